@@ -1,0 +1,343 @@
+"""From a frame to a reading: the only place that knows the order of the stages."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from dataclasses import asdict, dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
+from edge_agent.contracts import (
+    Decision,
+    ErrorReport,
+    ImageIdentity,
+    ModelIdentity,
+    Nuclei,
+    Outcome,
+    Quality,
+    Reason,
+)
+from edge_agent.errors import AnalysisError, EdgeAgentError, ImageError
+from edge_agent.inference.classifier import Classification, Classifier
+from edge_agent.inference.decision import decide
+from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, decode_image, read_header
+from edge_agent.vision.field import choose_reduction, choose_window, cut
+from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, to_lab
+from edge_agent.vision.quality import FieldQuality, QualityLimits, change_pct, measure, thumbnail
+from edge_agent.vision.segmentation import Segmentation, segment
+
+log = logging.getLogger(__name__)
+
+
+class Stopwatch:
+    """Milliseconds per stage, in the order of the stages."""
+
+    def __init__(self) -> None:
+        self.laps_ms: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """Book the time since the last lap to ``stage``."""
+        now = time.perf_counter()
+        self.laps_ms[stage] = self.laps_ms.get(stage, 0.0) + (now - self._last) * 1e3
+        self._last = now
+
+    def skip(self) -> None:
+        """Book the time since the last lap to nothing."""
+        self._last = time.perf_counter()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A frame with its field cut out, ready to be read, or with the reason why it cannot be."""
+
+    frame: Frame
+    field: NDArray[np.uint8] | None
+    """uint8 RGB (size, size, 3), or None."""
+    thumbnail: NDArray[np.uint8] | None
+    """uint8 grey (32, 32), to compare views by, or None."""
+    problem: Reason | EdgeAgentError | None
+    stopwatch: Stopwatch
+    waiting_ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Arrays behind a reading, for the person at the microscope; they never leave the device."""
+
+    field: NDArray[np.uint8]
+    """uint8 RGB (size, size, 3)."""
+    nuclei_mask: NDArray[np.uint8]
+    """uint8 (size, size), 255 on nuclei."""
+    class_activation_map: NDArray[np.float32] | None
+    """(rows, columns, classes)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What the analysis says of one frame."""
+
+    frame: Frame
+    outcome: Outcome
+    model: ModelIdentity
+    demonstration: bool
+    latency_ms: dict[str, float]
+    reason: Reason | None = None
+    error: ErrorReport | None = None
+    label: str | None = None
+    malignant: bool | None = None
+    probabilities: dict[str, float] | None = None
+    malignant_ratio: float | None = None
+    decision: Decision | None = None
+    quality: Quality | None = None
+    nuclei: Nuclei | None = None
+    image: ImageIdentity | None = None
+    evidence: Evidence | None = field(default=None, repr=False)
+
+
+class Analyzer:
+    """Judges frames with one classifier. Knows neither MQTT nor disk; belongs to one thread at a time."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        limits: QualityLimits,
+        *,
+        um_per_pixel: float | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        """``um_per_pixel`` is the size of a pixel of the frames in the specimen, None if unknown."""
+        manifest = classifier.manifest
+        self._classifier = classifier
+        self._limits = limits
+        self._um_per_pixel = um_per_pixel
+        self._max_pixels = max_pixels
+        self._model = classifier.identity
+        self._size_px = manifest.input.height_px
+        self._denoise = DENOISERS[manifest.preprocessing.denoise]
+        self._finish = PREPROCESSINGS[manifest.preprocessing.id]
+        self._labels = manifest.labels
+        self._malignant = np.array([label.malignant for label in manifest.labels])
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The model in use."""
+        return self._model
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether the model in use was not trained on real smears."""
+        return self._classifier.manifest.demonstration
+
+    def analyse(self, frame: Frame) -> Reading:
+        """View and read one frame by itself."""
+        return self.read(self.view(frame))
+
+    def view(self, frame: Frame) -> View:
+        """Decode a frame as far as needed and cut its field out. Problems are kept in the view, not raised."""
+        waiting_ms = max(0.0, (time.monotonic_ns() - frame.monotonic_ns) / 1e6)
+        stopwatch = Stopwatch()
+        try:
+            cut_out = self._cut_field(frame, stopwatch)
+        except ImageError as error:
+            return View(frame, None, None, error, stopwatch, waiting_ms)
+        except Exception as error:  # noqa: BLE001 - whatever a picture does to us, its reading must exist
+            return View(frame, None, None, _defect(error), stopwatch, waiting_ms)
+        if cut_out is None:
+            return View(frame, None, None, Reason.FIELD_TOO_SMALL, stopwatch, waiting_ms)
+        small = thumbnail(cut_out)
+        stopwatch.lap("field")
+        return View(frame, cut_out, small, None, stopwatch, waiting_ms)
+
+    def _cut_field(self, frame: Frame, stopwatch: Stopwatch) -> NDArray[np.uint8] | None:
+        image = frame.image
+        if isinstance(image, ImageError):
+            raise image
+        if isinstance(image, Pixels):
+            height, width = image.array.shape[:2]
+        else:
+            header = read_header(image.data, max_pixels=self._max_pixels)
+            height, width = header.height_px, header.width_px
+        window = choose_window(
+            height,
+            width,
+            size_px=self._size_px,
+            um_per_pixel=self._um_per_pixel,
+            model_um_per_pixel=self._classifier.manifest.um_per_pixel,
+        )
+        if window is None:
+            return None
+        if isinstance(image, Pixels):
+            field_array = cut(image.array, window, self._size_px)
+            if image.order is ColourOrder.BGR:
+                field_array = np.asarray(cv2.cvtColor(field_array, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+            return field_array
+        reduction = choose_reduction(window, self._size_px)
+        rgb = decode_image(image.data, reduction=reduction, header=header)
+        stopwatch.lap("decode")
+        return cut(rgb, window.reduced(reduction), self._size_px)
+
+    def read(self, view: View, *, before: View | None = None) -> Reading:
+        """Judge a view. ``before`` is the view just before it, to measure motion against.
+
+        Never raises for what a frame can bring: a problem makes the reading ``rejected`` or ``failed``.
+        """
+        view.stopwatch.skip()
+        if view.field is None:
+            return self._without_field(view)
+        try:
+            return self._judge(view, view.field, before)
+        except EdgeAgentError as error:
+            return self._failed(view, error)
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the frame's reading
+            return self._failed(view, _defect(error))
+
+    def _without_field(self, view: View) -> Reading:
+        if isinstance(view.problem, Reason):
+            return Reading(
+                frame=view.frame,
+                outcome=Outcome.REJECTED,
+                reason=view.problem,
+                model=self._model,
+                demonstration=self.demonstration,
+                latency_ms=_latency(view),
+                image=_image_identity(view),
+            )
+        if view.problem is None:
+            raise ValueError("a view without a field has a problem")
+        return self._failed(view, view.problem)
+
+    def _failed(self, view: View, error: EdgeAgentError) -> Reading:
+        return Reading(
+            frame=view.frame,
+            outcome=Outcome.FAILED,
+            error=ErrorReport(code=error.code, message=error.message, remedy=error.advice),
+            model=self._model,
+            demonstration=self.demonstration,
+            latency_ms=_latency(view),
+            image=_image_identity(view),
+        )
+
+    def _judge(self, view: View, rgb: NDArray[np.uint8], before: View | None) -> Reading:
+        stopwatch = view.stopwatch
+        denoised = self._denoise(rgb)
+        lab = to_lab(denoised)
+        stopwatch.lap("colour")
+        segmentation = segment(lab)
+        stopwatch.lap("segmentation")
+        motion = None
+        if before is not None and before.thumbnail is not None and view.thumbnail is not None:
+            motion = change_pct(before.thumbnail, view.thumbnail)
+        measured = measure(rgb, lab, segmentation)
+        quality = Quality(**asdict(measured), motion_pct=motion)
+        refusal = find_unfit(measured, segmentation.coverage_pct, motion, self._limits)
+        stopwatch.lap("quality")
+
+        classification: Classification | None = None
+        outcome, reason, decision = Outcome.REJECTED, refusal, None
+        if refusal is None:
+            image = self._finish(denoised, lab, segmentation)
+            stopwatch.lap("preprocessing")
+            classification = self._classifier.classify(image)
+            stopwatch.lap("inference")
+            outcome, reason, decision = decide(classification.probabilities, self._classifier.manifest.thresholds)
+        probabilities = None if classification is None else classification.probabilities
+        winner = None
+        if outcome is Outcome.CLASSIFIED and probabilities is not None:
+            winner = self._labels[int(probabilities.argmax())]
+        identity = _image_identity(view)
+        nuclei = self._nuclei(segmentation)
+        stopwatch.lap("decision")
+        return Reading(
+            frame=view.frame,
+            outcome=outcome,
+            reason=reason,
+            model=self._model,
+            demonstration=self.demonstration,
+            label=None if winner is None else winner.code,
+            malignant=None if winner is None else winner.malignant,
+            probabilities=None if probabilities is None else self._by_label(probabilities),
+            malignant_ratio=None if probabilities is None else _ratio(probabilities[self._malignant].sum()),
+            decision=decision,
+            quality=quality,
+            nuclei=nuclei,
+            latency_ms=_latency(view),
+            image=identity,
+            evidence=Evidence(
+                rgb,
+                segmentation.mask,
+                None if classification is None else classification.class_activation_map,
+            ),
+        )
+
+    def _by_label(self, probabilities: NDArray[np.float64]) -> dict[str, float]:
+        return {label.code: _ratio(p) for label, p in zip(self._labels, probabilities, strict=True)}
+
+    def _nuclei(self, segmentation: Segmentation) -> Nuclei:
+        median = float(np.median(segmentation.areas_px)) if segmentation.count else None
+        scale = self._classifier.manifest.um_per_pixel
+        # The window has the training images' scale only if the camera's is known too.
+        known = scale is not None and self._um_per_pixel is not None and median is not None
+        return Nuclei(
+            count=segmentation.count,
+            coverage_pct=segmentation.coverage_pct,
+            median_area_px=median,
+            median_area_um2=median * scale * scale if known and median and scale else None,
+        )
+
+
+def find_unfit(
+    measured: FieldQuality, coverage_pct: float, motion_pct: float | None, limits: QualityLimits
+) -> Reason | None:
+    """The first reason for which a field is not fit to be judged, or None.
+
+    What spoils the other measures comes first: a black field is under-exposed, not empty or blurred.
+    """
+    checks = (
+        (Reason.UNDER_EXPOSED, measured.brightness_pct < limits.min_brightness_pct),
+        (Reason.UNDER_EXPOSED, measured.clipped_dark_pct > limits.max_clipped_dark_pct),
+        (Reason.OVER_EXPOSED, measured.brightness_pct > limits.max_brightness_pct),
+        (Reason.OVER_EXPOSED, measured.clipped_bright_pct > limits.max_clipped_bright_pct),
+        (Reason.NO_COLOUR, measured.colourfulness_delta_e < limits.min_colourfulness_delta_e),
+        (Reason.COLOUR_CAST, measured.colour_cast_delta_e > limits.max_colour_cast_delta_e),
+        (Reason.MOVING, motion_pct is not None and motion_pct > limits.max_motion_pct),
+        (Reason.EMPTY_FIELD, coverage_pct < limits.min_coverage_pct),
+        (Reason.BLURRED, measured.focus_score is not None and measured.focus_score < limits.min_focus_score),
+    )
+    return next((reason for reason, unfit in checks if unfit), None)
+
+
+def _ratio(probability: float) -> float:
+    """Rounded to what an int8 model can mean, and never above 1 by a rounding error."""
+    return min(1.0, round(float(probability), 6))
+
+
+def _latency(view: View) -> dict[str, float]:
+    laps = {stage: round(ms, 3) for stage, ms in view.stopwatch.laps_ms.items()}
+    return {
+        "waiting": round(view.waiting_ms, 3),
+        **laps,
+        "total": round(sum(view.stopwatch.laps_ms.values()), 3),
+    }
+
+
+def _image_identity(view: View) -> ImageIdentity | None:
+    """Of the compressed bytes where there are any, else of the field's pixels."""
+    image = view.frame.image
+    if isinstance(image, Encoded):
+        content: bytes | memoryview = image.data
+    elif view.field is not None:
+        content = view.field.data
+    else:
+        return None
+    return ImageIdentity(sha256=hashlib.sha256(content).hexdigest(), stored=False)
+
+
+def _defect(error: Exception) -> AnalysisError:
+    log.error("analysis_failed", exc_info=error)
+    return AnalysisError(f"{type(error).__name__}: {error}")

@@ -1,0 +1,27 @@
+"""Cameras: from a microscope, a file, a stream or a drawing to one type of frame."""
+
+from edge_agent.cameras.camera import Camera
+from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
+from edge_agent.cameras.make import make_camera
+from edge_agent.cameras.settings import CameraSettings, CapturePolicy
+from edge_agent.cameras.smear import SMEAR_LABELS, Nucleus, SmearTruth, draw_smear
+from edge_agent.cameras.supervisor import CameraPhase, CameraState, CameraSupervisor, CaptureCounters
+
+__all__ = [
+    "SMEAR_LABELS",
+    "Camera",
+    "CameraPhase",
+    "CameraSettings",
+    "CameraState",
+    "CameraSupervisor",
+    "CaptureCounters",
+    "CapturePolicy",
+    "ColourOrder",
+    "Encoded",
+    "Frame",
+    "Nucleus",
+    "Pixels",
+    "SmearTruth",
+    "draw_smear",
+    "make_camera",
+]

@@ -1,0 +1,59 @@
+"""One picture as a camera gave it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.contracts import CaptureSettings
+from edge_agent.errors import ImageError
+
+
+class ColourOrder(StrEnum):
+    """Order of the channels in an array. Declared by the camera, never guessed."""
+
+    RGB = "RGB"
+    BGR = "BGR"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pixels:
+    """A picture in memory: uint8 array of shape (height, width, 3), channels in ``order``."""
+
+    array: NDArray[np.uint8]
+    order: ColourOrder
+
+    def __post_init__(self) -> None:
+        if self.array.dtype != np.uint8 or self.array.ndim != 3 or self.array.shape[2] != 3:
+            raise ValueError(f"expected uint8 (h, w, 3), not {self.array.dtype} {self.array.shape}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """A picture still compressed (JPEG, PNG, ...), so that it can be decoded at the scale that is needed."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture with when, where and how it was taken.
+
+    ``image`` may be the error that stands in a picture's place (a file that cannot be read):
+    such a frame still becomes a reading, ``failed``, so that counts reconcile.
+    """
+
+    camera: str
+    """Id of the camera, one topic segment."""
+    captured_at: datetime
+    """UTC."""
+    monotonic_ns: int
+    """``time.monotonic_ns()`` at capture."""
+    image: Pixels | Encoded | ImageError
+    settings: CaptureSettings = field(default_factory=CaptureSettings)
+    source: str | None = None
+    """File, position in a video, or synthetic truth."""

@@ -1,0 +1,125 @@
+"""The Raspberry Pi's own cameras, through picamera2."""
+
+from __future__ import annotations
+
+import importlib
+from types import MappingProxyType
+from typing import Any
+
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
+from edge_agent.cameras.guard import DeviceGuard
+from edge_agent.cameras.settings import PiCameraSettings
+from edge_agent.cameras.stamp import frame_now
+from edge_agent.contracts import CaptureSettings
+from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeout
+
+# libcamera names a format by the bytes of a little-endian word, so that in memory they lie the other
+# way round: "BGR888" is the one whose array is red, green, blue.
+_ORDERS = MappingProxyType({"BGR888": ColourOrder.RGB, "RGB888": ColourOrder.BGR})
+_FORMAT = "BGR888"
+
+
+class PiCamera:
+    """Live. The ISP scales to the size that is asked for; each frame carries the metadata of its own exposure."""
+
+    def __init__(self, settings: PiCameraSettings) -> None:
+        self._settings = settings
+        self._name = f"Raspberry Pi camera {settings.index}"
+        self._guard = DeviceGuard(self._name)
+        self._camera: Any = None
+        self._format = _FORMAT
+
+    @property
+    def id(self) -> str:
+        """One topic segment."""
+        return self._settings.id
+
+    @property
+    def live(self) -> bool:
+        """True."""
+        return True
+
+    def open(self) -> None:
+        """Import picamera2, take hold of the camera and start it. Raises ``CameraAbsent``, ``CameraError``."""
+        picamera2 = _import_picamera2()
+        with self._guard.use():
+            try:
+                found = picamera2.Picamera2.global_camera_info()
+                if self._settings.index >= len(found):
+                    models = ", ".join(str(info.get("Model")) for info in found) or "none"
+                    raise CameraAbsent(f"There is no {self._name}; libcamera finds {models}.")
+                camera = picamera2.Picamera2(self._settings.index)
+                self._guard.hold(camera.close)
+                size = self._settings.width_px, self._settings.height_px
+                camera.configure(
+                    camera.create_video_configuration(main={"format": _FORMAT, "size": size}, controls=self._controls())
+                )
+                self._format = camera.camera_configuration()["main"]["format"]
+                camera.start()
+            except (RuntimeError, OSError) as error:
+                raise CameraAbsent(f"{self._name} cannot be opened: {error}.") from error
+        if self._format not in _ORDERS:
+            raise CameraError(f"{self._name} gives {self._format}, not {_FORMAT}.")
+        self._camera = camera
+
+    def read(self) -> Frame:
+        """The next frame. Raises ``CameraTimeout``, ``CameraLost``."""
+        if self._camera is None:
+            raise CameraLost(f"{self._name} is not open.")
+        with self._guard.use():
+            try:
+                request = self._camera.capture_request(wait=self._settings.wait_timeout_s)
+                try:
+                    array, metadata = request.make_array("main"), request.get_metadata()
+                finally:
+                    request.release()
+            except TimeoutError:
+                raise CameraTimeout(f"{self._name} gave no frame within {self._settings.wait_timeout_s:g} s.") from None
+            except (RuntimeError, OSError) as error:
+                raise CameraLost(f"{self._name} failed while reading: {error}.") from error
+        return frame_now(self.id, Pixels(array, _ORDERS[self._format]), settings=self._reported(array.shape, metadata))
+
+    def close(self) -> None:
+        """Stop the camera, as soon as no other thread is in the driver."""
+        self._guard.close()
+
+    def _controls(self) -> dict[str, Any]:
+        settings = self._settings
+        period_us = max(round(1e6 / settings.frame_rate_hz), settings.exposure_us or 0)
+        controls: dict[str, Any] = {"FrameDurationLimits": (period_us, period_us)}
+        if settings.exposure_us is not None:
+            controls |= {
+                "AeEnable": False,
+                "ExposureTime": settings.exposure_us,
+                "AnalogueGain": settings.analogue_gain_ratio,
+            }
+        if settings.colour_gains_ratio is not None:
+            controls |= {"AwbEnable": False, "ColourGains": settings.colour_gains_ratio}
+        return controls
+
+    def _reported(self, shape: tuple[int, ...], metadata: dict[str, Any]) -> CaptureSettings:
+        red, blue = metadata.get("ColourGains", (None, None))
+        return CaptureSettings(
+            width_px=shape[1],
+            height_px=shape[0],
+            pixel_format=self._format,
+            exposure_us=metadata.get("ExposureTime"),
+            analogue_gain_ratio=metadata.get("AnalogueGain"),
+            red_gain_ratio=red,
+            blue_gain_ratio=blue,
+            colour_temperature_k=metadata.get("ColourTemperature"),
+            sensor_temperature_c=metadata.get("SensorTemperature"),
+            locked=self._settings.exposure_us is not None and self._settings.colour_gains_ratio is not None,
+        )
+
+
+def _import_picamera2() -> Any:  # noqa: ANN401 - picamera2 has no type hints and is not on PyPI's machines
+    try:
+        return importlib.import_module("picamera2")
+    except (ImportError, ValueError) as error:
+        # ValueError is what an extension built for another NumPy raises.
+        raise CameraAbsent(
+            f"picamera2 cannot be imported: {error}.",
+            remedy="picamera2 comes with Raspberry Pi OS: apt install python3-picamera2; "
+            "make the venv with --system-site-packages.",
+        ) from error

@@ -1,0 +1,185 @@
+"""Keeps frames coming from a camera that may vanish, stall or hang."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from edge_agent.cameras.camera import Camera
+from edge_agent.cameras.frame import Encoded, Frame, Pixels
+from edge_agent.cameras.settings import CapturePolicy
+from edge_agent.cameras.worker import CameraWorker
+from edge_agent.errors import CameraError, CameraStalled, CameraTimeout, EdgeAgentError, EndOfFrames
+
+_log = logging.getLogger(__name__)
+
+ABANDONED_MAX = 3
+"""Threads that may hang in a driver before the process must be restarted."""
+
+_CLOSE_GRACE_S = 2.0
+_STOP_POLL_S = 0.2
+
+
+class CameraPhase(StrEnum):
+    """What the camera is doing."""
+
+    OPENING = "opening"
+    STREAMING = "streaming"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """A change in what the camera is doing. ``error`` is why it is lost."""
+
+    phase: CameraPhase
+    error: EdgeAgentError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureCounters:
+    """Since the supervisor began. Every frame that a live camera gave is in one of the first three."""
+
+    frames_count: int
+    """Handed on."""
+    superseded_count: int
+    """Dropped because a newer one came before anybody asked."""
+    identical_count: int
+    """Dropped because they were the same as the one before, byte for byte."""
+    reopened_count: int
+
+
+class CameraSupervisor:
+    """One camera at a time, made anew after each failure, ever more slowly.
+
+    The camera lives in a thread of its own: one that hangs in its driver is left behind.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Camera],
+        policy: CapturePolicy,
+        stop: threading.Event,
+        on_state: Callable[[CameraState], None],
+    ) -> None:
+        self._make = make
+        self._policy = policy
+        self._stop = stop
+        self._on_state = on_state
+        self._abandoned: list[threading.Thread] = []
+        self._fingerprint: int | None = None
+        self._frames_count = 0
+        self._superseded_count = 0
+        self._identical_count = 0
+        self._reopened_count = 0
+        self._worker: CameraWorker | None = None
+
+    @property
+    def counters(self) -> CaptureCounters:
+        """As of now."""
+        worker = self._worker
+        return CaptureCounters(
+            frames_count=self._frames_count,
+            superseded_count=self._superseded_count + (worker.superseded_count if worker else 0),
+            identical_count=self._identical_count,
+            reopened_count=self._reopened_count,
+        )
+
+    def frames(self) -> Iterator[Frame]:
+        """Frames until the camera has no more or ``stop`` is set.
+
+        Raises ``CameraTimeout`` where too many threads hang in drivers, and whatever a camera raises
+        that is not a ``CameraError``: that is a bug, which reopening would hide.
+        """
+        wait_s = self._policy.reopen_initial_s
+        while not self._stop.is_set():
+            self._refuse_too_many_abandoned()
+            self._on_state(CameraState(CameraPhase.OPENING))
+            worker = self._worker = CameraWorker(self._make)
+            worker.start()
+            try:
+                for frame in self._stream(worker):
+                    wait_s = self._policy.reopen_initial_s
+                    yield frame
+            except EndOfFrames:
+                return
+            except CameraError as error:
+                lost = error
+            else:
+                return
+            finally:
+                self._end(worker)
+            _log.warning("%s Opening it again in %g s.", lost, wait_s)
+            self._on_state(CameraState(CameraPhase.LOST, lost))
+            if self._stop.wait(wait_s):
+                return
+            wait_s = min(2 * wait_s, self._policy.reopen_max_s)
+            self._reopened_count += 1
+
+    def _stream(self, worker: CameraWorker) -> Iterator[Frame]:
+        """The worker's frames, without repetitions, until ``stop`` is set."""
+        self._wait(worker.opened, "did not open")
+        identical_count = 0
+        streaming = False
+        while True:
+            self._wait(worker.ready, "gave no frame")
+            if self._stop.is_set():
+                return
+            frame = worker.take()
+            if worker.live and self._repeats(frame):
+                identical_count += 1
+                self._identical_count += 1
+                if identical_count >= self._policy.identical_frames_max:
+                    raise CameraStalled(f"Camera {frame.camera} gave the same frame {identical_count + 1} times.")
+                continue
+            identical_count = 0
+            if not streaming:
+                streaming = True
+                self._on_state(CameraState(CameraPhase.STREAMING))
+            self._frames_count += 1
+            yield frame
+
+    def _wait(self, ready: Callable[[float], bool], failure: str) -> None:
+        """Until ``ready`` or ``stop``. Raises ``CameraTimeout`` at the deadline."""
+        left_s = self._policy.deadline_s
+        while not ready(min(_STOP_POLL_S, left_s)) and not self._stop.is_set():
+            left_s -= _STOP_POLL_S
+            if left_s <= 0:
+                raise CameraTimeout(f"The camera {failure} within {self._policy.deadline_s:g} s.")
+
+    def _repeats(self, frame: Frame) -> bool:
+        """Whether a frame is the one before once more.
+
+        Remembered across reopening: a camera that comes back with its last picture has not come back.
+        """
+        match frame.image:
+            case Pixels(array=array):
+                fingerprint = zlib.crc32(np.ascontiguousarray(array).data)
+            case Encoded(data=data):
+                fingerprint = zlib.crc32(data)
+            case _:
+                return False
+        repeats, self._fingerprint = fingerprint == self._fingerprint, fingerprint
+        return repeats
+
+    def _end(self, worker: CameraWorker) -> None:
+        hanging = worker.end(min(self._policy.deadline_s, _CLOSE_GRACE_S))
+        self._superseded_count += worker.superseded_count
+        self._worker = None
+        if hanging:
+            _log.error("%s: A camera hangs in its driver; its thread is left behind.", CameraTimeout.code)
+            self._abandoned += hanging
+
+    def _refuse_too_many_abandoned(self) -> None:
+        self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
+        if len(self._abandoned) > ABANDONED_MAX:
+            raise CameraTimeout(
+                f"{len(self._abandoned)} threads hang in the camera's driver.",
+                remedy="The process must be restarted; systemd does that. Check cable and power of the camera.",
+            )

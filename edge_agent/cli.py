@@ -1,0 +1,317 @@
+"""``edge-agent``: the commands of the device."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from edge_agent import __version__
+from edge_agent.config import Config, DeviceSettings, load_config
+from edge_agent.contracts import Result
+from edge_agent.errors import ConfigError, EdgeAgentError
+
+if TYPE_CHECKING:
+    from edge_agent.agent import Agent
+
+NOTICE = "Research use only. Not a medical device; no result may be used for diagnosis."
+
+EXIT_FAILED, EXIT_USAGE, EXIT_SOME_UNREAD = 1, 2, 3
+
+app = typer.Typer(
+    help=f"Leukoscope's edge agent: from a camera on a microscope to readings over MQTT. {NOTICE}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+log = logging.getLogger("edge_agent")
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+output = Console(highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run a command. What a user can cause ends in one clear error, never in a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        _print_error(error)
+        sys.exit(EXIT_USAGE)
+    except EdgeAgentError as error:
+        _print_error(error)
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+
+
+def _print_error(error: EdgeAgentError) -> None:
+    errors.print(f"error {error.code}: {error.message}", markup=False, style="red")
+    if error.advice:
+        errors.print(error.advice, markup=False)
+
+
+def _set_up_logging(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", force=True)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - Typer's way of an option that acts at once
+    if value:
+        output.print(f"leukoscope {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Option("--config", help="The agent.toml to run by.", metavar="FILE")],
+) -> None:
+    """Run the agent until SIGTERM. SIGHUP reads the configuration again, SIGUSR1 asks for a reading."""
+    from edge_agent.agent import Agent  # noqa: PLC0415 - OpenCV and the runtime, which 'check-config' does without
+
+    settings = load_config(config)
+    _set_up_logging(settings.log.level)
+    log.info("leukoscope %s. %s", __version__, NOTICE)
+    # Before any thread exists: each inherits the block, so that no native thread is ended by a signal.
+    attention = _Attention()
+    agent = Agent(settings)
+    agent.start()
+    try:
+        while not agent.wait(0):
+            match attention.wait():
+                case signal.SIGHUP:
+                    _reload(agent, config)
+                case signal.SIGUSR1:
+                    agent.trigger()
+                case signal.SIGTERM | signal.SIGINT:
+                    log.info("stopping")
+                    break
+    finally:
+        agent.stop()
+    left = agent.spool.stats()
+    log.info(
+        "stopped: %d readings, %d delivered, %d refused",
+        agent.counts.readings_count,
+        left.acknowledged_count,
+        agent.counts.refused_count,
+    )
+
+
+class _Attention:
+    """Signals, one after the other, in the main thread."""
+
+    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+
+    def __init__(self) -> None:
+        # Blocked in every thread and taken by sigtimedwait: no handler ever runs in the middle of something.
+        signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
+
+    def wait(self) -> signal.Signals | None:
+        """The next signal, or None after half a second."""
+        received = signal.sigtimedwait(self.SIGNALS, 0.5)
+        return None if received is None else signal.Signals(received.si_signo)
+
+
+def _reload(agent: Agent, path: Path) -> None:
+    try:
+        settings = load_config(path)
+        agent.reload(settings)
+    except EdgeAgentError as error:
+        log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - expected, not a traceback
+        return
+    logging.getLogger().setLevel(settings.log.level.upper())
+
+
+@app.command()
+def demo(
+    frames: Annotated[
+        Path | None, typer.Option(help="Folder with images to judge instead of drawn ones.", metavar="PATH")
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many readings.")] = None,
+    bundle: Annotated[
+        str | None, typer.Option(help="Bundle to judge with: 'demo' for drawn frames, 'first' for yours.")
+    ] = None,
+    broker: Annotated[
+        str | None, typer.Option(help="Use this broker instead of starting one.", metavar="HOST:PORT")
+    ] = None,
+    interval_s: Annotated[float, typer.Option(min=0, help="Seconds between two readings.")] = 0.25,
+) -> None:
+    """Start a broker and an agent on this machine and show what arrives, until interrupted."""
+    from edge_agent import demo as demonstration  # noqa: PLC0415
+    from edge_agent.local_broker import LOOPBACK, free_port, local_broker  # noqa: PLC0415
+
+    _set_up_logging("warning")
+    output.print(f"Leukoscope {__version__}. {NOTICE}", style="bold")
+    stop = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+
+    def play(host: str, port: int, broker_name: str) -> None:
+        config = demonstration.demo_config(frames, bundle, host=host, port=port, interval_s=interval_s)
+        source = "drawn smears (they mean nothing clinically)" if frames is None else str(frames)
+        output.print(f"Frames: {source}. Bundle: {config.analysis.bundle}. Broker: {broker_name} at {host}:{port}.")
+        output.print(f"To watch from another terminal: {demonstration.subscribe_command(port, host)}\n", markup=False)
+        made, received = demonstration.run_demo(
+            config, count=count, stop=stop, show=lambda r: output.print(demonstration.describe(r), markup=False)
+        )
+        output.print(f"\n{made} readings made, {received} received back from the broker.")
+        if count is not None and not stop.is_set() and received < count:
+            raise typer.Exit(EXIT_FAILED)
+
+    if broker is not None:
+        host, separator, port = broker.rpartition(":")
+        if not separator or not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
+            raise ConfigError(f"--broker {broker}: needs HOST:PORT.", remedy="For example --broker 127.0.0.1:1883.")
+        play(host, int(port), "yours")
+    else:
+        port_number = free_port()
+        with local_broker(port_number) as name:
+            play(LOOPBACK, port_number, name)
+
+
+@app.command()
+def classify(
+    paths: Annotated[list[Path], typer.Argument(help="Images, folders of images, and videos.", metavar="PATH...")],
+    bundle: Annotated[str, typer.Option(help="Name of a shipped bundle, or a bundle's folder.")] = "first",
+    style: Annotated[str, typer.Option("--format", help="json (one result message per line) or table.")] = "json",
+    um_per_pixel: Annotated[
+        float | None, typer.Option(min=0.001, help="Size of the images' pixels in the specimen, if known.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the TFLite runtime.")] = 1,
+) -> None:
+    """Judge images, folders and videos. Exits with 3 if some of them could not be read."""
+    if style not in {"json", "table"}:
+        raise ConfigError(f"--format {style}: there is no such format.", remedy="Use json or table.")
+    from edge_agent.analysis import Analyzer  # noqa: PLC0415
+    from edge_agent.classify import Unread, classify_paths, count_frames  # noqa: PLC0415
+    from edge_agent.inference import Classifier, load_bundle  # noqa: PLC0415
+    from edge_agent.vision.quality import QualityLimits  # noqa: PLC0415
+
+    _set_up_logging("error")
+    classifier = Classifier(load_bundle(bundle), threads=threads)
+    classifier.verify_golden()
+    analyzer = Analyzer(classifier, QualityLimits(), um_per_pixel=um_per_pixel)
+    unread: list[Unread] = []
+    results: list[Result] = []
+    with _progress() as progress:
+        task = progress.add_task("Classifying", total=count_frames(paths))
+        for result in classify_paths(paths, analyzer, unread.append):
+            if style == "json":
+                sys.stdout.write(result.model_dump_json() + "\n")
+            else:
+                results.append(result)
+            progress.advance(task)
+    sys.stdout.flush()
+    if style == "table":
+        output.print(_results_table(results))
+    if unread:
+        errors.print(f"{len(unread)} not read:", style="red")
+        for item in unread:
+            errors.print(f"  {item.path}: {item.error}", markup=False)
+        raise typer.Exit(EXIT_SOME_UNREAD)
+
+
+def _progress() -> Progress:
+    """On a terminal only; results go to standard output, the bar to standard error."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _results_table(results: list[Result]) -> Table:
+    table = Table("source", "outcome", "label", "confidence", "malignant", "nuclei", "ms", caption=NOTICE)
+    for result in results:
+        why = result.reason or (result.error.code if result.error else None)
+        table.add_row(
+            result.source or "",
+            result.outcome if why is None else f"{result.outcome} ({why})",
+            result.label or "",
+            "" if result.decision is None else f"{100 * result.decision.confidence_ratio:.1f} %",
+            "" if result.malignant_ratio is None else f"{100 * result.malignant_ratio:.1f} %",
+            "" if result.nuclei is None else str(result.nuclei.count),
+            f"{result.latency_ms['total']:.1f}",
+        )
+    return table
+
+
+@app.command("check-config")
+def check_config(
+    file: Annotated[Path, typer.Argument(help="The agent.toml to check.", metavar="FILE")],
+) -> None:
+    """Check a configuration. Exits with 2 and names line, key and remedy if it is wrong."""
+    load_config(file).mqtt.password()
+    output.print(f"{file}: ok", markup=False)
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path | None, typer.Option("--config", help="The agent.toml to go by.", metavar="FILE")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
+) -> None:
+    """Try runtime, bundle, camera, broker, disk and clock, and say what to do. Exits with 1 if anything is wrong."""
+    from edge_agent.doctor import Finding, examine  # noqa: PLC0415
+
+    _set_up_logging("error")
+    settings = load_config(config) if config is not None else _bare_config()
+    findings: list[Finding] = []
+    for finding in examine(settings):
+        findings.append(finding)
+        if as_json:
+            record = {"check": finding.check, "code": finding.code, "detail": finding.detail, "remedy": finding.remedy}
+            sys.stdout.write(json.dumps(record) + "\n")
+            continue
+        mark = "[green]ok  [/green]" if finding.ok else "[red]FAIL[/red]"
+        code = "" if finding.ok else f"{finding.code}: "
+        output.print(f"{mark} {finding.check:<8} ", end="")
+        output.print(f"{code}{finding.detail} {finding.remedy}".rstrip(), markup=False)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _bare_config() -> Config:
+    """What a device would run with nothing but a USB camera and a broker on the same machine."""
+    return Config.model_validate({"device": DeviceSettings(site="local", id="local"), "camera": {"kind": "v4l2"}})
+
+
+@app.command()
+def schema(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write into; made if needed.", metavar="DIR")],
+) -> None:
+    """Write the JSON Schemas of the configuration, the bundle's manifest and every message."""
+    from edge_agent.schemas import write_schemas  # noqa: PLC0415
+
+    try:
+        for path in write_schemas(out):
+            output.print(str(path), markup=False)
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror}.", remedy="Give another folder.") from error

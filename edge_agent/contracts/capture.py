@@ -1,0 +1,24 @@
+"""What a camera reports of how a frame was taken."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from edge_agent.contracts.base import Contract
+
+
+class CaptureSettings(Contract):
+    """The settings in force as the camera *reports* them, not as they were asked for; null where it does not tell."""
+
+    width_px: int | None = Field(default=None, ge=1, description="Width of the frame as captured.")
+    height_px: int | None = Field(default=None, ge=1, description="Height of the frame as captured.")
+    pixel_format: str | None = Field(default=None, description="Such as MJPG, YUYV, BGR888.")
+    exposure_us: float | None = Field(default=None, ge=0, description="Exposure time.")
+    analogue_gain_ratio: float | None = Field(default=None, ge=0, description="Sensor gain.")
+    red_gain_ratio: float | None = Field(default=None, ge=0, description="White balance, red.")
+    blue_gain_ratio: float | None = Field(default=None, ge=0, description="White balance, blue.")
+    colour_temperature_k: float | None = Field(default=None, ge=0, description="White balance.")
+    sensor_temperature_c: float | None = Field(default=None, description="Temperature of the sensor.")
+    locked: bool | None = Field(
+        default=None, description="Whether exposure and white balance are fixed rather than automatic."
+    )

@@ -1,0 +1,105 @@
+"""``manifest.json`` of a bundle: all that is needed to use a model and to trust it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from edge_agent.contracts.base import Contract, UtcTime
+
+MANIFEST_SCHEMA = "leukoscope/bundle/v1"
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64)]
+
+
+class Label(Contract):
+    """One class of the model. ``code`` is what messages carry."""
+
+    code: Slug
+    display_name: str = Field(min_length=1)
+    meaning: str = Field(min_length=1, description="What the training data meant by this class.")
+    malignant: bool
+
+
+class InputTensor(Contract):
+    """The model's input as the file itself has it; the loader holds the file against this."""
+
+    height_px: int = Field(ge=1)
+    width_px: int = Field(ge=1)
+    colour_order: Literal["RGB"]
+    dtype: Literal["int8", "uint8"]
+    scale: float = Field(gt=0, description="Real value of one step of the input.")
+    zero_point: int = Field(ge=-128, le=255)
+
+
+class OutputTensors(Contract):
+    """Names of the outputs in the model's signature."""
+
+    logits: str
+    class_activation_map: str
+    features: str
+
+
+class PreprocessingId(Contract):
+    """A named and versioned preprocessing and its parameters. The agent refuses what it does not have."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+@[0-9]+$")]
+    denoise: str = Field(description="Name of the denoising that comes first.")
+
+
+class Thresholds(Contract):
+    """The decision's thresholds, chosen on validation data."""
+
+    min_confidence_ratio: float = Field(
+        ge=0, le=1, description="Below this probability of the likeliest class the agent abstains."
+    )
+
+
+class Training(Contract):
+    """How and on what the model was trained."""
+
+    dataset: str
+    dataset_sha256: Sha256 = Field(description="Of the sorted list of the images' own sha256.")
+    images_count: int = Field(ge=1)
+    split: str = Field(description="How training, validation and test were told apart.")
+    seed: int
+    commit: str = Field(description="Commit of the trainer, with '+' where its tree had changes.")
+    command: str
+
+
+class Manifest(Contract):
+    """The whole manifest. ``files`` covers every other file of the folder."""
+
+    schema_: Literal["leukoscope/bundle/v1"] = Field(alias="schema")
+    name: Slug
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+    created_at: UtcTime
+    demonstration: bool = Field(
+        description="True for a model that was not trained on real smears. Every message repeats it."
+    )
+    labels: tuple[Label, ...] = Field(min_length=2)
+    input: InputTensor
+    preprocessing: PreprocessingId
+    um_per_pixel: float | None = Field(
+        gt=0, description="Physical size of a pixel of the training images at input size; null if unknown."
+    )
+    outputs: OutputTensors
+    temperature: float = Field(gt=0, description="The logits are divided by this before the softmax.")
+    thresholds: Thresholds
+    training: Training
+    min_agent_version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+    files: dict[FileName, Sha256]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        codes = [label.code for label in self.labels]
+        if len(set(codes)) != len(codes):
+            raise ValueError(f"labels are not distinct: {codes}")
+        if "manifest.json" in self.files:
+            raise ValueError("files cannot name manifest.json itself")
+        if missing := {"model.tflite", "golden.npz", "card.md"} - set(self.files):
+            raise ValueError(f"files lacks {sorted(missing)}")
+        return self

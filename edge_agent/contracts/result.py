@@ -1,0 +1,137 @@
+"""``result/{camera}``: one message per reading, refusals and failures too, so that counts reconcile."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.capture import CaptureSettings
+from edge_agent.contracts.manifest import Sha256, Slug
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
+
+
+class Outcome(StrEnum):
+    """What became of a frame."""
+
+    CLASSIFIED = "classified"
+    ABSTAINED = "abstained"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class Reason(StrEnum):
+    """Why a frame was not classified although nothing went wrong. Failures carry an error's code instead."""
+
+    LOW_CONFIDENCE = "low_confidence"
+    BLURRED = "blurred"
+    MOVING = "moving"
+    UNDER_EXPOSED = "under_exposed"
+    OVER_EXPOSED = "over_exposed"
+    COLOUR_CAST = "colour_cast"
+    NO_COLOUR = "no_colour"
+    EMPTY_FIELD = "empty_field"
+    FIELD_TOO_SMALL = "field_too_small"
+
+
+class Clock(Contract):
+    """What the device's clock was worth when the frame was taken."""
+
+    synchronised: bool | None = Field(description="Whether the system says so; null where it cannot tell.")
+    boot_id: str | None
+    monotonic_ns: int = Field(ge=0, description="Orders readings of one boot whatever the wall clock did.")
+
+
+class Quality(Contract):
+    """Whether a field is fit to be judged. Null where a measure does not apply."""
+
+    focus_score: float | None = Field(
+        ge=0, description="Tenengrad on nuclei: mean squared Sobel gradient of grey levels."
+    )
+    brightness_pct: Percent = Field(description="Mean grey level; 100 is white.")
+    clipped_dark_pct: Percent = Field(description="Pixels with every channel at most 2 of 255.")
+    clipped_bright_pct: Percent = Field(description="Pixels with every channel at least 253 of 255.")
+    colour_cast_delta_e: float = Field(ge=0, description="Distance of the background from grey in CIE LAB (a*, b*).")
+    colourfulness_delta_e: float = Field(ge=0, description="Spread of the field's colours in CIE LAB (a*, b*).")
+    motion_pct: Percent | None = Field(description="Mean change of grey level against the frame before.")
+
+
+class Nuclei(Contract):
+    """What the segmentation found. Touching nuclei count as one."""
+
+    count: int = Field(ge=0)
+    coverage_pct: Percent = Field(description="Share of the field covered by nuclei.")
+    median_area_px: float | None = Field(ge=0, description="At input size.")
+    median_area_um2: float | None = Field(ge=0, description="Null where the physical scale is unknown.")
+
+
+class Decision(Contract):
+    """By which rule and thresholds the outcome came about."""
+
+    rule: str
+    min_confidence_ratio: Ratio
+    confidence_ratio: Ratio = Field(description="Probability of the likeliest class after the temperature.")
+
+
+class ModelIdentity(Contract):
+    """Which model judged."""
+
+    name: Slug
+    version: str
+    sha256: Sha256
+    preprocessing: str
+    runtime: str = Field(description="Name and version of the TFLite runtime.")
+
+
+class ImageIdentity(Contract):
+    """The frame's bytes: the file or JPEG where there was one, else the pixels."""
+
+    sha256: Sha256
+    stored: bool
+
+
+class ErrorReport(Contract):
+    """A failure, in the words that the log has too."""
+
+    code: str
+    message: str
+    remedy: str
+
+
+class Result(Contract):
+    """A reading as it leaves the device."""
+
+    schema_: Literal["leukoscope/result/v1"] = Field(default="leukoscope/result/v1", alias="schema")
+    use: Literal["research-only"] = "research-only"
+    demonstration: bool = Field(description="True where the model was not trained on real smears: worth nothing.")
+    id: UUID = Field(description="UUIDv7; the same on every delivery of this message.")
+    device: Slug
+    camera: Slug
+    session: UUID = Field(description="UUIDv7 of this run of the agent.")
+    seq: int = Field(ge=0, description="Counts the readings of a session without a hole.")
+    captured_at: UtcTime
+    clock: Clock
+    replayed: bool = Field(default=False, description="True for backlog sent after live results.")
+    source: str | None = Field(description="File, video position or synthetic truth the frame came from.")
+    outcome: Outcome
+    reason: Reason | None
+    error: ErrorReport | None
+    label: Slug | None = Field(description="Only of a classified reading.")
+    malignant: bool | None = Field(description="Only of a classified reading.")
+    probabilities: dict[Slug, Ratio] | None
+    malignant_ratio: Ratio | None = Field(description="Summed probability of the malignant classes.")
+    decision: Decision | None
+    quality: Quality | None
+    nuclei: Nuclei | None
+    latency_ms: dict[Slug, Annotated[float, Field(ge=0)]] = Field(
+        description="Per stage; 'waiting' is from capture to the start of analysis, 'total' is all after that."
+    )
+    model: ModelIdentity
+    software: str
+    capture: CaptureSettings
+    image: ImageIdentity | None

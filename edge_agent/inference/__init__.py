@@ -1,0 +1,7 @@
+"""A bundle and what runs it: load and verify, TFLite runtime, classifier, decision."""
+
+from edge_agent.inference.bundle import Bundle, load_bundle, shipped_bundles
+from edge_agent.inference.classifier import Classification, Classifier
+from edge_agent.inference.decision import decide
+
+__all__ = ["Bundle", "Classification", "Classifier", "decide", "load_bundle", "shipped_bundles"]

@@ -1,0 +1,130 @@
+"""Load a bundle and hold every file of it against its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+import edge_agent
+from edge_agent.contracts import Manifest
+from edge_agent.errors import (
+    BundleError,
+    BundleFileMissing,
+    BundleHashMismatch,
+    BundleMissing,
+    BundleUnsupported,
+)
+from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS
+
+MANIFEST = "manifest.json"
+MODEL = "model.tflite"
+GOLDEN = "golden.npz"
+CARD = "card.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified folder with a model and all that is needed to use and to trust it."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def model_path(self) -> Path:
+        """The TFLite file."""
+        return self.folder / MODEL
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Golden:
+    """Synthetic fields and what the model made of them when the bundle was made."""
+
+    field: NDArray[np.uint8]
+    """(n, h, w, 3) RGB, before preprocessing."""
+    image: NDArray[np.uint8]
+    """(n, h, w, 3), after preprocessing."""
+    logits: NDArray[np.float32]
+    """(n, classes), dequantized."""
+
+
+def shipped_bundles() -> dict[str, Path]:
+    """Name and folder of each bundle that comes with the agent."""
+    models = Path(str(resources.files("edge_agent.models")))
+    return {folder.parent.name: folder.parent for folder in sorted(models.glob(f"*/{MANIFEST}"))}
+
+
+def load_bundle(name_or_folder: str | Path) -> Bundle:
+    """Load and verify a shipped bundle by its name, or any bundle by its folder.
+
+    Raises ``BundleMissing``, ``BundleFileMissing``, ``BundleHashMismatch``, ``BundleUnsupported`` (unknown
+    preprocessing, agent too old) or ``BundleError`` (a manifest that is not one).
+    """
+    shipped = shipped_bundles()
+    folder = shipped.get(str(name_or_folder), Path(name_or_folder))
+    try:
+        text = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise BundleMissing(
+            f"There is no bundle '{name_or_folder}' (shipped: {', '.join(shipped) or 'none'})."
+        ) from error
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise BundleError(f"{folder / MANIFEST}: {where}: {first['msg']}.") from error
+    _check_supported(manifest)
+    for name, sha256 in manifest.files.items():
+        try:
+            content = (folder / name).read_bytes()
+        except OSError as error:
+            raise BundleFileMissing(f"Bundle '{manifest.name}' lacks {name}.") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise BundleHashMismatch(f"Bundle '{manifest.name}': {name} is not the file it was made with.")
+    return Bundle(folder, manifest)
+
+
+def _check_supported(manifest: Manifest) -> None:
+    if manifest.preprocessing.id not in PREPROCESSINGS:
+        raise BundleUnsupported(
+            f"Bundle '{manifest.name}' needs preprocessing '{manifest.preprocessing.id}', which this agent lacks."
+        )
+    if manifest.preprocessing.denoise not in DENOISERS:
+        raise BundleUnsupported(
+            f"Bundle '{manifest.name}' needs denoising '{manifest.preprocessing.denoise}', which this agent lacks."
+        )
+    if _version(manifest.min_agent_version) > _version(edge_agent.__version__):
+        raise BundleUnsupported(
+            f"Bundle '{manifest.name}' needs agent {manifest.min_agent_version}; this is {edge_agent.__version__}."
+        )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def load_golden(bundle: Bundle) -> Golden:
+    """The golden vectors of a verified bundle. Raises ``BundleError`` if they are not what they should be."""
+    try:
+        with np.load(bundle.folder / GOLDEN, allow_pickle=False) as arrays:
+            golden = Golden(arrays["field"], arrays["image"], arrays["logits"])
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError(f"Bundle '{bundle.manifest.name}': {GOLDEN} cannot be read: {error}.") from error
+    size = (bundle.manifest.input.height_px, bundle.manifest.input.width_px, 3)
+    count = len(golden.logits)
+    if (
+        count == 0
+        or golden.field.shape != (count, *size)
+        or golden.image.shape != (count, *size)
+        or golden.logits.shape != (count, len(bundle.manifest.labels))
+        or golden.field.dtype != np.uint8
+        or golden.image.dtype != np.uint8
+    ):
+        raise BundleError(f"Bundle '{bundle.manifest.name}': {GOLDEN} does not have the manifest's shapes.")
+    return golden

@@ -1,0 +1,150 @@
+"""A verified bundle, ready to judge preprocessed fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.contracts import Manifest, ModelIdentity
+from edge_agent.errors import BundleMismatch, GoldenMismatch
+from edge_agent.inference.bundle import MODEL, Bundle, load_golden
+from edge_agent.inference.runtime import Runtime
+from edge_agent.vision.preprocessing import preprocess
+
+PIXEL_MEAN = PIXEL_SCALE = 127.5
+"""MobileNetV2's input: a pixel p of 0 to 255 has the real value (p - 127.5) / 127.5."""
+
+GOLDEN_LOGIT_STEPS = 3.0
+"""How far logits may be from the golden ones, in steps of the output's quantization: kernels of other
+processors round sums differently."""
+
+GOLDEN_PIXEL_LEVELS = 0.5
+"""How far preprocessed images may be from the golden ones, as mean absolute difference in levels of 255."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classification:
+    """What the network says of one image, in float."""
+
+    probabilities: NDArray[np.float64]
+    """(classes,), after the temperature; sums to 1."""
+    logits: NDArray[np.float32]
+    """(classes,)."""
+    class_activation_map: NDArray[np.float32]
+    """(rows, columns, classes): where in the field each class's evidence lies; its mean is the logits."""
+    features: NDArray[np.float32]
+    """(channels,): the pooled last feature map."""
+
+
+class Classifier:
+    """Runs a bundle's model. Belongs to one thread at a time."""
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        """Allocate the model and hold it against the manifest.
+
+        Raises ``RuntimeMissing``, ``BundleMismatch`` where tensors and manifest disagree.
+        """
+        self.bundle = bundle
+        self._runtime = Runtime(bundle.model_path, threads=threads)
+        _check_tensors(bundle.manifest, self._runtime)
+        info = np.iinfo(self._runtime.input.dtype)
+        real = (np.arange(256) - PIXEL_MEAN) / PIXEL_SCALE
+        quantized = np.rint(real / self._runtime.input.scale) + self._runtime.input.zero_point
+        self._quantize = np.clip(quantized, info.min, info.max).astype(self._runtime.input.dtype)
+        self._buffer = np.empty(self._runtime.input.shape, self._runtime.input.dtype)
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the bundle in use."""
+        return self.bundle.manifest
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What every message says of the model."""
+        manifest = self.manifest
+        return ModelIdentity(
+            name=manifest.name,
+            version=manifest.version,
+            sha256=manifest.files[MODEL],
+            preprocessing=manifest.preprocessing.id,
+            runtime=self._runtime.name,
+        )
+
+    def classify(self, image: NDArray[np.uint8]) -> Classification:
+        """Classify a preprocessed uint8 image of the input's shape (h, w, 3). Raises ``InferenceError``."""
+        np.take(self._quantize, image, out=self._buffer[0], mode="clip")
+        outputs = self._runtime.run(self._buffer)
+        names = self.manifest.outputs
+        logits = outputs[names.logits][0]
+        return Classification(
+            softmax(logits, self.manifest.temperature),
+            logits,
+            outputs[names.class_activation_map][0],
+            outputs[names.features][0],
+        )
+
+    def verify_golden(self) -> None:
+        """Judge the bundle's golden fields and compare. Raises ``GoldenMismatch``."""
+        golden = load_golden(self.bundle)
+        manifest = self.manifest
+        step = self._runtime.outputs[manifest.outputs.logits].scale
+        for number, (field, image, logits) in enumerate(zip(golden.field, golden.image, golden.logits, strict=True)):
+            prepared = preprocess(field, manifest.preprocessing.id, manifest.preprocessing.denoise)
+            levels = float(np.abs(prepared.astype(np.int16) - image).mean())
+            if levels > GOLDEN_PIXEL_LEVELS:
+                raise GoldenMismatch(
+                    f"Bundle '{manifest.name}': preprocessing gives another image on golden field {number} "
+                    f"({levels:.2f} levels off on average)."
+                )
+            steps = float(np.abs(self.classify(image).logits - logits).max()) / step
+            if steps > GOLDEN_LOGIT_STEPS:
+                raise GoldenMismatch(
+                    f"Bundle '{manifest.name}': the model gives other outputs on golden field {number} "
+                    f"({steps:.1f} quantization steps off)."
+                )
+
+
+def softmax(logits: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """Probabilities (..., classes) of logits (..., classes) divided by ``temperature``."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def _check_tensors(manifest: Manifest, runtime: Runtime) -> None:
+    """Raise ``BundleMismatch`` unless the model's tensors are what the manifest says."""
+    name = manifest.name
+    declared = manifest.input
+    shape = (1, declared.height_px, declared.width_px, 3)
+    if runtime.input.shape != shape or runtime.input.dtype.name != declared.dtype:
+        raise BundleMismatch(
+            f"Bundle '{name}': the model takes {runtime.input.dtype.name} {runtime.input.shape}, "
+            f"the manifest says {declared.dtype} {shape}."
+        )
+    if not (
+        np.isclose(runtime.input.scale, declared.scale, rtol=1e-5) and runtime.input.zero_point == declared.zero_point
+    ):
+        raise BundleMismatch(f"Bundle '{name}': scale or zero point of the input is not the manifest's.")
+    classes = len(manifest.labels)
+    for output, dimensions in (
+        (manifest.outputs.logits, 2),
+        (manifest.outputs.class_activation_map, 4),
+        (manifest.outputs.features, 2),
+    ):
+        if output not in runtime.outputs:
+            raise BundleMismatch(
+                f"Bundle '{name}': the model has no output '{output}', only {', '.join(sorted(runtime.outputs))}."
+            )
+        if len(runtime.outputs[output].shape) != dimensions:
+            raise BundleMismatch(
+                f"Bundle '{name}': output '{output}' has shape {runtime.outputs[output].shape}, "
+                f"not {dimensions} dimensions."
+            )
+    for output in (manifest.outputs.logits, manifest.outputs.class_activation_map):
+        if runtime.outputs[output].shape[-1] != classes:
+            raise BundleMismatch(
+                f"Bundle '{name}': the manifest has {classes} labels, the model's '{output}' "
+                f"{runtime.outputs[output].shape[-1]}."
+            )

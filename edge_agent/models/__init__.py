@@ -1,0 +1,1 @@
+"""The bundles that ship with the agent, one folder each."""

@@ -1,0 +1,1 @@
+"""Fakes and checks that tests and users share."""

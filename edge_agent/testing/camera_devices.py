@@ -1,0 +1,194 @@
+"""Stand-ins for camera hardware below our cameras: ``cv2.VideoCapture`` and the ``picamera2`` module.
+
+They behave as the real ones do in what our cameras use of them, and in how they fail.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+class FakeVideoCapture:
+    """A USB camera as OpenCV shows it. Use as the factory as well: calling it opens it.
+
+    :param pictures: what ``read`` gives, in turn; None is a failed read, an exception is raised. The end repeats.
+    :param fixed: properties that keep their value whatever is asked.
+    :param absent: properties that the driver does not have: ``set`` is False, ``get`` is -1.
+    """
+
+    def __init__(
+        self,
+        pictures: Sequence[NDArray[np.uint8] | Exception | None] = (None,),
+        *,
+        opens: bool = True,
+        fixed: Mapping[int, float] | None = None,
+        absent: Sequence[int] = (),
+    ) -> None:
+        self._pictures = list(pictures)
+        self._opens = opens
+        self._fixed = dict(fixed or {})
+        self._absent = frozenset(absent)
+        self.values: dict[int, float] = {}
+        self.asked: list[tuple[int, float]] = []
+        self.opened_with: tuple[Any, ...] = ()
+        self.reading = threading.Event()
+        self.may_read = threading.Event()
+        self.may_read.set()
+        self.released_while_reading = False
+        self.releases_count = 0
+        self._in_read = False
+
+    def __call__(self, *arguments: Any) -> FakeVideoCapture:  # noqa: ANN401 - takes what OpenCV takes
+        """Open, as ``cv2.VideoCapture(target, backend, parameters)`` does."""
+        self.opened_with = arguments
+        return self
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        """As told."""
+        return self._opens
+
+    def set(self, prop: int, value: float) -> bool:
+        """Take a value, unless it is fixed or absent."""
+        self.asked.append((prop, value))
+        if prop in self._absent:
+            return False
+        if prop not in self._fixed:
+            self.values[prop] = value
+        return prop not in self._fixed
+
+    def get(self, prop: int) -> float:
+        """The value in force."""
+        if prop in self._absent:
+            return -1.0
+        return float({**self.values, **self._fixed}.get(prop, 0.0))
+
+    def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
+        """The next picture, as soon as ``may_read`` is set."""
+        self._in_read = True
+        self.reading.set()
+        self.may_read.wait()
+        self._in_read = False
+        picture = self._pictures.pop(0) if len(self._pictures) > 1 else self._pictures[0]
+        if isinstance(picture, Exception):
+            raise picture
+        return picture is not None, picture
+
+    def release(self) -> None:
+        """Count, and note what would have killed the process."""
+        self.releases_count += 1
+        self.released_while_reading |= self._in_read
+
+
+def opencv_error(code: int = -2) -> cv2.error:
+    """An error as OpenCV raises it from C++."""
+    error = cv2.error("synthetic failure")
+    error.code = code
+    return error
+
+
+class FakePicamera2Request:
+    """A completed request: its picture and the metadata of that very exposure."""
+
+    def __init__(self, array: NDArray[np.uint8], metadata: Mapping[str, Any]) -> None:
+        self._array = array
+        self._metadata = dict(metadata)
+        self.releases_count = 0
+
+    def make_array(self, name: str) -> NDArray[np.uint8]:
+        """A copy of the stream's picture. Raises ``RuntimeError`` for one that is not configured."""
+        if name != "main":
+            raise RuntimeError(f"Stream {name!r} is not defined")
+        return self._array.copy()
+
+    def get_metadata(self) -> dict[str, Any]:
+        """Its metadata."""
+        return dict(self._metadata)
+
+    def release(self) -> None:
+        """Give the buffer back."""
+        self.releases_count += 1
+
+
+class FakePicamera2:
+    """The ``picamera2`` module: put it in ``sys.modules``. One camera, which shows ``rgb``.
+
+    The array's channels lie as libcamera's names have them: ``BGR888`` gives red, green, blue.
+
+    :param failure: raised by ``capture_request``.
+    :param make_failure: raised when the camera is opened.
+    :param forced_format: what the camera gives whatever is asked.
+    """
+
+    def __init__(
+        self,
+        rgb: NDArray[np.uint8],
+        metadata: Mapping[str, Any],
+        *,
+        models: Sequence[str] = ("imx477",),
+        failure: Exception | None = None,
+        make_failure: Exception | None = None,
+        forced_format: str | None = None,
+    ) -> None:
+        self.requests: list[FakePicamera2Request] = []
+        self.waits: list[object] = []
+        self.configuration: dict[str, Any] = {}
+        self.started = False
+        self.closes_count = 0
+        self.Picamera2 = _picamera2_class(self, models, make_failure)
+        self._rgb = rgb
+        self._metadata = metadata
+        self._failure = failure
+        self._forced_format = forced_format
+
+    def create_video_configuration(self, *, main: dict[str, Any], controls: dict[str, Any]) -> dict[str, Any]:
+        """A configuration to be configured."""
+        return {"main": dict(main), "controls": dict(controls)}
+
+    def configure(self, configuration: dict[str, Any]) -> None:
+        """Take the configuration."""
+        if self._forced_format:
+            configuration["main"]["format"] = self._forced_format
+        self.configuration = configuration
+
+    def camera_configuration(self) -> dict[str, Any]:
+        """The configuration in force."""
+        return self.configuration
+
+    def start(self) -> None:
+        """Start."""
+        self.started = True
+
+    def capture_request(self, wait: object = None) -> FakePicamera2Request:
+        """The next request; ``TimeoutError`` is what a numeric ``wait`` raises when it runs out."""
+        self.waits.append(wait)
+        if self._failure:
+            raise self._failure
+        is_rgb = self.configuration["main"]["format"] == "BGR888"
+        array = self._rgb if is_rgb else np.ascontiguousarray(self._rgb[..., ::-1])
+        self.requests.append(FakePicamera2Request(array, self._metadata))
+        return self.requests[-1]
+
+    def close(self) -> None:
+        """Let go."""
+        self.closes_count += 1
+
+
+def _picamera2_class(
+    module: FakePicamera2, models: Sequence[str], make_failure: Exception | None
+) -> SimpleNamespace | Callable[[int], FakePicamera2]:
+    def make(_index: int) -> FakePicamera2:
+        if make_failure:
+            raise make_failure
+        return module
+
+    make.global_camera_info = lambda: [  # type: ignore[attr-defined]
+        {"Model": model, "Num": number} for number, model in enumerate(models)
+    ]
+    return make

@@ -1,0 +1,135 @@
+"""From the bytes of a picture to an RGB array, refusing what must not or cannot be decoded."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+
+from edge_agent.errors import ImageError, ImageTooLarge, ImageUnsupported
+
+DEFAULT_MAX_PIXELS = 50_000_000
+REDUCTIONS = (8, 4, 2, 1)
+
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+# 8 bytes of signature, 8 of the IHDR chunk's head, 4 of width, 4 of height.
+_PNG_BIT_DEPTH_OFFSET = 24
+_PLAIN_MODES = ("RGB", "L", "1", "P")
+_WHY_NOT = {
+    "CMYK": "it is CMYK, made for print",
+    "RGBA": "it is partly transparent",
+    "LA": "it is partly transparent",
+    "PA": "it is partly transparent",
+    "I;16": "it has 16 bits per channel",
+    "I;16B": "it has 16 bits per channel",
+    "I": "it has more than 8 bits per channel",
+    "F": "its pixels are floating-point numbers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What a picture says of itself before it is decoded."""
+
+    width_px: int
+    height_px: int
+    has_alpha: bool
+
+
+def read_header(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageHeader:
+    """Read the declared size and kind without decoding a pixel.
+
+    Raises ``ImageTooLarge`` beyond ``max_pixels``, ``ImageUnsupported`` for what is not 8-bit RGB or greyscale,
+    ``ImageError`` for what is not a picture.
+    """
+    if not data:
+        raise ImageError("The picture is empty (0 bytes).")
+    try:
+        with warnings.catch_warnings():
+            # Our own bound is checked below; Pillow's would only warn.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                width, height = image.size
+                mode = image.mode
+                bits = _bits_per_channel(image, data)
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(f"The picture declares more than {max_pixels / 1e6:g} megapixels.") from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, KeyError) as error:
+        raise ImageError(f"The picture cannot be read ({len(data)} bytes).") from error
+    if width * height > max_pixels:
+        raise ImageTooLarge(f"The picture declares {width} x {height} px, more than {max_pixels / 1e6:g} megapixels.")
+    if max(bits) > 8:
+        raise ImageUnsupported(f"The picture is not 8-bit RGB: it has {max(bits)} bits per channel.")
+    has_alpha = mode in {"RGBA", "LA", "PA"}
+    if mode not in _PLAIN_MODES and not has_alpha:
+        raise ImageUnsupported(f"The picture is not 8-bit RGB: {_WHY_NOT.get(mode, f'its mode is {mode}')}.")
+    return ImageHeader(width, height, has_alpha)
+
+
+def _bits_per_channel(image: Image.Image, data: bytes) -> tuple[int, ...]:
+    """As the file declares them: Pillow shows 16-bit colour as the mode RGB. 8 where a format has nothing else."""
+    if isinstance(image, TiffImageFile):
+        return tuple(image.tag_v2.get(BITSPERSAMPLE, (8,)))
+    if image.format == "PNG":
+        return (data[_PNG_BIT_DEPTH_OFFSET],)
+    return (8,)
+
+
+def decode_image(
+    data: bytes,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    reduction: int = 1,
+    header: ImageHeader | None = None,
+) -> NDArray[np.uint8]:
+    """Decode a picture to uint8 RGB of shape (ceil(h / reduction), ceil(w / reduction), 3).
+
+    ``reduction`` is 1, 2, 4 or 8; a JPEG is then decoded at that scale, which costs a fraction of decoding it
+    whole. Greyscale becomes three equal channels. EXIF orientation is ignored: a smear has no upright.
+    Pass ``header`` if ``read_header`` has been called on the same bytes.
+
+    Raises ``ImageError`` and its kinds as ``read_header`` does, and for truncated data and real transparency.
+    """
+    header = header or read_header(data, max_pixels=max_pixels)
+    buffer = np.frombuffer(data, np.uint8)
+    if data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-64:]:
+        # libjpeg fills what is missing with grey and only warns.
+        raise ImageError(f"The picture is cut off: its JPEG has no end ({len(data)} bytes).")
+    try:
+        if header.has_alpha:
+            return _decode_opaque(buffer, reduction)
+        flags = cv2.IMREAD_COLOR_RGB if reduction == 1 else _REDUCED_RGB[reduction]
+        array = cv2.imdecode(buffer, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise ImageError(f"The picture cannot be decoded ({len(data)} bytes).") from error
+    if array is None:
+        raise ImageError(f"The picture is cut off or damaged ({len(data)} bytes).")
+    return np.asarray(array, dtype=np.uint8)
+
+
+# OpenCV names only the BGR kinds of the reduced flags; the RGB bit takes the place of the BGR bit.
+_REDUCED_RGB = {
+    2: cv2.IMREAD_REDUCED_COLOR_2 - cv2.IMREAD_COLOR_BGR + cv2.IMREAD_COLOR_RGB,
+    4: cv2.IMREAD_REDUCED_COLOR_4 - cv2.IMREAD_COLOR_BGR + cv2.IMREAD_COLOR_RGB,
+    8: cv2.IMREAD_REDUCED_COLOR_8 - cv2.IMREAD_COLOR_BGR + cv2.IMREAD_COLOR_RGB,
+}
+
+
+def _decode_opaque(buffer: NDArray[np.uint8], reduction: int) -> NDArray[np.uint8]:
+    array = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    if array is None:
+        raise ImageError(f"The picture is cut off or damaged ({buffer.size} bytes).")
+    if array.ndim != 3 or array.shape[2] != 4:
+        raise ImageUnsupported("The picture is not 8-bit RGB: its transparency cannot be read.")
+    if array[..., 3].min() < 255:
+        raise ImageUnsupported("The picture is not 8-bit RGB: it is partly transparent.")
+    rgb = cv2.cvtColor(array, cv2.COLOR_BGRA2RGB)
+    if reduction > 1:
+        rgb = cv2.resize(rgb, None, fx=1 / reduction, fy=1 / reduction, interpolation=cv2.INTER_AREA)
+    return np.asarray(rgb, dtype=np.uint8)

@@ -1,0 +1,91 @@
+"""Exact k-means in one dimension, on the histogram of an 8-bit channel.
+
+An 8-bit channel has at most 256 values, so clustering its pixels is clustering that many weighted points.
+On a line an optimal cluster is an interval of the sorted values, and dynamic programming over the intervals' ends
+finds the GLOBAL optimum (R. Bellman, "A note on cluster analysis and dynamic programming", 1973; H. Wang and
+M. Song, "Ckmeans.1d.dp", The R Journal 3/2, 2011). No start values, no iterations, no seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVELS = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clusters:
+    """A clustering of the levels 0 to 255, clusters in the order of their centres."""
+
+    centres: NDArray[np.float64]
+    """Mean level of each cluster, shape (k,), ascending."""
+    counts: NDArray[np.int64]
+    """Pixels in each cluster, shape (k,)."""
+    labels: NDArray[np.uint8]
+    """Cluster of each level, shape (256,): a look-up table. A level that does not occur has its nearest centre's."""
+    inertia: float
+    """Sum of squared distances of the pixels to their centres, in squared levels."""
+
+
+def kmeans_histogram(histogram: NDArray[np.integer], k: int) -> Clusters:
+    """Cluster the levels of an 8-bit channel optimally.
+
+    ``histogram`` has shape (256,): the count of each level. Where fewer than ``k`` levels occur, each is a
+    cluster of its own and there are fewer than ``k`` clusters. Among equally good clusterings the one whose
+    upper clusters begin lowest is taken, so that the same histogram always gives the same labels.
+
+    Raises ``ValueError`` if the histogram is empty, negative or of another shape, or ``k`` is not 1 to 256.
+    """
+    if histogram.shape != (LEVELS,):
+        raise ValueError(f"expected a histogram of shape (256,), not {histogram.shape}")
+    if not 1 <= k <= LEVELS:
+        raise ValueError(f"k must be 1 to {LEVELS}, not {k}")
+    if (histogram < 0).any():
+        raise ValueError("a histogram has no negative counts")
+    levels = np.flatnonzero(histogram)
+    if levels.size == 0:
+        raise ValueError("the histogram is empty")
+    weights = histogram[levels].astype(np.float64)
+    starts = _optimal_starts(levels.astype(np.float64), weights, min(k, levels.size))
+
+    counts = np.add.reduceat(weights, starts)
+    centres = np.add.reduceat(weights * levels, starts) / counts
+    member = np.repeat(np.arange(starts.size), np.diff(starts, append=levels.size))
+    inertia = float((weights * (levels - centres[member]) ** 2).sum())
+    borders = (centres[:-1] + centres[1:]) / 2
+    labels = np.searchsorted(borders, np.arange(LEVELS), side="right").astype(np.uint8)
+    labels[levels] = member
+    return Clusters(centres, counts.astype(np.int64), labels, inertia)
+
+
+def _optimal_starts(values: NDArray[np.float64], weights: NDArray[np.float64], k: int) -> NDArray[np.intp]:
+    """Index of the first value of each of the ``k`` optimal intervals; shape (k,), the first is 0."""
+    n = values.size
+    # The within-cluster cost of values[i:j] is S2 - S1^2 / S0 of the prefix sums' differences. Values are
+    # shifted to begin at 0: all sums are then exact in float64 up to 2^53 / 255^2 pixels.
+    shifted = values - values[0]
+    s0 = np.concatenate(([0.0], np.cumsum(weights)))
+    s1 = np.concatenate(([0.0], np.cumsum(weights * shifted)))
+    s2 = np.concatenate(([0.0], np.cumsum(weights * shifted * shifted)))
+    d0 = s0[None, 1:] - s0[:-1, None]
+    d1 = s1[None, 1:] - s1[:-1, None]
+    d2 = s2[None, 1:] - s2[:-1, None]
+    # cost[i, j]: values i..j, both included. Below the diagonal an interval would be empty.
+    cost = np.where(d0 > 0, d2 - d1 * d1 / np.where(d0 > 0, d0, 1.0), np.inf)
+
+    best = cost[0]
+    choices = np.zeros((k, n), dtype=np.intp)
+    for cluster in range(1, k):
+        # total[i, j]: the first i values in the clusters before, values i..j in this one.
+        total = np.concatenate(([np.inf], best[:-1]))[:, None] + cost
+        choices[cluster] = total.argmin(axis=0)
+        best = total[choices[cluster], np.arange(n)]
+    starts = np.zeros(k, dtype=np.intp)
+    end = n - 1
+    for cluster in range(k - 1, 0, -1):
+        starts[cluster] = choices[cluster, end]
+        end = starts[cluster] - 1
+    return starts

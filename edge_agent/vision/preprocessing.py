@@ -1,0 +1,71 @@
+"""The one preprocessing, for training and device alike: from a field to what the network sees.
+
+A preprocessing is named and versioned, and a bundle names the one it was trained with. What a released name
+means never changes: a change is a new version beside the old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.vision.segmentation import Segmentation, cells_mask, segment
+
+Array = NDArray[np.uint8]
+
+
+def _median(size_px: int) -> Callable[[Array], Array]:
+    return lambda field: np.asarray(cv2.medianBlur(field, size_px), dtype=np.uint8)
+
+
+def _bilateral(field: Array) -> Array:
+    return np.asarray(cv2.bilateralFilter(field, d=5, sigmaColor=25, sigmaSpace=2), dtype=np.uint8)
+
+
+DENOISERS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
+    {"none": lambda field: field, "median3": _median(3), "median5": _median(5), "bilateral5": _bilateral}
+)
+"""Denoising by name, uint8 (h, w, 3) to the same."""
+
+
+def _rgb_1(denoised: Array, _lab: Array, _segmentation: Segmentation) -> Array:
+    return denoised
+
+
+def _lab_1(_denoised: Array, lab: Array, _segmentation: Segmentation) -> Array:
+    return lab
+
+
+def _segmented_1(denoised: Array, _lab: Array, segmentation: Segmentation) -> Array:
+    return np.asarray(cv2.copyTo(denoised, cells_mask(segmentation)), dtype=np.uint8)
+
+
+PREPROCESSINGS: Mapping[str, Callable[[Array, Array, Segmentation], Array]] = MappingProxyType(
+    {"rgb@1": _rgb_1, "lab@1": _lab_1, "segmented@1": _segmented_1}
+)
+"""From the denoised RGB field, its CIE LAB and its segmentation to the network's image, all uint8 (h, w, 3).
+
+* ``rgb@1``: the denoised field.
+* ``lab@1``: its CIE LAB, as OpenCV scales it to 8 bits.
+* ``segmented@1``: the denoised field with all but the nucleated cells black.
+"""
+
+
+def to_lab(rgb: Array) -> Array:
+    """CIE LAB (D65) of a uint8 RGB array, same shape; L* times 255 / 100, a* and b* plus 128."""
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), dtype=np.uint8)
+
+
+def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
+    """All steps in a row on a uint8 RGB field (h, w, 3). ``KeyError`` for an unknown name.
+
+    The analyzer takes the same steps one by one, to time them and to use what lies between.
+    """
+    finish = PREPROCESSINGS[preprocessing_id]
+    denoised = DENOISERS[denoise](field)
+    lab = to_lab(denoised)
+    return finish(denoised, lab, segment(lab))

@@ -1,0 +1,118 @@
+"""The folder that one training leaves: how it was made, on what, what it measured, and the weights."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError
+
+from edge_agent.settings import Settings
+from trainer.description import Description
+from trainer.errors import RunError
+
+CONFIG = "config.json"
+SPLIT = "manifest.csv"
+METRICS = "metrics.json"
+WEIGHTS = "weights.npz"
+
+_LIBRARIES = ("keras", "numpy", "opencv-python-headless", "scikit-learn", "scipy", "tensorflow-cpu", "tensorflow")
+
+
+class TrainOptions(Settings):
+    """All that 'trainer train' was asked for."""
+
+    data: str
+    out: str
+    description: str | None
+    alpha: float
+    weights: str
+    preprocessing: str
+    denoise: str
+    seed: int = Field(ge=0)
+    test_share: float = Field(gt=0, lt=0.5)
+    validation_share: float = Field(gt=0, lt=0.5)
+    variants: int = Field(ge=1, description="Augmented variants per training image.")
+    split: str | None = Field(description="A split to use again instead of making one.")
+
+    def command(self) -> str:
+        """The command line that asks for this."""
+        words = ["trainer", "train"]
+        for name, value in self.model_dump().items():
+            if value is not None:
+                words += [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
+
+
+class RunConfig(Settings):
+    """``config.json``: options, data and versions, enough to make the run again."""
+
+    options: TrainOptions
+    dataset: Description
+    dataset_sha256: str
+    images_count: int
+    command: str
+    commit: str
+    created_at: datetime
+    versions: dict[str, str]
+
+    @classmethod
+    def now(cls, options: TrainOptions, dataset: Description, sha256: str, images_count: int) -> Self:
+        """The configuration of a run that starts now, here."""
+        return cls(
+            options=options,
+            dataset=dataset,
+            dataset_sha256=sha256,
+            images_count=images_count,
+            command=options.command(),
+            commit=source_commit(),
+            created_at=datetime.now(UTC),
+            versions={"python": platform.python_version(), **_versions()},
+        )
+
+
+def source_commit() -> str:
+    """Commit of the trainer's source, with '+' where the tree has changes; "unknown" outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        head = _git(here, "rev-parse", "--verify", "HEAD")
+        return head + ("+" if _git(here, "status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def write_json(path: Path, content: Settings | dict[str, Any]) -> None:
+    """Write indented JSON, for people and for diffs."""
+    plain = content.model_dump(mode="json") if isinstance(content, Settings) else content
+    path.write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_config(run: Path) -> RunConfig:
+    """``config.json`` of a run folder. Raises ``RunError``."""
+    try:
+        return RunConfig.model_validate_json((run / CONFIG).read_bytes())
+    except OSError as error:
+        raise RunError(f"{run / CONFIG} cannot be read ({error.strerror}).") from error
+    except ValidationError as error:
+        raise RunError(f"{run / CONFIG} is damaged: {error.errors()[0]['msg']}.") from error
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for library in _LIBRARIES:
+        try:
+            found[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

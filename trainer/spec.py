@@ -1,0 +1,15 @@
+"""The sizes and names on which data, network, converted file and manifest agree."""
+
+from __future__ import annotations
+
+INPUT_SIZE_PX = 224
+ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+"""Widths for which ImageNet weights of MobileNetV2 exist."""
+IMAGENET = "imagenet"
+"""Stands for Keras' own download where a path of weights is asked for."""
+
+SIGNATURE = "serving_default"
+INPUT_NAME = "image"
+LOGITS = "logits"
+CLASS_ACTIVATION_MAP = "class_activation_map"
+FEATURES = "features"
