@@ -159,6 +159,7 @@ def demo(
     """Start a broker and an agent on this machine and show what arrives, until interrupted."""
     from edge_agent import demo as demonstration  # noqa: PLC0415
     from edge_agent.local_broker import LOOPBACK, free_port, local_broker  # noqa: PLC0415
+    from edge_agent.messaging import MqttSettings  # noqa: PLC0415
 
     _set_up_logging("warning")
     output.print(f"Leukoscope {__version__}. {NOTICE}", style="bold")
@@ -170,11 +171,11 @@ def demo(
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
 
-    def play(host: str, port: int, broker_name: str) -> None:
-        config = demonstration.demo_config(frames, bundle, host=host, port=port, interval_s=interval_s)
+    def play(mqtt: MqttSettings, broker_name: str) -> None:
+        config = demonstration.demo_config(frames, bundle, mqtt=mqtt, interval_s=interval_s)
         source = "drawn smears (they mean nothing clinically)" if frames is None else str(frames)
-        output.print(f"Frames: {source}. Bundle: {config.analysis.bundle}. Broker: {broker_name} at {host}:{port}.")
-        output.print(f"To watch from another terminal: {demonstration.subscribe_command(port, host)}\n", markup=False)
+        output.print(f"Frames: {source}. Bundle: {config.analysis.bundle}. Broker: {broker_name} at {mqtt.host}:{mqtt.port}.")
+        output.print(f"To watch from another terminal: {demonstration.subscribe_command(mqtt)}\n", markup=False)
         made, received = demonstration.run_demo(
             config, count=count, stop=stop, show=lambda r: output.print(demonstration.describe(r), markup=False)
         )
@@ -186,11 +187,11 @@ def demo(
         host, separator, port = broker.rpartition(":")
         if not separator or not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
             raise ConfigError(f"--broker {broker}: needs HOST:PORT.", remedy="For example --broker 127.0.0.1:1883.")
-        play(host, int(port), "yours")
+        play(MqttSettings(host=host, port=int(port)), "yours")
     else:
         port_number = free_port()
-        with local_broker(port_number) as name:
-            play(LOOPBACK, port_number, name)
+        with local_broker(port_number) as local:
+            play(MqttSettings(host=LOOPBACK, port=port_number, version=local.version), local.name)
 
 
 @app.command()

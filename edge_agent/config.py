@@ -86,10 +86,10 @@ def _explain(problem: ErrorDetails) -> str:
         case "missing":
             return f"{key}: is missing; add it"
         case "union_tag_not_found":
-            return f"{key}.kind: is missing; say which kind of camera"
+            return f"{key}: is missing; say which kind of camera"
         case "union_tag_invalid":
             expected = problem.get("ctx", {}).get("expected_tags", "")
-            return f"{key}.kind: there is no such kind of camera; one of {expected}"
+            return f"{key}: there is no such kind of camera; one of {expected}"
     message = _advise(problem)
     given = problem["input"]
     shown = "" if _is_secret(key) or not isinstance(given, str | int | float | bool) else f", not {given!r}"
@@ -112,7 +112,9 @@ def _is_secret(key: str) -> bool:
 def _keys(problem: ErrorDetails) -> list[str]:
     """The path of keys as the file has them: pydantic adds the chosen kind of a camera after ``camera``."""
     keys = [str(part) for part in problem["loc"]]
-    if len(keys) > 1 and keys[0] == "camera":
+    if problem["type"].startswith("union_tag"):
+        keys.append("kind")
+    elif len(keys) > 1 and keys[0] == "camera":
         del keys[1]
     return keys
 

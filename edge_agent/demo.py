@@ -16,7 +16,6 @@ from edge_agent.cameras.settings import CameraSettings, FolderSettings, Syntheti
 from edge_agent.config import AnalysisSettings, Config, DeviceSettings
 from edge_agent.contracts import Outcome, Result, Topics
 from edge_agent.errors import BrokerUnreachable
-from edge_agent.local_broker import LOOPBACK
 from edge_agent.messaging import MqttSettings
 from edge_agent.trigger import TriggerSettings
 
@@ -24,7 +23,7 @@ SITE, DEVICE = "demo", "this-computer"
 ARRIVAL_DEADLINE_S = 10.0
 
 
-def demo_config(frames: Path | None, bundle: str | None, *, host: str, port: int, interval_s: float) -> Config:
+def demo_config(frames: Path | None, bundle: str | None, *, mqtt: MqttSettings, interval_s: float) -> Config:
     """The demonstration's configuration: ``frames`` from disk with the real bundle, else drawn ones with ``demo``."""
     camera: CameraSettings
     if frames is None:
@@ -36,13 +35,13 @@ def demo_config(frames: Path | None, bundle: str | None, *, host: str, port: int
         camera=camera,
         trigger=TriggerSettings(mode="continuous", interval_s=interval_s),
         analysis=AnalysisSettings(bundle=bundle or ("demo" if frames is None else "first")),
-        mqtt=MqttSettings(host=host, port=port),
+        mqtt=mqtt,
     )
 
 
-def subscribe_command(port: int, host: str = LOOPBACK) -> str:
+def subscribe_command(mqtt_settings: MqttSettings) -> str:
     """What to type to see the same messages from another terminal."""
-    return f"mosquitto_sub -h {host} -p {port} -t 'leukoscope/#' -v"
+    return f"mosquitto_sub -h {mqtt_settings.host} -p {mqtt_settings.port} -t 'leukoscope/#' -v"
 
 
 class Listener:

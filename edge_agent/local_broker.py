@@ -11,8 +11,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edge_agent.errors import BrokerMissing, BrokerUnreachable
 
@@ -32,19 +33,28 @@ def find_mosquitto() -> str | None:
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
+@dataclass(frozen=True, slots=True)
+class LocalBroker:
+    """A broker that runs on this machine."""
+
+    name: str
+    version: Literal["auto", "3.1.1"]
+    """What to ask it for. amqtt leaves a client that speaks MQTT 5 without an answer."""
+
+
 @contextlib.contextmanager
-def local_broker(port: int) -> Iterator[str]:
-    """Run a broker on the loopback address, without persistence or passwords; yields its name.
+def local_broker(port: int) -> Iterator[LocalBroker]:
+    """Run a broker on the loopback address, without persistence or passwords.
 
     Raises ``BrokerMissing`` if there is none to run, ``BrokerUnreachable`` if it does not come up.
     """
     mosquitto = find_mosquitto()
     if mosquitto is not None:
         with run_mosquitto(mosquitto, port):
-            yield "mosquitto"
+            yield LocalBroker("mosquitto", "auto")
     else:
-        with _run_amqtt(port):
-            yield "amqtt (embedded, MQTT 3.1.1)"
+        with run_amqtt(port):
+            yield LocalBroker("amqtt (embedded, MQTT 3.1.1)", "3.1.1")
 
 
 @contextlib.contextmanager
@@ -80,7 +90,8 @@ def _wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _run_amqtt(port: int) -> Iterator[None]:
+def run_amqtt(port: int) -> Iterator[None]:
+    """Run amqtt in a thread of this process, on the loopback address. Raises ``BrokerMissing``."""
     try:
         from amqtt.broker import Broker  # noqa: PLC0415 - an optional extra, and slow to import
     except ImportError as error:

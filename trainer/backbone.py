@@ -62,7 +62,7 @@ def read_weights(path: Path) -> Weights:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return {key: arrays[key].astype(np.float32) for key in arrays.files}
-    except (OSError, ValueError, BadZipFile, AttributeError, TypeError) as error:
+    except (OSError, EOFError, ValueError, BadZipFile, AttributeError, TypeError) as error:
         raise WeightsError(f"cannot read weights from {path}: {error}") from error
 
 

@@ -40,7 +40,7 @@ a stained blood smear that look like its training images, and nothing else.
 
 ## Measured on {test.images_count} unseen images, through this int8 file
 
-* Accuracy: {_percent(test.accuracy_ratio)} (95 % interval {_percent(low)} to {_percent(high)}), abstentions not excused.
+* Accuracy: {_percent(test.accuracy_ratio)} (95 %: {_percent(low)} to {_percent(high)}), abstentions not excused.
 * Malignant against benign: recall {_percent(test.malignant_recall_ratio)}, \
 specificity {_percent(test.malignant_specificity_ratio)}.
 * Abstained: {_percent(test.abstained_ratio)}; accuracy of the rest: {_percent(test.answered_accuracy_ratio)}.
@@ -65,7 +65,7 @@ accuracy {_percent(validation.accuracy_ratio)}, abstained {_percent(validation.a
 (Apache-2.0; {weights}). Its last layer, a 1x1 convolution, is a linear classifier fitted to {options.variants} \
 augmented variants of each training image.
 * Preprocessing: `{manifest.preprocessing.id}`, denoising `{manifest.preprocessing.denoise}`.
-* Augmentation: orientation, brightness, white balance, contrast, strength of the stain. The corner in which scale bars \
+* Augmentation: orientation, brightness, white balance, contrast, strength of the stain. The corner where scale bars \
 are burnt in is covered, and bars are drawn at random, so that they carry nothing.
 * Conversion: full-integer int8, weights per channel, {size_bytes / 1e6:.2f} MB.
 * Temperature {manifest.temperature:.3f} (least log loss) and threshold of confidence \

@@ -6,6 +6,7 @@ what LiteRT, tflite-runtime and the frozen Edge TPU compiler all know.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
+from tensorflow.lite.python.convert import ConverterError
 
 from trainer.errors import ConversionError
 from trainer.network import to_network_input
@@ -58,8 +60,10 @@ def convert_to_int8(network: keras.Model, representative: NDArray[np.uint8]) -> 
             # The converter calibrates by TensorFlow's own interpreter, which warns of its end to whoever calls it.
             warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
             model: bytes = converter.convert()
-    except (RuntimeError, ValueError, tf.errors.OpError) as error:
-        raise ConversionError(f"TFLite cannot convert the network: {error}") from error
+    except (ConverterError, RuntimeError, ValueError) as error:
+        # The converter's message holds places and the whole graph around what matters.
+        reasons = re.findall(r"error: (.+)", str(error)) or [str(error)]
+        raise ConversionError(f"TFLite cannot convert the network: {reasons[0]}.") from error
     check_int8(model)
     return model
 

@@ -70,12 +70,7 @@ class FolderCamera:
             return [root]
         if not root.is_dir():
             raise CameraAbsent(f"There is no folder or file {root}.", remedy=remedy)
-        found = sorted(
-            Path(folder, name)
-            for folder, _, names in os.walk(root, onerror=_warn_of_folder)
-            for name in names
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
-        )
+        found = list_images(root)
         if not found:
             raise CameraAbsent(f"Folder {root} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}).", remedy=remedy)
         return found
@@ -96,6 +91,16 @@ class FolderCamera:
 
     def _fits(self, descriptor: int) -> bool:
         return os.fstat(descriptor).st_size <= self._max_bytes
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The images in a folder and all below it, by name. A folder that cannot be listed is logged and left out."""
+    return sorted(
+        Path(inner, name)
+        for inner, _, names in os.walk(folder, onerror=_warn_of_folder)
+        for name in names
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
+    )
 
 
 def _warn_of_folder(error: OSError) -> None:

@@ -12,18 +12,12 @@ from numpy.typing import NDArray
 from edge_agent.cameras.guard import DeviceGuard
 from edge_agent.errors import CameraAbsent, CameraLost
 
-_ENVIRONMENT = {
-    # AV_LOG_QUIET. What FFmpeg has to say would go to stderr, with the stream's password in it.
-    "OPENCV_FFMPEG_LOGLEVEL": "-8",
-    # Ten seconds by default: longer than our own deadline, so that each unplug would cost a thread.
-    "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "4",
-}
-
-
-def _quieten() -> None:
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+# Both libraries read these once, at their first capture or writer, so this cannot wait until ``open``.
+# AV_LOG_QUIET. What FFmpeg has to say would go to stderr, with the stream's password in it.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+# Ten seconds by default: longer than our own deadline, so that each unplug would cost a thread.
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "4")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class OpenCvCapture:
@@ -36,7 +30,6 @@ class OpenCvCapture:
 
     def open(self, target: str, backend: int, parameters: Mapping[int, int]) -> None:
         """Open ``target`` (a path or address). Raises ``CameraAbsent``."""
-        _quieten()
         with self._guard.use():
             flat = [number for pair in parameters.items() for number in pair]
             try:

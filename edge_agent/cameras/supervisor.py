@@ -91,6 +91,12 @@ class CameraSupervisor:
             reopened_count=self._reopened_count,
         )
 
+    @property
+    def live(self) -> bool:
+        """As the camera that is open says; False while none is."""
+        worker = self._worker
+        return worker is not None and worker.live
+
     def frames(self) -> Iterator[Frame]:
         """Frames until the camera has no more or ``stop`` is set.
 

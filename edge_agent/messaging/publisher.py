@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 UNSUPPORTED_PROTOCOL_VERSION = 132
 """Reason code of a CONNACK (MQTT 5, 3.2.2.2); paho gives it for 3.1.1 brokers too."""
+
+_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Publisher:
         self._broker = BrokerState(connected=False)
         self._status = self._make_status(StatusState.INIT, None)
         self._version_5 = settings.version != "3.1.1"
+        self._answered = False
         self._restart_at: float | None = None
         self._stop_at: float | None = None
         self._client = self._make_client()
@@ -98,10 +102,9 @@ class Publisher:
     def _run(self) -> None:
         self._connect()
         while not self._finished():
-            try:
+            with contextlib.suppress(queue.Empty):
                 self._calls.get(timeout=self._longest_wait_s())()
-            except queue.Empty:
-                self._on_time()
+            self._on_time()
             self._send_what_waits()
         self._say_goodbye()
 
@@ -242,7 +245,14 @@ class Publisher:
             self._set_broker(BrokerState(connected=False, error=error))
 
     def _disconnected(self, client: mqtt.Client, reason: ReasonCode) -> None:
-        if client is self._client and self._broker.connected:
+        if client is not self._client:
+            return
+        answered, self._answered = self._answered, False
+        if not answered and self._settings.version == "auto":
+            # Some brokers that do not understand a CONNECT hang up instead of answering: try the other version.
+            self._version_5 = not self._version_5
+            self._restart_at = time.monotonic() + _PAUSE_S
+        if self._broker.connected:
             error = BrokerUnreachable(f"The connection to the broker was lost: {reason}.")
             self._set_broker(BrokerState(connected=False, error=error))
 

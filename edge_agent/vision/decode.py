@@ -52,8 +52,8 @@ def read_header(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageHe
         raise ImageError("The picture is empty (0 bytes).")
     try:
         with warnings.catch_warnings():
-            # Our own bound is checked below; Pillow's would only warn.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Of sizes, which have our own bound below, and of damaged metadata, which is not used.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 width, height = image.size
                 mode = image.mode

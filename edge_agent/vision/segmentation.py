@@ -24,6 +24,10 @@ MIN_CONTRAST_LEVELS = 12.0
 
 k-means always finds three clusters, also in plain background."""
 
+MIN_BLUE_SHIFT_LEVELS = 3.0
+"""How far nuclei must lie below the rest on b* (yellow to blue). Haematoxylin and azure B are blue, eosin is not:
+without this, pink red cells on an empty field would be taken for nuclei."""
+
 MIN_NUCLEUS_AREA_RATIO = 0.0012
 """Of the field; 60 px at 224 x 224, a disc of 9 px. Platelets, dirt and glyphs are smaller."""
 
@@ -60,17 +64,21 @@ class Segmentation:
 def segment(lab: NDArray[np.uint8]) -> Segmentation:
     """Find the nuclei in a uint8 CIE LAB field of shape (h, w, 3) as OpenCV scales it (a* + 128).
 
-    An empty mask where no cluster stands out by ``MIN_CONTRAST_LEVELS``.
+    An empty mask where no cluster stands out by ``MIN_CONTRAST_LEVELS`` and ``MIN_BLUE_SHIFT_LEVELS``.
     """
     a_star = np.ascontiguousarray(lab[:, :, 1])
     histogram = np.bincount(a_star.ravel(), minlength=LEVELS)
     clusters = kmeans_histogram(histogram, CLUSTERS)
+    nothing = Segmentation(np.zeros(a_star.shape, np.uint8), np.zeros(0, np.int32), clusters)
     if _contrast(clusters) < MIN_CONTRAST_LEVELS:
-        return Segmentation(np.zeros(a_star.shape, np.uint8), np.zeros(0, np.int32), clusters)
+        return nothing
     nuclear = np.where(clusters.labels == clusters.centres.size - 1, 255, 0).astype(np.uint8)
     raw = cv2.LUT(a_star, nuclear)
     cleaned = cv2.morphologyEx(cv2.morphologyEx(raw, cv2.MORPH_OPEN, _OPEN), cv2.MORPH_CLOSE, _CLOSE)
     mask, areas = _keep_nuclei(np.asarray(cleaned, dtype=np.uint8))
+    inside, outside = cv2.mean(lab, mask=mask), cv2.mean(lab, mask=cv2.bitwise_not(mask))
+    if outside[2] - inside[2] < MIN_BLUE_SHIFT_LEVELS:
+        return nothing
     return Segmentation(mask, areas, clusters)
 
 

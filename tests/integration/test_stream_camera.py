@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +34,8 @@ class MjpegServer(ThreadingHTTPServer):
         """Set: the connection under way stays open and says no more. The next one is served again."""
         self.stopping = threading.Event()
         self.connections_count = 0
-        self.authorizations: list[str | None] = []
+        self.password: str | None = None
+        """User and password in Base64 that are asked for, if any."""
 
     @property
     def address(self) -> str:
@@ -46,12 +48,16 @@ class MjpegHandler(BaseHTTPRequestHandler):
     def log_message(self, *arguments: Any) -> None:
         pass
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         if self.path != "/live":
             self.send_error(404)
             return
+        if self.server.password and self.headers["Authorization"] != f"Basic {self.server.password}":
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="scope"')
+            self.end_headers()
+            return
         self.server.connections_count += 1
-        self.server.authorizations.append(self.headers["Authorization"])
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
@@ -128,17 +134,21 @@ def test_frames_arrive_in_the_declared_colours_and_ffmpeg_says_nothing(
     assert capfd.readouterr().err == ""
 
 
-def test_the_password_reaches_the_server_and_nobody_else(server: MjpegServer) -> None:
+def test_the_password_reaches_the_server_and_nobody_else(
+    server: MjpegServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.password = base64.b64encode(b"nurse:sw0rdfish").decode()
     stream = camera(server, user="nurse:sw0rdfish@")
     stream.open()
     said = [str(stream.read().source)]
     server.cut.set()
     with pytest.raises(CameraLost) as caught:
-        while True:
-            stream.read()
+        list(iter(stream.read, None))
     stream.close()
-    assert server.authorizations[-1] is not None
     said.append(str(caught.value))
+    with pytest.raises(CameraAbsent) as caught_absent:
+        camera(server, user="nurse:sw0rdfish-not@").open()
+    said += [str(caught_absent.value), capfd.readouterr().err]
     assert "sw0rdfish" not in "".join(said)
     assert "nurse" not in "".join(said)
 

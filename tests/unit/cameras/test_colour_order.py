@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.cameras import opencv
 from edge_agent.cameras.camera import Camera
 from edge_agent.cameras.files import FolderCamera
 from edge_agent.cameras.frame import ColourOrder, Pixels
@@ -49,25 +48,23 @@ def test_a_folders_images(tmp_path: Path, suffix: str) -> None:
 
 def test_a_video_file(tmp_path: Path) -> None:
     path = tmp_path / "card.avi"
-    writer = cv2.VideoWriter(
-        str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (BGR_CARD.shape[1], BGR_CARD.shape[0])
-    )
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (BGR_CARD.shape[1], BGR_CARD.shape[0]))
     for _ in range(3):
         writer.write(BGR_CARD)
     writer.release()
     assert_shows_the_card(VideoCamera(VideoSettings(kind="video", path=path)))
 
 
-@pytest.mark.parametrize("compressed", [True, False])
-def test_a_usb_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool) -> None:
+@pytest.mark.parametrize("pixel_format", ["MJPG", "YUYV"])
+def test_a_usb_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixel_format: str) -> None:
     (tmp_path / "usb-Acme-video-index0").touch()
     jpeg = np.asarray(cv2.imencode(".jpg", BGR_CARD)[1], np.uint8).reshape(1, -1)
     capture = (
         FakeVideoCapture([jpeg])
-        if compressed
+        if pixel_format == "MJPG"
         else FakeVideoCapture([BGR_CARD], fixed={cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"YUYV")})
     )
-    monkeypatch.setattr(opencv.cv2, "VideoCapture", capture)
+    monkeypatch.setattr(cv2, "VideoCapture", capture)
     assert_shows_the_card(V4L2Camera(V4L2Settings(kind="v4l2"), by_id=tmp_path))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,11 +16,11 @@ def test_a_capture_closed_while_another_thread_reads_is_released_by_the_reader(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fake = FakeVideoCapture([np.zeros((2, 2, 3), np.uint8)])
-    monkeypatch.setattr(opencv.cv2, "VideoCapture", fake)
+    monkeypatch.setattr(cv2, "VideoCapture", fake)
     capture = opencv.OpenCvCapture("Camera")
     capture.open("x", 0, {})
     fake.may_read.clear()
-    reader = threading.Thread(target=capture.read)
+    reader = threading.Thread(target=capture.read, daemon=True)
     reader.start()
     assert fake.reading.wait(20)
     capture.close()
@@ -50,9 +51,14 @@ def test_a_closed_device_is_not_used_again() -> None:
 def test_a_device_is_released_once_and_also_when_its_use_failed() -> None:
     released: list[str] = []
     guard = DeviceGuard("Camera")
-    with pytest.raises(KeyError), guard.use():
-        guard.hold(lambda: released.append("released"))
-        raise KeyError
+
+    def fail() -> None:
+        with guard.use():
+            guard.hold(lambda: released.append("released"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     guard.close()
     guard.close()
     assert released == ["released"]

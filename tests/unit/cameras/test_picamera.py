@@ -48,9 +48,7 @@ def test_making_the_camera_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("models", [(), ("imx477",)])
-def test_a_camera_that_is_not_connected_is_absent(
-    monkeypatch: pytest.MonkeyPatch, models: tuple[str, ...]
-) -> None:
+def test_a_camera_that_is_not_connected_is_absent(monkeypatch: pytest.MonkeyPatch, models: tuple[str, ...]) -> None:
     with pytest.raises(CameraAbsent, match="imx477" if models else "none"):
         camera(monkeypatch, fake(models=models), index=1).open()
 

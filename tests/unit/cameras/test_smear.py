@@ -33,9 +33,7 @@ def test_the_same_seed_draws_the_same_picture(label: str) -> None:
 def test_any_size_and_scale_is_drawn_with_its_nuclei_inside(
     seed: int, label: str, height: int, width: int, um_per_pixel: float
 ) -> None:
-    image, truth = draw_smear(
-        np.random.default_rng(seed), label, size_px=(height, width), um_per_pixel=um_per_pixel
-    )
+    image, truth = draw_smear(np.random.default_rng(seed), label, size_px=(height, width), um_per_pixel=um_per_pixel)
     assert image.shape == (height, width, 3)
     assert image.dtype == np.uint8
     assert truth.label == label

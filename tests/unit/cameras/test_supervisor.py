@@ -42,9 +42,7 @@ class Watched:
     def __init__(self, make: Callable[[], Camera], **policy: Any) -> None:
         self.states: list[CameraState] = []
         self.stop = RecordedStop()
-        self.supervisor = CameraSupervisor(
-            make, CapturePolicy(**POLICY | policy), self.stop, self.states.append
-        )
+        self.supervisor = CameraSupervisor(make, CapturePolicy(**POLICY | policy), self.stop, self.states.append)
         self.frames: Iterator[Frame] = self.supervisor.frames()
 
     def take(self, count: int) -> list[str | None]:
@@ -289,11 +287,11 @@ def test_a_live_frame_like_the_one_before_is_dropped_and_counted(inline: None) -
     watched.frames.close()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("compressed", [True, False])
-def test_a_camera_that_repeats_itself_is_stalled_and_reopened(inline: None, compressed: bool) -> None:
+@pytest.mark.parametrize("kind", [Encoded, Pixels])
+def test_a_camera_that_repeats_itself_is_stalled_and_reopened(inline: None, kind: type) -> None:
     def frame(level: int) -> Frame:
         data = Encoded(bytes([level]) * 9)
-        return frame_now("camera0", data, source=f"level={level}") if compressed else plain_frame(level)
+        return frame_now("camera0", data, source=f"level={level}") if kind is Encoded else plain_frame(level)
 
     stalled = ScriptedCamera([frame(1) for _ in range(10)])
     watched = Watched(CameraShelf([stalled, ScriptedCamera([frame(2)])]))
@@ -379,4 +377,3 @@ def test_a_view_that_is_not_contiguous_is_compared_too(inline: None) -> None:
     watched = Watched(CameraShelf([ScriptedCamera([*frames, *levels(1)])]))
     assert watched.take(2) == ["view", "level=1"]
     watched.frames.close()  # type: ignore[attr-defined]
-

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,14 +43,14 @@ def difference(first: Frame, second: Frame) -> float:
 
 def test_it_rests_on_a_field_and_then_moves_to_the_next() -> None:
     frames = read(12)
-    changes = [difference(a, b) for a, b in zip(frames, frames[1:], strict=False)]
+    changes = [difference(a, b) for a, b in pairwise(frames)]
     moves = [number for number, change in enumerate(changes, start=1) if change > 6]
     assert moves == [4, 8]
 
 
 def test_no_two_frames_in_a_row_are_the_same() -> None:
     frames = read(200, frames_per_field_count=200)
-    assert all(difference(a, b) > 0 for a, b in zip(frames, frames[1:], strict=False))
+    assert all(difference(a, b) > 0 for a, b in pairwise(frames))
 
 
 def test_the_seed_decides_what_is_seen() -> None:
@@ -94,7 +95,7 @@ def test_close_ends_a_read_that_waits_for_its_time() -> None:
         except CameraLost as error:
             failures.append(error)
 
-    reader = threading.Thread(target=wait_for_the_next)
+    reader = threading.Thread(target=wait_for_the_next, daemon=True)
     reader.start()
     camera.close()
     camera.close()

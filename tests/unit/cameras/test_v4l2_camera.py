@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.cameras import opencv
 from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.cameras.settings import V4L2Settings
 from edge_agent.cameras.v4l2 import V4L2Camera, find_device
@@ -31,19 +30,15 @@ def device(tmp_path: Path) -> Path:
     return path
 
 
-def opened(
-    monkeypatch: pytest.MonkeyPatch, auto: Path, capture: FakeVideoCapture, **changes: Any
-) -> V4L2Camera:
-    monkeypatch.setattr(opencv.cv2, "VideoCapture", capture)
+def opened(monkeypatch: pytest.MonkeyPatch, auto: Path, capture: FakeVideoCapture, **changes: Any) -> V4L2Camera:
+    monkeypatch.setattr(cv2, "VideoCapture", capture)
     settings = V4L2Settings.model_validate({"kind": "v4l2"} | changes)
     camera = V4L2Camera(settings, by_id=auto.parent)
     camera.open()
     return camera
 
 
-def test_auto_is_the_only_camera_that_gives_pictures(
-    monkeypatch: pytest.MonkeyPatch, device: Path
-) -> None:
+def test_auto_is_the_only_camera_that_gives_pictures(monkeypatch: pytest.MonkeyPatch, device: Path) -> None:
     capture = FakeVideoCapture()
     camera = opened(monkeypatch, device, capture)
     assert capture.opened_with[:2] == (str(device), cv2.CAP_V4L2)
@@ -71,7 +66,7 @@ def test_a_named_device_that_is_not_there_is_absent_before_opencv_is_asked(
     capture = FakeVideoCapture()
     with pytest.raises(CameraAbsent, match="/dev/not-there"):
         opened(monkeypatch, device, capture, device="/dev/not-there")
-    assert capture.opened_with == ()
+    assert len(capture.opened_with) == 0
 
 
 def test_a_device_that_does_not_open_is_absent(monkeypatch: pytest.MonkeyPatch, device: Path) -> None:
@@ -83,8 +78,8 @@ def test_settings_are_asked_for_in_the_drivers_units_and_order(
     monkeypatch: pytest.MonkeyPatch, device: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     capture = FakeVideoCapture()
-    with caplog.at_level(logging.WARNING):
-        opened(monkeypatch, device, capture, **LOCKED)
+    caplog.set_level(logging.WARNING)
+    opened(monkeypatch, device, capture, **LOCKED)
     assert capture.asked[0] == (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
     assert capture.values[cv2.CAP_PROP_FRAME_WIDTH] == 1280
     assert capture.values[cv2.CAP_PROP_FRAME_HEIGHT] == 960
@@ -137,28 +132,26 @@ def test_what_the_driver_reports_is_what_the_frame_says(
 @pytest.mark.parametrize(
     ("modes", "locked"),
     [
-        ({cv2.CAP_PROP_AUTO_EXPOSURE: 3, cv2.CAP_PROP_AUTO_WB: 0}, False),
-        ({cv2.CAP_PROP_AUTO_EXPOSURE: 1, cv2.CAP_PROP_AUTO_WB: 1}, False),
-        ({cv2.CAP_PROP_AUTO_EXPOSURE: 1, cv2.CAP_PROP_AUTO_WB: 0}, True),
+        ((3, 0), False),
+        ((1, 1), False),
+        ((1, 0), True),
     ],
 )
 def test_locked_is_what_the_driver_reports_not_what_was_asked(
-    monkeypatch: pytest.MonkeyPatch, device: Path, modes: dict[int, float], locked: bool
+    monkeypatch: pytest.MonkeyPatch, device: Path, modes: tuple[int, int], locked: object
 ) -> None:
-    capture = FakeVideoCapture([raw(b"\xff\xd8\xff\xd9")], fixed=modes)
+    exposure, white_balance = modes
+    fixed = {cv2.CAP_PROP_AUTO_EXPOSURE: exposure, cv2.CAP_PROP_AUTO_WB: white_balance}
+    capture = FakeVideoCapture([raw(b"\xff\xd8\xff\xd9")], fixed=fixed)
     assert opened(monkeypatch, device, capture, **LOCKED).read().settings.locked is locked
 
 
-def test_a_driver_without_the_controls_leaves_locked_unknown(
-    monkeypatch: pytest.MonkeyPatch, device: Path
-) -> None:
+def test_a_driver_without_the_controls_leaves_locked_unknown(monkeypatch: pytest.MonkeyPatch, device: Path) -> None:
     capture = FakeVideoCapture([raw(b"\xff\xd8\xff\xd9")], absent=[cv2.CAP_PROP_AUTO_EXPOSURE])
     assert opened(monkeypatch, device, capture).read().settings.locked is None
 
 
-def test_a_jpeg_is_handed_on_without_the_padding_behind_it(
-    monkeypatch: pytest.MonkeyPatch, device: Path
-) -> None:
+def test_a_jpeg_is_handed_on_without_the_padding_behind_it(monkeypatch: pytest.MonkeyPatch, device: Path) -> None:
     picture = b"\xff\xd8 thumbnail \xff\xd9 picture \xff\xd9"
     camera = opened(monkeypatch, device, FakeVideoCapture([raw(picture + bytes(50))]))
     image = camera.read().image
@@ -167,9 +160,7 @@ def test_a_jpeg_is_handed_on_without_the_padding_behind_it(
 
 
 @pytest.mark.parametrize("data", [b"\x00\x00 not a jpeg \xff\xd9", b"\xff\xd8 cut off"], ids=["start", "end"])
-def test_a_broken_jpeg_is_a_frame_with_an_error(
-    monkeypatch: pytest.MonkeyPatch, device: Path, data: bytes
-) -> None:
+def test_a_broken_jpeg_is_a_frame_with_an_error(monkeypatch: pytest.MonkeyPatch, device: Path, data: bytes) -> None:
     camera = opened(monkeypatch, device, FakeVideoCapture([raw(data)]))
     image = camera.read().image
     assert isinstance(image, ImageError)
@@ -190,9 +181,7 @@ def test_a_camera_without_mjpg_is_converted_to_bgr_by_opencv(
 
 
 @pytest.mark.parametrize("failure", [None, opencv_error()], ids=["no frame", "error"])
-def test_an_unplugged_camera_is_lost(
-    monkeypatch: pytest.MonkeyPatch, device: Path, failure: Exception | None
-) -> None:
+def test_an_unplugged_camera_is_lost(monkeypatch: pytest.MonkeyPatch, device: Path, failure: Exception | None) -> None:
     camera = opened(monkeypatch, device, FakeVideoCapture([failure]))
     with pytest.raises(CameraLost, match=device.name):
         camera.read()

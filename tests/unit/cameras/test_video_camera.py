@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.cameras import opencv
 from edge_agent.cameras.frame import Pixels
 from edge_agent.cameras.settings import StreamSettings, VideoSettings
 from edge_agent.cameras.video import VideoCamera, redacted
@@ -30,7 +29,7 @@ def video(path: Path) -> VideoCamera:
 
 
 def stream(monkeypatch: pytest.MonkeyPatch, capture: FakeVideoCapture) -> VideoCamera:
-    monkeypatch.setattr(opencv.cv2, "VideoCapture", capture)
+    monkeypatch.setattr(cv2, "VideoCapture", capture)
     return VideoCamera(StreamSettings.model_validate({"kind": "stream", "url": SECRET_URL}))
 
 
@@ -69,13 +68,11 @@ def test_a_file_that_is_no_video_says_so_and_ffmpeg_says_nothing(
 
 
 def test_a_file_cut_off_ends_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    capture = FakeVideoCapture(
-        [np.zeros((2, 2, 3), np.uint8), None], fixed={cv2.CAP_PROP_FRAME_COUNT: 9}
-    )
+    capture = FakeVideoCapture([np.zeros((2, 2, 3), np.uint8), None], fixed={cv2.CAP_PROP_FRAME_COUNT: 9})
     path = tmp_path / "v.avi"
     path.touch()
     with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(opencv.cv2, "VideoCapture", capture)
+        patch.setattr(cv2, "VideoCapture", capture)
         camera = video(path)
         camera.open()
         camera.read()
@@ -87,7 +84,7 @@ def test_a_file_cut_off_ends_with_a_warning(tmp_path: Path, caplog: pytest.LogCa
 def test_a_file_without_any_frame_is_not_a_quiet_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "v.avi"
     path.touch()
-    monkeypatch.setattr(opencv.cv2, "VideoCapture", FakeVideoCapture([None]))
+    monkeypatch.setattr(cv2, "VideoCapture", FakeVideoCapture([None]))
     camera = video(path)
     camera.open()
     with pytest.raises(CameraLost, match="no frame that can be decoded"):

@@ -1,0 +1,49 @@
+"""Where do the measures of quality lie on a folder of images, and how many would the default limits refuse?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.app import app
+from edge_agent.analysis import find_unfit
+from edge_agent.cameras.files import list_images
+from edge_agent.vision.decode import decode_image
+from edge_agent.vision.field import square_field
+from edge_agent.vision.preprocessing import DENOISERS, to_lab
+from edge_agent.vision.quality import QualityLimits, measure
+from edge_agent.vision.segmentation import segment
+
+PERCENTILES = (0, 0.1, 1, 50, 99, 99.9, 100)
+
+
+@app.command("quality")
+def quality(data: Annotated[Path, typer.Argument(help="Folder of images.")]) -> None:
+    """Percentiles of every measure over a folder, and what the default limits refuse."""
+    measures: dict[str, list[float]] = {}
+    refused: dict[str, int] = {}
+    paths = list_images(data)
+    for path in paths:
+        field = square_field(decode_image(path.read_bytes()))
+        lab = to_lab(DENOISERS["median3"](field))
+        segmentation = segment(lab)
+        measured = measure(field, lab, segmentation)
+        values = {**asdict(measured), "coverage_pct": segmentation.coverage_pct}
+        for name, value in values.items():
+            if value is not None:
+                measures.setdefault(name, []).append(value)
+        reason = find_unfit(measured, segmentation.coverage_pct, None, QualityLimits())
+        if reason is not None:
+            refused[reason] = refused.get(reason, 0) + 1
+    table = Table(f"{len(paths)} images", *(f"{p:g} %" for p in PERCENTILES))
+    for name, found in measures.items():
+        table.add_row(name, *(f"{value:.2f}" for value in np.percentile(found, PERCENTILES)))
+    console = Console()
+    console.print(table)
+    console.print(f"refused by the default limits: {refused or 'none'}")

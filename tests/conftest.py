@@ -1,0 +1,69 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from numpy.typing import NDArray
+
+from edge_agent.cameras.smear import draw_smear
+from edge_agent.inference.bundle import shipped_bundles
+from edge_agent.local_broker import find_mosquitto, free_port, run_mosquitto
+
+# The machines that run this are slow and shared: no deadline per example, the suite has its own time-outs.
+settings.register_profile("leukoscope", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("leukoscope")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real smears: beside the checkout, or where LEUKOSCOPE_DATA says."""
+    folder = Path(os.environ.get("LEUKOSCOPE_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "all4").is_dir():
+        pytest.skip(f"no real smears in {folder} (set LEUKOSCOPE_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> str:
+    """Path of the broker's program."""
+    program = find_mosquitto()
+    if program is None or shutil.which("mosquitto_sub") is None:
+        pytest.skip("mosquitto and mosquitto_sub are not installed (apt-get install mosquitto mosquitto-clients)")
+    return program
+
+
+@pytest.fixture
+def broker_port(mosquitto: str) -> Iterator[int]:
+    """A port of the loopback address on which a fresh mosquitto listens."""
+    port = free_port()
+    with run_mosquitto(mosquitto, port):
+        yield port
+
+
+@pytest.fixture(scope="session")
+def smear() -> NDArray[np.uint8]:
+    """A drawn field, uint8 RGB (224, 224, 3), with nuclei."""
+    array, _ = draw_smear(np.random.default_rng(7), "pre-b", size_px=(224, 224))
+    return array
+
+
+@pytest.fixture
+def demo_bundle(tmp_path: Path) -> Path:
+    """A copy of the shipped demonstration bundle, to be spoilt by a test."""
+    folder = tmp_path / "bundle"
+    shutil.copytree(shipped_bundles()["demo"], folder)
+    return folder

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import queue
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from paho.mqtt.enums import MQTTProtocolVersion
+from pydantic import BaseModel
+from uuid_utils.compat import uuid7
+
+from edge_agent.contracts import Info, StatusState, Topics
+from edge_agent.errors import BrokerRefused, BrokerUnreachable
+from edge_agent.local_broker import run_amqtt, free_port, run_mosquitto
+from edge_agent.messaging import BrokerState, MemorySpool, Message, MqttSettings, Publisher
+from tests.integration.conftest import PATIENCE_S, Received, Subscriber
+
+TOPICS = Topics("clinic", "scope-1")
+
+
+class Rig(BaseModel, arbitrary_types_allowed=True):
+    publisher: Publisher
+    spool: MemorySpool
+    states: queue.SimpleQueue[BrokerState]
+
+    def append(self, number: int) -> Message:
+        message = Message(uuid7(), TOPICS.result("camera0"), str(number).encode())
+        self.spool.append(message)
+        self.publisher.wake()
+        return message
+
+    def until(self, wanted: Callable[[BrokerState], bool]) -> BrokerState:
+        while True:
+            state = self.states.get(timeout=PATIENCE_S)
+            if wanted(state):
+                return state
+
+
+@contextmanager
+def running(info: Info, port: int, **settings: object) -> Iterator[Rig]:
+    states: queue.SimpleQueue[BrokerState] = queue.SimpleQueue()
+    spool = MemorySpool(1000)
+    mqtt = MqttSettings.model_validate({"port": port, "reconnect_max_s": 1, **settings})
+    publisher = Publisher(mqtt, TOPICS, spool, info, on_state=states.put)
+    publisher.start()
+    try:
+        yield Rig(publisher=publisher, spool=spool, states=states)
+    finally:
+        publisher.stop()
+
+
+def results(subscriber: Subscriber, count: int) -> list[int]:
+    return [int(subscriber.next("result").payload) for _ in range(count)]
+
+
+def test_results_arrive_in_order_and_are_acknowledged(info: Info, broker_port: int, subscriber: Subscriber) -> None:
+    with running(info, broker_port) as rig:
+        for number in range(100):
+            rig.append(number)
+        assert results(subscriber, 100) == list(range(100))
+    stats = rig.spool.stats()
+    assert (stats.acknowledged_count, stats.waiting_count, stats.in_flight_count) == (100, 0, 0)
+
+
+def test_info_and_status_are_retained_and_a_clean_stop_says_so(info: Info, broker_port: int) -> None:
+    with running(info, broker_port) as rig:
+        rig.until(lambda state: state.connected)
+        rig.publisher.set_status(StatusState.READY)
+        watcher = Subscriber(broker_port)
+        watcher.until_state("ready")
+        watcher.close()
+    late = Subscriber(broker_port)
+    status = late.next("status")
+    assert status.retained
+    assert status.body().state == "disconnected"
+    late.close()
+    late = Subscriber(broker_port)
+    assert late.next("info").body().session == info.session
+    late.close()
+
+
+def test_a_broker_that_comes_up_late_gets_everything(info: Info, mosquitto: str) -> None:
+    port = free_port()
+    with running(info, port) as rig:
+        state = rig.until(lambda state: state.error is not None)
+        assert isinstance(state.error, BrokerUnreachable)
+        for number in range(5):
+            rig.append(number)
+        with run_mosquitto(mosquitto, port):
+            rig.until(lambda state: state.connected)
+            rig.publisher.stop()
+    assert rig.spool.stats().acknowledged_count == 5
+
+
+def test_results_made_while_the_broker_is_away_arrive_when_it_is_back(info: Info, mosquitto: str) -> None:
+    port = free_port()
+    with ExitStack() as first_life:
+        first_life.enter_context(run_mosquitto(mosquitto, port))
+        with running(info, port) as rig:
+            rig.until(lambda state: state.connected)
+            first_life.close()
+            rig.until(lambda state: not state.connected)
+            sent = [rig.append(number) for number in range(50)]
+            with run_mosquitto(mosquitto, port):
+                rig.until(lambda state: state.connected)
+                rig.publisher.stop()
+    assert rig.spool.stats().acknowledged_count == len(sent)
+
+
+def test_a_broker_that_refuses_is_not_connected_and_says_why(info: Info, mosquitto: str, tmp_path: Path) -> None:
+    port = free_port()
+    with run_mosquitto(mosquitto, port, extra_configuration="allow_anonymous false"), running(info, port) as rig:
+        rig.append(1)
+        state = rig.until(lambda state: state.error is not None)
+        assert isinstance(state.error, BrokerRefused)
+        assert not state.connected
+    assert rig.spool.stats().waiting_count == 1
+
+
+def test_user_and_password_from_a_file_open_the_door(info: Info, mosquitto: str, tmp_path: Path) -> None:
+    port = free_port()
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "scope", "open-sesame"], check=True)
+    passwords.chmod(0o644)
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)  # mosquitto reads it as its own user
+    secret = tmp_path / "secret"
+    secret.write_text("open-sesame\n")
+    with (
+        run_mosquitto(mosquitto, port, extra_configuration=f"allow_anonymous false\npassword_file {passwords}"),
+        running(info, port, username="scope", password_file=secret) as rig,
+    ):
+        assert rig.until(lambda state: state.connected).error is None
+
+
+def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(info: Info) -> None:
+    pytest.importorskip("amqtt", reason="the embedded broker is not installed")
+    port = free_port()
+    with run_amqtt(port), running(info, port, keepalive_s=5) as rig:
+        rig.until(lambda state: state.connected)
+        watcher = Subscriber(port, version=MQTTProtocolVersion.MQTTv311)
+        rig.append(7)
+        assert results(watcher, 1) == [7]
+        watcher.close()
+
+
+def test_no_more_than_allowed_is_in_flight_to_a_broker_that_never_acknowledges(info: Info) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, running(
+        info, server.getsockname()[1], version="3.1.1", max_in_flight_count=3, drain_s=0
+    ) as rig:
+        connection, _ = server.accept()
+        connection.settimeout(PATIENCE_S)
+        connection.recv(4096)
+        connection.sendall(b"\x20\x02\x00\x00")
+        rig.until(lambda state: state.connected)
+        for number in range(10):
+            rig.append(number)
+        read = b""
+        while read.count(b"/result/camera0") < 3:
+            read += connection.recv(4096)
+        stats = rig.spool.stats()
+        connection.close()
+        assert stats.in_flight_count == 3
+        assert stats.waiting_count == 7
+    assert rig.spool.stats().acknowledged_count == 0
+
+
+def test_the_last_will_speaks_when_the_agent_is_gone(info: Info, broker_port: int, subscriber: Subscriber) -> None:
+    with running(info, broker_port) as rig:
+        rig.until(lambda state: state.connected)
+        subscriber.until_state("init")
+        # The socket dies under paho as it would with the process.
+        rig.publisher._client.reconnect_delay_set(600, 600)
+        sock = rig.publisher._client.socket()
+        assert isinstance(sock, socket.socket)
+        sock.shutdown(socket.SHUT_RDWR)
+        status = subscriber.until_state("lost")
+        assert status.session == info.session
+        assert status.at is None
+
+
+def test_a_message_knows_its_kind() -> None:
+    assert Received(TOPICS.result("camera0"), b"", retained=False).kind == "result"

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edge_agent.inference.classifier import softmax
+from trainer.calibration import TEMPERATURE_RANGE, choose_threshold, fit_temperature
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+def test_the_temperature_that_made_the_labels_is_found(temperature: float) -> None:
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 3, (20_000, 4))
+    noise = rng.gumbel(size=logits.shape)
+    labels = (logits / temperature + noise).argmax(axis=1)
+    assert fit_temperature(logits, labels) == pytest.approx(temperature, rel=0.05)
+
+
+def test_the_temperature_stays_bounded_where_all_are_right() -> None:
+    logits = 5 * np.eye(4)
+    assert TEMPERATURE_RANGE[0] <= fit_temperature(logits, np.arange(4)) <= TEMPERATURE_RANGE[1]
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 300), st.just(4)), elements=st.floats(-10, 10)),
+    st.floats(0, 0.99),
+)
+def test_no_more_than_the_stated_share_is_refused(logits: np.ndarray, share: float) -> None:
+    probabilities = softmax(logits, 1.0)
+    threshold = choose_threshold(probabilities, share)
+    refused = probabilities.max(axis=1) < threshold
+    assert refused.mean() <= share
+    assert 0 <= threshold <= 1
+
+
+def test_the_threshold_is_the_highest_that_keeps_the_share() -> None:
+    confidences = np.linspace(0.5, 1, 200)
+    probabilities = np.column_stack([confidences, 1 - confidences])
+    threshold = choose_threshold(probabilities, 0.01)
+    assert (confidences < threshold).sum() == 2
+    assert (confidences < np.nextafter(threshold, 2)).sum() == 3

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_agent.vision.preprocessing import to_lab
+from edge_agent.vision.quality import FieldQuality, change_pct, measure, thumbnail
+from edge_agent.vision.segmentation import segment
+
+Array = NDArray[np.uint8]
+
+
+def measured(picture: Array) -> FieldQuality:
+    lab = to_lab(picture)
+    return measure(picture, lab, segment(lab))
+
+
+def scaled(picture: Array, factors: tuple[float, float, float]) -> Array:
+    return np.clip(picture * np.array(factors), 0, 255).astype(np.uint8)
+
+
+def test_focus_falls_as_blur_grows(smear: Array) -> None:
+    scores = [measured(cv2.GaussianBlur(smear, (0, 0), sigma) if sigma else smear).focus_score for sigma in (0, 1, 2, 4)]
+    assert all(score is not None for score in scores)
+    assert scores == sorted(scores, key=lambda score: -(score or 0))
+    assert (scores[0] or 0) > 3 * (scores[3] or 0)
+
+
+def test_a_field_without_nuclei_has_no_focus() -> None:
+    assert measured(np.full((224, 224, 3), 230, np.uint8)).focus_score is None
+
+
+def test_brightness_and_clipping_are_in_percent() -> None:
+    half = np.zeros((224, 224, 3), np.uint8)
+    half[:112] = 255
+    quality = measured(half)
+    assert quality.brightness_pct == pytest.approx(50)
+    assert quality.clipped_dark_pct == pytest.approx(50)
+    assert quality.clipped_bright_pct == pytest.approx(50)
+
+
+def test_one_channel_at_its_end_is_not_clipping() -> None:
+    stained = np.full((224, 224, 3), (255, 120, 255), np.uint8)
+    assert measured(stained).clipped_bright_pct == 0
+
+
+def test_a_warm_lamp_shows_as_a_colour_cast(smear: Array) -> None:
+    assert measured(scaled(smear, (1, 0.85, 0.6))).colour_cast_delta_e > measured(smear).colour_cast_delta_e + 10
+
+
+def test_greyscale_has_no_colourfulness(smear: Array) -> None:
+    grey = np.repeat(cv2.cvtColor(smear, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
+    assert measured(grey).colourfulness_delta_e < 1
+    assert measured(smear).colourfulness_delta_e > 4
+
+
+def test_change_is_nothing_for_the_same_frame_and_all_from_black_to_white(smear: Array) -> None:
+    black, white = (np.full((50, 50, 3), level, np.uint8) for level in (0, 255))
+    assert change_pct(thumbnail(smear), thumbnail(smear)) == 0
+    assert change_pct(thumbnail(black), thumbnail(white)) == pytest.approx(100)
+
+
+def test_a_moved_stage_changes_more_than_noise(smear: Array) -> None:
+    rng = np.random.default_rng(0)
+    noisy = np.clip(smear + rng.normal(0, 4, smear.shape), 0, 255).astype(np.uint8)
+    moved = np.roll(smear, 40, axis=1)
+    still = thumbnail(smear)
+    assert change_pct(still, thumbnail(noisy)) < 1
+    assert change_pct(still, thumbnail(moved)) > 3
