@@ -1,4 +1,4 @@
-"""How fast is the exact k-means, beside scikit-learn's and OpenCV's on the same pixels in the same run?"""
+"""Speed of the exact k-means beside scikit-learn's and OpenCV's, on the same pixels in the same run."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ METHODS: dict[str, Callable[[Pixels], float]] = {
 @app.command("kmeans")
 def kmeans(
     fields: Annotated[int, typer.Option(min=1, help="Fields of 224 x 224 px, drawn.")] = 12,
-    min_ratio: Annotated[
-        float, typer.Option(help="Fail below this many times scikit-learn's speed.")
-    ] = 100.0,
+    min_ratio: Annotated[float, typer.Option(help="Fail below this many times scikit-learn's speed.")] = 100.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Time and inertia of three k-means on the a* channel, interleaved, as medians and ratios."""

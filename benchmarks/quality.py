@@ -1,4 +1,4 @@
-"""Where do the measures of quality lie on a folder of images, and how many would the default limits refuse?"""
+"""Where the measures of quality lie on a folder of images, and how many the default limits would refuse."""
 
 from __future__ import annotations
 

@@ -87,6 +87,7 @@ class Agent:
         self._camera_error: EdgeAgentError | None = None
         self._spool_error: EdgeAgentError | None = None
         self._streaming = False
+        self._before: View | None = None
         self._readings = 0
         self._refused = 0
         self._trigger = Trigger(config.trigger)
@@ -202,7 +203,7 @@ class Agent:
     def _analyse(self) -> None:
         stop = self._stop_analysis
         supervisor = CameraSupervisor(self._make_camera, self._config.capture, stop, self._camera_changed)
-        before: View | None = None
+        self._before = None
         for frame in supervisor.frames():
             if not supervisor.live:
                 # Every frame of a file counts, so it is the file that waits.
@@ -210,16 +211,16 @@ class Agent:
             if stop.is_set() or not self._trigger.looks(time.monotonic()):
                 continue
             view = self._analyzer.view(frame)
-            if supervisor.live and before is None:
+            if supervisor.live and self._before is None:
                 # The first frame of a burst only shows what the second is to be compared with.
-                before = view
+                self._before = view
                 continue
             if self._trigger.wants(view, time.monotonic()):
-                self._keep(self._analyzer.read(view, before=_reference(before, view)))
+                self._keep(self._analyzer.read(view, before=_reference(self._before, view)))
                 if self._max_readings is not None and self._readings >= self._max_readings:
                     return
             # While no frame is worth decoding the next burst needs its own first frame.
-            before = view if self._trigger.looks(time.monotonic()) else None
+            self._before = view if self._trigger.looks(time.monotonic()) else None
 
     def _keep(self, reading: Reading) -> None:
         result = self._results.make(reading)
@@ -241,6 +242,8 @@ class Agent:
 
     def _camera_changed(self, state: CameraState) -> None:
         self._streaming = state.phase is CameraPhase.STREAMING
+        # What a camera saw before it was opened anew says nothing about motion.
+        self._before = None
         if state.phase is not CameraPhase.OPENING:
             self._camera_error = state.error
         self._show_status()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -87,13 +88,12 @@ def run(
     config: Annotated[Path, typer.Option("--config", help="The agent.toml to run by.", metavar="FILE")],
 ) -> None:
     """Run the agent until SIGTERM. SIGHUP reads the configuration again, SIGUSR1 asks for a reading."""
+    attention = _Attention()
     from edge_agent.agent import Agent  # noqa: PLC0415 - OpenCV and the runtime, which 'check-config' does without
 
     settings = load_config(config)
     _set_up_logging(settings.log.level)
     log.info("leukoscope %s. %s", __version__, NOTICE)
-    # Before any thread exists: each inherits the block, so that no native thread is ended by a signal.
-    attention = _Attention()
     agent = Agent(settings)
     agent.start()
     try:
@@ -118,18 +118,24 @@ def run(
 
 
 class _Attention:
-    """Signals, one after the other, in the main thread."""
-
-    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+    """Signals, one after the other, for the main thread."""
 
     def __init__(self) -> None:
-        # Blocked in every thread and taken by sigtimedwait: no handler ever runs in the middle of something.
-        signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
+        # Not blocked and waited for: libraries have threads of their own since they were imported, and a signal
+        # that meets one of those would have its default effect.
+        self._received: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._received.put(signal.Signals(number))
 
     def wait(self) -> signal.Signals | None:
         """The next signal, or None after half a second."""
-        received = signal.sigtimedwait(self.SIGNALS, 0.5)
-        return None if received is None else signal.Signals(received.si_signo)
+        try:
+            return self._received.get(timeout=0.5)
+        except queue.Empty:
+            return None
 
 
 def _reload(agent: Agent, path: Path) -> None:
@@ -174,7 +180,9 @@ def demo(
     def play(mqtt: MqttSettings, broker_name: str) -> None:
         config = demonstration.demo_config(frames, bundle, mqtt=mqtt, interval_s=interval_s)
         source = "drawn smears (they mean nothing clinically)" if frames is None else str(frames)
-        output.print(f"Frames: {source}. Bundle: {config.analysis.bundle}. Broker: {broker_name} at {mqtt.host}:{mqtt.port}.")
+        output.print(
+            f"Frames: {source}. Bundle: {config.analysis.bundle}. Broker: {broker_name} at {mqtt.host}:{mqtt.port}."
+        )
         output.print(f"To watch from another terminal: {demonstration.subscribe_command(mqtt)}\n", markup=False)
         made, received = demonstration.run_demo(
             config, count=count, stop=stop, show=lambda r: output.print(demonstration.describe(r), markup=False)

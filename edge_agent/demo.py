@@ -12,10 +12,11 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_agent.agent import Agent
+from edge_agent.cameras.files import list_images
 from edge_agent.cameras.settings import CameraSettings, FolderSettings, SyntheticSettings
 from edge_agent.config import AnalysisSettings, Config, DeviceSettings
 from edge_agent.contracts import Outcome, Result, Topics
-from edge_agent.errors import BrokerUnreachable
+from edge_agent.errors import BrokerUnreachable, CameraAbsent
 from edge_agent.messaging import MqttSettings
 from edge_agent.trigger import TriggerSettings
 
@@ -24,8 +25,14 @@ ARRIVAL_DEADLINE_S = 10.0
 
 
 def demo_config(frames: Path | None, bundle: str | None, *, mqtt: MqttSettings, interval_s: float) -> Config:
-    """The demonstration's configuration: ``frames`` from disk with the real bundle, else drawn ones with ``demo``."""
+    """The demonstration's configuration: ``frames`` from disk with the real bundle, else drawn ones with ``demo``.
+
+    Raises ``CameraAbsent`` if ``frames`` has none.
+    """
     camera: CameraSettings
+    if frames is not None and not (frames.is_file() or list_images(frames)):
+        # A device waits for its camera; somebody who tries the demonstration has mistyped.
+        raise CameraAbsent(f"There are no images in {frames}.", remedy="Give a folder with images, or one image.")
     if frames is None:
         camera = SyntheticSettings(kind="synthetic", id="synthetic")
     else:

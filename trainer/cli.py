@@ -124,8 +124,8 @@ def quantize(
     from trainer.quantization import quantize as quantize_run  # noqa: PLC0415
 
     figures = quantize_run(run, data, out, BundleIdentity(name=name, version=version))
-    console.print(f"Bundle written to {out}. On the test images:")
-    Console().print(_class_table(figures))
+    accuracy = _percent(figures.accuracy_ratio)
+    console.print(f"Bundle written to {out}. Accuracy on {figures.images_count} test images: {accuracy}.")
 
 
 @app.command()
@@ -150,7 +150,7 @@ def _show(evaluation: Evaluation) -> None:
     figures = evaluation.figures
     low, high = figures.accuracy_interval_ratio
     stdout.print(f"{evaluation.bundle} on {figures.images_count} images ({evaluation.part})", highlight=False)
-    stdout.print(_class_table(figures))
+    stdout.print(_class_table(figures), _confusion_table(figures))
     rows: list[tuple[str, str]] = [
         ("accuracy", f"{_percent(figures.accuracy_ratio)} (95 %: {_percent(low)} to {_percent(high)})"),
         ("malignant recall", _percent(figures.malignant_recall_ratio)),
@@ -173,16 +173,17 @@ def _show(evaluation: Evaluation) -> None:
 
 
 def _class_table(figures: Figures) -> Table:
-    table = Table("class", "images", "precision", "recall", "F1", *(f"as {each.code}" for each in figures.classes))
+    table = Table("class", "images", "precision", "recall", "F1")
+    for each in figures.classes:
+        ratios = each.precision_ratio, each.recall_ratio, each.f1_ratio
+        table.add_row(each.code, str(each.images_count), *map(_percent, ratios))
+    return table
+
+
+def _confusion_table(figures: Figures) -> Table:
+    table = Table("truth", *(f"as {each.code}" for each in figures.classes))
     for each, row in zip(figures.classes, figures.confusion, strict=True):
-        table.add_row(
-            each.code,
-            str(each.images_count),
-            _percent(each.precision_ratio),
-            _percent(each.recall_ratio),
-            _percent(each.f1_ratio),
-            *map(str, row),
-        )
+        table.add_row(each.code, *map(str, row))
     return table
 
 

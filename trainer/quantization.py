@@ -36,7 +36,7 @@ from trainer.split import Part, in_part, read_split
 REPRESENTATIVE_COUNT = 300
 """Training images from which the ranges of the activations are taken."""
 
-_HOW = "test {test:.0%}, validation {validation:.0%} of the images, stratified by class; overlapping fields on one side"
+_HOW = "test {test:g} and validation {validation:g} of the images, stratified by class; overlapping fields on one side"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge_agent.contracts import Manifest, ModelIdentity
 from edge_agent.errors import BundleMismatch, GoldenMismatch
 from edge_agent.inference.bundle import MODEL, Bundle, load_golden
-from edge_agent.inference.runtime import Runtime
+from edge_agent.inference.runtime import Runtime, Tensor
 from edge_agent.vision.preprocessing import preprocess
 
 PIXEL_MEAN = PIXEL_SCALE = 127.5
@@ -49,10 +49,7 @@ class Classifier:
         self.bundle = bundle
         self._runtime = Runtime(bundle.model_path, threads=threads)
         _check_tensors(bundle.manifest, self._runtime)
-        info = np.iinfo(self._runtime.input.dtype)
-        real = (np.arange(256) - PIXEL_MEAN) / PIXEL_SCALE
-        quantized = np.rint(real / self._runtime.input.scale) + self._runtime.input.zero_point
-        self._quantize = np.clip(quantized, info.min, info.max).astype(self._runtime.input.dtype)
+        self._quantize = quantization_table(self._runtime.input)
         self._buffer = np.empty(self._runtime.input.shape, self._runtime.input.dtype)
 
     @property
@@ -104,6 +101,19 @@ class Classifier:
                     f"Bundle '{manifest.name}': the model gives other outputs on golden field {number} "
                     f"({steps:.1f} quantization steps off)."
                 )
+
+
+def quantization_table(tensor: Tensor) -> NDArray[np.integer]:
+    """The input value of each pixel level, shape (256,), of the tensor's dtype.
+
+    With a scale of 1 / 127.5 every level lies half-way between two values, so halves are rounded up: rounding
+    them to even would make two levels one. The small addition makes up for the scale's own float32 rounding.
+    """
+    real = (np.arange(256) - PIXEL_MEAN) / PIXEL_SCALE
+    steps = np.floor(real / tensor.scale + 0.5 + 1e-3) + tensor.zero_point
+    info = np.iinfo(tensor.dtype)
+    table: NDArray[np.integer] = np.clip(steps, info.min, info.max).astype(tensor.dtype)
+    return table
 
 
 def softmax(logits: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ Step = Frame | BaseException | Hang
 class ScriptedCamera:
     """Does one step per ``read``. After the last a live one waits until it is closed; a file ends.
 
-    ``on_open`` is the step of ``open``. ``reads_count`` and ``closed`` tell what became of it.
+    ``on_open`` is the step of ``open``; ``frame_interval_s`` is how long each frame takes. ``reads_count`` and ``closed`` tell what became of it.
     """
 
     def __init__(
@@ -46,11 +46,13 @@ class ScriptedCamera:
         camera_id: str = "camera0",
         live: bool = True,
         on_open: BaseException | Hang | None = None,
+        frame_interval_s: float = 0.0,
     ) -> None:
         self._steps = iter(steps)
         self._id = camera_id
         self._live = live
         self._on_open = on_open
+        self._frame_interval_s = frame_interval_s
         self.reads_count = 0
         self.closed = threading.Event()
 
@@ -80,6 +82,7 @@ class ScriptedCamera:
             elif isinstance(step, BaseException):
                 raise step
             else:
+                self.closed.wait(self._frame_interval_s)
                 return step
         if not self._live:
             raise EndOfFrames("The script is at its end.")

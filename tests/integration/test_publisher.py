@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from edge_agent.contracts import Info, StatusState, Topics
 from edge_agent.errors import BrokerRefused, BrokerUnreachable
-from edge_agent.local_broker import run_amqtt, free_port, run_mosquitto
+from edge_agent.local_broker import free_port, run_amqtt, run_mosquitto
 from edge_agent.messaging import BrokerState, MemorySpool, Message, MqttSettings, Publisher
 from tests.integration.conftest import PATIENCE_S, Received, Subscriber
 
@@ -148,9 +148,10 @@ def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(info: Info) -> None:
 
 
 def test_no_more_than_allowed_is_in_flight_to_a_broker_that_never_acknowledges(info: Info) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, running(
-        info, server.getsockname()[1], version="3.1.1", max_in_flight_count=3, drain_s=0
-    ) as rig:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        running(info, server.getsockname()[1], version="3.1.1", max_in_flight_count=3, drain_s=0) as rig,
+    ):
         connection, _ = server.accept()
         connection.settimeout(PATIENCE_S)
         connection.recv(4096)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_settled_reads_the_next_field_but_not_the_same_one_again() -> None:
     stay, shake, move = [flat(100)] * 4, [flat(150), flat(100)], [flat(150), flat(200)]
     views = [*stay, *shake, *stay, *move, *[flat(200)] * 4]
     read = read_at(trigger, views)
-    assert [int(views[number].thumbnail[0, 0]) for number in read if views[number].thumbnail is not None] == [100, 200]
+    assert [views[number] for number in read] == [stay[0], views[-1]]
 
 
 def test_settled_reports_frames_without_a_field_once() -> None:
@@ -86,6 +87,4 @@ def test_settled_never_reads_while_the_field_changes(levels: list[int], rest: in
     for number in read_at(Trigger(settings), [flat(level) for level in levels]):
         resting = levels[number - rest : number + 1]
         assert len(resting) == rest + 1
-        assert all(
-            abs(a - b) * 100 / 255 <= settings.rest_change_pct for a, b in zip(resting, resting[1:], strict=False)
-        )
+        assert all(abs(a - b) * 100 / 255 <= settings.rest_change_pct for a, b in itertools.pairwise(resting))

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import logging
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,11 @@ def opened(path: Path, **changes: Any) -> FolderCamera:
     camera = FolderCamera(FolderSettings(kind="folder", path=path, **changes))
     camera.open()
     return camera
+
+
+class UnreadFile(io.FileIO):
+    def read(self, size: int | None = -1) -> bytes:
+        pytest.fail("the file was read")
 
 
 def names(camera: FolderCamera) -> list[str]:
@@ -96,12 +103,21 @@ def test_a_file_beyond_the_bound_is_refused(tmp_path: Path) -> None:
     assert isinstance(opened(tmp_path, max_file_mib=1).read().image, Encoded)
 
 
-def test_a_file_beyond_the_bound_is_not_read(tmp_path: Path) -> None:
+def test_a_file_beyond_the_bound_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
-    with path.open("wb") as file:
-        # Sparse: to read it would take more memory than there is.
-        file.truncate(1 << 40)
-    assert isinstance(opened(tmp_path).read().image, ImageTooLarge)
+    path.write_bytes(bytes(1024 * 1024 + 1))
+    camera = opened(tmp_path, max_file_mib=1)
+    monkeypatch.setattr(Path, "open", lambda self, mode: UnreadFile(self))
+    assert isinstance(camera.read().image, ImageTooLarge)
+
+
+def test_a_file_that_grows_beyond_the_bound_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(bytes(1024 * 1024 + 1))
+    camera = opened(tmp_path, max_file_mib=1)
+    monkeypatch.setattr(os, "fstat", lambda descriptor: SimpleNamespace(st_size=1))
+    assert isinstance(camera.read().image, ImageTooLarge)
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])

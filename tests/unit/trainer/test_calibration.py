@@ -39,6 +39,6 @@ def test_no_more_than_the_stated_share_is_refused(logits: np.ndarray, share: flo
 def test_the_threshold_is_the_highest_that_keeps_the_share() -> None:
     confidences = np.linspace(0.5, 1, 200)
     probabilities = np.column_stack([confidences, 1 - confidences])
-    threshold = choose_threshold(probabilities, 0.01)
+    threshold = choose_threshold(probabilities, 0.013)
     assert (confidences < threshold).sum() == 2
     assert (confidences < np.nextafter(threshold, 2)).sum() == 3

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from trainer.head import fit_head
-from trainer.network import CLASS_ACTIVATION_MAP, FEATURES, LOGITS, build_network, set_head
+from trainer.network import build_network, set_head
+from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, LOGITS
 
 
 def _clouds(classes_count: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ def _pairs(fields: list[NDArray[np.uint8]], hashes: list[str] | None = None) -> 
 
 def test_a_field_moved_by_a_third_is_a_twin() -> None:
     scene = _scene(1)
-    assert _pairs([scene[:224, :224], _scene(2)[:224, :224], scene[60:284, 40:264]]) == {(0, 2)}
+    assert _pairs([scene[:224, :224], _scene(2)[:224, :224], scene[62:286, 41:265]]) == {(0, 2)}
 
 
 def test_a_field_saved_anew_with_other_light_is_a_twin() -> None:

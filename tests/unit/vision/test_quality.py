@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -12,17 +14,21 @@ from edge_agent.vision.segmentation import segment
 Array = NDArray[np.uint8]
 
 
-def measured(picture: Array) -> FieldQuality:
+def measured(array: NDArray[Any]) -> FieldQuality:
+    picture = array.astype(np.uint8)
     lab = to_lab(picture)
     return measure(picture, lab, segment(lab))
 
 
 def scaled(picture: Array, factors: tuple[float, float, float]) -> Array:
-    return np.clip(picture * np.array(factors), 0, 255).astype(np.uint8)
+    scaled_up: Array = np.clip(picture * np.array(factors), 0, 255).astype(np.uint8)
+    return scaled_up
 
 
 def test_focus_falls_as_blur_grows(smear: Array) -> None:
-    scores = [measured(cv2.GaussianBlur(smear, (0, 0), sigma) if sigma else smear).focus_score for sigma in (0, 1, 2, 4)]
+    scores = [
+        measured(cv2.GaussianBlur(smear, (0, 0), sigma) if sigma else smear).focus_score for sigma in (0, 1, 2, 4)
+    ]
     assert all(score is not None for score in scores)
     assert scores == sorted(scores, key=lambda score: -(score or 0))
     assert (scores[0] or 0) > 3 * (scores[3] or 0)

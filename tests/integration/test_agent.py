@@ -1,0 +1,227 @@
+"""A real agent with a real broker; only the cameras are scripted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from edge_agent.agent import Agent
+from edge_agent.cameras import Camera
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
+from edge_agent.cameras.stamp import frame_now
+from edge_agent.config import Config
+from edge_agent.contracts import Info, Outcome, Reason, Result
+from edge_agent.errors import BundleError, CameraLost
+from edge_agent.local_broker import free_port, run_mosquitto
+from edge_agent.testing.cameras import ScriptedCamera
+from tests.integration.conftest import PATIENCE_S, Subscriber
+
+Array = NDArray[np.uint8]
+
+
+def configuration(port: int, **sections: dict[str, object]) -> Config:
+    return Config.model_validate(
+        {
+            "device": {"site": "clinic", "id": "scope-1"},
+            "camera": {"kind": "synthetic"},
+            "trigger": {"mode": "continuous", "interval_s": 0},
+            "capture": {"reopen_initial_s": 0.05, "deadline_s": 2},
+            "analysis": {"bundle": "demo"},
+            "mqtt": {"port": port, "reconnect_max_s": 1},
+            **sections,
+        }
+    )
+
+
+@contextmanager
+def running(
+    config: Config, *, camera: Callable[[], Camera] | None = None, max_readings: int | None = None
+) -> Iterator[Agent]:
+    agent = Agent(config, camera=camera, max_readings=max_readings)
+    agent.start()
+    try:
+        yield agent
+    finally:
+        agent.stop()
+
+
+def pixels_frame(array: Array) -> Frame:
+    return frame_now("camera0", Pixels(np.ascontiguousarray(array), ColourOrder.RGB))
+
+
+def frames(smear: Array, count: int) -> list[Frame]:
+    """Frames of one field, each with noise of its own as a sensor gives it."""
+    rng = np.random.default_rng(1)
+    return [pixels_frame(np.clip(smear + rng.normal(0, 2, smear.shape), 0, 255).astype(np.uint8)) for _ in range(count)]
+
+
+def scripted(steps: Iterable[Frame | BaseException]) -> ScriptedCamera:
+    """A camera slow enough that no frame is superseded by the next."""
+    return ScriptedCamera(steps, frame_interval_s=0.2)
+
+
+def result(subscriber: Subscriber) -> Result:
+    body = subscriber.next("result").body()
+    assert isinstance(body, Result)
+    return body
+
+
+def test_synthetic_frames_become_results_that_a_subscriber_sees(broker_port: int, subscriber: Subscriber) -> None:
+    with running(configuration(broker_port), max_readings=20) as agent:
+        assert agent.wait(PATIENCE_S)
+        seen = [result(subscriber) for _ in range(20)]
+    assert [each.seq for each in seen] == list(range(20))
+    assert all(each.session == agent.session for each in seen)
+    assert all((each.source or "").startswith("synthetic:") for each in seen)
+    assert any(each.outcome is Outcome.CLASSIFIED for each in seen)
+
+
+def test_every_file_of_a_folder_is_read_once_and_the_broken_one_fails(
+    broker_port: int, subscriber: Subscriber, tmp_path: Path, smear: Array
+) -> None:
+    for number in range(5):
+        Image.fromarray(smear).save(tmp_path / f"{number}.png")
+    (tmp_path / "3.png").write_bytes(b"broken")
+    config = configuration(broker_port, camera={"kind": "folder", "path": str(tmp_path)})
+    with running(config) as agent:
+        assert agent.wait(PATIENCE_S)
+        seen = [result(subscriber) for _ in range(5)]
+    assert [Path(each.source or "").name for each in seen] == [f"{number}.png" for number in range(5)]
+    assert [each.outcome for each in seen] == [
+        Outcome.FAILED if number == 3 else Outcome.CLASSIFIED for number in range(5)
+    ]
+    assert agent.spool.stats().acknowledged_count == 5
+
+
+def test_info_and_status_tell_what_runs(broker_port: int, subscriber: Subscriber, smear: Array) -> None:
+    camera = scripted(frames(smear, 3))
+    with running(configuration(broker_port), camera=lambda: camera) as agent:
+        info = subscriber.next("info").body()
+        assert isinstance(info, Info)
+        assert info.session == agent.session
+        assert info.model.name == "demo"
+        assert info.demonstration
+        subscriber.until_state("ready")
+    subscriber.until_state("disconnected")
+
+
+def test_a_camera_that_vanishes_is_degraded_and_reopened(
+    broker_port: int, subscriber: Subscriber, smear: Array
+) -> None:
+    cameras = iter(
+        [
+            scripted([*frames(smear, 10), CameraLost("unplugged.")]),
+            ScriptedCamera(on_open=CameraLost("still unplugged.")),
+            scripted(frames(smear[::-1], 10)),
+        ]
+    )
+
+    def make() -> Camera:
+        return next(cameras)
+
+    with running(configuration(broker_port), camera=make):
+        assert result(subscriber).outcome is Outcome.CLASSIFIED
+        degraded = subscriber.until_state("degraded")
+        assert degraded.code == "camera_lost"
+        subscriber.until_state("ready")
+        assert result(subscriber).outcome is Outcome.CLASSIFIED
+
+
+def test_motion_between_frames_rejects_the_later_one(broker_port: int, subscriber: Subscriber, smear: Array) -> None:
+    camera = scripted([pixels_frame(np.roll(smear, 37 * number, axis=0)) for number in range(6)])
+    with running(configuration(broker_port), camera=lambda: camera):
+        seen = result(subscriber)
+    assert (seen.outcome, seen.reason) == (Outcome.REJECTED, Reason.MOVING)
+
+
+def test_triggered_reads_only_when_asked(broker_port: int, subscriber: Subscriber) -> None:
+    config = configuration(
+        broker_port,
+        trigger={"mode": "triggered"},
+        camera={"kind": "synthetic", "bad_fields_ratio": 0, "frame_rate_hz": 50},
+    )
+    with running(config) as agent:
+        subscriber.until_state("ready")
+        agent.trigger()
+        assert result(subscriber).seq == 0
+        agent.trigger()
+        assert result(subscriber).seq == 1
+        assert agent.counts.readings_count == 2
+
+
+def test_settled_reads_each_field_of_a_stage_once(broker_port: int, subscriber: Subscriber) -> None:
+    config = configuration(
+        broker_port,
+        trigger={"mode": "settled", "rest_frames_count": 2},
+        camera={
+            "kind": "synthetic",
+            "bad_fields_ratio": 0,
+            "frame_rate_hz": 60,
+            "frames_per_field_count": 20,
+            "labels": ["pre-b", "pro-b"],
+        },
+    )
+    with running(config, max_readings=3) as agent:
+        assert agent.wait(PATIENCE_S)
+        seen = [result(subscriber) for _ in range(3)]
+    assert all(each.reason is not Reason.MOVING for each in seen)
+    gaps = np.diff([each.clock.monotonic_ns for each in seen])
+    # One reading a field: they are about as far apart as fields are, not as frames are.
+    assert (gaps > 5 * 1e9 / 60).all()
+
+
+def test_the_agent_works_before_the_broker_and_delivers_when_it_is_there(mosquitto: str) -> None:
+    port = free_port()
+    with running(configuration(port), max_readings=5) as agent:
+        assert agent.wait(PATIENCE_S)
+        assert agent.spool.stats().waiting_count == 5
+        with run_mosquitto(mosquitto, port):
+            deadline = time.monotonic() + PATIENCE_S
+            while agent.spool.stats().acknowledged_count < 5:
+                assert time.monotonic() < deadline
+                threading.Event().wait(0.05)
+    assert agent.spool.stats().acknowledged_count == 5
+
+
+def test_results_that_the_spool_refuses_are_counted_and_the_device_is_degraded(smear: Array) -> None:
+    config = configuration(free_port(), spool={"max_messages_count": 3})
+    with running(config, max_readings=5) as agent:
+        assert agent.wait(PATIENCE_S)
+        assert agent.publisher._status.code in {None, "spool_full"}
+    assert agent.counts.readings_count == 5
+    assert agent.counts.refused_count == 2
+    assert agent.spool.stats().accepted_count == 3
+
+
+def test_reload_goes_on_with_session_and_numbers(broker_port: int, subscriber: Subscriber) -> None:
+    with running(configuration(broker_port)) as agent:
+        before = result(subscriber)
+        agent.reload(configuration(broker_port, device={"site": "clinic", "id": "scope-2"}))
+        after = next(each for each in iter(lambda: result(subscriber), None) if each.device == "scope-2")
+        assert after.session == before.session
+        assert after.seq > before.seq
+
+
+def test_a_reload_that_fails_leaves_the_old_configuration_in_force(broker_port: int, subscriber: Subscriber) -> None:
+    with running(configuration(broker_port)) as agent:
+        result(subscriber)
+        with pytest.raises(BundleError):
+            agent.reload(configuration(broker_port, analysis={"bundle": "no-such-bundle"}))
+        number = result(subscriber).seq
+        assert result(subscriber).seq > number
+
+
+def test_a_bug_in_a_camera_ends_the_agent_instead_of_hanging_it(broker_port: int) -> None:
+    agent = Agent(configuration(broker_port), camera=lambda: ScriptedCamera([ZeroDivisionError("a bug")]))
+    agent.start()
+    assert agent.wait(PATIENCE_S)
+    with pytest.raises(ZeroDivisionError):
+        agent.stop()

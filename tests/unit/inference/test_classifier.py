@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from ai_edge_litert import interpreter
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+
+from edge_agent.contracts import Outcome, Reason
+from edge_agent.contracts.manifest import Thresholds
+from edge_agent.errors import RuntimeMissing
+from edge_agent.inference import Classifier, decide, load_bundle
+from edge_agent.inference.classifier import softmax
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier(load_bundle("demo"))
+
+
+def test_logits_are_the_mean_of_the_class_activation_map(classifier: Classifier, smear: NDArray[np.uint8]) -> None:
+    outcome = classifier.classify(smear)
+    means = outcome.class_activation_map.mean(axis=(0, 1))
+    assert outcome.class_activation_map.ndim == 3
+    assert outcome.logits == pytest.approx(means, abs=0.25)
+    assert outcome.features.ndim == 1
+
+
+def test_probabilities_sum_to_one_and_repeat(classifier: Classifier, smear: NDArray[np.uint8]) -> None:
+    first, second = classifier.classify(smear), classifier.classify(smear)
+    assert first.probabilities.sum() == pytest.approx(1)
+    assert (first.probabilities == second.probabilities).all()
+
+
+def test_red_and_blue_are_not_mixed_up(classifier: Classifier, smear: NDArray[np.uint8]) -> None:
+    """The network sees colour: with the channels swapped it must see another picture."""
+    straight, swapped = classifier.classify(smear), classifier.classify(np.ascontiguousarray(smear[..., ::-1]))
+    assert np.abs(straight.logits - swapped.logits).max() > 0.5
+
+
+def test_every_pixel_level_has_an_input_value_of_its_own(classifier: Classifier) -> None:
+    assert classifier._quantize.tolist() == list(range(-128, 128))
+
+
+@given(
+    arrays.arrays(np.float32, (5, 4), elements=st.floats(-60, 60, width=32)),
+    st.floats(0.05, 20),
+)
+def test_softmax_gives_probabilities_in_the_logits_order(logits: NDArray[np.float32], temperature: float) -> None:
+    probabilities = softmax(logits, temperature)
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities >= 0).all()
+    for row in range(5):
+        assert probabilities[row, logits[row].argmax()] == pytest.approx(probabilities[row].max())
+
+
+def test_a_higher_temperature_is_less_sure() -> None:
+    logits = np.array([3.0, 1.0, 0.0, 0.0])
+    assert softmax(logits, 2.0).max() < softmax(logits, 1.0).max()
+
+
+@given(st.floats(0.25, 1), st.floats(0, 1))
+def test_it_abstains_exactly_below_the_threshold(confidence: float, threshold: float) -> None:
+    rest = (1 - confidence) / 3
+    outcome, reason, decision = decide(
+        np.array([confidence, rest, rest, rest]), Thresholds(min_confidence_ratio=threshold)
+    )
+    if max(confidence, rest) < threshold:
+        assert (outcome, reason) == (Outcome.ABSTAINED, Reason.LOW_CONFIDENCE)
+    else:
+        assert (outcome, reason) == (Outcome.CLASSIFIED, None)
+    assert decision.min_confidence_ratio == threshold
+
+
+def test_tflite_runtime_takes_over_where_litert_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tflite-runtime has the same interpreter under another name, and does not exist for every Python."""
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", interpreter)
+    monkeypatch.setattr("edge_agent.inference.runtime.metadata.version", lambda name: {"tflite-runtime": "2.14.0"}[name])
+    found = Classifier(load_bundle("demo"))
+    assert found.identity.runtime == "tflite-runtime 2.14.0"
+    found.verify_golden()
+
+
+def test_without_a_runtime_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(RuntimeMissing) as caught:
+        Classifier(load_bundle("demo"))
+    assert "ai-edge-litert" in caught.value.advice
