@@ -9,7 +9,7 @@ BROKER ?=
 DATA ?= ../shared/data/all4/images
 WEIGHTS ?= ../shared/weights
 
-.PHONY: demo test lint bench accuracy models requirements clean
+.PHONY: demo test lint bench accuracy models first-bundle demo-bundle requirements clean
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
@@ -22,6 +22,33 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks kmeans
+
+accuracy: $(VENV)/dev.stamp
+	$(BIN)/trainer evaluate --bundle first --data "$(DATA)" --split trainer/splits/all4-first.csv
+
+models: first-bundle demo-bundle
+
+# With the split of before, so that figures of different bundles are of the same images.
+first-bundle: $(VENV)/dev.stamp
+	rm -rf runs/first edge_agent/models/first
+	$(BIN)/trainer train --data "$(DATA)" --description all4 --split trainer/splits/all4-first.csv \
+		--weights "$(WEIGHTS)/mobilenet_v2_1.0_224_tfslim_bnfolded_f32.npz" --alpha 1.0 \
+		--preprocessing rgb@1 --denoise median3 --seed 1 --out runs/first
+	$(BIN)/trainer quantize --run runs/first --data "$(DATA)" --name first --version 0.1.0 \
+		--out edge_agent/models/first
+	$(BIN)/trainer evaluate --bundle first --data "$(DATA)" --split runs/first/manifest.csv
+
+demo-bundle: $(VENV)/dev.stamp
+	rm -rf runs/synthetic runs/demo edge_agent/models/demo
+	$(BIN)/trainer synth --per-class 300 --seed 1 --out runs/synthetic
+	$(BIN)/trainer train --data runs/synthetic --seed 1 --out runs/demo \
+		--weights "$(WEIGHTS)/mobilenet_v2_0.35_224_no_top_keras_f32.npz" --alpha 0.35 \
+		--preprocessing rgb@1 --denoise median3
+	$(BIN)/trainer quantize --run runs/demo --data runs/synthetic --name demo --version 0.1.0 \
+		--out edge_agent/models/demo
 
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,7 @@ def load_golden(bundle: Bundle) -> Golden:
     try:
         with np.load(bundle.folder / GOLDEN, allow_pickle=False) as arrays:
             golden = Golden(arrays["field"], arrays["image"], arrays["logits"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise BundleError(f"Bundle '{bundle.manifest.name}': {GOLDEN} cannot be read: {error}.") from error
     size = (bundle.manifest.input.height_px, bundle.manifest.input.width_px, 3)
     count = len(golden.logits)

@@ -36,7 +36,8 @@ Step = Frame | BaseException | Hang
 class ScriptedCamera:
     """Does one step per ``read``. After the last a live one waits until it is closed; a file ends.
 
-    ``on_open`` is the step of ``open``; ``frame_interval_s`` is how long each frame takes. ``reads_count`` and ``closed`` tell what became of it.
+    ``on_open`` is the step of ``open``; ``frame_interval_s`` is how long each frame takes. ``reads_count`` and
+    ``closed`` tell what became of it.
     """
 
     def __init__(

@@ -80,7 +80,8 @@ def test_tflite_runtime_takes_over_where_litert_is_missing(monkeypatch: pytest.M
     """tflite-runtime has the same interpreter under another name, and does not exist for every Python."""
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", interpreter)
-    monkeypatch.setattr("edge_agent.inference.runtime.metadata.version", lambda name: {"tflite-runtime": "2.14.0"}[name])
+    versions = {"tflite-runtime": "2.14.0"}
+    monkeypatch.setattr("edge_agent.inference.runtime.metadata.version", versions.__getitem__)
     found = Classifier(load_bundle("demo"))
     assert found.identity.runtime == "tflite-runtime 2.14.0"
     found.verify_golden()
