@@ -92,6 +92,7 @@ class Agent:
         self._refused = 0
         self._trigger = Trigger(config.trigger)
         self._analyzer = make_analyzer(config)
+        self._topics = _topics(config)
         self._publisher = self._make_publisher()
         self._stop_analysis = threading.Event()
         self._analysis = self._make_analysis_thread()
@@ -137,17 +138,16 @@ class Agent:
     def reload(self, config: Config) -> None:
         """Go over to another configuration. Session, numbers and waiting results go on.
 
-        The new bundle is loaded first: if that raises, the old configuration stays in force.
+        The new bundle and password are read first: if that raises, the old configuration stays in force.
         """
         analyzer = make_analyzer(config)
-        new_connection = (config.mqtt, config.device) != (self._config.mqtt, self._config.device)
-        if new_connection:
-            config.mqtt.password()
+        config.mqtt.password()
         self._end_analysis()
         self._config = config
         self._analyzer = analyzer
         self._trigger = Trigger(config.trigger)
         self._results.device = config.device.id
+        self._topics = _topics(config)
         # A new bundle or camera is told in the device's info, which goes out with a new connection.
         self._publisher.stop()
         self._spool.give_back()
@@ -165,7 +165,6 @@ class Agent:
 
     def _make_publisher(self) -> Publisher:
         config = self._config
-        topics = Topics(config.device.site, config.device.id)
         model = self._analyzer.model
         info = Info(
             demonstration=self._analyzer.demonstration,
@@ -183,8 +182,12 @@ class Agent:
             model=model,
             schemas=SCHEMAS,
         )
-        self._topics = topics
-        return Publisher(config.mqtt, topics, self._spool, info)
+        return Publisher(config.mqtt, self._topics, self._spool, info, on_failure=self._fail)
+
+    def _fail(self, failure: BaseException) -> None:
+        """Something ended that must not end: whoever waits for the agent finds out."""
+        self._failure = failure
+        self._finished.set()
 
     def _make_analysis_thread(self) -> threading.Thread:
         return threading.Thread(target=self._analyse_until_stopped, name="analysis", daemon=True)
@@ -194,8 +197,7 @@ class Agent:
             self._analyse()
         except BaseException as failure:
             log.critical("the analysis thread failed", exc_info=failure)
-            self._failure = failure
-            self._finished.set()
+            self._fail(failure)
         else:
             if not self._stop_analysis.is_set():
                 self._finished.set()
@@ -254,6 +256,10 @@ class Agent:
             self._publisher.set_status(StatusState.DEGRADED, error.code)
         else:
             self._publisher.set_status(StatusState.READY if self._streaming else StatusState.INIT)
+
+
+def _topics(config: Config) -> Topics:
+    return Topics(config.device.site, config.device.id)
 
 
 def _reference(before: View | None, view: View) -> View | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from edge_agent import __version__
 from edge_agent.config import Config, DeviceSettings, load_config
@@ -39,7 +39,8 @@ app = typer.Typer(
 
 log = logging.getLogger("edge_agent")
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
-output = Console(highlight=False, soft_wrap=True)
+# Rich takes 80 columns where there is no terminal, which would cut paths into pieces.
+output = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 
 
 def main() -> None:
@@ -258,15 +259,17 @@ def _progress() -> Progress:
 
 
 def _results_table(results: list[Result]) -> Table:
-    table = Table("source", "outcome", "label", "confidence", "malignant", "nuclei", "ms", caption=NOTICE)
+    folder = os.path.commonpath([Path(result.source or "").parent for result in results]) if results else ""
+    columns = [Column(name, no_wrap=True) for name in ("outcome", "label", "sure %", "malignant %", "nuclei", "ms")]
+    table = Table(Column("source", overflow="fold"), *columns, title=folder, caption=NOTICE)
     for result in results:
         why = result.reason or (result.error.code if result.error else None)
         table.add_row(
-            result.source or "",
+            os.path.relpath(result.source or "", folder or "."),
             result.outcome if why is None else f"{result.outcome} ({why})",
             result.label or "",
-            "" if result.decision is None else f"{100 * result.decision.confidence_ratio:.1f} %",
-            "" if result.malignant_ratio is None else f"{100 * result.malignant_ratio:.1f} %",
+            "" if result.decision is None else f"{100 * result.decision.confidence_ratio:.1f}",
+            "" if result.malignant_ratio is None else f"{100 * result.malignant_ratio:.1f}",
             "" if result.nuclei is None else str(result.nuclei.count),
             f"{result.latency_ms['total']:.1f}",
         )

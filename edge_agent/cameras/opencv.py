@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 import cv2
@@ -11,13 +10,6 @@ from numpy.typing import NDArray
 
 from edge_agent.cameras.guard import DeviceGuard
 from edge_agent.errors import CameraAbsent, CameraLost
-
-# Both libraries read these once, at their first capture or writer, so this cannot wait until ``open``.
-# AV_LOG_QUIET. What FFmpeg has to say would go to stderr, with the stream's password in it.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-# Ten seconds by default: longer than our own deadline, so that each unplug would cost a thread.
-os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "4")
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class OpenCvCapture:

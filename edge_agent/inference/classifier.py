@@ -16,9 +16,10 @@ from edge_agent.vision.preprocessing import preprocess
 PIXEL_MEAN = PIXEL_SCALE = 127.5
 """MobileNetV2's input: a pixel p of 0 to 255 has the real value (p - 127.5) / 127.5."""
 
-GOLDEN_LOGIT_STEPS = 3.0
-"""How far logits may be from the golden ones, in steps of the output's quantization: kernels of other
-processors round sums differently."""
+GOLDEN_LOGIT_STEPS = 4.0
+"""How far logits may be from the golden ones, in steps of the output's quantization: other kernels round sums
+differently. tflite-runtime 2.14 is 3 steps from ai-edge-litert 2.3 on the bundle ``first``; rounding the input
+to even instead of up, a defect worth finding, was 5 and 13."""
 
 GOLDEN_PIXEL_LEVELS = 0.5
 """How far preprocessed images may be from the golden ones, as mean absolute difference in levels of 255."""

@@ -56,13 +56,18 @@ class Publisher:
         info: Info,
         *,
         on_state: Callable[[BrokerState], None] = lambda _state: None,
+        on_failure: Callable[[BaseException], None] = lambda _failure: None,
     ) -> None:
-        """``info`` is published after each connect. Raises ``ConfigError`` if the password cannot be read."""
+        """``info`` is published after each connect. Raises ``ConfigError`` if the password cannot be read.
+
+        ``on_state`` and ``on_failure`` are called in the publisher's thread; after ``on_failure`` it has ended.
+        """
         self._settings = settings
         self._topics = topics
         self._spool = spool
         self._info = info
         self._on_state = on_state
+        self._on_failure = on_failure
         self._password = settings.password()
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._in_flight: dict[int, UUID] = {}
@@ -73,7 +78,7 @@ class Publisher:
         self._restart_at: float | None = None
         self._stop_at: float | None = None
         self._client = self._make_client()
-        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._thread = threading.Thread(target=self._run_or_tell, name="publisher", daemon=True)
 
     @property
     def broker(self) -> BrokerState:
@@ -98,6 +103,13 @@ class Publisher:
             return
         self._calls.put(self._begin_to_stop)
         self._thread.join()
+
+    def _run_or_tell(self) -> None:
+        try:
+            self._run()
+        except BaseException as failure:
+            log.critical("the publisher's thread failed", exc_info=failure)
+            self._on_failure(failure)
 
     def _run(self) -> None:
         self._connect()

@@ -21,6 +21,7 @@ from edge_agent.config import Config
 from edge_agent.contracts import Info, Outcome, Reason, Result
 from edge_agent.errors import BundleError, CameraLost
 from edge_agent.local_broker import free_port, run_mosquitto
+from edge_agent.messaging import Publisher
 from edge_agent.testing.cameras import ScriptedCamera
 from tests.integration.conftest import PATIENCE_S, Subscriber
 
@@ -221,6 +222,20 @@ def test_a_reload_that_fails_leaves_the_old_configuration_in_force(broker_port: 
 
 def test_a_bug_in_a_camera_ends_the_agent_instead_of_hanging_it(broker_port: int) -> None:
     agent = Agent(configuration(broker_port), camera=lambda: ScriptedCamera([ZeroDivisionError("a bug")]))
+    agent.start()
+    assert agent.wait(PATIENCE_S)
+    with pytest.raises(ZeroDivisionError):
+        agent.stop()
+
+
+def test_a_publisher_that_fails_ends_the_agent_instead_of_leaving_results_behind(
+    broker_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_publisher: Publisher) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(Publisher, "_send_what_waits", fail)
+    agent = Agent(configuration(broker_port))
     agent.start()
     assert agent.wait(PATIENCE_S)
     with pytest.raises(ZeroDivisionError):

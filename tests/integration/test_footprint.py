@@ -1,0 +1,42 @@
+"""What the device's process loads and how much of the memory it holds."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.conftest import Subscriber
+from tests.integration.test_cli import running_agent, write_config
+
+MAX_RESIDENT_MB = 160
+TRAINERS_WORLD = {"sklearn", "scipy", "tensorflow", "keras", "trainer"}
+
+LOAD_EVERYTHING = """
+import pkgutil, sys, importlib, edge_agent
+for module in pkgutil.walk_packages(edge_agent.__path__, "edge_agent."):
+    importlib.import_module(module.name)
+print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def test_nothing_in_the_agent_loads_scikit_learn_or_tensorflow() -> None:
+    done = subprocess.run([sys.executable, "-c", LOAD_EVERYTHING], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"cv2", "numpy", "paho", "ai_edge_litert"} <= loaded
+    assert not loaded & TRAINERS_WORLD
+
+
+def test_the_agent_fits_into_160_mb_with_the_synthetic_camera(
+    tmp_path: Path, broker_port: int, subscriber: Subscriber
+) -> None:
+    config = write_config(tmp_path, broker_port, trigger="interval_s = 0")
+    config.write_text(config.read_text().replace('"demo"', '"first"'))
+    with running_agent(config) as process:
+        while subscriber.next("result").body().seq < 100:
+            pass
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert peak is not None
+    assert int(peak.group(1)) * 1024 < MAX_RESIDENT_MB * 1e6
