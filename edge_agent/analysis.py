@@ -234,7 +234,7 @@ class Analyzer:
         if before is not None and before.thumbnail is not None and view.thumbnail is not None:
             motion = change_pct(before.thumbnail, view.thumbnail)
         measured = measure(rgb, lab, segmentation)
-        quality = Quality(**asdict(measured), motion_pct=motion)
+        quality = Quality(**_rounded({**asdict(measured), "motion_pct": motion}))
         refusal = find_unfit(measured, segmentation.coverage_pct, motion, self._limits)
         stopwatch.lap("quality")
 
@@ -285,9 +285,9 @@ class Analyzer:
         known = scale is not None and self._um_per_pixel is not None and median is not None
         return Nuclei(
             count=segmentation.count,
-            coverage_pct=segmentation.coverage_pct,
+            coverage_pct=round(segmentation.coverage_pct, 3),
             median_area_px=median,
-            median_area_um2=median * scale * scale if known and median and scale else None,
+            median_area_um2=round(median * scale * scale, 3) if known and median and scale else None,
         )
 
 
@@ -310,6 +310,11 @@ def find_unfit(
         (Reason.BLURRED, measured.focus_score is not None and measured.focus_score < limits.min_focus_score),
     )
     return next((reason for reason, unfit in checks if unfit), None)
+
+
+def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:
+    """To a thousandth: what a message does not mean it does not carry."""
+    return {name: None if value is None else round(value, 3) for name, value in values.items()}
 
 
 def _ratio(probability: float) -> float:

@@ -113,9 +113,10 @@ def _version(text: str) -> tuple[int, ...]:
 def load_golden(bundle: Bundle) -> Golden:
     """The golden vectors of a verified bundle. Raises ``BundleError`` if they are not what they should be."""
     try:
-        with np.load(bundle.folder / GOLDEN, allow_pickle=False) as arrays:
+        # numpy leaves a file open that it was given by name and cannot read.
+        with (bundle.folder / GOLDEN).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             golden = Golden(arrays["field"], arrays["image"], arrays["logits"])
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, EOFError, TypeError, ValueError, KeyError, BadZipFile) as error:
         raise BundleError(f"Bundle '{bundle.manifest.name}': {GOLDEN} cannot be read: {error}.") from error
     size = (bundle.manifest.input.height_px, bundle.manifest.input.width_px, 3)
     count = len(golden.logits)

@@ -17,7 +17,7 @@ def decide(probabilities: NDArray[np.float64], thresholds: Thresholds) -> tuple[
     decision = Decision(
         rule=RULE,
         min_confidence_ratio=thresholds.min_confidence_ratio,
-        confidence_ratio=min(confidence, 1.0),
+        confidence_ratio=min(1.0, round(confidence, 6)),
     )
     if confidence < thresholds.min_confidence_ratio:
         return Outcome.ABSTAINED, Reason.LOW_CONFIDENCE, decision

@@ -14,9 +14,11 @@ MAX_RESIDENT_MB = 160
 TRAINERS_WORLD = {"sklearn", "scipy", "tensorflow", "keras", "trainer"}
 
 LOAD_EVERYTHING = """
-import pkgutil, sys, importlib, edge_agent
+import pkgutil, sys, importlib, edge_agent, numpy
 for module in pkgutil.walk_packages(edge_agent.__path__, "edge_agent."):
     importlib.import_module(module.name)
+from edge_agent.inference import Classifier, load_bundle
+Classifier(load_bundle("demo")).classify(numpy.zeros((224, 224, 3), numpy.uint8))
 print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 

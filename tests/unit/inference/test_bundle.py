@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,9 @@ def test_golden_vectors_of_other_shapes_are_refused(demo_bundle: Path) -> None:
     spoil_golden(demo_bundle, image=golden.image[:, ::2])
     with pytest.raises(BundleError, match="shapes"):
         Classifier(load_bundle(demo_bundle)).verify_golden()
-    for content in (b"", b"no archive", b"PK\x03\x04 cut off"):
+    array = io.BytesIO()
+    np.save(array, golden.logits)
+    for content in (b"", b"no archive", b"PK\x03\x04 cut off", array.getvalue()):
         replace_file(demo_bundle, "golden.npz", content)
         with pytest.raises(BundleError, match="cannot be read"):
             Classifier(load_bundle(demo_bundle)).verify_golden()
