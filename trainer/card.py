@@ -13,7 +13,7 @@ from trainer.foreign import ForeignFigures
 from trainer.metrics import Figures
 from trainer.run import RunConfig
 from trainer.shifts import CornerFigures, ShiftFigures
-from trainer.spec import IMAGENET, MIDDLE_LAYER
+from trainer.spec import IMAGENET, middle_layer
 
 
 def render_card(manifest: Manifest, config: RunConfig, validation: Evaluation, test: Evaluation) -> str:
@@ -73,7 +73,7 @@ chosen: accuracy {_percent(validation.figures.accuracy_ratio)}, refused {_percen
 ## What it refuses
 
 Softmax is no guard: a network is as sure of another laboratory's slide as of its own. Before its probabilities count, \
-a field must be familiar: a Mahalanobis distance (Lee et al., 2018) of `{MIDDLE_LAYER}`, a layer left at its ImageNet \
+a field must be familiar: a Mahalanobis distance (Lee et al., 2018) of `{middle_layer(options.alpha)}`, a layer left at its ImageNet \
 weights, and of the field's colours, from {VARIANTS_COUNT} varied versions of each training image. The limit, \
 {manifest.thresholds.max_unfamiliarity_score:g}, is the lowest that refuses at most \
 {_percent(CLEAN_UNFAMILIAR_SHARE)} of the validation images as they are and {_percent(SHIFTED_UNFAMILIAR_SHARE)} of \

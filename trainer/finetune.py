@@ -25,7 +25,7 @@ from trainer.progress import console, track
 from trainer.spec import FEATURES, LOGITS
 
 BATCH = 64
-LEARNING_RATE = 5e-4
+LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.02
 AVERAGING = 0.99
 """Share that the moving average of the weights keeps at each step: over about a hundred steps."""
@@ -58,20 +58,20 @@ class Check:
     labels: NDArray[np.int64]
 
 
-def build_tail(network: keras.Model, middle_layer: str) -> keras.Model:
-    """The part of ``network`` behind ``middle_layer``: from its map to ``logits`` and ``features``, layers shared."""
+def build_tail(network: keras.Model, middle: str) -> keras.Model:
+    """The part of ``network`` behind ``middle``: from its map to ``logits`` and ``features``, layers shared."""
     outputs = {name: network.output[name] for name in (LOGITS, FEATURES)}
-    return keras.Model(network.get_layer(middle_layer).output, outputs, name="tail")
+    return keras.Model(network.get_layer(middle).output, outputs, name="tail")
 
 
-def measure_batch_norms(network: keras.Model, middle_layer: str, maps: NDArray[np.floating]) -> None:
-    """Give each BatchNorm behind ``middle_layer`` the mean and variance that ``maps`` (n, h, w, m) have there.
+def measure_batch_norms(network: keras.Model, middle: str, maps: NDArray[np.floating]) -> None:
+    """Give each BatchNorm behind ``middle`` the mean and variance that ``maps`` (n, h, w, m) have there.
 
     Scale and shift make up for it: the network computes what it did.
     """
-    tail = build_tail(network, middle_layer)
+    tail = build_tail(network, middle)
     norms = [layer for layer in tail.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    entering = keras.Model(network.get_layer(middle_layer).output, [norm.input for norm in norms])
+    entering = keras.Model(network.get_layer(middle).output, [norm.input for norm in norms])
     for norm, values in zip(norms, entering.predict(maps.astype(np.float32), batch_size=BATCH, verbose=0), strict=True):
         gamma, beta, old_mean, old_variance = norm.get_weights()
         axes = tuple(range(values.ndim - 1))

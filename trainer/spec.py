@@ -14,5 +14,8 @@ LOGITS = "logits"
 CLASS_ACTIVATION_MAP = "class_activation_map"
 FEATURES = "features"
 MIDDLE_MAP = "middle_map"
-MIDDLE_LAYER = "block_12_add"
-"""Its map tells known from unknown, so it and all before it keep their ImageNet weights whatever is trained."""
+
+
+def middle_layer(_alpha: float) -> str:
+    """The layer whose map tells known from unknown: it and all before it keep their ImageNet weights."""
+    return "block_9_add"

@@ -41,7 +41,7 @@ from trainer.run import (
     replacing,
     write_json,
 )
-from trainer.spec import FEATURES, LOGITS, MIDDLE_LAYER
+from trainer.spec import FEATURES, LOGITS, middle_layer
 from trainer.split import Assignment, Part, in_part, read_split, split_dataset, twins_count, write_split
 
 HEAD_VARIANTS = 4
@@ -72,14 +72,15 @@ def train(options: TrainOptions) -> None:
     teacher = None if options.teacher is None else _teacher(Path(options.teacher), options, assignments, description)
 
     keras.utils.set_random_seed(options.seed)
-    network = build_network(load_backbone(options.alpha, options.weights), len(description.classes))
+    middle = middle_layer(options.alpha)
+    network = build_network(load_backbone(options.alpha, options.weights), len(description.classes), middle)
     training = _Part(dataset, in_part(assignments, Part.TRAIN), description)
     validation = _Part(dataset, in_part(assignments, Part.VALIDATION), description)
     kept = _keep(network, training, validation, options, teacher)
     measured = np.load(kept.train[0], mmap_mode="r")
     # Files are sorted by class: so many steps apart, all are there.
-    measure_batch_norms(network, MIDDLE_LAYER, measured[:: math.ceil(len(measured) / MEASURED_COUNT)])
-    tail = build_tail(network, MIDDLE_LAYER)
+    measure_batch_norms(network, middle, measured[:: math.ceil(len(measured) / MEASURED_COUNT)])
+    tail = build_tail(network, middle)
     trials = _fit_head(network, tail, kept, training.labels, validation.labels)
     history = finetune(
         tail,
@@ -208,7 +209,7 @@ def _keep(
         cache / "validation.npy",
         [cache / f"validation-shifted-{number:02d}.npy" for number in range(SHIFTED_VARIANTS)],
     )
-    front = keras.Model(network.input, network.get_layer(MIDDLE_LAYER).output)
+    front = keras.Model(network.input, network.get_layer(middle_layer(options.alpha)).output)
 
     def variants(part: _Part, vary: Vary | None, *seed: int) -> Variants:
         return Variants(part.fields, options.preprocessing, options.denoise, vary, (options.seed, *seed))

@@ -26,6 +26,7 @@ from edge_agent.errors import BundleError, BundleMismatch, GoldenMismatch
 from edge_agent.inference import Classifier, load_bundle, shipped_bundles
 from edge_agent.inference.bundle import load_golden
 from edge_agent.inference.familiarity import Familiarity, describe, description_size
+from edge_agent.vision.preprocessing import preprocess
 from edge_agent.vision.quality import QualityLimits
 
 Array = NDArray[np.uint8]
@@ -251,18 +252,11 @@ def test_the_demonstration_is_familiar_with_freshly_drawn_smears() -> None:
     limit = classifier.manifest.thresholds.max_unfamiliarity_score
     rng = np.random.default_rng(4_321)
     scores = [
-        classifier.classify(cv2.medianBlur(draw_smear(rng, label)[0], 3)).unfamiliarity_score
+        classifier.classify(preprocess(draw_smear(rng, label)[0], "rgb@1", "median3")).unfamiliarity_score
         for label in SMEAR_LABELS
         for _ in range(15)
     ]
     assert np.mean(np.array(scores) > limit) <= 0.05
-
-
-def test_real_bundles_find_drawn_smears_unfamiliar() -> None:
-    for name in shipped_bundles():
-        bundle = load_bundle(name)
-        if not bundle.manifest.demonstration:
-            assert (load_golden(bundle).unfamiliarity > bundle.manifest.thresholds.max_unfamiliarity_score).all()
 
 
 def test_a_limit_of_nothing_makes_everything_unfamiliar(smear: Array) -> None:

@@ -28,11 +28,31 @@ def manifest() -> Manifest:
 
 @pytest.fixture
 def config() -> RunConfig:
-    options = TrainOptions.model_construct(
-        data="data", out="out", description="all4", alpha=1.0, weights="/somewhere/else/w.npz", variants=4
+    options = TrainOptions(
+        data="data",
+        out="out",
+        description="all4",
+        alpha=1.0,
+        weights="/somewhere/else/w.npz",
+        preprocessing="rgb@1",
+        denoise="median3",
+        seed=1,
+        test_share=0.1,
+        validation_share=0.1,
+        variants=4,
+        epochs=0,
+        teacher=None,
+        split=None,
     )
-    return RunConfig.model_construct(
-        options=options, dataset=load_description("all4", Path()), command="trainer train", created_at=datetime.now(UTC)
+    return RunConfig(
+        options=options,
+        dataset=load_description("all4", Path()),
+        dataset_sha256="0" * 64,
+        images_count=40,
+        command="trainer train",
+        commit="unknown",
+        created_at=datetime.now(UTC),
+        versions={},
     )
 
 

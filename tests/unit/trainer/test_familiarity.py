@@ -13,7 +13,7 @@ from trainer.judging import prepare
 
 
 def correlated(rng: np.random.Generator, count: int, mixing: np.ndarray) -> np.ndarray:
-    return (rng.normal(size=(count, len(mixing))) @ mixing + 5).astype(np.float32)
+    return np.asarray(rng.normal(size=(count, len(mixing))) @ mixing + 5, np.float32)
 
 
 def test_distances_of_what_it_was_fitted_on_are_those_of_a_gaussian() -> None:
