@@ -66,7 +66,7 @@ class Agent:
         config: Config,
         *,
         camera: Callable[[], Camera] | None = None,
-        on_result: Callable[[Result, Reading], None] = lambda _result, _reading: None,
+        on_result: Callable[[Result, Reading], None] | None = None,
         max_readings: int | None = None,
     ) -> None:
         """Load the bundle; nothing runs yet. Raises ``BundleError``, ``RuntimeMissing``, ``ConfigError``.
@@ -227,6 +227,8 @@ class Agent:
     def _keep(self, reading: Reading) -> None:
         result = self._results.make(reading)
         self._readings += 1
+        if self._on_result is not None:
+            self._on_result(result, reading)
         try:
             self._spool.append(Message(result.id, self._topics.result(result.camera), result.to_json()))
         except SpoolFull as error:
@@ -240,7 +242,6 @@ class Agent:
             if self._spool_error is not None:
                 self._spool_error = None
                 self._show_status()
-        self._on_result(result, reading)
 
     def _camera_changed(self, state: CameraState) -> None:
         self._streaming = state.phase is CameraPhase.STREAMING

@@ -21,10 +21,12 @@ from rich.table import Column, Table
 from edge_agent import __version__
 from edge_agent.config import Config, DeviceSettings, load_config
 from edge_agent.contracts import Result
-from edge_agent.errors import ConfigError, EdgeAgentError
+from edge_agent.errors import ConfigError, EdgeAgentError, WebMissing
+from edge_agent.web.settings import WebSettings
 
 if TYPE_CHECKING:
     from edge_agent.agent import Agent
+    from edge_agent.web.server import LiveView
 
 NOTICE = "Research use only. Not a medical device; no result may be used for diagnosis."
 
@@ -95,7 +97,10 @@ def run(
     settings = load_config(config)
     _set_up_logging(settings.log.level)
     log.info("leukoscope %s. %s", __version__, NOTICE)
-    agent = Agent(settings)
+    view = _live_view(settings.web) if settings.web.enabled else None
+    agent = Agent(settings, on_result=view.update if view is not None else None)
+    if view is not None:
+        view.start()
     agent.start()
     try:
         while not agent.wait(0):
@@ -109,6 +114,8 @@ def run(
                     break
     finally:
         agent.stop()
+        if view is not None:
+            view.stop()
     left = agent.spool.stats()
     log.info(
         "stopped: %d readings, %d delivered, %d refused",
@@ -116,6 +123,14 @@ def run(
         left.acknowledged_count,
         agent.counts.refused_count,
     )
+
+
+def _live_view(settings: WebSettings) -> LiveView:
+    try:
+        from edge_agent.web.server import LiveView  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise WebMissing(f"The live view cannot be served: {error}.") from error
+    return LiveView(settings)
 
 
 class _Attention:
@@ -178,15 +193,27 @@ def demo(
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
 
+    try:
+        view = _live_view(WebSettings(enabled=True, port=free_port()))
+    except WebMissing:
+        view = None
+
     def play(mqtt: MqttSettings, broker_name: str) -> None:
         config = demonstration.demo_config(frames, bundle, mqtt=mqtt, interval_s=interval_s)
         source = "drawn smears (they mean nothing clinically)" if frames is None else str(frames)
         output.print(
             f"Frames: {source}. Bundle: {config.analysis.bundle}. Broker: {broker_name} at {mqtt.host}:{mqtt.port}."
         )
-        output.print(f"To watch from another terminal: {demonstration.subscribe_command(mqtt)}\n", markup=False)
+        output.print(f"To watch from another terminal: {demonstration.subscribe_command(mqtt)}", markup=False)
+        if view is not None:
+            output.print(f"To see the fields: {view.address}")
+        output.print()
         made, received = demonstration.run_demo(
-            config, count=count, stop=stop, show=lambda r: output.print(demonstration.describe(r), markup=False)
+            config,
+            count=count,
+            stop=stop,
+            show=lambda result: output.print(demonstration.describe(result), markup=False),
+            view=view,
         )
         output.print(f"\n{made} readings made, {received} received back from the broker.")
         if count is not None and not stop.is_set() and received < count:

@@ -18,6 +18,7 @@ from edge_agent.messaging.settings import MqttSettings, SpoolSettings
 from edge_agent.settings import Settings
 from edge_agent.trigger import TriggerSettings
 from edge_agent.vision.quality import QualityLimits
+from edge_agent.web.settings import WebSettings
 
 
 class DeviceSettings(Settings):
@@ -54,6 +55,7 @@ class Config(Settings):
     quality: QualityLimits = QualityLimits()
     mqtt: MqttSettings = MqttSettings()
     spool: SpoolSettings = SpoolSettings()
+    web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 
 

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -19,6 +20,9 @@ from edge_agent.contracts import Outcome, Result, Topics
 from edge_agent.errors import BrokerUnreachable, CameraAbsent
 from edge_agent.messaging import MqttSettings
 from edge_agent.trigger import TriggerSettings
+
+if TYPE_CHECKING:
+    from edge_agent.web.server import LiveView
 
 SITE, DEVICE = "demo", "this-computer"
 ARRIVAL_DEADLINE_S = 10.0
@@ -87,16 +91,24 @@ class Listener:
 
 
 def run_demo(
-    config: Config, *, count: int | None, stop: threading.Event, show: Callable[[Result], None]
+    config: Config,
+    *,
+    count: int | None,
+    stop: threading.Event,
+    show: Callable[[Result], None],
+    view: LiveView | None = None,
 ) -> tuple[int, int]:
     """Run the agent and show each result as the broker delivers it, until ``count`` or ``stop``.
 
-    Returns how many readings were made and how many came back.
+    ``view``, if there is one, shows each reading as the agent makes it. Returns how many readings were made and how
+    many came back.
     """
     listener = Listener(config.mqtt.host, config.mqtt.port)
-    agent = Agent(config, max_readings=count)
+    agent = Agent(config, max_readings=count, on_result=view.update if view is not None else None)
     received = 0
     try:
+        if view is not None:
+            view.start()
         agent.start()
         while not stop.is_set() and (count is None or received < count):
             finished = agent.wait(0)
@@ -109,6 +121,8 @@ def run_demo(
     finally:
         agent.stop()
         listener.close()
+        if view is not None:
+            view.stop()
     return agent.counts.readings_count, received
 
 

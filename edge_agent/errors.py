@@ -25,6 +25,8 @@
     ├── AnalysisError          analysis_failed
     ├── SpoolFull              spool_full
     ├── DiskLow                disk_low
+    ├── WebMissing             web_missing
+    ├── WebPortTaken           web_port_taken
     ├── ClockUnset             clock_unset
     └── BrokerError            broker_failed
         ├── BrokerUnreachable  broker_unreachable
@@ -206,6 +208,20 @@ class DiskLow(EdgeAgentError):
 
     code = "disk_low"
     remedy = "Delete what is not needed, or use a larger card."
+
+
+class WebMissing(EdgeAgentError):
+    """The live view is wanted but its packages are not installed."""
+
+    code = "web_missing"
+    remedy = "Install the extra: pip install 'leukoscope[web]', or set web.enabled = false."
+
+
+class WebPortTaken(EdgeAgentError):
+    """The live view's address cannot be listened on."""
+
+    code = "web_port_taken"
+    remedy = "Choose another web.port, or end the program that has it."
 
 
 class ClockUnset(EdgeAgentError):

@@ -63,8 +63,12 @@ def run_mosquitto(program: str, port: int, *, extra_configuration: str = "allow_
     with tempfile.TemporaryDirectory(prefix="leukoscope-broker-") as folder:
         configuration = Path(folder, "mosquitto.conf")
         configuration.write_text(f"listener {port} {LOOPBACK}\npersistence false\n{extra_configuration}\n")
+        # In a session of its own: Ctrl+C is for the demonstration, which still has to say goodbye to the broker.
         process = subprocess.Popen(
-            [program, "-c", str(configuration)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [program, "-c", str(configuration)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         try:
             _wait_until_listening(port, process)

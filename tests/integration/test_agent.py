@@ -85,13 +85,18 @@ def test_synthetic_frames_become_results_that_a_subscriber_sees(broker_port: int
     assert any(each.outcome is Outcome.CLASSIFIED for each in seen)
 
 
+@pytest.mark.parametrize("interval_s", [0, 0.05])
 def test_every_file_of_a_folder_is_read_once_and_the_broken_one_fails(
-    broker_port: int, subscriber: Subscriber, tmp_path: Path, smear: Array
+    broker_port: int, subscriber: Subscriber, tmp_path: Path, smear: Array, interval_s: float
 ) -> None:
     for number in range(5):
         Image.fromarray(smear).save(tmp_path / f"{number}.png")
     (tmp_path / "3.png").write_bytes(b"broken")
-    config = configuration(broker_port, camera={"kind": "folder", "path": str(tmp_path)})
+    config = configuration(
+        broker_port,
+        camera={"kind": "folder", "path": str(tmp_path)},
+        trigger={"mode": "continuous", "interval_s": interval_s},
+    )
     with running(config) as agent:
         assert agent.wait(PATIENCE_S)
         seen = [result(subscriber) for _ in range(5)]

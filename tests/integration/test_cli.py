@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -201,6 +202,22 @@ def test_sigusr1_asks_for_a_reading(tmp_path: Path, broker_port: int, subscriber
         subscriber.until_state("ready")
         process.send_signal(signal.SIGUSR1)
         assert subscriber.next("result").body().seq == 0
+
+
+def test_the_live_view_shows_what_is_published(tmp_path: Path, broker_port: int, subscriber: Subscriber) -> None:
+    config = write_config(tmp_path, broker_port, trigger='mode = "triggered"')
+    port = free_port()
+    config.write_text(config.read_text() + f"[web]\nenabled = true\nport = {port}\n")
+    with running_agent(config) as process:
+        subscriber.until_state("ready")
+        process.send_signal(signal.SIGUSR1)
+        published = subscriber.next("result").body()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/reading.json") as answer:
+            assert Result.model_validate_json(answer.read()) == published
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/field.jpg") as answer:
+            assert answer.read(2) == b"\xff\xd8"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_the_broken_bundle_keeps_the_agent_from_judging(tmp_path: Path, demo_bundle: Path) -> None:

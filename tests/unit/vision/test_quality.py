@@ -34,6 +34,12 @@ def test_focus_falls_as_blur_grows(smear: Array) -> None:
     assert (scores[0] or 0) > 3 * (scores[3] or 0)
 
 
+def test_focus_does_not_depend_on_the_direction(smear: Array) -> None:
+    smeared = np.asarray(cv2.blur(smear, (9, 1)), np.uint8)
+    across, along = measured(smeared).focus_score, measured(np.swapaxes(smeared, 0, 1).copy()).focus_score
+    assert across == pytest.approx(along, rel=0.02)
+
+
 def test_a_field_without_nuclei_has_no_focus() -> None:
     assert measured(np.full((224, 224, 3), 230, np.uint8)).focus_score is None
 

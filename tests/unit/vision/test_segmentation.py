@@ -53,6 +53,7 @@ def test_specks_are_not_nuclei() -> None:
     picture = field((60, 100, 14))
     for x in range(20, 200, 20):
         cv2.circle(picture, (x, 200), 2, PURPLE, -1)
+        cv2.circle(picture, (x, 20), 3, PURPLE, -1)
     assert segmented(picture).count == 1
 
 

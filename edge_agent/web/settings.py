@@ -1,0 +1,19 @@
+"""Section ``[web]``."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from edge_agent.settings import Settings
+
+
+class WebSettings(Settings):
+    """The live view. It has no password, so it listens on this machine alone unless you say otherwise."""
+
+    enabled: bool = Field(default=False, description="Whether the live view is served.")
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to listen on; 0.0.0.0 lets everybody on the network look.",
+    )
+    port: int = Field(default=8080, ge=1, le=65535, description="TCP port to listen on.")
