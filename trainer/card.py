@@ -73,9 +73,9 @@ chosen: accuracy {_percent(validation.figures.accuracy_ratio)}, refused {_percen
 ## What it refuses
 
 Softmax is no guard: a network is as sure of another laboratory's slide as of its own. Before its probabilities count, \
-a field must be familiar: a Mahalanobis distance (Lee et al., 2018) of `{middle_layer(options.alpha)}`, a layer left at its ImageNet \
-weights, and of the field's colours, from {VARIANTS_COUNT} varied versions of each training image. The limit, \
-{manifest.thresholds.max_unfamiliarity_score:g}, is the lowest that refuses at most \
+a field must be familiar: a Mahalanobis distance (Lee et al., 2018) of `{middle_layer(options.alpha)}`, a layer left \
+at its ImageNet weights, and of the field's colours, from {VARIANTS_COUNT} varied versions of each training image. \
+The limit, {manifest.thresholds.max_unfamiliarity_score:g}, is the lowest that refuses at most \
 {_percent(CLEAN_UNFAMILIAR_SHARE)} of the validation images as they are and {_percent(SHIFTED_UNFAMILIAR_SHARE)} of \
 them moderately shifted. An unfamiliar field gets neither label nor probabilities.
 
