@@ -36,8 +36,8 @@ first-bundle: $(VENV)/dev.stamp
 	rm -rf runs/first edge_agent/models/first
 	$(BIN)/trainer train --data "$(DATA)" --description all4 --split trainer/splits/all4-first.csv \
 		--weights "$(WEIGHTS)/mobilenet_v2_1.0_224_tfslim_bnfolded_f32.npz" --alpha 1.0 \
-		--preprocessing rgb@1 --denoise median3 --seed 1 --out runs/first
-	$(BIN)/trainer quantize --run runs/first --data "$(DATA)" --name first --version 0.1.0 \
+		--preprocessing rgb@1 --denoise median3 --seed 1 --variants 10 --epochs 18 --out runs/first
+	$(BIN)/trainer quantize --run runs/first --data "$(DATA)" --name first --version 0.2.0 \
 		--out edge_agent/models/first
 	$(BIN)/trainer evaluate --bundle first --data "$(DATA)" --split runs/first/manifest.csv
 
@@ -46,8 +46,8 @@ demo-bundle: $(VENV)/dev.stamp
 	$(BIN)/trainer synth --per-class 300 --seed 1 --out runs/synthetic
 	$(BIN)/trainer train --data runs/synthetic --seed 1 --out runs/demo \
 		--weights "$(WEIGHTS)/mobilenet_v2_0.35_224_no_top_keras_f32.npz" --alpha 0.35 \
-		--preprocessing rgb@1 --denoise median3
-	$(BIN)/trainer quantize --run runs/demo --data runs/synthetic --name demo --version 0.1.0 \
+		--preprocessing rgb@1 --denoise median3 --epochs 0
+	$(BIN)/trainer quantize --run runs/demo --data runs/synthetic --name demo --version 0.2.0 \
 		--out edge_agent/models/demo
 
 $(VENV)/python.stamp:

@@ -75,7 +75,7 @@ class Evidence:
     nuclei_mask: NDArray[np.uint8]
     """uint8 (size, size), 255 on nuclei."""
     class_activation_map: NDArray[np.float32] | None
-    """(rows, columns, classes)."""
+    """(rows, columns, classes); None of a field that was not judged, or is unfamiliar."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -245,8 +245,10 @@ class Analyzer:
             stopwatch.lap("preprocessing")
             classification = self._classifier.classify(image)
             stopwatch.lap("inference")
-            outcome, reason, decision = decide(classification.probabilities, self._classifier.manifest.thresholds)
-        probabilities = None if classification is None else classification.probabilities
+            outcome, reason, decision = decide(classification, self._classifier.manifest.thresholds)
+        # What a network says of a field of a kind that it never saw is worth nothing, so nobody gets to see it.
+        said = None if reason is Reason.UNFAMILIAR else classification
+        probabilities = None if said is None else said.probabilities
         winner = None
         if outcome is Outcome.CLASSIFIED and probabilities is not None:
             winner = self._labels[int(probabilities.argmax())]
@@ -271,7 +273,7 @@ class Analyzer:
             evidence=Evidence(
                 rgb,
                 segmentation.mask,
-                None if classification is None else classification.class_activation_map,
+                None if said is None else said.class_activation_map,
             ),
         )
 

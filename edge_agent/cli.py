@@ -291,11 +291,12 @@ def _results_table(results: list[Result]) -> Table:
     table = Table(Column("source", overflow="fold"), *columns, title=folder, caption=NOTICE)
     for result in results:
         why = result.reason or (result.error.code if result.error else None)
+        sure = result.decision.confidence_ratio if result.decision is not None else None
         table.add_row(
             os.path.relpath(result.source or "", folder or "."),
             result.outcome if why is None else f"{result.outcome} ({why})",
             result.label or "",
-            "" if result.decision is None else f"{100 * result.decision.confidence_ratio:.1f}",
+            "" if sure is None else f"{100 * sure:.1f}",
             "" if result.malignant_ratio is None else f"{100 * result.malignant_ratio:.1f}",
             "" if result.nuclei is None else str(result.nuclei.count),
             f"{result.latency_ms['total']:.1f}",

@@ -13,6 +13,11 @@ TEMPERATURE_RANGE = (0.05, 20.0)
 REFUSED_SHARE = 0.01
 """At most this share of the validation images is refused for lack of confidence."""
 
+CLEAN_UNFAMILIAR_SHARE = 0.006
+SHIFTED_UNFAMILIAR_SHARE = 0.012
+"""At most these shares of the validation images, as they are and moderately shifted, are refused as unfamiliar: a
+little over half of what is allowed on images never seen, 1 % and 2 %."""
+
 Floats = NDArray[np.floating]
 
 
@@ -37,3 +42,15 @@ def choose_threshold(probabilities: Floats, refused_share: float = REFUSED_SHARE
     """
     confidences = np.sort(probabilities.max(axis=1))
     return float(confidences[math.floor(refused_share * len(confidences))])
+
+
+def choose_unfamiliarity_limit(clean: Floats, shifted: Floats) -> float:
+    """The lowest limit above which at most the stated shares of the scores ``clean`` (n,) and ``shifted`` (m,) lie.
+
+    Rounded up to what messages show. An image is refused if its score is above the limit.
+    """
+    lowest = max(
+        np.sort(scores)[::-1][math.floor(share * len(scores))]
+        for scores, share in ((clean, CLEAN_UNFAMILIAR_SHARE), (shifted, SHIFTED_UNFAMILIAR_SHARE))
+    )
+    return math.ceil(float(lowest) * 1000) / 1000

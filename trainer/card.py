@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from edge_agent.contracts import Manifest
+from trainer.calibration import CLEAN_UNFAMILIAR_SHARE, SHIFTED_UNFAMILIAR_SHARE
+from trainer.evaluation import Evaluation
+from trainer.familiarity import VARIANTS_COUNT
+from trainer.foreign import ForeignFigures
 from trainer.metrics import Figures
 from trainer.run import RunConfig
-from trainer.spec import IMAGENET
+from trainer.shifts import CornerFigures, ShiftFigures
+from trainer.spec import IMAGENET, middle_layer
 
 
-def render_card(manifest: Manifest, config: RunConfig, validation: Figures, test: Figures, size_bytes: int) -> str:
-    """The card as Markdown. All figures are of the int8 file in the bundle, which has ``size_bytes``."""
+def render_card(manifest: Manifest, config: RunConfig, validation: Evaluation, test: Evaluation) -> str:
+    """The card as Markdown. All figures are of the int8 file in the bundle, through the agent's own analyzer."""
     options, dataset, training = config.options, config.dataset, manifest.training
-    low, high = test.accuracy_interval_ratio
+    figures = test.figures
+    low, high = figures.accuracy_interval_ratio
     scale = "unknown" if manifest.um_per_pixel is None else f"{manifest.um_per_pixel:g} µm per pixel"
     weights = "Keras' download" if options.weights == IMAGENET else f"`{PurePath(options.weights).name}`"
     return f"""\
@@ -38,22 +45,49 @@ a stained blood smear that look like its training images, and nothing else.
 * Hash of the images' hashes: `{training.dataset_sha256}`.
 * Physical scale at {manifest.input.width_px} px: {scale} ({dataset.um_per_pixel_source}).
 
-## Measured on {test.images_count} unseen images, through this int8 file
+## Measured on {figures.images_count} unseen images, through this int8 file
 
-* Accuracy: {_percent(test.accuracy_ratio)} (95 %: {_percent(low)} to {_percent(high)}), abstentions not excused.
-* Malignant against benign: recall {_percent(test.malignant_recall_ratio)}, \
-specificity {_percent(test.malignant_specificity_ratio)}.
-* Abstained: {_percent(test.abstained_ratio)}; accuracy of the rest: {_percent(test.answered_accuracy_ratio)}.
-* Expected calibration error: {_percent(test.expected_calibration_error_ratio)}.
+By top class, every image counted, refused or not:
 
-{_figures_table(test)}
+* Accuracy: {_percent(figures.accuracy_ratio)} (95 %: {_percent(low)} to {_percent(high)}).
+* Malignant against benign: recall {_percent(figures.malignant_recall_ratio)}, \
+specificity {_percent(figures.malignant_specificity_ratio)}, F1 {_percent(figures.malignant_f1_ratio)}, \
+AUROC {_percent(figures.malignant_auroc_ratio)}.
+* Expected calibration error: {_percent(figures.expected_calibration_error_ratio)}; Brier score \
+{figures.brier_score:.4f}.
 
-Rows are the truth, columns what the model gives:
+As the agent answers: refused {_percent(figures.refused_ratio)} ({_counts(test.refusals)}); of what it answers, \
+{_percent(figures.answered_accuracy_ratio)} is right.
 
-{_confusion_table(test)}
+{_figures_table(figures)}
 
-On the {validation.images_count} validation images, by which regularisation, temperature and threshold were chosen: \
-accuracy {_percent(validation.accuracy_ratio)}, abstained {_percent(validation.abstained_ratio)}.
+Rows are the truth, columns the top class:
+
+{_confusion_table(figures)}
+
+{_parity(test)}
+
+On the {validation.figures.images_count} validation images, by which regularisation, temperature and thresholds were \
+chosen: accuracy {_percent(validation.figures.accuracy_ratio)}, refused {_percent(validation.figures.refused_ratio)}.
+
+## What it refuses
+
+Softmax is no guard: a network is as sure of another laboratory's slide as of its own. Before its probabilities count, \
+a field must be familiar: a Mahalanobis distance (Lee et al., 2018) of `{middle_layer(options.alpha)}`, a layer left \
+at its ImageNet weights, and of the field's colours, from {VARIANTS_COUNT} varied versions of each training image. \
+The limit, {manifest.thresholds.max_unfamiliarity_score:g}, is the lowest that refuses at most \
+{_percent(CLEAN_UNFAMILIAR_SHARE)} of the validation images as they are and {_percent(SHIFTED_UNFAMILIAR_SHARE)} of \
+them moderately shifted. An unfamiliar field gets neither label nor probabilities.
+
+{_foreign(test.foreign)}
+
+## Under shifts
+
+{_shifts(test.shifts or ())}
+
+What the bottom-right corner, where scale bars are burnt in, has to say:
+
+{_corner(test.corner or ())}
 
 ## Limits
 
@@ -61,18 +95,82 @@ accuracy {_percent(validation.accuracy_ratio)}, abstained {_percent(validation.a
 
 ## How it was made
 
-* Network: MobileNetV2 (Sandler et al., 2018), alpha {options.alpha:g}, with frozen ImageNet weights by Google \
-(Apache-2.0; {weights}). Its last layer, a 1x1 convolution, is a linear classifier fitted to {options.variants} \
-augmented variants of each training image.
+* Network: MobileNetV2 (Sandler et al., 2018), alpha {options.alpha:g}, from ImageNet weights by Google \
+(Apache-2.0; {weights}).
 * Preprocessing: `{manifest.preprocessing.id}`, denoising `{manifest.preprocessing.denoise}`.
-* Augmentation: orientation, brightness, white balance, contrast, strength of the stain. The corner where scale bars \
-are burnt in is covered, and bars are drawn at random, so that they carry nothing.
-* Conversion: full-integer int8, weights per channel, {size_bytes / 1e6:.2f} MB.
+* The corner where scale bars are burnt in is covered in training, and bars are drawn at random, so that they carry \
+nothing.
+* Conversion: full-integer int8, weights per channel, {test.model_bytes / 1e6:.2f} MB. \
+{test.speed.inference_ms:.1f} ms per image ({test.speed.runtime}, {test.speed.machine}, \
+{test.speed.threads_count} thread).
 * Temperature {manifest.temperature:.3f} (least log loss) and threshold of confidence \
 {manifest.thresholds.min_confidence_ratio:.3f} (at most 1 % refused), both on the validation images.
 * Seed {training.seed}, commit `{training.commit}`.
 * Command: `{training.command}`
 """
+
+
+def _parity(test: Evaluation) -> str:
+    if test.parity is None:
+        return "The float network was not at hand to compare with."
+    return (
+        f"The float network has {_percent(test.parity.float_accuracy_ratio)}; "
+        f"both give the same class on {_percent(test.parity.agreement_ratio)}."
+    )
+
+
+def _foreign(rows: Sequence[ForeignFigures] | None) -> str:
+    if rows is None:
+        return "It was not tried on images of other laboratories."
+    return _table(
+        ("images that it must refuse", "images", "refused", "because", "the rest called"),
+        *(
+            (
+                row.folder,
+                str(row.images_count),
+                _percent(row.refused_ratio),
+                _counts(row.refusals),
+                _counts(row.answered_labels),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _shifts(rows: Sequence[ShiftFigures]) -> str:
+    return _table(
+        ("shift", "strength", "images", "top class right", "answered", "answers right"),
+        *(
+            (
+                row.shift,
+                row.strength,
+                str(row.images_count),
+                _percent(row.top_accuracy_ratio),
+                _percent(row.answered_ratio),
+                _percent(row.answered_accuracy_ratio),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _corner(rows: Sequence[CornerFigures]) -> str:
+    return _table(
+        ("overwritten by", "top class changes", "answer changes", "label changes"),
+        *(
+            (
+                row.overwritten_by,
+                _percent(row.top_changed_ratio),
+                _percent(row.answer_changed_ratio),
+                _percent(row.label_changed_ratio),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items()) or "none"
 
 
 def _opening(manifest: Manifest) -> str:

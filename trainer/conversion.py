@@ -20,7 +20,7 @@ from tensorflow.lite.python.convert import ConverterError
 
 from trainer.errors import ConversionError
 from trainer.network import to_network_input
-from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_NAME, INPUT_SIZE_PX, LOGITS, SIGNATURE
+from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_NAME, INPUT_SIZE_PX, LOGITS, MIDDLE_MAP, SIGNATURE
 
 KNOWN_OPERATIONS = frozenset({"ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "MEAN"})
 """All that a MobileNetV2 with this head comes down to."""
@@ -86,7 +86,7 @@ def check_int8(model: bytes) -> None:
         raise ConversionError(f"the file needs {sorted(unknown)}, which not every runtime has in int8")
     signature = interpreter.get_signature_list().get(SIGNATURE, {})
     names = {kind: set(signature.get(kind, ())) for kind in ("inputs", "outputs")}
-    if names != {"inputs": {INPUT_NAME}, "outputs": {LOGITS, CLASS_ACTIVATION_MAP, FEATURES}}:
+    if names != {"inputs": {INPUT_NAME}, "outputs": {LOGITS, CLASS_ACTIVATION_MAP, FEATURES, MIDDLE_MAP}}:
         raise ConversionError(f"the signature {SIGNATURE} has {names}")
 
 

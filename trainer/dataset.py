@@ -1,10 +1,12 @@
-"""Reads class folders of images into fields, as the device would read them."""
+"""Reads the images of class folders, or of a table, into fields, as the device would read them."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,8 @@ class ImageFile:
     path: str
     label: str
     sha256: str
+    group: str | None = field(default=None, compare=False)
+    """Who or what it was taken of, such as a subject; None where nobody knows. The file is the same without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +59,41 @@ def hash_of_hashes(hashes: Iterable[str]) -> str:
     return hashlib.sha256("".join(f"{one}\n" for one in sorted(hashes)).encode()).hexdigest()
 
 
-def read_dataset(folder: Path, description: Description) -> Dataset:
-    """Read every image of every class. Files that are no images are listed, not fatal.
+def read_dataset(folder: Path, description: Description, table: Path | None = None) -> Dataset:
+    """Read every image of every class, by folders or as ``table`` names them. What is no image is listed, not fatal.
 
-    Raises ``DataError`` for a missing, undescribed or empty class.
+    ``table`` is a CSV with the columns path (relative to the table), label (a class's folder or code) and, where
+    known, group. Raises ``DataError`` for a missing, undescribed or empty class, or a file that is not there.
     """
-    labels = {each.folder: each.code for each in description.classes}
     if not folder.is_dir():
         raise DataError(f"there is no data folder {folder}.", remedy="Check --data.")
+    listed = _list_folders(folder, description) if table is None else _list_table(table, folder, description)
+    if missing := [path for path, _, _ in listed if not (folder / path).is_file()]:
+        raise DataError(
+            f"{table} names {missing[0]} and {len(missing) - 1} more that are not in {folder}.",
+            remedy="Check the table: its paths are relative to the table itself.",
+        )
+    files: list[ImageFile] = []
+    fields: list[NDArray[np.uint8]] = []
+    unreadable: list[Unreadable] = []
+    for path, label, group in track(listed, "Reading images"):
+        try:
+            image, sha256 = read_field(folder / path)
+        except ImageError as error:
+            unreadable.append(Unreadable(path, str(error)))
+            continue
+        files.append(ImageFile(path, label, sha256, group))
+        fields.append(image)
+    for each in description.classes:
+        if not any(file.label == each.code for file in files):
+            where = f"class folder {folder / each.folder}" if table is None else f"class {each.code} of {table}"
+            raise DataError(f"{where} has no readable image.")
+    return Dataset(tuple(files), np.stack(fields), tuple(unreadable))
+
+
+def _list_folders(folder: Path, description: Description) -> list[tuple[str, str, str | None]]:
+    """Path, label and group (None) of every file."""
+    labels = {each.folder: each.code for each in description.classes}
     found = {path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
     if missing := [name for name in labels if name not in found]:
         raise DataError(f"{folder} has no class folder {missing[0]}; there is {sorted(found) or 'none'}.")
@@ -71,28 +102,43 @@ def read_dataset(folder: Path, description: Description) -> Dataset:
             f"{folder} has a folder {surplus[0]} that is no class of the description {description.name}.",
             remedy="Describe it as a class, or move it away.",
         )
-    paths = [
-        (path, labels[name])
+    return [
+        (path.relative_to(folder).as_posix(), labels[name], None)
         for name in labels
         for path in sorted((folder / name).iterdir())
         if path.is_file() and not path.name.startswith(".")
     ]
-    files: list[ImageFile] = []
-    fields: list[NDArray[np.uint8]] = []
-    unreadable: list[Unreadable] = []
-    for path, label in track(paths, "Reading images"):
-        relative = path.relative_to(folder).as_posix()
-        try:
-            field, sha256 = read_field(path)
-        except ImageError as error:
-            unreadable.append(Unreadable(relative, str(error)))
-            continue
-        files.append(ImageFile(relative, label, sha256))
-        fields.append(field)
-    for name, label in labels.items():
-        if not any(file.label == label for file in files):
-            raise DataError(f"class folder {folder / name} has no readable image.")
-    return Dataset(tuple(files), np.stack(fields), tuple(unreadable))
+
+
+def _list_table(table: Path, folder: Path, description: Description) -> list[tuple[str, str, str | None]]:
+    """Path, label and group of every row."""
+    codes = {name: each.code for each in description.classes for name in (each.folder, each.code)}
+    rows: dict[str, tuple[str, str, str | None]] = {}
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if missing := sorted({"path", "label"} - set(reader.fieldnames or ())):
+                raise DataError(f"{table} has no column {missing[0]}.", remedy="Give the columns path, label, group.")
+            for row in reader:
+                path = Path(os.path.relpath(table.parent / row["path"], folder)).as_posix()
+                label = row["label"]
+                if label not in codes:
+                    raise DataError(
+                        f"line {reader.line_num} of {table} has a class {label} that is not described.",
+                        remedy="Describe it as a class, or take the line out.",
+                    )
+                if path.startswith("../"):
+                    raise DataError(
+                        f"{table} names {row['path']}, which is not below {folder}.", remedy="Check --data."
+                    )
+                if path in rows:
+                    raise DataError(f"{table} names {path} twice.", remedy="Take one of the lines out.")
+                rows[path] = path, codes[label], row.get("group") or None
+    except OSError as error:
+        raise DataError(f"table {table} cannot be read ({error.strerror}).", remedy="Check its path.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"table {table} is no CSV: {error}.", remedy="Save it as UTF-8 CSV.") from error
+    return list(rows.values())
 
 
 def read_files(folder: Path, files: Sequence[ImageFile]) -> NDArray[np.uint8]:
@@ -117,7 +163,7 @@ def read_field(path: Path) -> tuple[NDArray[np.uint8], str]:
     except OSError as error:
         raise ImageError(f"{path.name} cannot be opened: {error.strerror}.") from error
     try:
-        field = square_field(decode_image(data), INPUT_SIZE_PX)
+        square = square_field(decode_image(data), INPUT_SIZE_PX)
     except ValueError as error:
         raise ImageError(f"{path.name}: {error}.") from error
-    return field, hashlib.sha256(data).hexdigest()
+    return square, hashlib.sha256(data).hexdigest()

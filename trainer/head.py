@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 
 from trainer.progress import track
 
-INVERSE_STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+INVERSE_STRENGTHS = (0.003, 0.01, 0.03, 0.1)
 """Inverse regularisation strengths ("C") that are tried."""
 
 

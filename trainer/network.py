@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.backbone import build_backbone, read_weights, set_weights
-from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, LOGITS
+from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, LOGITS, MIDDLE_MAP, middle_layer
 
 
-def build_network(backbone: keras.Model, classes_count: int) -> keras.Model:
-    """Model of one input, float32 (n, 224, 224, 3) in [-1, 1], and three outputs by name.
+def build_network(backbone: keras.Model, classes_count: int, middle: str) -> keras.Model:
+    """Model of one input, float32 (n, 224, 224, 3) in [-1, 1], and four outputs by name, all float32.
 
-    ``logits`` (n, c), ``class_activation_map`` (n, 7, 7, c) and ``features`` (n, d), all float32;
-    the logits are the average of the map, the features the average of the backbone's last map.
+    ``logits`` (n, c), ``class_activation_map`` (n, 7, 7, c), ``features`` (n, d) and ``middle_map`` (n, 14, 14, m):
+    the logits are the average of the map, the features the average of the backbone's last map, the middle map
+    is the output of the backbone's layer ``middle``.
     """
     last = backbone.output
     activation_map = keras.layers.Conv2D(classes_count, 1, name=CLASS_ACTIVATION_MAP)(last)
@@ -30,6 +31,7 @@ def build_network(backbone: keras.Model, classes_count: int) -> keras.Model:
             LOGITS: keras.layers.GlobalAveragePooling2D(name=LOGITS)(activation_map),
             CLASS_ACTIVATION_MAP: activation_map,
             FEATURES: keras.layers.GlobalAveragePooling2D(name=FEATURES)(last),
+            MIDDLE_MAP: backbone.get_layer(middle).output,
         },
         name="leukoscope",
     )
@@ -47,7 +49,7 @@ def to_network_input(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def restore_network(weights: Path, alpha: float, classes_count: int) -> keras.Model:
     """The network of a run from its ``weights.npz``. Raises ``WeightsError``."""
-    network = build_network(build_backbone(alpha), classes_count)
+    network = build_network(build_backbone(alpha), classes_count, middle_layer(alpha))
     set_weights(network, read_weights(weights))
     return network
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shlex
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from pydantic import Field, ValidationError
 
@@ -20,7 +23,12 @@ from trainer.errors import RunError
 CONFIG = "config.json"
 SPLIT = "manifest.csv"
 METRICS = "metrics.json"
+CURVES = "curves.csv"
 WEIGHTS = "weights.npz"
+CHECKPOINT = "checkpoint.npz"
+"""There while a training is unfinished."""
+CACHE = "cache"
+"""Folder of what the frozen layers made of the images; there while a training is unfinished."""
 
 _LIBRARIES = ("keras", "numpy", "opencv-python-headless", "scikit-learn", "scipy", "tensorflow-cpu", "tensorflow")
 
@@ -39,6 +47,8 @@ class TrainOptions(Settings):
     test_share: float = Field(gt=0, lt=0.5)
     validation_share: float = Field(gt=0, lt=0.5)
     variants: int = Field(ge=1, description="Augmented variants per training image.")
+    epochs: int = Field(ge=0, description="At most so many for the layers before the head; 0: the head alone.")
+    teacher: str | None = Field(description="Run whose network teaches this one.")
     split: str | None = Field(description="A split to use again instead of making one.")
 
     def command(self) -> str:
@@ -87,10 +97,32 @@ def source_commit() -> str:
         return "unknown"
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that takes the place of ``path`` when it is complete, so that a kill leaves the old one.
+
+    Raises ``RunError`` if it cannot be written, such as on a full disk; the old file stays then, too.
+    """
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        with draft.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise RunError(
+            f"{path} cannot be written ({error.strerror}).",
+            remedy="Make room, or mend the folder, and give the same command again: it goes on from there.",
+        ) from error
+
+
 def write_json(path: Path, content: Settings | dict[str, Any]) -> None:
-    """Write indented JSON, for people and for diffs."""
+    """Write indented JSON, for people and for diffs. Raises ``RunError``."""
     plain = content.model_dump(mode="json") if isinstance(content, Settings) else content
-    path.write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with replacing(path) as file:
+        file.write((json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def read_config(run: Path) -> RunConfig:

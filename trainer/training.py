@@ -1,71 +1,118 @@
-"""'trainer train': frozen ImageNet features, a linear head, and a record of how it was done."""
+"""'trainer train': a linear head on frozen ImageNet features, then the last layers, and a record of how it was done."""
 
 from __future__ import annotations
 
+import csv
+import io
+import math
+import shutil
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
-from trainer.augmentation import augment, cover_corner
+from trainer.augmentation import augment, shift_moderately
 from trainer.backbone import load_backbone, named_weights, write_weights
+from trainer.checkpoint import Epoch
 from trainer.dataset import Dataset, ImageFile, Unreadable, read_dataset
 from trainer.description import Description, load_description
 from trainer.errors import RunError
-from trainer.features import Vary, pooled_features
-from trainer.head import Head, fit_head
-from trainer.network import build_network, set_head
+from trainer.features import Variants, Vary, keep_outputs
+from trainer.finetune import Check, Lessons, build_tail, finetune, measure_batch_norms, predict
+from trainer.head import Trial, fit_head
+from trainer.network import build_network, restore_network, set_head
 from trainer.progress import console
-from trainer.run import CONFIG, METRICS, SPLIT, WEIGHTS, RunConfig, TrainOptions, write_json
+from trainer.run import (
+    CACHE,
+    CHECKPOINT,
+    CONFIG,
+    CURVES,
+    METRICS,
+    SPLIT,
+    WEIGHTS,
+    RunConfig,
+    TrainOptions,
+    read_config,
+    replacing,
+    write_json,
+)
+from trainer.spec import FEATURES, LOGITS, middle_layer
 from trainer.split import Assignment, Part, in_part, read_split, split_dataset, twins_count, write_split
+
+HEAD_VARIANTS = 4
+"""The head is fitted to so many variants of each image: more hardly change a linear classifier."""
+SHIFTED_VARIANTS = 4
+"""So many moderately shifted variants of each validation image join in early stopping."""
+MEASURED_COUNT = 256
+"""At most so many images serve to measure BatchNorm's statistics; each has 49 to 196 places."""
+TEACHER_SHARE = 0.7
+"""Share of the teacher in what a taught network learns; the rest is the label."""
+TEACHER_TEMPERATURE = 2.0
 
 
 def train(options: TrainOptions) -> None:
-    """Train as asked and write the run folder. Raises ``TrainerError``.
+    """Train as asked and write the run folder, or go on with an unfinished run there. Raises ``TrainerError``.
 
     The test images are not looked at: they are for the file that ships.
     """
+    began = time.monotonic(), time.process_time()
     out = Path(options.out)
-    if (out / CONFIG).exists():
+    if (out / WEIGHTS).exists():
         raise RunError(f"{out} already holds a run.", remedy="Name another --out, or remove it.")
     data = Path(options.data)
     description = load_description(options.description, data)
     dataset = read_dataset(data, description)
     report_unreadable(dataset.unreadable)
-    assignments = _split(options, dataset)
-    out.mkdir(parents=True, exist_ok=True)
-    config = RunConfig.now(options, description, dataset.sha256, len(dataset.files))
-    write_json(out / CONFIG, config)
-    write_split(out / SPLIT, assignments)
+    assignments = _take_up(options, dataset, description)
+    teacher = None if options.teacher is None else _teacher(Path(options.teacher), options, assignments, description)
 
     keras.utils.set_random_seed(options.seed)
-    backbone = load_backbone(options.alpha, options.weights)
+    middle = middle_layer(options.alpha)
+    network = build_network(load_backbone(options.alpha, options.weights), len(description.classes), middle)
+    training = _Part(dataset, in_part(assignments, Part.TRAIN), description)
     validation = _Part(dataset, in_part(assignments, Part.VALIDATION), description)
-    validation_features = _features(backbone, validation, options)
-    head, trials = fit_head(
-        _training_features(backbone, _Part(dataset, in_part(assignments, Part.TRAIN), description), options),
-        (validation_features, validation.labels),
+    kept = _keep(network, training, validation, options, teacher)
+    measured = np.load(kept.train[0], mmap_mode="r")
+    # Files are sorted by class: so many steps apart, all are there.
+    measure_batch_norms(network, middle, measured[:: math.ceil(len(measured) / MEASURED_COUNT)])
+    tail = build_tail(network, middle)
+    trials = _fit_head(network, tail, kept, training.labels, validation.labels)
+    history = finetune(
+        tail,
+        _lessons(kept, training.labels, len(description.classes)),
+        Check(kept.clean, kept.shifted, validation.labels),
+        out / CHECKPOINT,
+        epochs=options.epochs,
+        seed=options.seed,
     )
-    network = build_network(backbone, len(description.classes))
-    set_head(network, head.coefficients, head.intercept)
-    covered = _features(backbone, validation, options, vary=lambda field, _: cover_corner(field))
-    write_weights(out / WEIGHTS, named_weights(network))
-    accuracy = _accuracy(head, validation_features, validation.labels)
+    _write_curves(out / CURVES, history)
+    clean, shifted = (_accuracy(tail, paths, validation.labels) for paths in ([kept.clean], kept.shifted))
     write_json(
         out / METRICS,
         {
             "images_count": {part.value: len(in_part(assignments, part)) for part in Part},
             "images_with_twin_count": twins_count(assignments),
             "unreadable": [asdict(each) for each in dataset.unreadable],
-            "trials": [asdict(each) for each in trials],
-            "validation_accuracy_ratio": accuracy,
-            "validation_accuracy_corner_covered_ratio": _accuracy(head, covered, validation.labels),
+            "head_trials": [asdict(each) for each in trials],
+            "epochs_count": len(history),
+            "validation_accuracy_ratio": clean,
+            "validation_accuracy_shifted_ratio": shifted,
+            "wall_s": round(time.monotonic() - began[0], 1),
+            "cpu_s": round(time.process_time() - began[1], 1),
         },
     )
-    console.print(f"Validation accuracy {accuracy:.2%} of {len(validation.labels)} images. Run written to {out}.")
+    write_weights(out / WEIGHTS, named_weights(network))
+    shutil.rmtree(out / CACHE)
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    console.print(
+        f"Validation accuracy {clean:.2%} of {len(validation.labels)} images, {shifted:.2%} when they are "
+        f"moderately shifted. Run written to {out}."
+    )
 
 
 def report_unreadable(unreadable: Sequence[Unreadable]) -> None:
@@ -85,6 +132,35 @@ class _Part:
         self.labels = np.array([description.codes.index(file.label) for file in files], np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Files of middle maps, and of the teacher's logits where there is one: one of each per training variant."""
+
+    train: list[Path]
+    taught: list[Path]
+    clean: Path
+    shifted: list[Path]
+
+
+def _take_up(options: TrainOptions, dataset: Dataset, description: Description) -> list[Assignment]:
+    """The split of the unfinished run in the folder, or of a new one."""
+    out = Path(options.out)
+    if (out / CONFIG).exists():
+        config = read_config(out)
+        if config.options != options or config.dataset_sha256 != dataset.sha256:
+            raise RunError(
+                f"{out} holds an unfinished run with other options or images.",
+                remedy="Give the same options to go on with it, name another --out, or remove it.",
+            )
+        console.print(f"Going on with the unfinished run in {out}.")
+        return read_split(out / SPLIT)
+    assignments = _split(options, dataset)
+    (out / CACHE).mkdir(parents=True, exist_ok=True)
+    write_split(out / SPLIT, assignments)
+    write_json(out / CONFIG, RunConfig.now(options, description, dataset.sha256, len(dataset.files)))
+    return assignments
+
+
 def _split(options: TrainOptions, dataset: Dataset) -> list[Assignment]:
     if options.split is None:
         return split_dataset(
@@ -102,29 +178,88 @@ def _split(options: TrainOptions, dataset: Dataset) -> list[Assignment]:
     return assignments
 
 
-def _features(
-    backbone: keras.Model, part: _Part, options: TrainOptions, *, vary: Vary | None = None, seed: int = 0
-) -> NDArray[np.float32]:
-    return pooled_features(
-        backbone,
-        part.fields,
-        preprocessing=options.preprocessing,
-        denoise=options.denoise,
-        vary=vary,
-        seed=seed,
+def _teacher(
+    run: Path, options: TrainOptions, assignments: Sequence[Assignment], description: Description
+) -> keras.Model:
+    """Image to logits of a finished run, if it may teach. Raises ``RunError`` or ``WeightsError``."""
+    config = read_config(run)
+    theirs, ours = config.options, options
+    if (theirs.preprocessing, theirs.denoise) != (ours.preprocessing, ours.denoise):
+        raise RunError(f"the teacher {run} sees images by {theirs.preprocessing} and {theirs.denoise}.")
+    if config.dataset.codes != description.codes:
+        raise RunError(f"the teacher {run} knows other classes.")
+    learnt = {file.sha256 for file in in_part(read_split(run / SPLIT), Part.TRAIN)}
+    if any(each.file.sha256 in learnt for each in assignments if each.part is not Part.TRAIN):
+        raise RunError(
+            f"the teacher {run} learnt from images that are kept for validation or test here.",
+            remedy="Give the teacher's manifest.csv as --split.",
+        )
+    network = restore_network(run / WEIGHTS, theirs.alpha, len(config.dataset.classes))
+    return keras.Model(network.input, network.output[LOGITS])
+
+
+def _keep(
+    network: keras.Model, training: _Part, validation: _Part, options: TrainOptions, teacher: keras.Model | None
+) -> _Kept:
+    """Compute what the frozen layers, and the teacher, make of all variants, as far as it is not there yet."""
+    cache = Path(options.out) / CACHE
+    kept = _Kept(
+        [cache / f"train-{number:02d}.npy" for number in range(options.variants)],
+        [] if teacher is None else [cache / f"taught-{number:02d}.npy" for number in range(options.variants)],
+        cache / "validation.npy",
+        [cache / f"validation-shifted-{number:02d}.npy" for number in range(SHIFTED_VARIANTS)],
     )
+    front = keras.Model(network.input, network.get_layer(middle_layer(options.alpha)).output)
+
+    def variants(part: _Part, vary: Vary | None, *seed: int) -> Variants:
+        return Variants(part.fields, options.preprocessing, options.denoise, vary, (options.seed, *seed))
+
+    keep_outputs({kept.clean: front}, variants(validation, None, 0), "Validation images")
+    for number, path in enumerate(kept.shifted):
+        keep_outputs({path: front}, variants(validation, shift_moderately, 2, number), "Shifted validation images")
+    for number, path in enumerate(kept.train):
+        outputs = {path: front}
+        if teacher is not None:
+            outputs[kept.taught[number]] = teacher
+        keep_outputs(outputs, variants(training, augment, 1, number), f"Variant {number + 1} of {options.variants}")
+    return kept
 
 
-def _training_features(
-    backbone: keras.Model, part: _Part, options: TrainOptions
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Every training image in so many variants."""
-    variants = [
-        _features(backbone, part, options, vary=augment, seed=options.seed + variant)
-        for variant in range(options.variants)
+def _fit_head(
+    network: keras.Model, tail: keras.Model, kept: _Kept, labels: NDArray[np.int64], validation: NDArray[np.int64]
+) -> list[Trial]:
+    """Give the network the best linear head for its features as they are."""
+    chosen = kept.train[:HEAD_VARIANTS]
+    features = np.concatenate([_output(tail, path, FEATURES) for path in chosen])
+    head, trials = fit_head((features, np.tile(labels, len(chosen))), (_output(tail, kept.clean, FEATURES), validation))
+    set_head(network, head.coefficients, head.intercept)
+    return trials
+
+
+def _lessons(kept: _Kept, labels: NDArray[np.int64], classes_count: int) -> Lessons:
+    """Labels, softened by the teacher where there is one; classes count alike however many images they have."""
+    wanted = np.eye(classes_count, dtype=np.float32)[labels]
+    weights = (len(labels) / classes_count / np.bincount(labels, minlength=classes_count)[labels]).astype(np.float32)
+    targets = [
+        (1 - TEACHER_SHARE) * wanted
+        + TEACHER_SHARE * softmax(np.load(path).astype(np.float32) / TEACHER_TEMPERATURE, axis=1)
+        for path in kept.taught
     ]
-    return np.concatenate(variants), np.tile(part.labels, options.variants)
+    return Lessons(kept.train, targets or [wanted] * len(kept.train), weights)
 
 
-def _accuracy(head: Head, features: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    return float((head.logits(features).argmax(axis=1) == labels).mean())
+def _output(tail: keras.Model, path: Path, name: str) -> NDArray[np.float32]:
+    return predict(tail, np.load(path, mmap_mode="r"))[name]
+
+
+def _accuracy(tail: keras.Model, paths: Sequence[Path], labels: NDArray[np.int64]) -> float:
+    return float(np.mean([_output(tail, path, LOGITS).argmax(axis=1) == labels for path in paths]))
+
+
+def _write_curves(path: Path, history: Sequence[Epoch]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [each.name for each in fields(Epoch)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(each) for each in history)
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())

@@ -41,6 +41,7 @@ class OutputTensors(Contract):
     logits: str
     class_activation_map: str
     features: str
+    middle_map: str = Field(description="A layer left at its general-purpose weights, by which the unfamiliar is told.")
 
 
 class PreprocessingId(Contract):
@@ -53,6 +54,9 @@ class PreprocessingId(Contract):
 class Thresholds(Contract):
     """The decision's thresholds, chosen on validation data."""
 
+    max_unfamiliarity_score: float = Field(
+        gt=0, description="Above this distance from the training images the agent abstains, whatever the probabilities."
+    )
     min_confidence_ratio: float = Field(
         ge=0, le=1, description="Below this probability of the likeliest class the agent abstains."
     )
@@ -100,6 +104,6 @@ class Manifest(Contract):
             raise ValueError(f"labels are not distinct: {codes}")
         if "manifest.json" in self.files:
             raise ValueError("files cannot name manifest.json itself")
-        if missing := {"model.tflite", "golden.npz", "card.md"} - set(self.files):
+        if missing := {"model.tflite", "golden.npz", "ood.npz", "card.md"} - set(self.files):
             raise ValueError(f"files lacks {sorted(missing)}")
         return self

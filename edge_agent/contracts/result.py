@@ -28,6 +28,7 @@ class Outcome(StrEnum):
 class Reason(StrEnum):
     """Why a frame was not classified although nothing went wrong. Failures carry an error's code instead."""
 
+    UNFAMILIAR = "unfamiliar"
     LOW_CONFIDENCE = "low_confidence"
     BLURRED = "blurred"
     MOVING = "moving"
@@ -74,8 +75,12 @@ class Decision(Contract):
     """By which rule and thresholds the outcome came about."""
 
     rule: str
+    max_unfamiliarity_score: float = Field(gt=0)
+    unfamiliarity_score: float = Field(ge=0, description="Distance of the field from the model's training images.")
     min_confidence_ratio: Ratio
-    confidence_ratio: Ratio = Field(description="Probability of the likeliest class after the temperature.")
+    confidence_ratio: Ratio | None = Field(
+        description="Probability of the likeliest class after the temperature; null for an unfamiliar field."
+    )
 
 
 class ModelIdentity(Contract):
@@ -123,8 +128,12 @@ class Result(Contract):
     error: ErrorReport | None
     label: Slug | None = Field(description="Only of a classified reading.")
     malignant: bool | None = Field(description="Only of a classified reading.")
-    probabilities: dict[Slug, Ratio] | None
-    malignant_ratio: Ratio | None = Field(description="Summed probability of the malignant classes.")
+    probabilities: dict[Slug, Ratio] | None = Field(
+        description="Null for an unfamiliar field: they would mean nothing."
+    )
+    malignant_ratio: Ratio | None = Field(
+        description="Summed probability of the malignant classes; null where the probabilities are."
+    )
     decision: Decision | None
     quality: Quality | None
     nuclei: Nuclei | None

@@ -26,6 +26,7 @@ from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS
 MANIFEST = "manifest.json"
 MODEL = "model.tflite"
 GOLDEN = "golden.npz"
+OOD = "ood.npz"
 CARD = "card.md"
 
 
@@ -52,6 +53,8 @@ class Golden:
     """(n, h, w, 3), after preprocessing."""
     logits: NDArray[np.float32]
     """(n, classes), dequantized."""
+    unfamiliarity: NDArray[np.float32]
+    """(n,), the unfamiliarity scores."""
 
 
 def shipped_bundles() -> dict[str, Path]:
@@ -115,7 +118,7 @@ def load_golden(bundle: Bundle) -> Golden:
     try:
         # numpy leaves a file open that it was given by name and cannot read.
         with (bundle.folder / GOLDEN).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            golden = Golden(arrays["field"], arrays["image"], arrays["logits"])
+            golden = Golden(arrays["field"], arrays["image"], arrays["logits"], arrays["unfamiliarity"])
     except (OSError, EOFError, TypeError, ValueError, KeyError, BadZipFile) as error:
         raise BundleError(f"Bundle '{bundle.manifest.name}': {GOLDEN} cannot be read: {error}.") from error
     size = (bundle.manifest.input.height_px, bundle.manifest.input.width_px, 3)
@@ -125,6 +128,7 @@ def load_golden(bundle: Bundle) -> Golden:
         or golden.field.shape != (count, *size)
         or golden.image.shape != (count, *size)
         or golden.logits.shape != (count, len(bundle.manifest.labels))
+        or golden.unfamiliarity.shape != (count,)
         or golden.field.dtype != np.uint8
         or golden.image.dtype != np.uint8
     ):

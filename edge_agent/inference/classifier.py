@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edge_agent.contracts import Manifest, ModelIdentity
 from edge_agent.errors import BundleMismatch, GoldenMismatch
 from edge_agent.inference.bundle import MODEL, Bundle, load_golden
+from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.runtime import Runtime, Tensor
 from edge_agent.vision.preprocessing import preprocess
 
@@ -20,6 +21,9 @@ GOLDEN_LOGIT_STEPS = 4.0
 """How far logits may be from the golden ones, in steps of the output's quantization: other kernels round sums
 differently. tflite-runtime 2.14 is 3 steps from ai-edge-litert 2.3 on the bundle ``first``; rounding the input
 to even instead of up, a defect worth finding, was 5 and 13."""
+
+GOLDEN_UNFAMILIARITY_RATIO = 0.05
+"""How far unfamiliarity scores may be from the golden ones, relative to these."""
 
 GOLDEN_PIXEL_LEVELS = 0.5
 """How far preprocessed images may be from the golden ones, as mean absolute difference in levels of 255."""
@@ -37,6 +41,10 @@ class Classification:
     """(rows, columns, classes): where in the field each class's evidence lies; its mean is the logits."""
     features: NDArray[np.float32]
     """(channels,): the pooled last feature map."""
+    middle_map: NDArray[np.float32]
+    """(rows, columns, channels): of the layer whose statistics tell the familiar from the unfamiliar."""
+    unfamiliarity_score: float
+    """Distance from the training images; see ``Familiarity``."""
 
 
 class Classifier:
@@ -45,11 +53,14 @@ class Classifier:
     def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
         """Allocate the model and hold it against the manifest.
 
-        Raises ``RuntimeMissing``, ``BundleMismatch`` where tensors and manifest disagree.
+        Raises ``RuntimeMissing``, ``BundleError`` for an unreadable file, ``BundleMismatch`` where tensors and
+        manifest disagree.
         """
         self.bundle = bundle
         self._runtime = Runtime(bundle.model_path, threads=threads)
         _check_tensors(bundle.manifest, self._runtime)
+        middle_map = self._runtime.outputs[bundle.manifest.outputs.middle_map]
+        self._familiarity = Familiarity.load(bundle, middle_map.shape[-1])
         self._quantize = quantization_table(self._runtime.input)
         self._buffer = np.empty(self._runtime.input.shape, self._runtime.input.dtype)
 
@@ -76,11 +87,14 @@ class Classifier:
         outputs = self._runtime.run(self._buffer)
         names = self.manifest.outputs
         logits = outputs[names.logits][0]
+        middle_map = outputs[names.middle_map][0]
         return Classification(
             softmax(logits, self.manifest.temperature),
             logits,
             outputs[names.class_activation_map][0],
             outputs[names.features][0],
+            middle_map,
+            self._familiarity.score(image, middle_map),
         )
 
     def verify_golden(self) -> None:
@@ -88,7 +102,8 @@ class Classifier:
         golden = load_golden(self.bundle)
         manifest = self.manifest
         step = self._runtime.outputs[manifest.outputs.logits].scale
-        for number, (field, image, logits) in enumerate(zip(golden.field, golden.image, golden.logits, strict=True)):
+        cases = zip(golden.field, golden.image, golden.logits, golden.unfamiliarity, strict=True)
+        for number, (field, image, logits, unfamiliarity) in enumerate(cases):
             prepared = preprocess(field, manifest.preprocessing.id, manifest.preprocessing.denoise)
             levels = float(np.abs(prepared.astype(np.int16) - image).mean())
             if levels > GOLDEN_PIXEL_LEVELS:
@@ -96,11 +111,19 @@ class Classifier:
                     f"Bundle '{manifest.name}': preprocessing gives another image on golden field {number} "
                     f"({levels:.2f} levels off on average)."
                 )
-            steps = float(np.abs(self.classify(image).logits - logits).max()) / step
+            classification = self.classify(image)
+            steps = float(np.abs(classification.logits - logits).max()) / step
             if steps > GOLDEN_LOGIT_STEPS:
                 raise GoldenMismatch(
                     f"Bundle '{manifest.name}': the model gives other outputs on golden field {number} "
                     f"({steps:.1f} quantization steps off)."
+                )
+            if not np.isclose(
+                classification.unfamiliarity_score, unfamiliarity, rtol=GOLDEN_UNFAMILIARITY_RATIO, atol=0
+            ):
+                raise GoldenMismatch(
+                    f"Bundle '{manifest.name}': golden field {number} is unfamiliar by "
+                    f"{classification.unfamiliarity_score:.2f} instead of {unfamiliarity:.2f}."
                 )
 
 
@@ -143,6 +166,7 @@ def _check_tensors(manifest: Manifest, runtime: Runtime) -> None:
         (manifest.outputs.logits, 2),
         (manifest.outputs.class_activation_map, 4),
         (manifest.outputs.features, 2),
+        (manifest.outputs.middle_map, 4),
     ):
         if output not in runtime.outputs:
             raise BundleMismatch(

@@ -1,24 +1,31 @@
-"""From probabilities to an outcome."""
+"""From what the network says to an outcome."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_agent.contracts import Decision, Outcome, Reason
 from edge_agent.contracts.manifest import Thresholds
+from edge_agent.inference.classifier import Classification
 
-RULE = "max-probability@1"
+RULE = "familiarity+max-probability@1"
 
 
-def decide(probabilities: NDArray[np.float64], thresholds: Thresholds) -> tuple[Outcome, Reason | None, Decision]:
-    """Classify if the likeliest class is likely enough, abstain otherwise (C. K. Chow's reject rule, 1970)."""
-    confidence = float(probabilities.max())
+def decide(classification: Classification, thresholds: Thresholds) -> tuple[Outcome, Reason | None, Decision]:
+    """Classify if the field is familiar and its likeliest class likely enough, abstain otherwise.
+
+    Familiarity comes first: the probabilities of an unfamiliar field mean nothing, so its confidence is not
+    told either. The second is C. K. Chow's reject rule (1970).
+    """
+    confidence = float(classification.probabilities.max())
+    unfamiliar = classification.unfamiliarity_score > thresholds.max_unfamiliarity_score
     decision = Decision(
         rule=RULE,
+        max_unfamiliarity_score=thresholds.max_unfamiliarity_score,
+        unfamiliarity_score=round(classification.unfamiliarity_score, 3),
         min_confidence_ratio=thresholds.min_confidence_ratio,
-        confidence_ratio=min(1.0, round(confidence, 6)),
+        confidence_ratio=None if unfamiliar else min(1.0, round(confidence, 6)),
     )
+    if unfamiliar:
+        return Outcome.ABSTAINED, Reason.UNFAMILIAR, decision
     if confidence < thresholds.min_confidence_ratio:
         return Outcome.ABSTAINED, Reason.LOW_CONFIDENCE, decision
     return Outcome.CLASSIFIED, None, decision

@@ -64,14 +64,14 @@ def test_an_unknown_name_lists_those_that_ship() -> None:
         load_bundle("no-such-bundle")
 
 
-@pytest.mark.parametrize("name", ["model.tflite", "golden.npz", "card.md"])
+@pytest.mark.parametrize("name", ["model.tflite", "golden.npz", "ood.npz", "card.md"])
 def test_a_missing_file_is_named(demo_bundle: Path, name: str) -> None:
     (demo_bundle / name).unlink()
     with pytest.raises(BundleFileMissing, match=name):
         load_bundle(demo_bundle)
 
 
-@pytest.mark.parametrize("name", ["model.tflite", "golden.npz", "card.md"])
+@pytest.mark.parametrize("name", ["model.tflite", "golden.npz", "ood.npz", "card.md"])
 def test_one_changed_byte_is_refused(demo_bundle: Path, name: str) -> None:
     content = bytearray((demo_bundle / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -94,11 +94,20 @@ def test_what_this_agent_does_not_have_is_refused(demo_bundle: Path, changes: di
         load_bundle(demo_bundle)
 
 
+def test_a_manifest_without_a_file_for_familiarity_is_refused(demo_bundle: Path) -> None:
+    files = json.loads((demo_bundle / "manifest.json").read_text())["files"]
+    del files["ood.npz"]
+    rewrite(demo_bundle, files=files)
+    with pytest.raises(BundleError, match=r"ood\.npz"):
+        load_bundle(demo_bundle)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"temperature": 0},
         {"thresholds__min_confidence_ratio": 1.5},
+        {"thresholds__max_unfamiliarity_score": 0},
         {"labels": []},
         {"unknown_key": 1},
         {"files": {"../../etc/passwd": "0" * 64}},
@@ -128,6 +137,9 @@ def test_no_bytes_make_anything_but_a_bundle_error(demo_bundle: Path, content: b
         ({"input__zero_point": 7}, "scale or zero point"),
         ({"outputs__features": "absent"}, "no output 'absent'"),
         ({"outputs__class_activation_map": "logits"}, "dimensions"),
+        ({"outputs__middle_map": "absent"}, "no output 'absent'"),
+        ({"outputs__middle_map": "features"}, "dimensions"),
+        ({"outputs__middle_map": "class_activation_map"}, r"ood\.npz"),
     ],
 )
 def test_tensors_that_are_not_the_manifests_are_refused(demo_bundle: Path, changes: dict[str, Any], words: str) -> None:
@@ -152,7 +164,7 @@ def test_a_file_that_is_no_model_is_refused(demo_bundle: Path, content: bytes) -
 
 def spoil_golden(folder: Path, **arrays: Any) -> None:
     golden = load_golden(load_bundle(folder))
-    values = {"field": golden.field, "image": golden.image, "logits": golden.logits, **arrays}
+    values = {name: getattr(golden, name) for name in ("field", "image", "logits", "unfamiliarity")} | arrays
     file = folder / "golden.npz"
     np.savez_compressed(file, **values)
     replace_file(folder, "golden.npz", file.read_bytes())

@@ -14,7 +14,7 @@ from edge_agent.contracts import Outcome, Reason
 from edge_agent.contracts.manifest import Thresholds
 from edge_agent.errors import RuntimeMissing
 from edge_agent.inference import Classifier, decide, load_bundle
-from edge_agent.inference.classifier import softmax
+from edge_agent.inference.classifier import Classification, softmax
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +63,36 @@ def test_a_higher_temperature_is_less_sure() -> None:
     assert softmax(logits, 2.0).max() < softmax(logits, 1.0).max()
 
 
-@given(st.floats(0.25, 1), st.floats(0, 1))
-def test_it_abstains_exactly_below_the_threshold(confidence: float, threshold: float) -> None:
-    rest = (1 - confidence) / 3
-    outcome, reason, decision = decide(
-        np.array([confidence, rest, rest, rest]), Thresholds(min_confidence_ratio=threshold)
+def said(confidence: float, unfamiliarity: float) -> Classification:
+    """What a network of four classes might say."""
+    probabilities = np.array([confidence, *[(1 - confidence) / 3] * 3])
+    nothing = np.zeros(4, np.float32)
+    return Classification(
+        probabilities, nothing, nothing[None, None], nothing, nothing[None, None], unfamiliarity_score=unfamiliarity
     )
-    if max(confidence, rest) < threshold:
-        assert (outcome, reason) == (Outcome.ABSTAINED, Reason.LOW_CONFIDENCE)
+
+
+@given(st.floats(0.25, 1), st.floats(0, 1), st.floats(0, 100), st.floats(0.01, 100))
+def test_it_abstains_exactly_from_the_unfamiliar_and_below_the_threshold(
+    confidence: float, threshold: float, unfamiliarity: float, limit: float
+) -> None:
+    classification = said(confidence, unfamiliarity)
+    outcome, reason, decision = decide(
+        classification, Thresholds(max_unfamiliarity_score=limit, min_confidence_ratio=threshold)
+    )
+    # Familiarity comes first: an unfamiliar field is not reported as unsure, however unsure.
+    if unfamiliarity > limit:
+        assert (outcome, reason) == (Outcome.ABSTAINED, Reason.UNFAMILIAR)
+        assert decision.confidence_ratio is None
     else:
-        assert (outcome, reason) == (Outcome.CLASSIFIED, None)
+        assert decision.confidence_ratio == pytest.approx(classification.probabilities.max(), abs=1e-6)
+        if classification.probabilities.max() < threshold:
+            assert (outcome, reason) == (Outcome.ABSTAINED, Reason.LOW_CONFIDENCE)
+        else:
+            assert (outcome, reason) == (Outcome.CLASSIFIED, None)
     assert decision.min_confidence_ratio == threshold
+    assert decision.max_unfamiliarity_score == limit
+    assert decision.unfamiliarity_score == pytest.approx(unfamiliarity, abs=1e-3)
 
 
 def test_tflite_runtime_takes_over_where_litert_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

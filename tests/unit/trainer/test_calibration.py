@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge_agent.inference.classifier import softmax
-from trainer.calibration import TEMPERATURE_RANGE, choose_threshold, fit_temperature
+from trainer.calibration import (
+    CLEAN_UNFAMILIAR_SHARE,
+    SHIFTED_UNFAMILIAR_SHARE,
+    TEMPERATURE_RANGE,
+    choose_threshold,
+    choose_unfamiliarity_limit,
+    fit_temperature,
+)
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
@@ -42,3 +49,21 @@ def test_the_threshold_is_the_highest_that_keeps_the_share() -> None:
     threshold = choose_threshold(probabilities, 0.013)
     assert (confidences < threshold).sum() == 2
     assert (confidences < np.nextafter(threshold, 2)).sum() == 3
+
+
+@given(
+    arrays(np.float32, st.integers(1, 400), elements=st.floats(1, 100, width=32)),
+    arrays(np.float32, st.integers(1, 400), elements=st.floats(1, 100, width=32)),
+)
+def test_no_more_than_the_stated_shares_are_unfamiliar(clean: np.ndarray, shifted: np.ndarray) -> None:
+    limit = choose_unfamiliarity_limit(clean, shifted)
+    assert (clean > limit).mean() <= CLEAN_UNFAMILIAR_SHARE
+    assert (shifted > limit).mean() <= SHIFTED_UNFAMILIAR_SHARE
+
+
+def test_the_limit_of_unfamiliarity_is_the_lowest_that_keeps_both_shares() -> None:
+    scores = np.arange(1.0, 1001.0)
+    clean_decides = choose_unfamiliarity_limit(scores, scores - 500)
+    assert (scores > clean_decides).sum() == 6
+    shifted_decide = choose_unfamiliarity_limit(scores - 500, scores)
+    assert (scores > shifted_decide).sum() == 12

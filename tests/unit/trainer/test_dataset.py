@@ -120,3 +120,60 @@ def test_the_shipped_description_of_the_real_data_says_what_benign_means(tmp_pat
     assert [each.malignant for each in description.classes] == [False, True, True, True]
     assert "ematogones" in description.classes[0].meaning
     assert not description.synthetic
+
+
+def _table(data: Path, *rows: str) -> Path:
+    path = data / "table.csv"
+    path.write_text("\n".join(("path,label,group", *rows)) + "\n")
+    return path
+
+
+def _rows(data: Path) -> list[str]:
+    """All images, with the last digit of their number for a group."""
+    return [f"{path.relative_to(data)},{path.parent.name},s{path.stem[-1]}" for path in sorted(data.rglob("*.png"))]
+
+
+def test_a_table_gives_images_classes_and_groups(data: Path) -> None:
+    dataset = read_dataset(data, load_description(None, data), _table(data, *_rows(data)))
+    assert {(file.label, file.group) for file in dataset.files} == {
+        (label, group) for label in ("benign", "early-pre-b", "pre-b", "pro-b") for group in ("s0", "s1", "s2")
+    }
+    assert set(dataset.files) == set(read_dataset(data, load_description(None, data)).files)
+
+
+def test_a_tables_paths_are_relative_to_the_table(data: Path) -> None:
+    table = data.parent / "table.csv"
+    table.write_text("path,label\n" + "".join(f"{data.name}/{row.rsplit(',', 1)[0]}\n" for row in _rows(data)))
+    dataset = read_dataset(data, load_description(None, data), table)
+    assert dataset.files[0].path == "Benign/benign-0000.png"
+    assert dataset.files[0].group is None
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ("Benign/gone.png,Benign,s1", r"names Benign/gone\.png and 0 more"),
+        ("Benign/benign-0000.png,T-lineage,s1", "line 14 .* class T-lineage"),
+        ("Benign/benign-0000.png,Benign,s1", "twice"),
+        ("../elsewhere.png,Benign,s1", "not below"),
+    ],
+    ids=["missing file", "unknown class", "twice", "outside"],
+)
+def test_a_wrong_line_of_a_table_is_one_clear_error(data: Path, row: str, complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        read_dataset(data, load_description(None, data), _table(data, *_rows(data), row))
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"file,class\n", b"path,label\n\xff\xfe,x\n"], ids=["absent", "columns", "no text"]
+)
+def test_an_unusable_table_is_one_clear_error(data: Path, content: bytes | None) -> None:
+    path = data / "table.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"table\.csv"):
+        read_dataset(data, load_description(None, data), path)
+
+
+def test_a_file_is_the_same_whether_or_not_its_group_is_known() -> None:
+    assert ImageFile("a.png", "benign", "00", "s1") == ImageFile("a.png", "benign", "00")

@@ -36,7 +36,8 @@ def test_the_strength_of_the_least_validation_loss_is_kept() -> None:
 def test_the_head_on_pooled_features_is_the_networks_convolution() -> None:
     keras.utils.set_random_seed(1)
     inputs = keras.Input((224, 224, 3))
-    network = build_network(keras.Model(inputs, keras.layers.Conv2D(8, 32, strides=32)(inputs)), 4)
+    backbone = keras.Model(inputs, keras.layers.Conv2D(8, 32, strides=32, name="only")(inputs))
+    network = build_network(backbone, 4, "only")
     head, _ = fit_head(_clouds(4, 200, 1), _clouds(4, 80, 2))
     set_head(network, head.coefficients, head.intercept)
     image = np.random.default_rng(0).uniform(-1, 1, (2, 224, 224, 3)).astype(np.float32)

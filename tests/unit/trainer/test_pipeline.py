@@ -61,7 +61,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             layer.momentum = 0.0
     backbone(to_network_input(fields), training=True)
     write_weights(weights, named_weights(backbone))
-    training = ("train", "--data", data, "--out", run, "--weights", weights, "--alpha", ALPHA, "--variants", 2)
+    training = (
+        "train",
+        "--data",
+        data,
+        "--out",
+        run,
+        "--weights",
+        weights,
+        "--alpha",
+        ALPHA,
+        "--variants",
+        2,
+        "--epochs",
+        0,
+    )
     assert _run(*training, "--test-share", 0.25, "--validation-share", 0.25) == 0
     assert _run("quantize", "--run", run, "--data", data, "--out", bundle, "--name", "tiny", "--version", "0.0.1") == 0
     return folder
@@ -111,7 +125,8 @@ def test_the_file_uses_only_ops_that_every_runtime_has(folder: Path) -> None:
 def test_a_network_with_another_op_is_refused(operation: Callable[[object], object], complaint: str) -> None:
     inputs = keras.Input((224, 224, 3))
     # A single convolution in the backbone's place converts faster.
-    network = build_network(keras.Model(inputs, keras.layers.Conv2D(8, 32, strides=32)(inputs)), 2)
+    backbone = keras.Model(inputs, keras.layers.Conv2D(8, 32, strides=32, name="only")(inputs))
+    network = build_network(backbone, 2, "only")
     outputs = network(inputs)
     outputs["logits"] = operation(outputs["logits"])
     with pytest.raises(ConversionError, match=complaint):
@@ -160,7 +175,7 @@ def test_a_run_says_how_it_was_made(folder: Path) -> None:
 def test_training_again_with_the_runs_split_gives_the_same_weights(folder: Path, tmp_path: Path) -> None:
     training = ("train", "--data", folder / "data", "--weights", folder / "weights.npz", "--alpha", ALPHA)
     split = folder / "run" / "manifest.csv"
-    assert _run(*training, "--variants", 2, "--split", split, "--out", tmp_path / "again") == 0
+    assert _run(*training, "--variants", 2, "--epochs", 0, "--split", split, "--out", tmp_path / "again") == 0
     assert (tmp_path / "again" / "manifest.csv").read_text() == split.read_text()
     with np.load(tmp_path / "again" / "weights.npz") as again, np.load(folder / "run" / "weights.npz") as first:
         np.testing.assert_allclose(

@@ -1,0 +1,83 @@
+"""How far a field lies from those that a bundle was made of.
+
+A network gives every picture a label, and softmax is no guard: it is as sure of another laboratory's slide as of
+its own. So a second judgement is made where training never went: in a middle layer left at its general-purpose
+weights. The Mahalanobis distance of its pooled activations from those of the training images is small for what
+varies as they do and large for all else (Lee, Lee, Lee and Shin, 2018; here with one Gaussian for all classes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+from zipfile import BadZipFile
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.errors import BundleError, BundleMismatch
+from edge_agent.inference.bundle import OOD, Bundle
+
+_STRIDE_PX = 4
+"""Every fourth pixel in each direction has the field's colours; all of them would take ten times as long."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Familiarity:
+    """The training images' descriptions as one Gaussian."""
+
+    mean: NDArray[np.float32]
+    """(d,)."""
+    whitening: NDArray[np.float32]
+    """(d, d): makes the training images' descriptions uncorrelated and of unit variance."""
+
+    @classmethod
+    def load(cls, bundle: Bundle, channels_count: int) -> Self:
+        """Of a verified bundle whose middle map has ``channels_count`` channels.
+
+        Raises ``BundleError`` if the file cannot be read, ``BundleMismatch`` if it is not for such a map.
+        """
+        name = bundle.manifest.name
+        try:
+            # numpy leaves a file open that it was given by name and cannot read.
+            with (bundle.folder / OOD).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                mean, whitening = arrays["mean"], arrays["whitening"]
+        except (OSError, EOFError, TypeError, ValueError, KeyError, BadZipFile) as error:
+            raise BundleError(f"Bundle '{name}': {OOD} cannot be read: {error}.") from error
+        size = description_size(channels_count)
+        if mean.shape != (size,) or whitening.shape != (size, size):
+            raise BundleMismatch(
+                f"Bundle '{name}': {OOD} has shapes {mean.shape} and {whitening.shape}; a middle map of "
+                f"{channels_count} channels needs {(size,)} and {(size, size)}."
+            )
+        if not all(each.dtype == np.float32 and np.isfinite(each).all() for each in (mean, whitening)):
+            raise BundleMismatch(f"Bundle '{name}': {OOD} does not hold finite float32 numbers.")
+        return cls(mean, whitening)
+
+    def score(self, image: NDArray[np.uint8], middle_map: NDArray[np.float32]) -> float:
+        """Mahalanobis distance of a field: at least 0, about the root of the description's size if familiar.
+
+        ``image`` is the preprocessed field, uint8 (h, w, 3); ``middle_map`` float32 (rows, columns, channels).
+        """
+        return float(self.distances(describe(image, middle_map)))
+
+    def distances(self, descriptions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mahalanobis distances (...) of descriptions (..., d)."""
+        return np.asarray(np.linalg.norm((descriptions - self.mean) @ self.whitening.T, axis=-1))
+
+
+def describe(image: NDArray[np.uint8], middle_map: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a field is known by: float32 (``description_size(channels)``,).
+
+    The mean over the map of each channel of ``middle_map`` (rows, columns, channels), then mean and standard
+    deviation of CIE LAB over the uint8 ``image`` (h, w, 3), taken as RGB: the layer knows shapes better than colours.
+    """
+    colours = cv2.cvtColor(np.ascontiguousarray(image[::_STRIDE_PX, ::_STRIDE_PX]), cv2.COLOR_RGB2LAB)
+    mean, deviation = cv2.meanStdDev(colours)
+    return np.concatenate([middle_map.mean(axis=(0, 1)), mean[:, 0], deviation[:, 0]], dtype=np.float32)
+
+
+def description_size(channels_count: int) -> int:
+    """Length of the description of a field whose middle map has so many channels."""
+    return channels_count + 6
