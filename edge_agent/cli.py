@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
@@ -22,6 +21,7 @@ from edge_agent import __version__
 from edge_agent.config import Config, DeviceSettings, load_config
 from edge_agent.contracts import Result
 from edge_agent.errors import ConfigError, EdgeAgentError, WebMissing
+from edge_agent.signals import Attention
 from edge_agent.web.settings import WebSettings
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def run(
     config: Annotated[Path, typer.Option("--config", help="The agent.toml to run by.", metavar="FILE")],
 ) -> None:
     """Run the agent until SIGTERM. SIGHUP reads the configuration again, SIGUSR1 asks for a reading."""
-    attention = _Attention()
+    attention = Attention()
     from edge_agent.agent import Agent  # noqa: PLC0415 - OpenCV and the runtime, which 'check-config' does without
 
     settings = load_config(config)
@@ -133,27 +133,6 @@ def _live_view(settings: WebSettings) -> LiveView:
     return LiveView(settings)
 
 
-class _Attention:
-    """Signals, one after the other, for the main thread."""
-
-    def __init__(self) -> None:
-        # Not blocked and waited for: libraries have threads of their own since they were imported, and a signal
-        # that meets one of those would have its default effect.
-        self._received: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-            signal.signal(number, self._note)
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self._received.put(signal.Signals(number))
-
-    def wait(self) -> signal.Signals | None:
-        """The next signal, or None after half a second."""
-        try:
-            return self._received.get(timeout=0.5)
-        except queue.Empty:
-            return None
-
-
 def _reload(agent: Agent, path: Path) -> None:
     try:
         settings = load_config(path)
@@ -181,7 +160,7 @@ def demo(
     """Start a broker and an agent on this machine and show what arrives, until interrupted."""
     from edge_agent import demo as demonstration  # noqa: PLC0415
     from edge_agent.local_broker import LOOPBACK, free_port, local_broker  # noqa: PLC0415
-    from edge_agent.messaging import MqttSettings  # noqa: PLC0415
+    from edge_agent.messaging import MqttSettings  # noqa: PLC0415 - as above
 
     _set_up_logging("warning")
     output.print(f"Leukoscope {__version__}. {NOTICE}", style="bold")

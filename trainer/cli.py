@@ -142,7 +142,7 @@ def audit(
         show_audit(found, _stdout())
     if out is not None:
         # Matplotlib takes a second to import.
-        from trainer import plots  # noqa: PLC0415
+        from trainer import plots  # noqa: PLC0415 - matplotlib, which only figures need
 
         plots.save({"clues": plots.clues(found)}, out)
         write_json(out / "audit.json", found)
@@ -247,7 +247,7 @@ def evaluate(  # noqa: PLR0913 - a command's options are its parameters
         show_evaluation(evaluation, _stdout())
     if out is not None:
         # Matplotlib takes a second to import.
-        from trainer import plots  # noqa: PLC0415
+        from trainer import plots  # noqa: PLC0415 - matplotlib, which only figures need
 
         figures = evaluation.figures
         drawn = {
