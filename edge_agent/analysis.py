@@ -303,8 +303,7 @@ def find_unfit(
     checks = (
         (Reason.UNDER_EXPOSED, measured.brightness_pct < limits.min_brightness_pct),
         (Reason.UNDER_EXPOSED, measured.clipped_dark_pct > limits.max_clipped_dark_pct),
-        (Reason.OVER_EXPOSED, measured.brightness_pct > limits.max_brightness_pct),
-        (Reason.OVER_EXPOSED, measured.clipped_bright_pct > limits.max_clipped_bright_pct),
+        (Reason.OVER_EXPOSED, _over_exposed(measured, limits)),
         (Reason.NO_COLOUR, measured.colourfulness_delta_e < limits.min_colourfulness_delta_e),
         (Reason.COLOUR_CAST, measured.colour_cast_delta_e > limits.max_colour_cast_delta_e),
         (Reason.MOVING, motion_pct is not None and motion_pct > limits.max_motion_pct),
@@ -312,6 +311,16 @@ def find_unfit(
         (Reason.BLURRED, measured.focus_score is not None and measured.focus_score < limits.min_focus_score),
     )
     return next((reason for reason, unfit in checks if unfit), None)
+
+
+def _over_exposed(measured: FieldQuality, limits: QualityLimits) -> bool:
+    """By the nuclei, where there are any: white paper between the cells has nothing to lose."""
+    if measured.clipped_nuclei_pct is not None:
+        return measured.clipped_nuclei_pct > limits.max_clipped_nuclei_pct
+    return (
+        measured.brightness_pct > limits.max_brightness_pct
+        or measured.clipped_bright_pct > limits.max_clipped_bright_pct
+    )
 
 
 def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:

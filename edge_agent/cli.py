@@ -150,7 +150,7 @@ def demo(
     ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many readings.")] = None,
     bundle: Annotated[
-        str | None, typer.Option(help="Bundle to judge with: 'demo' for drawn frames, 'first' for yours.")
+        str | None, typer.Option(help="Bundle to judge with: 'demo' for drawn frames, 'accurate' or 'fast' for yours.")
     ] = None,
     broker: Annotated[
         str | None, typer.Option(help="Use this broker instead of starting one.", metavar="HOST:PORT")
@@ -212,7 +212,7 @@ def demo(
 @app.command()
 def classify(
     paths: Annotated[list[Path], typer.Argument(help="Images, folders of images, and videos.", metavar="PATH...")],
-    bundle: Annotated[str, typer.Option(help="Name of a shipped bundle, or a bundle's folder.")] = "first",
+    bundle: Annotated[str, typer.Option(help="Name of a shipped bundle, or a bundle's folder.")] = "accurate",
     style: Annotated[str, typer.Option("--format", help="json (one result message per line) or table.")] = "json",
     um_per_pixel: Annotated[
         float | None, typer.Option(min=0.001, help="Size of the images' pixels in the specimen, if known.")

@@ -31,7 +31,7 @@ class DeviceSettings(Settings):
 class AnalysisSettings(Settings):
     """Section ``[analysis]``."""
 
-    bundle: str = Field(default="first", min_length=1, description="Name of a shipped bundle, or a bundle's folder.")
+    bundle: str = Field(default="accurate", min_length=1, description="Name of a shipped bundle, or a bundle's folder.")
     threads_count: int = Field(default=1, ge=1, le=64, description="Threads of the TFLite runtime.")
     max_image_megapixels: float = Field(
         default=50, gt=0, le=1000, description="Larger pictures are refused before they are decoded."

@@ -45,7 +45,7 @@ def demo_config(frames: Path | None, bundle: str | None, *, mqtt: MqttSettings, 
         device=DeviceSettings(site=SITE, id=DEVICE),
         camera=camera,
         trigger=TriggerSettings(mode="continuous", interval_s=interval_s),
-        analysis=AnalysisSettings(bundle=bundle or ("demo" if frames is None else "first")),
+        analysis=AnalysisSettings(bundle=bundle or ("demo" if frames is None else "accurate")),
         mqtt=mqtt,
     )
 

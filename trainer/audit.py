@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
@@ -47,6 +47,7 @@ class Audit(Settings):
     """What 'trainer audit' found."""
 
     dataset: str
+    dataset_sha256: str = Field(description="Of the sorted list of the images' own sha256.")
     images_count: int
     unreadable_count: int
     classes_count: dict[str, int]
@@ -77,6 +78,7 @@ def audit(
     clues = all_clues(data, files, dataset.fields)
     return Audit(
         dataset=name,
+        dataset_sha256=dataset.sha256,
         images_count=len(files),
         unreadable_count=len(dataset.unreadable),
         classes_count=counts,
@@ -153,3 +155,14 @@ def _judge_clue(
         # Bonferroni: several clues are tried, and one of them may look good by luck.
         tells=bool((drawn <= chance).mean() <= _FALSE_ALARMS / tried),
     )
+
+
+def read_audit(path: Path) -> Audit:
+    """What 'trainer audit --out' wrote. Raises ``DataError``."""
+    remedy = "Name the audit.json that 'trainer audit --out' wrote."
+    try:
+        return Audit.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).", remedy=remedy) from error
+    except ValidationError as error:
+        raise DataError(f"{path} is no audit: {error.errors()[0]['msg']}.", remedy=remedy) from error

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import WeightsError
+from trainer.run import replacing
 from trainer.spec import IMAGENET, INPUT_NAME, INPUT_SIZE_PX
 
 _BATCH_NORM_EPSILON = 1e-3
@@ -67,9 +68,10 @@ def read_weights(path: Path) -> Weights:
 
 
 def write_weights(path: Path, weights: Weights) -> None:
-    """Write what ``read_weights`` reads."""
+    """Write what ``read_weights`` reads, all or nothing. Raises ``RunError``."""
     arrays: dict[str, Any] = dict(weights)
-    np.savez(path, **arrays)
+    with replacing(path) as file:
+        np.savez(file, **arrays)
 
 
 def named_weights(model: keras.Model) -> dict[str, NDArray[np.float32]]:

@@ -10,8 +10,11 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 TEMPERATURE_RANGE = (0.05, 20.0)
-REFUSED_SHARE = 0.01
-"""At most this share of the validation images is refused for lack of confidence."""
+CLEAN_UNSURE_SHARE = 0.004
+SHIFTED_UNSURE_SHARE = 0.025
+"""At most these shares of the validation images, as they are and moderately shifted, are refused for lack of
+confidence. With those refused as unfamiliar that makes 1 % of clean images, and less than the 5 % that are allowed of
+shifted ones."""
 
 CLEAN_UNFAMILIAR_SHARE = 0.006
 SHIFTED_UNFAMILIAR_SHARE = 0.012
@@ -35,13 +38,17 @@ def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
     return math.exp(minimize_scalar(log_loss, bounds=(low, high), method="bounded").x)
 
 
-def choose_threshold(probabilities: Floats, refused_share: float = REFUSED_SHARE) -> float:
-    """The highest confidence threshold below which at most ``refused_share`` of probabilities (n, c) fall.
+def choose_threshold(clean: Floats, shifted: Floats) -> float:
+    """The highest threshold below which at most the stated shares of the confidences (n,) and (m,) fall.
 
-    An image is refused if its likeliest class has less than the threshold.
+    A confidence is the probability of the likeliest class; an image is refused if it is below the threshold.
     """
-    confidences = np.sort(probabilities.max(axis=1))
-    return float(confidences[math.floor(refused_share * len(confidences))])
+    return float(
+        min(
+            np.sort(confidences)[math.floor(share * len(confidences))]
+            for confidences, share in ((clean, CLEAN_UNSURE_SHARE), (shifted, SHIFTED_UNSURE_SHARE))
+        )
+    )
 
 
 def choose_unfamiliarity_limit(clean: Floats, shifted: Floats) -> float:

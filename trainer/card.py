@@ -6,21 +6,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from edge_agent.contracts import Manifest
-from trainer.calibration import CLEAN_UNFAMILIAR_SHARE, SHIFTED_UNFAMILIAR_SHARE
+from trainer.audit import Audit
+from trainer.calibration import (
+    CLEAN_UNFAMILIAR_SHARE,
+    CLEAN_UNSURE_SHARE,
+    SHIFTED_UNFAMILIAR_SHARE,
+    SHIFTED_UNSURE_SHARE,
+)
+from trainer.data_card import describe_audit
 from trainer.evaluation import Evaluation
 from trainer.familiarity import VARIANTS_COUNT
 from trainer.foreign import ForeignFigures
+from trainer.markdown import interval, percent, table
 from trainer.metrics import Figures
 from trainer.run import RunConfig
 from trainer.shifts import CornerFigures, ShiftFigures
 from trainer.spec import IMAGENET, middle_layer
 
 
-def render_card(manifest: Manifest, config: RunConfig, validation: Evaluation, test: Evaluation) -> str:
+def render_card(
+    manifest: Manifest, config: RunConfig, validation: Evaluation, test: Evaluation, audit: Audit | None
+) -> str:
     """The card as Markdown. All figures are of the int8 file in the bundle, through the agent's own analyzer."""
     options, dataset, training = config.options, config.dataset, manifest.training
     figures = test.figures
-    low, high = figures.accuracy_interval_ratio
     scale = "unknown" if manifest.um_per_pixel is None else f"{manifest.um_per_pixel:g} µm per pixel"
     weights = "Keras' download" if options.weights == IMAGENET else f"`{PurePath(options.weights).name}`"
     return f"""\
@@ -49,15 +58,15 @@ a stained blood smear that look like its training images, and nothing else.
 
 By top class, every image counted, refused or not:
 
-* Accuracy: {_percent(figures.accuracy_ratio)} (95 %: {_percent(low)} to {_percent(high)}).
-* Malignant against benign: recall {_percent(figures.malignant_recall_ratio)}, \
-specificity {_percent(figures.malignant_specificity_ratio)}, F1 {_percent(figures.malignant_f1_ratio)}, \
-AUROC {_percent(figures.malignant_auroc_ratio)}.
-* Expected calibration error: {_percent(figures.expected_calibration_error_ratio)}; Brier score \
+* Accuracy: {percent(figures.accuracy_ratio)} ({interval(figures.accuracy_interval_ratio)}).
+* Malignant against benign: recall {percent(figures.malignant_recall_ratio)}, \
+specificity {percent(figures.malignant_specificity_ratio)}, F1 {percent(figures.malignant_f1_ratio)}, \
+AUROC {percent(figures.malignant_auroc_ratio)}.
+* Expected calibration error: {percent(figures.expected_calibration_error_ratio)}; Brier score \
 {figures.brier_score:.4f}.
 
-As the agent answers: refused {_percent(figures.refused_ratio)} ({_counts(test.refusals)}); of what it answers, \
-{_percent(figures.answered_accuracy_ratio)} is right.
+As the agent answers: refused {percent(figures.refused_ratio)} ({_counts(test.refusals)}); of what it answers, \
+{percent(figures.answered_accuracy_ratio)} is right.
 
 {_figures_table(figures)}
 
@@ -68,7 +77,7 @@ Rows are the truth, columns the top class:
 {_parity(test)}
 
 On the {validation.figures.images_count} validation images, by which regularisation, temperature and thresholds were \
-chosen: accuracy {_percent(validation.figures.accuracy_ratio)}, refused {_percent(validation.figures.refused_ratio)}.
+chosen: accuracy {percent(validation.figures.accuracy_ratio)}, refused {percent(validation.figures.refused_ratio)}.
 
 ## What it refuses
 
@@ -76,7 +85,7 @@ Softmax is no guard: a network is as sure of another laboratory's slide as of it
 a field must be familiar: a Mahalanobis distance (Lee et al., 2018) of `{middle_layer(options.alpha)}`, a layer left \
 at its ImageNet weights, and of the field's colours, from {VARIANTS_COUNT} varied versions of each training image. \
 The limit, {manifest.thresholds.max_unfamiliarity_score:g}, is the lowest that refuses at most \
-{_percent(CLEAN_UNFAMILIAR_SHARE)} of the validation images as they are and {_percent(SHIFTED_UNFAMILIAR_SHARE)} of \
+{percent(CLEAN_UNFAMILIAR_SHARE)} of the validation images as they are and {percent(SHIFTED_UNFAMILIAR_SHARE)} of \
 them moderately shifted. An unfamiliar field gets neither label nor probabilities.
 
 {_foreign(test.foreign)}
@@ -88,6 +97,12 @@ them moderately shifted. An unfamiliar field gets neither label nor probabilitie
 What the bottom-right corner, where scale bars are burnt in, has to say:
 
 {_corner(test.corner or ())}
+
+## What tells these classes without a cell
+
+Accuracy of a classifier that sees nothing but this, images of one field together in one fold (`data.md` has more):
+
+{describe_audit(audit)}
 
 ## Limits
 
@@ -103,8 +118,9 @@ nothing.
 * Conversion: full-integer int8, weights per channel, {test.model_bytes / 1e6:.2f} MB. \
 {test.speed.inference_ms:.1f} ms per image ({test.speed.runtime}, {test.speed.machine}, \
 {test.speed.threads_count} thread).
-* Temperature {manifest.temperature:.3f} (least log loss) and threshold of confidence \
-{manifest.thresholds.min_confidence_ratio:.3f} (at most 1 % refused), both on the validation images.
+* Temperature {manifest.temperature:.3f} (least log loss, clean and shifted alike) and threshold of confidence \
+{manifest.thresholds.min_confidence_ratio:.3f} (the highest that refuses at most {percent(CLEAN_UNSURE_SHARE)} of \
+clean and {percent(SHIFTED_UNSURE_SHARE)} of shifted images), both on the validation images.
 * Seed {training.seed}, commit `{training.commit}`.
 * Command: `{training.command}`
 """
@@ -114,21 +130,21 @@ def _parity(test: Evaluation) -> str:
     if test.parity is None:
         return "The float network was not at hand to compare with."
     return (
-        f"The float network has {_percent(test.parity.float_accuracy_ratio)}; "
-        f"both give the same class on {_percent(test.parity.agreement_ratio)}."
+        f"The float network has {percent(test.parity.float_accuracy_ratio)}; "
+        f"both give the same class on {percent(test.parity.agreement_ratio)}."
     )
 
 
 def _foreign(rows: Sequence[ForeignFigures] | None) -> str:
     if rows is None:
         return "It was not tried on images of other laboratories."
-    return _table(
+    return table(
         ("images that it must refuse", "images", "refused", "because", "the rest called"),
         *(
             (
                 row.folder,
                 str(row.images_count),
-                _percent(row.refused_ratio),
+                percent(row.refused_ratio),
                 _counts(row.refusals),
                 _counts(row.answered_labels),
             )
@@ -138,16 +154,16 @@ def _foreign(rows: Sequence[ForeignFigures] | None) -> str:
 
 
 def _shifts(rows: Sequence[ShiftFigures]) -> str:
-    return _table(
+    return table(
         ("shift", "strength", "images", "top class right", "answered", "answers right"),
         *(
             (
                 row.shift,
                 row.strength,
                 str(row.images_count),
-                _percent(row.top_accuracy_ratio),
-                _percent(row.answered_ratio),
-                _percent(row.answered_accuracy_ratio),
+                percent(row.top_accuracy_ratio),
+                percent(row.answered_ratio),
+                percent(row.answered_accuracy_ratio),
             )
             for row in rows
         ),
@@ -155,14 +171,14 @@ def _shifts(rows: Sequence[ShiftFigures]) -> str:
 
 
 def _corner(rows: Sequence[CornerFigures]) -> str:
-    return _table(
+    return table(
         ("overwritten by", "top class changes", "answer changes", "label changes"),
         *(
             (
                 row.overwritten_by,
-                _percent(row.top_changed_ratio),
-                _percent(row.answer_changed_ratio),
-                _percent(row.label_changed_ratio),
+                percent(row.top_changed_ratio),
+                percent(row.answer_changed_ratio),
+                percent(row.label_changed_ratio),
             )
             for row in rows
         ),
@@ -184,7 +200,7 @@ def _class_table(manifest: Manifest) -> str:
         (f"`{label.code}`", label.display_name, "yes" if label.malignant else "no", label.meaning)
         for label in manifest.labels
     ]
-    return _table(("code", "name", "malignant", "meaning"), *rows)
+    return table(("code", "name", "malignant", "meaning"), *rows)
 
 
 def _figures_table(figures: Figures) -> str:
@@ -192,25 +208,16 @@ def _figures_table(figures: Figures) -> str:
         (
             f"`{each.code}`",
             str(each.images_count),
-            _percent(each.precision_ratio),
-            _percent(each.recall_ratio),
-            _percent(each.f1_ratio),
+            percent(each.precision_ratio),
+            percent(each.recall_ratio),
+            percent(each.f1_ratio),
         )
         for each in figures.classes
     ]
-    return _table(("class", "images", "precision", "recall", "F1"), *rows)
+    return table(("class", "images", "precision", "recall", "F1"), *rows)
 
 
 def _confusion_table(figures: Figures) -> str:
     codes = [f"`{each.code}`" for each in figures.classes]
     rows = [(code, *map(str, row)) for code, row in zip(codes, figures.confusion, strict=True)]
-    return _table(("", *codes), *rows)
-
-
-def _table(*rows: tuple[str, ...]) -> str:
-    head, *body = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([head, "| --- " * len(rows[0]) + "|", *body])
-
-
-def _percent(ratio: float | None) -> str:
-    return "not defined" if ratio is None else f"{100 * ratio:.2f} %"
+    return table(("", *codes), *rows)

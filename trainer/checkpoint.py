@@ -22,11 +22,14 @@ Arrays = list[NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One epoch's figures. Losses are mean cross-entropies in nats; the validation is of the averaged weights."""
+    """One epoch's figures. Losses are mean cross-entropies in nats; the validation is of the averaged weights.
+
+    Epoch 0 is the start, the linear head on layers that were not trained yet, and has no training loss.
+    """
 
     epoch: int
     learning_rate: float
-    training_loss: float
+    training_loss: float | None
     clean_loss: float
     clean_accuracy_ratio: float
     shifted_loss: float

@@ -18,12 +18,10 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 from tensorflow.lite.python.convert import ConverterError
 
+from trainer.edge_tpu import check_versions
 from trainer.errors import ConversionError
 from trainer.network import to_network_input
 from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_NAME, INPUT_SIZE_PX, LOGITS, MIDDLE_MAP, SIGNATURE
-
-KNOWN_OPERATIONS = frozenset({"ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "MEAN"})
-"""All that a MobileNetV2 with this head comes down to."""
 
 _SHAPE = (1, INPUT_SIZE_PX, INPUT_SIZE_PX, 3)
 
@@ -71,8 +69,8 @@ def convert_to_int8(network: keras.Model, representative: NDArray[np.uint8]) -> 
 def check_int8(model: bytes) -> None:
     """Hold a file to what a bundle promises. Raises ``ConversionError``.
 
-    Integers only, no op outside the few that the network needs (so no float fallback, Flex or custom op),
-    static shapes, and the agreed names in the signature.
+    Integers only, no op or version of one outside the few that the network needs (so no float fallback, Flex or
+    custom op), static shapes, and the agreed names in the signature.
     """
     interpreter = Interpreter(
         model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -82,8 +80,7 @@ def check_int8(model: bytes) -> None:
             raise ConversionError(f"tensor {tensor['name']} is {np.dtype(tensor['dtype'])}, not an integer")
         if (tensor["shape_signature"] < 0).any():
             raise ConversionError(f"tensor {tensor['name']} has no static shape")
-    if unknown := operations(model) - KNOWN_OPERATIONS:
-        raise ConversionError(f"the file needs {sorted(unknown)}, which not every runtime has in int8")
+    check_versions(operations(model))
     signature = interpreter.get_signature_list().get(SIGNATURE, {})
     names = {kind: set(signature.get(kind, ())) for kind in ("inputs", "outputs")}
     if names != {"inputs": {INPUT_NAME}, "outputs": {LOGITS, CLASS_ACTIVATION_MAP, FEATURES, MIDDLE_MAP}}:
@@ -97,8 +94,14 @@ def input_quantization(model: bytes) -> tuple[float, int]:
     return float(scale), int(zero_point)
 
 
-def operations(model: bytes) -> set[str]:
-    """Names of the ops that a TFLite file uses, as in the TFLite schema; a custom op is "CUSTOM"."""
+def middle_channels(model: bytes) -> int:
+    """Channels of the file's middle map."""
+    details = Interpreter(model_content=model).get_signature_runner(SIGNATURE).get_output_details()
+    return int(details[MIDDLE_MAP]["shape"][-1])
+
+
+def operations(model: bytes) -> dict[str, int]:
+    """The ops of a TFLite file, named as in the TFLite schema ("CUSTOM" for a custom one), with their versions."""
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
     parsed = schema.ModelT.InitFromPackedBuf(model, 0)
-    return {names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in parsed.operatorCodes}
+    return {names[max(code.builtinCode, code.deprecatedBuiltinCode)]: code.version for code in parsed.operatorCodes}

@@ -17,7 +17,7 @@ from edge_agent.vision.decode import decode_image
 from edge_agent.vision.field import square_field
 from trainer.description import Description
 from trainer.errors import DataError
-from trainer.progress import track
+from trainer.progress import console, track
 from trainer.spec import INPUT_SIZE_PX
 
 
@@ -167,3 +167,11 @@ def read_field(path: Path) -> tuple[NDArray[np.uint8], str]:
     except ValueError as error:
         raise ImageError(f"{path.name}: {error}.") from error
     return square, hashlib.sha256(data).hexdigest()
+
+
+def report_unreadable(unreadable: Sequence[Unreadable]) -> None:
+    """Say which files were skipped, and how many."""
+    for each in unreadable:
+        console.print(f"skipped {each.path}: {each.reason}", markup=False)
+    if unreadable:
+        console.print(f"{len(unreadable)} file(s) skipped: they are no readable images.")

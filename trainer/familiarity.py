@@ -8,6 +8,7 @@ is stronger: there, harmless means that the label stays the same, here, that it 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,19 +52,31 @@ def vary(field: Field, rng: np.random.Generator) -> Field:
     return jpeg(varied, int(rng.integers(40, 96))) if rng.random() < 0.6 else varied
 
 
-def describe_fields(
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """What the int8 file makes of n fields."""
+
+    logits: NDArray[np.float32]
+    """(n, c)."""
+    descriptions: NDArray[np.float32]
+    """(n, d): what familiarity goes by."""
+
+
+def examine(
     classifier: Classifier, fields: NDArray[np.uint8], what: str, *, change: Vary | None = None, seed: int = 0
-) -> NDArray[np.float32]:
-    """Descriptions (n, d) of fields uint8 RGB (n, 224, 224, 3) by the int8 file, each changed by ``change`` before.
+) -> Examined:
+    """Classify and describe fields uint8 RGB (n, 224, 224, 3), each changed by ``change`` before.
 
     There is one generator per field, made from ``seed``. Raises ``InferenceError``.
     """
     generators = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(len(fields))]
-    descriptions = []
+    logits, descriptions = [], []
     for field, rng in zip(track(list(fields), what), generators, strict=True):
         image = prepare(field if change is None else change(field, rng), classifier)
-        descriptions.append(describe(image, classifier.classify(image).middle_map))
-    return np.stack(descriptions)
+        said = classifier.classify(image)
+        logits.append(said.logits)
+        descriptions.append(describe(image, said.middle_map))
+    return Examined(np.stack(logits), np.stack(descriptions))
 
 
 def fit_familiarity(descriptions: NDArray[np.float32]) -> Familiarity:

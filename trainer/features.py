@@ -49,6 +49,12 @@ class Variants:
             )
 
 
+def vary_all(fields: NDArray[np.uint8], vary: Vary, seed: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Each field, uint8 RGB (n, h, w, 3), varied, with one generator per field made from ``seed``."""
+    generators = np.random.SeedSequence(seed).spawn(len(fields))
+    return np.stack([vary(field, np.random.default_rng(each)) for field, each in zip(fields, generators, strict=True)])
+
+
 def keep_outputs(outputs: Mapping[Path, keras.Model], variants: Variants, what: str) -> None:
     """Write each model's output for the variants to its ``.npy`` file as float16 (n, ...), unless all are there.
 

@@ -84,7 +84,9 @@ def measure_batch_norms(network: keras.Model, middle: str, maps: NDArray[np.floa
 def finetune(
     tail: keras.Model, lessons: Lessons, check: Check, checkpoint: Path, *, epochs: int, seed: int
 ) -> tuple[Epoch, ...]:
-    """Train ``tail`` and leave it with the averaged weights of the least validation loss. Returns the curves.
+    """Train ``tail`` and leave it with the averaged weights of the least validation loss, the start's included.
+
+    Returns the curves, of which the first row is the start.
 
     Goes on from ``checkpoint`` where there is one, and writes it after each epoch; the same seed gives the
     same order of images whether or not the training was interrupted. Raises ``RunError``.
@@ -92,19 +94,19 @@ def finetune(
     student = _Student(tail, _schedule(epochs, len(lessons.weights)))
     state = read_checkpoint(checkpoint)
     if state is None:
-        state = student.state((), student.average)
+        start = Epoch(0, 0.0, None, *_judge_both(tail, check), 0.0)
+        state = student.state((start,), student.average)
     else:
         student.restore(state)
-        console.print(f"Going on after epoch {len(state.history)}.")
-    while len(state.history) < epochs and not _is_over(state.history):
+        console.print(f"Going on after epoch {state.history[-1].epoch}.")
+    while state.history[-1].epoch < epochs and not _is_over(state.history):
         began = time.monotonic()
-        number = len(state.history)
+        number = state.history[-1].epoch
         rate = float(student.learning_rate)
         loss = np.mean([student.learn(*batch) for batch in _batches(lessons, number, seed)])
         with student.averaged():
-            clean = _judge(tail, [check.clean], check.labels)
-            shifted = _judge(tail, check.shifted, check.labels)
-        epoch = Epoch(number + 1, rate, float(loss), *clean, *shifted, time.monotonic() - began)
+            judged = _judge_both(tail, check)
+        epoch = Epoch(number + 1, rate, float(loss), *judged, time.monotonic() - began)
         history = (*state.history, epoch)
         best = student.average if min(history, key=_loss) is epoch else state.best
         state = student.state(history, best)
@@ -124,7 +126,7 @@ def _loss(epoch: Epoch) -> float:
 
 
 def _is_over(history: Sequence[Epoch]) -> bool:
-    return bool(history) and history[-1].epoch - min(history, key=_loss).epoch >= PATIENCE_EPOCHS
+    return history[-1].epoch - min(history, key=_loss).epoch >= PATIENCE_EPOCHS
 
 
 def _schedule(epochs: int, images_count: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -178,6 +180,11 @@ def mix(maps: Floats, targets: Floats, weights: Floats, rng: np.random.Generator
         targets + share[:, None] * (targets[other] - targets),
         weights + share * (weights[other] - weights),
     )
+
+
+def _judge_both(tail: keras.Model, check: Check) -> tuple[float, float, float, float]:
+    """Mean cross-entropy and accuracy of the images as they are, then of the shifted ones."""
+    return (*_judge(tail, [check.clean], check.labels), *_judge(tail, check.shifted, check.labels))
 
 
 def _judge(tail: keras.Model, files: Sequence[Path], labels: NDArray[np.int64]) -> tuple[float, float]:

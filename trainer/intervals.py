@@ -42,3 +42,12 @@ def percentile_interval(distribution: NDArray[np.float64]) -> Interval | None:
         return None
     low, high = np.quantile(defined, _TAILS)
     return float(low), float(high)
+
+
+def group_interval(right: NDArray[np.bool_], groups: NDArray[np.int64], *, seed: int = 0) -> Interval:
+    """95 % bootstrap interval of the share of ``right`` (n,), n at least 1, by ``groups`` int64 (n,)."""
+    drawn = resample(lambda times: np.array([(right * times).sum() / times.sum()]), groups, seed=seed)
+    found = percentile_interval(drawn[:, 0])
+    if found is None:
+        raise ValueError("nothing to resample")
+    return found

@@ -13,8 +13,7 @@ from pydantic import Field
 from edge_agent.settings import Settings
 from trainer import optics
 from trainer.augmentation import shift_moderately
-from trainer.errors import DataError
-from trainer.intervals import percentile_interval, resample
+from trainer.intervals import group_interval
 from trainer.judging import Judge, Judgement
 
 DRAWS = 3
@@ -133,16 +132,12 @@ def _measure(
     shifted = np.stack([shift.apply(fields[i % len(fields)], rng) for i, rng in enumerate(generators)])
     judged = judge.judge_fields(shifted, f"{shift.name} {shift.strength}"[:40])
     right = judged.top == np.tile(truth, draws)
-    drawn = resample(lambda times: np.array([(right * times).sum() / times.sum()]), np.tile(groups, draws), seed=seed)
-    interval = percentile_interval(drawn[:, 0])
-    if interval is None:
-        raise DataError("there is no image to shift.")
     return ShiftFigures(
         shift=shift.name,
         strength=shift.strength,
         images_count=len(right),
         top_accuracy_ratio=float(right.mean()),
-        top_accuracy_interval_ratio=interval,
+        top_accuracy_interval_ratio=group_interval(right, np.tile(groups, draws), seed=seed),
         answered_ratio=float(judged.answered.mean()),
         answered_accuracy_ratio=float(right[judged.answered].mean()) if judged.answered.any() else None,
         refusals=count_refusals(judged),

@@ -14,12 +14,11 @@ LOGITS = "logits"
 CLASS_ACTIVATION_MAP = "class_activation_map"
 FEATURES = "features"
 MIDDLE_MAP = "middle_map"
-MIDDLE_LAYER = "block_12_add"
 
 
 def middle_layer(alpha: float) -> str:
-    """The layer whose map tells known from unknown: it and all before it keep their ImageNet weights.
+    """The layer by which known is told from unknown: it and all before it keep their ImageNet weights.
 
-    A narrow network has too little behind block 12 to learn with, so it keeps fewer blocks.
+    A narrow network has too little behind block 9 to learn with, so it keeps fewer blocks.
     """
-    return MIDDLE_LAYER if alpha >= 0.75 else "block_9_add"
+    return "block_9_add" if alpha >= 0.75 else "block_5_add"

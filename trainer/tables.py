@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trainer.audit import Audit
+from trainer.comparison import HEADINGS, Comparison, cells
 from trainer.evaluation import Evaluation
 from trainer.foreign import ForeignFigures
 from trainer.metrics import Figures
@@ -108,6 +109,16 @@ def show_probe(found: Probe, stdout: Console) -> None:
     for name, ranking in (("subjects never seen", found.subject_disjoint), ("random split", found.random_split)):
         table.add_row(name, *_ranking(ranking))
     table.add_row("gap", f"{found.gap_ratio:.3f}", "{:.3f} to {:.3f}".format(*found.gap_interval_ratio))
+    stdout.print(table)
+
+
+def show_comparison(found: Comparison, stdout: Console) -> None:
+    """The table, in the order of the rows."""
+    counts = ", ".join(f"{count} {part}" for part, count in found.images_count.items())
+    stdout.print(f"{found.dataset}: {counts} images; {found.variants_count} variants, {found.epochs_count} epochs")
+    table = Table(*HEADINGS)
+    for row in found.rows:
+        table.add_row(*cells(row))
     stdout.print(table)
 
 

@@ -19,7 +19,7 @@ from scipy.special import softmax
 from trainer.augmentation import augment, shift_moderately
 from trainer.backbone import load_backbone, named_weights, write_weights
 from trainer.checkpoint import Epoch
-from trainer.dataset import Dataset, ImageFile, Unreadable, read_dataset
+from trainer.dataset import Dataset, ImageFile, read_dataset, report_unreadable
 from trainer.description import Description, load_description
 from trainer.errors import RunError
 from trainer.features import Variants, Vary, keep_outputs
@@ -99,7 +99,8 @@ def train(options: TrainOptions) -> None:
             "images_with_twin_count": twins_count(assignments),
             "unreadable": [asdict(each) for each in dataset.unreadable],
             "head_trials": [asdict(each) for each in trials],
-            "epochs_count": len(history),
+            "epochs_count": history[-1].epoch,
+            "best_epoch": min(history, key=lambda each: each.validation_loss).epoch,
             "validation_accuracy_ratio": clean,
             "validation_accuracy_shifted_ratio": shifted,
             "wall_s": round(time.monotonic() - began[0], 1),
@@ -113,14 +114,6 @@ def train(options: TrainOptions) -> None:
         f"Validation accuracy {clean:.2%} of {len(validation.labels)} images, {shifted:.2%} when they are "
         f"moderately shifted. Run written to {out}."
     )
-
-
-def report_unreadable(unreadable: Sequence[Unreadable]) -> None:
-    """Say which files were skipped, and how many."""
-    for each in unreadable:
-        console.print(f"skipped {each.path}: {each.reason}", markup=False)
-    if unreadable:
-        console.print(f"{len(unreadable)} file(s) skipped: they are no readable images.")
 
 
 class _Part:

@@ -57,6 +57,9 @@ class Quality(Contract):
     brightness_pct: Percent = Field(description="Mean grey level; 100 is white.")
     clipped_dark_pct: Percent = Field(description="Pixels with every channel at most 2 of 255.")
     clipped_bright_pct: Percent = Field(description="Pixels with every channel at least 253 of 255.")
+    clipped_nuclei_pct: Percent | None = Field(
+        description="Pixels of nuclei with at least two channels at least 253 of 255."
+    )
     colour_cast_delta_e: float = Field(ge=0, description="Distance of the background from grey in CIE LAB (a*, b*).")
     colourfulness_delta_e: float = Field(ge=0, description="Spread of the field's colours in CIE LAB (a*, b*).")
     motion_pct: Percent | None = Field(description="Mean change of grey level against the frame before.")

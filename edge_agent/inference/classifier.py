@@ -19,7 +19,7 @@ PIXEL_MEAN = PIXEL_SCALE = 127.5
 
 GOLDEN_LOGIT_STEPS = 4.0
 """How far logits may be from the golden ones, in steps of the output's quantization: other kernels round sums
-differently. tflite-runtime 2.14 is 3 steps from ai-edge-litert 2.3 on the bundle ``first``; rounding the input
+differently. tflite-runtime 2.14 was 3 steps from ai-edge-litert 2.3 on an earlier bundle; rounding the input
 to even instead of up, a defect worth finding, was 5 and 13."""
 
 GOLDEN_UNFAMILIARITY_RATIO = 0.05

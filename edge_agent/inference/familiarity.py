@@ -2,7 +2,7 @@
 
 A network gives every picture a label, and softmax is no guard: it is as sure of another laboratory's slide as of
 its own. So a second judgement is made where training never went: in a middle layer left at its general-purpose
-weights. The Mahalanobis distance of its pooled activations from those of the training images is small for what
+weights. The Mahalanobis distance of its activations' statistics from those of the training images is small for what
 varies as they do and large for all else (Lee, Lee, Lee and Shin, 2018; here with one Gaussian for all classes).
 """
 
@@ -70,14 +70,15 @@ class Familiarity:
 def describe(image: NDArray[np.uint8], middle_map: NDArray[np.float32]) -> NDArray[np.float32]:
     """What a field is known by: float32 (``description_size(channels)``,).
 
-    The mean over the map of each channel of ``middle_map`` (rows, columns, channels), then mean and standard
-    deviation of CIE LAB over the uint8 ``image`` (h, w, 3), taken as RGB: the layer knows shapes better than colours.
+    Mean and standard deviation over the map of each channel of ``middle_map`` (rows, columns, channels), then those of
+    CIE LAB over the uint8 ``image`` (h, w, 3), taken as RGB: the layer knows shapes better than colours.
     """
     colours = cv2.cvtColor(np.ascontiguousarray(image[::_STRIDE_PX, ::_STRIDE_PX]), cv2.COLOR_RGB2LAB)
     mean, deviation = cv2.meanStdDev(colours)
-    return np.concatenate([middle_map.mean(axis=(0, 1)), mean[:, 0], deviation[:, 0]], dtype=np.float32)
+    places = middle_map.reshape(-1, middle_map.shape[-1])
+    return np.concatenate([places.mean(axis=0), places.std(axis=0), mean[:, 0], deviation[:, 0]], dtype=np.float32)
 
 
 def description_size(channels_count: int) -> int:
     """Length of the description of a field whose middle map has so many channels."""
-    return channels_count + 6
+    return 2 * (channels_count + 3)

@@ -14,6 +14,9 @@ from edge_agent.vision.segmentation import Segmentation
 
 THUMBNAIL_PX = 32
 
+_WHITE_LEVEL = 253
+"""From here on a channel counts as clipped: JPEG leaves white a little short of 255."""
+
 _NEAR_NUCLEI = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 
 
@@ -25,9 +28,16 @@ class QualityLimits(Settings):
 
     min_focus_score: float = Field(default=20.0, ge=0, description="Tenengrad on nuclei; less is blurred.")
     min_brightness_pct: float = Field(default=30.0, ge=0, le=100, description="Mean grey level.")
-    max_brightness_pct: float = Field(default=98.0, ge=0, le=100, description="Mean grey level.")
+    max_brightness_pct: float = Field(
+        default=98.0, ge=0, le=100, description="Mean grey level of a field without nuclei."
+    )
     max_clipped_dark_pct: float = Field(default=20.0, ge=0, le=100, description="Black pixels.")
-    max_clipped_bright_pct: float = Field(default=50.0, ge=0, le=100, description="White pixels.")
+    max_clipped_bright_pct: float = Field(
+        default=50.0, ge=0, le=100, description="White pixels of a field without nuclei."
+    )
+    max_clipped_nuclei_pct: float = Field(
+        default=50.0, ge=0, le=100, description="Pixels of nuclei that have lost two channels of three to light."
+    )
     max_colour_cast_delta_e: float = Field(
         default=25.0, ge=0, description="Distance of the background from grey in CIE LAB (a*, b*)."
     )
@@ -52,6 +62,7 @@ class FieldQuality:
     brightness_pct: float
     clipped_dark_pct: float
     clipped_bright_pct: float
+    clipped_nuclei_pct: float | None
     colour_cast_delta_e: float
     colourfulness_delta_e: float
 
@@ -65,7 +76,7 @@ def measure(field: NDArray[np.uint8], lab: NDArray[np.uint8], segmentation: Segm
     grey = np.asarray(cv2.cvtColor(field, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     # Channels are judged together: a strongly stained field may well have one channel at its end.
     dark = cv2.countNonZero(cv2.inRange(field, (0, 0, 0), (2, 2, 2)))
-    bright = cv2.countNonZero(cv2.inRange(field, (253, 253, 253), (255, 255, 255)))
+    bright = cv2.countNonZero(cv2.inRange(field, (_WHITE_LEVEL,) * 3, (255, 255, 255)))
     lightness = lab[:, :, 0]
     histogram = np.bincount(lightness.ravel(), minlength=256)
     # The brightest quarter is background in every smear that is not packed with cells.
@@ -77,9 +88,16 @@ def measure(field: NDArray[np.uint8], lab: NDArray[np.uint8], segmentation: Segm
         brightness_pct=100.0 * float(cv2.mean(grey)[0]) / 255.0,
         clipped_dark_pct=100.0 * dark / grey.size,
         clipped_bright_pct=100.0 * bright / grey.size,
+        clipped_nuclei_pct=_clipped_nuclei_pct(field, segmentation.mask) if segmentation.count else None,
         colour_cast_delta_e=float(np.hypot(background[1] - 128.0, background[2] - 128.0)),
         colourfulness_delta_e=float(np.hypot(spread[1, 0], spread[2, 0])),
     )
+
+
+def _clipped_nuclei_pct(field: NDArray[np.uint8], mask: NDArray[np.uint8]) -> float:
+    """Background clips long before a nucleus does, and stained nuclei have one channel near its end anyway."""
+    ends = np.count_nonzero(field[mask > 0] >= _WHITE_LEVEL, axis=1)
+    return 100.0 * float(np.mean(ends >= 2))
 
 
 def _tenengrad(grey: NDArray[np.uint8], mask: NDArray[np.uint8]) -> float:

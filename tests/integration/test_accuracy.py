@@ -15,7 +15,7 @@ MIN_ACCURACY = 0.97
 
 @pytest.fixture(scope="module")
 def split(repository: Path) -> list[dict[str, str]]:
-    with (repository / "trainer" / "splits" / "all4-first.csv").open(newline="") as file:
+    with (repository / "trainer" / "splits" / "all4.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -34,7 +34,7 @@ def test_the_agent_fits_into_160_mb_with_the_synthetic_camera(
     tmp_path: Path, broker_port: int, subscriber: Subscriber
 ) -> None:
     config = write_config(tmp_path, broker_port, trigger="interval_s = 0")
-    config.write_text(config.read_text().replace('"demo"', '"first"'))
+    config.write_text(config.read_text().replace('"demo"', '"accurate"'))
     with running_agent(config) as process:
         while subscriber.next("result").body().seq < 100:
             pass

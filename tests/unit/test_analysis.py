@@ -17,7 +17,9 @@ from edge_agent.contracts import Outcome, Reason, Result
 from edge_agent.errors import ImageError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.results import ResultMaker
+from edge_agent.vision.preprocessing import to_lab
 from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.segmentation import segment
 
 Array = NDArray[np.uint8]
 
@@ -78,12 +80,23 @@ def grey(array: Array) -> Array:
     return np.repeat(cv2.cvtColor(array, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
 
 
+def _nuclei(field: Array) -> NDArray[np.bool_]:
+    return segment(to_lab(field)).mask > 0
+
+
+def _with_bleached_nuclei(field: Array) -> Array:
+    bleached = field.copy()
+    bleached[_nuclei(field)] = 255, 150, 255
+    return bleached
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
         (lambda s: (s * 0.2).astype(np.uint8), Reason.UNDER_EXPOSED),
         (np.zeros_like, Reason.UNDER_EXPOSED),
         (lambda s: np.full_like(s, 255), Reason.OVER_EXPOSED),
+        (_with_bleached_nuclei, Reason.OVER_EXPOSED),
         (grey, Reason.NO_COLOUR),
         (lambda s: np.clip(s * (1.0, 0.75, 0.45), 0, 255).astype(np.uint8), Reason.COLOUR_CAST),
         (lambda s: cv2.GaussianBlur(s, (0, 0), 5), Reason.BLURRED),
@@ -100,6 +113,12 @@ def test_an_unfit_field_is_rejected_with_its_reason(
     assert reading.label is None
     assert reading.probabilities is None
     result_of(reading)
+
+
+def test_bright_paper_does_not_spoil_a_field(analyzer: Analyzer, smear: Array) -> None:
+    bright = smear.copy()
+    bright[~_nuclei(smear)] = 255
+    assert analyzer.analyse(rgb(bright)).reason is not Reason.OVER_EXPOSED
 
 
 def test_a_field_without_nuclei_is_empty(analyzer: Analyzer) -> None:

@@ -96,6 +96,7 @@ def test_a_description_is_of_what_is_there_and_not_of_where() -> None:
     assert described.shape == (description_size(5),)
     assert described.dtype == np.float32
     np.testing.assert_allclose(described[:5], middle_map.reshape(-1, 5).mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(described[5:10], middle_map.reshape(-1, 5).std(axis=0), atol=1e-6)
     moved = describe(image.transpose(1, 0, 2), middle_map[::-1, ::-1])
     np.testing.assert_allclose(moved, described, atol=1e-4)
 

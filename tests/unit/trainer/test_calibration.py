@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_agent.inference.classifier import softmax
 from trainer.calibration import (
     CLEAN_UNFAMILIAR_SHARE,
+    CLEAN_UNSURE_SHARE,
     SHIFTED_UNFAMILIAR_SHARE,
+    SHIFTED_UNSURE_SHARE,
     TEMPERATURE_RANGE,
     choose_threshold,
     choose_unfamiliarity_limit,
@@ -31,24 +32,24 @@ def test_the_temperature_stays_bounded_where_all_are_right() -> None:
     assert TEMPERATURE_RANGE[0] <= fit_temperature(logits, np.arange(4)) <= TEMPERATURE_RANGE[1]
 
 
-@given(
-    arrays(np.float64, st.tuples(st.integers(1, 300), st.just(4)), elements=st.floats(-10, 10)),
-    st.floats(0, 0.99),
-)
-def test_no_more_than_the_stated_share_is_refused(logits: np.ndarray, share: float) -> None:
-    probabilities = softmax(logits, 1.0)
-    threshold = choose_threshold(probabilities, share)
-    refused = probabilities.max(axis=1) < threshold
-    assert refused.mean() <= share
+CONFIDENCES = arrays(np.float64, st.integers(1, 400), elements=st.floats(0.25, 1))
+
+
+@given(CONFIDENCES, CONFIDENCES)
+def test_no_more_than_the_stated_shares_are_unsure(clean: np.ndarray, shifted: np.ndarray) -> None:
+    threshold = choose_threshold(clean, shifted)
+    assert (clean < threshold).mean() <= CLEAN_UNSURE_SHARE
+    assert (shifted < threshold).mean() <= SHIFTED_UNSURE_SHARE
     assert 0 <= threshold <= 1
 
 
-def test_the_threshold_is_the_highest_that_keeps_the_share() -> None:
-    confidences = np.linspace(0.5, 1, 200)
-    probabilities = np.column_stack([confidences, 1 - confidences])
-    threshold = choose_threshold(probabilities, 0.013)
-    assert (confidences < threshold).sum() == 2
-    assert (confidences < np.nextafter(threshold, 2)).sum() == 3
+def test_the_threshold_is_the_highest_that_keeps_both_shares() -> None:
+    confidences = np.linspace(0.5, 1, 1000)
+    clean_decides = choose_threshold(confidences, confidences + 1)
+    assert (confidences < clean_decides).sum() == 4
+    assert (confidences < np.nextafter(clean_decides, 2)).sum() == 5
+    shifted_decide = choose_threshold(confidences + 1, confidences)
+    assert (confidences < shifted_decide).sum() == 25
 
 
 @given(

@@ -9,14 +9,18 @@ import pytest
 
 from edge_agent.contracts import Manifest
 from edge_agent.inference import load_bundle
+from trainer.audit import Audit, Clue
 from trainer.card import render_card
+from trainer.data_card import check_audit, render_data_card
+from trainer.dataset import ImageFile
 from trainer.description import load_description
+from trainer.errors import DataError
 from trainer.evaluation import Evaluation, Parity, Speed
 from trainer.foreign import ForeignFigures
 from trainer.metrics import measure_answers
 from trainer.run import RunConfig, TrainOptions
 from trainer.shifts import CornerFigures, ShiftFigures
-from trainer.split import Part
+from trainer.split import Assignment, Part
 
 
 @pytest.fixture
@@ -110,12 +114,66 @@ FOREIGN = ForeignFigures(
 )
 
 
+AUDIT = Audit(
+    dataset="all4",
+    dataset_sha256="0" * 64,
+    images_count=40,
+    unreadable_count=0,
+    classes_count={"benign": 10, "early-pre-b": 10, "pre-b": 10, "pro-b": 10},
+    twin_pairs_count=1,
+    images_with_twin_count=2,
+    groups_count=None,
+    chance_ratio=0.25,
+    clues=(
+        Clue(name="scale bar", values_count=3, accuracy_ratio=0.8765, accuracy_interval_ratio=(0.8, 0.9), tells=True),
+    ),
+    leaks=(),
+)
+
+
+def assignments() -> list[Assignment]:
+    codes = ("benign", "early-pre-b", "pre-b", "pro-b")
+    parts = (*[Part.TRAIN] * 8, Part.VALIDATION, Part.TEST)
+    return [
+        # The first two images of each class are of one field.
+        Assignment(ImageFile(f"{code}/{number}", code, f"{code}{number}"), max(number, 1) + 10 * index, part)
+        for index, code in enumerate(codes)
+        for number, part in enumerate(parts)
+    ]
+
+
+def test_the_data_card_says_what_the_images_are_and_what_gives_them_away(config: RunConfig) -> None:
+    card = render_data_card(config, assignments(), AUDIT)
+    for expected in (
+        "| `pre-b` | 8 | 1 | 1 | 10 |",
+        "8 images have a twin",
+        "**No groups are known**",
+        "| scale bar | 87.65 % |",
+        "Twins or groups across the split: 0.",
+        "Talegani",
+        "hematogones",
+    ):
+        assert expected.lower() in card.lower()
+
+
+def test_the_data_card_says_where_nothing_was_audited(config: RunConfig) -> None:
+    assert "not measured" in render_data_card(config, assignments(), None)
+
+
+def test_an_audit_of_other_images_is_refused(config: RunConfig) -> None:
+    check_audit(AUDIT, config)
+    check_audit(None, config)
+    with pytest.raises(DataError, match="other images"):
+        check_audit(AUDIT.model_copy(update={"dataset_sha256": "1" * 64}), config)
+
+
 def test_the_card_has_every_figure_of_the_evaluation(manifest: Manifest, config: RunConfig) -> None:
     card = render_card(
         manifest,
         config,
         evaluation(manifest, part=Part.VALIDATION),
         evaluation(manifest, part=Part.TEST, foreign=(FOREIGN,)),
+        AUDIT,
     )
     for expected in (
         "Accuracy: 97.50 %",
@@ -127,6 +185,7 @@ def test_the_card_has_every_figure_of_the_evaluation(manifest: Manifest, config:
         "| blur | sigma 9 px | 40 | 12.34 % | 23.45 % | not defined |",
         "| black | 0.33 % | 0.44 % | 0.55 % |",
         "| elsewhere/slides | 50 | 98.00 % | unfamiliar 49 | benign 1 |",
+        "| scale bar | 87.65 % | 95 %: 80.00 % to 90.00 % | yes |",
         "Research and engineering only",
     ):
         assert expected in card
@@ -135,10 +194,10 @@ def test_the_card_has_every_figure_of_the_evaluation(manifest: Manifest, config:
 
 def test_the_card_says_where_nothing_foreign_was_tried(manifest: Manifest, config: RunConfig) -> None:
     figures = evaluation(manifest, part=Part.TEST)
-    assert "not tried on images of other laboratories" in render_card(manifest, config, figures, figures)
+    assert "not tried on images of other laboratories" in render_card(manifest, config, figures, figures, None)
 
 
 def test_tables_have_as_many_cells_in_every_row(manifest: Manifest, config: RunConfig) -> None:
     figures = evaluation(manifest, part=Part.TEST, foreign=(FOREIGN,))
-    for table in re.findall(r"(?:^\|.*\n)+", render_card(manifest, config, figures, figures), re.MULTILINE):
+    for table in re.findall(r"(?:^\|.*\n)+", render_card(manifest, config, figures, figures, None), re.MULTILINE):
         assert len({row.count("|") for row in table.splitlines()}) == 1

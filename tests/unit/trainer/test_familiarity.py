@@ -8,7 +8,7 @@ import pytest
 from edge_agent.cameras.smear import draw_smear
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.familiarity import describe
-from trainer.familiarity import describe_fields, fit_familiarity, to_npz, unknown_yet, vary
+from trainer.familiarity import examine, fit_familiarity, to_npz, unknown_yet, vary
 from trainer.judging import prepare
 
 
@@ -75,10 +75,10 @@ def test_variants_are_fields_that_their_seed_repeats() -> None:
 def test_descriptions_are_by_the_int8_file_on_what_the_device_would_prepare() -> None:
     classifier = Classifier(load_bundle("demo"))
     fields = np.stack([draw_smear(np.random.default_rng(seed), "benign")[0] for seed in range(2)])
-    described = describe_fields(classifier, fields, "Describing")
+    described = examine(classifier, fields, "Describing").descriptions
     for field, description in zip(fields, described, strict=True):
         image = prepare(field, classifier)
         assert (description == describe(image, classifier.classify(image).middle_map)).all()
-    varied = describe_fields(classifier, fields, "Describing", change=vary, seed=1)
-    assert (varied == describe_fields(classifier, fields, "Describing", change=vary, seed=1)).all()
+    varied = examine(classifier, fields, "Describing", change=vary, seed=1).descriptions
+    assert (varied == examine(classifier, fields, "Describing", change=vary, seed=1).descriptions).all()
     assert np.abs(varied - described).max() > 0

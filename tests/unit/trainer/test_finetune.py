@@ -49,7 +49,8 @@ class _Material:
         self.checkpoint = folder / "checkpoint.npz"
 
     def train(self, tail: keras.Model, epochs: int) -> int:
-        return len(finetune(tail, self.lessons, self.check, self.checkpoint, epochs=epochs, seed=1))
+        history = finetune(tail, self.lessons, self.check, self.checkpoint, epochs=epochs, seed=1)
+        return history[-1].epoch
 
 
 @pytest.fixture
@@ -124,22 +125,31 @@ def test_a_training_put_down_and_taken_up_ends_where_an_unbroken_one_ends(
             material.train(build_tail(_network(), MIDDLE), 4)
     state = read_checkpoint(material.checkpoint)
     assert state is not None
-    assert len(state.history) == 1
+    assert state.history[-1].epoch == 1
     taken_up = build_tail(_network(seed=7), MIDDLE)
     assert material.train(taken_up, 4) == 4
     np.testing.assert_allclose(_logits(taken_up, material), _logits(unbroken, material), rtol=1e-4, atol=1e-5)
 
 
+def test_a_training_that_only_does_harm_leaves_the_start(material: _Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.finetune.LEARNING_RATE", 30.0)
+    tail = build_tail(_network(), MIDDLE)
+    before = _logits(tail, material)
+    assert material.train(tail, 2) == 2
+    np.testing.assert_allclose(_logits(tail, material), before, atol=1e-5)
+
+
 def test_training_ends_when_validation_no_longer_gains(material: _Material, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainer.finetune.LEARNING_RATE", 0.0)
     monkeypatch.setattr("trainer.finetune.PATIENCE_EPOCHS", 2)
-    assert material.train(build_tail(_network(), MIDDLE), 10) == 3
+    assert material.train(build_tail(_network(), MIDDLE), 10) == 2
 
 
 def test_the_weights_of_the_least_validation_loss_are_kept(
     material: _Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses = iter([(0.5, 0.9), (0.6, 0.9), (0.2, 0.9), (0.2, 0.9), (0.7, 0.9), (0.8, 0.9)])
+    # Of images as they are and shifted, at the start and after each epoch.
+    losses = iter([(1.0, 0.9), (1.0, 0.9), (0.5, 0.9), (0.6, 0.9), (0.2, 0.9), (0.2, 0.9), (0.7, 0.9), (0.8, 0.9)])
     monkeypatch.setattr("trainer.finetune._judge", lambda *_: next(losses))
     tail = build_tail(_network(), MIDDLE)
     material.train(tail, 3)

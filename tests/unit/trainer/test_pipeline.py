@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.preprocessing import preprocess
 from trainer.backbone import build_backbone, named_weights, write_weights
 from trainer.cli import main
-from trainer.conversion import KNOWN_OPERATIONS, check_int8, convert_to_int8, operations
+from trainer.conversion import check_int8, convert_to_int8, operations
 from trainer.dataset import read_dataset
 from trainer.description import load_description
+from trainer.edge_tpu import NEWEST_VERSIONS
 from trainer.errors import ConversionError
 from trainer.network import build_network, to_network_input
 from trainer.run import read_config
@@ -77,7 +79,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         0,
     )
     assert _run(*training, "--test-share", 0.25, "--validation-share", 0.25) == 0
-    assert _run("quantize", "--run", run, "--data", data, "--out", bundle, "--name", "tiny", "--version", "0.0.1") == 0
+    assert _run("quantize", "--run", run, "--data", data) == 0
+    audit = folder / "audit"
+    with pytest.MonkeyPatch.context() as patch:
+        # Enough to see that the figures reach the cards.
+        patch.setattr("trainer.audit._TREES", 20)
+        assert _run("audit", "--data", data, "--split", run / "manifest.csv", "--out", audit) == 0
+    making = ("bundle", "--run", run, "--data", data, "--out", bundle, "--audit", audit / "audit.json")
+    assert _run(*making, "--name", "tiny", "--version", "0.0.1") == 0
     return folder
 
 
@@ -88,6 +97,14 @@ def test_the_bundle_verifies_in_the_agents_own_loader(folder: Path) -> None:
     assert bundle.manifest.preprocessing.id == "rgb@1"
     assert bundle.manifest.um_per_pixel == pytest.approx(0.47)
     assert [label.malignant for label in bundle.manifest.labels] == [False, True, True, True]
+
+
+def test_the_cards_say_what_the_audit_found(folder: Path) -> None:
+    audit = json.loads((folder / "audit" / "audit.json").read_text())
+    for name in ("card.md", "data.md"):
+        card = (folder / "bundle" / name).read_text()
+        for clue in audit["clues"]:
+            assert f"| {clue['name']} | {100 * clue['accuracy_ratio']:.2f} % |" in card
 
 
 def test_a_changed_file_of_the_bundle_is_noticed(folder: Path, tmp_path: Path) -> None:
@@ -114,7 +131,37 @@ def test_the_map_explains_the_logits(folder: Path) -> None:
 
 
 def test_the_file_uses_only_ops_that_every_runtime_has(folder: Path) -> None:
-    assert operations((folder / "bundle" / "model.tflite").read_bytes()) <= KNOWN_OPERATIONS
+    found = operations((folder / "bundle" / "model.tflite").read_bytes())
+    assert found.keys() <= NEWEST_VERSIONS.keys()
+    assert all(version <= NEWEST_VERSIONS[name] for name, version in found.items())
+
+
+def test_quantizing_says_what_the_file_is(folder: Path) -> None:
+    said = json.loads((folder / "run" / "quantization.json").read_text())
+    model = (folder / "bundle" / "model.tflite").read_bytes()
+    assert said["model_sha256"] == hashlib.sha256(model).hexdigest()
+    assert said["model_bytes"] == len(model)
+    assert said["operations"] == operations(model)
+    # Not more than the run trains on.
+    assert said["representative_count"] == 48
+
+
+def test_a_run_is_quantized_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (folder / "run" / "model.tflite").read_bytes()
+    assert _run("quantize", "--run", folder / "run", "--data", folder / "data") == 2
+    assert "quantized already" in capsys.readouterr().err
+    assert (folder / "run" / "model.tflite").read_bytes() == before
+
+
+def test_a_run_without_an_int8_file_makes_no_bundle(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(folder / "run", tmp_path / "run"))
+    (run / "model.tflite").unlink()
+    words = ("--data", folder / "data", "--out", tmp_path / "b", "--name", "x", "--version", "0.0.1")
+    assert _run("bundle", "--run", run, *words) == 2
+    assert "trainer quantize" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize(
@@ -187,13 +234,14 @@ def test_training_again_with_the_runs_split_gives_the_same_weights(folder: Path,
     ("words", "complaint"),
     [
         (("train", "--data", "none", "--out", "run", "--weights", "w.npz"), "data_invalid"),
+        (("quantize", "--run", "none", "--data", "d"), "run_invalid"),
         (
-            ("quantize", "--run", "none", "--data", "d", "--out", "b", "--name", "x", "--version", "0.0.1"),
+            ("bundle", "--run", "none", "--data", "d", "--out", "b", "--name", "x", "--version", "0.0.1"),
             "run_invalid",
         ),
         (("evaluate", "--bundle", "none", "--data", "d", "--split", "s.csv"), "bundle_missing"),
     ],
-    ids=["no data", "no run", "no bundle"],
+    ids=["no data", "no run to quantize", "no run to bundle", "no bundle"],
 )
 def test_what_a_user_can_mend_is_one_error_and_exit_2(
     words: tuple[str, ...],

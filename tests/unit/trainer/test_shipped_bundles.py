@@ -24,7 +24,7 @@ SIZE_LIMITS = {"demo": 1_000_000, "first": 3_200_000}
 
 @pytest.fixture
 def split() -> Path:
-    return Path(str(resources.files("trainer") / "splits" / "all4-first.csv"))
+    return Path(str(resources.files("trainer") / "splits" / "all4.csv"))
 
 
 def test_both_bundles_ship() -> None:

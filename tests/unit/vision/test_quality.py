@@ -58,6 +58,27 @@ def test_one_channel_at_its_end_is_not_clipping() -> None:
     assert measured(stained).clipped_bright_pct == 0
 
 
+def test_white_paper_between_cells_is_not_a_clipped_nucleus(smear: Array) -> None:
+    nuclei = segment(to_lab(smear)).mask > 0
+    bright = smear.copy()
+    bright[~nuclei] = 255
+    assert (measured(bright).clipped_nuclei_pct or 0) < 5
+    assert measured(bright).clipped_bright_pct > 50
+
+
+def test_a_nucleus_that_has_lost_two_channels_is_clipped(smear: Array) -> None:
+    nuclei = segment(to_lab(smear)).mask > 0
+    faded = smear.copy()
+    faded[nuclei] = 255, 150, 255
+    assert (measured(faded).clipped_nuclei_pct or 0) > 90
+    faded[nuclei] = 140, 60, 255
+    assert measured(faded).clipped_nuclei_pct == 0
+
+
+def test_a_field_without_nuclei_has_no_clipped_ones() -> None:
+    assert measured(np.full((224, 224, 3), 255, np.uint8)).clipped_nuclei_pct is None
+
+
 def test_a_warm_lamp_shows_as_a_colour_cast(smear: Array) -> None:
     assert measured(scaled(smear, (1, 0.85, 0.6))).colour_cast_delta_e > measured(smear).colour_cast_delta_e + 10
 
