@@ -56,7 +56,7 @@ runs/audit/audit.json: $(VENV)/dev.stamp
 
 accurate-bundle: runs/audit/audit.json
 	rm -rf runs/teacher runs/accurate edge_agent/models/accurate
-	$(TRAIN) --alpha 1.0 --weights $(WEIGHTS_1_0) --out runs/teacher
+	$(TRAIN) --alpha 1.0 --weights $(WEIGHTS_1_0) --epochs 20 --out runs/teacher
 	$(TRAIN) --alpha 1.0 --weights $(WEIGHTS_1_0) --teacher runs/teacher --out runs/accurate
 	$(BIN)/trainer quantize --run runs/accurate --data "$(DATA)"
 	$(BIN)/trainer bundle --run runs/accurate --data "$(DATA)" --audit $< $(FOREIGN) \

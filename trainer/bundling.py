@@ -33,7 +33,7 @@ from trainer.familiarity import VARIANTS_COUNT, examine, fit_familiarity, to_npz
 from trainer.judging import prepare
 from trainer.metrics import Figures
 from trainer.quantization import read_model
-from trainer.run import EVALUATION, SPLIT, RunConfig, read_config, write_json
+from trainer.run import EVALUATION, SPLIT, RunConfig, read_config, read_duration, write_json
 from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_SIZE_PX, LOGITS, MIDDLE_MAP
 from trainer.split import Part, in_part, read_split
 
@@ -105,7 +105,7 @@ def bundle(
             )
         }
     manifest = _manifest(identity, config, contents, calibration)
-    card = render_card(manifest, config, figures[Part.VALIDATION], figures[Part.TEST], audit)
+    card = render_card(manifest, config, read_duration(run), figures[Part.VALIDATION], figures[Part.TEST], audit)
     contents[CARD] = card.encode()
     _write(out, _manifest(identity, config, contents, calibration), contents)
     Classifier(load_bundle(out)).verify_golden()

@@ -19,13 +19,18 @@ from trainer.familiarity import VARIANTS_COUNT
 from trainer.foreign import ForeignFigures
 from trainer.markdown import interval, percent, table
 from trainer.metrics import Figures
-from trainer.run import RunConfig
+from trainer.run import Duration, RunConfig, TrainOptions
 from trainer.shifts import CornerFigures, ShiftFigures
 from trainer.spec import IMAGENET, middle_layer
 
 
 def render_card(
-    manifest: Manifest, config: RunConfig, validation: Evaluation, test: Evaluation, audit: Audit | None
+    manifest: Manifest,
+    config: RunConfig,
+    duration: Duration,
+    validation: Evaluation,
+    test: Evaluation,
+    audit: Audit | None,
 ) -> str:
     """The card as Markdown. All figures are of the int8 file in the bundle, through the agent's own analyzer."""
     options, dataset, training = config.options, config.dataset, manifest.training
@@ -76,8 +81,8 @@ Rows are the truth, columns the top class:
 
 {_parity(test)}
 
-On the {validation.figures.images_count} validation images, by which regularisation, temperature and thresholds were \
-chosen: accuracy {percent(validation.figures.accuracy_ratio)}, refused {percent(validation.figures.refused_ratio)}.
+On the {validation.figures.images_count} validation images, by which epoch, regularisation, temperature and thresholds \
+were chosen: accuracy {percent(validation.figures.accuracy_ratio)}, refused {percent(validation.figures.refused_ratio)}.
 
 ## What it refuses
 
@@ -121,9 +126,17 @@ nothing.
 * Temperature {manifest.temperature:.3f} (least log loss, clean and shifted alike) and threshold of confidence \
 {manifest.thresholds.min_confidence_ratio:.3f} (the highest that refuses at most {percent(CLEAN_UNSURE_SHARE)} of \
 clean and {percent(SHIFTED_UNSURE_SHARE)} of shifted images), both on the validation images.
+* Trained in {duration.wall_s / 60:.0f} minutes ({duration.cpu_s / 60:.0f} minutes of processor time) on \
+{duration.cores_count} cores{_taught(options)}.
 * Seed {training.seed}, commit `{training.commit}`.
 * Command: `{training.command}`
 """
+
+
+def _taught(options: TrainOptions) -> str:
+    if options.teacher is None:
+        return ""
+    return ", its teacher's training not counted: it learnt more from another network's answers than from the labels"
 
 
 def _parity(test: Evaluation) -> str:

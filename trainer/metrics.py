@@ -79,16 +79,6 @@ class Figures(Settings):
     )
 
 
-def measure(
-    probabilities: NDArray[np.floating],
-    truth: NDArray[np.int64],
-    labels: Sequence[Label],
-    min_confidence_ratio: float,
-) -> Figures:
-    """Figures of probabilities (n, c) against truth (n,), n at least 1, where confidence alone decides."""
-    return measure_answers(probabilities, truth, labels, probabilities.max(axis=1) >= min_confidence_ratio)
-
-
 def measure_answers(
     probabilities: NDArray[np.floating],
     truth: NDArray[np.int64],

@@ -51,8 +51,8 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     seed: Annotated[int, typer.Option(min=0, help="Of split, augmentation and training.")] = 1,
     test_share: TestShareOption = 0.1,
     validation_share: ValidationShareOption = 0.1,
-    variants: Annotated[int, typer.Option(min=1, help="Augmented variants of each training image.")] = 12,
-    epochs: Annotated[int, typer.Option(min=0, help="At most so many for the last layers; 0: the head alone.")] = 24,
+    variants: Annotated[int, typer.Option(min=1, help="Augmented variants of each training image.")] = 16,
+    epochs: Annotated[int, typer.Option(min=0, help="At most so many for the last layers; 0: the head alone.")] = 30,
     teacher: Annotated[Path | None, typer.Option(help="Finished run whose network is to be imitated.")] = None,
     split: Annotated[Path | None, typer.Option(help="Use this split (CSV) again instead of making one.")] = None,
 ) -> None:

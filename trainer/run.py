@@ -71,24 +71,33 @@ class RunConfig(Settings):
     dataset: Description
     dataset_sha256: str
     images_count: int
-    command: str
+    command: str = Field(description="What made the run, its teachers' commands first.")
     commit: str
     created_at: datetime
     versions: dict[str, str]
 
     @classmethod
     def now(cls, options: TrainOptions, dataset: Description, sha256: str, images_count: int) -> Self:
-        """The configuration of a run that starts now, here."""
+        """The configuration of a run that starts now, here. Raises ``RunError`` if it has a teacher that is none."""
+        before = "" if options.teacher is None else f"{read_config(Path(options.teacher)).command} && "
         return cls(
             options=options,
             dataset=dataset,
             dataset_sha256=sha256,
             images_count=images_count,
-            command=options.command(),
+            command=before + options.command(),
             commit=source_commit(),
             created_at=datetime.now(UTC),
             versions={"python": platform.python_version(), **_versions()},
         )
+
+
+class Duration(Settings):
+    """How long a training took, in ``metrics.json``."""
+
+    wall_s: float
+    cpu_s: float = Field(description="Processor time of all cores together.")
+    cores_count: int
 
 
 def source_commit() -> str:
@@ -137,6 +146,17 @@ def read_config(run: Path) -> RunConfig:
         raise RunError(f"{run / CONFIG} cannot be read ({error.strerror}).") from error
     except ValidationError as error:
         raise RunError(f"{run / CONFIG} is damaged: {error.errors()[0]['msg']}.") from error
+
+
+def read_duration(run: Path) -> Duration:
+    """How long the training of a finished run took, by its ``metrics.json``. Raises ``RunError``."""
+    try:
+        found = json.loads((run / METRICS).read_bytes())
+        return Duration.model_validate({name: found[name] for name in Duration.model_fields})
+    except OSError as error:
+        raise RunError(f"{run / METRICS} cannot be read ({error.strerror}).") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{run / METRICS} is damaged: {error}.") from error
 
 
 def _versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ from trainer.run import (
     METRICS,
     SPLIT,
     WEIGHTS,
+    Duration,
     RunConfig,
     TrainOptions,
     read_config,
@@ -103,8 +105,11 @@ def train(options: TrainOptions) -> None:
             "best_epoch": min(history, key=lambda each: each.validation_loss).epoch,
             "validation_accuracy_ratio": clean,
             "validation_accuracy_shifted_ratio": shifted,
-            "wall_s": round(time.monotonic() - began[0], 1),
-            "cpu_s": round(time.process_time() - began[1], 1),
+            **Duration(
+                wall_s=round(time.monotonic() - began[0], 1),
+                cpu_s=round(time.process_time() - began[1], 1),
+                cores_count=os.cpu_count() or 1,
+            ).model_dump(),
         },
     )
     write_weights(out / WEIGHTS, named_weights(network))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.test_cli import agent, results
 
-MIN_ACCURACY = 0.97
+MIN_ACCURACY = 0.98
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_no_twin_of_a_test_image_was_trained_on(split: list[dict[str, str]], col
     assert {row["split"] for row in split} == {"train", "val", "test"}
 
 
-def test_classify_is_right_on_97_percent_of_unseen_images(shared_data: Path, split: list[dict[str, str]]) -> None:
+def test_classify_is_right_on_98_percent_of_unseen_images(shared_data: Path, split: list[dict[str, str]]) -> None:
     """Abstentions and rejections are not excused."""
     images = shared_data / "all4" / "images"
     truth = {str(images / row["path"]): row["label"] for row in split if row["split"] == "test"}

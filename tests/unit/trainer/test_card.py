@@ -18,7 +18,7 @@ from trainer.errors import DataError
 from trainer.evaluation import Evaluation, Parity, Speed
 from trainer.foreign import ForeignFigures
 from trainer.metrics import measure_answers
-from trainer.run import RunConfig, TrainOptions
+from trainer.run import Duration, RunConfig, TrainOptions
 from trainer.shifts import CornerFigures, ShiftFigures
 from trainer.split import Assignment, Part
 
@@ -114,6 +114,8 @@ FOREIGN = ForeignFigures(
 )
 
 
+DURATION = Duration(wall_s=720, cpu_s=1200, cores_count=2)
+
 AUDIT = Audit(
     dataset="all4",
     dataset_sha256="0" * 64,
@@ -171,6 +173,7 @@ def test_the_card_has_every_figure_of_the_evaluation(manifest: Manifest, config:
     card = render_card(
         manifest,
         config,
+        DURATION,
         evaluation(manifest, part=Part.VALIDATION),
         evaluation(manifest, part=Part.TEST, foreign=(FOREIGN,)),
         AUDIT,
@@ -180,6 +183,7 @@ def test_the_card_has_every_figure_of_the_evaluation(manifest: Manifest, config:
         "refused 5.00 % (unfamiliar 1, low confidence 1)",
         "98.76 %",
         "2.35 MB",
+        "Trained in 12 minutes (20 minutes of processor time) on 2 cores",
         "6.5 ms",
         "12.345",
         "| blur | sigma 9 px | 40 | 12.34 % | 23.45 % | not defined |",
@@ -194,10 +198,14 @@ def test_the_card_has_every_figure_of_the_evaluation(manifest: Manifest, config:
 
 def test_the_card_says_where_nothing_foreign_was_tried(manifest: Manifest, config: RunConfig) -> None:
     figures = evaluation(manifest, part=Part.TEST)
-    assert "not tried on images of other laboratories" in render_card(manifest, config, figures, figures, None)
+    assert "not tried on images of other laboratories" in render_card(
+        manifest, config, DURATION, figures, figures, None
+    )
 
 
 def test_tables_have_as_many_cells_in_every_row(manifest: Manifest, config: RunConfig) -> None:
     figures = evaluation(manifest, part=Part.TEST, foreign=(FOREIGN,))
-    for table in re.findall(r"(?:^\|.*\n)+", render_card(manifest, config, figures, figures, None), re.MULTILINE):
+    for table in re.findall(
+        r"(?:^\|.*\n)+", render_card(manifest, config, DURATION, figures, figures, None), re.MULTILINE
+    ):
         assert len({row.count("|") for row in table.splitlines()}) == 1

@@ -8,12 +8,19 @@ from sklearn.metrics import brier_score_loss, classification_report, confusion_m
 
 from edge_agent.contracts import Label
 from edge_agent.inference.classifier import softmax
-from trainer.metrics import Figures, expected_calibration_error, measure, measure_answers
+from trainer.metrics import Figures, expected_calibration_error, measure_answers
 
 LABELS = tuple(
     Label(code=code, display_name=code, meaning=code, malignant=malignant)
     for code, malignant in (("benign", False), ("pre-b", True), ("pro-b", True))
 )
+
+
+def _measure(
+    probabilities: np.ndarray, truth: np.ndarray, labels: tuple[Label, ...], min_confidence_ratio: float = 0.5
+) -> Figures:
+    """Where confidence alone decides."""
+    return measure_answers(probabilities, truth, labels, probabilities.max(axis=1) >= min_confidence_ratio)
 
 
 def _sure(classes: list[int], confidence: float = 0.9) -> np.ndarray:
@@ -36,7 +43,7 @@ def judged(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 @given(judged())
 def test_figures_are_those_of_scikit_learn(images: tuple[np.ndarray, np.ndarray]) -> None:
     probabilities, truth = images
-    figures = measure(probabilities, truth, LABELS, 0.5)
+    figures = _measure(probabilities, truth, LABELS)
     top = probabilities.argmax(axis=1)
     codes = [label.code for label in LABELS]
     report = classification_report(truth, top, target_names=codes, output_dict=True, zero_division=0.0)
@@ -66,13 +73,13 @@ def test_two_classes_have_the_familiar_brier_score_twice() -> None:
     rng = np.random.default_rng(0)
     positive = rng.uniform(size=50)
     truth = (rng.uniform(size=50) < positive).astype(int)
-    figures = measure(np.column_stack([1 - positive, positive]), truth, LABELS[:2], 0.5)
+    figures = _measure(np.column_stack([1 - positive, positive]), truth, LABELS[:2])
     assert figures.brier_score == pytest.approx(2 * brier_score_loss(truth, positive))
 
 
 def test_figures_of_a_known_confusion() -> None:
     truth = np.array([0, 0, 1, 1, 1, 2])
-    figures = measure(_sure([0, 1, 1, 1, 2, 0]), truth, LABELS, 0.5)
+    figures = _measure(_sure([0, 1, 1, 1, 2, 0]), truth, LABELS)
     assert figures.accuracy_ratio == pytest.approx(3 / 6)
     assert figures.confusion == ((1, 1, 0), (0, 2, 1), (1, 0, 0))
     assert figures.classes[1].recall_ratio == pytest.approx(2 / 3)
@@ -86,7 +93,7 @@ def test_figures_of_a_known_confusion() -> None:
 
 def test_images_below_the_threshold_count_as_refused() -> None:
     probabilities = np.concatenate([_sure([0], 0.95), _sure([1], 0.6)])
-    figures = measure(probabilities, np.array([0, 0]), LABELS, 0.8)
+    figures = _measure(probabilities, np.array([0, 0]), LABELS, 0.8)
     assert figures.refused_ratio == pytest.approx(0.5)
     assert figures.answered_accuracy_ratio == pytest.approx(1.0)
     assert figures.accuracy_ratio == pytest.approx(0.5)
@@ -101,7 +108,7 @@ def test_a_refused_image_counts_by_its_top_class_but_not_as_an_answer() -> None:
 
 
 def test_a_figure_without_images_is_not_defined() -> None:
-    figures = measure(_sure([0]), np.array([0]), LABELS, 0.99)
+    figures = _measure(_sure([0]), np.array([0]), LABELS, 0.99)
     assert figures.malignant_recall_ratio is None
     assert figures.malignant_auroc_ratio is None
     assert figures.answered_accuracy_ratio is None
@@ -118,7 +125,7 @@ def test_confidence_that_matches_accuracy_has_no_calibration_error() -> None:
 
 def test_reliability_shows_what_the_calibration_error_sums() -> None:
     probabilities = np.concatenate([_sure([0] * 8, 0.9), _sure([0] * 4, 0.5)])
-    figures = measure(probabilities, np.array([0] * 6 + [1] * 6), LABELS, 0.5)
+    figures = _measure(probabilities, np.array([0] * 6 + [1] * 6), LABELS)
     assert [each.images_count for each in figures.reliability] == [4, 8]
     gaps = [each.images_count * abs(each.accuracy_ratio - each.confidence_ratio) for each in figures.reliability]
     assert figures.expected_calibration_error_ratio == pytest.approx(sum(gaps) / 12)
@@ -129,7 +136,7 @@ def test_answering_only_the_surest_has_the_risk_of_those() -> None:
     probabilities = np.concatenate([_sure([0], each) for each in confidence])
     # The least sure tenth is wrong.
     truth = np.array([1] * 10 + [0] * 90)
-    risk = {point.coverage_ratio: point for point in measure(probabilities, truth, LABELS, 0.5).risk_coverage}
+    risk = {point.coverage_ratio: point for point in _measure(probabilities, truth, LABELS).risk_coverage}
     assert risk[0.9].error_ratio == 0
     assert risk[1.0].error_ratio == pytest.approx(0.1)
     assert risk[0.9].min_confidence_ratio == pytest.approx(confidence[10])
