@@ -7,6 +7,7 @@ Which one ships is chosen by the validation columns; the test columns say what i
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,13 +17,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, ValidationError
 from scipy.stats import binomtest
 
+from edge_agent.settings import Settings
 from trainer.augmentation import augment, shift_moderately
 from trainer.comparison import COMPARISON, Comparison, Row
 from trainer.dataset import read_files
 from trainer.description import load_description
-from trainer.errors import WeightsError
+from trainer.errors import RunError, WeightsError
 from trainer.evaluation import truth_of
 from trainer.features import vary_all
 from trainer.intervals import group_interval
@@ -44,26 +47,24 @@ from trainer.run import MODEL, WEIGHTS, TrainOptions, write_json
 from trainer.split import Assignment, Part, joined, read_split
 from trainer.training import train
 
+PLAN = "plan.json"
 DENOISE = "median3"
 SHIFTS_COUNT = 3
 """Random moderate shifts of each image that is measured."""
 TIMED_COUNT = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much to compare."""
+class Plan(Settings):
+    """``plan.json``: what is compared on what."""
 
-    weights: Mapping[float, str]
-    """ImageNet weights of MobileNetV2 by alpha."""
-    preprocessings: Sequence[str]
-    """By which the widest is trained; the first one also for the others and for the ensemble."""
+    split_sha256: str = Field(description="Of the split's file, which holds the images' own hashes.")
+    weights: dict[float, str] = Field(description="ImageNet weights of MobileNetV2 by alpha.")
+    preprocessings: tuple[str, ...] = Field(
+        description="By which the widest is trained; the first one also for the others and for the ensemble."
+    )
     variants: int
     epochs: int
-    others: Mapping[str, str]
-    """Weights of other architectures by name."""
-    bundles: Sequence[str]
-    """Bundles to measure beside, such as those that ship."""
+    others: dict[str, str] = Field(description="Weights of other architectures by name.")
     seed: int
 
 
@@ -81,17 +82,21 @@ class _Candidate:
     name: str
     sees: str
     make: Callable[[], Rival]
+    keep: bool = True
+    """Whether its row is kept: a bundle of the same name may be another one the next time."""
 
 
-def compare(data: Path, description: str | None, split: Path, out: Path, plan: Plan) -> Comparison:
+def compare(
+    data: Path, description: str | None, split: Path, out: Path, plan: Plan, bundles: Sequence[str] = ()
+) -> Comparison:
     """Fit and measure everything, keeping finished rows in ``out`` so that a killed comparison goes on.
 
-    What cannot be fitted gets a row with the reason. Raises ``TrainerError``.
+    ``bundles`` are measured beside. What cannot be fitted gets a row with the reason. Raises ``TrainerError``.
     """
     described = load_description(description, data)
     assignments = read_split(split, data)
+    _take_up(out, plan)
     parts = {part: _read(data, assignments, part, described.codes, plan.seed) for part in Part}
-    out.mkdir(parents=True, exist_ok=True)
     rows = tuple(
         _row(out, candidate, parts[Part.VALIDATION], parts[Part.TEST])
         for candidate in (
@@ -99,8 +104,10 @@ def compare(data: Path, description: str | None, split: Path, out: Path, plan: P
             *_ours(data, description, split, out, plan),
             *_others(parts, plan),
             *(
-                _Candidate(f"{name}, as shipped", "as its manifest says", partial(Int8Network.of_bundle, name))
-                for name in plan.bundles
+                _Candidate(
+                    f"{name}, as shipped", "as its manifest says", partial(Int8Network.of_bundle, name), keep=False
+                )
+                for name in bundles
             ),
         )
     )
@@ -114,6 +121,30 @@ def compare(data: Path, description: str | None, split: Path, out: Path, plan: P
     )
     write_json(out / COMPARISON, found)
     return found
+
+
+def hash_of_split(split: Path) -> str:
+    """sha256 of a split's file. Raises ``DataError``."""
+    read_split(split)
+    return hashlib.sha256(split.read_bytes()).hexdigest()
+
+
+def _take_up(out: Path, plan: Plan) -> None:
+    """Begin in ``out``, or go on with the same plan there."""
+    path = out / PLAN
+    if not path.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(path, plan)
+        return
+    try:
+        begun = Plan.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise RunError(f"{path} cannot be read: {error}.", remedy="Name another --out.") from error
+    if begun != plan:
+        raise RunError(
+            f"{out} holds a comparison with other options or another split.",
+            remedy="Give the same options to go on with it, name another --out, or remove it.",
+        )
 
 
 def _read(data: Path, assignments: Sequence[Assignment], part: Part, codes: Sequence[str], seed: int) -> _Part:
@@ -197,7 +228,7 @@ def _others(parts: Mapping[Part, _Part], plan: Plan) -> Iterator[_Candidate]:
 def _row(out: Path, candidate: _Candidate, validation: _Part, test: _Part) -> Row:
     slug = re.sub(r"[^a-z0-9.]+", "-", f"{candidate.name} {candidate.sees}".lower()).strip("-")
     path = out / f"{slug}.row.json"
-    if path.exists():
+    if candidate.keep and path.exists():
         return Row.model_validate_json(path.read_bytes())
     console.print(f"{candidate.name} ({candidate.sees})")
     try:
@@ -224,7 +255,8 @@ def _row(out: Path, candidate: _Candidate, validation: _Part, test: _Part) -> Ro
         size_bytes=rival.size_bytes,
         latency_ms=_latency_ms(rival, test.clean.fields[:TIMED_COUNT]),
     )
-    write_json(path, row)
+    if candidate.keep:
+        write_json(path, row)
     return row
 
 

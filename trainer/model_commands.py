@@ -199,19 +199,19 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 ) -> None:
     """Compare networks, preprocessings and baselines on one split, in one table."""
     # Keras and TensorFlow take seconds to import.
-    from trainer.compare import Plan  # noqa: PLC0415
+    from trainer.compare import Plan, hash_of_split  # noqa: PLC0415
     from trainer.compare import compare as compare_all  # noqa: PLC0415
 
     plan = Plan(
+        split_sha256=hash_of_split(split),
         weights={float(one_of(ALPHAS)(alpha)): path for alpha, path in _pairs(weights, "--weights").items()},
         preprocessings=tuple(preprocessing or PREPROCESSINGS),
         variants=variants,
         epochs=epochs,
         others=_pairs(other or (), "--other"),
-        bundles=tuple(bundle or ()),
         seed=seed,
     )
-    found = compare_all(data, description, split, out, plan)
+    found = compare_all(data, description, split, out, plan, bundle or ())
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:

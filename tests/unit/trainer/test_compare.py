@@ -87,6 +87,12 @@ def test_a_comparison_goes_on_where_it_was_ended(folder: Path, capsys: pytest.Ca
     assert 0.123 in [each["test_ratio"] for each in json.loads(capsys.readouterr().out)["rows"]]
 
 
+def test_a_comparison_is_not_gone_on_with_by_other_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(*_compare(folder, "--seed", "7")) == 2
+    assert "other options" in capsys.readouterr().err
+
+
 def test_weights_need_their_alpha(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run("compare", "--data", "d", "--split", "s", "--out", "o", "--weights", "file.npz") == 2
+    words = ("--data", "d", "--split", folder / "split.csv", "--out", "o")
+    assert _run("compare", *words, "--weights", "file.npz") == 2
     assert "NAME=VALUE" in capsys.readouterr().err
