@@ -32,8 +32,10 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks kmeans
 
 accuracy: $(VENV)/dev.stamp
-	$(BIN)/trainer evaluate --bundle accurate --data "$(DATA)" --split $(SPLIT_FILE) --shifts $(FOREIGN)
-	$(BIN)/trainer evaluate --bundle fast --data "$(DATA)" --split $(SPLIT_FILE) --shifts $(FOREIGN)
+	for bundle in accurate fast; do \
+		$(BIN)/trainer evaluate --bundle $$bundle --data "$(DATA)" --split $(SPLIT_FILE) --shifts $(FOREIGN) \
+			--out docs/figures/$$bundle || exit; \
+	done
 
 compare: $(VENV)/dev.stamp
 	$(BIN)/trainer compare --data "$(DATA)" --description all4 --split $(SPLIT_FILE) --out runs/compare \

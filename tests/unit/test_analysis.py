@@ -96,6 +96,7 @@ def _with_bleached_nuclei(field: Array) -> Array:
         (lambda s: (s * 0.2).astype(np.uint8), Reason.UNDER_EXPOSED),
         (np.zeros_like, Reason.UNDER_EXPOSED),
         (lambda s: np.full_like(s, 255), Reason.OVER_EXPOSED),
+        (lambda s: np.full_like(s, 251), Reason.OVER_EXPOSED),
         (_with_bleached_nuclei, Reason.OVER_EXPOSED),
         (grey, Reason.NO_COLOUR),
         (lambda s: np.clip(s * (1.0, 0.75, 0.45), 0, 255).astype(np.uint8), Reason.COLOUR_CAST),

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from trainer.backbone import build_backbone, named_weights, write_weights
 from trainer.cli import main
 from trainer.comparison import Comparison, to_markdown
+from trainer.markdown import percent
+from trainer.rivals import Ensemble
 
 ALPHA = 0.35
 
@@ -77,6 +80,24 @@ def test_the_table_has_a_line_per_classifier(found: Comparison) -> None:
     lines = to_markdown(found).splitlines()
     assert len(lines) == 2 + len(found.rows)
     assert len({line.count("|") for line in lines}) == 1
+    for row, line in zip(found.rows, lines[2:], strict=True):
+        for ratio in (row.validation_ratio, row.validation_shifted_ratio, row.test_ratio, row.test_shifted_ratio):
+            assert ratio is None or percent(ratio) in line
+
+
+def test_an_ensemble_averages_scores() -> None:
+    class Says:
+        size_bytes = 10
+
+        def __init__(self, *scores: float) -> None:
+            self._scores = np.array([scores])
+
+        def scores(self, fields: np.ndarray) -> np.ndarray:
+            return self._scores
+
+    pair = Ensemble([Says(0.9, 0.1), Says(0.0, 0.6)])
+    np.testing.assert_allclose(pair.scores(np.zeros((1, 224, 224, 3), np.uint8)), [[0.45, 0.35]])
+    assert pair.size_bytes == 20
 
 
 def test_a_comparison_goes_on_where_it_was_ended(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,6 +81,6 @@ def test_the_compilers_log_is_read_where_it_is_installed(tmp_path: Path, monkeyp
 
 
 def test_a_failing_compiler_is_an_error_with_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _compiler(tmp_path, "echo 'Invalid model' >&2; exit 1\n", monkeypatch)
+    _compiler(tmp_path, f"cat <<END\n{HEAD}{MAPPED}END\necho 'Invalid model' >&2; exit 1\n", monkeypatch)
     with pytest.raises(ConversionError, match="Invalid model"):
         compile_for_edge_tpu(tmp_path / "model.tflite", tmp_path)

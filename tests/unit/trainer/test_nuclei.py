@@ -49,6 +49,10 @@ def test_a_field_without_nuclei_is_all_zeros() -> None:
     assert describe_nuclei(_field()).shape == (VALUES_COUNT,)
 
 
+def test_a_plain_nucleus_is_not_coarse_for_its_border() -> None:
+    assert _mean(_field((25, 25)))["coarseness"] < 1
+
+
 def test_speckled_chromatin_is_coarser() -> None:
     plain = _field((25, 25))
     speckled = plain.copy()
