@@ -22,7 +22,7 @@ from scipy.stats import binomtest
 
 from edge_agent.settings import Settings
 from trainer.augmentation import augment, shift_moderately
-from trainer.comparison import COMPARISON, Comparison, Row
+from trainer.comparison import COMPARISON, TABLE, Comparison, Row, to_markdown
 from trainer.dataset import read_files
 from trainer.description import load_description
 from trainer.errors import RunError, WeightsError
@@ -43,7 +43,7 @@ from trainer.rivals import (
     random_forest,
     support_vectors,
 )
-from trainer.run import MODEL, WEIGHTS, TrainOptions, write_json
+from trainer.run import MODEL, WEIGHTS, TrainOptions, replacing, write_json
 from trainer.split import Assignment, Part, joined, read_split
 from trainer.training import train
 
@@ -120,6 +120,8 @@ def compare(
         rows=rows,
     )
     write_json(out / COMPARISON, found)
+    with replacing(out / TABLE) as file:
+        file.write(f"{to_markdown(found)}\n".encode())
     return found
 
 

@@ -10,6 +10,7 @@ from edge_agent.settings import Settings
 from trainer.markdown import interval, percent, table
 
 COMPARISON = "comparison.json"
+TABLE = "comparison.md"
 HEADINGS = ("classifier", "sees", "validation", "validation, shifted", "test", "test, shifted", "size", "latency")
 
 

@@ -76,8 +76,9 @@ def test_an_ensemble_weighs_what_its_members_weigh(found: Comparison) -> None:
     assert pair.size_bytes == pytest.approx(2 * (single.size_bytes or 0), rel=0.02)
 
 
-def test_the_table_has_a_line_per_classifier(found: Comparison) -> None:
+def test_the_table_has_a_line_per_classifier(found: Comparison, folder: Path) -> None:
     lines = to_markdown(found).splitlines()
+    assert (folder / "out" / "comparison.md").read_text().splitlines() == lines
     assert len(lines) == 2 + len(found.rows)
     assert len({line.count("|") for line in lines}) == 1
     for row, line in zip(found.rows, lines[2:], strict=True):
