@@ -40,9 +40,7 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     data: DataOption,
     out: Annotated[Path, typer.Option(help="New folder for the run.")],
     weights: WeightsOption,
-    description: Annotated[
-        str | None, typer.Option(help="What the data are: all4, or a file. Default: dataset.toml in the data.")
-    ] = None,
+    description: DescriptionOption = None,
     alpha: AlphaOption = "1.0",
     preprocessing: Annotated[
         str, typer.Option(callback=one_of(PREPROCESSINGS), help=f"{', '.join(PREPROCESSINGS)}.")
