@@ -60,14 +60,16 @@ runs/audit/audit.json: $(VENV)/dev.stamp
 accurate-bundle: runs/audit/audit.json
 	rm -rf runs/teacher runs/accurate edge_agent/models/accurate
 	$(TRAIN) --alpha 1.0 --weights $(WEIGHTS_1_0) --epochs 20 --out runs/teacher
-	$(TRAIN) --alpha 1.0 --weights $(WEIGHTS_1_0) --teacher runs/teacher --out runs/accurate
+	$(TRAIN) --alpha 1.0 --weights $(WEIGHTS_1_0) --teacher runs/teacher --variants 10 --epochs 24 \
+		--out runs/accurate
 	$(BIN)/trainer quantize --run runs/accurate --data "$(DATA)"
 	$(BIN)/trainer bundle --run runs/accurate --data "$(DATA)" --audit $< $(FOREIGN) \
 		--name accurate --version 1.0.0 --out edge_agent/models/accurate
 
 fast-bundle: runs/audit/audit.json
 	rm -rf runs/fast edge_agent/models/fast
-	$(TRAIN) --alpha 0.35 --weights $(WEIGHTS_0_35) --teacher runs/accurate --out runs/fast
+	$(TRAIN) --alpha 0.35 --weights $(WEIGHTS_0_35) --teacher runs/accurate --variants 10 --epochs 24 \
+		--out runs/fast
 	$(BIN)/trainer quantize --run runs/fast --data "$(DATA)"
 	$(BIN)/trainer bundle --run runs/fast --data "$(DATA)" --audit $< $(FOREIGN) \
 		--name fast --version 1.0.0 --out edge_agent/models/fast

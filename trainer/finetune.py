@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from trainer.calibration import fit_temperature
 from trainer.checkpoint import Arrays, Checkpoint, Epoch, read_checkpoint, write_checkpoint
 from trainer.progress import console, track
 from trainer.spec import FEATURES, LOGITS
@@ -94,7 +95,7 @@ def finetune(
     student = _Student(tail, _schedule(epochs, len(lessons.weights)))
     state = read_checkpoint(checkpoint)
     if state is None:
-        start = Epoch(0, 0.0, None, *_judge_both(tail, check), 0.0)
+        start = Epoch(0, 0.0, None, *_judge(tail, check), 0.0)
         state = student.state((start,), student.average)
     else:
         student.restore(state)
@@ -105,7 +106,7 @@ def finetune(
         rate = float(student.learning_rate)
         loss = np.mean([student.learn(*batch) for batch in _batches(lessons, number, seed)])
         with student.averaged():
-            judged = _judge_both(tail, check)
+            judged = _judge(tail, check)
         epoch = Epoch(number + 1, rate, float(loss), *judged, time.monotonic() - began)
         history = (*state.history, epoch)
         best = student.average if min(history, key=_loss) is epoch else state.best
@@ -182,17 +183,25 @@ def mix(maps: Floats, targets: Floats, weights: Floats, rng: np.random.Generator
     )
 
 
-def _judge_both(tail: keras.Model, check: Check) -> tuple[float, float, float, float]:
-    """Mean cross-entropy and accuracy of the images as they are, then of the shifted ones."""
-    return (*_judge(tail, [check.clean], check.labels), *_judge(tail, check.shifted, check.labels))
+def _judge(tail: keras.Model, check: Check) -> tuple[float, float, float, float]:
+    """Mean cross-entropy and accuracy of the images as they are, then of the shifted ones.
+
+    At the temperature that suits them best, as a bundle's will: a network that learns to be less sure than another,
+    by mixup or from a teacher, is not a worse one.
+    """
+    clean = _logits(tail, [check.clean])
+    shifted = _logits(tail, check.shifted)
+    truths = check.labels, np.tile(check.labels, len(check.shifted))
+    temperature = fit_temperature(np.concatenate([clean, shifted]), np.concatenate(truths))
+    figures: list[float] = []
+    for logits, truth in zip((clean, shifted), truths, strict=True):
+        figures.append(-float(log_softmax(logits / temperature, axis=1)[np.arange(len(truth)), truth].mean()))
+        figures.append(float((logits.argmax(axis=1) == truth).mean()))
+    return figures[0], figures[1], figures[2], figures[3]
 
 
-def _judge(tail: keras.Model, files: Sequence[Path], labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy over all files."""
-    logits = np.concatenate([predict(tail, np.load(file, mmap_mode="r"))[LOGITS] for file in files])
-    truth = np.tile(labels, len(files))
-    right = logits.argmax(axis=1) == truth
-    return float(-log_softmax(logits, axis=1)[np.arange(len(truth)), truth].mean()), float(right.mean())
+def _logits(tail: keras.Model, files: Sequence[Path]) -> Floats:
+    return np.concatenate([predict(tail, np.load(file, mmap_mode="r"))[LOGITS] for file in files])
 
 
 def predict(tail: keras.Model, maps: NDArray[np.floating]) -> dict[str, Floats]:

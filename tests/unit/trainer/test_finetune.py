@@ -149,7 +149,7 @@ def test_the_weights_of_the_least_validation_loss_are_kept(
     material: _Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Of images as they are and shifted, at the start and after each epoch.
-    losses = iter([(1.0, 0.9), (1.0, 0.9), (0.5, 0.9), (0.6, 0.9), (0.2, 0.9), (0.2, 0.9), (0.7, 0.9), (0.8, 0.9)])
+    losses = iter([(1.0, 0.9, 1.0, 0.9), (0.5, 0.9, 0.6, 0.9), (0.2, 0.9, 0.2, 0.9), (0.7, 0.9, 0.8, 0.9)])
     monkeypatch.setattr("trainer.finetune._judge", lambda *_: next(losses))
     tail = build_tail(_network(), MIDDLE)
     material.train(tail, 3)
