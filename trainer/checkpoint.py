@@ -22,10 +22,10 @@ Arrays = list[NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One epoch's figures. Losses are mean cross-entropies in nats; the validation is of the averaged weights,
-    at the temperature that suits them.
+    """One epoch's figures. Losses are mean cross-entropies in nats.
 
-    Epoch 0 is the start, the linear head on layers that were not trained yet, and has no training loss.
+    The validation is of the averaged weights, its losses are at the temperature that suits them. Epoch 0 is the
+    start, the linear head on layers that were not trained yet, and has no training loss.
     """
 
     epoch: int

@@ -95,7 +95,7 @@ def finetune(
     student = _Student(tail, _schedule(epochs, len(lessons.weights)))
     state = read_checkpoint(checkpoint)
     if state is None:
-        start = Epoch(0, 0.0, None, *_judge(tail, check), 0.0)
+        start = Epoch(0, 0.0, None, *judge(tail, check), 0.0)
         state = student.state((start,), student.average)
     else:
         student.restore(state)
@@ -106,7 +106,7 @@ def finetune(
         rate = float(student.learning_rate)
         loss = np.mean([student.learn(*batch) for batch in _batches(lessons, number, seed)])
         with student.averaged():
-            judged = _judge(tail, check)
+            judged = judge(tail, check)
         epoch = Epoch(number + 1, rate, float(loss), *judged, time.monotonic() - began)
         history = (*state.history, epoch)
         best = student.average if min(history, key=_loss) is epoch else state.best
@@ -183,7 +183,7 @@ def mix(maps: Floats, targets: Floats, weights: Floats, rng: np.random.Generator
     )
 
 
-def _judge(tail: keras.Model, check: Check) -> tuple[float, float, float, float]:
+def judge(tail: keras.Model, check: Check) -> tuple[float, float, float, float]:
     """Mean cross-entropy and accuracy of the images as they are, then of the shifted ones.
 
     At the temperature that suits them best, as a bundle's will: a network that learns to be less sure than another,

@@ -8,9 +8,9 @@ import pytest
 
 from trainer.checkpoint import read_checkpoint
 from trainer.errors import RunError
-from trainer.finetune import Check, Lessons, build_tail, finetune, measure_batch_norms, predict
+from trainer.finetune import Check, Lessons, build_tail, finetune, judge, measure_batch_norms, predict
 from trainer.network import build_network
-from trainer.spec import LOGITS, MIDDLE_MAP
+from trainer.spec import CLASS_ACTIVATION_MAP, LOGITS, MIDDLE_MAP
 
 MIDDLE = "middle"
 IMAGES_COUNT = 150
@@ -139,6 +139,17 @@ def test_a_training_that_only_does_harm_leaves_the_start(material: _Material, mo
     np.testing.assert_allclose(_logits(tail, material), before, atol=1e-5)
 
 
+def test_a_network_that_is_less_sure_is_not_a_worse_one(material: _Material) -> None:
+    network = _network()
+    tail = build_tail(network, MIDDLE)
+    material.train(tail, 40)
+    before = judge(tail, material.check)
+    head = network.get_layer(CLASS_ACTIVATION_MAP)
+    for factor in (4.0, 0.5):
+        head.set_weights([factor * weights for weights in head.get_weights()])
+        assert judge(tail, material.check) == pytest.approx(before, rel=1e-3)
+
+
 def test_training_ends_when_validation_no_longer_gains(material: _Material, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainer.finetune.LEARNING_RATE", 0.0)
     monkeypatch.setattr("trainer.finetune.PATIENCE_EPOCHS", 2)
@@ -150,7 +161,7 @@ def test_the_weights_of_the_least_validation_loss_are_kept(
 ) -> None:
     # Of images as they are and shifted, at the start and after each epoch.
     losses = iter([(1.0, 0.9, 1.0, 0.9), (0.5, 0.9, 0.6, 0.9), (0.2, 0.9, 0.2, 0.9), (0.7, 0.9, 0.8, 0.9)])
-    monkeypatch.setattr("trainer.finetune._judge", lambda *_: next(losses))
+    monkeypatch.setattr("trainer.finetune.judge", lambda *_: next(losses))
     tail = build_tail(_network(), MIDDLE)
     material.train(tail, 3)
     state = read_checkpoint(material.checkpoint)

@@ -108,7 +108,7 @@ def test_what_tells_the_known_from_the_unknown_keeps_its_imagenet_weights(
 ) -> None:
     # From random weights nothing is gained, and then the start is kept: let it look as if there were a gain.
     losses = (1 / (1 + number) for number in count())
-    monkeypatch.setattr("trainer.finetune._judge", lambda *_: (loss := next(losses), 0.5, loss, 0.5))
+    monkeypatch.setattr("trainer.finetune.judge", lambda *_: (loss := next(losses), 0.5, loss, 0.5))
     out = tmp_path / "run"
     assert _run(_command(folder, out)) == 0
     trained = {}
