@@ -101,11 +101,15 @@ class Duration(Settings):
 
 
 def source_commit() -> str:
-    """Commit of the trainer's source, with '+' where the tree has changes; "unknown" outside a checkout."""
+    """Commit of the source, with '+' where code has changes since; "unknown" outside a checkout.
+
+    Bundles are no code: 'make models' removes the old ones before it makes new ones.
+    """
     here = Path(__file__).parent
     try:
         head = _git(here, "rev-parse", "--verify", "HEAD")
-        return head + ("+" if _git(here, "status", "--porcelain") else "")
+        changed = _git(here, "status", "--porcelain", "--", ".", "../edge_agent", ":(exclude)../edge_agent/models")
+        return head + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
