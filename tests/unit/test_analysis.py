@@ -182,8 +182,12 @@ def test_a_picture_beyond_the_limit_is_refused_before_decoding(smear: Array) -> 
 
 def test_below_its_threshold_the_model_abstains_and_names_no_class(demo_bundle: object, smear: Array) -> None:
     bundle = load_bundle("demo")
+    # The demonstration is sure of its own drawings: at this temperature nothing is.
     strict = bundle.manifest.model_copy(
-        update={"thresholds": bundle.manifest.thresholds.model_copy(update={"min_confidence_ratio": 1.0})}
+        update={
+            "temperature": 1000.0,
+            "thresholds": bundle.manifest.thresholds.model_copy(update={"min_confidence_ratio": 0.9}),
+        }
     )
     reading = Analyzer(Classifier(replace(bundle, manifest=strict)), QualityLimits()).analyse(rgb(smear))
     assert (reading.outcome, reading.reason) == (Outcome.ABSTAINED, Reason.LOW_CONFIDENCE)

@@ -33,7 +33,7 @@ def test_the_shortest_configuration_is_enough(tmp_path: Path) -> None:
     file.write_text(GOOD)
     config = load_config(file)
     assert config.device.site == "clinic"
-    assert config.analysis.bundle == "first"
+    assert config.analysis.bundle == "accurate"
     assert config.mqtt.host == "127.0.0.1"
 
 
