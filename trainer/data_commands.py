@@ -24,8 +24,8 @@ from trainer.app import (
     stdout,
 )
 from trainer.audit import audit as audit_dataset
-from trainer.dataset import read_dataset, report_unreadable
-from trainer.description import load_description
+from trainer.dataset import Dataset, read_dataset, report_unreadable
+from trainer.description import Description, load_description
 from trainer.prepare import Disjoint, Prepared, Shares
 from trainer.prepare import prepare as prepare_split
 from trainer.probe import cached_features
@@ -96,9 +96,7 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """Measure how much of the label can be told without a cell; exit 1 if twins or groups cross the split."""
-    described = load_description(description, data)
-    dataset = read_dataset(data, described, table)
-    report_unreadable(dataset.unreadable)
+    described, dataset = _read(data, description, table)
     assignments = None if split is None else parse_split(split)
     found = audit_dataset(data, dataset, described.name, split=assignments, seed=seed)
     if as_json:
@@ -128,15 +126,20 @@ def probe(
     as_json: JsonOption = False,
 ) -> None:
     """Measure by how much a random split flatters a classifier, on data whose subjects are known."""
-    described = load_description(description, data)
-    dataset = read_dataset(data, described, table)
-    report_unreadable(dataset.unreadable)
+    described, dataset = _read(data, description, table)
     found = probe_features(cached_features(dataset, weights, float(alpha), out), dataset, described, seed=seed)
     write_json(out / "probe.json", found)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
         show_probe(found, stdout())
+
+
+def _read(data: Path, description: str | None, table: Path | None) -> tuple[Description, Dataset]:
+    described = load_description(description, data)
+    dataset = read_dataset(data, described, table)
+    report_unreadable(dataset.unreadable)
+    return described, dataset
 
 
 def _report_split(prepared: Prepared) -> None:
