@@ -134,9 +134,14 @@ clean and {percent(SHIFTED_UNSURE_SHARE)} of shifted images), both on the valida
 
 
 def _taught(options: TrainOptions) -> str:
-    if options.teacher is None:
-        return ""
-    return ", its teacher's training not counted: it learnt more from another network's answers than from the labels"
+    match len(options.teacher):
+        case 0:
+            return ""
+        case 1:
+            whose, what = "its teacher's", "another network's answers"
+        case count:
+            whose, what = f"its {count} teachers'", "the mean answers of other networks"
+    return f", {whose} training not counted: it learnt more from {what} than from the labels"
 
 
 def _parity(test: Evaluation) -> str:

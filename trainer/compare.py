@@ -195,7 +195,7 @@ def _ours(data: Path, description: str | None, split: Path, out: Path, plan: Pla
                 validation_share=0.1,
                 variants=plan.variants,
                 epochs=plan.epochs,
-                teacher=None,
+                teacher=(),
                 split=split.as_posix(),
             )
             train(options)

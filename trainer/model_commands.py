@@ -51,7 +51,9 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     validation_share: ValidationShareOption = 0.1,
     variants: Annotated[int, typer.Option(min=1, help="Augmented variants of each training image.")] = 16,
     epochs: Annotated[int, typer.Option(min=0, help="At most so many for the last layers; 0: the head alone.")] = 30,
-    teacher: Annotated[Path | None, typer.Option(help="Finished run whose network is to be imitated.")] = None,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Finished run whose network is to be imitated; several are averaged.")
+    ] = None,
     split: Annotated[Path | None, typer.Option(help="Use this split (CSV) again instead of making one.")] = None,
 ) -> None:
     """Train a network and write the run: a head on frozen ImageNet features, then the last layers with it.
@@ -75,7 +77,7 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
             validation_share=validation_share,
             variants=variants,
             epochs=epochs,
-            teacher=teacher.as_posix() if teacher else None,
+            teacher=tuple(each.as_posix() for each in teacher or ()),
             split=split.as_posix() if split else None,
         )
     )

@@ -52,15 +52,16 @@ class TrainOptions(Settings):
     validation_share: float = Field(gt=0, lt=0.5)
     variants: int = Field(ge=1, description="Augmented variants per training image.")
     epochs: int = Field(ge=0, description="At most so many for the layers before the head; 0: the head alone.")
-    teacher: str | None = Field(description="Run whose network teaches this one.")
+    teacher: tuple[str, ...] = Field(description="Runs whose networks, averaged, teach this one.")
     split: str | None = Field(description="A split to use again instead of making one.")
 
     def command(self) -> str:
         """The command line that asks for this."""
         words = ["trainer", "train"]
         for name, value in self.model_dump().items():
-            if value is not None:
-                words += [f"--{name.replace('_', '-')}", str(value)]
+            values = value if isinstance(value, tuple) else () if value is None else (value,)
+            for each in values:
+                words += [f"--{name.replace('_', '-')}", str(each)]
         return shlex.join(words)
 
 
@@ -79,7 +80,7 @@ class RunConfig(Settings):
     @classmethod
     def now(cls, options: TrainOptions, dataset: Description, sha256: str, images_count: int) -> Self:
         """The configuration of a run that starts now, here. Raises ``RunError`` if it has a teacher that is none."""
-        before = "" if options.teacher is None else f"{read_config(Path(options.teacher)).command} && "
+        before = "".join(f"{read_config(Path(teacher)).command} && " for teacher in options.teacher)
         return cls(
             options=options,
             dataset=dataset,

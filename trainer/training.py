@@ -71,11 +71,12 @@ def train(options: TrainOptions) -> None:
     dataset = read_dataset(data, description)
     report_unreadable(dataset.unreadable)
     assignments = _take_up(options, dataset, description)
-    teacher = None if options.teacher is None else _teacher(Path(options.teacher), options, assignments, description)
+    networks = [_teacher(Path(teacher), options, assignments, description) for teacher in options.teacher]
 
     keras.utils.set_random_seed(options.seed)
     middle = middle_layer(options.alpha)
     network = build_network(load_backbone(options.alpha, options.weights), len(description.classes), middle)
+    teacher = _average(networks) if networks else None
     training = _Part(dataset, in_part(assignments, Part.TRAIN), description)
     validation = _Part(dataset, in_part(assignments, Part.VALIDATION), description)
     kept = _keep(network, training, validation, options, teacher)
@@ -194,6 +195,12 @@ def _teacher(
         )
     network = restore_network(run / WEIGHTS, theirs.alpha, len(config.dataset.classes))
     return keras.Model(network.input, network.output[LOGITS])
+
+
+def _average(networks: Sequence[keras.Model]) -> keras.Model:
+    """Image to the networks' mean logits: what one of them is wrongly sure of, the others make less sure."""
+    image = keras.Input(networks[0].input_shape[1:])
+    return keras.Model(image, keras.ops.mean(keras.ops.stack([network(image) for network in networks]), axis=0))
 
 
 def _keep(

@@ -45,7 +45,7 @@ def config() -> RunConfig:
         validation_share=0.1,
         variants=4,
         epochs=0,
-        teacher=None,
+        teacher=(),
         split=None,
     )
     return RunConfig(

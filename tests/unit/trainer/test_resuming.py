@@ -16,7 +16,8 @@ import pytest
 
 from trainer.backbone import build_backbone, named_weights, write_weights
 from trainer.cli import main
-from trainer.run import CACHE, CHECKPOINT, CONFIG, CURVES, METRICS, WEIGHTS
+from trainer.run import CACHE, CHECKPOINT, CONFIG, CURVES, METRICS, WEIGHTS, read_config
+from trainer.training import _average
 
 ALPHA = 0.35
 EPOCHS = 4
@@ -134,3 +135,22 @@ def test_a_teacher_that_learnt_from_images_kept_back_here_is_refused(
     assert "learnt from images that are kept" in capsys.readouterr().err
     same = ["--split", str(teacher / "manifest.csv"), "--teacher", str(teacher)]
     assert _run(_command(folder, tmp_path / "same", *same)) == 0
+
+
+def test_several_teachers_teach_by_their_mean(folder: Path, tmp_path: Path) -> None:
+    one, two, taught = tmp_path / "one", tmp_path / "two", tmp_path / "taught"
+    assert _run([*_command(folder, one), "--epochs", "0"]) == 0
+    split = ["--split", str(one / "manifest.csv")]
+    assert _run([*_command(folder, two, *split), "--seed", "2", "--epochs", "0"]) == 0
+    asked = ["--teacher", str(one), "--teacher", str(two)]
+    assert _run(_command(folder, taught, *split, *asked)) == 0
+    command = read_config(taught).command
+    assert command.count(" && ") == 2
+    assert " ".join(asked) in command
+
+    image = np.full((1, 2, 2, 3), 1, np.float32)
+    networks = []
+    for logit in (1.0, 4.0):
+        start = keras.Input((2, 2, 3))
+        networks.append(keras.Model(start, keras.ops.sum(start, axis=(1, 2)) * logit))
+    assert np.allclose(_average(networks).predict_on_batch(image), 4 * 2.5)
