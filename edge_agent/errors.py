@@ -23,14 +23,39 @@
     │   ├── BundleMismatch     bundle_mismatch
     │   └── GoldenMismatch     bundle_golden_mismatch
     ├── AnalysisError          analysis_failed
-    ├── SpoolFull              spool_full
+    ├── SpoolError             spool_failed
+    │   ├── SpoolFull          spool_full
+    │   ├── SpoolBusy          spool_busy
+    │   ├── SpoolCorrupt       spool_corrupt
+    │   └── MessageTooLarge    message_too_large
+    ├── DiskFull               disk_full
     ├── DiskLow                disk_low
+    ├── AuditUnwritable        audit_unwritable
+    ├── AuditBroken            audit_broken
+    ├── MachineHot             machine_hot
+    ├── MachineThrottled       machine_throttled
+    ├── PrometheusMissing      prometheus_missing
+    ├── PrometheusPortTaken    prometheus_port_taken
     ├── WebMissing             web_missing
     ├── WebPortTaken           web_port_taken
     ├── ClockUnset             clock_unset
+    ├── CommandError           command_failed
+    │   ├── CommandInvalid     command_invalid
+    │   ├── CommandUnknown     command_unknown
+    │   ├── CommandRetained    command_retained
+    │   ├── CommandExpired     command_expired
+    │   ├── CommandBusy        command_busy
+    │   ├── CommandInterrupted command_interrupted
+    │   ├── CommandNotYet      command_not_yet
+    │   ├── AgentPaused        agent_paused
+    │   ├── SpecimenOpen       specimen_open
+    │   └── SpecimenMissing    specimen_missing
     └── BrokerError            broker_failed
         ├── BrokerUnreachable  broker_unreachable
         ├── BrokerRefused      broker_refused
+        ├── BrokerSilent       broker_silent
+        ├── BrokerUntrusted    broker_untrusted
+        ├── CertificateTime    certificate_time
         └── BrokerMissing      broker_missing
 
 ``code`` never changes once released: dashboards and people search for it.
@@ -196,11 +221,46 @@ class AnalysisError(EdgeAgentError):
     remedy = "Report this with the frame and the traceback in the log."
 
 
-class SpoolFull(EdgeAgentError):
-    """Results wait for the broker and no more can be kept. New ones are refused and counted."""
+class SpoolError(EdgeAgentError):
+    """The spool cannot do what was asked. New messages wait in memory, as far as there is room; it keeps trying."""
+
+    code = "spool_failed"
+    remedy = "Check that the folder of the state exists, can be written, and is on a disk that works."
+
+
+class SpoolFull(SpoolError):
+    """Messages wait for the broker and no more can be kept. New ones are refused and counted."""
 
     code = "spool_full"
-    remedy = "Bring the broker back; raise spool.max_messages_count if outages are long."
+    remedy = "Bring the broker back; raise spool.max_mib if outages are long."
+
+
+class SpoolBusy(SpoolError):
+    """Another process has the spool. Met at start, and by 'edge-agent spool purge' while the agent runs."""
+
+    code = "spool_busy"
+    remedy = "End the other agent first; each agent needs a state.folder of its own."
+
+
+class SpoolCorrupt(SpoolError):
+    """The spool's file is damaged. It was set aside under another name and a new one was begun."""
+
+    code = "spool_corrupt"
+    remedy = "Try 'edge-agent spool export --file' on the file that was set aside; replace the card if it comes again."
+
+
+class MessageTooLarge(SpoolError):
+    """A message is larger than any broker is asked to take. It is refused and counted."""
+
+    code = "message_too_large"
+    remedy = "Report this with the log: no message of the contract comes near the bound."
+
+
+class DiskFull(EdgeAgentError):
+    """Nothing more can be written to the disk. What was accepted stays; the agent goes on as soon as there is room."""
+
+    code = "disk_full"
+    remedy = "Delete what is not needed, or use a larger card."
 
 
 class DiskLow(EdgeAgentError):
@@ -208,6 +268,48 @@ class DiskLow(EdgeAgentError):
 
     code = "disk_low"
     remedy = "Delete what is not needed, or use a larger card."
+
+
+class AuditUnwritable(EdgeAgentError):
+    """The audit log cannot be written. Events go out without a place in it; the agent goes on."""
+
+    code = "audit_unwritable"
+    remedy = "Check that audit.jsonl in the folder of the state can be written and that the disk has room."
+
+
+class AuditBroken(EdgeAgentError):
+    """The audit log's chain of hashes does not hold: an entry was changed, removed or added by another hand."""
+
+    code = "audit_broken"
+    remedy = "Keep the file, compare it with the events at the broker, and find out who had access to the device."
+
+
+class MachineHot(EdgeAgentError):
+    """The processor is so hot that it will be slowed down."""
+
+    code = "machine_hot"
+    remedy = "Give the device air or a heat sink; look at the temperature in its metrics."
+
+
+class MachineThrottled(EdgeAgentError):
+    """The Raspberry Pi says that its power supply is too weak or that it has slowed itself down."""
+
+    code = "machine_throttled"
+    remedy = "Use the official power supply and a short cable; see that the device is not too warm."
+
+
+class PrometheusMissing(EdgeAgentError):
+    """The Prometheus endpoint is wanted but its package is not installed."""
+
+    code = "prometheus_missing"
+    remedy = "Install the extra: pip install 'leukoscope[prometheus]', or set prometheus.enabled = false."
+
+
+class PrometheusPortTaken(EdgeAgentError):
+    """The Prometheus endpoint's address cannot be listened on."""
+
+    code = "prometheus_port_taken"
+    remedy = "Choose another prometheus.port, or end the program that has it."
 
 
 class WebMissing(EdgeAgentError):
@@ -231,6 +333,83 @@ class ClockUnset(EdgeAgentError):
     remedy = "Connect the device to a network with a time server (timedatectl shows the state), or add a clock chip."
 
 
+class CommandError(EdgeAgentError):
+    """A command was understood and could not be carried out. The answer says why; the agent goes on."""
+
+    code = "command_failed"
+    remedy = "Look at the device's health; send the command again with a new id."
+
+
+class CommandInvalid(CommandError):
+    """The request is not what the contract says, or came without a place to answer to that may be used."""
+
+    code = "command_invalid"
+    remedy = "Send what deploy/contract/command.schema.json says."
+
+
+class CommandUnknown(CommandError):
+    """There is no command of that name."""
+
+    code = "command_unknown"
+    remedy = "Use a name of deploy/contract/asyncapi.json."
+
+
+class CommandRetained(CommandError):
+    """A command was retained at the broker, where it would act again after each connect. It is ignored."""
+
+    code = "command_retained"
+    remedy = "Publish commands without 'retain'; clear this one with an empty retained message on its topic."
+
+
+class CommandExpired(CommandError):
+    """The command's time had run out before its turn came."""
+
+    code = "command_expired"
+    remedy = "Send it again with a new id, and a longer message expiry if the network is slow."
+
+
+class CommandBusy(CommandError):
+    """Another command is being carried out."""
+
+    code = "command_busy"
+    remedy = "Wait for its answer, then send this one again with a new id."
+
+
+class CommandInterrupted(CommandError):
+    """The agent ended while it carried the command out, so that nobody knows how far it came."""
+
+    code = "command_interrupted"
+    remedy = "Look at the device's status and events; send it again with a new id if it is still wanted."
+
+
+class CommandNotYet(CommandError):
+    """A command that a later version will have."""
+
+    code = "command_not_yet"
+    remedy = "Update the agent once the change log names it."
+
+
+class AgentPaused(CommandError):
+    """The agent is paused and reads nothing."""
+
+    code = "agent_paused"
+    remedy = "Send 'resume' first."
+
+
+class SpecimenOpen(CommandError):
+    """Another slide is being read."""
+
+    code = "specimen_open"
+    remedy = "Send 'finish-specimen' first."
+
+
+class SpecimenMissing(CommandError):
+    """No slide is being read."""
+
+    code = "specimen_missing"
+    remedy = "Send 'set-specimen' first."
+
+
 class BrokerError(EdgeAgentError):
     """Something about the MQTT broker."""
 
@@ -250,6 +429,27 @@ class BrokerRefused(BrokerError):
 
     code = "broker_refused"
     remedy = "Check user, password and access rights at the broker; results wait meanwhile."
+
+
+class BrokerSilent(BrokerError):
+    """The broker is connected and acknowledges nothing. What it was sent is sent again over a new connection."""
+
+    code = "broker_silent"
+    remedy = "Look at the broker's log and load; results wait meanwhile."
+
+
+class BrokerUntrusted(BrokerError):
+    """The broker's certificate does not prove that it is the broker. Nothing is sent to it."""
+
+    code = "broker_untrusted"
+    remedy = "Check mqtt.tls.ca_file, and that mqtt.host is the name in the certificate; results wait meanwhile."
+
+
+class CertificateTime(BrokerError):
+    """A certificate is not valid at the time that this device's clock shows. Nothing is sent."""
+
+    code = "certificate_time"
+    remedy = "Compare the device's clock ('date') with the right time; renew the certificate if the clock is right."
 
 
 class BrokerMissing(BrokerError):

@@ -2,8 +2,21 @@
 
 from edge_agent.contracts.base import Contract
 from edge_agent.contracts.capture import CaptureSettings
+from edge_agent.contracts.command import (
+    MAX_REQUEST_BYTES,
+    REQUESTS,
+    Answer,
+    AnswerState,
+    Command,
+    CommandName,
+    SetSpecimen,
+)
 from edge_agent.contracts.device import Camera, Info, Software, Status, StatusState
+from edge_agent.contracts.event import AuditPosition, Event, EventKind
+from edge_agent.contracts.health import Check, CheckState, Health
 from edge_agent.contracts.manifest import MANIFEST_SCHEMA, Label, Manifest
+from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, Percentiles, SpoolMetrics
+from edge_agent.contracts.report import Report
 from edge_agent.contracts.result import (
     Clock,
     Decision,
@@ -16,29 +29,56 @@ from edge_agent.contracts.result import (
     Reason,
     Result,
 )
+from edge_agent.contracts.rollout import ModelDesired, ModelReported
+from edge_agent.contracts.specimen import Specimen, SpecimenField, SpecimenId, opaque_id
 from edge_agent.contracts.topics import Topics, topic_segment
 
 __all__ = [
     "MANIFEST_SCHEMA",
+    "MAX_REQUEST_BYTES",
+    "REQUESTS",
+    "Answer",
+    "AnswerState",
+    "AuditPosition",
     "Camera",
+    "CaptureMetrics",
     "CaptureSettings",
+    "Check",
+    "CheckState",
     "Clock",
+    "Command",
+    "CommandName",
     "Contract",
     "Decision",
     "ErrorReport",
+    "Event",
+    "EventKind",
+    "Health",
     "ImageIdentity",
     "Info",
     "Label",
+    "MachineMetrics",
     "Manifest",
+    "Metrics",
+    "ModelDesired",
     "ModelIdentity",
+    "ModelReported",
     "Nuclei",
     "Outcome",
+    "Percentiles",
     "Quality",
     "Reason",
+    "Report",
     "Result",
+    "SetSpecimen",
     "Software",
+    "Specimen",
+    "SpecimenField",
+    "SpecimenId",
+    "SpoolMetrics",
     "Status",
     "StatusState",
     "Topics",
+    "opaque_id",
     "topic_segment",
 ]

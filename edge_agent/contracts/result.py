@@ -11,6 +11,7 @@ from pydantic import Field
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.manifest import Sha256, Slug
+from edge_agent.contracts.specimen import SpecimenField
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -126,6 +127,7 @@ class Result(Contract):
     clock: Clock
     replayed: bool = Field(default=False, description="True for backlog sent after live results.")
     source: str | None = Field(description="File, video position or synthetic truth the frame came from.")
+    specimen: SpecimenField | None = Field(description="Null while no slide is set.")
     outcome: Outcome
     reason: Reason | None
     error: ErrorReport | None

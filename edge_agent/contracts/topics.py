@@ -41,6 +41,46 @@ class Topics:
         """Retained."""
         return f"{self.prefix}/info"
 
+    @property
+    def health(self) -> str:
+        """Retained."""
+        return f"{self.prefix}/health"
+
+    @property
+    def metrics(self) -> str:
+        """QoS 0."""
+        return f"{self.prefix}/metrics"
+
+    @property
+    def event(self) -> str:
+        """Spooled."""
+        return f"{self.prefix}/event"
+
+    @property
+    def report(self) -> str:
+        """Spooled; one message per finished specimen."""
+        return f"{self.prefix}/report"
+
+    @property
+    def model_desired(self) -> str:
+        """Retained; written from outside."""
+        return f"{self.prefix}/model/desired"
+
+    @property
+    def model_reported(self) -> str:
+        """Retained."""
+        return f"{self.prefix}/model/reported"
+
+    @property
+    def commands(self) -> str:
+        """Filter for all commands to this device."""
+        return f"{self.prefix}/command/+"
+
+    @property
+    def answers(self) -> str:
+        """Prefix of all topics that answers may go to."""
+        return f"{self.prefix}/answer/"
+
     def result(self, camera: str) -> str:
         """One message per reading of ``camera``."""
         return f"{self.prefix}/result/{topic_segment(camera)}"

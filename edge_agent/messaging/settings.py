@@ -3,15 +3,60 @@
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+import platformdirs
+from pydantic import Field, SecretStr, model_validator
 
 from edge_agent.errors import ConfigError
 from edge_agent.settings import Settings
 
+STATE_VARIABLE = "STATE_DIRECTORY"
+"""systemd sets it for a unit with ``StateDirectory=``."""
+
 PASSWORD_VARIABLE = "LEUKOSCOPE_MQTT_PASSWORD"  # noqa: S105 - the variable's name, not a password
+
+
+def default_state_folder() -> Path:
+    """The folder that systemd made for the unit, or the user's."""
+    folder = os.environ.get(STATE_VARIABLE, "").partition(":")[0]
+    return Path(folder) if folder else platformdirs.user_state_path("leukoscope")
+
+
+class TlsSettings(Settings):
+    """Section ``[mqtt.tls]``: an encrypted connection, to a broker that proves who it is. TLS 1.2 or later."""
+
+    ca_file: Path | None = Field(
+        default=None, description="Certificates to trust (PEM); without it, those that the system trusts."
+    )
+    certificate_file: Path | None = Field(default=None, description="This device's own certificate (PEM).")
+    key_file: Path | None = Field(default=None, description="The key to it (PEM, not encrypted).")
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together")
+        return self
+
+    def context(self) -> ssl.SSLContext:
+        """What to connect with; the broker's name is verified. Raises ``ConfigError`` if a file cannot be used."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            raise ConfigError(f"mqtt.tls.ca_file {self.ca_file} cannot be used: {error}.") from error
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.certificate_file is not None and self.key_file is not None:
+            try:
+                # A password would be asked for on a terminal that a device does not have.
+                context.load_cert_chain(self.certificate_file, self.key_file, password=lambda: "")
+            except OSError as error:
+                raise ConfigError(
+                    f"mqtt.tls.certificate_file {self.certificate_file} and key_file {self.key_file} cannot be used: "
+                    f"{error}."
+                ) from error
+        return context
 
 
 class MqttSettings(Settings):
@@ -39,6 +84,16 @@ class MqttSettings(Settings):
     max_in_flight_count: int = Field(
         default=20, ge=1, le=1000, description="Results sent but not yet acknowledged, at most."
     )
+    will_delay_s: int = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="How long the broker waits before it says 'lost': a quick restart is no loss (MQTT 5).",
+    )
+    acknowledge_s: float = Field(
+        default=60, ge=1, le=3600, description="A broker that acknowledges nothing for so long is connected to anew."
+    )
+    tls: TlsSettings | None = Field(default=None, description="Absent: no encryption, for a broker on this machine.")
     drain_s: float = Field(
         default=5, ge=0, le=60, description="How long a clean stop waits for the broker to take what is left."
     )
@@ -58,11 +113,32 @@ class MqttSettings(Settings):
 
 
 class SpoolSettings(Settings):
-    """Where results wait for the broker."""
+    """Where messages wait for the broker."""
 
-    max_messages_count: int = Field(
-        default=10_000,
-        ge=1,
-        le=1_000_000,
-        description="Results kept while the broker is away; beyond, new ones are refused.",
+    storage: Literal["disk", "memory"] = Field(
+        default="disk", description="disk: outlasts kills and power cuts; memory: gone with the process."
+    )
+    max_mib: float = Field(
+        default=256, gt=0, le=65536, description="Messages kept at most, without the file's own needs."
+    )
+    max_age_days: float = Field(
+        default=90, gt=0, le=3650, description="Older messages are dropped; only time in which the agent ran counts."
+    )
+    when_full: Literal["reject_new", "drop_oldest"] = Field(
+        default="reject_new", description="Which messages go when there is no more room. Either way they are counted."
+    )
+    commit_delay_s: float = Field(
+        default=0.2, ge=0, le=10, description="Results are collected so long for one durable write."
+    )
+    replay_rate_hz: float = Field(
+        default=20, gt=0, le=10_000, description="Messages of the backlog sent in a second, beside the live ones."
+    )
+
+
+class StateSettings(Settings):
+    """Where the agent keeps what must outlast it: the spool, the audit log."""
+
+    folder: Path = Field(
+        default_factory=default_state_folder,
+        description="Of this agent alone. Default: systemd's StateDirectory, else the user's state folder.",
     )

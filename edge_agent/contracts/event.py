@@ -1,0 +1,54 @@
+"""``event``: what happened to the device, spooled like results and kept in its audit log."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.manifest import Sha256, Slug
+
+
+class EventKind(StrEnum):
+    """What happened."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    CONFIGURED = "configured"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    SPECIMEN_SET = "specimen_set"
+    SPECIMEN_FINISHED = "specimen_finished"
+    COMMAND_DONE = "command_done"
+    COMMAND_REFUSED = "command_refused"
+    COMMAND_IGNORED = "command_ignored"
+    MESSAGES_DROPPED = "messages_dropped"
+    SPOOL_SET_ASIDE = "spool_set_aside"
+    AUDIT_MENDED = "audit_mended"
+
+
+class AuditPosition(Contract):
+    """Where an event stands in the device's audit log: whoever keeps these can prove that the log was not rewritten."""
+
+    seq: int = Field(ge=0)
+    sha256: Sha256
+
+
+class Event(Contract):
+    """One thing that happened."""
+
+    schema_: Literal["leukoscope/event/v1"] = Field(default="leukoscope/event/v1", alias="schema")
+    use: Literal["research-only"] = "research-only"
+    id: UUID = Field(description="UUIDv7; the same on every delivery of this message.")
+    device: Slug
+    session: UUID
+    at: UtcTime
+    replayed: bool = Field(default=False, description="True for backlog sent after live results.")
+    kind: EventKind
+    code: str | None = Field(description="An error's code, where one was the cause.")
+    message: str
+    details: dict[str, str | int | float | bool | None]
+    audit: AuditPosition | None = Field(description="Null if the audit log could not be written.")

@@ -1,0 +1,35 @@
+"""``report``: one message per finished slide."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.manifest import Slug
+from edge_agent.contracts.result import ModelIdentity, Outcome
+from edge_agent.contracts.specimen import Specimen
+
+
+class Report(Contract):
+    """The readings of one slide, summed up: counts of fields, not a finding about a patient."""
+
+    schema_: Literal["leukoscope/report/v1"] = Field(default="leukoscope/report/v1", alias="schema")
+    use: Literal["research-only"] = "research-only"
+    demonstration: bool
+    id: UUID = Field(description="UUIDv7; the same on every delivery of this message.")
+    device: Slug
+    session: UUID
+    replayed: bool = Field(default=False, description="True for backlog sent after live results.")
+    specimen: Specimen
+    began_at: UtcTime
+    finished_at: UtcTime
+    readings_count: int = Field(ge=0)
+    outcomes_count: dict[Outcome, int]
+    reasons_count: dict[str, int] = Field(description="Why fields were refused, and codes of failures.")
+    labels_count: dict[Slug, int] = Field(description="Classified fields by label.")
+    malignant_count: int = Field(ge=0, description="Classified fields of a malignant label.")
+    model: ModelIdentity
+    models_count: int = Field(ge=1, description="More than 1 if the model was changed while the slide was read.")
