@@ -7,25 +7,29 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from edge_agent import __version__
 from edge_agent.config import Config, DeviceSettings, load_config
 from edge_agent.contracts import Result
-from edge_agent.errors import ConfigError, EdgeAgentError, WebMissing
+from edge_agent.errors import ConfigError, EdgeAgentError, PrometheusMissing, WebMissing
+from edge_agent.prometheus.settings import PrometheusSettings
 from edge_agent.signals import Attention
+from edge_agent.state_commands import audit, spool
+from edge_agent.terminal import errors, output, print_error
 from edge_agent.web.settings import WebSettings
 
 if TYPE_CHECKING:
     from edge_agent.agent import Agent
+    from edge_agent.prometheus.exporter import Exporter
     from edge_agent.web.server import LiveView
 
 NOTICE = "Research use only. Not a medical device; no result may be used for diagnosis."
@@ -40,9 +44,9 @@ app = typer.Typer(
 )
 
 log = logging.getLogger("edge_agent")
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-# Rich takes 80 columns where there is no terminal, which would cut paths into pieces.
-output = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+
+app.add_typer(spool, name="spool")
+app.add_typer(audit, name="audit")
 
 
 def main() -> None:
@@ -50,21 +54,15 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
-        _print_error(error)
+        print_error(error)
         sys.exit(EXIT_USAGE)
     except EdgeAgentError as error:
-        _print_error(error)
+        print_error(error)
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python must not complain when it closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
-
-
-def _print_error(error: EdgeAgentError) -> None:
-    errors.print(f"error {error.code}: {error.message}", markup=False, style="red")
-    if error.advice:
-        errors.print(error.advice, markup=False)
 
 
 def _set_up_logging(level: str) -> None:
@@ -98,7 +96,13 @@ def run(
     _set_up_logging(settings.log.level)
     log.info("leukoscope %s. %s", __version__, NOTICE)
     view = _live_view(settings.web) if settings.web.enabled else None
-    agent = Agent(settings, on_result=view.update if view is not None else None)
+    exporter = _exporter(settings.prometheus) if settings.prometheus.enabled else None
+    agent = Agent(
+        settings,
+        on_result=view.update if view is not None else None,
+        on_checks=exporter.set_checks if exporter is not None else lambda _checks: None,
+        on_metrics=exporter.set_metrics if exporter is not None else lambda _metrics: None,
+    )
     if view is not None:
         view.start()
     agent.start()
@@ -116,12 +120,14 @@ def run(
         agent.stop()
         if view is not None:
             view.stop()
+        if exporter is not None:
+            exporter.stop()
     left = agent.spool.stats()
     log.info(
-        "stopped: %d readings, %d delivered, %d refused",
+        "stopped: %d readings, %d refused; %d messages wait",
         agent.counts.readings_count,
-        left.acknowledged_count,
         agent.counts.refused_count,
+        left.waiting_count,
     )
 
 
@@ -131,6 +137,14 @@ def _live_view(settings: WebSettings) -> LiveView:
     except ImportError as error:
         raise WebMissing(f"The live view cannot be served: {error}.") from error
     return LiveView(settings)
+
+
+def _exporter(settings: PrometheusSettings) -> Exporter:
+    try:
+        from edge_agent.prometheus.exporter import Exporter  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise PrometheusMissing(f"The Prometheus endpoint cannot be served: {error}.") from error
+    return Exporter(settings)
 
 
 def _reload(agent: Agent, path: Path) -> None:
@@ -177,8 +191,8 @@ def demo(
     except WebMissing:
         view = None
 
-    def play(mqtt: MqttSettings, broker_name: str) -> None:
-        config = demonstration.demo_config(frames, bundle, mqtt=mqtt, interval_s=interval_s)
+    def play(mqtt: MqttSettings, broker_name: str, state: Path) -> None:
+        config = demonstration.demo_config(frames, bundle, mqtt=mqtt, interval_s=interval_s, state=state)
         source = "drawn smears (they mean nothing clinically)" if frames is None else str(frames)
         output.print(
             f"Frames: {source}. Bundle: {config.analysis.bundle}. Broker: {broker_name} at {mqtt.host}:{mqtt.port}."
@@ -202,11 +216,12 @@ def demo(
         host, separator, port = broker.rpartition(":")
         if not separator or not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
             raise ConfigError(f"--broker {broker}: needs HOST:PORT.", remedy="For example --broker 127.0.0.1:1883.")
-        play(MqttSettings(host=host, port=int(port)), "yours")
+        with tempfile.TemporaryDirectory(prefix="leukoscope-demo-") as state:
+            play(MqttSettings(host=host, port=int(port)), "yours", Path(state))
     else:
         port_number = free_port()
-        with local_broker(port_number) as local:
-            play(MqttSettings(host=LOOPBACK, port=port_number, version=local.version), local.name)
+        with tempfile.TemporaryDirectory(prefix="leukoscope-demo-") as state, local_broker(port_number) as local:
+            play(MqttSettings(host=LOOPBACK, port=port_number, version=local.version), local.name, Path(state))
 
 
 @app.command()
@@ -288,7 +303,10 @@ def check_config(
     file: Annotated[Path, typer.Argument(help="The agent.toml to check.", metavar="FILE")],
 ) -> None:
     """Check a configuration. Exits with 2 and names line, key and remedy if it is wrong."""
-    load_config(file).mqtt.password()
+    mqtt = load_config(file).mqtt
+    mqtt.password()
+    if mqtt.tls is not None:
+        mqtt.tls.context()
     output.print(f"{file}: ok", markup=False)
 
 
@@ -326,11 +344,11 @@ def _bare_config() -> Config:
 def schema(
     out: Annotated[Path, typer.Option("--out", help="Folder to write into; made if needed.", metavar="DIR")],
 ) -> None:
-    """Write the JSON Schemas of the configuration, the bundle's manifest and every message."""
-    from edge_agent.schemas import write_schemas  # noqa: PLC0415
+    """Write the contract: JSON Schemas of all messages and of the configuration, AsyncAPI, error codes."""
+    from edge_agent.schemas import write_contract  # noqa: PLC0415
 
     try:
-        for path in write_schemas(out):
+        for path in write_contract(out):
             output.print(str(path), markup=False)
     except OSError as error:
         raise ConfigError(f"{out} cannot be written: {error.strerror}.", remedy="Give another folder.") from error

@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
 from edge_agent.contracts.manifest import Slug
 from edge_agent.errors import ConfigError
-from edge_agent.messaging.settings import MqttSettings, SpoolSettings
+from edge_agent.messaging.settings import MqttSettings, SpoolSettings, StateSettings
+from edge_agent.prometheus.settings import PrometheusSettings
 from edge_agent.settings import Settings
 from edge_agent.trigger import TriggerSettings
 from edge_agent.vision.quality import QualityLimits
@@ -55,6 +56,8 @@ class Config(Settings):
     quality: QualityLimits = QualityLimits()
     mqtt: MqttSettings = MqttSettings()
     spool: SpoolSettings = SpoolSettings()
+    state: StateSettings = Field(default_factory=StateSettings)
+    prometheus: PrometheusSettings = PrometheusSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 

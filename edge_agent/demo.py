@@ -18,7 +18,7 @@ from edge_agent.cameras.settings import CameraSettings, FolderSettings, Syntheti
 from edge_agent.config import AnalysisSettings, Config, DeviceSettings
 from edge_agent.contracts import Outcome, Result, Topics
 from edge_agent.errors import BrokerUnreachable, CameraAbsent
-from edge_agent.messaging import MqttSettings
+from edge_agent.messaging import MqttSettings, SpoolSettings, StateSettings
 from edge_agent.trigger import TriggerSettings
 
 if TYPE_CHECKING:
@@ -28,9 +28,12 @@ SITE, DEVICE = "demo", "this-computer"
 ARRIVAL_DEADLINE_S = 10.0
 
 
-def demo_config(frames: Path | None, bundle: str | None, *, mqtt: MqttSettings, interval_s: float) -> Config:
+def demo_config(
+    frames: Path | None, bundle: str | None, *, mqtt: MqttSettings, interval_s: float, state: Path
+) -> Config:
     """The demonstration's configuration: ``frames`` from disk with the real bundle, else drawn ones with ``demo``.
 
+    ``state`` is a folder for the audit log.
     Raises ``CameraAbsent`` if ``frames`` has none.
     """
     camera: CameraSettings
@@ -47,6 +50,9 @@ def demo_config(frames: Path | None, bundle: str | None, *, mqtt: MqttSettings, 
         trigger=TriggerSettings(mode="continuous", interval_s=interval_s),
         analysis=AnalysisSettings(bundle=bundle or ("demo" if frames is None else "accurate")),
         mqtt=mqtt,
+        # A demonstration leaves nothing behind.
+        spool=SpoolSettings(storage="memory"),
+        state=StateSettings(folder=state),
     )
 
 

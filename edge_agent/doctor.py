@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import queue
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.agent import make_analyzer
+from edge_agent.audit import FILE as AUDIT_FILE
+from edge_agent.audit import verify_audit
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
 from edge_agent.config import Config
 from edge_agent.contracts import Outcome
@@ -24,16 +26,15 @@ from edge_agent.errors import (
     BrokerUnreachable,
     CameraAbsent,
     CameraError,
-    ClockUnset,
-    DiskLow,
     EdgeAgentError,
+    SpoolError,
 )
+from edge_agent.health import clock_problem, disk_problem
 from edge_agent.inference.runtime import runtime_name
-from edge_agent.messaging.publisher import UNSUPPORTED_PROTOCOL_VERSION
+from edge_agent.messaging.publisher import UNSUPPORTED_PROTOCOL_VERSION, explain_failure
 from edge_agent.results import clock_synchronised
 
-MIN_FREE_MIB = 200
-EARLIEST_YEAR = 2026
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 BROKER_DEADLINE_S = 5.0
 
 
@@ -60,6 +61,7 @@ def examine(config: Config) -> Iterator[Finding]:
         ("camera", _camera),
         ("broker", _broker),
         ("disk", _disk),
+        ("audit", _audit),
         ("clock", _clock),
     )
     for name, check in checks:
@@ -107,6 +109,10 @@ def _camera(config: Config) -> str:
 
 def _broker(config: Config) -> str:
     settings = config.mqtt
+    if settings.tls is None and settings.host not in LOCAL_HOSTS:
+        transport = "not encrypted"
+    else:
+        transport = "on this machine" if settings.tls is None else "encrypted, its certificate is trusted"
     answers: queue.SimpleQueue[ReasonCode] = queue.SimpleQueue()
     version = MQTTProtocolVersion.MQTTv311 if settings.version == "3.1.1" else MQTTProtocolVersion.MQTTv5
     # Another client id than the agent's: the broker would throw a running agent out.
@@ -115,32 +121,53 @@ def _broker(config: Config) -> str:
     password = settings.password()
     if settings.username is not None:
         client.username_pw_set(settings.username, None if password is None else password.get_secret_value())
+    if settings.tls is not None:
+        client.tls_set_context(settings.tls.context())
     address = f"{settings.host}:{settings.port}"
     try:
         client.connect(settings.host, settings.port, keepalive=settings.keepalive_s)
         client.loop_start()
         reason = answers.get(timeout=BROKER_DEADLINE_S)
-    except (OSError, queue.Empty) as error:
-        raise BrokerUnreachable(f"Nobody answers at {address}.") from error
+    except queue.Empty as error:
+        raise BrokerUnreachable(f"{address} does not answer.") from error
+    except (OSError, ValueError) as error:
+        raise explain_failure(error, address) from error
     finally:
         client.disconnect()
         client.loop_stop()
     if reason.is_failure and not (settings.version == "auto" and reason.value == UNSUPPORTED_PROTOCOL_VERSION):
         raise BrokerRefused(f"The broker at {address} refused the connection: {reason}.")
-    return f"{address} answers"
+    return f"{address} answers, {transport}"
 
 
-def _disk(_config: Config) -> str:
-    free_mib = shutil.disk_usage(Path.cwd()).free / 2**20
-    if free_mib < MIN_FREE_MIB:
-        raise DiskLow(f"{free_mib:.0f} MiB are free, {MIN_FREE_MIB} MiB are needed.")
-    return f"{free_mib / 1024:.1f} GiB free"
+def _disk(config: Config) -> str:
+    folder = config.state.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 65536)
+        free_bytes = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise SpoolError(f"{folder} cannot be written: {error.strerror}.") from error
+    problem = disk_problem(free_bytes)
+    if problem is not None:
+        raise problem
+    return f"{folder} can be written, {free_bytes / 2**30:.1f} GiB free"
+
+
+def _audit(config: Config) -> str:
+    path = config.state.folder / AUDIT_FILE
+    if not path.exists():
+        return "there is no audit log yet"
+    position = verify_audit(path)
+    return f"the chain of {0 if position is None else position.seq + 1} entries holds"
 
 
 def _clock(_config: Config) -> str:
     now = datetime.now(UTC)
     synchronised = clock_synchronised()
-    if now.year < EARLIEST_YEAR or synchronised is False:
-        raise ClockUnset(f"The clock says {now:%Y-%m-%d %H:%M} UTC and is not synchronised.")
+    problem = clock_problem(now.year, synchronised)
+    if problem is not None:
+        raise problem
     how = "synchronised" if synchronised else "synchronisation unknown"
     return f"{now:%Y-%m-%d %H:%M:%S} UTC, {how}"

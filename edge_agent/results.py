@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from edge_agent import __version__
 from edge_agent.analysis import Reading
-from edge_agent.contracts import Clock, Result
+from edge_agent.contracts import Clock, Result, SpecimenField
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIMESYNC = Path("/run/systemd/timesync")
@@ -25,7 +25,7 @@ class ResultMaker:
     session: UUID
     _next_seq: int = 0
 
-    def make(self, reading: Reading) -> Result:
+    def make(self, reading: Reading, specimen: SpecimenField | None = None) -> Result:
         """The message of a reading. Each call takes the next number of the session."""
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         frame = reading.frame
@@ -39,6 +39,7 @@ class ResultMaker:
             captured_at=frame.captured_at,
             clock=Clock(synchronised=clock_synchronised(), boot_id=boot_id(), monotonic_ns=frame.monotonic_ns),
             source=frame.source,
+            specimen=specimen,
             outcome=reading.outcome,
             reason=reading.reason,
             error=reading.error,

@@ -1,32 +1,72 @@
-"""The JSON Schemas of the configuration, the bundle's manifest and every message."""
+"""The contract as files: JSON Schemas, an AsyncAPI document, and the table of all error codes."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import BaseModel
 
+from edge_agent import errors
+from edge_agent.asyncapi import asyncapi_document
 from edge_agent.config import Config
-from edge_agent.contracts import Info, Manifest, Result, Status
+from edge_agent.contracts import MESSAGES, Command, Manifest, ModelDesired
+from edge_agent.errors import EdgeAgentError
 
-SCHEMAS: dict[str, type[BaseModel]] = {
-    "config": Config,
-    "bundle-manifest": Manifest,
-    "info": Info,
-    "result": Result,
-    "status": Status,
-}
+# What others write is described as it may be written, all else as the device writes it.
+_READ: tuple[type[BaseModel], ...] = (Config, Command, ModelDesired)
 
 
-def write_schemas(folder: Path) -> list[Path]:
-    """Write one ``NAME.schema.json`` each into ``folder``, made if needed; returns the files."""
+def write_contract(folder: Path) -> list[Path]:
+    """Write all files into ``folder``, made if needed; returns them."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, model in SCHEMAS.items():
-        path = folder / f"{name}.schema.json"
-        # The configuration is what people write, all else what the device writes.
-        schema = model.model_json_schema(mode="validation" if model is Config else "serialization")
-        path.write_text(json.dumps(schema, indent=2, sort_keys=True) + "\n")
+    for name, content in contract_files().items():
+        path = folder / name
+        path.write_text(content)
         written.append(path)
     return written
+
+
+def contract_files() -> dict[str, str]:
+    """Content by file name."""
+    models: dict[str, type[BaseModel]] = {"config": Config, "bundle-manifest": Manifest, **MESSAGES}
+    files = {f"{name}.schema.json": _json(json_schema(model)) for name, model in models.items()}
+    return {**files, "asyncapi.json": _json(asyncapi_document()), "errors.md": _error_table()}
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, object]:
+    """JSON Schema 2020-12 of a model."""
+    schema = model.model_json_schema(mode="validation" if issubclass(model, _READ) else "serialization")
+    if model is Config:
+        # Where the state lies depends on who runs the agent.
+        schema["$defs"]["StateSettings"]["properties"]["folder"].pop("default", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _error_table() -> str:
+    lines = [
+        "# Error codes",
+        "",
+        "Written by `edge-agent schema`. Logs, `doctor`, `health`, results, answers and events use the same codes;",
+        "none of them ever changes its meaning.",
+        "",
+        "| Code | When you meet it | What to do |",
+        "| --- | --- | --- |",
+    ]
+    for kind in _kinds(EdgeAgentError):
+        when = " ".join((kind.__doc__ or "").split())
+        lines.append(f"| `{kind.code}` | {when} | {kind.remedy} |")
+    return "\n".join(lines) + "\n"
+
+
+def _kinds(base: type[EdgeAgentError]) -> Iterator[type[EdgeAgentError]]:
+    for kind in base.__subclasses__():
+        if kind.__module__ == errors.__name__:
+            yield kind
+            yield from _kinds(kind)

@@ -19,7 +19,7 @@ class TriggerSettings(Settings):
     mode: Literal["continuous", "settled", "triggered"] = Field(
         default="continuous",
         description="continuous: every interval_s; settled: each new field once the stage rests; "
-        "triggered: on signal SIGUSR1.",
+        "triggered: on signal SIGUSR1 or the command 'capture'.",
     )
     interval_s: float = Field(default=2.0, ge=0, le=86400, description="Between two readings in mode continuous.")
     rest_frames_count: int = Field(
@@ -54,26 +54,32 @@ class Trigger:
         self._resting_frames = 0
 
     def request(self) -> None:
-        """Ask for a reading of the next frame. Asking again before it came changes nothing."""
+        """Ask for a reading of the next frame, in any mode. Asking again before it came changes nothing."""
         self._requested.set()
 
     def wait_s(self, now_s: float) -> float:
         """How long until a frame can be of interest, in seconds; 0 for now or if only frames can tell."""
+        if self._requested.is_set():
+            return 0.0
         return max(0.0, self._due_s - now_s) if self._settings.mode == "continuous" else 0.0
 
     def looks(self, now_s: float) -> bool:
         """Whether the frame of now is worth decoding."""
+        if self._requested.is_set():
+            return True
         match self._settings.mode:
             case "continuous":
                 return now_s >= self._due_s
             case "triggered":
-                return self._requested.is_set()
+                return False
             case "settled":
                 return True
 
     def wants(self, view: Seen, now_s: float) -> bool:
         """Whether ``view`` is to be read. Call it for every frame that ``looks`` let through."""
         before, self._last = self._last, view
+        requested = self._requested.is_set()
+        self._requested.clear()
         match self._settings.mode:
             case "continuous":
                 wanted = True
@@ -81,10 +87,9 @@ class Trigger:
                 late = now_s - self._due_s > self._settings.interval_s
                 self._due_s = (now_s if late else self._due_s) + self._settings.interval_s
             case "triggered":
-                wanted = True
-                self._requested.clear()
+                wanted = requested
             case "settled":
-                wanted = self._has_settled(before, view)
+                wanted = self._has_settled(before, view) or requested
         if wanted:
             self._read = view
         return wanted

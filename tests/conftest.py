@@ -23,6 +23,14 @@ settings.load_profile("leukoscope")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where agents that a test starts keep their state, also in processes of their own."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("STATE_DIRECTORY", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return REPOSITORY

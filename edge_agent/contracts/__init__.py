@@ -15,6 +15,7 @@ from edge_agent.contracts.device import Camera, Info, Software, Status, StatusSt
 from edge_agent.contracts.event import AuditPosition, Event, EventKind
 from edge_agent.contracts.health import Check, CheckState, Health
 from edge_agent.contracts.manifest import MANIFEST_SCHEMA, Label, Manifest
+from edge_agent.contracts.messages import MESSAGES, schema_ids
 from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, Percentiles, SpoolMetrics
 from edge_agent.contracts.report import Report
 from edge_agent.contracts.result import (
@@ -36,6 +37,7 @@ from edge_agent.contracts.topics import Topics, topic_segment
 __all__ = [
     "MANIFEST_SCHEMA",
     "MAX_REQUEST_BYTES",
+    "MESSAGES",
     "REQUESTS",
     "Answer",
     "AnswerState",
@@ -80,5 +82,6 @@ __all__ = [
     "StatusState",
     "Topics",
     "opaque_id",
+    "schema_ids",
     "topic_segment",
 ]

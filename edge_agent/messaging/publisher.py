@@ -360,7 +360,7 @@ class Publisher:
                 **options,  # type: ignore[arg-type]
             )
         except (OSError, ValueError) as error:
-            self._lose(_explain(error, self._address))
+            self._lose(explain_failure(error, self._address))
             return
         self._client = client
         self._answer_due_at = time.monotonic() + ANSWER_DEADLINE_S
@@ -423,8 +423,10 @@ class Publisher:
             client.publish(topic, payload, qos=1, retain=True)
         self._change_status(self._status.state, self._status.code)
         # With the flag as it was published: else only commands that lay there before would show it.
-        options = SubscribeOptions(qos=1, retainAsPublished=True) if self._version_5 else None
-        client.subscribe(self._topics.commands, qos=1, options=options)
+        if self._version_5:
+            client.subscribe(self._topics.commands, options=SubscribeOptions(qos=1, retainAsPublished=True))
+        else:
+            client.subscribe(self._topics.commands, qos=1)
         self._send_answers()
         self._send_metrics()
 
@@ -479,7 +481,7 @@ def _break(connection: object) -> None:
             connection.shutdown(socket.SHUT_RDWR)
 
 
-def _explain(error: OSError | ValueError, address: str) -> EdgeAgentError:
+def explain_failure(error: OSError | ValueError, address: str) -> EdgeAgentError:
     """Why an attempt to connect failed."""
     match error:
         case ssl.SSLCertVerificationError(verify_code=9 | 10):

@@ -105,6 +105,7 @@ class SqliteSpool:
         self._retry_at = 0.0
         self._generation = self._durable_generation = self._flush_wanted = 0
         self._closing = False
+        self._last_stats: SpoolStats | None = None
         self._damage: SpoolCorrupt | None = None
         self._acknowledged: set[int] = set()
         self._in_flight: dict[UUID, Row] = {}
@@ -201,6 +202,8 @@ class SqliteSpool:
     def stats(self) -> SpoolStats:
         """See ``Spool``. What is not committed yet is not accepted yet."""
         with self._changed:
+            if self._last_stats is not None:
+                return self._last_stats
             oldest = self._oldest()
             counters = self._counters
             return SpoolStats(
@@ -222,7 +225,9 @@ class SqliteSpool:
             self._closing = True
             self._changed.notify_all()
         self._writer.join()
+        stats = self.stats()
         with self._changed:
+            self._last_stats = stats
             if self._pending:
                 log.error("%d messages could not be written and are lost: %s", len(self._pending), self._error)
             self._file.close()

@@ -13,14 +13,16 @@ from uuid import UUID
 
 import paho.mqtt.client as mqtt
 import pytest
+from jsonschema import Draft202012Validator
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from uuid_utils.compat import uuid7
 
-from edge_agent.contracts import Camera, Contract, Info, ModelIdentity, Result, Software, Status
+from edge_agent.contracts import MESSAGES, Camera, Info, ModelIdentity, Software, Status
+from edge_agent.schemas import json_schema
 
-PATIENCE_S = 60.0
+PATIENCE_S = 20.0
 
-CONTRACTS: dict[str, type[Contract]] = {"status": Status, "info": Info, "result": Result}
+SCHEMAS = {name: Draft202012Validator(json_schema(model)) for name, model in MESSAGES.items()}
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,14 @@ class Received:
 
     @property
     def kind(self) -> str:
-        return self.topic.split("/")[4]
+        kind, *rest = self.topic.split("/")[4:]
+        return f"model-{rest[0]}" if kind == "model" else kind
 
     def body(self) -> Any:
-        """The message, held against the contract of its topic."""
-        return CONTRACTS[self.kind].model_validate(json.loads(self.payload))
+        """The message, held against the JSON Schema and the model of its topic."""
+        content = json.loads(self.payload)
+        SCHEMAS[self.kind].validate(content)
+        return MESSAGES[self.kind].model_validate(content)
 
 
 class Subscriber:

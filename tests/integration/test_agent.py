@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from edge_agent.cameras import Camera
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
 from edge_agent.cameras.stamp import frame_now
 from edge_agent.config import Config
-from edge_agent.contracts import Info, Outcome, Reason, Result
+from edge_agent.contracts import EventKind, Info, Outcome, Reason, Result
 from edge_agent.errors import BundleError, CameraLost
 from edge_agent.local_broker import free_port, run_mosquitto
 from edge_agent.messaging import Publisher
@@ -104,7 +104,8 @@ def test_every_file_of_a_folder_is_read_once_and_the_broken_one_fails(
     assert [each.outcome for each in seen] == [
         Outcome.FAILED if number == 3 else Outcome.CLASSIFIED for number in range(5)
     ]
-    assert agent.spool.stats().acknowledged_count == 5
+    stats = agent.spool.stats()
+    assert (stats.waiting_count, stats.acknowledged_count) == (0, stats.accepted_count)
 
 
 def test_info_and_status_tell_what_runs(broker_port: int, subscriber: Subscriber, smear: Array) -> None:
@@ -188,23 +189,40 @@ def test_the_agent_works_before_the_broker_and_delivers_when_it_is_there(mosquit
     port = free_port()
     with running(configuration(port), max_readings=5) as agent:
         assert agent.wait(PATIENCE_S)
-        assert agent.spool.stats().waiting_count == 5
+        assert agent.spool.flush(PATIENCE_S)
+        waiting = agent.spool.stats().waiting_count
+        # Its beginning is told, too.
+        assert waiting >= 6
         with run_mosquitto(mosquitto, port):
             deadline = time.monotonic() + PATIENCE_S
-            while agent.spool.stats().acknowledged_count < 5:
+            while agent.spool.stats().acknowledged_count < waiting:
                 assert time.monotonic() < deadline
                 threading.Event().wait(0.05)
-    assert agent.spool.stats().acknowledged_count == 5
 
 
-def test_results_that_the_spool_refuses_are_counted_and_the_device_is_degraded(smear: Array) -> None:
-    config = configuration(free_port(), spool={"max_messages_count": 3})
-    with running(config, max_readings=5) as agent:
+@pytest.mark.parametrize("storage", ["disk", "memory"])
+def test_results_that_the_spool_refuses_are_counted_and_told(storage: str, mosquitto: str) -> None:
+    port = free_port()
+    config = configuration(port, spool={"max_mib": 0.008, "storage": storage})
+    with ExitStack() as life:
+        agent = life.enter_context(running(config, max_readings=6))
         assert agent.wait(PATIENCE_S)
-        assert agent.publisher._status.code in {None, "spool_full"}
-    assert agent.counts.readings_count == 5
-    assert agent.counts.refused_count == 2
-    assert agent.spool.stats().accepted_count == 3
+        refused = agent.counts.refused_count
+        assert agent.counts.readings_count == 6
+        assert 0 < refused < 6
+        assert agent.spool.stats().refused_count == refused
+        with run_mosquitto(mosquitto, port):
+            watcher = Subscriber(port)
+            assert watcher.until_state("degraded").code is not None
+            # It is told at once when it begins, and the rest at the end.
+            life.close()
+            told = 0
+            while told < refused:
+                event = watcher.next("event").body()
+                if event.kind == EventKind.MESSAGES_DROPPED:
+                    told += event.details["refused_count"]
+            assert told == refused
+            watcher.close()
 
 
 def test_reload_goes_on_with_session_and_numbers(broker_port: int, subscriber: Subscriber) -> None:

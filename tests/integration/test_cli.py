@@ -136,7 +136,7 @@ def test_doctor_finds_nothing_wrong_with_a_device_that_works(tmp_path: Path, bro
     done = agent("doctor", "--config", write_config(tmp_path, broker_port), "--json")
     findings = {each["check"]: each["code"] for each in map(json.loads, done.stdout.splitlines())}
     clock = findings.pop("clock")
-    assert findings == dict.fromkeys(["runtime", "bundle", "camera", "broker", "disk"], "ok")
+    assert findings == dict.fromkeys(["runtime", "bundle", "camera", "broker", "disk", "audit"], "ok")
     assert clock in {"ok", "clock_unset"}
 
 
@@ -250,21 +250,25 @@ def test_the_demonstration_publishes_every_reading_to_a_real_subscriber(mosquitt
     assert "40 readings made, 40 received" in done.stdout
 
 
-def test_the_demonstration_runs_without_mosquitto(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demonstration_runs_without_mosquitto(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("amqtt", reason="the embedded broker is not installed")
     monkeypatch.setattr("edge_agent.local_broker.find_mosquitto", lambda: None)
     port = free_port()
     shown: list[Result] = []
     with local_broker(port) as broker:
         assert "amqtt" in broker.name
-        config = demo_config(None, None, mqtt=MqttSettings(port=port, version=broker.version), interval_s=0)
+        mqtt = MqttSettings(port=port, version=broker.version)
+        config = demo_config(None, None, mqtt=mqtt, interval_s=0, state=tmp_path)
         counts = run_demo(config, count=3, stop=threading.Event(), show=shown.append)
     assert counts == (3, 3)
     assert [each.seq for each in shown] == [0, 1, 2]
 
 
-def test_schema_writes_a_schema_per_contract(tmp_path: Path) -> None:
-    done = agent("schema", "--out", tmp_path / "schemas")
+def test_schema_writes_the_contract_that_is_committed(tmp_path: Path, repository: Path) -> None:
+    done = agent("schema", "--out", tmp_path / "contract")
     assert done.returncode == 0
-    names = {file.name for file in (tmp_path / "schemas").iterdir()}
-    assert names == {f"{name}.schema.json" for name in ("config", "bundle-manifest", "info", "result", "status")}
+    committed = repository / "deploy" / "contract"
+    written = {file.name: file.read_text() for file in (tmp_path / "contract").iterdir()}
+    assert written == {file.name: file.read_text() for file in committed.iterdir()}, (
+        "run 'edge-agent schema --out deploy/contract'"
+    )

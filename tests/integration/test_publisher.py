@@ -1,35 +1,37 @@
 from __future__ import annotations
 
 import gc
+import json
 import queue
 import socket
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
-from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
 from edge_agent.contracts import Info, StatusState, Topics
 from edge_agent.errors import BrokerRefused, BrokerUnreachable
 from edge_agent.local_broker import free_port, run_amqtt, run_mosquitto
-from edge_agent.messaging import BrokerState, MemorySpool, Message, MqttSettings, Publisher
+from edge_agent.messaging import BrokerState, MemorySpool, Message, MqttSettings, Publisher, Spool
 from tests.integration.conftest import PATIENCE_S, Received, Subscriber
 
 TOPICS = Topics("clinic", "scope-1")
 
 
-class Rig(BaseModel, arbitrary_types_allowed=True):
+@dataclass
+class Rig:
     publisher: Publisher
-    spool: MemorySpool
+    spool: Spool
     states: queue.SimpleQueue[BrokerState]
 
     def append(self, number: int) -> Message:
-        message = Message(uuid7(), TOPICS.result("camera0"), str(number).encode())
+        message = Message(uuid7(), TOPICS.result("camera0"), json.dumps({"replayed": False, "number": number}).encode())
         self.spool.append(message)
         self.publisher.wake()
         return message
@@ -44,9 +46,10 @@ class Rig(BaseModel, arbitrary_types_allowed=True):
 @contextmanager
 def running(info: Info, port: int, **settings: object) -> Iterator[Rig]:
     states: queue.SimpleQueue[BrokerState] = queue.SimpleQueue()
-    spool = MemorySpool(1000)
+    spool = MemorySpool(2**20)
     mqtt = MqttSettings.model_validate({"port": port, "reconnect_max_s": 1, **settings})
-    publisher = Publisher(mqtt, TOPICS, spool, info, on_state=states.put)
+    publisher = Publisher(mqtt, TOPICS, spool, info.session, on_state=states.put)
+    publisher.set_retained(TOPICS.info, info.to_json())
     publisher.start()
     try:
         yield Rig(publisher=publisher, spool=spool, states=states)
@@ -55,7 +58,7 @@ def running(info: Info, port: int, **settings: object) -> Iterator[Rig]:
 
 
 def results(subscriber: Subscriber, count: int) -> list[int]:
-    return [int(subscriber.next("result").payload) for _ in range(count)]
+    return [json.loads(subscriber.next("result").payload)["number"] for _ in range(count)]
 
 
 def test_results_arrive_in_order_and_are_acknowledged(info: Info, broker_port: int, subscriber: Subscriber) -> None:
@@ -182,12 +185,13 @@ def test_no_more_than_allowed_is_in_flight_to_a_broker_that_never_acknowledges(i
 
 
 def test_the_last_will_speaks_when_the_agent_is_gone(info: Info, broker_port: int, subscriber: Subscriber) -> None:
-    with running(info, broker_port) as rig:
+    with running(info, broker_port, will_delay_s=0) as rig:
         rig.until(lambda state: state.connected)
         subscriber.until_state("init")
         # The socket dies under paho as it would with the process.
-        rig.publisher._client.reconnect_delay_set(600, 600)
-        sock = rig.publisher._client.socket()
+        client = rig.publisher._client
+        assert client is not None
+        sock = client.socket()
         assert isinstance(sock, socket.socket)
         sock.shutdown(socket.SHUT_RDWR)
         status = subscriber.until_state("lost")

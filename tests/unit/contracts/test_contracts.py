@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 from uuid_utils.compat import uuid7
 
-from edge_agent.contracts import Info, Result, Status, StatusState, Topics
+from edge_agent.contracts import MESSAGES, Command, ModelDesired, Status, StatusState, Topics
 
-UNITS = ("px", "us", "ms", "ns", "k", "c", "pct", "ratio", "count", "score", "delta_e", "um2")
-UNITLESS = {"seq", "zero_point"}
+UNITS = ("px", "us", "ms", "ns", "k", "c", "pct", "ratio", "count", "score", "delta_e", "um2", "bytes", "hz", "s")
+UNITLESS = {"seq", "zero_point", "slide", "field"}
 
 
 def status(**changes: Any) -> Status:
@@ -22,7 +22,7 @@ def status(**changes: Any) -> Status:
     return Status(**{**values, **changes})
 
 
-@pytest.mark.parametrize("model", [Result, Status, Info])
+@pytest.mark.parametrize("model", MESSAGES.values())
 def test_every_number_that_leaves_the_device_has_a_unit_in_its_name(model: type[BaseModel]) -> None:
     schema = model.model_json_schema(mode="serialization")
     for definition in [schema, *schema.get("$defs", {}).values()]:
@@ -32,7 +32,7 @@ def test_every_number_that_leaves_the_device_has_a_unit_in_its_name(model: type[
                 assert name.endswith(UNITS), name
 
 
-@pytest.mark.parametrize("model", [Result, Status, Info])
+@pytest.mark.parametrize("model", [each for each in MESSAGES.values() if not issubclass(each, Command | ModelDesired)])
 def test_every_message_says_what_it_may_be_used_for(model: type[BaseModel]) -> None:
     assert model.model_json_schema()["properties"]["use"]["const"] == "research-only"
 

@@ -1,0 +1,33 @@
+"""Every message by name: what the JSON Schemas and the AsyncAPI document are written from."""
+
+from __future__ import annotations
+
+from edge_agent.contracts.base import Contract
+from edge_agent.contracts.command import Answer, Command, SetSpecimen
+from edge_agent.contracts.device import Info, Status
+from edge_agent.contracts.event import Event
+from edge_agent.contracts.health import Health
+from edge_agent.contracts.metrics import Metrics
+from edge_agent.contracts.report import Report
+from edge_agent.contracts.result import Result
+from edge_agent.contracts.rollout import ModelDesired, ModelReported
+
+MESSAGES: dict[str, type[Contract]] = {
+    "answer": Answer,
+    "command": Command,
+    "command-set-specimen": SetSpecimen,
+    "event": Event,
+    "health": Health,
+    "info": Info,
+    "metrics": Metrics,
+    "model-desired": ModelDesired,
+    "model-reported": ModelReported,
+    "report": Report,
+    "result": Result,
+    "status": Status,
+}
+
+
+def schema_ids() -> tuple[str, ...]:
+    """Ids of all schemas that a device of this version speaks."""
+    return tuple(sorted({str(model.model_fields["schema_"].default) for model in MESSAGES.values()}))

@@ -1,0 +1,15 @@
+"""Section ``[prometheus]``."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from edge_agent.settings import Settings
+
+
+class PrometheusSettings(Settings):
+    """The endpoint has no password, so it listens on this machine alone unless you say otherwise."""
+
+    enabled: bool = Field(default=False, description="Whether /metrics is served.")
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(default=9464, ge=1, le=65535, description="TCP port to listen on.")
