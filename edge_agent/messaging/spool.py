@@ -133,8 +133,14 @@ class MemorySpool:
 
     @property
     def error(self) -> EdgeAgentError | None:
-        """See ``Spool``: memory is always there."""
-        return None
+        """See ``Spool``."""
+        with self._lock:
+            count = len(self._live) + len(self._backlog) + len(self._in_flight)
+            # Full is what has no room for a message like those before.
+            return self._full() if self._stored_bytes + self._stored_bytes // max(1, count) > self._max_bytes else None
+
+    def _full(self) -> SpoolFull:
+        return SpoolFull(f"{self._stored_bytes} bytes wait for the broker; {self._refused} messages refused.")
 
     def append(self, message: Message, notes: Notes | None = None) -> None:
         """See ``Spool``."""
@@ -142,7 +148,7 @@ class MemorySpool:
             bound = self._max_bytes + (ESSENTIAL_RESERVE_BYTES if message.essential else 0)
             if self._stored_bytes + len(message.payload) > bound:
                 self._refused += 1
-                raise SpoolFull(f"{self._stored_bytes} bytes wait for the broker; {self._refused} messages refused.")
+                raise self._full()
             self._live[message.id] = _Entry(message, self._accepted, time.monotonic())
             self._stored_bytes += len(message.payload)
             self._accepted += 1
