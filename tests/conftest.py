@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
+from uuid_utils.compat import uuid7
 
 from edge_agent.cameras.smear import draw_smear
+from edge_agent.contracts import Camera, Info, ModelIdentity, Software
 from edge_agent.inference.bundle import shipped_bundles
 from edge_agent.local_broker import find_mosquitto, free_port, run_mosquitto
+from tests.mqtt import Subscriber
 
 # The machines that run this are slow and shared: no deadline per example, the suite has its own time-outs.
 settings.register_profile("leukoscope", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -75,3 +80,26 @@ def demo_bundle(tmp_path: Path) -> Path:
     folder = tmp_path / "bundle"
     shutil.copytree(shipped_bundles()["demo"], folder)
     return folder
+
+
+@pytest.fixture
+def subscriber(broker_port: int) -> Iterator[Subscriber]:
+    found = Subscriber(broker_port)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def info() -> Info:
+    session: UUID = uuid7()
+    return Info(
+        demonstration=True,
+        device="scope-1",
+        session=session,
+        started_at=datetime.now(UTC),
+        machine="test",
+        software=Software(leukoscope="0", python="3", opencv="5", runtime="none"),
+        cameras=(Camera(id="camera0", kind="synthetic"),),
+        model=ModelIdentity(name="demo", version="0.1.0", sha256="0" * 64, preprocessing="rgb@1", runtime="none"),
+        schemas=("leukoscope/result/v1",),
+    )

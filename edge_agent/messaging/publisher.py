@@ -419,14 +419,15 @@ class Publisher:
             self._introduce(client)
 
     def _introduce(self, client: mqtt.Client) -> None:
-        for topic, payload in self._retained.items():
-            client.publish(topic, payload, qos=1, retain=True)
-        self._change_status(self._status.state, self._status.code)
-        # With the flag as it was published: else only commands that lay there before would show it.
+        # Before the status: whoever sees that the device is there may ask it something.
         if self._version_5:
+            # With the flag as it was published: else only commands that lay there before would show it.
             client.subscribe(self._topics.commands, options=SubscribeOptions(qos=1, retainAsPublished=True))
         else:
             client.subscribe(self._topics.commands, qos=1)
+        for topic, payload in self._retained.items():
+            client.publish(topic, payload, qos=1, retain=True)
+        self._change_status(self._status.state, self._status.code)
         self._send_answers()
         self._send_metrics()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -17,41 +17,15 @@ from edge_agent.agent import Agent
 from edge_agent.cameras import Camera
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
 from edge_agent.cameras.stamp import frame_now
-from edge_agent.config import Config
 from edge_agent.contracts import EventKind, Info, Outcome, Reason, Result
 from edge_agent.errors import BundleError, CameraLost
 from edge_agent.local_broker import free_port, run_mosquitto
 from edge_agent.messaging import Publisher
 from edge_agent.testing.cameras import ScriptedCamera
-from tests.integration.conftest import PATIENCE_S, Subscriber
+from tests.agents import configuration, running
+from tests.mqtt import PATIENCE_S, Subscriber
 
 Array = NDArray[np.uint8]
-
-
-def configuration(port: int, **sections: dict[str, object]) -> Config:
-    return Config.model_validate(
-        {
-            "device": {"site": "clinic", "id": "scope-1"},
-            "camera": {"kind": "synthetic"},
-            "trigger": {"mode": "continuous", "interval_s": 0},
-            "capture": {"reopen_initial_s": 0.05, "deadline_s": 2},
-            "analysis": {"bundle": "demo"},
-            "mqtt": {"port": port, "reconnect_max_s": 1},
-            **sections,
-        }
-    )
-
-
-@contextmanager
-def running(
-    config: Config, *, camera: Callable[[], Camera] | None = None, max_readings: int | None = None
-) -> Iterator[Agent]:
-    agent = Agent(config, camera=camera, max_readings=max_readings)
-    agent.start()
-    try:
-        yield agent
-    finally:
-        agent.stop()
 
 
 def pixels_frame(array: Array) -> Frame:

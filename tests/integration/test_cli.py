@@ -23,7 +23,7 @@ from edge_agent.contracts import Result
 from edge_agent.demo import demo_config, run_demo
 from edge_agent.local_broker import free_port, local_broker
 from edge_agent.messaging import MqttSettings
-from tests.integration.conftest import PATIENCE_S, Subscriber
+from tests.mqtt import PATIENCE_S, Subscriber
 
 AGENT = [sys.executable, "-c", "from edge_agent.cli import main; main()"]
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.conftest import Subscriber
 from tests.integration.test_cli import running_agent, write_config
+from tests.mqtt import Subscriber
 
 MAX_RESIDENT_MB = 160
 TRAINERS_WORLD = {"sklearn", "scipy", "tensorflow", "keras", "trainer"}

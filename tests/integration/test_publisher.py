@@ -19,7 +19,7 @@ from edge_agent.contracts import Info, StatusState, Topics
 from edge_agent.errors import BrokerRefused, BrokerUnreachable
 from edge_agent.local_broker import free_port, run_amqtt, run_mosquitto
 from edge_agent.messaging import BrokerState, MemorySpool, Message, MqttSettings, Publisher, Spool
-from tests.integration.conftest import PATIENCE_S, Received, Subscriber
+from tests.mqtt import PATIENCE_S, Received, Subscriber
 
 TOPICS = Topics("clinic", "scope-1")
 
@@ -48,13 +48,21 @@ def running(info: Info, port: int, **settings: object) -> Iterator[Rig]:
     states: queue.SimpleQueue[BrokerState] = queue.SimpleQueue()
     spool = MemorySpool(2**20)
     mqtt = MqttSettings.model_validate({"port": port, "reconnect_max_s": 1, **settings})
-    publisher = Publisher(mqtt, TOPICS, spool, info.session, on_state=states.put)
+    publisher = Publisher(mqtt, TOPICS, spool, info.session, replay_rate_hz=10_000, on_state=states.put)
     publisher.set_retained(TOPICS.info, info.to_json())
     publisher.start()
     try:
         yield Rig(publisher=publisher, spool=spool, states=states)
     finally:
         publisher.stop()
+
+
+@pytest.fixture
+def subscriber(broker_port: int) -> Iterator[Subscriber]:
+    """These tests send less than whole results."""
+    found = Subscriber(broker_port, raw=True)
+    yield found
+    found.close()
 
 
 def results(subscriber: Subscriber, count: int) -> list[int]:
@@ -153,10 +161,13 @@ def amqtt_port() -> Iterator[int]:
         gc.collect()
 
 
-def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(info: Info, amqtt_port: int) -> None:
+def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(
+    info: Info, amqtt_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.messaging.publisher.ANSWER_DEADLINE_S", 0.5)
     with running(info, amqtt_port, keepalive_s=5) as rig:
         rig.until(lambda state: state.connected)
-        watcher = Subscriber(amqtt_port, version=MQTTProtocolVersion.MQTTv311)
+        watcher = Subscriber(amqtt_port, raw=True, version=MQTTProtocolVersion.MQTTv311)
         rig.append(7)
         assert results(watcher, 1) == [7]
         watcher.close()

@@ -1,0 +1,218 @@
+"""Commands over a real broker, to a real agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from edge_agent.contracts import Answer, AnswerState, EventKind, Report, Topics
+from tests.agents import configuration, serving
+from tests.mqtt import Requester, Subscriber
+
+TOPICS = Topics("clinic", "scope-1")
+STILL = {"mode": "triggered"}
+FIELDS = {"kind": "synthetic", "bad_fields_ratio": 0, "frame_rate_hz": 50}
+
+
+@pytest.fixture
+def requester(broker_port: int) -> Iterator[Requester]:
+    found = Requester(broker_port, TOPICS)
+    yield found
+    found.close()
+
+
+def code(answer: Answer) -> str | None:
+    assert answer.error is not None
+    assert answer.state in {AnswerState.REFUSED, AnswerState.FAILED}
+    return answer.error.code
+
+
+def request(**values: object) -> dict[str, object]:
+    return {"id": str(uuid4()), **values}
+
+
+def test_capture_answers_with_the_reading_that_was_made(
+    broker_port: int, requester: Requester, subscriber: Subscriber
+) -> None:
+    with serving(configuration(broker_port, trigger=STILL, camera=FIELDS), requester) as agent:
+        subscriber.until_state("ready")
+        answer = requester.ask("capture")
+        assert answer.state is AnswerState.DONE
+        result = subscriber.next("result").body()
+        assert answer.data["result"] == str(result.id)
+        assert answer.data["outcome"] == result.outcome
+        assert agent.counts.readings_count == 1
+
+
+def test_capture_also_interrupts_the_wait_of_a_continuous_folder(
+    broker_port: int, requester: Requester, subscriber: Subscriber, tmp_path: Path, smear: NDArray[np.uint8]
+) -> None:
+    Image.fromarray(smear).save(tmp_path / "one.png")
+    folder = {"kind": "folder", "path": str(tmp_path), "loop": True}
+    config = configuration(broker_port, camera=folder, trigger={"mode": "continuous", "interval_s": 3600})
+    with serving(config, requester):
+        assert subscriber.next("result").body().seq == 0
+        assert requester.ask("capture").data["seq"] == 1
+
+
+def test_the_same_id_gets_the_same_answer_and_nothing_is_done_twice(
+    broker_port: int, requester: Requester, subscriber: Subscriber
+) -> None:
+    with serving(configuration(broker_port, trigger=STILL, camera=FIELDS), requester) as agent:
+        subscriber.until_state("ready")
+        asked = request()
+        first = requester.ask("capture", asked)
+        again = requester.ask("capture", asked)
+        assert again == first
+        assert agent.counts.readings_count == 1
+        assert code(requester.ask("pause", asked)) == "command_invalid"
+
+
+def test_an_id_is_remembered_over_a_restart(broker_port: int, requester: Requester, subscriber: Subscriber) -> None:
+    config = configuration(broker_port, trigger=STILL, camera=FIELDS)
+    asked = request()
+    with serving(config, requester):
+        subscriber.until_state("ready")
+        first = requester.ask("capture", asked)
+    with serving(config, requester) as agent:
+        subscriber.until_state("ready")
+        assert requester.ask("capture", asked) == first
+        assert agent.counts.readings_count == 0
+
+
+def test_pause_lets_go_of_the_camera_and_resume_takes_it_back(
+    broker_port: int, requester: Requester, subscriber: Subscriber
+) -> None:
+    with serving(configuration(broker_port), requester) as agent:
+        subscriber.next("result")
+        assert requester.ask("pause").state is AnswerState.DONE
+        subscriber.until_state("sleeping")
+        made = agent.counts.readings_count
+        assert code(requester.ask("capture")) == "agent_paused"
+        assert agent.counts.readings_count == made
+        assert requester.ask("resume").state is AnswerState.DONE
+        subscriber.until_state("ready")
+        while subscriber.next("result").body().seq < made:
+            pass
+
+
+def test_the_answer_goes_where_it_was_asked_for_with_its_correlation(broker_port: int, requester: Requester) -> None:
+    with serving(configuration(broker_port, trigger=STILL), requester):
+        wanted = f"{TOPICS.answers}dashboard/7"
+        requester.send("get-config", response_topic=wanted, correlation=b"\x00\xff seven")
+        message, answer = requester.next()
+        assert message.topic == wanted
+        assert getattr(message.properties, "CorrelationData", None) == b"\x00\xff seven"
+        config = answer.data["config"]
+        assert isinstance(config, dict)
+        assert config["device"] == {"site": "clinic", "id": "scope-1"}
+
+
+@pytest.mark.parametrize("elsewhere", ["leukoscope/v1/clinic/scope-2/status", TOPICS.status, "answer", TOPICS.answers])
+def test_a_device_does_not_write_where_a_request_tells_it_to(
+    broker_port: int, requester: Requester, elsewhere: str
+) -> None:
+    with serving(configuration(broker_port, trigger=STILL), requester):
+        requester.send("get-config", response_topic=elsewhere)
+        message, answer = requester.next()
+        assert message.topic == f"{TOPICS.answers}get-config"
+        assert code(answer) == "command_invalid"
+
+
+def test_a_slide_is_summed_up_in_a_report(broker_port: int, requester: Requester, subscriber: Subscriber) -> None:
+    with serving(configuration(broker_port, trigger=STILL, camera=FIELDS), requester):
+        subscriber.until_state("ready")
+        assert code(requester.ask("finish-specimen")) == "specimen_missing"
+        assert requester.ask("set-specimen", request(specimen="S-7K3F-92QX", slide=2)).state is AnswerState.DONE
+        assert code(requester.ask("set-specimen", request(specimen="S-7K3F-92QY"))) == "specimen_open"
+        made = []
+        for number in range(1, 4):
+            requester.ask("capture")
+            result = subscriber.next("result").body()
+            assert (result.specimen.id, result.specimen.slide, result.specimen.field) == ("S-7K3F-92QX", 2, number)
+            made.append(result)
+        answer = requester.ask("finish-specimen")
+        report = subscriber.next("report").body()
+        assert isinstance(report, Report)
+        assert answer.data["report"] == str(report.id)
+        assert report.readings_count == 3
+        assert sum(report.outcomes_count.values()) == 3
+        assert sum(report.labels_count.values()) == sum(result.label is not None for result in made)
+        requester.ask("capture")
+        assert subscriber.next("result").body().specimen is None
+
+
+def test_a_slide_goes_on_after_a_restart(broker_port: int, requester: Requester, subscriber: Subscriber) -> None:
+    config = configuration(broker_port, trigger=STILL, camera=FIELDS)
+    with serving(config, requester):
+        subscriber.until_state("ready")
+        requester.ask("set-specimen", request(specimen="S-7K3F-92QX"))
+        requester.ask("capture")
+    with serving(config, requester):
+        subscriber.until_state("ready")
+        requester.ask("capture")
+        requester.ask("finish-specimen")
+        assert subscriber.next("report").body().readings_count == 2
+
+
+@pytest.mark.parametrize(
+    "specimen", ["Anna-Schmidt", "anna", "1987-05-12", "12051987", "4711081", "S-19870512", "S 1", "", "ä1", "x" * 40]
+)
+def test_what_may_tell_who_a_patient_is_is_refused_and_not_repeated(
+    broker_port: int, requester: Requester, specimen: str
+) -> None:
+    with serving(configuration(broker_port, trigger=STILL), requester):
+        answer = requester.ask("set-specimen", request(specimen=specimen))
+        assert code(answer) == "command_invalid"
+        assert answer.error is not None
+        assert not specimen or specimen not in answer.error.message
+
+
+def test_a_retained_command_is_ignored_and_told(broker_port: int, requester: Requester, subscriber: Subscriber) -> None:
+    """One that lies there already, and one that comes while the device listens."""
+    requester.send("pause", retain=True)
+    with serving(configuration(broker_port, trigger=STILL), requester):
+        subscriber.until_state("ready")
+        event = next(
+            each
+            for each in iter(lambda: subscriber.next("event").body(), None)
+            if each.kind == EventKind.COMMAND_IGNORED
+        )
+        assert event.code == "command_retained"
+        requester.send("resume", retain=True)
+        assert (
+            next(
+                each
+                for each in iter(lambda: subscriber.next("event").body(), None)
+                if each.kind == EventKind.COMMAND_IGNORED
+            ).details["command"]
+            == "resume"
+        )
+        # Neither was answered: the first answer is to the question that follows.
+        assert requester.ask("get-config").command == "get-config"
+
+
+def test_self_test_tries_the_model_and_calibrate_says_not_yet(broker_port: int, requester: Requester) -> None:
+    with serving(configuration(broker_port, trigger=STILL), requester):
+        answer = requester.ask("self-test")
+        checks = answer.data["checks"]
+        assert isinstance(checks, list)
+        found = {check["name"]: check["state"] for check in checks if isinstance(check, dict)}
+        assert found["model"] == found["broker"] == found["spool"] == "ok"
+        assert code(requester.ask("calibrate")) == "command_not_yet"
+        assert code(requester.ask("make-coffee")) == "command_unknown"
+
+
+def test_get_config_tells_no_secret(broker_port: int, requester: Requester, tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("open-sesame")
+    mqtt = {"port": broker_port, "username": "scope", "password_file": str(secret)}
+    with serving(configuration(broker_port, trigger=STILL, mqtt=mqtt), requester):
+        answer = requester.ask("get-config")
+        assert "open-sesame" not in answer.model_dump_json()
