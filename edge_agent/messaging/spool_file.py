@@ -33,8 +33,8 @@ CREATE TABLE IF NOT EXISTS counters (
 """
 SCHEMA_VERSION = 1
 
-CHECKPOINT_PAGES = 1000
-"""SQLite's own default: about 4 MB of log before it is copied into the file."""
+CHECKPOINT_PAGES = 256
+"""About 1 MiB of log, then it is copied into the file."""
 
 CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 

@@ -34,10 +34,16 @@ log = logging.getLogger(__name__)
 FILE = "spool.db"
 _LOCK = "spool.lock"
 _RESERVE = "spool.reserve"
-_RESERVE_BYTES = 256 * 1024
-"""Given up on a full disk, so that what the broker has acknowledged can be deleted."""
+_RESERVE_BYTES = 2 * 1024 * 1024
+"""Given up on a full disk, so that the log can be copied into the file and what was delivered be deleted.
+
+More than the log ever holds. Nothing is accepted while it is missing: a log that fills the disk could neither be
+copied nor emptied.
+"""
 
 _BATCH_MAX = 256
+_BATCH_MAX_BYTES = 256 * 1024
+_DELETED_AT_ONCE = 50
 _PENDING_MAX_BYTES = 4 * 1024 * 1024
 """Not yet written; more than that collects only while the disk is full or does not answer."""
 _LAZY_S = 5.0
@@ -104,6 +110,8 @@ class SqliteSpool:
         self._lazy_since: float | None = None
         self._retry_at = 0.0
         self._generation = self._durable_generation = self._flush_wanted = 0
+        self._batch_bytes = _BATCH_MAX_BYTES
+        self._commits_when_full = 0
         self._closing = False
         self._last_stats: SpoolStats | None = None
         self._damage: SpoolCorrupt | None = None
@@ -388,7 +396,7 @@ class SqliteSpool:
         with self._changed:
             damage, self._damage = self._damage, None
             self._urgent_since = self._lazy_since = None
-            batch = self._pending[:_BATCH_MAX]
+            batch = self._next_batch()
             notes = dict(self._pending_notes)
             removed = sorted(self._acknowledged)
             generation = self._generation if len(batch) == len(self._pending) else self._durable_generation
@@ -399,18 +407,14 @@ class SqliteSpool:
         try:
             if damage is not None:
                 raise damage
+            if batch:
+                self._keep_reserve()
             dropped = self._to_drop(excess, counters.clock_s, in_flight | set(removed))
             counters.dropped += len(dropped)
             change = Change([(message, counters.clock_s) for message in batch], [*removed, *dropped], notes)
-            numbers = self._write(change, counters)
-        except SpoolCorrupt as error:
-            self._begin_anew(error)
-            return
-        except sqlite3.Error as error:
-            if is_corrupt(error):
-                self._begin_anew(SpoolCorrupt(f"{self._path} is damaged: {error}."))
-            else:
-                self._fail(error, removed)
+            numbers = self._file.write(change, counters)
+        except (SpoolCorrupt, DiskFull, sqlite3.Error) as error:
+            self._meet(error, removed)
             return
         with self._changed:
             del self._pending[: len(batch)]
@@ -430,9 +434,27 @@ class SqliteSpool:
             self._durable_generation = max(self._durable_generation, generation)
             if self._urgent_since is None and (self._pending or self._pending_notes):
                 self._urgent_since = time.monotonic()
+            self._batch_bytes = min(2 * self._batch_bytes + 1, _BATCH_MAX_BYTES)
             self._set_error(None)
             self._changed.notify_all()
+        self._checkpoint_if_due()
         self._on_change()
+
+    def _keep_reserve(self) -> None:
+        """Raises ``DiskFull``."""
+        if not _make_reserve(self._folder / _RESERVE):
+            raise DiskFull(f"{self._folder} has no room for the spool.")
+
+    def _next_batch(self) -> list[Message]:
+        """The oldest pending messages that one transaction takes."""
+        batch: list[Message] = []
+        size = 0
+        for message in self._pending[:_BATCH_MAX]:
+            size += len(message.payload)
+            if batch and size > self._batch_bytes:
+                break
+            batch.append(message)
+        return batch
 
     def _to_drop(self, excess: int, clock_s: float, kept: set[int]) -> dict[int, int]:
         """Numbers and sizes of the messages that must go: the too old, and the oldest where that is the rule."""
@@ -446,48 +468,69 @@ class SqliteSpool:
             excess -= size
         return dropped
 
-    def _write(self, change: Change, counters: Counters) -> list[int]:
-        """Commit, on a full disk once more after the log was emptied. Raises ``sqlite3.Error``."""
-        try:
-            numbers = self._file.write(change, counters)
-        except sqlite3.OperationalError as error:
-            if not _is_full(error):
-                raise
-            self._file.checkpoint()
-            numbers = self._file.write(change, counters)
+    def _checkpoint_if_due(self) -> None:
         try:
             self._file.checkpoint_if_due()
-        except sqlite3.OperationalError as error:
-            # The change itself is on the disk; the log goes on growing until there is room.
-            log.warning("the spool's log could not be copied into its file: %s", error)
-        if not (self._folder / _RESERVE).exists():
-            _make_reserve(self._folder / _RESERVE)
-        return numbers
+        except sqlite3.Error as error:
+            if is_corrupt(error):
+                self._damage = SpoolCorrupt(f"{self._path} is damaged: {error}.")
+            elif self._is_full(error):
+                self._make_room([])
+            else:
+                log.warning("the spool's log could not be copied into its file: %s", error)
 
-    def _fail(self, error: sqlite3.Error, removed: list[int]) -> None:
-        full = _is_full(error) or shutil.disk_usage(self._folder).free < _RESERVE_BYTES // 4
-        if full and removed:
-            self._delete_from_reserve(removed)
+    def _is_full(self, error: sqlite3.Error) -> bool:
+        # Where the disk has no room for the log's index either, SQLite calls it an input/output error.
+        full = (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_FULL
+        return full or shutil.disk_usage(self._folder).free < 65536
+
+    def _meet(self, error: SpoolCorrupt | DiskFull | sqlite3.Error, removed: list[int]) -> None:
+        """Do what is to be done about a transaction that failed."""
+        match error:
+            case SpoolCorrupt():
+                self._begin_anew(error)
+            case DiskFull():
+                self._fail(error, removed)
+            case sqlite3.Error() if is_corrupt(error):
+                self._begin_anew(SpoolCorrupt(f"{self._path} is damaged: {error}."))
+            case sqlite3.Error():
+                kind = DiskFull if self._is_full(error) else SpoolError
+                self._fail(kind(f"{self._path} cannot be written: {error}."), removed)
+
+    def _fail(self, error: EdgeAgentError, removed: list[int]) -> None:
+        if isinstance(error, DiskFull):
+            moved_on = self._file.commits != self._commits_when_full
+            self._make_room(removed)
+            self._commits_when_full = self._file.commits
+            # The room that there is may do for fewer.
+            self._batch_bytes //= 2
+            if moved_on:
+                # The log was not empty before and is now: at once again.
+                with self._changed:
+                    self._urgent_since = float("-inf")
+                return
         with self._changed:
-            kind = DiskFull if full else SpoolError
-            self._set_error(kind(f"{self._path} cannot be written: {error}."))
+            self._set_error(error)
             self._retry_at = self._urgent_since = time.monotonic() + _RETRY_S
             self._changed.notify_all()
         self._on_change()
 
-    def _delete_from_reserve(self, removed: list[int]) -> None:
-        """Delete what was delivered in the room that was kept for it, so that a disk filled by the spool empties."""
+    def _make_room(self, removed: list[int]) -> None:
+        """Copy the log into the file, and delete what was delivered, in the room that was kept for it."""
         (self._folder / _RESERVE).unlink(missing_ok=True)
-        with self._changed:
-            counters = replace(self._counters, clock_s=self._clock_s())
         try:
-            self._file.write(Change(removed=removed), counters)
             self._file.checkpoint()
+            for start in range(0, len(removed), _DELETED_AT_ONCE):
+                part = removed[start : start + _DELETED_AT_ONCE]
+                with self._changed:
+                    counters = replace(self._counters, clock_s=self._clock_s())
+                self._file.write(Change(removed=part), counters)
+                self._file.checkpoint()
+                with self._changed:
+                    self._acknowledged.difference_update(part)
         except sqlite3.Error as error:
-            log.warning("what was delivered could not be deleted either: %s", error)
-            return
-        with self._changed:
-            self._acknowledged.difference_update(removed)
+            log.warning("there is no room even for deleting what was delivered: %s", error)
+        _make_reserve(self._folder / _RESERVE)
 
     def _begin_anew(self, damage: SpoolCorrupt) -> None:
         """Replace the file while running: what waits in memory goes into the new one."""
@@ -546,15 +589,15 @@ def _lock(folder: Path) -> IO[bytes]:
     return file
 
 
-def _make_reserve(path: Path) -> None:
-    """Take the room for bad times. Without it, a full disk only needs more help by hand."""
+def _make_reserve(path: Path) -> bool:
+    """Take the room for bad times, if it is not taken yet. False if there is not so much."""
+    if path.exists():
+        return True
     try:
         with path.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
     except OSError as error:
         path.unlink(missing_ok=True)
         log.debug("no room for the spool's reserve: %s", error.strerror)
-
-
-def _is_full(error: sqlite3.Error) -> bool:
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_FULL
+        return False
+    return True

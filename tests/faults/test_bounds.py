@@ -1,0 +1,106 @@
+"""What happens at the spool's bounds in bytes and age."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from edge_agent.errors import MessageTooLarge, SpoolFull
+from edge_agent.messaging import Message, SpoolLimits, SqliteSpool
+from edge_agent.messaging.spool import MAX_PAYLOAD_BYTES
+from edge_agent.messaging.sqlite_spool import SqliteSpool as Spool
+from tests.mqtt import PATIENCE_S
+
+PAYLOAD = b"x" * 100
+LIMITS = SpoolLimits(max_bytes=500, max_age_s=3600, when_full="drop_oldest", commit_delay_s=0)
+
+
+def append(spool: Spool, count: int, *, essential: bool = False) -> list[UUID]:
+    messages = [Message(uuid7(), "leukoscope/v1/s/d/event", PAYLOAD, essential=essential) for _ in range(count)]
+    for message in messages:
+        spool.append(message)
+    assert spool.flush(PATIENCE_S)
+    return [message.id for message in messages]
+
+
+def waiting(spool: Spool) -> list[UUID]:
+    spool.give_back()
+    found = []
+    while (message := spool.take(live=False)) is not None:
+        found.append(message.id)
+    spool.give_back()
+    return found
+
+
+def test_the_oldest_go_where_that_is_the_rule_and_are_counted_for_good(tmp_path: Path) -> None:
+    spool = SqliteSpool(tmp_path, LIMITS)
+    ids = append(spool, 5) + append(spool, 3)
+    assert waiting(spool) == ids[3:]
+    assert spool.error is None
+    assert spool.stats().dropped_count == 3
+    spool.close()
+    again = SqliteSpool(tmp_path, LIMITS)
+    assert again.stats().dropped_count == 3
+    assert waiting(again) == ids[3:]
+    again.close()
+
+
+def test_what_is_on_its_way_is_not_dropped(tmp_path: Path) -> None:
+    spool = SqliteSpool(tmp_path, LIMITS)
+    ids = append(spool, 5)
+    first = spool.take(live=True)
+    assert first is not None
+    ids += append(spool, 2)
+    assert waiting(spool) == [ids[0], *ids[3:]]
+    spool.close()
+
+
+def test_refusals_are_counted_for_good_and_essential_messages_have_a_reserve(tmp_path: Path) -> None:
+    limits = replace(LIMITS, when_full="reject_new")
+    spool = SqliteSpool(tmp_path, limits)
+    append(spool, 5)
+    assert isinstance(spool.error, SpoolFull)
+    with pytest.raises(SpoolFull):
+        append(spool, 1)
+    append(spool, 1, essential=True)
+    spool.close()
+    again = SqliteSpool(tmp_path, limits)
+    stats = again.stats()
+    assert (stats.refused_count, stats.waiting_count, stats.dropped_count) == (1, 6, 0)
+    again.close()
+
+
+def test_the_too_old_go_by_the_time_that_the_spool_was_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = SqliteSpool(tmp_path, LIMITS)
+    old = append(spool, 2)
+    clock = spool._clock_s
+    monkeypatch.setattr(spool, "_clock_s", lambda: clock() + 3599)
+    young = append(spool, 1)
+    assert waiting(spool) == old + young
+    monkeypatch.setattr(spool, "_clock_s", lambda: clock() + 3601)
+    young += append(spool, 1)
+    assert waiting(spool) == young
+    assert spool.stats().dropped_count == 2
+    spool.close()
+
+
+def test_a_message_that_is_too_large_is_refused() -> None:
+    with pytest.raises(MessageTooLarge):
+        Message(uuid7(), "leukoscope/v1/s/d/event", b"x" * (MAX_PAYLOAD_BYTES + 1))
+
+
+def test_acknowledged_messages_are_gone_after_a_restart(tmp_path: Path) -> None:
+    spool = SqliteSpool(tmp_path, LIMITS)
+    ids = append(spool, 3)
+    first = spool.take(live=True)
+    assert first is not None
+    spool.acknowledge(first.id)
+    spool.close()
+    again = SqliteSpool(tmp_path, LIMITS)
+    assert waiting(again) == ids[1:]
+    assert again.stats().acknowledged_count == 1
+    again.close()
