@@ -25,6 +25,17 @@ def default_state_folder() -> Path:
     return Path(folder) if folder else platformdirs.user_state_path("leukoscope")
 
 
+class _TidySocket(ssl.SSLSocket):
+    """Closed where the handshake fails; paho would leave it to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the base
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class TlsSettings(Settings):
     """Section ``[mqtt.tls]``: an encrypted connection, to a broker that proves who it is. TLS 1.2 or later."""
 
@@ -46,6 +57,7 @@ class TlsSettings(Settings):
             context = ssl.create_default_context(cafile=self.ca_file)
         except OSError as error:
             raise ConfigError(f"mqtt.tls.ca_file {self.ca_file} cannot be used: {error}.") from error
+        context.sslsocket_class = _TidySocket
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.certificate_file is not None and self.key_file is not None:
             try:
