@@ -14,7 +14,7 @@ WEIGHTS_0_35 = "$(WEIGHTS)/mobilenet_v2_0.35_224_no_top_keras_f32.npz"
 SPLIT_FILE = trainer/splits/all4.csv
 FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames-1280x960
 
-.PHONY: demo test lint bench accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements clean
+.PHONY: demo test lint bench faults accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements clean
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
@@ -30,6 +30,11 @@ lint: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks kmeans
+	$(BIN)/python -m benchmarks spool
+
+# Kills, bad networks, wrong commands and a long run; a quarter of an hour.
+faults: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.faults $(if $(OUT),--out "$(OUT)")
 
 accuracy: $(VENV)/dev.stamp
 	for bundle in accurate fast; do \

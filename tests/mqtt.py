@@ -137,6 +137,10 @@ class Requester:
         topic = f"{self.topics.prefix}/command/{command}"
         self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).wait_for_publish(PATIENCE_S)
 
+    def throw(self, command: str, payload: bytes) -> None:
+        """Publish a payload and go on at once."""
+        self._client.publish(f"{self.topics.prefix}/command/{command}", payload, qos=1)
+
     def next(self) -> tuple[mqtt.MQTTMessage, Answer]:
         """The next answer, with the message that carried it."""
         return self._answers.get(timeout=PATIENCE_S)

@@ -102,7 +102,9 @@ class Broker:
 class Collector:
     """A subscriber whose session the broker keeps, so that nothing is lost on its side of the promise."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, keep: bool = True) -> None:
+        """Without ``keep`` messages are only counted."""
+        self._keep = keep
         self.payloads: dict[UUID, tuple[str, bytes]] = {}
         self.received = Counter[str]()
         self.replayed_count = 0
@@ -126,6 +128,11 @@ class Collector:
         kind = message.topic.split("/")[4]
         if kind not in SPOOLED:
             return
+        if not self._keep:
+            with self.changed:
+                self.received[kind] += 1
+                self.changed.notify_all()
+            return
         body = json.loads(message.payload)
         with self.changed:
             self.received[kind] += 1
@@ -142,6 +149,10 @@ class Collector:
     def wait_for(self, count: int, timeout_s: float) -> bool:
         with self.changed:
             return self.changed.wait_for(lambda: len(self.payloads) >= count, timeout_s)
+
+    def wait_for_received(self, kind: str, count: int, timeout_s: float) -> bool:
+        with self.changed:
+            return self.changed.wait_for(lambda: self.received[kind] >= count, timeout_s)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -165,7 +176,7 @@ class AgentProcess:
             array, _ = draw_smear(rng, LABELS[number % len(LABELS)], size_px=(224, 224))
             Image.fromarray(array).save(frames / f"{number}.jpg", quality=90)
 
-    def start(self, *, reading: bool = True) -> None:
+    def start(self, *, reading: bool = True, interval_s: float = 0.005) -> None:
         configuration = self.folder / "agent.toml"
         configuration.write_text(
             f"""
@@ -178,7 +189,7 @@ path = "{self.folder / "frames"}"
 loop = true
 [trigger]
 mode = "{"continuous" if reading else "triggered"}"
-interval_s = 0.005
+interval_s = {interval_s}
 [analysis]
 bundle = "demo"
 [mqtt]

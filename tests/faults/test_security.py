@@ -124,14 +124,14 @@ def test_a_device_reads_its_own_commands_alone(broker: int, certificates: Path) 
     ready = threading.Event()
     with (
         client(broker, certificates, "clinic.scope-1") as scope,
-        client(broker, certificates, "dashboard") as dashboard,
+        client(broker, certificates, "dashboard") as board,
     ):
         scope.on_subscribe = lambda *_: ready.set()
         scope.on_message = lambda _client, _data, message: heard.put(message.topic)
         scope.subscribe("leukoscope/v1/+/+/command/+", qos=1)
         assert ready.wait(PATIENCE_S)
         for who in (OTHERS, MINE):
-            dashboard.publish(f"{who.prefix}/command/pause", b"{}", qos=1).wait_for_publish(PATIENCE_S)
+            board.publish(f"{who.prefix}/command/pause", b"{}", qos=1).wait_for_publish(PATIENCE_S)
         # One sender's messages keep their order: the other device's would have come first.
         assert heard.get(timeout=PATIENCE_S) == f"{MINE.prefix}/command/pause"
 

@@ -1,0 +1,148 @@
+"""What the durable spool costs a medium: syncs and bytes per 1,000 results, and how long a card may last of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+from uuid_utils.compat import uuid7
+
+from benchmarks.app import app
+from edge_agent.analysis import Analyzer
+from edge_agent.cameras.frame import ColourOrder, Pixels
+from edge_agent.cameras.smear import draw_smear
+from edge_agent.cameras.stamp import frame_now
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.messaging import Message, SpoolLimits, SqliteSpool
+from edge_agent.results import ResultMaker
+from edge_agent.vision.quality import QualityLimits
+
+CARD_BYTES = 32e9
+CARD_CYCLES = 500
+"""Of a consumer card's TLC flash; makers rarely say."""
+AMPLIFICATION = 10
+"""Bytes that the card's controller writes for each byte of a small synced write; measured by nobody here."""
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of 1,000 results that come in groups of one size and are acknowledged at once."""
+
+    group_count: int
+    commits_count: int
+    checkpoints_count: int
+    fsyncs_count: int | None
+    written_mb: float
+    commit_p50_ms: float
+    commit_p95_ms: float
+
+
+@app.command("spool")
+def spool(
+    results: Annotated[int, typer.Option(min=10, help="Results per group size.")] = 1000,
+    folder: Annotated[Path | None, typer.Option(help="Folder on the medium; else the working folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per group size.")] = False,
+) -> None:
+    """Syncs and bytes written per 1,000 results. Syncs are counted by strace where it is installed."""
+    costs = [measure(group, results, folder or Path.cwd()) for group in (1, 4, 20)]
+    if as_json:
+        for cost in costs:
+            sys.stdout.write(json.dumps({name: getattr(cost, name) for name in Cost.__slots__}) + "\n")
+        return
+    table = Table(title=f"The durable spool, per {results} results", caption=_life(costs, results))
+    for column in ("results per commit", "commits", "checkpoints", "fsyncs", "MB written", "commit p50 ms", "p95 ms"):
+        table.add_column(column, justify="right")
+    for cost in costs:
+        table.add_row(
+            str(cost.group_count),
+            str(cost.commits_count),
+            str(cost.checkpoints_count),
+            "no strace" if cost.fsyncs_count is None else str(cost.fsyncs_count),
+            f"{cost.written_mb:.1f}",
+            f"{cost.commit_p50_ms:.2f}",
+            f"{cost.commit_p95_ms:.2f}",
+        )
+    Console().print(table)
+
+
+def _life(costs: list[Cost], results: int) -> str:
+    """A rule of three with stated assumptions, at a result every two seconds around the clock."""
+    per_result = max(cost.written_mb for cost in costs) * 1e6 / results
+    years = CARD_BYTES * CARD_CYCLES / AMPLIFICATION / per_result / (43_200 * 365)
+    return (
+        f"Estimate: a {CARD_BYTES / 1e9:.0f} GB card of {CARD_CYCLES} cycles, {AMPLIFICATION} bytes of flash per byte "
+        f"written, one result every 2 s, each with a commit of its own: {years:.0f} years."
+    )
+
+
+def measure(group: int, results: int, folder: Path) -> Cost:
+    """Run one group size in a process of its own, under strace where there is one."""
+    strace = shutil.which("strace")
+    with tempfile.TemporaryDirectory(dir=folder, prefix="spool-benchmark-") as place:
+        log = Path(place, "syncs")
+        command = [sys.executable, "-m", "benchmarks.spool", str(group), str(results), place]
+        plain = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        fsyncs = None
+        if strace is not None:
+            # A second run: tracing slows the first one's times down.
+            traced = [strace, "-f", "-q", "-e", "trace=fsync,fdatasync", "-o", str(log), *command]
+            counted = subprocess.run(traced, capture_output=True, text=True, check=False)
+            if counted.returncode == 0:
+                fsyncs = sum("sync(" in line for line in log.read_text().splitlines())
+    return Cost(group_count=group, fsyncs_count=fsyncs, **plain)
+
+
+def _messages(count: int) -> Iterator[Message]:
+    """Real results of a drawn field."""
+    analyzer = Analyzer(Classifier(load_bundle("demo")), QualityLimits())
+    array, _ = draw_smear(np.random.default_rng(1), "pre-b", size_px=(224, 224))
+    reading = analyzer.analyse(frame_now("camera0", Pixels(array, ColourOrder.RGB), source="synthetic:pre-b"))
+    maker = ResultMaker("scope-1", uuid7())
+    for _ in range(count):
+        result = maker.make(reading)
+        yield Message(result.id, "leukoscope/v1/north-clinic/scope-1/result/camera0", result.to_json())
+
+
+def _run(group: int, results: int, folder: Path) -> dict[str, float]:
+    """Append groups, let each be committed, take and acknowledge it, and go on."""
+    messages = list(_messages(results))
+    store = SqliteSpool(folder / "spool", SpoolLimits(max_bytes=2**30, max_age_s=1e9, commit_delay_s=0))
+    before = psutil.Process().io_counters().write_bytes
+    times_ms = []
+    for start in range(0, results, group):
+        began = time.perf_counter()
+        for message in messages[start : start + group]:
+            store.append(message)
+        if not store.flush(PATIENCE_S):
+            raise RuntimeError(f"the spool does not write: {store.error}")
+        times_ms.append((time.perf_counter() - began) * 1e3)
+        while (taken := store.take(live=True)) is not None:
+            store.acknowledge(taken.id)
+    store.close()
+    stats = store.stats()
+    p50, p95 = np.percentile(times_ms, [50, 95])
+    return {
+        "commits_count": stats.commits_count,
+        "checkpoints_count": stats.checkpoints_count,
+        "written_mb": round((psutil.Process().io_counters().write_bytes - before) / 1e6, 3),
+        "commit_p50_ms": round(float(p50), 3),
+        "commit_p95_ms": round(float(p95), 3),
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(_run(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))) + "\n")

@@ -1,0 +1,75 @@
+"""``make faults``: the long runs, with their figures. Exits with 1 if anything was lost or grew."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from edge_agent.local_broker import find_mosquitto, free_port, run_mosquitto
+from tests.faults.fuzz import FuzzReport, fuzz
+from tests.faults.soak import SoakReport, soak
+from tests.faults.storm import StormReport, storm
+
+console = Console(soft_wrap=True, highlight=False)
+
+
+def main(
+    results: Annotated[int, typer.Option(min=1, help="Results delivered in the storm, at least.")] = 10_000,
+    kills: Annotated[int, typer.Option(min=1, help="Kills of the agent in the storm.")] = 100,
+    payloads: Annotated[int, typer.Option(min=1, help="Wrong payloads on command topics.")] = 100_000,
+    readings: Annotated[int, typer.Option(min=100, help="Readings of the soak.")] = 100_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the storm.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="File to write the figures to, as JSON.")] = None,
+) -> None:
+    """A storm, wrong commands, and a soak, one after the other."""
+    mosquitto = find_mosquitto()
+    if mosquitto is None:
+        console.print("mosquitto is not installed (apt-get install mosquitto)", style="red")
+        raise typer.Exit(2)
+    with tempfile.TemporaryDirectory(prefix="leukoscope-storm-") as folder:
+        stormed = storm(Path(folder), results_count=results, kills_count=kills, seed=seed)
+    _show("Storm", stormed)
+    port = free_port()
+    with run_mosquitto(mosquitto, port):
+        fuzzed = fuzz(port, payloads)
+    _show("Wrong commands", fuzzed)
+    with tempfile.TemporaryDirectory(prefix="leukoscope-soak-") as folder:
+        soaked = soak(Path(folder), readings)
+    _show("Soak", soaked)
+    if out is not None:
+        figures = {"storm": asdict(stormed), "wrong_commands": asdict(fuzzed), "soak": asdict(soaked)}
+        out.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
+    if not _well(stormed, fuzzed, soaked):
+        raise typer.Exit(1)
+
+
+def _show(title: str, report: StormReport | FuzzReport | SoakReport) -> None:
+    console.print(title, style="bold")
+    for name, value in asdict(report).items():
+        console.print(f"  {name:<26} {value}")
+
+
+def _well(stormed: StormReport, fuzzed: FuzzReport, soaked: SoakReport) -> bool:
+    checks = {
+        "results were lost": stormed.lost_count > 0,
+        "sequence numbers have holes": stormed.holes_count > 0,
+        "messages broke the contract": stormed.invalid_count > 0,
+        "messages were refused or dropped": stormed.refused_count + stormed.dropped_count > 0,
+        "commands were not answered": fuzzed.answered_count != fuzzed.sent_count,
+        "memory grows": soaked.growth_low_kb_per_1000 > 0,
+        "open files grow": soaked.files_last_count > soaked.files_first_count,
+    }
+    for what, bad in checks.items():
+        if bad:
+            console.print(f"FAIL: {what}", style="red")
+    return not any(checks.values())
+
+
+if __name__ == "__main__":
+    typer.run(main)

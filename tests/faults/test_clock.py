@@ -1,0 +1,44 @@
+"""A wall clock that jumps must neither lose, nor disorder, nor age a result."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import time_machine
+
+from edge_agent.local_broker import free_port, run_mosquitto
+from tests.agents import configuration, running
+from tests.mqtt import PATIENCE_S, Subscriber
+
+
+def test_results_survive_a_clock_set_back_two_weeks_and_forward_an_hour(tmp_path: Path, mosquitto: str) -> None:
+    port = free_port()
+    config = configuration(
+        port,
+        state={"folder": str(tmp_path / "state")},
+        trigger={"mode": "continuous", "interval_s": 0.02},
+        # Two weeks back and an hour forward are far more than that.
+        spool={"max_age_days": 0.01},
+    )
+    with running(config) as agent:
+        for jump in (timedelta(), timedelta(days=-14), timedelta(hours=1)):
+            before = agent.counts.readings_count
+            with time_machine.travel(datetime.now(UTC) + jump, tick=True):
+                while agent.counts.readings_count < before + 10:
+                    assert not agent.wait(0.05)
+        with run_mosquitto(mosquitto, port):
+            watcher = Subscriber(port)
+            numbers: list[int] = []
+            clocks: list[int] = []
+            while len(numbers) < 30:
+                result = watcher.next("result").body()
+                if result.replayed:
+                    numbers.append(result.seq)
+                    clocks.append(result.clock.monotonic_ns)
+            watcher.close()
+        assert agent.spool.flush(PATIENCE_S)
+        assert agent.spool.stats().dropped_count == 0
+    assert numbers == list(range(30))
+    # Whatever the wall clock said, this one tells the order.
+    assert clocks == sorted(clocks)
