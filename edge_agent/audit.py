@@ -37,9 +37,13 @@ class AuditLog:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
             # Unbuffered: what did not get to the disk must not come after what does later.
             self._file = path.open("ab", buffering=0)
-            self._next_seq, self._hash = self._go_on()
         except OSError as error:
             raise AuditUnwritable(f"{path} cannot be written: {error.strerror}.") from error
+        try:
+            self._next_seq, self._hash = self._go_on()
+        except AuditBroken:
+            self._file.close()
+            raise
 
     def append(self, record: bytes) -> AuditPosition:
         """Append a JSON object on one line; where it stands now. Raises ``AuditUnwritable``."""
