@@ -59,6 +59,10 @@ class Remembered(BaseModel):
     answer: Answer | None = None
 
 
+class _Identified(BaseModel):
+    id: UUID
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     name: CommandName
@@ -113,14 +117,12 @@ class CommandDesk:
         if request.retained:
             self._ignore(request)
             return
-        identity = None
         try:
             job = _parse(request)
-            identity = job.command.id
             with self._lock:
                 known = self._accept(job, request)
         except CommandError as error:
-            self._refuse(request, identity, error)
+            self._refuse(request, error)
             return
         if known is not None:
             self._send(request, known.to_json())
@@ -199,8 +201,8 @@ class CommandDesk:
         if not self._spool.flush(_DURABLE_S):
             raise SpoolError("The command's id could not be kept.")
 
-    def _refuse(self, request: Request, identity: UUID | None, error: CommandError) -> None:
-        answer = self._answer(request.command, identity, AnswerState.REFUSED, _report(error), {})
+    def _refuse(self, request: Request, error: CommandError) -> None:
+        answer = self._answer(request.command, _id_of(request.payload), AnswerState.REFUSED, _report(error), {})
         self._send(request, answer.to_json())
 
     def _ignore(self, request: Request) -> None:
@@ -248,6 +250,14 @@ def _parse(request: Request) -> _Job:
     return _Job(name, command, hashlib.sha256(name.encode() + b"\0" + command.to_json()).hexdigest())
 
 
+def _id_of(payload: bytes) -> UUID | None:
+    """The id of a request that is wrong elsewhere, so that its sender knows which one is answered."""
+    try:
+        return _Identified.model_validate_json(payload[:MAX_REQUEST_BYTES]).id
+    except ValidationError:
+        return None
+
+
 def _same(digest: str, job: _Job) -> None:
     if digest != job.digest:
         raise CommandInvalid("The id was used for another request.")
@@ -255,11 +265,13 @@ def _same(digest: str, job: _Job) -> None:
 
 def _explain(error: ValidationError) -> str:
     """The first few problems. What was sent is not repeated: it may be a patient's name."""
-    problems = [
-        f"{'.'.join(_shown(str(part)) for part in problem['loc']) or 'request'}: {problem['msg']}"
-        for problem in error.errors(include_input=False, include_url=False, include_context=False)[:3]
+    problems = error.errors(include_input=False, include_url=False, include_context=False)[:3]
+    said = [
+        f"{'.'.join(_shown(str(part)) for part in problem['loc']) or 'request'}: "
+        f"{problem['msg'].removeprefix('Value error, ')}"
+        for problem in problems
     ]
-    return "; ".join(problems)[:500] + "."
+    return "; ".join(said)[:500] + "."
 
 
 def _shown(text: str) -> str:

@@ -174,6 +174,13 @@ def test_what_is_no_request_is_refused(tmp_path: Path, payload: bytes) -> None:
         assert (answer.id, code(answer)) == (None, "command_invalid")
 
 
+def test_a_request_that_is_wrong_elsewhere_is_answered_with_its_id(tmp_path: Path) -> None:
+    with desk(tmp_path) as found:
+        identity = uuid4()
+        answer = found.ask(request(payload=json.dumps({"id": str(identity), "sugar": 2}).encode()))
+        assert (answer.id, code(answer)) == (identity, "command_invalid")
+
+
 def test_a_retained_command_is_told_once_however_often_it_comes(tmp_path: Path) -> None:
     with desk(tmp_path) as found:
         retained = request(retained=True)
