@@ -104,3 +104,12 @@ def test_acknowledged_messages_are_gone_after_a_restart(tmp_path: Path) -> None:
     assert waiting(again) == ids[1:]
     assert again.stats().acknowledged_count == 1
     again.close()
+
+
+def test_a_commit_is_synced_to_the_medium(tmp_path: Path) -> None:
+    """What a power cut leaves cannot be tried here; that SQLite was asked for a sync with each commit can be."""
+    spool = SqliteSpool(tmp_path, LIMITS)
+    full = 2
+    assert spool._file._writer.execute("PRAGMA synchronous").fetchone() == (full,)
+    assert spool._file._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    spool.close()
