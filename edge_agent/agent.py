@@ -521,6 +521,7 @@ class Agent:
         self._before = None
         if state.phase is not CameraPhase.OPENING:
             self._camera_error = state.error
+            self._upkeep.stir()
         self._show_status()
 
     def _show_status(self) -> None:

@@ -384,9 +384,9 @@ class Publisher:
         self._in_flight.clear()
         self._spool.give_back()
         self._failures += 1
-        longest = min(self._settings.reconnect_max_s, 2.0 ** min(self._failures - 1, 20))
-        pause_s = random.uniform(0.5, 1.0) * longest  # noqa: S311 - to spread attempts, not to keep a secret
-        self._attempt_at = time.monotonic() + (pause_s if retry_s is None else retry_s)
+        if retry_s is None:
+            retry_s = pause_s(self._failures, self._settings.reconnect_max_s)
+        self._attempt_at = time.monotonic() + retry_s
         self._set_broker(BrokerState(connected=False, error=error))
 
     def _set_broker(self, state: BrokerState) -> None:
@@ -468,6 +468,12 @@ class Publisher:
     def _requested(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
         if client is self._client:
             self._on_request(read_request(message, self._topics))
+
+
+def pause_s(failures_count: int, max_s: float) -> float:
+    """How long to wait after so many failures in a row: twice as long each time, and at a random moment."""
+    longest_s = min(max_s, 2.0 ** min(failures_count - 1, 20))
+    return random.uniform(0.5, 1.0) * longest_s  # noqa: S311 - to spread attempts, not to keep a secret
 
 
 def mark_replayed(payload: bytes) -> bytes:

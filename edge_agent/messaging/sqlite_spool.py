@@ -318,11 +318,25 @@ class SqliteSpool:
     def _open(self) -> None:
         """Open the file, or replace it if it is damaged, and begin with all that is in it as backlog."""
         try:
-            self._file = SpoolFile(self._path)
+            self._file = self._open_in_reserve()
         except SpoolCorrupt as damage:
             self._replace(damage, None)
             return
         self._take_up(self._file.counters())
+
+    def _open_in_reserve(self) -> SpoolFile:
+        """Open the file; on a full disk in the room that was kept, for SQLite has to make an index of the log first."""
+        try:
+            return SpoolFile(self._path)
+        except SpoolCorrupt:
+            raise
+        except SpoolError:
+            reserve = self._folder / _RESERVE
+            if shutil.disk_usage(self._folder).free >= 65536 or not reserve.exists():
+                raise
+            log.warning("the disk is full; the spool opens in its reserve")
+            reserve.unlink()
+            return SpoolFile(self._path)
 
     def _take_up(self, counters: Counters) -> None:
         self._counters = counters

@@ -102,6 +102,22 @@ def test_what_was_accepted_on_a_full_disk_is_there_after_a_restart(disk: Path) -
     again.spool.close()
 
 
+def test_the_agent_starts_on_a_full_disk(disk: Path) -> None:
+    watched = Watched(disk)
+    before = watched.append()
+    assert watched.spool.flush(PATIENCE_S)
+    watched.spool.close()
+    others = fill_up(disk)
+    again = Watched(disk)
+    assert again.take_all() == [before]
+    after = again.append()
+    again.until(full=True)
+    others.unlink()
+    again.until(full=False)
+    assert again.next() == after
+    again.spool.close()
+
+
 def test_a_disk_that_others_filled_is_told_and_nothing_is_lost_when_there_is_room_again(
     tmp_path: Path, broker_port: int, subscriber: Subscriber
 ) -> None:

@@ -159,6 +159,12 @@ def test_a_slide_goes_on_after_a_restart(broker_port: int, requester: Requester,
         requester.ask("capture")
         requester.ask("finish-specimen")
         assert subscriber.next("report").body().readings_count == 2
+    with serving(config, requester):
+        subscriber.until_state("ready")
+        requester.ask("capture")
+        while (result := subscriber.next("result").body()).specimen is not None:
+            pass
+        assert result.seq == 0
 
 
 @pytest.mark.parametrize(

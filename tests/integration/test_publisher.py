@@ -19,6 +19,7 @@ from edge_agent.contracts import Info, StatusState, Topics
 from edge_agent.errors import BrokerRefused, BrokerUnreachable
 from edge_agent.local_broker import free_port, run_amqtt, run_mosquitto
 from edge_agent.messaging import BrokerState, MemorySpool, Message, MqttSettings, Publisher, Spool
+from edge_agent.messaging.publisher import METRICS_RING, pause_s
 from tests.mqtt import PATIENCE_S, Received, Subscriber
 
 TOPICS = Topics("clinic", "scope-1")
@@ -234,6 +235,26 @@ def test_a_result_that_the_broker_turns_down_is_kept(info: Info, mosquitto: str,
         stats = rig.spool.stats()
     assert stats.acknowledged_count == 0
     assert stats.waiting_count + stats.in_flight_count == 1
+
+
+def test_metrics_of_a_while_without_a_broker_are_kept_in_a_ring(info: Info, mosquitto: str) -> None:
+    port = free_port()
+    with running(info, port) as rig:
+        for number in range(METRICS_RING + 5):
+            rig.publisher.send_metrics(str(number).encode())
+        rig.until(lambda state: state.error is not None)
+        with run_mosquitto(mosquitto, port):
+            watcher = Subscriber(port, raw=True)
+            seen = [int(watcher.next("metrics").payload) for _ in range(METRICS_RING)]
+            watcher.close()
+    assert seen == list(range(5, METRICS_RING + 5))
+
+
+def test_attempts_come_ever_later_and_at_a_random_moment() -> None:
+    for failures, longest_s in ((1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (1000, 10)):
+        pauses = [pause_s(failures, 10) for _ in range(200)]
+        assert longest_s / 2 <= min(pauses) < max(pauses) <= longest_s
+        assert max(pauses) - min(pauses) > longest_s / 4
 
 
 def test_the_status_is_repeated_so_that_it_does_not_expire(

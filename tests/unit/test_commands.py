@@ -16,7 +16,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from edge_agent.commands import REMEMBERED_COUNT, Action, CommandDesk, Data
-from edge_agent.contracts import Answer, AnswerState, Command, CommandName, Event, Topics
+from edge_agent.contracts import MAX_REQUEST_BYTES, Answer, AnswerState, Command, CommandName, Event, Topics
 from edge_agent.errors import CameraTimeout
 from edge_agent.journal import Journal
 from edge_agent.messaging import MemorySpool, Request
@@ -179,6 +179,13 @@ def test_a_request_that_is_wrong_elsewhere_is_answered_with_its_id(tmp_path: Pat
         identity = uuid4()
         answer = found.ask(request(payload=json.dumps({"id": str(identity), "sugar": 2}).encode()))
         assert (answer.id, code(answer)) == (identity, "command_invalid")
+
+
+def test_a_request_that_is_too_large_is_refused_though_it_is_right(tmp_path: Path) -> None:
+    with desk(tmp_path) as found:
+        right = request()
+        assert found.ask(right).state is AnswerState.DONE
+        assert code(found.ask(replace(right, payload=right.payload + b" " * MAX_REQUEST_BYTES))) == "command_invalid"
 
 
 def test_a_retained_command_is_told_once_however_often_it_comes(tmp_path: Path) -> None:
