@@ -52,7 +52,8 @@ def main(
 def _show(title: str, report: StormReport | FuzzReport | SoakReport) -> None:
     console.print(title, style="bold")
     for name, value in asdict(report).items():
-        console.print(f"  {name:<26} {value}")
+        if not isinstance(value, tuple):
+            console.print(f"  {name:<26} {value}")
 
 
 def _well(stormed: StormReport, fuzzed: FuzzReport, soaked: SoakReport) -> bool:

@@ -29,6 +29,8 @@ class SoakReport:
     growth_high_kb_per_1000: float
     files_first_count: int
     files_last_count: int
+    resident_mb: tuple[float, ...]
+    """All samples, the warm-up included, at even steps."""
 
 
 def soak(folder: Path, readings_count: int) -> SoakReport:
@@ -69,4 +71,5 @@ def soak(folder: Path, readings_count: int) -> SoakReport:
         growth_high_kb_per_1000=round(float(fit.slope + half), 3),
         files_first_count=settled[0][2],
         files_last_count=settled[-1][2],
+        resident_mb=tuple(round(rss / 1e6, 2) for _, rss, _ in samples),
     )

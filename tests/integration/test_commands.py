@@ -168,7 +168,8 @@ def test_a_slide_goes_on_after_a_restart(broker_port: int, requester: Requester,
 
 
 @pytest.mark.parametrize(
-    "specimen", ["Anna-Schmidt", "anna", "1987-05-12", "12051987", "4711081", "S-19870512", "S 1", "", "ä1", "x" * 40]
+    "specimen",
+    ["Anna-Schmidt", "anna", "1987-05-12", "1-2-87", "12051987", "4711081", "S-19870512", "S 1", "", "ä1", "x" * 40],
 )
 def test_what_may_tell_who_a_patient_is_is_refused_and_not_repeated(
     broker_port: int, requester: Requester, specimen: str
