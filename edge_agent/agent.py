@@ -7,7 +7,6 @@ import logging
 import platform
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,8 +19,8 @@ from uuid_utils.compat import uuid7
 
 from edge_agent import __version__
 from edge_agent.actions import make_actions
-from edge_agent.analysis import Analyzer, Reading, View
-from edge_agent.cameras import Camera, CameraPhase, CameraState, CameraSupervisor, CaptureCounters, make_camera
+from edge_agent.analysis import Analyzer, Reading
+from edge_agent.cameras import Camera, CameraPhase, CameraState, make_camera
 from edge_agent.commands import CommandDesk
 from edge_agent.config import Config
 from edge_agent.contracts import Camera as CameraInfo
@@ -54,15 +53,12 @@ from edge_agent.journal import Journal
 from edge_agent.machine import read_machine
 from edge_agent.messaging import MemorySpool, Message, Publisher, Request, Spool, SpoolLimits, SqliteSpool
 from edge_agent.meter import Meter
+from edge_agent.reader import Reader, ReaderEvents
 from edge_agent.results import ResultMaker, clock_synchronised
 from edge_agent.specimen import NOTE, Tally
-from edge_agent.trigger import Trigger
 from edge_agent.upkeep import Sources, Upkeep
 
 log = logging.getLogger(__name__)
-
-REFERENCE_MAX_AGE_S = 1.0
-"""A frame this much older than the one that is read says nothing about motion."""
 
 CAPTURE_DEADLINE_S = 30.0
 DURABLE_S = 10.0
@@ -127,7 +123,6 @@ class Agent:
         self._checks: tuple[Check, ...] = ()
         self._streaming = False
         self._paused = False
-        self._before: View | None = None
         self._readings = 0
         self._refused = 0
         self._meter = Meter()
@@ -137,8 +132,6 @@ class Agent:
         self._captures: queue.SimpleQueue[Future[Result]] = queue.SimpleQueue()
         self._spool_code: str | None = None
         self._wake: Callable[[], None] = lambda: None
-        self._supervisor: CameraSupervisor | None = None
-        self._trigger = Trigger(config.trigger)
         self._analyzer = make_analyzer(config)
         self._topics = Topics(config.device.site, config.device.id)
         self._folder = config.state.folder
@@ -155,7 +148,7 @@ class Agent:
             Sources(
                 publisher=lambda: self._publisher,
                 vitals=self._vitals,
-                capture=self._capture_counters,
+                capture=lambda: self._reader.counters,
                 readings_count=lambda: self._readings,
             ),
             on_health=self._health_changed,
@@ -165,9 +158,7 @@ class Agent:
         self._publisher = self._make_publisher()
         self._wake = lambda: self._publisher.wake()  # noqa: PLW0108 - a reload replaces the publisher
         self._introduce()
-        self._stop_analysis = threading.Event()
-        self._stirred = threading.Event()
-        self._analysis = self._make_analysis_thread()
+        self._reader = self._make_reader()
 
     @property
     def config(self) -> Config:
@@ -203,12 +194,11 @@ class Agent:
         self._publisher.start()
         self._desk.start()
         self._upkeep.start()
-        self._analysis.start()
+        self._reader.start()
 
     def trigger(self) -> None:
         """Ask for a reading now, whatever the mode."""
-        self._trigger.request()
-        self._stirred.set()
+        self._reader.request()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the frames have come to their end, or a thread failed. True if so, False at the time-out."""
@@ -221,7 +211,7 @@ class Agent:
         """
         with self._control:
             self._paused = True
-            self._end_analysis()
+            self._end_reading()
         self._desk.stop()
         self._upkeep.stop()
         self._journal.tell(EventKind.STOPPED, f"The agent stopped after {self._readings} readings.")
@@ -249,10 +239,9 @@ class Agent:
         with self._control:
             # Refuses a password or certificate that cannot be read before anything has changed.
             publisher = self._make_publisher(config)
-            self._end_analysis()
+            self._end_reading()
             self._config = config
             self._analyzer = analyzer
-            self._trigger = Trigger(config.trigger)
             self._results.device = config.device.id
             self._topics = self._journal.topics = Topics(config.device.site, config.device.id)
             # A new bundle or camera is told in the device's info, which goes out with a new connection.
@@ -262,7 +251,7 @@ class Agent:
             self._publisher.start()
             self._journal.tell(EventKind.CONFIGURED, "The configuration was read again and is in force.")
             if not self._paused:
-                self._begin_analysis()
+                self._begin_reading()
             self._upkeep.renew()
             self._show_status()
 
@@ -272,7 +261,7 @@ class Agent:
             if self._paused:
                 return
             self._paused = True
-            self._end_analysis()
+            self._end_reading()
             self._streaming = False
             self._journal.tell(EventKind.PAUSED, "Reading is paused.")
             self._show_status()
@@ -284,7 +273,7 @@ class Agent:
                 return
             self._paused = False
             self._journal.tell(EventKind.RESUMED, "Reading goes on.")
-            self._begin_analysis()
+            self._begin_reading()
             self._show_status()
 
     def capture(self) -> Result:
@@ -373,16 +362,12 @@ class Agent:
         if code != before:
             self._upkeep.stir()
 
-    def _begin_analysis(self) -> None:
-        self._stop_analysis = threading.Event()
-        self._analysis = self._make_analysis_thread()
-        self._analysis.start()
+    def _begin_reading(self) -> None:
+        self._reader = self._make_reader()
+        self._reader.start()
 
-    def _end_analysis(self) -> None:
-        self._stop_analysis.set()
-        self._stirred.set()
-        if self._analysis.ident is not None:
-            self._analysis.join()
+    def _end_reading(self) -> None:
+        self._reader.stop()
         for wanted in self._asked_for():
             wanted.set_exception(AgentPaused("Reading was interrupted."))
 
@@ -442,10 +427,6 @@ class Agent:
             machine=read_machine(self._folder, self._process),
         )
 
-    def _capture_counters(self) -> CaptureCounters:
-        supervisor = self._supervisor
-        return CaptureCounters(0, 0, 0, 0) if supervisor is None else supervisor.counters
-
     def _health_changed(self, checks: tuple[Check, ...]) -> None:
         self._checks = checks
         self._on_checks(checks)
@@ -456,44 +437,13 @@ class Agent:
         self._failure = failure
         self._finished.set()
 
-    def _make_analysis_thread(self) -> threading.Thread:
-        return threading.Thread(target=self._analyse_until_stopped, name="analysis", daemon=True)
+    def _make_reader(self) -> Reader:
+        config = self._config
+        events = ReaderEvents(self._keep, self._camera_changed, self._finished.set, self._fail)
+        return Reader(self._make_camera, config.capture, self._analyzer, config.trigger, events)
 
-    def _analyse_until_stopped(self) -> None:
-        try:
-            self._analyse()
-        except BaseException as failure:
-            log.critical("the analysis thread failed", exc_info=failure)
-            self._fail(failure)
-        else:
-            if not self._stop_analysis.is_set():
-                self._finished.set()
-
-    def _analyse(self) -> None:
-        stop = self._stop_analysis
-        supervisor = CameraSupervisor(self._make_camera, self._config.capture, stop, self._camera_changed)
-        self._supervisor = supervisor
-        self._before = None
-        for frame in supervisor.frames():
-            if not supervisor.live:
-                # Every frame of a file counts, so it is the file that waits.
-                self._stirred.wait(self._trigger.wait_s(time.monotonic()))
-                self._stirred.clear()
-            if stop.is_set() or not self._trigger.looks(time.monotonic()):
-                continue
-            view = self._analyzer.view(frame)
-            if supervisor.live and self._before is None:
-                # The first frame of a burst only shows what the second is to be compared with.
-                self._before = view
-                continue
-            if self._trigger.wants(view, time.monotonic()):
-                self._keep(self._analyzer.read(view, before=_reference(self._before, view)))
-                if self._max_readings is not None and self._readings >= self._max_readings:
-                    return
-            # While no frame is worth decoding the next burst needs its own first frame.
-            self._before = view if self._trigger.looks(time.monotonic()) else None
-
-    def _keep(self, reading: Reading) -> None:
+    def _keep(self, reading: Reading) -> bool:
+        """Make a reading a result, and hand it to the spool. False once enough readings are made."""
         with self._counting:
             tally = self._tally
             result = self._results.make(reading, None if tally is None else tally.next_field)
@@ -514,11 +464,10 @@ class Agent:
             self._on_result(result, reading)
         for wanted in self._asked_for():
             wanted.set_result(result)
+        return self._max_readings is None or self._readings < self._max_readings
 
     def _camera_changed(self, state: CameraState) -> None:
         self._streaming = state.phase is CameraPhase.STREAMING
-        # What a camera saw before it was opened anew says nothing about motion.
-        self._before = None
         if state.phase is not CameraPhase.OPENING:
             self._camera_error = state.error
             self._upkeep.stir()
@@ -538,9 +487,3 @@ class Agent:
             self._publisher.set_status(StatusState.DEGRADED, codes[0])
         else:
             self._publisher.set_status(StatusState.READY if self._streaming else StatusState.INIT)
-
-
-def _reference(before: View | None, view: View) -> View | None:
-    if before is None or view.frame.monotonic_ns - before.frame.monotonic_ns > REFERENCE_MAX_AGE_S * 1e9:
-        return None
-    return before

@@ -16,7 +16,7 @@ from edge_agent.config import load_config
 from edge_agent.errors import ConfigError, SpoolCorrupt
 from edge_agent.messaging.settings import default_state_folder
 from edge_agent.messaging.spool_file import open_for_reading, read_counters, read_rows
-from edge_agent.messaging.sqlite_spool import FILE
+from edge_agent.messaging.spool_folder import FILE
 from edge_agent.messaging.sqlite_spool import purge as purge_spool
 from edge_agent.terminal import errors, output
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
-import os
-import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 from uuid import UUID
 
-from edge_agent.errors import DiskFull, EdgeAgentError, SpoolBusy, SpoolCorrupt, SpoolError, SpoolFull
+from edge_agent.errors import DiskFull, EdgeAgentError, SpoolCorrupt, SpoolError, SpoolFull
 from edge_agent.messaging.spool import ESSENTIAL_RESERVE_BYTES, Message, Notes, SpoolStats
 from edge_agent.messaging.spool_file import (
     Change,
@@ -28,18 +24,9 @@ from edge_agent.messaging.spool_file import (
     salvage,
     set_aside,
 )
+from edge_agent.messaging.spool_folder import FILE, lock_folder, make_reserve, no_room, release_reserve
 
 log = logging.getLogger(__name__)
-
-FILE = "spool.db"
-_LOCK = "spool.lock"
-_RESERVE = "spool.reserve"
-_RESERVE_BYTES = 2 * 1024 * 1024
-"""Given up on a full disk, so that the log can be copied into the file and what was delivered be deleted.
-
-More than the log ever holds. Nothing is accepted while it is missing: a log that fills the disk could neither be
-copied nor emptied.
-"""
 
 _BATCH_MAX = 256
 _BATCH_MAX_BYTES = 256 * 1024
@@ -98,7 +85,7 @@ class SqliteSpool:
         self._limits = limits
         self._on_change = on_change
         self._on_failure = on_failure
-        self._lock_file = _lock(folder)
+        self._lock_file = lock_folder(folder)
         self._changed = threading.Condition()
         self._error: EdgeAgentError | None = None
         self._set_aside: list[SetAside] = []
@@ -331,11 +318,9 @@ class SqliteSpool:
         except SpoolCorrupt:
             raise
         except SpoolError:
-            reserve = self._folder / _RESERVE
-            if shutil.disk_usage(self._folder).free >= 65536 or not reserve.exists():
+            if not no_room(self._folder) or not release_reserve(self._folder):
                 raise
             log.warning("the disk is full; the spool opens in its reserve")
-            reserve.unlink()
             return SpoolFile(self._path)
 
     def _take_up(self, counters: Counters) -> None:
@@ -456,7 +441,7 @@ class SqliteSpool:
 
     def _keep_reserve(self) -> None:
         """Raises ``DiskFull``."""
-        if not _make_reserve(self._folder / _RESERVE):
+        if not make_reserve(self._folder):
             raise DiskFull(f"{self._folder} has no room for the spool.")
 
     def _next_batch(self) -> list[Message]:
@@ -496,7 +481,7 @@ class SqliteSpool:
     def _is_full(self, error: sqlite3.Error) -> bool:
         # Where the disk has no room for the log's index either, SQLite calls it an input/output error.
         full = (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_FULL
-        return full or shutil.disk_usage(self._folder).free < 65536
+        return full or no_room(self._folder)
 
     def _meet(self, error: SpoolCorrupt | DiskFull | sqlite3.Error, removed: list[int]) -> None:
         """Do what is to be done about a transaction that failed."""
@@ -531,7 +516,7 @@ class SqliteSpool:
 
     def _make_room(self, removed: list[int]) -> None:
         """Copy the log into the file, and delete what was delivered, in the room that was kept for it."""
-        (self._folder / _RESERVE).unlink(missing_ok=True)
+        release_reserve(self._folder)
         try:
             self._file.checkpoint()
             for start in range(0, len(removed), _DELETED_AT_ONCE):
@@ -544,7 +529,7 @@ class SqliteSpool:
                     self._acknowledged.difference_update(part)
         except sqlite3.Error as error:
             log.warning("there is no room even for deleting what was delivered: %s", error)
-        _make_reserve(self._folder / _RESERVE)
+        make_reserve(self._folder)
 
     def _begin_anew(self, damage: SpoolCorrupt) -> None:
         """Replace the file while running: what waits in memory goes into the new one."""
@@ -574,7 +559,7 @@ def purge(folder: Path) -> int:
     """
     with open_for_reading(folder / FILE):
         pass
-    with _lock(folder):
+    with lock_folder(folder):
         file = SpoolFile(folder / FILE)
         try:
             numbers = [number for number, _, _ in file.oldest_first(in_flight=())]
@@ -584,34 +569,3 @@ def purge(folder: Path) -> int:
         finally:
             file.close()
     return len(numbers)
-
-
-def _lock(folder: Path) -> IO[bytes]:
-    """A lock that ends with the process that holds it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        file = (folder / _LOCK).open("ab")
-    except OSError as error:
-        raise SpoolError(f"{folder} cannot be written: {error.strerror}.") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        if error.errno not in {errno.EAGAIN, errno.EACCES}:
-            raise SpoolError(f"{folder} cannot be locked: {error.strerror}.") from error
-        raise SpoolBusy(f"Another agent works with the spool in {folder}.") from error
-    return file
-
-
-def _make_reserve(path: Path) -> bool:
-    """Take the room for bad times, if it is not taken yet. False if there is not so much."""
-    if path.exists():
-        return True
-    try:
-        with path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        log.debug("no room for the spool's reserve: %s", error.strerror)
-        return False
-    return True
