@@ -79,6 +79,7 @@ class SpoolFile:
     def __init__(self, path: Path) -> None:
         """Open or make. Raises ``SpoolCorrupt`` if the content is damaged, ``SpoolError`` if it cannot be opened."""
         self._path = path
+        self._log = path.with_name(path.name + "-wal")
         self.commits = 0
         self.checkpoints = 0
         connections = contextlib.ExitStack()
@@ -137,8 +138,7 @@ class SpoolFile:
 
     def checkpoint_if_due(self) -> None:
         """Copy the log into the file once it has grown enough. Raises ``sqlite3.Error``."""
-        log = self._path.with_name(self._path.name + "-wal")
-        if log.exists() and log.stat().st_size >= CHECKPOINT_PAGES * 4096:
+        if self._log.exists() and self._log.stat().st_size >= CHECKPOINT_PAGES * 4096:
             self.checkpoint()
 
     def checkpoint(self) -> None:

@@ -52,25 +52,28 @@ def no_room(folder: Path) -> bool:
     return shutil.disk_usage(folder).free < _NO_ROOM_BYTES
 
 
-def make_reserve(folder: Path) -> bool:
-    """Take the room for bad times, if it is not taken yet. False if there is not so much."""
-    path = folder / _RESERVE
-    if path.exists():
+class Reserve:
+    """A file that only takes room, until the room is needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _RESERVE
+
+    def make(self) -> bool:
+        """Take the room, if it is not taken yet. False if there is not so much."""
+        if self._path.exists():
+            return True
+        try:
+            with self._path.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
+        except OSError as error:
+            self._path.unlink(missing_ok=True)
+            log.debug("no room for the spool's reserve: %s", error.strerror)
+            return False
         return True
-    try:
-        with path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        log.debug("no room for the spool's reserve: %s", error.strerror)
-        return False
-    return True
 
-
-def release_reserve(folder: Path) -> bool:
-    """Give the room up. False if it was not taken."""
-    path = folder / _RESERVE
-    if not path.exists():
-        return False
-    path.unlink()
-    return True
+    def release(self) -> bool:
+        """Give the room up. False if it was not taken."""
+        if not self._path.exists():
+            return False
+        self._path.unlink()
+        return True

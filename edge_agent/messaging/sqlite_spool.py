@@ -24,7 +24,7 @@ from edge_agent.messaging.spool_file import (
     salvage,
     set_aside,
 )
-from edge_agent.messaging.spool_folder import FILE, lock_folder, make_reserve, no_room, release_reserve
+from edge_agent.messaging.spool_folder import FILE, Reserve, lock_folder, no_room
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,7 @@ class SqliteSpool:
         """
         self._folder = folder
         self._path = folder / FILE
+        self._reserve = Reserve(folder)
         self._limits = limits
         self._on_change = on_change
         self._on_failure = on_failure
@@ -318,7 +319,7 @@ class SqliteSpool:
         except SpoolCorrupt:
             raise
         except SpoolError:
-            if not no_room(self._folder) or not release_reserve(self._folder):
+            if not no_room(self._folder) or not self._reserve.release():
                 raise
             log.warning("the disk is full; the spool opens in its reserve")
             return SpoolFile(self._path)
@@ -441,7 +442,7 @@ class SqliteSpool:
 
     def _keep_reserve(self) -> None:
         """Raises ``DiskFull``."""
-        if not make_reserve(self._folder):
+        if not self._reserve.make():
             raise DiskFull(f"{self._folder} has no room for the spool.")
 
     def _next_batch(self) -> list[Message]:
@@ -516,7 +517,7 @@ class SqliteSpool:
 
     def _make_room(self, removed: list[int]) -> None:
         """Copy the log into the file, and delete what was delivered, in the room that was kept for it."""
-        release_reserve(self._folder)
+        self._reserve.release()
         try:
             self._file.checkpoint()
             for start in range(0, len(removed), _DELETED_AT_ONCE):
@@ -529,7 +530,7 @@ class SqliteSpool:
                     self._acknowledged.difference_update(part)
         except sqlite3.Error as error:
             log.warning("there is no room even for deleting what was delivered: %s", error)
-        make_reserve(self._folder)
+        self._reserve.make()
 
     def _begin_anew(self, damage: SpoolCorrupt) -> None:
         """Replace the file while running: what waits in memory goes into the new one."""

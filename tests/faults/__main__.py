@@ -13,7 +13,7 @@ from rich.console import Console
 
 from edge_agent.local_broker import find_mosquitto, free_port, run_mosquitto
 from tests.faults.fuzz import FuzzReport, fuzz
-from tests.faults.soak import SoakReport, soak
+from tests.faults.soak import MAX_GROWTH_KB_PER_1000, SoakReport, soak
 from tests.faults.storm import StormReport, storm
 
 console = Console(soft_wrap=True, highlight=False)
@@ -63,7 +63,7 @@ def _well(stormed: StormReport, fuzzed: FuzzReport, soaked: SoakReport) -> bool:
         "messages broke the contract": stormed.invalid_count > 0,
         "messages were refused or dropped": stormed.refused_count + stormed.dropped_count > 0,
         "commands were not answered": fuzzed.answered_count != fuzzed.sent_count,
-        "memory grows": soaked.growth_low_kb_per_1000 > 0,
+        "memory grows": soaked.growth_low_kb_per_1000 > MAX_GROWTH_KB_PER_1000,
         "open files grow": soaked.files_last_count > soaked.files_first_count,
     }
     for what, bad in checks.items():
