@@ -60,7 +60,7 @@ def soak(folder: Path, readings_count: int) -> SoakReport:
         collector.close()
         broker.stop()
     settled = samples[int(SAMPLES * WARM_UP_SHARE) :]
-    # The median of the slopes of all pairs (Theil, 1950; Sen, 1968): a step that an allocator takes once does not move it.
+    # The median of the slopes of all pairs (Theil, 1950; Sen, 1968): one step of an allocator does not move it.
     slope, _, low, high = stats.theilslopes(
         [rss / 1000 for _, rss, _ in settled], [count / 1000 for count, _, _ in settled], 0.95
     )
