@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks import kmeans, quality, spool
+from benchmarks import kmeans, latency, quality, spool
 from benchmarks.app import app
 
-__all__ = ["kmeans", "quality", "spool"]
+__all__ = ["kmeans", "latency", "quality", "spool"]
 
 if __name__ == "__main__":
     app()
