@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ WARM_UP_ROUNDS = 10
 RECIPE_EVERY = 10
 """The recipe takes thirty times as long as all else together, so it runs in every tenth round."""
 
-console = Console(soft_wrap=True, highlight=False)
+console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 140)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,8 +62,10 @@ class Classifier:
         _check_tensors(bundle.manifest, self._runtime)
         middle_map = self._runtime.outputs[bundle.manifest.outputs.middle_map]
         self._familiarity = Familiarity.load(bundle, middle_map.shape[-1])
-        self._quantize = quantization_table(self._runtime.input)
+        # As bytes, for OpenCV's look-up, whether the input is signed or not.
+        self._table = quantization_table(self._runtime.input).view(np.uint8)
         self._buffer = np.empty(self._runtime.input.shape, self._runtime.input.dtype)
+        self._bytes = self._buffer[0].view(np.uint8)
 
     @property
     def manifest(self) -> Manifest:
@@ -83,7 +86,7 @@ class Classifier:
 
     def classify(self, image: NDArray[np.uint8]) -> Classification:
         """Classify a preprocessed uint8 image of the input's shape (h, w, 3). Raises ``InferenceError``."""
-        np.take(self._quantize, image, out=self._buffer[0], mode="clip")
+        cv2.LUT(image, self._table, dst=self._bytes)
         outputs = self._runtime.run(self._buffer)
         names = self.manifest.outputs
         logits = outputs[names.logits][0]

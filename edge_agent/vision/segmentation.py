@@ -66,9 +66,8 @@ def segment(lab: NDArray[np.uint8]) -> Segmentation:
 
     An empty mask where no cluster stands out by ``MIN_CONTRAST_LEVELS`` and ``MIN_BLUE_SHIFT_LEVELS``.
     """
-    a_star = np.ascontiguousarray(lab[:, :, 1])
-    histogram = np.bincount(a_star.ravel(), minlength=LEVELS)
-    clusters = kmeans_histogram(histogram, CLUSTERS)
+    a_star = np.asarray(cv2.extractChannel(lab, 1), dtype=np.uint8)
+    clusters = kmeans_histogram(level_histogram(a_star), CLUSTERS)
     nothing = Segmentation(np.zeros(a_star.shape, np.uint8), np.zeros(0, np.int32), clusters)
     if _contrast(clusters) < MIN_CONTRAST_LEVELS:
         return nothing
@@ -80,6 +79,13 @@ def segment(lab: NDArray[np.uint8]) -> Segmentation:
     if outside[2] - inside[2] < MIN_BLUE_SHIFT_LEVELS:
         return nothing
     return Segmentation(mask, areas, clusters)
+
+
+def level_histogram(channel: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How often each level occurs in a uint8 channel (h, w) of up to 2^24 pixels; shape (256,)."""
+    # OpenCV counts in float32, which is exact up to there, and needs a fifth of numpy's time.
+    counts = cv2.calcHist([channel], [0], None, [LEVELS], [0, LEVELS])
+    return np.asarray(counts, dtype=np.int64).ravel()
 
 
 def _contrast(clusters: Clusters) -> float:
@@ -106,7 +112,14 @@ def _keep_nuclei(mask: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np
     keep &= ~(in_corner & (right < width) & (bottom < height))
     keep[0] = False
     table = np.where(keep, 255, 0).astype(np.uint8)
-    return table[labels], areas[keep].astype(np.int32)
+    if count <= LEVELS:
+        # A look-up table for bytes takes a tenth of the time.
+        padded = np.zeros(LEVELS, np.uint8)
+        padded[:count] = table
+        kept = np.asarray(cv2.LUT(labels.astype(np.uint8), padded), dtype=np.uint8)
+    else:
+        kept = table[labels]
+    return kept, areas[keep].astype(np.int32)
 
 
 def cells_mask(segmentation: Segmentation) -> NDArray[np.uint8]:

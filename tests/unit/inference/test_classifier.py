@@ -43,7 +43,7 @@ def test_red_and_blue_are_not_mixed_up(classifier: Classifier, smear: NDArray[np
 
 
 def test_every_pixel_level_has_an_input_value_of_its_own(classifier: Classifier) -> None:
-    assert classifier._quantize.tolist() == list(range(-128, 128))
+    assert classifier._table.view(np.int8).tolist() == list(range(-128, 128))
 
 
 @given(
