@@ -5,11 +5,20 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge_agent.vision.preprocessing import to_lab
-from edge_agent.vision.quality import FieldQuality, change_pct, measure, thumbnail
-from edge_agent.vision.segmentation import segment
+from edge_agent.vision.quality import (
+    FieldQuality,
+    _clipped_nuclei_pct,
+    _tenengrad,
+    change_pct,
+    measure,
+    thumbnail,
+)
+from edge_agent.vision.segmentation import level_histogram, segment
 
 Array = NDArray[np.uint8]
 
@@ -102,3 +111,18 @@ def test_a_moved_stage_changes_more_than_noise(smear: Array) -> None:
     still = thumbnail(smear)
     assert change_pct(still, thumbnail(noisy)) < 1
     assert change_pct(still, thumbnail(moved)) > 3
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_fast_measures_are_the_plain_ones(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    field = rng.choice(np.array([0, 100, 252, 253, 255], np.uint8), (40, 50, 3))
+    mask = np.where(rng.random((40, 50)) < 0.3, 255, 0).astype(np.uint8)
+    mask[0, 0] = 255
+    plain = 100 * np.mean((field[mask > 0] >= 253).sum(axis=1) >= 2)
+    assert _clipped_nuclei_pct(field, mask) == pytest.approx(plain)
+    grey = field[:, :, 0].copy()
+    gx, gy = cv2.Sobel(grey, cv2.CV_64F, 1, 0), cv2.Sobel(grey, cv2.CV_64F, 0, 1)
+    near = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))) > 0
+    assert _tenengrad(grey, mask) == pytest.approx((gx**2 + gy**2)[near].mean() / 64, rel=1e-5)
+    assert (level_histogram(grey) == np.bincount(grey.ravel(), minlength=256)).all()
