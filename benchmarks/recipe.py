@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
 from collections.abc import Callable
 
@@ -43,7 +45,8 @@ def _float_network() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
     network = keras.applications.MobileNetV2((SIZE_PX, SIZE_PX, 3), weights=None, classes=4)
-    with warnings.catch_warnings():
+    # Keras tells of every variable, on the output that the figures go to.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         model = tf.lite.TFLiteConverter.from_keras_model(network).convert()
     interpreter = Interpreter(model_content=model, num_threads=1)
