@@ -131,7 +131,9 @@ class Agent:
         self._counting = threading.Lock()
         self._captures: queue.SimpleQueue[Future[Result]] = queue.SimpleQueue()
         self._spool_code: str | None = None
+        # The spool's thread is there before those whom it tells.
         self._wake: Callable[[], None] = lambda: None
+        self._stir: Callable[[], None] = lambda: None
         self._analyzer = make_analyzer(config)
         self._topics = Topics(config.device.site, config.device.id)
         self._folder = config.state.folder
@@ -155,6 +157,7 @@ class Agent:
             on_metrics=on_metrics,
             on_failure=self._fail,
         )
+        self._stir = self._upkeep.stir
         self._publisher = self._make_publisher()
         self._wake = lambda: self._publisher.wake()  # noqa: PLW0108 - a reload replaces the publisher
         self._introduce()
@@ -360,7 +363,7 @@ class Agent:
         code, before = None if error is None else error.code, self._spool_code
         self._spool_code = code
         if code != before:
-            self._upkeep.stir()
+            self._stir()
 
     def _begin_reading(self) -> None:
         self._reader = self._make_reader()
