@@ -41,8 +41,8 @@ def published_recipe(clusters: int = 3) -> Callable[[Pixels], NDArray[np.float32
 
 def _float_network() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     import keras  # noqa: PLC0415 - only this case needs TensorFlow
-    import tensorflow as tf  # noqa: PLC0415
-    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
+    import tensorflow as tf  # noqa: PLC0415 - as above
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - a device may have tflite-runtime instead
 
     network = keras.applications.MobileNetV2((SIZE_PX, SIZE_PX, 3), weights=None, classes=4)
     # Keras tells of every variable, on the output that the figures go to.

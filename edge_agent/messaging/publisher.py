@@ -357,7 +357,7 @@ class Publisher:
                 self._settings.host,
                 self._settings.port,
                 keepalive=self._settings.keepalive_s,
-                **options,  # type: ignore[arg-type]
+                **options,  # type: ignore[arg-type]  # two keywords of different types in one mapping
             )
         except (OSError, ValueError) as error:
             self._lose(explain_failure(error, self._address))

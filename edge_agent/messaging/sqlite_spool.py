@@ -59,6 +59,19 @@ class SetAside:
     """Messages that could still be read and were taken over."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """Not yet written: a message with its notes, or notes alone. It goes into one transaction, whole."""
+
+    message: Message | None
+    notes: Notes
+    generation: int
+
+    @property
+    def size(self) -> int:
+        return 0 if self.message is None else len(self.message.payload)
+
+
 class SqliteSpool:
     """Messages in an SQLite file, written by one thread in groups: few fsyncs, for SD cards wear out.
 
@@ -91,8 +104,7 @@ class SqliteSpool:
         self._error: EdgeAgentError | None = None
         self._set_aside: list[SetAside] = []
         self._commits = self._checkpoints = 0
-        self._pending: list[Message] = []
-        self._pending_notes: dict[str, bytes | None] = {}
+        self._pending: list[_Pending] = []
         self._pending_bytes = 0
         self._urgent_since: float | None = None
         self._lazy_since: float | None = None
@@ -127,28 +139,26 @@ class SqliteSpool:
 
     def append(self, message: Message, notes: Notes | None = None) -> None:
         """See ``Spool``."""
-        size = len(message.payload)
         with self._changed:
             problem = self._problem(message)
             if problem is not None:
                 self._counters.refused += 1
                 self._be_lazy()
                 raise problem
-            self._pending.append(message)
-            self._pending_bytes += size
-            self._note(notes or {})
-            self._hurry()
+            self._enqueue(message, notes or {})
 
     def write_notes(self, notes: Notes) -> None:
         """See ``Spool``."""
         with self._changed:
-            self._note(notes)
-            self._hurry()
+            self._enqueue(None, notes)
 
     def notes(self, prefix: str = "") -> dict[str, bytes]:
-        """See ``Spool``."""
+        """See ``Spool``. Those that are still to be written count."""
         with self._changed:
-            return {key: value for key, value in self._notes.items() if key.startswith(prefix)}
+            found = dict(self._notes)
+            for pending in self._pending:
+                _apply(pending.notes, found)
+            return {key: value for key, value in found.items() if key.startswith(prefix)}
 
     def flush(self, timeout_s: float) -> bool:
         """See ``Spool``."""
@@ -225,7 +235,8 @@ class SqliteSpool:
         with self._changed:
             self._last_stats = stats
             if self._pending:
-                log.error("%d messages could not be written and are lost: %s", len(self._pending), self._error)
+                lost = sum(pending.message is not None for pending in self._pending)
+                log.error("%d messages could not be written and are lost: %s", lost, self._error)
             self._file.close()
         self._lock_file.close()
 
@@ -252,16 +263,11 @@ class SqliteSpool:
             f"{self._counters.refused} have been refused so far."
         )
 
-    def _note(self, notes: Notes) -> None:
-        for key, value in notes.items():
-            self._pending_notes[key] = value
-            if value is None:
-                self._notes.pop(key, None)
-            else:
-                self._notes[key] = value
-
-    def _hurry(self) -> None:
+    def _enqueue(self, message: Message | None, notes: Notes) -> None:
         self._generation += 1
+        pending = _Pending(message, notes, self._generation)
+        self._pending.append(pending)
+        self._pending_bytes += pending.size
         if self._urgent_since is None:
             self._urgent_since = time.monotonic()
             self._changed.notify_all()
@@ -338,7 +344,7 @@ class SqliteSpool:
     def _replace(self, damage: SpoolCorrupt, known: Counters | None) -> None:
         """Set a damaged file aside and begin a new one with what can still be read.
 
-        ``known`` are the counters, where they are in memory; the notes in memory are taken over too.
+        ``known`` are the counters, where they are in memory; the notes are then there too.
         """
         log.error("%s", damage)
         try:
@@ -351,7 +357,7 @@ class SqliteSpool:
         held = counters.accepted - counters.acknowledged - counters.dropped
         counters.accepted += max(0, len(rows) - held)
         counters.dropped += max(0, held - len(rows))
-        notes = saved.notes if known is None else self._notes
+        notes: Notes = saved.notes if known is None else self._notes
         self._file = SpoolFile(self._path)
         self._file.write(Change([(row.message, row.accepted_s) for row in rows], notes=notes), counters)
         self._take_up(counters)
@@ -389,21 +395,23 @@ class SqliteSpool:
                 self._changed.wait(None if due == float("inf") else due - now)
 
     def _is_dirty(self) -> bool:
-        lazy = bool(self._acknowledged) or self._lazy_since is not None
-        return lazy or bool(self._pending) or bool(self._pending_notes)
+        return bool(self._acknowledged) or self._lazy_since is not None or bool(self._pending)
 
     def _commit(self) -> None:
         with self._changed:
             damage, self._damage = self._damage, None
             self._urgent_since = self._lazy_since = None
             batch = self._next_batch()
-            notes = dict(self._pending_notes)
+            messages = [pending.message for pending in batch if pending.message is not None]
+            size = sum(pending.size for pending in batch)
+            # Only those of this batch: a note must not be durable before the message that it came with.
+            notes = {key: value for pending in batch for key, value in pending.notes.items()}
             removed = sorted(self._acknowledged)
-            generation = self._generation if len(batch) == len(self._pending) else self._durable_generation
+            generation = self._generation if len(batch) == len(self._pending) else batch[-1].generation
             counters = replace(self._counters, clock_s=self._clock_s())
-            counters.accepted += len(batch)
+            counters.accepted += len(messages)
             in_flight = {row.number for row in self._in_flight.values()}
-            excess = self._stored_bytes + sum(len(message.payload) for message in batch) - self._limits.max_bytes
+            excess = self._stored_bytes + size - self._limits.max_bytes
         try:
             if damage is not None:
                 raise damage
@@ -411,28 +419,26 @@ class SqliteSpool:
                 self._keep_reserve()
             dropped = self._to_drop(excess, counters.clock_s, in_flight | set(removed))
             counters.dropped += len(dropped)
-            change = Change([(message, counters.clock_s) for message in batch], [*removed, *dropped], notes)
+            change = Change([(message, counters.clock_s) for message in messages], [*removed, *dropped], notes)
             numbers = self._file.write(change, counters)
         except (SpoolCorrupt, DiskFull, sqlite3.Error) as error:
             self._meet(error, removed)
             return
         with self._changed:
             del self._pending[: len(batch)]
-            self._pending_bytes -= sum(len(message.payload) for message in batch)
-            self._pending_notes = {
-                key: value for key, value in self._pending_notes.items() if key not in notes or notes[key] != value
-            }
+            self._pending_bytes -= size
+            _apply(notes, self._notes)
             self._acknowledged.difference_update(removed)
-            self._counters.accepted += len(batch)
+            self._counters.accepted += len(messages)
             self._counters.dropped += len(dropped)
-            self._stored_count += len(batch) - len(dropped)
-            self._stored_bytes += sum(len(message.payload) for message in batch) - sum(dropped.values())
+            self._stored_count += len(messages) - len(dropped)
+            self._stored_bytes += size - sum(dropped.values())
             # What was taken just before it was deleted is on its way, but counts as dropped.
             self._in_flight = {key: row for key, row in self._in_flight.items() if row.number not in dropped}
             if numbers:
                 self._last_number = numbers[-1]
             self._durable_generation = max(self._durable_generation, generation)
-            if self._urgent_since is None and (self._pending or self._pending_notes):
+            if self._urgent_since is None and self._pending:
                 self._urgent_since = time.monotonic()
             self._batch_bytes = min(2 * self._batch_bytes + 1, _BATCH_MAX_BYTES)
             self._set_error(None)
@@ -445,15 +451,15 @@ class SqliteSpool:
         if not self._reserve.make():
             raise DiskFull(f"{self._folder} has no room for the spool.")
 
-    def _next_batch(self) -> list[Message]:
-        """The oldest pending messages that one transaction takes."""
-        batch: list[Message] = []
+    def _next_batch(self) -> list[_Pending]:
+        """The oldest pending messages and notes that one transaction takes."""
+        batch: list[_Pending] = []
         size = 0
-        for message in self._pending[:_BATCH_MAX]:
-            size += len(message.payload)
+        for pending in self._pending[:_BATCH_MAX]:
+            size += pending.size
             if batch and size > self._batch_bytes:
                 break
-            batch.append(message)
+            batch.append(pending)
         return batch
 
     def _to_drop(self, excess: int, clock_s: float, kept: set[int]) -> dict[int, int]:
@@ -529,7 +535,8 @@ class SqliteSpool:
                 with self._changed:
                     self._acknowledged.difference_update(part)
         except sqlite3.Error as error:
-            log.warning("there is no room even for deleting what was delivered: %s", error)
+            # Tried again each second; the state itself is logged once.
+            log.debug("there is no room even for deleting what was delivered: %s", error)
         self._reserve.make()
 
     def _begin_anew(self, damage: SpoolCorrupt) -> None:
@@ -540,7 +547,6 @@ class SqliteSpool:
             self._file.close()
             self._counters.clock_s = self._clock_s()
             self._replace(damage, self._counters)
-            self._pending_notes = {}
             self._urgent_since = time.monotonic()
             self._changed.notify_all()
         self._on_change()
@@ -551,6 +557,14 @@ class SqliteSpool:
             log.error("%s", error)
         elif error is None and before is not None:
             log.info("the spool works again")
+
+
+def _apply(notes: Notes, kept: dict[str, bytes]) -> None:
+    for key, value in notes.items():
+        if value is None:
+            kept.pop(key, None)
+        else:
+            kept[key] = value
 
 
 def purge(folder: Path) -> int:

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 from edge_agent.errors import MessageTooLarge, SpoolFull
 from edge_agent.messaging import Message, SpoolLimits, SqliteSpool
 from edge_agent.messaging.spool import MAX_PAYLOAD_BYTES
+from edge_agent.messaging.spool_file import Change, Counters
 from edge_agent.messaging.sqlite_spool import SqliteSpool as Spool
 from tests.mqtt import PATIENCE_S
 
@@ -112,4 +113,29 @@ def test_a_commit_is_synced_to_the_medium(tmp_path: Path) -> None:
     full = 2
     assert spool._file._writer.execute("PRAGMA synchronous").fetchone() == (full,)
     assert spool._file._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    spool.close()
+
+
+def test_a_note_is_never_durable_before_its_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where one transaction does not take all that waits."""
+    spool = SqliteSpool(tmp_path, replace(LIMITS, max_bytes=10_000, commit_delay_s=PATIENCE_S))
+    spool._batch_bytes = 1
+    changes: list[Change] = []
+    write = spool._file.write
+
+    def watched(change: Change, counters: Counters) -> list[int]:
+        changes.append(change)
+        return write(change, counters)
+
+    monkeypatch.setattr(spool._file, "write", watched)
+    messages = [Message(uuid7(), "leukoscope/v1/s/d/event", PAYLOAD) for _ in range(5)]
+    for message in messages:
+        spool.append(message, {"last": message.id.bytes})
+    assert spool.notes() == {"last": messages[-1].id.bytes}
+    assert spool.flush(PATIENCE_S)
+    assert [appended.id for change in changes for appended, _ in change.appended] == [each.id for each in messages]
+    assert len(changes) == 5
+    for change in changes:
+        assert change.notes == {"last": change.appended[-1][0].id.bytes}
+    assert spool.notes() == {"last": messages[-1].id.bytes}
     spool.close()

@@ -169,7 +169,6 @@ class SqliteSpoolMachine(SpoolMachine):
         old = Path(self._folder.name, str(self._lives))
         with spool._changed:
             spool._pending.clear()
-            spool._pending_notes.clear()
             spool._acknowledged.clear()
             spool._lazy_since = None
             spool._closing = True
