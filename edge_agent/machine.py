@@ -28,7 +28,7 @@ def read_machine(folder: Path, process: psutil.Process) -> MachineMetrics:
             cpu_use_pct=process.cpu_percent(),
             resident_bytes=process.memory_info().rss,
             memory_available_bytes=psutil.virtual_memory().available,
-            disk_free_bytes=psutil.disk_usage(str(folder)).free,
+            disk_free_bytes=psutil.disk_usage(str(_existing(folder))).free,
             written_bytes=_written_bytes(process),
             open_files_count=process.num_fds(),
         )
@@ -51,6 +51,11 @@ def read_throttling(path: Path) -> tuple[str, ...] | None:
     now = [name for bit, name in _THROTTLING.items() if word & 1 << bit]
     past = [f"{name}_occurred" for bit, name in _THROTTLING.items() if word & 1 << (bit + _SINCE_BOOT)]
     return (*now, *past)
+
+
+def _existing(folder: Path) -> Path:
+    """``folder``, or the nearest one above it: it is not there yet where nothing could be written into it."""
+    return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
 
 
 def _written_bytes(process: psutil.Process) -> int | None:

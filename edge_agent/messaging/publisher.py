@@ -234,6 +234,8 @@ class Publisher:
         return drained or not self._broker.connected or time.monotonic() >= self._stop_at
 
     def _say_goodbye(self) -> None:
+        # Before the last status: whatever still waits here must not be told after it.
+        self._take_last_calls()
         if self._client is not None and self._broker.connected:
             self._status = self._make_status(StatusState.DISCONNECTED, None)
             goodbye = self._publish_status(self._client)
@@ -241,7 +243,6 @@ class Publisher:
                 goodbye.wait_for_publish(self._settings.drain_s)
             except (RuntimeError, ValueError) as error:
                 log.warning("the last status could not be sent: %s", error)
-            self._take_last_acknowledgements()
         if self._client is not None:
             self._client.disconnect()
         self._let_go(grace_s=1.0)
@@ -250,7 +251,7 @@ class Publisher:
         if left:
             log.warning("stopped with %d messages that the broker has not acknowledged", left)
 
-    def _take_last_acknowledgements(self) -> None:
+    def _take_last_calls(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
                 self._calls.get_nowait()()

@@ -96,6 +96,24 @@ def test_info_and_status_are_retained_and_a_clean_stop_says_so(info: Info, broke
     late.close()
 
 
+def test_nothing_is_told_after_the_goodbye(info: Info, broker_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A status that somebody wanted while the publisher was already stopping."""
+    with running(info, broker_port) as rig:
+        rig.until(lambda state: state.connected)
+        finished = rig.publisher._finished
+
+        def late() -> bool:
+            done = finished()
+            if done:
+                rig.publisher.set_status(StatusState.READY)
+            return done
+
+        monkeypatch.setattr(rig.publisher, "_finished", late)
+    watcher = Subscriber(broker_port)
+    assert watcher.next("status").body().state == "disconnected"
+    watcher.close()
+
+
 def test_a_broker_that_comes_up_late_gets_everything(info: Info, mosquitto: str) -> None:
     port = free_port()
     with running(info, port) as rig:

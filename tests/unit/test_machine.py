@@ -40,6 +40,10 @@ def test_this_machine_can_be_read(tmp_path: Path) -> None:
     assert machine.open_files_count > 0
 
 
+def test_a_folder_that_could_not_be_made_is_no_reason_to_stop(tmp_path: Path) -> None:
+    assert read_machine(tmp_path / "not" / "there", psutil.Process()).disk_free_bytes > 0
+
+
 def vitals(**changes: object) -> Vitals:
     machine = MachineMetrics(
         cpu_temperature_c=50,
