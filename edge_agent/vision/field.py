@@ -13,6 +13,9 @@ from edge_agent.vision.decode import REDUCTIONS
 MAX_UPSCALING = 2.0
 """A window of fewer pixels than the input's by more than this factor shows too little to be judged."""
 
+MAX_LINEAR_SHRINKING = 1.25
+"""Beyond this factor, interpolation between neighbours would leave pixels out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -60,12 +63,17 @@ def choose_reduction(window: Window, size_px: int) -> int:
 def cut(array: NDArray[np.uint8], window: Window, size_px: int) -> NDArray[np.uint8]:
     """Cut ``window`` out of a uint8 (h, w, 3) array and scale it to (size_px, size_px, 3).
 
-    Area averaging when shrinking, which does not alias; linear when enlarging.
+    Shrinking averages areas, of 2 x 2 px as often as the square stays large enough, so that nothing aliases; what
+    is left is interpolated linearly, if it is little. Whole areas and lines take a sixth of the time of odd areas.
     """
     square = array[window.top_px : window.top_px + window.side_px, window.left_px : window.left_px + window.side_px]
-    if square.shape[:2] == (size_px, size_px):
+    while (half := square.shape[0] // 2) >= size_px:
+        # An odd row and column are left out, so that areas are whole pixels.
+        even = square[: 2 * half, : 2 * half]
+        square = np.asarray(cv2.resize(even, (half, half), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    if square.shape[0] == size_px:
         return np.ascontiguousarray(square)
-    how = cv2.INTER_AREA if window.side_px >= size_px else cv2.INTER_LINEAR
+    how = cv2.INTER_AREA if square.shape[0] > MAX_LINEAR_SHRINKING * size_px else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(square, (size_px, size_px), interpolation=how), dtype=np.uint8)
 
 

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edge_agent.settings import Settings
-from edge_agent.vision.segmentation import Segmentation, level_histogram
+from edge_agent.vision.segmentation import Segmentation, level_histogram, masked_mean
 
 THUMBNAIL_PX = 32
 
+Plane = NDArray[np.uint8]
+
+_BLACK_LEVEL = 2
 _WHITE_LEVEL = 253
 """From here on a channel counts as clipped: JPEG leaves white a little short of 255."""
-
-_SUM_OF_CHANNELS = np.ones((1, 3), np.float32)
 
 _NEAR_NUCLEI = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 
@@ -75,39 +76,63 @@ def measure(field: NDArray[np.uint8], lab: NDArray[np.uint8], segmentation: Segm
     Focus is the Tenengrad (J. M. Tenenbaum, 1970; compared by Y. Sun et al., "Autofocusing in computer
     microscopy", 2004) of the nuclei and their borders alone: sharp red cells around a blurred blast do not help.
     """
+    # On planes: OpenCV takes a fraction of the time that it needs for interleaved channels.
+    planes = [_plane(field, channel) for channel in range(3)]
+    lightness, a_star, b_star = (_plane(lab, channel) for channel in range(3))
     grey = np.asarray(cv2.cvtColor(field, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-    # Channels are judged together: a strongly stained field may well have one channel at its end.
-    dark = cv2.countNonZero(cv2.inRange(field, (0, 0, 0), (2, 2, 2)))
-    bright = cv2.countNonZero(cv2.inRange(field, (_WHITE_LEVEL,) * 3, (255, 255, 255)))
-    lightness = np.asarray(cv2.extractChannel(lab, 0), dtype=np.uint8)
+    least, middle, most = _ranked(*planes)
+    mask = segmentation.mask
     # The brightest quarter is background in every smear that is not packed with cells.
     limit = int(np.searchsorted(np.cumsum(level_histogram(lightness)), 0.75 * lightness.size))
-    background = cv2.mean(lab, mask=cv2.inRange(lightness, limit, 255))
-    _, spread = cv2.meanStdDev(lab)
+    background = _at_least(lightness, limit)
+    cast = masked_mean(a_star, background) - 128.0, masked_mean(b_star, background) - 128.0
+    spread = _deviation(a_star), _deviation(b_star)
+    # Channels are judged together: a strongly stained field may well have one channel at its end. Background clips
+    # long before a nucleus does, and a stained nucleus has one channel near its end anyway.
+    clipped_nuclei = cv2.bitwise_and(_at_least(middle, _WHITE_LEVEL), mask)
     return FieldQuality(
-        focus_score=_tenengrad(grey, segmentation.mask) if segmentation.count else None,
+        focus_score=_tenengrad(grey, mask) if segmentation.count else None,
         brightness_pct=100.0 * float(cv2.mean(grey)[0]) / 255.0,
-        clipped_dark_pct=100.0 * dark / grey.size,
-        clipped_bright_pct=100.0 * bright / grey.size,
-        clipped_nuclei_pct=_clipped_nuclei_pct(field, segmentation.mask) if segmentation.count else None,
-        colour_cast_delta_e=float(np.hypot(background[1] - 128.0, background[2] - 128.0)),
-        colourfulness_delta_e=float(np.hypot(spread[1, 0], spread[2, 0])),
+        clipped_dark_pct=100.0 - _share_pct(_at_least(most, _BLACK_LEVEL + 1), grey.size),
+        clipped_bright_pct=_share_pct(_at_least(least, _WHITE_LEVEL), grey.size),
+        clipped_nuclei_pct=_share_pct(clipped_nuclei, cv2.countNonZero(mask)) if segmentation.count else None,
+        colour_cast_delta_e=float(np.hypot(*cast)),
+        colourfulness_delta_e=float(np.hypot(*spread)),
     )
 
 
-def _clipped_nuclei_pct(field: NDArray[np.uint8], mask: NDArray[np.uint8]) -> float:
-    """Background clips long before a nucleus does, and stained nuclei have one channel near its end anyway."""
-    _, at_end = cv2.threshold(field, _WHITE_LEVEL - 1, 1, cv2.THRESH_BINARY)
-    ends = cv2.transform(at_end, _SUM_OF_CHANNELS)
-    clipped = cv2.bitwise_and(cv2.inRange(ends, 2, 3), mask)
-    return 100.0 * cv2.countNonZero(clipped) / cv2.countNonZero(mask)
+def _plane(array: Plane, channel: int) -> Plane:
+    return np.asarray(cv2.extractChannel(array, channel), dtype=np.uint8)
 
 
-def _tenengrad(grey: NDArray[np.uint8], mask: NDArray[np.uint8]) -> float:
+def _ranked(red: Plane, green: Plane, blue: Plane) -> tuple[Plane, Plane, Plane]:
+    """The least, the middle and the greatest channel of each pixel."""
+    lower, upper = cv2.min(red, green), cv2.max(red, green)
+    ranked = cv2.min(lower, blue), cv2.max(lower, cv2.min(upper, blue)), cv2.max(upper, blue)
+    least, middle, most = (np.asarray(plane, dtype=np.uint8) for plane in ranked)
+    return least, middle, most
+
+
+def _at_least(plane: Plane, level: int) -> Plane:
+    """255 where the plane has ``level`` or more, else 0."""
+    return np.asarray(cv2.compare(plane, level, cv2.CMP_GE), dtype=np.uint8)
+
+
+def _share_pct(mask: Plane, of_px: int) -> float:
+    return 100.0 * cv2.countNonZero(mask) / of_px
+
+
+def _deviation(plane: Plane) -> float:
+    _, deviation = cv2.meanStdDev(plane)
+    return float(deviation[0, 0])
+
+
+def _tenengrad(grey: Plane, mask: Plane) -> float:
     gx, gy = cv2.spatialGradient(grey)
+    near = cv2.dilate(mask, _NEAR_NUCLEI)
+    energy = sum(cv2.norm(cv2.copyTo(slope, near), cv2.NORM_L2SQR) for slope in (gx, gy))
     # A Sobel kernel adds up to 8 times the slope; the score is in squared grey levels per pixel.
-    energy = cv2.add(cv2.multiply(gx, gx, dtype=cv2.CV_32F), cv2.multiply(gy, gy, dtype=cv2.CV_32F))
-    return float(cv2.mean(energy, mask=cv2.dilate(mask, _NEAR_NUCLEI))[0]) / 64.0
+    return energy / cv2.countNonZero(near) / 64.0
 
 
 def thumbnail(field: NDArray[np.uint8]) -> NDArray[np.uint8]:

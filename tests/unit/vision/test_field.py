@@ -60,3 +60,19 @@ def test_a_reduced_jpeg_shows_the_same_field_as_the_whole_one(smear: NDArray[np.
 
 def test_a_field_of_the_right_size_is_not_touched(smear: NDArray[np.uint8]) -> None:
     assert (square_field(smear) == smear).all()
+
+
+@pytest.mark.parametrize("side", [281, 447, 448, 449, 961, 1232])
+def test_nothing_aliases_when_a_frame_is_scaled_down(side: int) -> None:
+    """Lines of one pixel must become grey, not wider lines."""
+    lines = np.zeros((side, side, 3), np.uint8)
+    lines[:, ::2] = 255
+    field = cv2.blur(square_field(lines), (9, 9))
+    assert abs(field.astype(float) - 127.5).max() < 20
+
+
+@pytest.mark.parametrize("side", [300, 448, 700, 960, 1501])
+def test_scaling_down_is_area_averaging_but_for_a_little(side: int, smear: NDArray[np.uint8]) -> None:
+    large = np.asarray(cv2.resize(smear, (side, side), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    averaged = cv2.resize(large, (224, 224), interpolation=cv2.INTER_AREA)
+    assert np.abs(square_field(large).astype(int) - averaged).mean() < 2

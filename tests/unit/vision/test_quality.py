@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from edge_agent.vision.preprocessing import to_lab
 from edge_agent.vision.quality import (
     FieldQuality,
-    _clipped_nuclei_pct,
     _tenengrad,
     change_pct,
     measure,
     thumbnail,
 )
-from edge_agent.vision.segmentation import level_histogram, segment
+from edge_agent.vision.segmentation import Segmentation, level_histogram, masked_mean, segment
 
 Array = NDArray[np.uint8]
 
@@ -119,9 +118,16 @@ def test_the_fast_measures_are_the_plain_ones(seed: int) -> None:
     field = rng.choice(np.array([0, 100, 252, 253, 255], np.uint8), (40, 50, 3))
     mask = np.where(rng.random((40, 50)) < 0.3, 255, 0).astype(np.uint8)
     mask[0, 0] = 255
-    plain = 100 * np.mean((field[mask > 0] >= 253).sum(axis=1) >= 2)
-    assert _clipped_nuclei_pct(field, mask) == pytest.approx(plain)
+    nuclei = Segmentation(mask, np.array([1], np.int32), segment(to_lab(field)).clusters)
+    fast = measure(field, to_lab(field), nuclei)
+    assert fast.clipped_nuclei_pct == pytest.approx(100 * np.mean((field[mask > 0] >= 253).sum(axis=1) >= 2))
+    assert fast.clipped_dark_pct == pytest.approx(100 * np.mean((field <= 2).all(axis=2)))
+    assert fast.clipped_bright_pct == pytest.approx(100 * np.mean((field >= 253).all(axis=2)))
+    deviation = to_lab(field)[:, :, 1:].reshape(-1, 2).std(axis=0)
+    assert fast.colourfulness_delta_e == pytest.approx(np.hypot(*deviation))
     grey = field[:, :, 0].copy()
+    assert masked_mean(grey, mask) == pytest.approx(grey[mask > 0].mean())
+    assert masked_mean(grey, np.zeros_like(mask)) == 0
     gx, gy = cv2.Sobel(grey, cv2.CV_64F, 1, 0), cv2.Sobel(grey, cv2.CV_64F, 0, 1)
     near = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))) > 0
     assert _tenengrad(grey, mask) == pytest.approx((gx**2 + gy**2)[near].mean() / 64, rel=1e-5)
