@@ -29,8 +29,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 bench: $(VENV)/dev.stamp
-	$(BIN)/python -m benchmarks kmeans
-	$(BIN)/python -m benchmarks spool
+	$(BIN)/python -m benchmarks suite $(if $(OUT),--out "$(OUT)")
 
 # Kills, bad networks, wrong commands and a long run; a quarter of an hour.
 faults: $(VENV)/dev.stamp

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks import kmeans, latency, quality, spool
+import os
+
+from benchmarks import device, kmeans, latency, memory, quality, spool, suite, throughput, training
 from benchmarks.app import app
 
-__all__ = ["kmeans", "latency", "quality", "spool"]
+__all__ = ["device", "kmeans", "latency", "memory", "quality", "spool", "suite", "throughput", "training"]
 
 if __name__ == "__main__":
+    # TensorFlow's notices of its own start would hide the figures.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     app()

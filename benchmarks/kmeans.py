@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cv2
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 from sklearn.cluster import KMeans
 
 from benchmarks.app import app
+from benchmarks.machine import MAX_OTHERS_PCT
+from benchmarks.report import AsJson, Findings, Goal, MaxOthers, Out, reported
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
-from edge_agent.vision.kmeans import LEVELS, kmeans_histogram
+from edge_agent.vision.kmeans import kmeans_histogram
 from edge_agent.vision.preprocessing import to_lab
-from edge_agent.vision.segmentation import CLUSTERS
+from edge_agent.vision.segmentation import CLUSTERS, level_histogram
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Pixels = NDArray[np.uint8]
 
 
 def _exact(pixels: Pixels) -> float:
-    return kmeans_histogram(np.bincount(pixels, minlength=LEVELS), CLUSTERS).inertia
+    return kmeans_histogram(level_histogram(pixels), CLUSTERS).inertia
 
 
 def _scikit_learn(pixels: Pixels) -> float:
@@ -47,13 +49,39 @@ METHODS: dict[str, Callable[[Pixels], float]] = {
 }
 
 
+COLUMNS = {
+    "method": "224 x 224 px, k = 3",
+    "p50_ms": "p50 ms",
+    "times_slower_ratio": "times slower",
+    "inertia_over_optimum_ratio": "worst inertia / optimum",
+}
+
+
 @app.command("kmeans")
 def kmeans(
     fields: Annotated[int, typer.Option(min=1, help="Fields of 224 x 224 px, drawn.")] = 12,
-    min_ratio: Annotated[float, typer.Option(help="Fail below this many times scikit-learn's speed.")] = 100.0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    max_others_pct: MaxOthers = MAX_OTHERS_PCT,
+    as_json: AsJson = False,
+    out: Out = None,
 ) -> None:
     """Time and inertia of three k-means on the a* channel, interleaved, as medians and ratios."""
+    with reported(Findings("kmeans", COLUMNS), as_json=as_json, out=out, max_others_pct=max_others_pct) as findings:
+        findings.rows = _measure(fields)
+        exact, scikit_learn = findings.rows[0], findings.rows[1]
+        findings.goals = [
+            Goal("exact k-means, ms", 0.2, at_most=True, measured=exact["p50_ms"], is_ratio=False),
+            Goal("scikit-learn, times ours", 400.0, at_most=False, measured=scikit_learn["times_slower_ratio"]),
+            Goal(
+                "ours over the least inertia of all three",
+                1.0,
+                at_most=True,
+                measured=round(1 / min(1.0, *(row["least_inertia_ratio"] for row in findings.rows)), 6),
+            ),
+        ]
+        findings.draw = _draw(findings.rows)
+
+
+def _measure(fields: int) -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
     times_ms: dict[str, list[float]] = {name: [] for name in METHODS}
     inertia: dict[str, list[float]] = {name: [] for name in METHODS}
@@ -65,28 +93,26 @@ def kmeans(
             started = time.perf_counter()
             inertia[name].append(method(pixels))
             times_ms[name].append((time.perf_counter() - started) * 1e3)
-    exact_name = next(iter(METHODS))
-    rows = {
-        name: {
-            "median_ms": float(np.median(times_ms[name])),
-            "times_slower_ratio": float(np.median(np.divide(times_ms[name], times_ms[exact_name]))),
-            "inertia_over_optimum_ratio": float(np.max(np.divide(inertia[name], inertia[exact_name]))),
+    exact = next(iter(METHODS))
+    return [
+        {
+            "method": name,
+            "p50_ms": round(float(np.median(times_ms[name])), 4),
+            "times_slower_ratio": round(float(np.median(np.divide(times_ms[name], times_ms[exact]))), 1),
+            "inertia_over_optimum_ratio": float(np.max(np.divide(inertia[name], inertia[exact]))),
+            "least_inertia_ratio": float(np.min(np.divide(inertia[name], inertia[exact]))),
         }
         for name in METHODS
-    }
-    if as_json:
-        typer.echo(json.dumps({"benchmark": "kmeans", "fields_count": fields, "methods": rows}))
-    else:
-        table = Table("k-means on 224 x 224 px, k = 3", "median ms", "times slower", "worst inertia / optimum")
-        for name, row in rows.items():
-            table.add_row(
-                name,
-                f"{row['median_ms']:.3f}",
-                f"{row['times_slower_ratio']:.1f}",
-                f"{row['inertia_over_optimum_ratio']:.6f}",
-            )
-        Console().print(table)
-    ratio = rows["scikit-learn, n_init=10"]["times_slower_ratio"]
-    if ratio < min_ratio:
-        typer.echo(f"only {ratio:.0f} times faster than scikit-learn, at least {min_ratio:.0f} are required", err=True)
-        raise typer.Exit(1)
+    ]
+
+
+def _draw(rows: list[dict[str, Any]]) -> Callable[[Axes], None]:
+    def draw(axes: Axes) -> None:
+        bars = axes.barh([row["method"] for row in rows], [row["p50_ms"] for row in rows])
+        axes.bar_label(bars, fmt="%.2f ms", padding=3)
+        axes.set_xscale("log")
+        axes.margins(x=0.2)
+        axes.invert_yaxis()
+        axes.set_xlabel("milliseconds per field of 224 x 224 px, median")
+
+    return draw

@@ -8,19 +8,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import psutil
 import typer
-from rich.console import Console
-from rich.table import Table
 from uuid_utils.compat import uuid7
 
 from benchmarks.app import app
+from benchmarks.machine import MAX_OTHERS_PCT
+from benchmarks.report import Absent, AsJson, Findings, Goal, MaxOthers, Out, ratio, reported
 from edge_agent.analysis import Analyzer
 from edge_agent.cameras.frame import ColourOrder, Pixels
 from edge_agent.cameras.smear import draw_smear
@@ -29,6 +29,9 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.messaging import Message, SpoolLimits, SqliteSpool
 from edge_agent.results import ResultMaker
 from edge_agent.vision.quality import QualityLimits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 CARD_BYTES = 32e9
 CARD_CYCLES = 500
@@ -51,32 +54,47 @@ class Cost:
     commit_p95_ms: float
 
 
+COLUMNS = {
+    "group_count": "results per commit",
+    "commits_count": "commits",
+    "checkpoints_count": "checkpoints",
+    "fsyncs_count": "fsyncs",
+    "written_mb": "MB written",
+    "commit_p50_ms": "commit p50 ms",
+    "commit_p95_ms": "p95 ms",
+}
+
+
 @app.command("spool")
 def spool(
     results: Annotated[int, typer.Option(min=10, help="Results per group size.")] = 1000,
     folder: Annotated[Path | None, typer.Option(help="Folder on the medium; else the working folder.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per group size.")] = False,
+    max_others_pct: MaxOthers = MAX_OTHERS_PCT,
+    as_json: AsJson = False,
+    out: Out = None,
 ) -> None:
     """Syncs and bytes written per 1,000 results. Syncs are counted by strace where it is installed."""
-    costs = [measure(group, results, folder or Path.cwd()) for group in (1, 4, 20)]
-    if as_json:
-        for cost in costs:
-            sys.stdout.write(json.dumps({name: getattr(cost, name) for name in Cost.__slots__}) + "\n")
-        return
-    table = Table(title=f"The durable spool, per {results} results", caption=_life(costs, results))
-    for column in ("results per commit", "commits", "checkpoints", "fsyncs", "MB written", "commit p50 ms", "p95 ms"):
-        table.add_column(column, justify="right")
-    for cost in costs:
-        table.add_row(
-            str(cost.group_count),
-            str(cost.commits_count),
-            str(cost.checkpoints_count),
-            "no strace" if cost.fsyncs_count is None else str(cost.fsyncs_count),
-            f"{cost.written_mb:.1f}",
-            f"{cost.commit_p50_ms:.2f}",
-            f"{cost.commit_p95_ms:.2f}",
-        )
-    Console().print(table)
+    with reported(Findings("spool", COLUMNS), as_json=as_json, out=out, max_others_pct=max_others_pct) as findings:
+        costs = [measure(group, results, folder or Path.cwd()) for group in (1, 4, 20)]
+        findings.rows = [asdict(cost) for cost in costs]
+        findings.notes = [f"per {results} results", _life(costs, results)]
+        if any(cost.fsyncs_count is None for cost in costs):
+            findings.absent.append(Absent("count of syncs", "strace is not installed"))
+        each, grouped = costs[0].written_mb, costs[1].written_mb
+        findings.goals = [
+            Goal("bytes in groups of four, times one by one", 0.7, at_most=True, measured=ratio(grouped, each))
+        ]
+        findings.draw = _draw(costs)
+
+
+def _draw(costs: list[Cost]) -> Callable[[Axes], None]:
+    def draw(axes: Axes) -> None:
+        bars = axes.bar([str(cost.group_count) for cost in costs], [cost.written_mb for cost in costs])
+        axes.bar_label(bars, [f"{cost.written_mb:.1f} MB, {cost.fsyncs_count or '?'} syncs" for cost in costs])
+        axes.set_xlabel("results per commit")
+        axes.set_ylabel("megabytes written")
+
+    return draw
 
 
 def _life(costs: list[Cost], results: int) -> str:

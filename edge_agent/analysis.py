@@ -100,8 +100,33 @@ class Reading:
     evidence: Evidence | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """What is known of a field before the network sees it."""
+
+    rgb: NDArray[np.uint8]
+    """uint8 RGB (size, size, 3)."""
+    segmentation: Segmentation
+    quality: Quality
+    refusal: Reason | None
+    image: NDArray[np.uint8] | None
+    """The network's input as uint8 (size, size, 3); None of a field that is refused."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A view as far as it can be read without the network: its field, or already its reading."""
+
+    view: View
+    field: Field | None = None
+    reading: Reading | None = None
+
+
 class Analyzer:
-    """Judges frames with one classifier. Knows neither MQTT nor disk; belongs to one thread at a time."""
+    """Judges frames with one classifier. Knows neither MQTT nor disk.
+
+    Belongs to two threads at most: one that views and prepares, and one that concludes.
+    """
 
     def __init__(
         self,
@@ -187,15 +212,29 @@ class Analyzer:
 
         Never raises for what a frame can bring: a problem makes the reading ``rejected`` or ``failed``.
         """
+        return self.conclude(self.prepare(view, before=before))
+
+    def prepare(self, view: View, *, before: View | None = None) -> Prepared:
+        """All of ``read`` that comes before the network. One thread may prepare while another concludes."""
         view.stopwatch.skip()
         if view.field is None:
-            return self._without_field(view)
+            return Prepared(view, reading=self._without_field(view))
         try:
-            return self._judge(view, view.field, before)
-        except EdgeAgentError as error:
-            return self._failed(view, error)
+            return self._prepare(view, view.field, before)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the frame's reading
-            return self._failed(view, _defect(error))
+            return Prepared(view, reading=self._failed(view, _defect(error)))
+
+    def conclude(self, prepared: Prepared) -> Reading:
+        """The rest of ``read``: the network, and what follows from it."""
+        if prepared.reading is not None:
+            return prepared.reading
+        prepared.view.stopwatch.lap("handover")
+        try:
+            return self._judge(prepared)
+        except EdgeAgentError as error:
+            return self._failed(prepared.view, error)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failed(prepared.view, _defect(error))
 
     def _without_field(self, view: View) -> Reading:
         if isinstance(view.problem, Reason):
@@ -223,7 +262,7 @@ class Analyzer:
             image=_image_identity(view),
         )
 
-    def _judge(self, view: View, rgb: NDArray[np.uint8], before: View | None) -> Reading:
+    def _prepare(self, view: View, rgb: NDArray[np.uint8], before: View | None) -> Prepared:
         stopwatch = view.stopwatch
         denoised = self._denoise(rgb)
         lab = to_lab(denoised)
@@ -237,14 +276,21 @@ class Analyzer:
         quality = Quality(**_rounded({**asdict(measured), "motion_pct": motion}))
         refusal = find_unfit(measured, segmentation.coverage_pct, motion, self._limits)
         stopwatch.lap("quality")
-
-        classification: Classification | None = None
-        outcome, reason, decision = Outcome.REJECTED, refusal, None
+        image = None
         if refusal is None:
             image = self._finish(denoised, lab, segmentation)
             stopwatch.lap("preprocessing")
-            classification = self._classifier.classify(image)
-            stopwatch.lap("inference")
+        return Prepared(view, Field(rgb, segmentation, quality, refusal, image))
+
+    def _judge(self, prepared: Prepared) -> Reading:
+        view, field_read = prepared.view, prepared.field
+        if field_read is None:
+            raise ValueError("what is prepared has a field or a reading")
+        classification: Classification | None = None
+        outcome, reason, decision = Outcome.REJECTED, field_read.refusal, None
+        if field_read.image is not None:
+            classification = self._classifier.classify(field_read.image)
+            view.stopwatch.lap("inference")
             outcome, reason, decision = decide(classification, self._classifier.manifest.thresholds)
         # What a network says of a field of a kind that it never saw is worth nothing, so nobody gets to see it.
         said = None if reason is Reason.UNFAMILIAR else classification
@@ -252,9 +298,9 @@ class Analyzer:
         winner = None
         if outcome is Outcome.CLASSIFIED and probabilities is not None:
             winner = self._labels[int(probabilities.argmax())]
+        nuclei = self._nuclei(field_read.segmentation)
         identity = _image_identity(view)
-        nuclei = self._nuclei(segmentation)
-        stopwatch.lap("decision")
+        view.stopwatch.lap("decision")
         return Reading(
             frame=view.frame,
             outcome=outcome,
@@ -266,13 +312,13 @@ class Analyzer:
             probabilities=None if probabilities is None else self._by_label(probabilities),
             malignant_ratio=None if probabilities is None else _ratio(probabilities[self._malignant].sum()),
             decision=decision,
-            quality=quality,
+            quality=field_read.quality,
             nuclei=nuclei,
             latency_ms=_latency(view),
             image=identity,
             evidence=Evidence(
-                rgb,
-                segmentation.mask,
+                field_read.rgb,
+                field_read.segmentation.mask,
                 None if said is None else said.class_activation_map,
             ),
         )

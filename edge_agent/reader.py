@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from edge_agent.analysis import Analyzer, Reading, View
+from edge_agent.analysis import Analyzer, Prepared, Reading, View
 from edge_agent.cameras import Camera, CameraPhase, CameraState, CameraSupervisor, CaptureCounters
 from edge_agent.cameras.settings import CapturePolicy
 from edge_agent.trigger import Trigger, TriggerSettings
@@ -19,12 +21,16 @@ REFERENCE_MAX_AGE_S = 1.0
 """A frame this much older than the one that is read says nothing about motion."""
 
 
+IN_HAND_MAX = 2
+"""Prepared frames that may wait for the network or be in it; with one, each thread waits for the other's hiccups."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderEvents:
-    """Whom a reader tells, all in its own thread."""
+    """Whom a reader tells, in its own threads."""
 
     on_reading: Callable[[Reading], bool]
-    """Returns whether to go on."""
+    """Returns whether to go on. In the inference thread, all else in the analysis thread or either."""
     on_camera: Callable[[CameraState], None]
     on_end: Callable[[], None]
     """The frames have come to their end, or nobody wants more readings; not after ``stop``."""
@@ -32,7 +38,10 @@ class ReaderEvents:
 
 
 class Reader:
-    """The analysis thread, from its start to its stop: to pause or change anything, stop it and make another."""
+    """The analysis threads, from their start to their stop: to pause or change anything, stop it and make another.
+
+    One thread takes frames and prepares them; the other, the network's, concludes the one before meanwhile.
+    """
 
     def __init__(
         self,
@@ -48,6 +57,7 @@ class Reader:
         self._trigger = Trigger(trigger)
         self._stop = threading.Event()
         self._stirred = threading.Event()
+        self._enough = threading.Event()
         self._before: View | None = None
         self._supervisor = CameraSupervisor(make_camera, policy, self._stop, self._camera_changed)
         self._thread = threading.Thread(target=self._run, name="analysis", daemon=True)
@@ -75,15 +85,18 @@ class Reader:
 
     def _run(self) -> None:
         try:
-            self._read()
+            # Leaving it waits for the reading in hand.
+            with ThreadPoolExecutor(1, "inference") as inference:
+                self._read(inference)
         except BaseException as failure:
             log.critical("the analysis thread failed", exc_info=failure)
             self._events.on_failure(failure)
         else:
-            if not self._stop.is_set():
+            if self._enough.is_set() or not self._stop.is_set():
                 self._events.on_end()
 
-    def _read(self) -> None:
+    def _read(self, inference: Executor) -> None:
+        in_hand: deque[Future[None]] = deque()
         for frame in self._supervisor.frames():
             if not self._supervisor.live:
                 # Every frame of a file counts, so it is the file that waits.
@@ -97,11 +110,28 @@ class Reader:
                 self._before = view
                 continue
             if self._trigger.wants(view, time.monotonic()):
-                reading = self._analyzer.read(view, before=_reference(self._before, view))
-                if not self._events.on_reading(reading):
+                prepared = self._analyzer.prepare(view, before=_reference(self._before, view))
+                if len(in_hand) == IN_HAND_MAX:
+                    in_hand.popleft().result()
+                if self._enough.is_set():
                     return
+                in_hand.append(inference.submit(self._conclude, prepared))
             # While no frame is worth decoding the next burst needs its own first frame.
             self._before = view if self._trigger.looks(time.monotonic()) else None
+
+    def _conclude(self, prepared: Prepared) -> None:
+        try:
+            go_on = self._events.on_reading(self._analyzer.conclude(prepared))
+        except BaseException as failure:
+            log.critical("the inference thread failed", exc_info=failure)
+            self._events.on_failure(failure)
+            self._stop.set()
+        else:
+            if not go_on:
+                # The analysis thread may wait for a frame that nobody wants any more.
+                self._enough.set()
+                self._stop.set()
+                self._stirred.set()
 
     def _camera_changed(self, state: CameraState) -> None:
         if state.phase is not CameraPhase.STREAMING:

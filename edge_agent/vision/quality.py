@@ -89,7 +89,7 @@ def measure(field: NDArray[np.uint8], lab: NDArray[np.uint8], segmentation: Segm
     spread = _deviation(a_star), _deviation(b_star)
     # Channels are judged together: a strongly stained field may well have one channel at its end. Background clips
     # long before a nucleus does, and a stained nucleus has one channel near its end anyway.
-    clipped_nuclei = cv2.bitwise_and(_at_least(middle, _WHITE_LEVEL), mask)
+    clipped_nuclei = np.asarray(cv2.bitwise_and(_at_least(middle, _WHITE_LEVEL), mask), dtype=np.uint8)
     return FieldQuality(
         focus_score=_tenengrad(grey, mask) if segmentation.count else None,
         brightness_pct=100.0 * float(cv2.mean(grey)[0]) / 255.0,
@@ -115,7 +115,7 @@ def _ranked(red: Plane, green: Plane, blue: Plane) -> tuple[Plane, Plane, Plane]
 
 def _at_least(plane: Plane, level: int) -> Plane:
     """255 where the plane has ``level`` or more, else 0."""
-    return np.asarray(cv2.compare(plane, level, cv2.CMP_GE), dtype=np.uint8)
+    return np.asarray(cv2.threshold(plane, level - 1, 255, cv2.THRESH_BINARY)[1], dtype=np.uint8)
 
 
 def _share_pct(mask: Plane, of_px: int) -> float:

@@ -59,7 +59,17 @@ def test_a_good_field_is_classified_with_all_its_evidence(analyzer: Analyzer, sm
     assert result.nuclei.count > 0
     assert reading.evidence is not None
     assert reading.evidence.class_activation_map is not None
-    stages = {"waiting", "field", "colour", "segmentation", "quality", "preprocessing", "inference", "decision"}
+    stages = {
+        "waiting",
+        "field",
+        "colour",
+        "segmentation",
+        "quality",
+        "preprocessing",
+        "handover",
+        "inference",
+        "decision",
+    }
     assert set(result.latency_ms) == stages | {"total"}
     counted = sum(ms for stage, ms in result.latency_ms.items() if stage not in {"waiting", "total"})
     assert result.latency_ms["total"] == pytest.approx(counted, abs=0.05)
