@@ -18,7 +18,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import psutil
 
 from edge_agent.agent import Agent
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
@@ -46,8 +45,6 @@ class Run:
     threads: int
     cores: int
     """The process is pinned to so many."""
-    marks: tuple[int, ...] = ()
-    """Resident memory is noted after so many readings."""
 
 
 @contextmanager
@@ -80,7 +77,7 @@ def configuration(frames: str, port: int, version: str, state: str, *, bundle: s
 
 
 def run(what: Run) -> dict[str, float]:
-    """Run it in a child: readings per second after the warm-up, and memory. Raises ``CalledProcessError``."""
+    """Run it in a child: readings per second after the warm-up. Raises ``CalledProcessError``."""
     command = [sys.executable, "-m", "benchmarks.agent_run", json.dumps(asdict(what))]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S, env=ENVIRONMENT)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -89,24 +86,18 @@ def run(what: Run) -> dict[str, float]:
 
 def _main(what: Run) -> dict[str, float]:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: what.cores])
-    process = psutil.Process()
-    found: dict[str, float] = {}
     times: list[float] = []
 
     def on_result(*_: object) -> None:
         times.append(time.perf_counter())
-        if len(times) in what.marks:
-            found[f"resident_{len(times)}_mb"] = round(process.memory_info().rss / 1e6, 1)
 
     with tempfile.TemporaryDirectory(prefix="leukoscope-benchmark-") as state:
         settings = configuration(what.frames, what.port, what.version, state, bundle=what.bundle, threads=what.threads)
         agent = Agent(Config.model_validate(settings), on_result=on_result, max_readings=what.readings)
         agent.start()
-        found["resident_start_mb"] = round(process.memory_info().rss / 1e6, 1)
         agent.wait(PATIENCE_S)
         agent.stop()
-    found["readings_hz"] = round((len(times) - 1 - WARM_UP) / (times[-1] - times[WARM_UP]), 2)
-    return found
+    return {"readings_hz": round((len(times) - 1 - WARM_UP) / (times[-1] - times[WARM_UP]), 2)}
 
 
 if __name__ == "__main__":

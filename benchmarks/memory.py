@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import queue
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import psutil
 import typer
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.agent_run import ENVIRONMENT, PATIENCE_S, Run, configuration, run, surroundings
+from benchmarks.agent_run import ENVIRONMENT, configuration, surroundings
 from benchmarks.app import app
 from benchmarks.latency import BUNDLES, JPEG_QUALITY
 from benchmarks.machine import MAX_OTHERS_PCT
-from benchmarks.report import Absent, AsJson, Findings, Goal, MaxOthers, Out, reported
+from benchmarks.report import Absent, AsJson, Findings, Goal, MaxOthers, Out, ratio, reported
 from edge_agent.local_broker import LOOPBACK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+PATIENCE_S = 60.0
+
 COLUMNS = {
     "bundle": "bundle",
-    "resident_start_mb": "MB at start",
+    "resident_start_mb": "MB at first result",
     "resident_early_mb": "MB early",
     "resident_late_mb": "MB late",
     "import_s": "import s",
@@ -57,20 +62,20 @@ def memory(
     ):
         import_s = float(np.median([_import_s() for _ in range(starts)]))
         for bundle in BUNDLES:
-            marks = (early, late)
-            found = run(Run(bundle, str(frames), port, version, late, 1, _cores(), marks))
-            firsts = [_first_result_s(bundle, str(frames), port, version) for _ in range(starts)]
-            came = [seconds for seconds in firsts if seconds is not None]
-            if len(came) < starts:
-                findings.absent.append(Absent(f"{bundle}, start to first result", "no result came"))
+            runs = [watch(bundle, str(frames), port, version, ()) for _ in range(starts - 1)]
+            runs.append(watch(bundle, str(frames), port, version, (1, early, late)))
+            marks = runs[-1].resident_mb
+            if len(marks) < 3:
+                findings.absent.append(Absent(f"{bundle}, memory", "the agent ended, or gave no more results"))
+            firsts = [run.first_result_s for run in runs if run.first_result_s is not None]
             findings.rows.append(
                 {
                     "bundle": bundle,
-                    "resident_start_mb": found["resident_start_mb"],
-                    "resident_early_mb": found[f"resident_{early}_mb"],
-                    "resident_late_mb": found[f"resident_{late}_mb"],
+                    "resident_start_mb": marks.get(1),
+                    "resident_early_mb": marks.get(early),
+                    "resident_late_mb": marks.get(late),
                     "import_s": round(import_s, 3),
-                    "first_result_s": round(float(np.median(came)), 3) if came else None,
+                    "first_result_s": round(float(np.median(firsts)), 3) if firsts else None,
                 }
             )
         accurate = findings.rows[0]
@@ -81,15 +86,10 @@ def memory(
                 "memory late, times early",
                 1.05,
                 at_most=True,
-                measured=round(accurate["resident_late_mb"] / accurate["resident_early_mb"], 3),
+                measured=ratio(accurate["resident_late_mb"], accurate["resident_early_mb"]),
             ),
         ]
         findings.draw = _draw(findings.rows)
-
-
-def _cores() -> int:
-    """All of them."""
-    return 10_000
 
 
 def _import_s() -> float:
@@ -98,39 +98,53 @@ def _import_s() -> float:
     return time.perf_counter() - began
 
 
-def _first_result_s(bundle: str, frames: str, port: int, version: str) -> float | None:
-    """From the start of ``edge-agent run`` to the arrival of its first result at a subscriber; None if none comes."""
-    arrived = threading.Event()
-    subscribed = threading.Event()
+@dataclass(slots=True)
+class Watched:
+    """A run of ``edge-agent run``, as a subscriber and the kernel saw it."""
+
+    first_result_s: float | None = None
+    """From the start of the process to the arrival of its first result."""
+    resident_mb: dict[int, float] = field(default_factory=dict)
+    """After so many readings."""
+
+
+def watch(bundle: str, frames: str, port: int, version: str, marks: tuple[int, ...]) -> Watched:
+    """Run the command as the service does until the last of ``marks``, or its first result."""
+    watched = Watched()
+    results: queue.SimpleQueue[int] = queue.SimpleQueue()
     client = Client(CallbackAPIVersion.VERSION2)
-    client.on_subscribe = lambda *_: subscribed.set()
-    client.on_message = lambda *_: arrived.set()
+    client.on_message = lambda _client, _data, message: results.put(json.loads(message.payload)["seq"])
     client.connect(LOOPBACK, port)
     client.subscribe("leukoscope/v1/benchmark/+/result/+")
     client.loop_start()
-    try:
-        if not subscribed.wait(PATIENCE_S):
-            return None
-        with tempfile.TemporaryDirectory(prefix="leukoscope-benchmark-") as state:
-            file = Path(state, "agent.toml")
-            file.write_text(_as_toml(configuration(frames, port, version, state, bundle=bundle, threads=1)))
-            began = time.perf_counter()
-            process = subprocess.Popen(
-                [sys.executable, "-c", "from edge_agent.cli import main; main()", "run", "--config", str(file)],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=ENVIRONMENT,
-            )
-            try:
-                came = arrived.wait(60)
-                elapsed_s = time.perf_counter() - began
-            finally:
-                process.terminate()
-                process.wait(30)
-            return elapsed_s if came else None
-    finally:
-        client.disconnect()
-        client.loop_stop()
+    with tempfile.TemporaryDirectory(prefix="leukoscope-benchmark-") as state:
+        file = Path(state, "agent.toml")
+        file.write_text(_as_toml(configuration(frames, port, version, state, bundle=bundle, threads=1)))
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from edge_agent.cli import main; main()", "run", "--config", str(file)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=ENVIRONMENT,
+        )
+        memory = psutil.Process(process.pid)
+        try:
+            # Those that never come end the wait; the row says what is missing.
+            with contextlib.suppress(queue.Empty):
+                results.get(timeout=PATIENCE_S)
+                watched.first_result_s = time.perf_counter() - began
+                count = 1
+                for mark in marks:
+                    while count < mark:
+                        results.get(timeout=PATIENCE_S)
+                        count += 1
+                    watched.resident_mb[mark] = round(memory.memory_info().rss / 1e6, 1)
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_S)
+            client.disconnect()
+            client.loop_stop()
+    return watched
 
 
 def _as_toml(sections: dict[str, Any]) -> str:
@@ -146,9 +160,9 @@ def _draw(rows: list[dict[str, Any]]) -> Callable[[Axes], None]:
         moments = ("resident_start_mb", "resident_early_mb", "resident_late_mb")
         for number, row in enumerate(rows):
             places = np.arange(len(moments)) + 0.4 * number
-            bars = axes.bar(places, [row[moment] for moment in moments], width=0.38, label=row["bundle"])
+            bars = axes.bar(places, [row[moment] or 0 for moment in moments], width=0.38, label=row["bundle"])
             axes.bar_label(bars, fmt="%.0f")
-        axes.set_xticks(np.arange(len(moments)) + 0.2, ["at start", "early", "late"])
+        axes.set_xticks(np.arange(len(moments)) + 0.2, ["first result", "early", "late"])
         axes.set_ylabel("resident megabytes")
         axes.legend()
 

@@ -113,6 +113,7 @@ class Agent:
         self._make_camera = camera or (lambda: make_camera(self._config.camera))
         self._on_result = on_result
         self._on_checks = on_checks
+        self._on_metrics = on_metrics
         self._max_readings = max_readings
         self.session: UUID = uuid7()
         self._started_at = datetime.now(UTC)
@@ -138,6 +139,15 @@ class Agent:
         self._topics = Topics(config.device.site, config.device.id)
         self._folder = config.state.folder
         self._spool = self._open_spool()
+        try:
+            self._make_parts()
+        except BaseException:
+            # Whoever tries again in this process must find the spool free.
+            self._spool.close()
+            raise
+
+    def _make_parts(self) -> None:
+        """What hangs on the spool; nothing runs yet. Raises ``ConfigError``."""
         tally = self._spool.notes(NOTE).get(NOTE)
         self._tally = None if tally is None else Tally.model_validate_json(tally)
         self._journal = Journal(self._folder, self._spool, self._topics, self.session)
@@ -154,7 +164,7 @@ class Agent:
                 readings_count=lambda: self._readings,
             ),
             on_health=self._health_changed,
-            on_metrics=on_metrics,
+            on_metrics=self._on_metrics,
             on_failure=self._fail,
         )
         self._stir = self._upkeep.stir
@@ -182,6 +192,33 @@ class Agent:
     def publisher(self) -> Publisher:
         """The connection to the broker."""
         return self._publisher
+
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        """Names of the parts that do not get on with their work: capture, analysis, inference, spool."""
+        pulses = self._reader.pulses
+        if isinstance(self._spool, SqliteSpool):
+            pulses["spool"] = self._spool.pulse
+        return tuple(name for name, pulse in pulses.items() if pulse.stuck)
+
+    @property
+    def summary(self) -> str:
+        """One line for a person: what it does, and what there is of it."""
+        stats = self._spool.stats()
+        if self._paused:
+            camera = "paused"
+        elif self._camera_error is not None:
+            camera = self._camera_error.code
+        else:
+            camera = "reading" if self._streaming else "waiting for the camera"
+        broker = self._publisher.broker
+        connection = "connected" if broker.connected else "no broker" if broker.error is None else broker.error.code
+        waiting = stats.waiting_count + stats.in_flight_count
+        return f"{camera}; {connection}; {self._readings} readings, {waiting} messages wait"
+
+    def look_for_camera(self) -> None:
+        """A camera may have been plugged in: do not wait for the next try."""
+        self._reader.wake()
 
     def start(self) -> None:
         """Start all threads and return. Neither the camera nor the broker needs to be there."""

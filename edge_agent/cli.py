@@ -11,7 +11,7 @@ import tempfile
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,17 +20,11 @@ from rich.table import Column, Table
 from edge_agent import __version__
 from edge_agent.config import Config, DeviceSettings, load_config
 from edge_agent.contracts import Result
-from edge_agent.errors import ConfigError, EdgeAgentError, PrometheusMissing, WebMissing
-from edge_agent.prometheus.settings import PrometheusSettings
+from edge_agent.errors import ConfigError, EdgeAgentError, WebMissing
 from edge_agent.signals import Attention
 from edge_agent.state_commands import audit, spool
 from edge_agent.terminal import errors, output, print_error
 from edge_agent.web.settings import WebSettings
-
-if TYPE_CHECKING:
-    from edge_agent.agent import Agent
-    from edge_agent.prometheus.exporter import Exporter
-    from edge_agent.web.server import LiveView
 
 NOTICE = "Research use only. Not a medical device; no result may be used for diagnosis."
 
@@ -87,74 +81,29 @@ def _common(
 @app.command()
 def run(
     config: Annotated[Path, typer.Option("--config", help="The agent.toml to run by.", metavar="FILE")],
+    safe_mode: Annotated[
+        bool,
+        typer.Option(
+            "--safe-mode",
+            help="Where the agent cannot start, stay connected and say why, instead of ending. For a service.",
+        ),
+    ] = False,
 ) -> None:
-    """Run the agent until SIGTERM. SIGHUP reads the configuration again, SIGUSR1 asks for a reading."""
+    """Run the agent until SIGTERM.
+
+    SIGHUP reads the configuration again, SIGUSR1 asks for a reading, SIGUSR2 looks for the camera at once.
+    """
     attention = Attention()
-    from edge_agent.agent import Agent  # noqa: PLC0415 - OpenCV and the runtime, which 'check-config' does without
+    from edge_agent.service import Service  # noqa: PLC0415 - OpenCV and the runtime, which 'check-config' does without
+    from edge_agent.systemd import make_log_handler, make_notifier  # noqa: PLC0415 - as above
 
-    settings = load_config(config)
-    _set_up_logging(settings.log.level)
+    logging.basicConfig(level=logging.INFO, handlers=[make_log_handler()], force=True)
     log.info("leukoscope %s. %s", __version__, NOTICE)
-    view = _live_view(settings.web) if settings.web.enabled else None
-    exporter = _exporter(settings.prometheus) if settings.prometheus.enabled else None
-    agent = Agent(
-        settings,
-        on_result=view.update if view is not None else None,
-        on_checks=exporter.set_checks if exporter is not None else lambda _checks: None,
-        on_metrics=exporter.set_metrics if exporter is not None else lambda _metrics: None,
-    )
-    if view is not None:
-        view.start()
-    agent.start()
-    try:
-        while not agent.wait(0):
-            match attention.wait():
-                case signal.SIGHUP:
-                    _reload(agent, config)
-                case signal.SIGUSR1:
-                    agent.trigger()
-                case signal.SIGTERM | signal.SIGINT:
-                    log.info("stopping")
-                    break
-    finally:
-        agent.stop()
-        if view is not None:
-            view.stop()
-        if exporter is not None:
-            exporter.stop()
-    left = agent.spool.stats()
-    log.info(
-        "stopped: %d readings, %d refused; %d messages wait",
-        agent.counts.readings_count,
-        agent.counts.refused_count,
-        left.waiting_count,
-    )
+    Service(config, attention, make_notifier(), _set_level, safe_mode).run()
 
 
-def _live_view(settings: WebSettings) -> LiveView:
-    try:
-        from edge_agent.web.server import LiveView  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise WebMissing(f"The live view cannot be served: {error}.") from error
-    return LiveView(settings)
-
-
-def _exporter(settings: PrometheusSettings) -> Exporter:
-    try:
-        from edge_agent.prometheus.exporter import Exporter  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise PrometheusMissing(f"The Prometheus endpoint cannot be served: {error}.") from error
-    return Exporter(settings)
-
-
-def _reload(agent: Agent, path: Path) -> None:
-    try:
-        settings = load_config(path)
-        agent.reload(settings)
-    except EdgeAgentError as error:
-        log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - expected, not a traceback
-        return
-    logging.getLogger().setLevel(settings.log.level.upper())
+def _set_level(level: str) -> None:
+    logging.getLogger().setLevel(level.upper())
 
 
 @app.command()
@@ -175,6 +124,7 @@ def demo(
     from edge_agent import demo as demonstration  # noqa: PLC0415
     from edge_agent.local_broker import LOOPBACK, free_port, local_broker  # noqa: PLC0415
     from edge_agent.messaging import MqttSettings  # noqa: PLC0415 - as above
+    from edge_agent.service import make_live_view  # noqa: PLC0415
 
     _set_up_logging("warning")
     output.print(f"Leukoscope {__version__}. {NOTICE}", style="bold")
@@ -187,7 +137,7 @@ def demo(
     signal.signal(signal.SIGTERM, interrupt)
 
     try:
-        view = _live_view(WebSettings(enabled=True, port=free_port()))
+        view = make_live_view(WebSettings(enabled=True, port=free_port()))
     except WebMissing:
         view = None
 
@@ -296,6 +246,33 @@ def _results_table(results: list[Result]) -> Table:
             f"{result.latency_ms['total']:.1f}",
         )
     return table
+
+
+@app.command()
+def setup(
+    config: Annotated[Path, typer.Option("--config", help="The agent.toml to write.", metavar="FILE")] = (
+        Path("/etc/leukoscope/agent.toml")
+    ),
+    try_out: Annotated[bool, typer.Option("--doctor/--no-doctor", help="Try everything out afterwards.")] = True,
+) -> None:
+    """Ask for site, device, broker and camera, write the configuration, and try it out."""
+    from edge_agent.setup import Setup, restart_service  # noqa: PLC0415
+
+    output.print(f"Leukoscope {__version__}. {NOTICE}", style="bold")
+    output.print("An empty answer takes what stands in brackets. Ctrl+C ends without a change.")
+
+    def say(line: str) -> None:
+        output.print(line, markup=False)
+
+    Setup(_ask, say, config, config.parent / "credentials").run()
+    restart_service(say)
+    if try_out:
+        doctor(config)
+
+
+def _ask(question: str, default: str | None, *, secret: bool = False) -> str:
+    answer: str = typer.prompt(question, default=default, hide_input=secret, show_default=not secret and bool(default))
+    return answer
 
 
 @app.command("check-config")

@@ -202,7 +202,7 @@ class CommandDesk:
             raise SpoolError("The command's id could not be kept.")
 
     def _refuse(self, request: Request, error: CommandError) -> None:
-        answer = self._answer(request.command, _id_of(request.payload), AnswerState.REFUSED, _report(error), {})
+        answer = self._answer(request.command, id_of(request.payload), AnswerState.REFUSED, _report(error), {})
         self._send(request, answer.to_json())
 
     def _ignore(self, request: Request) -> None:
@@ -250,7 +250,7 @@ def _parse(request: Request) -> _Job:
     return _Job(name, command, hashlib.sha256(name.encode() + b"\0" + command.to_json()).hexdigest())
 
 
-def _id_of(payload: bytes) -> UUID | None:
+def id_of(payload: bytes) -> UUID | None:
     """The id of a request that is wrong elsewhere, so that its sender knows which one is answered."""
     try:
         return _Identified.model_validate_json(payload[:MAX_REQUEST_BYTES]).id

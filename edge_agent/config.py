@@ -76,16 +76,19 @@ def load_config(path: Path) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        found = sorted((_line(text, problem), _explain(problem)) for problem in error.errors())
+        found = sorted((_line(text, problem), explain(problem)) for problem in error.errors())
         lines = [f"{path}:{line}: {explanation}" for line, explanation in found]
         raise ConfigError("\n".join([f"{len(lines)} error(s) in {path}", *lines])) from error
 
 
-def _explain(problem: ErrorDetails) -> str:
-    key = ".".join(_keys(problem))
+def explain(problem: ErrorDetails) -> str:
+    """One line for the person who wrote the file: the key, what is wrong with it, and what to do."""
+    key = ".".join(keys_of(problem))
     match problem["type"]:
         case "extra_forbidden":
-            near = difflib.get_close_matches(str(_keys(problem)[-1]), _known_keys(_keys(problem)[:-1]), n=1, cutoff=0.5)
+            near = difflib.get_close_matches(
+                str(keys_of(problem)[-1]), _known_keys(keys_of(problem)[:-1]), n=1, cutoff=0.5
+            )
             hint = f"; did you mean '{near[0]}'?" if near else ""
             return f"{key}: there is no such key{hint}"
         case "missing":
@@ -114,7 +117,7 @@ def _is_secret(key: str) -> bool:
     return key.endswith(("url", "password", "username"))
 
 
-def _keys(problem: ErrorDetails) -> list[str]:
+def keys_of(problem: ErrorDetails) -> list[str]:
     """The path of keys as the file has them: pydantic adds the chosen kind of a camera after ``camera``."""
     keys = [str(part) for part in problem["loc"]]
     if problem["type"].startswith("union_tag"):
@@ -142,7 +145,7 @@ def _camera_kinds(schema: dict[str, Any]) -> set[str]:
 
 def _line(text: str, problem: ErrorDetails) -> int:
     """The line a problem is on: that of its key, else of its section, else 1. tomllib tells no positions."""
-    keys = _keys(problem)
+    keys = keys_of(problem)
     section, section_line, found = "", 1, 0
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[+\s*([^\]\s]+)\s*\]+", line):

@@ -396,6 +396,13 @@ class AgentPaused(CommandError):
     remedy = "Send 'resume' first."
 
 
+class AgentSafeMode(CommandError):
+    """The configuration does not let the agent run, so it only says so. ``health`` has the reason."""
+
+    code = "agent_safe_mode"
+    remedy = "Mend what the check 'configuration' in health names, then reload the agent (systemctl reload leukoscope)."
+
+
 class SpecimenOpen(CommandError):
     """Another slide is being read."""
 

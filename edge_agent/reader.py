@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from edge_agent.analysis import Analyzer, Prepared, Reading, View
 from edge_agent.cameras import Camera, CameraPhase, CameraState, CameraSupervisor, CaptureCounters
 from edge_agent.cameras.settings import CapturePolicy
+from edge_agent.pulse import Pulse
 from edge_agent.trigger import Trigger, TriggerSettings
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 REFERENCE_MAX_AGE_S = 1.0
 """A frame this much older than the one that is read says nothing about motion."""
 
+
+STUCK_S = 20.0
+"""No frame takes so long, on any board: whatever does will not end by itself."""
 
 IN_HAND_MAX = 2
 """Prepared frames that may wait for the network or be in it; with one, each thread waits for the other's hiccups."""
@@ -59,8 +63,18 @@ class Reader:
         self._stirred = threading.Event()
         self._enough = threading.Event()
         self._before: View | None = None
+        self._preparing, self._concluding = Pulse(STUCK_S), Pulse(STUCK_S)
         self._supervisor = CameraSupervisor(make_camera, policy, self._stop, self._camera_changed)
         self._thread = threading.Thread(target=self._run, name="analysis", daemon=True)
+
+    @property
+    def pulses(self) -> dict[str, Pulse]:
+        """Of the threads, and of the wait for the camera."""
+        return {"capture": self._supervisor.pulse, "analysis": self._preparing, "inference": self._concluding}
+
+    def wake(self) -> None:
+        """A camera has come: look for it now."""
+        self._supervisor.wake()
 
     @property
     def counters(self) -> CaptureCounters:
@@ -78,10 +92,14 @@ class Reader:
 
     def stop(self) -> None:
         """Finish the frame in hand and let go of the camera."""
-        self._stop.set()
-        self._stirred.set()
+        self._end()
         if self._thread.ident is not None:
             self._thread.join()
+
+    def _end(self) -> None:
+        self._stop.set()
+        self._stirred.set()
+        self._supervisor.wake()
 
     def _run(self) -> None:
         try:
@@ -104,13 +122,15 @@ class Reader:
                 self._stirred.clear()
             if self._stop.is_set() or not self._trigger.looks(time.monotonic()):
                 continue
-            view = self._analyzer.view(frame)
+            with self._preparing.work():
+                view = self._analyzer.view(frame)
             if self._supervisor.live and self._before is None:
                 # The first frame of a burst only shows what the second is to be compared with.
                 self._before = view
                 continue
             if self._trigger.wants(view, time.monotonic()):
-                prepared = self._analyzer.prepare(view, before=_reference(self._before, view))
+                with self._preparing.work():
+                    prepared = self._analyzer.prepare(view, before=_reference(self._before, view))
                 if len(in_hand) == IN_HAND_MAX:
                     in_hand.popleft().result()
                 if self._enough.is_set():
@@ -121,17 +141,17 @@ class Reader:
 
     def _conclude(self, prepared: Prepared) -> None:
         try:
-            go_on = self._events.on_reading(self._analyzer.conclude(prepared))
+            with self._concluding.work():
+                go_on = self._events.on_reading(self._analyzer.conclude(prepared))
         except BaseException as failure:
             log.critical("the inference thread failed", exc_info=failure)
             self._events.on_failure(failure)
-            self._stop.set()
+            self._end()
         else:
             if not go_on:
                 # The analysis thread may wait for a frame that nobody wants any more.
                 self._enough.set()
-                self._stop.set()
-                self._stirred.set()
+                self._end()
 
     def _camera_changed(self, state: CameraState) -> None:
         if state.phase is not CameraPhase.STREAMING:

@@ -14,7 +14,7 @@ class Attention:
         # Not blocked and waited for: libraries have threads of their own since they were imported, and a signal
         # that meets one of those would have its default effect.
         self._received: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:

@@ -16,6 +16,7 @@ from edge_agent.cameras.frame import Encoded, Frame, Pixels
 from edge_agent.cameras.settings import CapturePolicy
 from edge_agent.cameras.worker import CameraWorker
 from edge_agent.errors import CameraError, CameraStalled, CameraTimeout, EdgeAgentError, EndOfFrames
+from edge_agent.pulse import Pulse
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ ABANDONED_MAX = 3
 
 _CLOSE_GRACE_S = 2.0
 _STOP_POLL_S = 0.2
+_HANGS_S = 15.0
+"""Beyond the deadline."""
 
 
 class CameraPhase(StrEnum):
@@ -56,7 +59,7 @@ class CaptureCounters:
 
 
 class CameraSupervisor:
-    """One camera at a time, made anew after each failure, ever more slowly.
+    """One camera at a time, made anew after each failure, ever more slowly, or at once when it is woken.
 
     The camera lives in a thread of its own: one that hangs in its driver is left behind.
     """
@@ -79,6 +82,13 @@ class CameraSupervisor:
         self._identical_count = 0
         self._reopened_count = 0
         self._worker: CameraWorker | None = None
+        self._woken = threading.Event()
+        # A camera that hangs is found out by the deadline; this finds out that even that did not work.
+        self.pulse = Pulse(policy.deadline_s + _HANGS_S)
+
+    def wake(self) -> None:
+        """Do not wait any longer before the camera is opened again. Any thread may call it."""
+        self._woken.set()
 
     @property
     def counters(self) -> CaptureCounters:
@@ -123,7 +133,9 @@ class CameraSupervisor:
                 self._end(worker)
             _log.warning("%s Opening it again in %g s.", lost, wait_s)
             self._on_state(CameraState(CameraPhase.LOST, lost))
-            if self._stop.wait(wait_s):
+            self._woken.wait(wait_s)
+            self._woken.clear()
+            if self._stop.is_set():
                 return
             wait_s = min(2 * wait_s, self._policy.reopen_max_s)
             self._reopened_count += 1
@@ -154,10 +166,11 @@ class CameraSupervisor:
     def _wait(self, ready: Callable[[float], bool], failure: str) -> None:
         """Until ``ready`` or ``stop``. Raises ``CameraTimeout`` at the deadline."""
         left_s = self._policy.deadline_s
-        while not ready(min(_STOP_POLL_S, left_s)) and not self._stop.is_set():
-            left_s -= _STOP_POLL_S
-            if left_s <= 0:
-                raise CameraTimeout(f"The camera {failure} within {self._policy.deadline_s:g} s.")
+        with self.pulse.work():
+            while not ready(min(_STOP_POLL_S, left_s)) and not self._stop.is_set():
+                left_s -= _STOP_POLL_S
+                if left_s <= 0:
+                    raise CameraTimeout(f"The camera {failure} within {self._policy.deadline_s:g} s.")
 
     def _repeats(self, frame: Frame) -> bool:
         """Whether a frame is the one before once more.

@@ -19,6 +19,18 @@ STATE_VARIABLE = "STATE_DIRECTORY"
 PASSWORD_VARIABLE = "LEUKOSCOPE_MQTT_PASSWORD"  # noqa: S105 - the variable's name, not a password
 
 
+CREDENTIALS = Path("/etc/leukoscope/credentials")
+"""Secrets of the package's service: only root can read them, and systemd passes the service a copy."""
+
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
+
+
+def credential(path: Path) -> Path:
+    """Where to read a secret: the service's own copy (``LoadCredential=``) of a file below ``CREDENTIALS``."""
+    folder = os.environ.get(CREDENTIALS_VARIABLE)
+    return Path(folder, f"{CREDENTIALS.name}_{path.name}") if folder and path.parent == CREDENTIALS else path
+
+
 def default_state_folder() -> Path:
     """The folder that systemd made for the unit, or the user's."""
     folder = os.environ.get(STATE_VARIABLE, "").partition(":")[0]
@@ -54,7 +66,7 @@ class TlsSettings(Settings):
     def context(self) -> ssl.SSLContext:
         """What to connect with; the broker's name is verified. Raises ``ConfigError`` if a file cannot be used."""
         try:
-            context = ssl.create_default_context(cafile=self.ca_file)
+            context = ssl.create_default_context(cafile=None if self.ca_file is None else credential(self.ca_file))
         except OSError as error:
             raise ConfigError(f"mqtt.tls.ca_file {self.ca_file} cannot be used: {error}.") from error
         context.sslsocket_class = _TidySocket
@@ -62,7 +74,9 @@ class TlsSettings(Settings):
         if self.certificate_file is not None and self.key_file is not None:
             try:
                 # A password would be asked for on a terminal that a device does not have.
-                context.load_cert_chain(self.certificate_file, self.key_file, password=lambda: "")
+                context.load_cert_chain(
+                    credential(self.certificate_file), credential(self.key_file), password=lambda: ""
+                )
             except OSError as error:
                 raise ConfigError(
                     f"mqtt.tls.certificate_file {self.certificate_file} and key_file {self.key_file} cannot be used: "
@@ -116,7 +130,7 @@ class MqttSettings(Settings):
             value = os.environ.get(PASSWORD_VARIABLE)
             return None if value is None else SecretStr(value)
         try:
-            lines = self.password_file.read_text().splitlines()
+            lines = credential(self.password_file).read_text().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"mqtt.password_file {self.password_file} cannot be read.") from error
         if not lines or not lines[0]:

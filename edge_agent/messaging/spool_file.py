@@ -101,6 +101,8 @@ class SpoolFile:
         connections.callback(connection.close)
         connection.execute("PRAGMA busy_timeout=5000")
         connection.execute("PRAGMA synchronous=FULL")
+        # In KiB. What is read is read once; SQLite's own 2 MiB per connection would fill with pages nobody asks for.
+        connection.execute("PRAGMA cache_size=-256")
         connection.execute("PRAGMA wal_autocheckpoint=0")
         return connection
 

@@ -25,6 +25,7 @@ from edge_agent.messaging.spool_file import (
     set_aside,
 )
 from edge_agent.messaging.spool_folder import FILE, Reserve, lock_folder, no_room
+from edge_agent.pulse import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ _PENDING_MAX_BYTES = 4 * 1024 * 1024
 _LAZY_S = 5.0
 """Acknowledgements and counters wait so long for a message to be committed with: after a kill they are only repeats."""
 _IDLE_S = 60.0
+STUCK_S = 60.0
+"""A card may take many seconds for one sync, but not a minute."""
 _RETRY_S = 1.0
 
 
@@ -97,6 +100,7 @@ class SqliteSpool:
         self._path = folder / FILE
         self._reserve = Reserve(folder)
         self._limits = limits
+        self.pulse = Pulse(STUCK_S)
         self._on_change = on_change
         self._on_failure = on_failure
         self._lock_file = lock_folder(folder)
@@ -366,7 +370,8 @@ class SqliteSpool:
     def _run(self) -> None:
         try:
             while self._wait():
-                self._commit()
+                with self.pulse.work():
+                    self._commit()
         except BaseException as failure:
             log.critical("the spool's thread failed", exc_info=failure)
             self._on_failure(failure)
