@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from uuid_utils.compat import uuid7
 
 from edge_agent.cameras.smear import draw_smear
-from edge_agent.contracts import Camera, Info, ModelIdentity, Software
+from edge_agent.contracts import Camera, Info, ModelIdentity, Software, Topics
 from edge_agent.inference.bundle import shipped_bundles
 from edge_agent.local_broker import find_mosquitto, free_port, run_mosquitto
-from tests.mqtt import Subscriber
+from tests.mqtt import Requester, Subscriber
 
 # The machines that run this are slow and shared: no deadline per example, the suite has its own time-outs.
 settings.register_profile("leukoscope", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -80,6 +80,14 @@ def demo_bundle(tmp_path: Path) -> Path:
     folder = tmp_path / "bundle"
     shutil.copytree(shipped_bundles()["demo"], folder)
     return folder
+
+
+@pytest.fixture
+def requester(broker_port: int) -> Iterator[Requester]:
+    """Asks the device ``clinic/scope-1``."""
+    found = Requester(broker_port, Topics("clinic", "scope-1"))
+    yield found
+    found.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,13 +17,6 @@ from tests.mqtt import Requester, Subscriber
 TOPICS = Topics("clinic", "scope-1")
 STILL = {"mode": "triggered"}
 FIELDS = {"kind": "synthetic", "bad_fields_ratio": 0, "frame_rate_hz": 50}
-
-
-@pytest.fixture
-def requester(broker_port: int) -> Iterator[Requester]:
-    found = Requester(broker_port, TOPICS)
-    yield found
-    found.close()
 
 
 def code(answer: Answer) -> str | None:
