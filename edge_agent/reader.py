@@ -99,7 +99,6 @@ class Reader:
     def _end(self) -> None:
         self._stop.set()
         self._stirred.set()
-        self._supervisor.wake()
 
     def _run(self) -> None:
         try:

@@ -133,12 +133,20 @@ class CameraSupervisor:
                 self._end(worker)
             _log.warning("%s Opening it again in %g s.", lost, wait_s)
             self._on_state(CameraState(CameraPhase.LOST, lost))
-            self._woken.wait(wait_s)
-            self._woken.clear()
-            if self._stop.is_set():
+            if self._rest(wait_s):
                 return
             wait_s = min(2 * wait_s, self._policy.reopen_max_s)
             self._reopened_count += 1
+
+    def _rest(self, wait_s: float) -> bool:
+        """Until ``wait_s`` are over or somebody wakes. True if ``stop`` was set meanwhile."""
+        while wait_s > 0 and not self._woken.is_set():
+            if self._stop.wait(min(_STOP_POLL_S, wait_s)):
+                return True
+            wait_s -= _STOP_POLL_S
+        # Not before: a camera that came a moment ago must not wait for the next try.
+        self._woken.clear()
+        return self._stop.is_set()
 
     def _stream(self, worker: CameraWorker) -> Iterator[Frame]:
         """The worker's frames, without repetitions, until ``stop`` is set."""

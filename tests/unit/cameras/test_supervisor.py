@@ -183,6 +183,18 @@ def test_the_wait_grows_to_its_bound_and_starts_anew_after_a_good_frame() -> Non
     assert watched.stop.waits_s == [0.001, 0.002, 0.004, 0.004, 0.001]
 
 
+def test_a_camera_that_was_plugged_in_is_looked_for_at_once() -> None:
+    shelf = CameraShelf([ScriptedCamera(on_open=CameraAbsent("not there")), folder(*levels(1))])
+
+    def wake_when_lost(state: CameraState) -> None:
+        if state.phase is CameraPhase.LOST:
+            threading.Timer(0.05, patient.wake).start()
+
+    policy = CapturePolicy(**POLICY | {"reopen_initial_s": 600, "reopen_max_s": 3600})
+    patient = CameraSupervisor(shelf, policy, threading.Event(), wake_when_lost)
+    assert [frame.source for frame in patient.frames()] == sources(1)
+
+
 def test_stop_ends_the_wait_for_the_next_try() -> None:
     stop = threading.Event()
     states: list[CameraState] = []
