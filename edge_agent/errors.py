@@ -48,6 +48,7 @@
     │   ├── CommandInterrupted command_interrupted
     │   ├── CommandNotYet      command_not_yet
     │   ├── AgentPaused        agent_paused
+    │   ├── AgentSafeMode      agent_safe_mode
     │   ├── SpecimenOpen       specimen_open
     │   └── SpecimenMissing    specimen_missing
     └── BrokerError            broker_failed
