@@ -12,9 +12,11 @@ WEIGHTS ?= ../shared/weights
 WEIGHTS_1_0 = "$(WEIGHTS)/mobilenet_v2_1.0_224_tfslim_bnfolded_f32.npz"
 WEIGHTS_0_35 = "$(WEIGHTS)/mobilenet_v2_0.35_224_no_top_keras_f32.npz"
 SPLIT_FILE = trainer/splits/all4.csv
+ARCH ?= amd64
+PYTHON_VERSION ?= 3.13
 FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames-1280x960
 
-.PHONY: demo test lint bench faults accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements clean
+.PHONY: demo test lint bench faults accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
@@ -112,6 +114,13 @@ requirements: $(VENV)/dev.stamp
 		--extra dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--constraint requirements/dev.txt --extra demo pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --python-version $(PYTHON_VERSION) --python-platform linux --generate-hashes \
+		--no-header --no-annotate --constraint requirements/dev.txt --extra web --extra prometheus pyproject.toml \
+		-o requirements/device.txt
+
+# A package for Debian and Raspberry Pi OS whose Python is PYTHON_VERSION; ARCH=arm64 for a Raspberry Pi.
+deb: $(VENV)/python.stamp
+	deploy/build-deb $(ARCH) $(PYTHON_VERSION) $(BIN)/python
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -293,12 +293,12 @@ def _write_secret(path: Path, content: str) -> None:
 
 
 def restart_service(say: Callable[[str], None], unit: str = "leukoscope.service") -> None:
-    """Let the running service take the file up, where it is installed and this is root."""
+    """Start the service anew, where it is installed and this is root: a reload would not hand it new secrets."""
     systemctl = shutil.which("systemctl")
     if systemctl is None or os.geteuid() != 0 or not Path("/run/systemd/system").is_dir():
         return
     enabled = subprocess.run([systemctl, "--quiet", "is-enabled", unit], check=False, capture_output=True)
     if enabled.returncode != 0:
         return
-    done = subprocess.run([systemctl, "reload-or-restart", unit], check=False, capture_output=True, text=True)
+    done = subprocess.run([systemctl, "restart", unit], check=False, capture_output=True, text=True)
     say(f"{unit} took it up." if done.returncode == 0 else f"{unit} could not be restarted: {done.stderr.strip()}")

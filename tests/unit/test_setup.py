@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-import tomllib
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 
 import pytest
 import trustme
 
-from edge_agent.config import Config, load_config
+from edge_agent.config import load_config
 from edge_agent.errors import ConfigError
-from edge_agent.setup import TEMPLATE, Setup
+from edge_agent.setup import Setup
 
 Answers = list[tuple[str, str]]
 
@@ -170,21 +167,3 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
     person = Person([])
     with pytest.raises(ConfigError, match="cannot be written"):
         Setup(person.ask, person.heard.append, tmp_path / "file" / "agent.toml", tmp_path / "file" / "c").run()
-
-
-def test_the_templates_comments_are_the_defaults() -> None:
-    """Every commented setting can be uncommented and changes nothing, but for those that are called examples."""
-    text = resources.files("edge_agent").joinpath(TEMPLATE).read_text()
-    plain = Config.model_validate(tomllib.loads(text))
-    lines: list[str] = []
-    example = in_prose = False
-    for line in text.splitlines():
-        if prose := line.startswith("# "):
-            example = "xample" in line or (example and in_prose)
-        in_prose = prose
-        setting = re.match(r"#(\w+ = .*)", line)
-        lines.append(setting.group(1) if setting and not example else line)
-    uncommented = Config.model_validate(tomllib.loads("\n".join(lines)))
-    assert uncommented == plain
-    sections = set(re.findall(r"^\[(\w+)\]", text, re.MULTILINE))
-    assert sections == set(Config.model_fields)
