@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Protocol, cast
@@ -52,6 +52,8 @@ class Setup:
     say: Callable[[str], None]
     config: Path
     credentials: Path
+    _secrets: dict[Path, str] = field(default_factory=dict, repr=False)
+    """Written with the file, not before: who gives up half-way has changed nothing."""
 
     def run(self) -> None:
         """Ask everything, then write. Raises ``ConfigError`` if the file cannot be written."""
@@ -113,7 +115,7 @@ class Setup:
             typed = self.ask("Password (it is not shown)", "", secret=True)
             file = self.credentials / PASSWORD_FILE
             if typed:
-                _write_secret(file, typed + "\n")
+                self._secrets[file] = typed + "\n"
                 mqtt["password_file"] = str(file)
                 return
             if mqtt.get("password_file"):
@@ -146,7 +148,7 @@ class Setup:
                 continue
             target = self.credentials / source.name
             if source.resolve() != target.resolve():
-                _write_secret(target, content)
+                self._secrets[target] = content
             section[key] = str(target)
             return
 
@@ -173,7 +175,8 @@ class Setup:
 
     def _pick(self, choices: Mapping[str, str], question: str, default: str) -> str:
         for name, meaning in choices.items():
-            self.say(f"  {name}: {meaning}")
+            if meaning:
+                self.say(f"  {name}: {meaning}")
         while True:
             typed = self.ask(question, default).strip().lower()
             if typed in choices:
@@ -222,6 +225,8 @@ class Setup:
         except ValidationError as error:
             reasons = "\n".join(explain(problem) for problem in error.errors())
             raise ConfigError(f"What was not asked for is wrong in {self.config}:\n{reasons}") from error
+        for path, content in self._secrets.items():
+            _write_secret(path, content)
         new = self.config.with_name(f"{self.config.name}.new")
         try:
             self.config.parent.mkdir(parents=True, exist_ok=True)
