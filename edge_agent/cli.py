@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from edge_agent import __version__
-from edge_agent.config import Config, DeviceSettings, load_config
+from edge_agent.config import SYSTEM_CONFIG, Config, DeviceSettings, load_config, system_config
 from edge_agent.contracts import Result
 from edge_agent.errors import ConfigError, EdgeAgentError, WebMissing
 from edge_agent.signals import Attention
@@ -251,7 +251,7 @@ def _results_table(results: list[Result]) -> Table:
 @app.command()
 def setup(
     config: Annotated[Path, typer.Option("--config", help="The agent.toml to write.", metavar="FILE")] = (
-        Path("/etc/leukoscope/agent.toml")
+        SYSTEM_CONFIG
     ),
     try_out: Annotated[bool, typer.Option("--doctor/--no-doctor", help="Try everything out afterwards.")] = True,
 ) -> None:
@@ -289,13 +289,16 @@ def check_config(
 
 @app.command()
 def doctor(
-    config: Annotated[Path | None, typer.Option("--config", help="The agent.toml to go by.", metavar="FILE")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The agent.toml to go by; else the device's own.", metavar="FILE")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
 ) -> None:
     """Try runtime, bundle, camera, broker, disk and clock, and say what to do. Exits with 1 if anything is wrong."""
     from edge_agent.doctor import Finding, examine  # noqa: PLC0415
 
     _set_up_logging("error")
+    config = config or system_config()
     settings = load_config(config) if config is not None else _bare_config()
     findings: list[Finding] = []
     for finding in examine(settings):

@@ -21,6 +21,14 @@ from edge_agent.trigger import TriggerSettings
 from edge_agent.vision.quality import QualityLimits
 from edge_agent.web.settings import WebSettings
 
+SYSTEM_CONFIG = Path("/etc/leukoscope/agent.toml")
+"""Where the package has it."""
+
+
+def system_config() -> Path | None:
+    """The device's own configuration, for commands that were not given one; None where there is none."""
+    return SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None
+
 
 class DeviceSettings(Settings):
     """Section ``[device]``: who this is. Both are part of every topic, so neither may name a patient."""

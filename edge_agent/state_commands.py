@@ -12,7 +12,7 @@ import typer
 from rich.progress import track
 
 from edge_agent import audit as audit_log
-from edge_agent.config import load_config
+from edge_agent.config import load_config, system_config
 from edge_agent.errors import ConfigError, SpoolCorrupt
 from edge_agent.messaging.settings import default_state_folder
 from edge_agent.messaging.spool_file import open_for_reading, read_counters, read_rows
@@ -23,10 +23,13 @@ from edge_agent.terminal import errors, output
 spool = typer.Typer(help="Look at the messages that wait for the broker.", no_args_is_help=True)
 audit = typer.Typer(help="Look at the log of what happened to the device.", no_args_is_help=True)
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The agent.toml to go by.", metavar="FILE")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The agent.toml to go by; else the device's own.", metavar="FILE")
+]
 
 
 def _folder(config: Path | None) -> Path:
+    config = config or system_config()
     return default_state_folder() if config is None else load_config(config).state.folder
 
 
