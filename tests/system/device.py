@@ -150,7 +150,7 @@ class Device:
         path = self.box.copy_text(text, "agent.toml")
         self.box.ssh(f"cat {path} > {CONFIGURATION_FILE}")
 
-    def health(self, *, since_s: float, timeout_s: float = 300, **well: bool) -> dict[str, dict[str, Any]]:
+    def health(self, *, since_s: float, timeout_s: float = 180, **well: bool) -> dict[str, dict[str, Any]]:
         """Wait until one ``health`` says of each named check whether it is well; the checks by name."""
 
         def checks(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -205,12 +205,14 @@ def prepare_disk(image: Image, package: Path, tell: Tell) -> Path:
         began_s = time.monotonic()
         install_package(box, package)
         tell(f"installed in {time.monotonic() - began_s:.0f} s")
-        with Watch(box.broker_port) as watch:
-            assert watch.connected.wait(60), "the broker in the box is not reachable from here"
-        Device(box, watch).configure(CONFIGURATION)
-        box.ssh(f"systemctl stop leukoscope; find {STATE_FOLDER} -mindepth 1 -delete; systemctl enable leukoscope")
+        box.copy_text(CONFIGURATION, "agent.toml")
+        box.ssh(f"systemctl stop leukoscope; cat /host/agent.toml > {CONFIGURATION_FILE}")
+        box.ssh(f"find {STATE_FOLDER} -mindepth 1 -delete; systemctl enable leukoscope")
         # Retained messages of this run would be taken for those of the next.
         box.ssh("mosquitto_sub -t 'leukoscope/#' --remove-retained --retained-only -W 3", check=False)
+        # Last, so that nothing of this run is kept for the subscriber.
+        with Watch(box.broker_port) as watch:
+            assert watch.connected.wait(60), "the broker in the box is not reachable from here"
         box.shut_down()
         for old in cache_folder().glob("device-*.qcow2"):
             old.unlink()

@@ -75,12 +75,15 @@ class Watch:
         client.subscribe("leukoscope/#", qos=1)
 
     def _take(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        if not message.payload:
+            # How a retained message is taken back.
+            return
         seen = Seen(message.topic.split("/")[4], json.loads(message.payload), time.monotonic(), message.retain)
         with self._changed:
             self._messages.append(seen)
             self._changed.notify_all()
 
-    def wait(self, what: str, wanted: Callable[[Seen], bool], *, since_s: float, timeout_s: float = 300) -> Seen:
+    def wait(self, what: str, wanted: Callable[[Seen], bool], *, since_s: float, timeout_s: float = 180) -> Seen:
         """The first message since a moment that is wanted. Raises ``AssertionError`` if none comes."""
         checked = 0
         found: Seen | None = None
@@ -101,7 +104,7 @@ class Watch:
                 raise AssertionError(f"no {what} within {timeout_s:g} s; the last messages: {last}")
         return found
 
-    def result(self, *, since_s: float, other_than: UUID | None = None, timeout_s: float = 300) -> Seen:
+    def result(self, *, since_s: float, other_than: UUID | None = None, timeout_s: float = 180) -> Seen:
         """The first result of a frame that could be judged; ``other_than``: of another session than that."""
 
         def wanted(seen: Seen) -> bool:
@@ -110,7 +113,7 @@ class Watch:
 
         return self.wait("result", wanted, since_s=since_s, timeout_s=timeout_s)
 
-    def results(self, count: int, *, since_s: float, timeout_s: float = 300) -> None:
+    def results(self, count: int, *, since_s: float, timeout_s: float = 180) -> None:
         """Wait until so many more results have come. Raises ``AssertionError`` if they do not."""
         ids: set[UUID] = set()
 
