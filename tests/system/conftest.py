@@ -82,10 +82,12 @@ def clock(request: pytest.FixtureRequest) -> Clock:
 
 
 @pytest.fixture
-def device(image: Image, device_disk: Path, box_folder: Path) -> Iterator[Device]:
+def device(image: Image, device_disk: Path, box_folder: Path, clock: Clock) -> Iterator[Device]:
     """A device that is switched off, and a subscriber that waits for it."""
     with Box(image, box_folder, base=device_disk) as box, Watch(box.broker_port) as watch:
         yield Device(box, watch)
+        if box.panics_count:
+            clock.note("panics of the emulated kernel", box.panics_count)
 
 
 @pytest.fixture

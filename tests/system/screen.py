@@ -39,12 +39,17 @@ class Screen:
     def wait_for(self, words: str, timeout_s: float) -> bool:
         """Whether the words appear in time; ends early where the machine does."""
 
-        def seen() -> bool:
-            return any(words in line for line in self._lines)
-
         with self._changed:
-            self._changed.wait_for(lambda: seen() or self._reader is None, timeout_s)
-            return seen()
+            self._changed.wait_for(lambda: self._has(words) or self._reader is None, timeout_s)
+            return self._has(words)
+
+    def has(self, words: str) -> bool:
+        """Whether the words have appeared."""
+        with self._changed:
+            return self._has(words)
+
+    def _has(self, words: str) -> bool:
+        return any(words in line for line in self._lines)
 
     def wait_until_dark(self) -> None:
         """Until all that an ended machine wrote has been read."""
