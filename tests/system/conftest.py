@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,10 +64,14 @@ def device_disk(image: Image, package: Path, tell: Tell) -> Path:
 
 
 @pytest.fixture
-def box_folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """Where a box has its disk and its console's log."""
+def box_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Where a box has its disk and its console's log. Gone afterwards, unless asked for: a disk is large."""
     kept = os.environ.get(BOXES_VARIABLE)
-    return Path(kept) / request.node.name if kept else tmp_path
+    if kept:
+        yield Path(kept) / request.node.name
+        return
+    with tempfile.TemporaryDirectory(prefix="box-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

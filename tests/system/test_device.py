@@ -105,7 +105,9 @@ def test_power_cut(running: Device, clock: Clock, cuts_count: int) -> None:
 def test_disk_full(running: Device, clock: Clock) -> None:
     session = _session(running)
     with clock.time("until it is told") as began_s:
-        running.box.ssh("cat /dev/zero > /var/lib/filler; sync", check=False)
+        # Set aside first, which writes nothing; then to the last byte.
+        running.box.ssh("fallocate -l $(df --output=avail -B1 /var/lib | tail -n 1) /var/lib/filler", check=False)
+        running.box.ssh("cat /dev/zero >> /var/lib/filler; sync", check=False)
         checks = running.health(since_s=began_s, disk=False)
     assert checks["disk"]["code"] == "disk_low"
     # Analysis goes on: what cannot be written waits in memory.
