@@ -25,6 +25,8 @@ PACKAGES = (
     "linux-image-amd64",
     "systemd",
     "systemd-sysv",
+    # Finds no server here; the agent goes by it to tell that nobody has set the clock.
+    "systemd-timesyncd",
     "udev",
     "dbus",
     "kmod",
@@ -67,6 +69,7 @@ _WANTED = {
     "box-ready.service": "/etc/systemd/system/box-ready.service",
     "systemd-networkd.service": "/usr/lib/systemd/system/systemd-networkd.service",
     "ssh.service": "/usr/lib/systemd/system/ssh.service",
+    "systemd-timesyncd.service": "/usr/lib/systemd/system/systemd-timesyncd.service",
     "mosquitto.service": "/usr/lib/systemd/system/mosquitto.service",
 }
 _MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "dpkg-db-backup.timer", "fstrim.timer")
