@@ -11,9 +11,9 @@ from typing import Annotated
 import pytest
 import typer
 
-from tests.system.conftest import BOXES_VARIABLE, OUT_VARIABLE, RUN_VARIABLE
 from tests.system.device import find_package
 from tests.system.image import why_not
+from tests.system.run import BOXES_VARIABLE, OUT_VARIABLE, RUN_VARIABLE
 
 SHORT_CASES = "test_cold_boot or test_agent_killed"
 

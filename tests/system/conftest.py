@@ -14,14 +14,9 @@ import pytest
 from tests.system.box import Box
 from tests.system.device import Device, find_package, prepare_disk
 from tests.system.image import Image, Tell, build_image, why_not
+from tests.system.run import BOXES_VARIABLE, OUT_VARIABLE, RUN_VARIABLE
 from tests.system.timing import TABLE, Clock
 from tests.system.watch import Watch
-
-RUN_VARIABLE, OUT_VARIABLE, BOXES_VARIABLE = (
-    "LEUKOSCOPE_SYSTEM_TEST",
-    "LEUKOSCOPE_SYSTEM_OUT",
-    "LEUKOSCOPE_SYSTEM_BOXES",
-)
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +35,6 @@ def tell(pytestconfig: pytest.Config) -> Tell:
 @pytest.fixture(scope="session")
 def image(tell: Tell) -> Image:
     """Debian, without anything of ours."""
-    if RUN_VARIABLE not in os.environ:
-        pytest.skip("boots whole machines: make system-test")
     reason = why_not()
     if reason is not None:
         pytest.skip(f"no machine can be booted: {reason}")

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from tests.system.box import Box
 from tests.system.device import install_camera
 from tests.system.image import Image
+from tests.system.run import skip_unless_asked
 from tests.system.timing import Clock
 from tests.system.watch import Watch
 
+skip_unless_asked()
 pytestmark = [pytest.mark.system, pytest.mark.timeout(3600)]
 
 

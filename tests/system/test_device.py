@@ -15,8 +15,10 @@ from uuid import UUID
 import pytest
 
 from tests.system.device import CONFIGURATION, STATE_FOLDER, Device, install_package
+from tests.system.run import skip_unless_asked
 from tests.system.timing import Clock
 
+skip_unless_asked()
 pytestmark = [pytest.mark.system, pytest.mark.timeout(3600)]
 
 SEED = 1
