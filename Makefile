@@ -16,7 +16,7 @@ ARCH ?= amd64
 PYTHON_VERSION ?= 3.13
 FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames-1280x960
 
-.PHONY: demo test lint bench faults accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean
+.PHONY: demo test lint bench faults system-test system-test-long system-test-short accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
@@ -36,6 +36,18 @@ bench: $(VENV)/dev.stamp
 # Kills, bad networks, wrong commands and a long run; a quarter of an hour.
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.faults $(if $(OUT),--out "$(OUT)")
+
+# The package on a whole machine: booted, unplugged, killed, filled up, cut off. LEUKOSCOPE_DEB names another package.
+system-test: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.system full $(if $(OUT),--out "$(OUT)")
+
+# With twenty power cuts.
+system-test-long: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.system long $(if $(OUT),--out "$(OUT)")
+
+# A cold boot and a kill; where no machine can be booted it says why, and all is well.
+system-test-short: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.system short $(if $(OUT),--out "$(OUT)")
 
 accuracy: $(VENV)/dev.stamp
 	for bundle in accurate fast; do \

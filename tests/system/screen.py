@@ -1,0 +1,62 @@
+"""A serial console: kept in a file, and watched for words."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from pathlib import Path
+
+
+class Screen:
+    """What a machine writes on its console, from all its boots."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._reader: threading.Thread | None = None
+
+    def follow(self, machine: subprocess.Popen[str]) -> None:
+        """Read a machine's standard output to its end; what the one before wrote no longer counts."""
+        with self._changed:
+            self._lines.clear()
+        self._reader = threading.Thread(target=self._read, args=(machine,), name="screen", daemon=True)
+        self._reader.start()
+
+    def _read(self, machine: subprocess.Popen[str]) -> None:
+        assert machine.stdout is not None
+        with machine.stdout as console, self.log.open("a") as log:
+            for line in console:
+                log.write(line)
+                log.flush()
+                with self._changed:
+                    self._lines.append(line)
+                    self._changed.notify_all()
+        with self._changed:
+            self._reader = None
+            self._changed.notify_all()
+
+    def wait_for(self, words: str, timeout_s: float) -> bool:
+        """Whether the words appear in time; ends early where the machine does."""
+
+        with self._changed:
+            self._changed.wait_for(lambda: self._has(words) or self._reader is None, timeout_s)
+            return self._has(words)
+
+    def has(self, words: str) -> bool:
+        """Whether the words have appeared."""
+        with self._changed:
+            return self._has(words)
+
+    def _has(self, words: str) -> bool:
+        return any(words in line for line in self._lines)
+
+    def wait_until_dark(self) -> None:
+        """Until all that an ended machine wrote has been read."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._reader is None, 10)
+
+    def tail(self, count: int = 40) -> str:
+        """The last lines."""
+        with self._changed:
+            return "".join(self._lines[-count:])
