@@ -22,7 +22,7 @@ PATIENCE_S = 1800
 
 _BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 
-# Of a Raspberry Pi 4. LiteRT asks /proc/cpuinfo what the processor can do, and ends where that is another architecture's.
+# Of a Raspberry Pi 4. LiteRT asks there what the processor can do, and ends where that is of another architecture.
 _CPUINFO = "".join(
     f"processor\t: {number}\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU implementer\t: 0x41\n"
     "CPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0xd08\nCPU revision\t: 3\n\n"

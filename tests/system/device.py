@@ -85,13 +85,13 @@ class Spool:
     dropped_count: int
 
 
-def find_package() -> Path | None:
+def find_package(architecture: str = "amd64") -> Path | None:
     """The package under test: what the environment says, else the newest that was built here."""
     named = os.environ.get(PACKAGE_VARIABLE)
-    if named:
+    if named and architecture == "amd64":
         return Path(named)
     built = sorted(
-        (REPOSITORY / "build" / "deb").rglob("leukoscope_*_amd64.deb"), key=lambda path: path.stat().st_mtime
+        (REPOSITORY / "build" / "deb").rglob(f"leukoscope_*_{architecture}.deb"), key=lambda path: path.stat().st_mtime
     )
     return built[-1] if built else None
 

@@ -16,7 +16,10 @@ from edge_agent.inference.bundle import load_bundle, load_golden
 from tests.system.arm64 import Root, build_root, temporary_folder, why_not
 from tests.system.device import find_package
 from tests.system.image import Tell
+from tests.system.run import skip_unless_asked
 from tests.system.timing import Clock
+
+skip_unless_asked()
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(7200)]
 
