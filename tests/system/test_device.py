@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.system.device import CONFIGURATION, STATE_FOLDER, Device, install_package
+from tests.system.device import CONFIGURATION, CONFIGURATION_FILE, STATE_FOLDER, Device, install_package
 from tests.system.run import skip_unless_asked
 from tests.system.timing import Clock
 
@@ -158,6 +158,25 @@ def test_broken_configuration(running: Device, clock: Clock) -> None:
     with clock.time("from mending to a result") as began_s:
         running.box.ssh("systemctl reload leukoscope")
         running.watch.result(since_s=began_s)
+    running.assert_nothing_lost()
+
+
+def test_setup(running: Device, clock: Clock) -> None:
+    """As whoever sets the device up does: a wrong answer, then right ones; nothing else has to be done."""
+    answers = ("North Clinic", "north-clinic", "scope-7", "", "", "", "", "", "", "continuous", "0.5")
+    typed = "".join(f"{answer}\\n" for answer in answers)
+    with clock.time("to a result under the new name") as began_s:
+        said = running.box.ssh(f"printf '{typed}' | leukoscope setup", check=False)
+        running.watch.wait(
+            "a result of scope-7",
+            lambda seen: seen.kind == "result" and seen.body["device"] == "scope-7",
+            since_s=began_s,
+        )
+    assert "lower-case letters" in said
+    assert "leukoscope.service took it up" in said
+    for check in ("runtime", "bundle", "broker", "disk", "audit"):
+        assert f"ok   {check}" in said, said
+    assert running.box.ssh(f"stat -c '%a %U %G' {CONFIGURATION_FILE}").split() == ["640", "root", "leukoscope"]
     running.assert_nothing_lost()
 
 
