@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge_agent.agent import Agent
 from edge_agent.config import Config, load_config
-from edge_agent.errors import EdgeAgentError, PrometheusMissing, SpoolBusy, WebMissing
+from edge_agent.errors import (
+    DiskFull,
+    EdgeAgentError,
+    PrometheusMissing,
+    PrometheusPortTaken,
+    SpoolBusy,
+    SpoolError,
+    WebMissing,
+    WebPortTaken,
+)
 from edge_agent.messaging.settings import default_state_folder
 from edge_agent.safe_mode import SafeMode, find_connection, remember
 from edge_agent.signals import Attention
@@ -29,7 +38,10 @@ log = logging.getLogger("edge_agent")
 
 STATUS_S = 5.0
 RETRY_S = 60.0
-"""In safe mode the agent tries again so often: a disk may have become free, a file may have been mended."""
+"""In safe mode the agent looks so often whether it is worth another try."""
+
+PASSING = (SpoolError, DiskFull, PrometheusPortTaken, WebPortTaken)
+"""Problems that may be over without anybody's doing anything to the configuration."""
 
 
 class SetLevel(Protocol):
@@ -133,6 +145,7 @@ class Service:
     def _wait_in_safe_mode(self, problem: EdgeAgentError) -> bool:
         """Say what is wrong until it may have been mended. False if the process is to end instead."""
         state = default_state_folder()
+        text = self._text()
         with _running(SafeMode(problem, find_connection(self.config, state))):
             status = f"safe mode: {str(problem).splitlines()[0]}"
             self.notifier.ready(status)
@@ -150,16 +163,14 @@ class Service:
                         return False
                 if time.monotonic() >= due_at:
                     due_at = time.monotonic() + RETRY_S
-                    if self._differs(problem):
+                    if isinstance(problem, PASSING) or self._text() != text:
                         return True
 
-    def _differs(self, problem: EdgeAgentError) -> bool:
-        """Whether a new start would not end in the same problem. A mistake in the file is found without one."""
+    def _text(self) -> bytes | None:
         try:
-            load_config(self.config)
-        except EdgeAgentError as now:
-            return str(now) != str(problem)
-        return True
+            return self.config.read_bytes()
+        except OSError:
+            return None
 
 
 class _Feeding:
