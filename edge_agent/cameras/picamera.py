@@ -134,11 +134,14 @@ class PiCamera:
 
 def _import_picamera2() -> Any:  # noqa: ANN401 - picamera2 has no type hints and is not on PyPI's machines
     try:
-        return importlib.import_module("picamera2")
-    except (ImportError, ValueError) as error:
-        # ValueError is what an extension built for another NumPy raises.
+        module = importlib.import_module("picamera2")
+        _ = module.Picamera2
+    except (ImportError, ValueError, AttributeError) as error:
+        # ValueError is what an extension built for another NumPy raises. AttributeError: files that a power cut during
+        # the installation left empty are a module as well.
         raise CameraAbsent(
             f"picamera2 cannot be imported: {error}.",
             remedy="picamera2 comes with Raspberry Pi OS: apt install python3-picamera2; "
             "make the venv with --system-site-packages.",
         ) from error
+    return module

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -42,6 +43,11 @@ def test_without_picamera2_the_error_says_where_it_comes_from(monkeypatch: pytes
         camera(monkeypatch, None).open()
     assert "apt install python3-picamera2" in str(caught.value)
     assert "--system-site-packages" in str(caught.value)
+
+
+def test_a_picamera2_whose_files_are_empty_is_absent_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CameraAbsent, match="apt install python3-picamera2"):
+        camera(monkeypatch, ModuleType("picamera2")).open()
 
 
 def test_making_the_camera_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
