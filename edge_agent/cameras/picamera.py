@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
 from edge_agent.cameras.guard import DeviceGuard
+from edge_agent.cameras.jpeg import whole_jpeg
 from edge_agent.cameras.settings import PiCameraSettings
 from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import CaptureSettings
@@ -17,10 +18,15 @@ from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeo
 # way round: "BGR888" is the one whose array is red, green, blue.
 _ORDERS = MappingProxyType({"BGR888": ColourOrder.RGB, "RGB888": ColourOrder.BGR})
 _FORMAT = "BGR888"
+# What libcamera gives of a USB camera, which has no ISP that would make anything else of it.
+_COMPRESSED = "MJPEG"
 
 
 class PiCamera:
-    """Live. The ISP scales to the size that is asked for; each frame carries the metadata of its own exposure."""
+    """Live. The ISP scales to the size that is asked for; each frame carries the metadata of its own exposure.
+
+    A USB camera that libcamera finds gives ``Encoded`` JPEG, in the size that it has nearest to the one asked for.
+    """
 
     def __init__(self, settings: PiCameraSettings) -> None:
         self._settings = settings
@@ -28,6 +34,7 @@ class PiCamera:
         self._guard = DeviceGuard(self._name)
         self._camera: Any = None
         self._format = _FORMAT
+        self._compressed_size_px = settings.width_px, settings.height_px
 
     @property
     def id(self) -> str:
@@ -51,14 +58,16 @@ class PiCamera:
                 camera = picamera2.Picamera2(self._settings.index)
                 self._guard.hold(camera.close)
                 size = self._settings.width_px, self._settings.height_px
+                controls = self._controls(paced="FrameDurationLimits" in camera.camera_controls)
                 camera.configure(
-                    camera.create_video_configuration(main={"format": _FORMAT, "size": size}, controls=self._controls())
+                    camera.create_video_configuration(main={"format": _FORMAT, "size": size}, controls=controls)
                 )
-                self._format = camera.camera_configuration()["main"]["format"]
+                main = camera.camera_configuration()["main"]
+                self._format, self._compressed_size_px = main["format"], main["size"]
                 camera.start()
             except (RuntimeError, OSError) as error:
                 raise CameraAbsent(f"{self._name} cannot be opened: {error}.") from error
-        if self._format not in _ORDERS:
+        if self._format not in _ORDERS and self._format != _COMPRESSED:
             raise CameraError(f"{self._name} gives {self._format}, not {_FORMAT}.")
         self._camera = camera
 
@@ -70,23 +79,33 @@ class PiCamera:
             try:
                 request = self._camera.capture_request(wait=self._settings.wait_timeout_s)
                 try:
-                    array, metadata = request.make_array("main"), request.get_metadata()
+                    compressed = self._format == _COMPRESSED
+                    array = request.make_buffer("main") if compressed else request.make_array("main")
+                    metadata = request.get_metadata()
                 finally:
                     request.release()
             except TimeoutError:
                 raise CameraTimeout(f"{self._name} gave no frame within {self._settings.wait_timeout_s:g} s.") from None
             except (RuntimeError, OSError) as error:
                 raise CameraLost(f"{self._name} failed while reading: {error}.") from error
-        return frame_now(self.id, Pixels(array, _ORDERS[self._format]), settings=self._reported(array.shape, metadata))
+        if compressed:
+            reported = self._reported(*self._compressed_size_px, metadata)
+            return frame_now(self.id, whole_jpeg(array, self._name), settings=reported)
+        reported = self._reported(array.shape[1], array.shape[0], metadata)
+        return frame_now(self.id, Pixels(array, _ORDERS[self._format]), settings=reported)
 
     def close(self) -> None:
         """Stop the camera, as soon as no other thread is in the driver."""
         self._guard.close()
 
-    def _controls(self) -> dict[str, Any]:
+    def _controls(self, *, paced: bool) -> dict[str, Any]:
         settings = self._settings
-        period_us = max(round(1e6 / settings.frame_rate_hz), settings.exposure_us or 0)
-        controls: dict[str, Any] = {"FrameDurationLimits": (period_us, period_us)}
+        controls: dict[str, Any] = {}
+        # A USB camera keeps a pace of its own, and picamera2 refuses controls that a camera lacks. What locks the
+        # exposure is asked for all the same: whoever fixes it wants no pictures without.
+        if paced:
+            period_us = max(round(1e6 / settings.frame_rate_hz), settings.exposure_us or 0)
+            controls["FrameDurationLimits"] = period_us, period_us
         if settings.exposure_us is not None:
             controls |= {
                 "AeEnable": False,
@@ -97,11 +116,11 @@ class PiCamera:
             controls |= {"AwbEnable": False, "ColourGains": settings.colour_gains_ratio}
         return controls
 
-    def _reported(self, shape: tuple[int, ...], metadata: dict[str, Any]) -> CaptureSettings:
+    def _reported(self, width_px: int, height_px: int, metadata: dict[str, Any]) -> CaptureSettings:
         red, blue = metadata.get("ColourGains", (None, None))
         return CaptureSettings(
-            width_px=shape[1],
-            height_px=shape[0],
+            width_px=width_px,
+            height_px=height_px,
             pixel_format=self._format,
             exposure_us=metadata.get("ExposureTime"),
             analogue_gain_ratio=metadata.get("AnalogueGain"),
@@ -115,11 +134,14 @@ class PiCamera:
 
 def _import_picamera2() -> Any:  # noqa: ANN401 - picamera2 has no type hints and is not on PyPI's machines
     try:
-        return importlib.import_module("picamera2")
-    except (ImportError, ValueError) as error:
-        # ValueError is what an extension built for another NumPy raises.
+        module = importlib.import_module("picamera2")
+        _ = module.Picamera2
+    except (ImportError, ValueError, AttributeError) as error:
+        # ValueError is what an extension built for another NumPy raises. AttributeError: files that a power cut during
+        # the installation left empty are a module as well.
         raise CameraAbsent(
             f"picamera2 cannot be imported: {error}.",
             remedy="picamera2 comes with Raspberry Pi OS: apt install python3-picamera2; "
             "make the venv with --system-site-packages.",
         ) from error
+    return module

@@ -6,15 +6,14 @@ import logging
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
-from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
+from edge_agent.cameras.jpeg import whole_jpeg
 from edge_agent.cameras.opencv import OpenCvCapture
 from edge_agent.cameras.settings import V4L2Settings
 from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import CaptureSettings
-from edge_agent.errors import CameraAbsent, CameraLost, ImageError
+from edge_agent.errors import CameraAbsent, CameraLost
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +21,6 @@ BY_ID = Path("/dev/v4l/by-id")
 """Names that udev gives by make and serial number. They stay when ``/dev/videoN`` moves."""
 
 _MJPG = cv2.VideoWriter.fourcc(*"MJPG")
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 # V4L2's own numbers: V4L2_EXPOSURE_MANUAL, and exposure_absolute in steps of 100 µs.
 _EXPOSURE_MANUAL = 1
 _EXPOSURE_STEP_US = 100
@@ -98,7 +96,7 @@ class V4L2Camera:
         if image is None:
             raise CameraLost(f"{self._capture.name} gives no more frames.")
         if self._reported.pixel_format == "MJPG":
-            return frame_now(self.id, _whole_jpeg(image, self._capture.name), settings=self._reported)
+            return frame_now(self.id, whole_jpeg(image, self._capture.name), settings=self._reported)
         return frame_now(self.id, Pixels(image, ColourOrder.BGR), settings=self._reported)
 
     def close(self) -> None:
@@ -143,14 +141,3 @@ def _four_letters(fourcc: float | None) -> str | None:
         return None
     letters = int(fourcc).to_bytes(4, "little").decode("ascii", "replace")
     return letters if letters.isprintable() else None
-
-
-def _whole_jpeg(raw: NDArray[np.uint8], name: str) -> Encoded | ImageError:
-    """Without the padding that drivers leave behind the picture's end."""
-    data = raw.tobytes()
-    end = data.rfind(_JPEG_END)
-    if not data.startswith(_JPEG_START):
-        return ImageError(f"{name} gave {len(data)} bytes that are not a JPEG.")
-    if end < 0:
-        return ImageError(f"{name} gave a JPEG without its end ({len(data)} bytes).")
-    return Encoded(data[: end + len(_JPEG_END)])

@@ -93,6 +93,9 @@ def opencv_error(code: int = -2) -> cv2.error:
     return error
 
 
+_SENSOR_CONTROLS = ("AeEnable", "AnalogueGain", "AwbEnable", "ColourGains", "ExposureTime", "FrameDurationLimits")
+
+
 class FakePicamera2Request:
     """A completed request: its picture and the metadata of that very exposure."""
 
@@ -106,6 +109,11 @@ class FakePicamera2Request:
         if name != "main":
             raise RuntimeError(f"Stream {name!r} is not defined")
         return self._array.copy()
+
+    def make_buffer(self, name: str) -> NDArray[np.uint8]:
+        """A copy of the stream's bytes, here of the picture as JPEG. Raises ``RuntimeError`` as ``make_array`` does."""
+        _, data = cv2.imencode(".jpg", cv2.cvtColor(self.make_array(name), cv2.COLOR_RGB2BGR))
+        return np.asarray(data, np.uint8)
 
     def get_metadata(self) -> dict[str, Any]:
         """Its metadata."""
@@ -123,7 +131,8 @@ class FakePicamera2:
 
     :param failure: raised by ``capture_request``.
     :param make_failure: raised when the camera is opened.
-    :param forced_format: what the camera gives whatever is asked.
+    :param forced_format: what the camera gives whatever is asked. ``MJPEG`` also makes it a USB camera, which lacks the
+        controls of a sensor.
     """
 
     def __init__(
@@ -146,13 +155,17 @@ class FakePicamera2:
         self._metadata = metadata
         self._failure = failure
         self._forced_format = forced_format
+        self.camera_controls = {} if forced_format == "MJPEG" else dict.fromkeys(_SENSOR_CONTROLS, (0, 1, None))
 
     def create_video_configuration(self, *, main: dict[str, Any], controls: dict[str, Any]) -> dict[str, Any]:
         """A configuration to be configured."""
         return {"main": dict(main), "controls": dict(controls)}
 
     def configure(self, configuration: dict[str, Any]) -> None:
-        """Take the configuration."""
+        """Take the configuration. Raises ``RuntimeError`` for a control that the camera lacks."""
+        for name in configuration["controls"]:
+            if name not in self.camera_controls:
+                raise RuntimeError(f"Control {name} is not advertised by libcamera")
         if self._forced_format:
             configuration["main"]["format"] = self._forced_format
         self.configuration = configuration
@@ -170,7 +183,7 @@ class FakePicamera2:
         self.waits.append(wait)
         if self._failure:
             raise self._failure
-        is_rgb = self.configuration["main"]["format"] == "BGR888"
+        is_rgb = self.configuration["main"]["format"] != "RGB888"
         array = self._rgb if is_rgb else np.ascontiguousarray(self._rgb[..., ::-1])
         self.requests.append(FakePicamera2Request(array, self._metadata))
         return self.requests[-1]

@@ -131,6 +131,13 @@ class Watch:
                 seen for seen in reversed(self._messages) if seen.kind == "result" and not seen.body["replayed"]
             )
 
+    def results_of(self, session: UUID) -> list[dict[str, Any]]:
+        """The results of one run of the agent as they came, repeats too."""
+        with self._changed:
+            return [
+                seen.body for seen in self._messages if seen.kind == "result" and UUID(seen.body["session"]) == session
+            ]
+
     def ids(self) -> set[UUID]:
         """Of all spooled messages, each once."""
         with self._changed:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
-from edge_agent.cameras.frame import ColourOrder, Pixels
+from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.cameras.picamera import PiCamera
 from edge_agent.cameras.settings import PiCameraSettings
 from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeout
@@ -41,6 +43,11 @@ def test_without_picamera2_the_error_says_where_it_comes_from(monkeypatch: pytes
         camera(monkeypatch, None).open()
     assert "apt install python3-picamera2" in str(caught.value)
     assert "--system-site-packages" in str(caught.value)
+
+
+def test_a_picamera2_whose_files_are_empty_is_absent_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CameraAbsent, match="apt install python3-picamera2"):
+        camera(monkeypatch, ModuleType("picamera2")).open()
 
 
 def test_making_the_camera_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +157,34 @@ def test_the_order_is_declared_by_the_format_in_force(
     assert isinstance(image, Pixels)
     assert image.order is order
     assert np.array_equal(image.array, colour_card(order))
+
+
+def test_a_usb_camera_that_libcamera_finds_gives_its_jpeg_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = fake(forced_format="MJPEG")
+    opened = camera(monkeypatch, module, width_px=256, height_px=64)
+    opened.open()
+    frame = opened.read()
+    assert isinstance(frame.image, Encoded)
+    decoded = cv2.imdecode(np.frombuffer(frame.image.data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert decoded is not None
+    assert np.abs(decoded.astype(int) - colour_card(ColourOrder.RGB)).mean() < 10
+    assert (frame.settings.width_px, frame.settings.height_px) == (256, 64)
+    assert frame.settings.pixel_format == "MJPEG"
+    assert [request.releases_count for request in module.requests] == [1]
+
+
+def test_a_usb_camera_is_not_asked_for_a_pace_that_it_lacks_the_control_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = fake(forced_format="MJPEG")
+    camera(monkeypatch, module).open()
+    assert module.configuration["controls"] == {}
+    assert module.started
+
+
+def test_a_camera_that_cannot_lock_its_exposure_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = fake(forced_format="MJPEG")
+    with pytest.raises(CameraAbsent, match="not advertised"):
+        camera(monkeypatch, module, **LOCKED).open()
+    assert not module.started
 
 
 def test_another_format_is_refused_rather_than_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
