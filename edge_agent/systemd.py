@@ -147,7 +147,10 @@ def _journal_handler() -> logging.Handler:
             except Exception:  # noqa: BLE001 - logging's way: a log that cannot be written stops nothing
                 self.handleError(record)
 
-    return Handler()
+    handler = Handler()
+    # Level and logger are fields; 'logging' would write them into the message of a handler without a form.
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    return handler
 
 
 def journal_fields(record: logging.LogRecord) -> dict[str, Any]:

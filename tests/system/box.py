@@ -157,11 +157,13 @@ class Box:
     def _destination(self) -> list[str]:
         return ["-p", str(self._ssh_port), f"root@{LOOPBACK}"]
 
-    def ssh(self, command: str, *, check: bool = True, patience_s: float = COMMAND_PATIENCE_S) -> str:
+    def ssh(
+        self, command: str, *, check: bool = True, patience_s: float = COMMAND_PATIENCE_S, typed: str | None = None
+    ) -> str:
         """What a shell's line prints in the box. Raises ``BoxError`` where it fails and ``check`` holds."""
         done = subprocess.run(
             [*self._ssh_command(), "-o", "ControlMaster=no", *self._destination(), command],
-            stdin=subprocess.DEVNULL,
+            input=typed or "",
             capture_output=True,
             text=True,
             errors="replace",
@@ -174,8 +176,7 @@ class Box:
 
     def python(self, program: str, *arguments: str) -> Any:
         """What a program for the box's own Python prints, read as JSON."""
-        path = self.copy_text(program, "program.py")
-        return json.loads(self.ssh(" ".join(["python3", path, *arguments])))
+        return json.loads(self.ssh(" ".join(["python3", "-", *arguments]), typed=program))
 
     def copy(self, path: Path, name: str | None = None) -> str:
         """Lay a file where the box can read it; its path there."""

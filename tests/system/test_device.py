@@ -164,9 +164,9 @@ def test_broken_configuration(running: Device, clock: Clock) -> None:
 def test_setup(running: Device, clock: Clock) -> None:
     """As whoever sets the device up does: a wrong answer, then right ones; nothing else has to be done."""
     answers = ("North Clinic", "north-clinic", "scope-7", "", "", "", "", "", "", "continuous", "0.5")
-    typed = "".join(f"{answer}\\n" for answer in answers)
+    typed = "".join(f"{answer}\n" for answer in answers)
     with clock.time("to a result under the new name") as began_s:
-        said = running.box.ssh(f"printf '{typed}' | leukoscope setup", check=False)
+        said = running.box.ssh("leukoscope setup", check=False, typed=typed)
         running.watch.wait(
             "a result of scope-7",
             lambda seen: seen.kind == "result" and seen.body["device"] == "scope-7",

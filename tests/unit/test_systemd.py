@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +89,24 @@ def test_an_error_gives_its_code_to_the_journal() -> None:
     assert "LEUKOSCOPE_CODE" not in journal_fields(plain)
     plain.code = "spool_full"
     assert journal_fields(plain)["LEUKOSCOPE_CODE"] == "spool_full"
+
+
+def test_the_journal_gets_the_message_alone(told: Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    del told
+    sent: list[tuple[str, dict[str, object]]] = []
+    journal = types.ModuleType("systemd.journal")
+    journal.send = lambda message, **fields: sent.append((message, fields))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "systemd.journal", journal)
+    monkeypatch.setattr(sys.modules["systemd"], "journal", journal, raising=False)
+    with (tmp_path / "stderr").open("w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        found = os.fstat(stream.fileno())
+        handler = make_log_handler({"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"})
+    logger = logging.Logger("edge_agent")
+    logger.addHandler(handler)
+    # As 'edge-agent run' does: it gives a form to every handler that has none.
+    if handler.formatter is None:
+        handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+    logger.error("%s", CameraAbsent("No camera.", remedy=""))
+    assert [message for message, _ in sent] == ["camera_absent: No camera."]
+    assert sent[0][1]["LEUKOSCOPE_CODE"] == "camera_absent"
