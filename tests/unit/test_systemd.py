@@ -102,11 +102,10 @@ def test_the_journal_gets_the_message_alone(told: Told, monkeypatch: pytest.Monk
         monkeypatch.setattr(sys, "stderr", stream)
         found = os.fstat(stream.fileno())
         handler = make_log_handler({"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"})
-    logger = logging.Logger("edge_agent")
-    logger.addHandler(handler)
     # As 'edge-agent run' does: it gives a form to every handler that has none.
     if handler.formatter is None:
         handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
-    logger.error("%s", CameraAbsent("No camera.", remedy=""))
+    error = CameraAbsent("No camera.", remedy="")
+    handler.handle(logging.LogRecord("edge_agent", logging.ERROR, __file__, 1, "%s", (error,), None))
     assert [message for message, _ in sent] == ["camera_absent: No camera."]
     assert sent[0][1]["LEUKOSCOPE_CODE"] == "camera_absent"
