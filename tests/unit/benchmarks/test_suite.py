@@ -122,7 +122,8 @@ def test_the_device_benchmark_writes_rows_for_the_reference(tmp_path: Path, monk
     for _ in range(2):
         done = RUN.invoke(app, arguments)
         assert done.exit_code == 0, done.output
-    rows = list(csv.DictReader(reference.open()))
+    with reference.open(newline="") as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == 2 * len(device.CASES)
     assert {row["kind"] for row in rows} == {"measured"}
     assert all(float(row["p50_ms"]) > 0 for row in rows)
