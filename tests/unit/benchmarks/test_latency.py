@@ -81,7 +81,6 @@ def test_the_command_measures_and_writes_json(tmp_path: Path, monkeypatch: pytes
     assert done.returncode == 0, done.stderr
     record = json.loads(out.read_text())
     assert out.with_suffix(".png").stat().st_size > 0
-    assert out.with_suffix(".png").stat().st_size > 0
     assert json.loads(done.stdout) == record
     assert {row["case"] for row in record["rows"]} >= {"bare invoke", "224x224 array", "1280x960 MJPEG"}
     whole = next(row for row in record["rows"] if row["case"] == "224x224 array")
