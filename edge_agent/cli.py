@@ -121,10 +121,10 @@ def demo(
     interval_s: Annotated[float, typer.Option(min=0, help="Seconds between two readings.")] = 0.25,
 ) -> None:
     """Start a broker and an agent on this machine and show what arrives, until interrupted."""
-    from edge_agent import demo as demonstration  # noqa: PLC0415
-    from edge_agent.local_broker import LOOPBACK, free_port, local_broker  # noqa: PLC0415
+    from edge_agent import demo as demonstration  # noqa: PLC0415 - what other commands do without
+    from edge_agent.local_broker import LOOPBACK, free_port, local_broker  # noqa: PLC0415 - what other commands do without
     from edge_agent.messaging import MqttSettings  # noqa: PLC0415 - as above
-    from edge_agent.service import make_live_view  # noqa: PLC0415
+    from edge_agent.service import make_live_view  # noqa: PLC0415 - what other commands do without
 
     _set_up_logging("warning")
     output.print(f"Leukoscope {__version__}. {NOTICE}", style="bold")
@@ -187,10 +187,10 @@ def classify(
     """Judge images, folders and videos. Exits with 3 if some of them could not be read."""
     if style not in {"json", "table"}:
         raise ConfigError(f"--format {style}: there is no such format.", remedy="Use json or table.")
-    from edge_agent.analysis import Analyzer  # noqa: PLC0415
-    from edge_agent.classify import Unread, classify_paths, count_frames  # noqa: PLC0415
-    from edge_agent.inference import Classifier, load_bundle  # noqa: PLC0415
-    from edge_agent.vision.quality import QualityLimits  # noqa: PLC0415
+    from edge_agent.analysis import Analyzer  # noqa: PLC0415 - what other commands do without
+    from edge_agent.classify import Unread, classify_paths, count_frames  # noqa: PLC0415 - what other commands do without
+    from edge_agent.inference import Classifier, load_bundle  # noqa: PLC0415 - what other commands do without
+    from edge_agent.vision.quality import QualityLimits  # noqa: PLC0415 - what other commands do without
 
     _set_up_logging("error")
     classifier = Classifier(load_bundle(bundle), threads=threads)
@@ -256,7 +256,7 @@ def setup(
     try_out: Annotated[bool, typer.Option("--doctor/--no-doctor", help="Try everything out afterwards.")] = True,
 ) -> None:
     """Ask for site, device, broker and camera, write the configuration, and try it out."""
-    from edge_agent.setup import Setup, restart_service  # noqa: PLC0415
+    from edge_agent.setup import Setup, restart_service  # noqa: PLC0415 - what other commands do without
 
     output.print(f"Leukoscope {__version__}. {NOTICE}", style="bold")
     output.print("An empty answer takes what stands in brackets. Ctrl+C ends without a change.")
@@ -295,7 +295,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
 ) -> None:
     """Try runtime, bundle, camera, broker, disk and clock, and say what to do. Exits with 1 if anything is wrong."""
-    from edge_agent.doctor import Finding, examine  # noqa: PLC0415
+    from edge_agent.doctor import Finding, examine  # noqa: PLC0415 - what other commands do without
 
     _set_up_logging("error")
     config = config or system_config()
