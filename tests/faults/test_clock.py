@@ -9,13 +9,21 @@ import time_machine
 
 from edge_agent.local_broker import free_port, run_mosquitto
 from tests.agents import configuration, running
+from tests.faults.proxy import BadProxy, bad_proxy
 from tests.mqtt import PATIENCE_S, Subscriber
 
 
 def test_results_survive_a_clock_set_back_two_weeks_and_forward_an_hour(tmp_path: Path, mosquitto: str) -> None:
     port = free_port()
+    # The subscriber has to be there before the backlog comes.
+    with bad_proxy(port) as proxy:
+        proxy.stall()
+        _jump(tmp_path, mosquitto, port, proxy)
+
+
+def _jump(tmp_path: Path, mosquitto: str, port: int, proxy: BadProxy) -> None:
     config = configuration(
-        port,
+        proxy.port,
         state={"folder": str(tmp_path / "state")},
         trigger={"mode": "continuous", "interval_s": 0.02},
         # Two weeks back and an hour forward are far more than that.
@@ -27,8 +35,11 @@ def test_results_survive_a_clock_set_back_two_weeks_and_forward_an_hour(tmp_path
             with time_machine.travel(datetime.now(UTC) + jump, tick=True):
                 while agent.counts.readings_count < before + 10:
                     assert not agent.wait(0.05)
+        # What is not committed when the connection comes is no backlog.
+        assert agent.spool.flush(PATIENCE_S)
         with run_mosquitto(mosquitto, port):
             watcher = Subscriber(port)
+            proxy.flow()
             numbers: list[int] = []
             clocks: list[int] = []
             while len(numbers) < 30:
