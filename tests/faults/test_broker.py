@@ -145,10 +145,13 @@ def test_a_broker_that_never_acknowledges_costs_nothing(
 
 def test_live_messages_go_before_the_backlog_which_is_marked(tmp_path: Path, mosquitto: str) -> None:
     port = free_port()
-    with device(tmp_path, port) as scope:
+    with bad_proxy(port) as proxy, device(tmp_path, proxy.port) as scope:
+        # The subscriber has to be there before the backlog comes.
+        proxy.stall()
         scope.append(200)
         with run_mosquitto(mosquitto, port):
             watcher = Subscriber(port, raw=True)
+            proxy.flow()
             scope.until(lambda state: state.connected)
             scope.append(5)
             bodies = [watcher.next("result").payload for _ in range(205)]

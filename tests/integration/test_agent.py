@@ -23,6 +23,7 @@ from edge_agent.local_broker import free_port, run_mosquitto
 from edge_agent.messaging import Publisher
 from edge_agent.testing.cameras import ScriptedCamera
 from tests.agents import configuration, running
+from tests.faults.proxy import bad_proxy
 from tests.mqtt import PATIENCE_S, Subscriber
 
 Array = NDArray[np.uint8]
@@ -177,8 +178,10 @@ def test_the_agent_works_before_the_broker_and_delivers_when_it_is_there(mosquit
 @pytest.mark.parametrize("storage", ["disk", "memory"])
 def test_results_that_the_spool_refuses_are_counted_and_told(storage: str, mosquitto: str) -> None:
     port = free_port()
-    config = configuration(port, spool={"max_mib": 0.008, "storage": storage})
-    with ExitStack() as life:
+    with bad_proxy(port) as proxy, ExitStack() as life:
+        # The subscriber has to be there before anything comes.
+        proxy.stall()
+        config = configuration(proxy.port, spool={"max_mib": 0.008, "storage": storage})
         agent = life.enter_context(running(config, max_readings=6))
         assert agent.wait(PATIENCE_S)
         refused = agent.counts.refused_count
@@ -187,6 +190,7 @@ def test_results_that_the_spool_refuses_are_counted_and_told(storage: str, mosqu
         assert agent.spool.stats().refused_count == refused
         with run_mosquitto(mosquitto, port):
             watcher = Subscriber(port)
+            proxy.flow()
             assert watcher.until_state("degraded").code is not None
             # It is told at once when it begins, and the rest at the end.
             life.close()
