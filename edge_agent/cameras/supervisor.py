@@ -16,7 +16,7 @@ from edge_agent.cameras.frame import Encoded, Frame, Pixels
 from edge_agent.cameras.settings import CapturePolicy
 from edge_agent.cameras.worker import CameraWorker
 from edge_agent.errors import CameraError, CameraStalled, CameraTimeout, EdgeAgentError, EndOfFrames
-from edge_agent.pulse import Pulse
+from edge_agent.watchdog import Pulse
 
 _log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from edge_agent.errors import MessageTooLarge, SpoolFull
-from edge_agent.messaging import Message, SpoolLimits, SqliteSpool
-from edge_agent.messaging.spool import MAX_PAYLOAD_BYTES
-from edge_agent.messaging.spool_file import Change, Counters
-from edge_agent.messaging.sqlite_spool import SqliteSpool as Spool
+from edge_agent.spool import Message, SpoolLimits, SqliteSpool
+from edge_agent.spool.base import MAX_PAYLOAD_BYTES
+from edge_agent.spool.file import Change, Counters
+from edge_agent.spool.sqlite import SqliteSpool as Spool
 from tests.mqtt import PATIENCE_S
 
 PAYLOAD = b"x" * 100

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import time_machine
 
-from edge_agent.local_broker import free_port, run_mosquitto
+from edge_agent.cli.local_broker import free_port, run_mosquitto
 from tests.agents import configuration, running
 from tests.faults.proxy import BadProxy, bad_proxy
 from tests.mqtt import PATIENCE_S, Subscriber

@@ -15,8 +15,8 @@ from uuid_utils.compat import uuid7
 
 from edge_agent.contracts import EventKind
 from edge_agent.errors import SpoolBusy
-from edge_agent.messaging import Message, SpoolLimits, SqliteSpool, purge
-from edge_agent.messaging.spool_folder import FILE
+from edge_agent.spool import Message, SpoolLimits, SqliteSpool, purge
+from edge_agent.spool.folder import FILE
 from tests.agents import configuration, running
 from tests.mqtt import PATIENCE_S, Subscriber
 

@@ -17,10 +17,11 @@ import trustme
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from uuid_utils.compat import uuid7
 
+from edge_agent.cli.local_broker import free_port, run_mosquitto
 from edge_agent.contracts import Topics
 from edge_agent.errors import BrokerRefused, BrokerUnreachable, BrokerUntrusted, CertificateTime, ConfigError
-from edge_agent.local_broker import free_port, run_mosquitto
-from edge_agent.messaging import BrokerState, MemorySpool, Message, MqttSettings, Publisher
+from edge_agent.mqtt import BrokerState, MqttSettings, Publisher
+from edge_agent.spool import MemorySpool, Message
 from tests.mqtt import PATIENCE_S
 
 MINE, OTHERS = Topics("clinic", "scope-1"), Topics("clinic", "scope-2")

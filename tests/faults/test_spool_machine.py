@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from uuid_utils.compat import uuid7
 
 from edge_agent.errors import SpoolFull
-from edge_agent.messaging import MemorySpool, Message, Spool, SpoolLimits, SqliteSpool
+from edge_agent.spool import MemorySpool, Message, Spool, SpoolLimits, SqliteSpool
 
 ROOM = 5
 PAYLOAD = b"0123456789"

@@ -13,14 +13,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.cameras import Camera
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
 from edge_agent.cameras.stamp import frame_now
+from edge_agent.cli.local_broker import free_port, run_mosquitto
 from edge_agent.contracts import EventKind, Info, Outcome, Reason, Result
 from edge_agent.errors import BundleError, CameraLost
-from edge_agent.local_broker import free_port, run_mosquitto
-from edge_agent.messaging import Publisher
+from edge_agent.mqtt import Publisher
 from edge_agent.testing.cameras import ScriptedCamera
 from tests.agents import configuration, running
 from tests.faults.proxy import bad_proxy

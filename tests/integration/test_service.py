@@ -26,9 +26,9 @@ def notify(text):
 """Stands in for systemd-python, which needs systemd's headers to be built: the same call, the same datagram."""
 
 STUCK_ANALYSIS = """
-import edge_agent.analysis, edge_agent.reader, threading
-edge_agent.reader.STUCK_S = 0.5
-edge_agent.analysis.Analyzer.conclude = lambda self, prepared: threading.Event().wait()
+import edge_agent.analysis.analyzer, edge_agent.acquisition.pipeline, threading
+edge_agent.acquisition.pipeline.STUCK_S = 0.5
+edge_agent.analysis.analyzer.Analyzer.conclude = lambda self, prepared: threading.Event().wait()
 """
 
 
@@ -69,7 +69,7 @@ def service(
     package.mkdir(parents=True, exist_ok=True)
     (package / "__init__.py").touch()
     (package / "daemon.py").write_text(SYSTEMD_PYTHON)
-    code = f"{prelude}\nfrom edge_agent.cli import main; main()"
+    code = f"{prelude}\nfrom edge_agent.cli.app import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "run", "--config", str(config), "--safe-mode"],
         stderr=subprocess.PIPE,
@@ -176,7 +176,7 @@ def test_somebody_at_a_terminal_gets_the_error_and_an_end(tmp_path: Path) -> Non
     config = tmp_path / "agent.toml"
     config.write_text("[device")
     done = subprocess.run(
-        [sys.executable, "-c", "from edge_agent.cli import main; main()", "run", "--config", str(config)],
+        [sys.executable, "-c", "from edge_agent.cli.app import main; main()", "run", "--config", str(config)],
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge_agent.analysis import Analyzer
+from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.cameras.frame import ColourOrder, Pixels
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
 from edge_agent.cameras.stamp import frame_now

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 from uuid_utils.compat import uuid7
 
-from edge_agent.analysis import Analyzer, Evidence, Reading
+from edge_agent.analysis.analyzer import Analyzer, Evidence, Reading
+from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.cameras.stamp import frame_now
+from edge_agent.cli.local_broker import free_port
 from edge_agent.contracts import Result
 from edge_agent.errors import WebPortTaken
 from edge_agent.inference import Classifier, load_bundle
-from edge_agent.local_broker import free_port
-from edge_agent.results import ResultMaker
 from edge_agent.vision.quality import QualityLimits
 from edge_agent.web.app import Latest, make_app
 from edge_agent.web.picture import draw_evidence, to_jpeg

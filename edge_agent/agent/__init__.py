@@ -1,0 +1,1 @@
+"""Wiring and life cycle: builds the parts, starts, reloads and stops them."""

@@ -1,0 +1,146 @@
+"""What runs where the configuration does not let the agent run: a connection that says what is wrong.
+
+A device whose file has a mistake would otherwise be started over and over, and from afar look dead.
+"""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from uuid_utils.compat import uuid7
+
+from edge_agent.commands.dispatcher import id_of
+from edge_agent.config import DeviceSettings
+from edge_agent.contracts import Answer, AnswerState, Check, CheckState, ErrorReport, Health, StatusState, Topics
+from edge_agent.errors import AgentSafeMode, ConfigError, EdgeAgentError
+from edge_agent.mqtt import MqttSettings, Publisher, Request
+from edge_agent.settings import Settings
+from edge_agent.spool import MemorySpool
+
+log = logging.getLogger(__name__)
+
+LAST_GOOD = "last-good-agent.toml"
+"""In the state folder: the file that the agent ran by last. It holds no secret, for those have files of their own."""
+
+_SPOOL_BYTES = 2**20
+
+
+class Connection(Settings):
+    """As much of a configuration as it takes to be heard."""
+
+    device: DeviceSettings
+    mqtt: MqttSettings = MqttSettings()
+
+
+def remember(config: Path, folder: Path) -> None:
+    """Keep a copy of a configuration that works. A folder that cannot be written is logged: nothing hangs on it."""
+    kept, new = folder / LAST_GOOD, folder / f"{LAST_GOOD}.new"
+    try:
+        text = config.read_text(encoding="utf-8")
+        if kept.exists() and kept.read_text(encoding="utf-8") == text:
+            return
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        new.write_text(text, encoding="utf-8")
+        new.chmod(0o640)
+        new.replace(kept)
+    except OSError as error:
+        log.warning("the configuration could not be remembered in %s: %s", folder, error.strerror)
+
+
+def find_connection(config: Path, folder: Path) -> Connection | None:
+    """Device and broker of the broken file; else of the file that worked last; None if neither tells."""
+    for path in (config, folder / LAST_GOOD):
+        try:
+            values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+            return Connection(**{name: values[name] for name in ("device", "mqtt") if name in values})
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, TypeError):
+            continue
+    return None
+
+
+class SafeMode:
+    """Connected where that is possible; reads no frame and touches no spool, whose messages wait."""
+
+    def __init__(
+        self,
+        problem: EdgeAgentError,
+        connection: Connection | None,
+        *,
+        on_failure: Callable[[BaseException], None] = lambda _failure: None,
+    ) -> None:
+        self._problem = problem
+        self._session = uuid7()
+        self._publisher: Publisher | None = None
+        if connection is None:
+            log.error("safe mode: not even the broker is known", extra={"code": problem.code})
+            return
+        self._device = connection.device.id
+        self._topics = Topics(connection.device.site, connection.device.id)
+        try:
+            self._publisher = Publisher(
+                connection.mqtt,
+                self._topics,
+                MemorySpool(_SPOOL_BYTES),
+                self._session,
+                on_request=self._refuse,
+                on_failure=on_failure,
+            )
+        except ConfigError as error:
+            log.error("safe mode: the broker cannot be reached: %s", error)  # noqa: TRY400 - expected, no traceback
+
+    @property
+    def problem(self) -> EdgeAgentError:
+        """What is to be mended."""
+        return self._problem
+
+    def start(self) -> None:
+        """Connect, and say it."""
+        log.error("safe mode, nothing is analysed: %s", self._problem)
+        if self._publisher is None:
+            return
+        health = Health(
+            device=self._device,
+            session=self._session,
+            at=datetime.now(UTC),
+            state=CheckState.DEGRADED,
+            checks=(
+                Check(
+                    name="configuration",
+                    state=CheckState.DEGRADED,
+                    code=self._problem.code,
+                    message=self._problem.message,
+                    remedy=self._problem.advice,
+                ),
+            ),
+        )
+        self._publisher.set_retained(self._topics.health, health.to_json())
+        self._publisher.set_status(StatusState.DEGRADED, AgentSafeMode.code)
+        self._publisher.start()
+
+    def stop(self) -> None:
+        """Say goodbye."""
+        if self._publisher is not None:
+            self._publisher.stop()
+
+    def _refuse(self, request: Request) -> None:
+        """Whoever asks for something gets to know why it will not be."""
+        if self._publisher is None or request.retained:
+            return
+        error = AgentSafeMode(f"The agent is in safe mode: {self._problem.code}.")
+        answer = Answer(
+            id=id_of(request.payload),
+            device=self._device,
+            session=self._session,
+            command=request.command[:64],
+            at=datetime.now(UTC),
+            state=AnswerState.REFUSED,
+            error=ErrorReport(code=error.code, message=error.message, remedy=error.advice),
+            data={},
+        )
+        self._publisher.answer(request, answer.to_json())

@@ -1,0 +1,230 @@
+"""The agent as a service: starts, obeys signals, tells systemd, and goes into safe mode where it cannot start."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from edge_agent.agent.agent import Agent
+from edge_agent.config import Config, load_config
+from edge_agent.daemon.safe_mode import SafeMode, find_connection, remember
+from edge_agent.daemon.signals import Attention
+from edge_agent.daemon.systemd import Notifier
+from edge_agent.errors import (
+    DiskFull,
+    EdgeAgentError,
+    PrometheusMissing,
+    PrometheusPortTaken,
+    SpoolBusy,
+    SpoolError,
+    WebMissing,
+    WebPortTaken,
+)
+from edge_agent.spool.settings import default_state_folder
+
+if TYPE_CHECKING:
+    from edge_agent.monitoring.prometheus.exporter import Exporter
+    from edge_agent.monitoring.prometheus.settings import PrometheusSettings
+    from edge_agent.web.server import LiveView
+    from edge_agent.web.settings import WebSettings
+
+log = logging.getLogger("edge_agent")
+
+STATUS_S = 5.0
+RETRY_S = 60.0
+"""In safe mode the agent looks so often whether it is worth another try."""
+
+PASSING = (SpoolError, DiskFull, PrometheusPortTaken, WebPortTaken)
+"""Problems that may be over without anybody's doing anything to the configuration."""
+
+
+class SetLevel(Protocol):
+    """Takes the log's level."""
+
+    def __call__(self, level: str, /) -> None:
+        """As ``[log]`` names it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One run of the process."""
+
+    config: Path
+    attention: Attention
+    notifier: Notifier
+    set_level: SetLevel
+    has_safe_mode: bool
+    """Without it, what keeps the agent from starting is raised, as somebody at a terminal expects."""
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT, or until the frames have come to their end. Raises what made a thread fail."""
+        while (problem := self._run_or_fail_to_start()) is not None:
+            if not self._wait_in_safe_mode(problem):
+                return
+
+    def _run_or_fail_to_start(self) -> EdgeAgentError | None:
+        """Run to the end, or return why that cannot begin."""
+        with contextlib.ExitStack() as stack:
+            try:
+                agent = self._begin(stack)
+            except EdgeAgentError as problem:
+                # Where another agent runs, a second one under its name would throw it out of the broker.
+                if not self.has_safe_mode or isinstance(problem, SpoolBusy):
+                    raise
+                return problem
+            self._serve(agent)
+        return None
+
+    def _begin(self, stack: contextlib.ExitStack) -> Agent:
+        """Everything is made, and started as the last thing. What is on the stack is stopped after the agent."""
+        settings = load_config(self.config)
+        self.set_level(settings.log.level)
+        exporter = make_exporter(settings.prometheus) if settings.prometheus.enabled else None
+        if exporter is not None:
+            stack.callback(exporter.stop)
+        view = make_live_view(settings.web) if settings.web.enabled else None
+        agent = Agent(
+            settings,
+            on_result=view.update if view is not None else None,
+            on_checks=exporter.set_checks if exporter is not None else lambda _checks: None,
+            on_metrics=exporter.set_metrics if exporter is not None else lambda _metrics: None,
+        )
+        if view is not None:
+            stack.callback(view.stop)
+            view.start()
+        agent.start()
+        remember(self.config, settings.state.folder)
+        return agent
+
+    def _serve(self, agent: Agent) -> None:
+        self.notifier.ready(agent.summary)
+        feeding = _Feeding(self.notifier)
+        try:
+            while not agent.wait(0):
+                feeding.look(agent)
+                match self.attention.wait():
+                    case signal.SIGHUP:
+                        self.notifier.reloading()
+                        self._reload(agent)
+                        self.notifier.ready(agent.summary)
+                    case signal.SIGUSR1:
+                        agent.trigger()
+                    case signal.SIGUSR2:
+                        agent.look_for_camera()
+                    case signal.SIGTERM | signal.SIGINT:
+                        log.info("stopping")
+                        break
+        finally:
+            self.notifier.stopping()
+            agent.stop()
+        counts, left = agent.counts, agent.spool.stats()
+        log.info(
+            "stopped: %d readings, %d refused; %d messages wait",
+            counts.readings_count,
+            counts.refused_count,
+            left.waiting_count,
+        )
+
+    def _reload(self, agent: Agent) -> None:
+        try:
+            settings: Config = load_config(self.config)
+            agent.reload(settings)
+        except EdgeAgentError as error:
+            log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - expected, not a traceback
+            return
+        self.set_level(settings.log.level)
+        remember(self.config, settings.state.folder)
+
+    def _wait_in_safe_mode(self, problem: EdgeAgentError) -> bool:
+        """Say what is wrong until it may have been mended. False if the process is to end instead."""
+        state = default_state_folder()
+        text = self._text()
+        with _running(SafeMode(problem, find_connection(self.config, state))):
+            status = f"safe mode: {str(problem).splitlines()[0]}"
+            self.notifier.ready(status)
+            feeding = _Feeding(self.notifier)
+            due_at = time.monotonic() + RETRY_S
+            while True:
+                feeding.feed()
+                match self.attention.wait():
+                    case signal.SIGHUP:
+                        self.notifier.reloading()
+                        return True
+                    case signal.SIGTERM | signal.SIGINT:
+                        self.notifier.stopping()
+                        log.info("stopping")
+                        return False
+                if time.monotonic() >= due_at:
+                    due_at = time.monotonic() + RETRY_S
+                    if isinstance(problem, PASSING) or self._text() != text:
+                        return True
+
+    def _text(self) -> bytes | None:
+        try:
+            return self.config.read_bytes()
+        except OSError:
+            return None
+
+
+class _Feeding:
+    """Feeds the watchdog and keeps the status line, from the main thread."""
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+        self._interval_s = notifier.watchdog_s / 3 if notifier.watchdog_s is not None else float("inf")
+        self._fed_at = float("-inf")
+        self._told_at = time.monotonic()
+        self._stuck: tuple[str, ...] = ()
+
+    def look(self, agent: Agent) -> None:
+        """Feed the watchdog unless a part of the agent is stuck; then it has to die, and be started anew."""
+        stuck = agent.stuck
+        if stuck and stuck != self._stuck:
+            log.critical("no progress in %s; the watchdog is not fed any more", ", ".join(stuck))
+        self._stuck = stuck
+        if not stuck:
+            self.feed()
+        if time.monotonic() - self._told_at >= STATUS_S:
+            self._told_at = time.monotonic()
+            self._notifier.status(f"no progress in {', '.join(stuck)}" if stuck else agent.summary)
+
+    def feed(self) -> None:
+        """As often as it takes."""
+        now = time.monotonic()
+        if now - self._fed_at >= self._interval_s:
+            self._fed_at = now
+            self._notifier.alive()
+
+
+@contextlib.contextmanager
+def _running(safe_mode: SafeMode) -> Iterator[None]:
+    safe_mode.start()
+    try:
+        yield
+    finally:
+        safe_mode.stop()
+
+
+def make_live_view(settings: WebSettings) -> LiveView:
+    """Raises ``WebMissing``, ``WebPortTaken``."""
+    try:
+        from edge_agent.web.server import LiveView  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise WebMissing(f"The live view cannot be served: {error}.") from error
+    return LiveView(settings)
+
+
+def make_exporter(settings: PrometheusSettings) -> Exporter:
+    """Raises ``PrometheusMissing``, ``PrometheusPortTaken``."""
+    try:
+        from edge_agent.monitoring.prometheus.exporter import Exporter  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise PrometheusMissing(f"The Prometheus endpoint cannot be served: {error}.") from error
+    return Exporter(settings)
