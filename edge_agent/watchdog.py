@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Pulse:
+class StallDetector:
     """Of one thread. It rests, or it works, and no piece of work may take longer than ``limit_s``.
 
     A thread that waits for something to do is at rest for as long as it likes. One that has ended by a defect is not

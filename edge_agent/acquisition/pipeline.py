@@ -11,10 +11,10 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from edge_agent.acquisition.trigger import Trigger, TriggerSettings
-from edge_agent.analysis.analyzer import Analyzer, Prepared, Reading, View
+from edge_agent.analysis.analyzer import Analyzer, ExtractedField, PendingReading, Reading
 from edge_agent.cameras import Camera, CameraPhase, CameraState, CameraSupervisor, CaptureCounters
 from edge_agent.cameras.settings import CapturePolicy
-from edge_agent.watchdog import Pulse
+from edge_agent.watchdog import StallDetector
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ IN_HAND_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderEvents:
-    """Whom a reader tells, in its own threads."""
+class PipelineCallbacks:
+    """Whom a pipeline tells, in its own threads."""
 
     on_reading: Callable[[Reading], bool]
     """Returns whether to go on. In the inference thread, all else in the analysis thread or either."""
@@ -41,7 +41,7 @@ class ReaderEvents:
     on_failure: Callable[[BaseException], None]
 
 
-class Reader:
+class AnalysisPipeline:
     """The analysis threads, from their start to their stop: to pause or change anything, stop it and make another.
 
     One thread takes frames and prepares them; the other, the network's, concludes the one before meanwhile.
@@ -53,24 +53,24 @@ class Reader:
         policy: CapturePolicy,
         analyzer: Analyzer,
         trigger: TriggerSettings,
-        events: ReaderEvents,
+        events: PipelineCallbacks,
     ) -> None:
         """Nothing runs yet, and no camera is opened."""
         self._analyzer = analyzer
         self._events = events
         self._trigger = Trigger(trigger)
         self._stop = threading.Event()
-        self._stirred = threading.Event()
+        self._woken = threading.Event()
         self._enough = threading.Event()
-        self._before: View | None = None
-        self._preparing, self._concluding = Pulse(STUCK_S), Pulse(STUCK_S)
+        self._before: ExtractedField | None = None
+        self._preparing, self._concluding = StallDetector(STUCK_S), StallDetector(STUCK_S)
         self._supervisor = CameraSupervisor(make_camera, policy, self._stop, self._camera_changed)
         self._thread = threading.Thread(target=self._run, name="analysis", daemon=True)
 
     @property
-    def pulses(self) -> dict[str, Pulse]:
+    def stall_detectors(self) -> dict[str, StallDetector]:
         """Of the threads, and of the wait for the camera."""
-        return {"capture": self._supervisor.pulse, "analysis": self._preparing, "inference": self._concluding}
+        return {"capture": self._supervisor.stall_detector, "analysis": self._preparing, "inference": self._concluding}
 
     def wake(self) -> None:
         """A camera has come: look for it now."""
@@ -78,7 +78,7 @@ class Reader:
 
     @property
     def counters(self) -> CaptureCounters:
-        """Of the camera, since this reader began."""
+        """Of the camera, since this pipeline began."""
         return self._supervisor.counters
 
     def start(self) -> None:
@@ -88,7 +88,7 @@ class Reader:
     def request(self) -> None:
         """Ask for a reading now, whatever the mode."""
         self._trigger.request()
-        self._stirred.set()
+        self._woken.set()
 
     def stop(self) -> None:
         """Finish the frame in hand and let go of the camera."""
@@ -98,7 +98,7 @@ class Reader:
 
     def _end(self) -> None:
         self._stop.set()
-        self._stirred.set()
+        self._woken.set()
 
     def _run(self) -> None:
         try:
@@ -117,31 +117,31 @@ class Reader:
         for frame in self._supervisor.frames():
             if not self._supervisor.live:
                 # Every frame of a file counts, so it is the file that waits.
-                self._stirred.wait(self._trigger.wait_s(time.monotonic()))
-                self._stirred.clear()
+                self._woken.wait(self._trigger.wait_s(time.monotonic()))
+                self._woken.clear()
             if self._stop.is_set() or not self._trigger.looks(time.monotonic()):
                 continue
             with self._preparing.work():
-                view = self._analyzer.view(frame)
+                extracted = self._analyzer.extract(frame)
             if self._supervisor.live and self._before is None:
                 # The first frame of a burst only shows what the second is to be compared with.
-                self._before = view
+                self._before = extracted
                 continue
-            if self._trigger.wants(view, time.monotonic()):
+            if self._trigger.wants(extracted, time.monotonic()):
                 with self._preparing.work():
-                    prepared = self._analyzer.prepare(view, before=_reference(self._before, view))
+                    pending = self._analyzer.prepare(extracted, before=_reference(self._before, extracted))
                 if len(in_hand) == IN_HAND_MAX:
                     in_hand.popleft().result()
                 if self._enough.is_set():
                     return
-                in_hand.append(inference.submit(self._conclude, prepared))
+                in_hand.append(inference.submit(self._conclude, pending))
             # While no frame is worth decoding the next burst needs its own first frame.
-            self._before = view if self._trigger.looks(time.monotonic()) else None
+            self._before = extracted if self._trigger.looks(time.monotonic()) else None
 
-    def _conclude(self, prepared: Prepared) -> None:
+    def _conclude(self, pending: PendingReading) -> None:
         try:
             with self._concluding.work():
-                go_on = self._events.on_reading(self._analyzer.conclude(prepared))
+                go_on = self._events.on_reading(self._analyzer.conclude(pending))
         except BaseException as failure:
             log.critical("the inference thread failed", exc_info=failure)
             self._events.on_failure(failure)
@@ -159,7 +159,7 @@ class Reader:
         self._events.on_camera(state)
 
 
-def _reference(before: View | None, view: View) -> View | None:
-    if before is None or view.frame.monotonic_ns - before.frame.monotonic_ns > REFERENCE_MAX_AGE_S * 1e9:
+def _reference(before: ExtractedField | None, extracted: ExtractedField) -> ExtractedField | None:
+    if before is None or extracted.frame.monotonic_ns - before.frame.monotonic_ns > REFERENCE_MAX_AGE_S * 1e9:
         return None
     return before

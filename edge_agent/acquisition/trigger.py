@@ -34,7 +34,7 @@ class TriggerSettings(Settings):
 
 
 class Seen(Protocol):
-    """What the trigger needs of a view."""
+    """What the trigger needs of a field."""
 
     @property
     def thumbnail(self) -> NDArray[np.uint8] | None:
@@ -75,9 +75,9 @@ class Trigger:
             case "settled":
                 return True
 
-    def wants(self, view: Seen, now_s: float) -> bool:
-        """Whether ``view`` is to be read. Call it for every frame that ``looks`` let through."""
-        before, self._last = self._last, view
+    def wants(self, field: Seen, now_s: float) -> bool:
+        """Whether ``field`` is to be read. Call it for every frame that ``looks`` let through."""
+        before, self._last = self._last, field
         requested = self._requested.is_set()
         self._requested.clear()
         match self._settings.mode:
@@ -89,20 +89,20 @@ class Trigger:
             case "triggered":
                 wanted = requested
             case "settled":
-                wanted = self._has_settled(before, view) or requested
+                wanted = self._has_settled(before, field) or requested
         if wanted:
-            self._read = view
+            self._read = field
         return wanted
 
-    def _has_settled(self, before: Seen | None, view: Seen) -> bool:
-        if view.thumbnail is None:
+    def _has_settled(self, before: Seen | None, field: Seen) -> bool:
+        if field.thumbnail is None:
             # A frame without a field has nothing to settle: it is reported once, not once a frame.
             self._resting_frames = 0
             return self._read is None or self._read.thumbnail is not None
-        change = 100.0 if before is None or before.thumbnail is None else change_pct(before.thumbnail, view.thumbnail)
+        change = 100.0 if before is None or before.thumbnail is None else change_pct(before.thumbnail, field.thumbnail)
         self._resting_frames = self._resting_frames + 1 if change <= self._settings.rest_change_pct else 0
         if self._resting_frames < self._settings.rest_frames_count:
             return False
         if self._read is None or self._read.thumbnail is None:
             return True
-        return change_pct(self._read.thumbnail, view.thumbnail) >= self._settings.new_field_change_pct
+        return change_pct(self._read.thumbnail, field.thumbnail) >= self._settings.new_field_change_pct

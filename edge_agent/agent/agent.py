@@ -18,17 +18,16 @@ import psutil
 from uuid_utils.compat import uuid7
 
 from edge_agent import __version__
-from edge_agent.acquisition.pipeline import Reader, ReaderEvents
+from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
 from edge_agent.analysis.analyzer import Analyzer, Reading
 from edge_agent.analysis.results import ResultMaker, clock_synchronised
 from edge_agent.cameras import Camera, CameraPhase, CameraState, make_camera
-from edge_agent.commands.dispatcher import CommandDesk
+from edge_agent.commands.dispatcher import CommandDispatcher
 from edge_agent.commands.handlers import make_actions
 from edge_agent.config import Config
 from edge_agent.contracts import Camera as CameraInfo
 from edge_agent.contracts import (
     Check,
-    CheckState,
     EventKind,
     Info,
     Metrics,
@@ -49,12 +48,12 @@ from edge_agent.errors import (
     SpecimenMissing,
     SpecimenOpen,
 )
-from edge_agent.events.recorder import Journal
+from edge_agent.events.recorder import EventRecorder
 from edge_agent.inference import Classifier, load_bundle
-from edge_agent.monitoring.health import Vitals, clock_problem
+from edge_agent.monitoring.health import HealthInputs, clock_problem
 from edge_agent.monitoring.host import read_machine
-from edge_agent.monitoring.latency import Meter
-from edge_agent.monitoring.monitor import Sources, Upkeep
+from edge_agent.monitoring.latency import LatencyMeter
+from edge_agent.monitoring.monitor import HealthMonitor, Sources
 from edge_agent.mqtt import Publisher, Request
 from edge_agent.specimens.tally import NOTE, Tally
 from edge_agent.spool import MemorySpool, Message, Spool, SpoolLimits, SqliteSpool
@@ -90,8 +89,8 @@ class Agent:
     """A device: one camera, one analyzer, one spool, one publisher.
 
     The camera has a thread of its own, in which only the newest frame waits; the analysis thread takes frames,
-    judges them and appends results to the spool; the publisher's thread empties the spool; the command desk's thread
-    does what is asked over MQTT, and the upkeep thread what is to be done by the clock.
+    judges them and appends results to the spool; the publisher's thread empties the spool; the dispatcher's thread
+    carries commands out, and the monitor's thread does what is due by the clock.
     """
 
     def __init__(
@@ -108,7 +107,7 @@ class Agent:
 
         Raises ``BundleError``, ``RuntimeMissing``, ``ConfigError``, ``SpoolError``.
         ``camera`` replaces the configured one (for tests). ``on_result`` is called in the analysis thread, the other
-        two in that of the upkeep. After ``max_readings`` the agent finishes by itself.
+        two in that of the monitor. After ``max_readings`` the agent finishes by itself.
         """
         self._config = config
         self._make_camera = camera or (lambda: make_camera(self._config.camera))
@@ -127,7 +126,7 @@ class Agent:
         self._paused = False
         self._readings = 0
         self._refused = 0
-        self._meter = Meter()
+        self._meter = LatencyMeter()
         self._process = psutil.Process()
         self._control = threading.RLock()
         self._counting = threading.Lock()
@@ -135,7 +134,7 @@ class Agent:
         self._spool_code: str | None = None
         # The spool's thread is there before those whom it tells.
         self._wake: Callable[[], None] = lambda: None
-        self._stir: Callable[[], None] = lambda: None
+        self._wake_monitor: Callable[[], None] = lambda: None
         self._analyzer = make_analyzer(config)
         self._topics = Topics(config.device.site, config.device.id)
         self._folder = config.state.folder
@@ -149,30 +148,30 @@ class Agent:
 
     def _make_parts(self) -> None:
         """What hangs on the spool; nothing runs yet. Raises ``ConfigError``."""
-        tally = self._spool.notes(NOTE).get(NOTE)
+        tally = self._spool.state_entries(NOTE).get(NOTE)
         self._tally = None if tally is None else Tally.model_validate_json(tally)
-        self._journal = Journal(self._folder, self._spool, self._topics, self.session)
-        self._desk = CommandDesk(self._spool, self._journal, self.session, make_actions(self), self._answer)
-        self._upkeep = Upkeep(
+        self._events = EventRecorder(self._folder, self._spool, self._topics, self.session)
+        self._dispatcher = CommandDispatcher(self._spool, self._events, self.session, make_actions(self), self._answer)
+        self._monitor = HealthMonitor(
             self._spool,
-            self._journal,
+            self._events,
             self._meter,
             self.session,
             Sources(
                 publisher=lambda: self._publisher,
-                vitals=self._vitals,
-                capture=lambda: self._reader.counters,
+                health_inputs=self._health_inputs,
+                capture=lambda: self._pipeline.counters,
                 readings_count=lambda: self._readings,
             ),
             on_health=self._health_changed,
             on_metrics=self._on_metrics,
             on_failure=self._fail,
         )
-        self._stir = self._upkeep.stir
+        self._wake_monitor = self._monitor.wake
         self._publisher = self._make_publisher()
         self._wake = lambda: self._publisher.wake()  # noqa: PLW0108 - a reload replaces the publisher
         self._introduce()
-        self._reader = self._make_reader()
+        self._pipeline = self._make_pipeline()
 
     @property
     def config(self) -> Config:
@@ -197,10 +196,10 @@ class Agent:
     @property
     def stuck(self) -> tuple[str, ...]:
         """Names of the parts that do not get on with their work: capture, analysis, inference, spool."""
-        pulses = self._reader.pulses
+        stall_detectors = self._pipeline.stall_detectors
         if isinstance(self._spool, SqliteSpool):
-            pulses["spool"] = self._spool.pulse
-        return tuple(name for name, pulse in pulses.items() if pulse.stuck)
+            stall_detectors["spool"] = self._spool.stall_detector
+        return tuple(name for name, stall_detector in stall_detectors.items() if stall_detector.stuck)
 
     @property
     def summary(self) -> str:
@@ -219,12 +218,12 @@ class Agent:
 
     def look_for_camera(self) -> None:
         """A camera may have been plugged in: do not wait for the next try."""
-        self._reader.wake()
+        self._pipeline.wake()
 
     def start(self) -> None:
         """Start all threads and return. Neither the camera nor the broker needs to be there."""
         model = self._analyzer.model
-        self._journal.tell(
+        self._events.record(
             EventKind.STARTED,
             f"leukoscope {__version__} began with the bundle {model.name} {model.version}.",
             software=__version__,
@@ -233,13 +232,13 @@ class Agent:
             model_sha256=model.sha256,
         )
         self._publisher.start()
-        self._desk.start()
-        self._upkeep.start()
-        self._reader.start()
+        self._dispatcher.start()
+        self._monitor.start()
+        self._pipeline.start()
 
     def trigger(self) -> None:
         """Ask for a reading now, whatever the mode."""
-        self._reader.request()
+        self._pipeline.request()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the frames have come to their end, or a thread failed. True if so, False at the time-out."""
@@ -253,14 +252,14 @@ class Agent:
         with self._control:
             self._paused = True
             self._end_reading()
-        self._desk.stop()
-        self._upkeep.stop()
-        self._journal.tell(EventKind.STOPPED, f"The agent stopped after {self._readings} readings.")
+        self._dispatcher.stop()
+        self._monitor.stop()
+        self._events.record(EventKind.STOPPED, f"The agent stopped after {self._readings} readings.")
         if not self._spool.flush(DURABLE_S):
             log.error("not everything could be written to the spool: %s", self._spool.error)
         self._publisher.stop()
         self._spool.close()
-        self._journal.close()
+        self._events.close()
         if self._failure is not None:
             raise self._failure
 
@@ -284,16 +283,16 @@ class Agent:
             self._config = config
             self._analyzer = analyzer
             self._results.device = config.device.id
-            self._topics = self._journal.topics = Topics(config.device.site, config.device.id)
+            self._topics = self._events.topics = Topics(config.device.site, config.device.id)
             # A new bundle or camera is told in the device's info, which goes out with a new connection.
             self._publisher.stop()
             self._publisher = publisher
             self._introduce()
             self._publisher.start()
-            self._journal.tell(EventKind.CONFIGURED, "The configuration was read again and is in force.")
+            self._events.record(EventKind.CONFIGURED, "The configuration was read again and is in force.")
             if not self._paused:
                 self._begin_reading()
-            self._upkeep.renew()
+            self._monitor.renew()
             self._show_status()
 
     def pause(self) -> None:
@@ -304,7 +303,7 @@ class Agent:
             self._paused = True
             self._end_reading()
             self._streaming = False
-            self._journal.tell(EventKind.PAUSED, "Reading is paused.")
+            self._events.record(EventKind.PAUSED, "Reading is paused.")
             self._show_status()
 
     def resume(self) -> None:
@@ -313,7 +312,7 @@ class Agent:
             if not self._paused:
                 return
             self._paused = False
-            self._journal.tell(EventKind.RESUMED, "Reading goes on.")
+            self._events.record(EventKind.RESUMED, "Reading goes on.")
             self._begin_reading()
             self._show_status()
 
@@ -336,10 +335,10 @@ class Agent:
             if self._tally is not None:
                 raise SpecimenOpen("A slide is being read already.")
             tally = Tally(specimen=specimen, began_at=datetime.now(UTC))
-            self._journal.tell(
+            self._events.record(
                 EventKind.SPECIMEN_SET,
                 "A slide was set.",
-                notes={NOTE: tally.to_json()},
+                state_entries={NOTE: tally.to_json()},
                 specimen=specimen.id,
                 slide=specimen.slide,
             )
@@ -356,7 +355,7 @@ class Agent:
                 report = tally.report(device=self._topics.device, session=self.session, model=self._analyzer.model)
                 self._spool.append(Message(report.id, self._topics.report, report.to_json()), {NOTE: None})
                 self._tally = None
-            self._journal.tell(
+            self._events.record(
                 EventKind.SPECIMEN_FINISHED,
                 f"The slide was finished after {report.readings_count} readings.",
                 specimen=report.specimen.id,
@@ -367,19 +366,12 @@ class Agent:
 
     def self_test(self) -> tuple[Check, ...]:
         """Load the bundle once more and hold it against its golden outputs; then all checks as they are now."""
+        problem: EdgeAgentError | None = None
         try:
             make_analyzer(self._config)
         except EdgeAgentError as error:
-            model = Check(
-                name="model",
-                state=CheckState.DEGRADED,
-                code=error.code,
-                message=error.message,
-                remedy=error.advice,
-            )
-        else:
-            model = Check(name="model", state=CheckState.OK)
-        return (model, *self._upkeep.examine())
+            problem = error
+        return (Check.from_error("model", problem), *self._monitor.examine())
 
     def _open_spool(self) -> Spool:
         settings = self._config.spool
@@ -401,14 +393,14 @@ class Agent:
         code, before = None if error is None else error.code, self._spool_code
         self._spool_code = code
         if code != before:
-            self._stir()
+            self._wake_monitor()
 
     def _begin_reading(self) -> None:
-        self._reader = self._make_reader()
-        self._reader.start()
+        self._pipeline = self._make_pipeline()
+        self._pipeline.start()
 
     def _end_reading(self) -> None:
-        self._reader.stop()
+        self._pipeline.stop()
         for wanted in self._asked_for():
             wanted.set_exception(AgentPaused("Reading was interrupted."))
 
@@ -426,8 +418,8 @@ class Agent:
             self._spool,
             self.session,
             replay_rate_hz=config.spool.replay_rate_hz,
-            on_state=lambda _state: self._upkeep.stir(),
-            on_request=self._desk.submit,
+            on_state=lambda _state: self._monitor.wake(),
+            on_request=self._dispatcher.submit,
             on_failure=self._fail,
         )
 
@@ -458,12 +450,12 @@ class Agent:
     def _answer(self, request: Request, payload: bytes) -> None:
         self._publisher.answer(request, payload)
 
-    def _vitals(self) -> Vitals:
-        return Vitals(
+    def _health_inputs(self) -> HealthInputs:
+        return HealthInputs(
             camera=self._camera_error,
             spool=self._spool.error,
             broker=self._publisher.broker.error,
-            audit=self._journal.error,
+            audit=self._events.error,
             clock=clock_problem(datetime.now(UTC).year, clock_synchronised()),
             machine=read_machine(self._folder, self._process),
         )
@@ -478,10 +470,10 @@ class Agent:
         self._failure = failure
         self._finished.set()
 
-    def _make_reader(self) -> Reader:
+    def _make_pipeline(self) -> AnalysisPipeline:
         config = self._config
-        events = ReaderEvents(self._keep, self._camera_changed, self._finished.set, self._fail)
-        return Reader(self._make_camera, config.capture, self._analyzer, config.trigger, events)
+        events = PipelineCallbacks(self._keep, self._camera_changed, self._finished.set, self._fail)
+        return AnalysisPipeline(self._make_camera, config.capture, self._analyzer, config.trigger, events)
 
     def _keep(self, reading: Reading) -> bool:
         """Make a reading a result, and hand it to the spool. False once enough readings are made."""
@@ -490,12 +482,12 @@ class Agent:
             result = self._results.make(reading, None if tally is None else tally.next_field)
             self._readings += 1
             counted = None if tally is None else tally.counting(result)
-            notes = {} if counted is None else {NOTE: counted.to_json()}
+            entries = {} if counted is None else {NOTE: counted.to_json()}
             try:
-                self._spool.append(Message(result.id, self._topics.result(result.camera), result.to_json()), notes)
+                self._spool.append(Message(result.id, self._topics.result(result.camera), result.to_json()), entries)
             except EdgeAgentError as error:
                 self._refused += 1
-                self._upkeep.stir()
+                self._monitor.wake()
                 log.debug("%s", error)
             else:
                 self._tally = counted
@@ -511,7 +503,7 @@ class Agent:
         self._streaming = state.phase is CameraPhase.STREAMING
         if state.phase is not CameraPhase.OPENING:
             self._camera_error = state.error
-            self._upkeep.stir()
+            self._monitor.wake()
         self._show_status()
 
     def _show_status(self) -> None:

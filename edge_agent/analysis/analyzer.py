@@ -34,7 +34,7 @@ from edge_agent.vision.segmentation import Segmentation, segment
 log = logging.getLogger(__name__)
 
 
-class Stopwatch:
+class StageTimer:
     """Milliseconds per stage, in the order of the stages."""
 
     def __init__(self) -> None:
@@ -53,21 +53,21 @@ class Stopwatch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class ExtractedField:
     """A frame with its field cut out, ready to be read, or with the reason why it cannot be."""
 
     frame: Frame
     field: NDArray[np.uint8] | None
     """uint8 RGB (size, size, 3), or None."""
     thumbnail: NDArray[np.uint8] | None
-    """uint8 grey (32, 32), to compare views by, or None."""
+    """uint8 grey (32, 32), to compare extracts by, or None."""
     problem: Reason | EdgeAgentError | None
-    stopwatch: Stopwatch
+    timer: StageTimer
     waiting_ms: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
+class Explanation:
     """Arrays behind a reading, for the person at the microscope; they never leave the device."""
 
     field: NDArray[np.uint8]
@@ -97,11 +97,11 @@ class Reading:
     quality: Quality | None = None
     nuclei: Nuclei | None = None
     image: ImageIdentity | None = None
-    evidence: Evidence | None = field(default=None, repr=False)
+    explanation: Explanation | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Field:
+class FieldAnalysis:
     """What is known of a field before the network sees it."""
 
     rgb: NDArray[np.uint8]
@@ -114,18 +114,18 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
-    """A view as far as it can be read without the network: its field, or already its reading."""
+class PendingReading:
+    """An extracted field as far as it can be read without the network: its field, or already its reading."""
 
-    view: View
-    field: Field | None = None
+    extracted: ExtractedField
+    field: FieldAnalysis | None = None
     reading: Reading | None = None
 
 
 class Analyzer:
     """Judges frames with one classifier. Knows neither MQTT nor disk.
 
-    Belongs to two threads at most: one that views and prepares, and one that concludes.
+    Belongs to two threads at most: one that extracts and prepares, and one that concludes.
     """
 
     def __init__(
@@ -160,26 +160,26 @@ class Analyzer:
         return self._classifier.manifest.demonstration
 
     def analyse(self, frame: Frame) -> Reading:
-        """View and read one frame by itself."""
-        return self.read(self.view(frame))
+        """Extract and judge one frame by itself."""
+        return self.read(self.extract(frame))
 
-    def view(self, frame: Frame) -> View:
-        """Decode a frame as far as needed and cut its field out. Problems are kept in the view, not raised."""
+    def extract(self, frame: Frame) -> ExtractedField:
+        """Decode a frame as far as needed and cut its field out. Problems are kept in the result, not raised."""
         waiting_ms = max(0.0, (time.monotonic_ns() - frame.monotonic_ns) / 1e6)
-        stopwatch = Stopwatch()
+        timer = StageTimer()
         try:
-            cut_out = self._cut_field(frame, stopwatch)
+            cut_out = self._cut_field(frame, timer)
         except ImageError as error:
-            return View(frame, None, None, error, stopwatch, waiting_ms)
+            return ExtractedField(frame, None, None, error, timer, waiting_ms)
         except Exception as error:  # noqa: BLE001 - whatever a picture does to us, its reading must exist
-            return View(frame, None, None, _defect(error), stopwatch, waiting_ms)
+            return ExtractedField(frame, None, None, _defect(error), timer, waiting_ms)
         if cut_out is None:
-            return View(frame, None, None, Reason.FIELD_TOO_SMALL, stopwatch, waiting_ms)
+            return ExtractedField(frame, None, None, Reason.FIELD_TOO_SMALL, timer, waiting_ms)
         small = thumbnail(cut_out)
-        stopwatch.lap("field")
-        return View(frame, cut_out, small, None, stopwatch, waiting_ms)
+        timer.lap("field")
+        return ExtractedField(frame, cut_out, small, None, timer, waiting_ms)
 
-    def _cut_field(self, frame: Frame, stopwatch: Stopwatch) -> NDArray[np.uint8] | None:
+    def _cut_field(self, frame: Frame, timer: StageTimer) -> NDArray[np.uint8] | None:
         image = frame.image
         if isinstance(image, ImageError):
             raise image
@@ -204,93 +204,95 @@ class Analyzer:
             return field_array
         reduction = choose_reduction(window, self._size_px)
         rgb = decode_image(image.data, reduction=reduction, header=header)
-        stopwatch.lap("decode")
+        timer.lap("decode")
         return cut(rgb, window.reduced(reduction), self._size_px)
 
-    def read(self, view: View, *, before: View | None = None) -> Reading:
-        """Judge a view. ``before`` is the view just before it, to measure motion against.
+    def read(self, extracted: ExtractedField, *, before: ExtractedField | None = None) -> Reading:
+        """Judge an extracted field. ``before`` is the one just before it, to measure motion against.
 
         Never raises for what a frame can bring: a problem makes the reading ``rejected`` or ``failed``.
         """
-        return self.conclude(self.prepare(view, before=before))
+        return self.conclude(self.prepare(extracted, before=before))
 
-    def prepare(self, view: View, *, before: View | None = None) -> Prepared:
+    def prepare(self, extracted: ExtractedField, *, before: ExtractedField | None = None) -> PendingReading:
         """All of ``read`` that comes before the network. One thread may prepare while another concludes."""
-        view.stopwatch.skip()
-        if view.field is None:
-            return Prepared(view, reading=self._without_field(view))
+        extracted.timer.skip()
+        if extracted.field is None:
+            return PendingReading(extracted, reading=self._without_field(extracted))
         try:
-            return self._prepare(view, view.field, before)
+            return self._prepare(extracted, extracted.field, before)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the frame's reading
-            return Prepared(view, reading=self._failed(view, _defect(error)))
+            return PendingReading(extracted, reading=self._failed(extracted, _defect(error)))
 
-    def conclude(self, prepared: Prepared) -> Reading:
+    def conclude(self, pending: PendingReading) -> Reading:
         """The rest of ``read``: the network, and what follows from it."""
-        if prepared.reading is not None:
-            return prepared.reading
-        prepared.view.stopwatch.lap("handover")
+        if pending.reading is not None:
+            return pending.reading
+        pending.extracted.timer.lap("handover")
         try:
-            return self._judge(prepared)
+            return self._judge(pending)
         except EdgeAgentError as error:
-            return self._failed(prepared.view, error)
+            return self._failed(pending.extracted, error)
         except Exception as error:  # noqa: BLE001 - as above
-            return self._failed(prepared.view, _defect(error))
+            return self._failed(pending.extracted, _defect(error))
 
-    def _without_field(self, view: View) -> Reading:
-        if isinstance(view.problem, Reason):
+    def _without_field(self, extracted: ExtractedField) -> Reading:
+        if isinstance(extracted.problem, Reason):
             return Reading(
-                frame=view.frame,
+                frame=extracted.frame,
                 outcome=Outcome.REJECTED,
-                reason=view.problem,
+                reason=extracted.problem,
                 model=self._model,
                 demonstration=self.demonstration,
-                latency_ms=_latency(view),
-                image=_image_identity(view),
+                latency_ms=_latency(extracted),
+                image=_image_identity(extracted),
             )
-        if view.problem is None:
-            raise ValueError("a view without a field has a problem")
-        return self._failed(view, view.problem)
+        if extracted.problem is None:
+            raise ValueError("a extracted without a field has a problem")
+        return self._failed(extracted, extracted.problem)
 
-    def _failed(self, view: View, error: EdgeAgentError) -> Reading:
+    def _failed(self, extracted: ExtractedField, error: EdgeAgentError) -> Reading:
         return Reading(
-            frame=view.frame,
+            frame=extracted.frame,
             outcome=Outcome.FAILED,
-            error=ErrorReport(code=error.code, message=error.message, remedy=error.advice),
+            error=ErrorReport.from_error(error),
             model=self._model,
             demonstration=self.demonstration,
-            latency_ms=_latency(view),
-            image=_image_identity(view),
+            latency_ms=_latency(extracted),
+            image=_image_identity(extracted),
         )
 
-    def _prepare(self, view: View, rgb: NDArray[np.uint8], before: View | None) -> Prepared:
-        stopwatch = view.stopwatch
+    def _prepare(
+        self, extracted: ExtractedField, rgb: NDArray[np.uint8], before: ExtractedField | None
+    ) -> PendingReading:
+        timer = extracted.timer
         denoised = self._denoise(rgb)
         lab = to_lab(denoised)
-        stopwatch.lap("colour")
+        timer.lap("colour")
         segmentation = segment(lab)
-        stopwatch.lap("segmentation")
+        timer.lap("segmentation")
         motion = None
-        if before is not None and before.thumbnail is not None and view.thumbnail is not None:
-            motion = change_pct(before.thumbnail, view.thumbnail)
+        if before is not None and before.thumbnail is not None and extracted.thumbnail is not None:
+            motion = change_pct(before.thumbnail, extracted.thumbnail)
         measured = measure(rgb, lab, segmentation)
         quality = Quality(**_rounded({**asdict(measured), "motion_pct": motion}))
-        refusal = find_unfit(measured, segmentation.coverage_pct, motion, self._limits)
-        stopwatch.lap("quality")
+        refusal = rejection_reason(measured, segmentation.coverage_pct, motion, self._limits)
+        timer.lap("quality")
         image = None
         if refusal is None:
             image = self._finish(denoised, lab, segmentation)
-            stopwatch.lap("preprocessing")
-        return Prepared(view, Field(rgb, segmentation, quality, refusal, image))
+            timer.lap("preprocessing")
+        return PendingReading(extracted, FieldAnalysis(rgb, segmentation, quality, refusal, image))
 
-    def _judge(self, prepared: Prepared) -> Reading:
-        view, field_read = prepared.view, prepared.field
+    def _judge(self, pending: PendingReading) -> Reading:
+        extracted, field_read = pending.extracted, pending.field
         if field_read is None:
-            raise ValueError("what is prepared has a field or a reading")
+            raise ValueError("what is pending has a field or a reading")
         classification: Classification | None = None
         outcome, reason, decision = Outcome.REJECTED, field_read.refusal, None
         if field_read.image is not None:
             classification = self._classifier.classify(field_read.image)
-            view.stopwatch.lap("inference")
+            extracted.timer.lap("inference")
             outcome, reason, decision = decide(classification, self._classifier.manifest.thresholds)
         # What a network says of a field of a kind that it never saw is worth nothing, so nobody gets to see it.
         said = None if reason is Reason.UNFAMILIAR else classification
@@ -299,10 +301,10 @@ class Analyzer:
         if outcome is Outcome.CLASSIFIED and probabilities is not None:
             winner = self._labels[int(probabilities.argmax())]
         nuclei = self._nuclei(field_read.segmentation)
-        identity = _image_identity(view)
-        view.stopwatch.lap("decision")
+        identity = _image_identity(extracted)
+        extracted.timer.lap("decision")
         return Reading(
-            frame=view.frame,
+            frame=extracted.frame,
             outcome=outcome,
             reason=reason,
             model=self._model,
@@ -314,9 +316,9 @@ class Analyzer:
             decision=decision,
             quality=field_read.quality,
             nuclei=nuclei,
-            latency_ms=_latency(view),
+            latency_ms=_latency(extracted),
             image=identity,
-            evidence=Evidence(
+            explanation=Explanation(
                 field_read.rgb,
                 field_read.segmentation.mask,
                 None if said is None else said.class_activation_map,
@@ -339,7 +341,7 @@ class Analyzer:
         )
 
 
-def find_unfit(
+def rejection_reason(
     measured: FieldQuality, coverage_pct: float, motion_pct: float | None, limits: QualityLimits
 ) -> Reason | None:
     """The first reason for which a field is not fit to be judged, or None.
@@ -379,22 +381,22 @@ def _ratio(probability: float) -> float:
     return min(1.0, round(float(probability), 6))
 
 
-def _latency(view: View) -> dict[str, float]:
-    laps = {stage: round(ms, 3) for stage, ms in view.stopwatch.laps_ms.items()}
+def _latency(extracted: ExtractedField) -> dict[str, float]:
+    laps = {stage: round(ms, 3) for stage, ms in extracted.timer.laps_ms.items()}
     return {
-        "waiting": round(view.waiting_ms, 3),
+        "waiting": round(extracted.waiting_ms, 3),
         **laps,
-        "total": round(sum(view.stopwatch.laps_ms.values()), 3),
+        "total": round(sum(extracted.timer.laps_ms.values()), 3),
     }
 
 
-def _image_identity(view: View) -> ImageIdentity | None:
+def _image_identity(extracted: ExtractedField) -> ImageIdentity | None:
     """Of the compressed bytes where there are any, else of the field's pixels."""
-    image = view.frame.image
+    image = extracted.frame.image
     if isinstance(image, Encoded):
         content: bytes | memoryview = image.data
-    elif view.field is not None:
-        content = view.field.data
+    elif extracted.field is not None:
+        content = extracted.field.data
     else:
         return None
     return ImageIdentity(sha256=hashlib.sha256(content).hexdigest(), stored=False)

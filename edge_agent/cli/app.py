@@ -22,7 +22,7 @@ from edge_agent.cli.state import audit, spool
 from edge_agent.cli.terminal import errors, output, print_error
 from edge_agent.config import SYSTEM_CONFIG, Config, DeviceSettings, load_config, system_config
 from edge_agent.contracts import Result
-from edge_agent.daemon.signals import Attention
+from edge_agent.daemon.signals import SignalQueue
 from edge_agent.errors import ConfigError, EdgeAgentError, WebMissing
 from edge_agent.web.settings import WebSettings
 
@@ -93,13 +93,13 @@ def run(
 
     SIGHUP reads the configuration again, SIGUSR1 asks for a reading, SIGUSR2 looks for the camera at once.
     """
-    attention = Attention()
+    signals = SignalQueue()
     from edge_agent.daemon.service import Service  # noqa: PLC0415 - OpenCV and the runtime, which 'check-config' does without
     from edge_agent.daemon.systemd import make_log_handler, make_notifier  # noqa: PLC0415 - as above
 
     logging.basicConfig(level=logging.INFO, handlers=[make_log_handler()], force=True)
     log.info("leukoscope %s. %s", __version__, NOTICE)
-    Service(config, attention, make_notifier(), _set_level, safe_mode).run()
+    Service(config, signals, make_notifier(), _set_level, safe_mode).run()
 
 
 def _set_level(level: str) -> None:

@@ -68,7 +68,7 @@ def examine(config: Config) -> Iterator[Finding]:
         try:
             detail = check(config)
         except EdgeAgentError as error:
-            yield Finding(name, error.code, error.message, error.advice)
+            yield Finding(name, error.code, error.message, error.remedy)
         else:
             yield Finding(name, "ok", detail)
 

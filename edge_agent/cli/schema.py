@@ -83,6 +83,6 @@ def _error_table() -> str:
 
 def _kinds(base: type[EdgeAgentError]) -> Iterator[type[EdgeAgentError]]:
     for kind in base.__subclasses__():
-        if kind.__module__ == errors.__name__:
+        if kind.__module__.startswith(f"{errors.__name__}."):
             yield kind
             yield from _kinds(kind)

@@ -16,5 +16,5 @@ output = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatt
 def print_error(error: EdgeAgentError) -> None:
     """Code, message and remedy, to standard error."""
     errors.print(f"error {error.code}: {error.message}", markup=False, style="red")
-    if error.advice:
-        errors.print(error.advice, markup=False)
+    if error.remedy:
+        errors.print(error.remedy, markup=False)

@@ -36,7 +36,7 @@ from edge_agent.errors import (
     EdgeAgentError,
     SpoolError,
 )
-from edge_agent.events.recorder import Journal
+from edge_agent.events.recorder import EventRecorder
 from edge_agent.mqtt import Request
 from edge_agent.spool import Spool
 
@@ -53,7 +53,7 @@ Data = dict[str, JsonValue]
 Action = Callable[[Command], Data]
 
 
-class Remembered(BaseModel):
+class CommandRecord(BaseModel):
     """What is kept of a request. Without an answer it was begun, and nobody knows how far it came."""
 
     digest: str
@@ -71,7 +71,7 @@ class _Job:
     digest: str
 
 
-class CommandDesk:
+class CommandDispatcher:
     """Takes requests from the publisher's thread and works on them in its own.
 
     That a request was begun is durable before anything is done, and its answer before it is sent: after a kill, too,
@@ -81,21 +81,21 @@ class CommandDesk:
     def __init__(
         self,
         spool: Spool,
-        journal: Journal,
+        events: EventRecorder,
         session: UUID,
         actions: Mapping[CommandName, Action],
         answer: Callable[[Request, bytes], None],
     ) -> None:
         """``answer`` sends an answer and must not wait."""
         self._spool = spool
-        self._journal = journal
+        self._events = events
         self._session = session
         self._actions = actions
         self._send = answer
         self._lock = threading.Lock()
-        self._remembered: OrderedDict[UUID, Remembered] = OrderedDict(
-            (UUID(key.removeprefix(_NOTE)), Remembered.model_validate_json(value))
-            for key, value in spool.notes(_NOTE).items()
+        self._remembered: OrderedDict[UUID, CommandRecord] = OrderedDict(
+            (UUID(key.removeprefix(_NOTE)), CommandRecord.model_validate_json(value))
+            for key, value in spool.state_entries(_NOTE).items()
         )
         self._job: _Job | None = None
         self._askers: list[Request] = []
@@ -167,43 +167,45 @@ class CommandDesk:
 
     def _act(self, job: _Job) -> tuple[AnswerState, ErrorReport | None, Data]:
         try:
-            self._remember(job.command.id, Remembered(digest=job.digest))
+            self._remember(job.command.id, CommandRecord(digest=job.digest))
             return AnswerState.DONE, None, self._actions[job.name](job.command)
         except CommandError as error:
-            return AnswerState.REFUSED, _report(error), {}
+            return AnswerState.REFUSED, ErrorReport.from_error(error), {}
         except EdgeAgentError as error:
-            return AnswerState.FAILED, _report(error), {}
-        except Exception as error:  # a defect of ours must neither end the desk nor leave the sender waiting
+            return AnswerState.FAILED, ErrorReport.from_error(error), {}
+        except Exception as error:  # a defect of ours must neither end the dispatcher nor leave the sender waiting
             log.exception("the command '%s' failed", job.name)
-            return AnswerState.FAILED, _report(CommandError(f"{type(error).__name__}: {error}.")), {}
+            return AnswerState.FAILED, ErrorReport.from_error(CommandError(f"{type(error).__name__}: {error}.")), {}
 
     def _keep(self, job: _Job, answer: Answer) -> None:
         """Tell of the command, and keep its answer with that event. Raises ``SpoolError``."""
         done = answer.state is AnswerState.DONE
         error = answer.error
-        self._journal.tell(
+        self._events.record(
             EventKind.COMMAND_DONE if done else EventKind.COMMAND_REFUSED,
             f"The command '{job.name}' was {'carried out' if done else 'not carried out'}.",
             code=None if error is None else error.code,
             command=job.name.value,
             command_id=str(job.command.id),
         )
-        self._remember(job.command.id, Remembered(digest=job.digest, answer=answer))
+        self._remember(job.command.id, CommandRecord(digest=job.digest, answer=answer))
 
-    def _remember(self, identity: UUID, value: Remembered) -> None:
+    def _remember(self, identity: UUID, value: CommandRecord) -> None:
         """Raises ``SpoolError`` if that does not become durable."""
-        notes: dict[str, bytes | None] = {f"{_NOTE}{identity}": value.model_dump_json().encode()}
+        state_entries: dict[str, bytes | None] = {f"{_NOTE}{identity}": value.model_dump_json().encode()}
         with self._lock:
             self._remembered[identity] = value
             while len(self._remembered) > REMEMBERED_COUNT:
                 oldest, _ = self._remembered.popitem(last=False)
-                notes[f"{_NOTE}{oldest}"] = None
-        self._spool.write_notes(notes)
+                state_entries[f"{_NOTE}{oldest}"] = None
+        self._spool.write_state_entries(state_entries)
         if not self._spool.flush(_DURABLE_S):
             raise SpoolError("The command's id could not be kept.")
 
     def _refuse(self, request: Request, error: CommandError) -> None:
-        answer = self._answer(request.command, id_of(request.payload), AnswerState.REFUSED, _report(error), {})
+        answer = self._answer(
+            request.command, id_of(request.payload), AnswerState.REFUSED, ErrorReport.from_error(error), {}
+        )
         self._send(request, answer.to_json())
 
     def _ignore(self, request: Request) -> None:
@@ -214,7 +216,7 @@ class CommandDesk:
         self._told.add(identity)
         error = CommandRetained(f"A retained command '{_shown(request.command)}' was ignored.")
         self._work.put(
-            lambda: self._journal.tell(
+            lambda: self._events.record(
                 EventKind.COMMAND_IGNORED, error.message, code=error.code, command=_shown(request.command)
             )
         )
@@ -224,7 +226,7 @@ class CommandDesk:
     ) -> Answer:
         return Answer(
             id=identity,
-            device=self._journal.topics.device,
+            device=self._events.topics.device,
             session=self._session,
             command=_shown(command),
             at=datetime.now(UTC),
@@ -278,7 +280,3 @@ def _explain(error: ValidationError) -> str:
 def _shown(text: str) -> str:
     """What somebody wrote, short and without control characters."""
     return "".join(character if character.isprintable() else "?" for character in text[:64])
-
-
-def _report(error: EdgeAgentError) -> ErrorReport:
-    return ErrorReport(code=error.code, message=error.message, remedy=error.advice)

@@ -109,15 +109,7 @@ class SafeMode:
             session=self._session,
             at=datetime.now(UTC),
             state=CheckState.DEGRADED,
-            checks=(
-                Check(
-                    name="configuration",
-                    state=CheckState.DEGRADED,
-                    code=self._problem.code,
-                    message=self._problem.message,
-                    remedy=self._problem.advice,
-                ),
-            ),
+            checks=(Check.from_error("configuration", self._problem),),
         )
         self._publisher.set_retained(self._topics.health, health.to_json())
         self._publisher.set_status(StatusState.DEGRADED, AgentSafeMode.code)
@@ -140,7 +132,7 @@ class SafeMode:
             command=request.command[:64],
             at=datetime.now(UTC),
             state=AnswerState.REFUSED,
-            error=ErrorReport(code=error.code, message=error.message, remedy=error.advice),
+            error=ErrorReport.from_error(error),
             data={},
         )
         self._publisher.answer(request, answer.to_json())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from edge_agent.agent.agent import Agent
 from edge_agent.config import Config, load_config
 from edge_agent.daemon.safe_mode import SafeMode, find_connection, remember
-from edge_agent.daemon.signals import Attention
+from edge_agent.daemon.signals import SignalQueue
 from edge_agent.daemon.systemd import Notifier
 from edge_agent.errors import (
     DiskFull,
@@ -57,7 +57,7 @@ class Service:
     """One run of the process."""
 
     config: Path
-    attention: Attention
+    signals: SignalQueue
     notifier: Notifier
     set_level: SetLevel
     has_safe_mode: bool
@@ -109,7 +109,7 @@ class Service:
         try:
             while not agent.wait(0):
                 feeding.look(agent)
-                match self.attention.wait():
+                match self.signals.wait():
                     case signal.SIGHUP:
                         self.notifier.reloading()
                         self._reload(agent)
@@ -153,7 +153,7 @@ class Service:
             due_at = time.monotonic() + RETRY_S
             while True:
                 feeding.feed()
-                match self.attention.wait():
+                match self.signals.wait():
                     case signal.SIGHUP:
                         self.notifier.reloading()
                         return True

@@ -7,7 +7,7 @@ import signal
 from types import FrameType
 
 
-class Attention:
+class SignalQueue:
     """Signals, one after the other, for the main thread."""
 
     def __init__(self) -> None:

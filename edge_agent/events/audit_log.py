@@ -29,10 +29,10 @@ class AuditLog:
     def __init__(self, path: Path) -> None:
         """Go on with the log at ``path``, made if needed. Raises ``AuditUnwritable``, ``AuditBroken``.
 
-        A last line that a power cut left unfinished is cut off; ``mended`` says so.
+        A last line that a power cut left unfinished is cut off; ``repaired`` says so.
         """
         self._path = path
-        self.mended = False
+        self.repaired = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
             # Unbuffered: what did not get to the disk must not come after what does later.
@@ -70,7 +70,7 @@ class AuditLog:
         if whole != len(content):
             log.warning("the last line of %s was not finished and is cut off", self._path)
             os.truncate(self._path, whole)
-            self.mended = True
+            self.repaired = True
         lines = content[:whole].splitlines()
         if not lines:
             return 0, _BEGINNING

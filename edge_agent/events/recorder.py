@@ -15,14 +15,14 @@ from edge_agent.contracts import AuditPosition, Event, EventKind, Topics
 from edge_agent.errors import AuditBroken, AuditUnwritable, EdgeAgentError
 from edge_agent.events.audit_log import FILE, AuditLog
 from edge_agent.spool import Message, Spool
-from edge_agent.spool.base import Notes
+from edge_agent.spool.base import StateEntries
 
 log = logging.getLogger(__name__)
 
 Detail = str | int | float | bool | None
 
 
-class Journal:
+class EventRecorder:
     """Makes events. Any thread may tell."""
 
     def __init__(self, folder: Path, spool: Spool, topics: Topics, session: UUID) -> None:
@@ -41,16 +41,16 @@ class Journal:
         """Why the audit log is not written; None if it is."""
         return self._error
 
-    def tell(
+    def record(
         self,
         kind: EventKind,
         message: str,
         *,
         code: str | None = None,
-        notes: Notes | None = None,
+        state_entries: StateEntries | None = None,
         **details: Detail,
     ) -> None:
-        """Write an event to the audit log and hand it, with ``notes``, to the spool.
+        """Write an event to the audit log and hand it, with ``state_entries``, to the spool.
 
         One that the spool refuses is counted there, and stands in the audit log all the same.
         """
@@ -69,7 +69,7 @@ class Journal:
             event = event.model_copy(update={"audit": self._write(event)})
             log.info("%s: %s", kind, message)
             try:
-                self._spool.append(Message(event.id, self.topics.event, event.to_json(), essential=True), notes)
+                self._spool.append(Message(event.id, self.topics.event, event.to_json(), essential=True), state_entries)
             except EdgeAgentError as error:
                 log.warning("the event '%s' could not be spooled: %s", kind, error)
 
@@ -84,8 +84,8 @@ class Journal:
         except (AuditUnwritable, AuditBroken) as error:
             self._say(error)
             return
-        if self._audit.mended:
-            self.tell(EventKind.AUDIT_MENDED, "The last line of the audit log was not finished and was cut off.")
+        if self._audit.repaired:
+            self.record(EventKind.AUDIT_REPAIRED, "The last line of the audit log was not finished and was cut off.")
 
     def _write(self, event: Event) -> AuditPosition | None:
         if self._audit is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_agent.contracts import Check, CheckState, MachineMetrics
+from edge_agent.contracts import Check, MachineMetrics
 from edge_agent.errors import ClockUnset, DiskLow, EdgeAgentError, MachineHot, MachineThrottled
 
 MIN_FREE_BYTES = 200 * 2**20
@@ -13,7 +13,7 @@ MAX_CPU_TEMPERATURE_C = 80.0
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class HealthInputs:
     """What the checks go by: the errors that parts have now, and the machine's figures."""
 
     camera: EdgeAgentError | None
@@ -24,20 +24,20 @@ class Vitals:
     machine: MachineMetrics
 
 
-def examine(vitals: Vitals) -> tuple[Check, ...]:
+def examine(inputs: HealthInputs) -> tuple[Check, ...]:
     """One check per part, in a fixed order: what stops the work comes first."""
-    machine = vitals.machine
+    machine = inputs.machine
     found: dict[str, EdgeAgentError | None] = {
-        "camera": vitals.camera,
-        "spool": vitals.spool,
-        "broker": vitals.broker,
+        "camera": inputs.camera,
+        "spool": inputs.spool,
+        "broker": inputs.broker,
         "disk": disk_problem(machine.disk_free_bytes),
-        "clock": vitals.clock,
-        "audit": vitals.audit,
+        "clock": inputs.clock,
+        "audit": inputs.audit,
         "temperature": _heat(machine.cpu_temperature_c),
         "power": _throttling(machine.throttling),
     }
-    return tuple(_check(name, error) for name, error in found.items())
+    return tuple(Check.from_error(name, error) for name, error in found.items())
 
 
 def disk_problem(free_bytes: int) -> DiskLow | None:
@@ -67,9 +67,3 @@ def _throttling(flags: tuple[str, ...] | None) -> MachineThrottled | None:
     """What is now; what once was is in the metrics."""
     now = [flag for flag in flags or () if not flag.endswith("_occurred")]
     return MachineThrottled(f"The Raspberry Pi reports: {', '.join(now)}.") if now else None
-
-
-def _check(name: str, error: EdgeAgentError | None) -> Check:
-    if error is None:
-        return Check(name=name, state=CheckState.OK)
-    return Check(name=name, state=CheckState.DEGRADED, code=error.code, message=error.message, remedy=error.advice)

@@ -15,7 +15,7 @@ SAMPLES_MAX = 1000
 """Per stage; at more than 33 readings a second the percentiles are of the newest ones."""
 
 
-class Meter:
+class LatencyMeter:
     """Collects the latencies of readings. Any thread may use it."""
 
     def __init__(self) -> None:

@@ -22,9 +22,9 @@ from edge_agent.contracts import (
     SpoolMetrics,
 )
 from edge_agent.errors import SpoolCorrupt, SpoolFull
-from edge_agent.events.recorder import Journal
-from edge_agent.monitoring.health import Vitals, examine
-from edge_agent.monitoring.latency import Meter
+from edge_agent.events.recorder import EventRecorder
+from edge_agent.monitoring.health import HealthInputs, examine
+from edge_agent.monitoring.latency import LatencyMeter
 from edge_agent.mqtt import Publisher
 from edge_agent.spool import Spool, SqliteSpool
 
@@ -44,19 +44,19 @@ class Sources:
     """Where figures come from; each is asked anew, for a reload replaces what is behind it."""
 
     publisher: Callable[[], Publisher]
-    vitals: Callable[[], Vitals]
+    health_inputs: Callable[[], HealthInputs]
     capture: Callable[[], CaptureCounters]
     readings_count: Callable[[], int]
 
 
-class Upkeep:
+class HealthMonitor:
     """A thread that looks around every few seconds, or at once when something has changed."""
 
     def __init__(
         self,
         spool: Spool,
-        journal: Journal,
-        meter: Meter,
+        events: EventRecorder,
+        meter: LatencyMeter,
         session: UUID,
         sources: Sources,
         *,
@@ -66,7 +66,7 @@ class Upkeep:
     ) -> None:
         """The callbacks are called in this thread; after ``on_failure`` it has ended."""
         self._spool = spool
-        self._journal = journal
+        self._events = events
         self._meter = meter
         self._session = session
         self._sources = sources
@@ -77,43 +77,43 @@ class Upkeep:
         self._checks: tuple[Check, ...] = ()
         self._health_due_at = self._drops_due_at = 0.0
         self._metrics_due_at = self._began_at + METRICS_INTERVAL_S
-        self._stirred = threading.Event()
+        self._woken = threading.Event()
         self._stop = False
-        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
 
     def examine(self) -> tuple[Check, ...]:
         """All checks as they are now."""
-        return examine(self._sources.vitals())
+        return examine(self._sources.health_inputs())
 
     def renew(self) -> None:
         """Publish the health again: the publisher is a new one."""
         self._health_due_at = 0.0
-        self.stir()
+        self.wake()
 
     def start(self) -> None:
         """Begin to look after things."""
         self._thread.start()
 
-    def stir(self) -> None:
+    def wake(self) -> None:
         """Something has changed: look now."""
-        self._stirred.set()
+        self._woken.set()
 
     def stop(self) -> None:
         """End, after a last look."""
         self._stop = True
-        self._stirred.set()
+        self._woken.set()
         if self._thread.ident is not None:
             self._thread.join()
 
     def _run(self) -> None:
         try:
             while not self._stop:
-                self._stirred.clear()
+                self._woken.clear()
                 self.look()
-                self._stirred.wait(TICK_S)
+                self._woken.wait(TICK_S)
             self._tell_drops(time.monotonic(), last=True)
         except BaseException as failure:
-            log.critical("the upkeep thread failed", exc_info=failure)
+            log.critical("the monitor thread failed", exc_info=failure)
             self._on_failure(failure)
 
     def look(self) -> None:
@@ -121,16 +121,16 @@ class Upkeep:
         now = time.monotonic()
         self._tell_set_aside()
         self._tell_drops(now)
-        vitals = self._sources.vitals()
-        self._see_to_health(vitals, now)
+        inputs = self._sources.health_inputs()
+        self._see_to_health(inputs, now)
         if now >= self._metrics_due_at:
             self._metrics_due_at = now + METRICS_INTERVAL_S
-            metrics = self._measure(vitals.machine)
+            metrics = self._measure(inputs.machine)
             self._sources.publisher().send_metrics(metrics.to_json())
             self._on_metrics(metrics)
 
-    def _see_to_health(self, vitals: Vitals, now: float) -> None:
-        checks = examine(vitals)
+    def _see_to_health(self, inputs: HealthInputs, now: float) -> None:
+        checks = examine(inputs)
         changed = [(check.name, check.code) for check in checks] != [(check.name, check.code) for check in self._checks]
         if not changed and now < self._health_due_at:
             return
@@ -138,20 +138,20 @@ class Upkeep:
         self._health_due_at = now + HEALTH_INTERVAL_S
         well = all(check.state is CheckState.OK for check in checks)
         health = Health(
-            device=self._journal.topics.device,
+            device=self._events.topics.device,
             session=self._session,
             at=datetime.now(UTC),
             state=CheckState.OK if well else CheckState.DEGRADED,
             checks=checks,
         )
-        self._sources.publisher().set_retained(self._journal.topics.health, health.to_json())
+        self._sources.publisher().set_retained(self._events.topics.health, health.to_json())
         self._on_health(checks)
 
     def _measure(self, machine: MachineMetrics) -> Metrics:
         capture = self._sources.capture()
         latency, reading_rate_hz, frame_rate_hz = self._meter.take(capture.frames_count)
         return Metrics(
-            device=self._journal.topics.device,
+            device=self._events.topics.device,
             session=self._session,
             at=datetime.now(UTC),
             uptime_s=round(time.monotonic() - self._began_at, 3),
@@ -167,8 +167,8 @@ class Upkeep:
     def _tell_set_aside(self) -> None:
         if not isinstance(self._spool, SqliteSpool):
             return
-        for found in self._spool.pop_set_aside():
-            self._journal.tell(
+        for found in self._spool.pop_quarantined():
+            self._events.record(
                 EventKind.SPOOL_SET_ASIDE,
                 f"The spool was damaged and set aside; {found.salvaged_count} messages could still be read.",
                 code=SpoolCorrupt.code,
@@ -179,16 +179,16 @@ class Upkeep:
     def _tell_drops(self, now: float, *, last: bool = False) -> None:
         """Tell how many messages were refused or dropped since that was last told, also by an earlier session."""
         stats = self._spool.stats()
-        told = self._spool.notes(_TOLD).get(_TOLD, b"0 0").split()
+        told = self._spool.state_entries(_TOLD).get(_TOLD, b"0 0").split()
         refused, dropped = stats.refused_count - int(told[0]), stats.dropped_count - int(told[1])
         if (refused <= 0 and dropped <= 0) or (now < self._drops_due_at and not last):
             return
         self._drops_due_at = now + DROPS_S
-        self._journal.tell(
+        self._events.record(
             EventKind.MESSAGES_DROPPED,
             f"{refused} messages were refused and {dropped} dropped.",
             code=SpoolFull.code,
-            notes={_TOLD: f"{stats.refused_count} {stats.dropped_count}".encode()},
+            state_entries={_TOLD: f"{stats.refused_count} {stats.dropped_count}".encode()},
             refused_count=refused,
             dropped_count=dropped,
             refused_total_count=stats.refused_count,

@@ -246,7 +246,7 @@ class Publisher:
         if self._client is not None:
             self._client.disconnect()
         self._let_go(grace_s=1.0)
-        self._spool.give_back()
+        self._spool.requeue_all()
         left = self._spool.stats().waiting_count
         if left:
             log.warning("stopped with %d messages that the broker has not acknowledged", left)
@@ -383,7 +383,7 @@ class Publisher:
         self._answer_due_at = None
         self._let_go()
         self._in_flight.clear()
-        self._spool.give_back()
+        self._spool.requeue_all()
         self._failures += 1
         if retry_s is None:
             retry_s = pause_s(self._failures, self._settings.reconnect_max_s)
@@ -414,7 +414,7 @@ class Publisher:
             self._failures = 0
             allowed = getattr(properties, "ReceiveMaximum", 65535) - _OTHERS_IN_FLIGHT
             self._window = max(1, min(self._settings.max_in_flight_count, allowed))
-            self._spool.give_back()
+            self._spool.requeue_all()
             self._backlog_waits, self._replay_at = True, 0.0
             self._set_broker(BrokerState(connected=True))
             self._introduce(client)

@@ -2,12 +2,12 @@
 
 from edge_agent.spool.base import MemorySpool, Message, Spool, SpoolStats
 from edge_agent.spool.settings import SpoolSettings, StateSettings
-from edge_agent.spool.sqlite import SetAside, SpoolLimits, SqliteSpool, purge
+from edge_agent.spool.sqlite import QuarantinedFile, SpoolLimits, SqliteSpool, purge
 
 __all__ = [
     "MemorySpool",
     "Message",
-    "SetAside",
+    "QuarantinedFile",
     "Spool",
     "SpoolLimits",
     "SpoolSettings",

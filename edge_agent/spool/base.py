@@ -18,7 +18,7 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 ESSENTIAL_RESERVE_BYTES = 1024 * 1024
 """Beyond the bound, for messages that tell of drops."""
 
-Notes = Mapping[str, bytes | None]
+StateEntries = Mapping[str, bytes | None]
 """Small values by key that are to be as durable as a message; None removes one."""
 
 
@@ -60,7 +60,7 @@ class SpoolStats:
 class Spool(Protocol):
     """Takes messages from some threads and gives them to another. What was accepted is delivered or counted as dropped.
 
-    Live messages, accepted since the last ``give_back``, and the backlog from before are taken separately,
+    Live messages, accepted since the last ``requeue_all``, and the backlog from before are taken separately,
     each in the order in which they were accepted.
     """
 
@@ -69,19 +69,19 @@ class Spool(Protocol):
         """Why messages cannot be accepted at the moment; None if all is well."""
         ...
 
-    def append(self, message: Message, notes: Notes | None = None) -> None:
-        """Take a message in, with notes that become durable at the same moment. Accepted once ``flush`` says so.
+    def append(self, message: Message, state_entries: StateEntries | None = None) -> None:
+        """Take a message, with state entries that become durable at the same moment. Accepted once ``flush`` says so.
 
         Raises ``SpoolFull``, or what ``error`` is, and counts the message as refused, if it cannot be kept.
         """
         ...
 
-    def write_notes(self, notes: Notes) -> None:
-        """Keep notes without a message."""
+    def write_state_entries(self, state_entries: StateEntries) -> None:
+        """Keep state entries without a message."""
         ...
 
-    def notes(self, prefix: str = "") -> dict[str, bytes]:
-        """The kept notes whose key begins with ``prefix``, in the order in which they were first written."""
+    def state_entries(self, prefix: str = "") -> dict[str, bytes]:
+        """The kept state entries whose key begins with ``prefix``, in the order in which they were first written."""
         ...
 
     def flush(self, timeout_s: float) -> bool:
@@ -96,7 +96,7 @@ class Spool(Protocol):
         """The broker has it: forget it. The id of a message that is not in flight is ignored."""
         ...
 
-    def give_back(self) -> None:
+    def requeue_all(self) -> None:
         """All that was accepted, in flight or not, waits as backlog: the connection is new, or gone."""
         ...
 
@@ -142,7 +142,7 @@ class MemorySpool:
     def _full(self) -> SpoolFull:
         return SpoolFull(f"{self._stored_bytes} bytes wait for the broker; {self._refused} messages refused.")
 
-    def append(self, message: Message, notes: Notes | None = None) -> None:
+    def append(self, message: Message, state_entries: StateEntries | None = None) -> None:
         """See ``Spool``."""
         with self._lock:
             bound = self._max_bytes + (ESSENTIAL_RESERVE_BYTES if message.essential else 0)
@@ -152,14 +152,14 @@ class MemorySpool:
             self._live[message.id] = _Entry(message, self._accepted, time.monotonic())
             self._stored_bytes += len(message.payload)
             self._accepted += 1
-            self._keep(notes or {})
+            self._keep(state_entries or {})
 
-    def write_notes(self, notes: Notes) -> None:
+    def write_state_entries(self, state_entries: StateEntries) -> None:
         """See ``Spool``."""
         with self._lock:
-            self._keep(notes)
+            self._keep(state_entries)
 
-    def notes(self, prefix: str = "") -> dict[str, bytes]:
+    def state_entries(self, prefix: str = "") -> dict[str, bytes]:
         """See ``Spool``."""
         with self._lock:
             return {key: value for key, value in self._notes.items() if key.startswith(prefix)}
@@ -186,7 +186,7 @@ class MemorySpool:
                 self._stored_bytes -= len(known.message.payload)
                 self._acknowledged += 1
 
-    def give_back(self) -> None:
+    def requeue_all(self) -> None:
         """See ``Spool``."""
         with self._lock:
             everything = {**self._in_flight, **self._backlog, **self._live}
@@ -214,8 +214,8 @@ class MemorySpool:
     def close(self) -> None:
         """See ``Spool``."""
 
-    def _keep(self, notes: Notes) -> None:
-        for key, value in notes.items():
+    def _keep(self, state_entries: StateEntries) -> None:
+        for key, value in state_entries.items():
             if value is None:
                 self._notes.pop(key, None)
             else:

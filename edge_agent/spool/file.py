@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from edge_agent.errors import SpoolCorrupt, SpoolError
-from edge_agent.spool.base import Message, Notes
+from edge_agent.spool.base import Message, StateEntries
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
@@ -66,7 +66,7 @@ class Change:
 
     appended: Sequence[tuple[Message, float]] = ()
     removed: Sequence[int] = ()
-    notes: Notes = field(default_factory=dict)
+    state_entries: StateEntries = field(default_factory=dict)
 
 
 class SpoolFile:
@@ -119,7 +119,7 @@ class SpoolFile:
                 )
                 numbers.append(int(cursor.lastrowid or 0))
             writer.executemany("DELETE FROM messages WHERE number = ?", ((number,) for number in change.removed))
-            for key, value in change.notes.items():
+            for key, value in change.state_entries.items():
                 if value is None:
                     writer.execute("DELETE FROM notes WHERE key = ?", (key,))
                 else:
@@ -185,8 +185,8 @@ class SpoolFile:
         """As last committed."""
         return read_counters(self._writer)
 
-    def notes(self) -> dict[str, bytes]:
-        """All notes, in the order in which their keys first came."""
+    def state_entries(self) -> dict[str, bytes]:
+        """All state entries, in the order in which their keys first came."""
         return dict(self._writer.execute("SELECT key, value FROM notes ORDER BY number").fetchall())
 
     def close(self) -> None:
@@ -201,7 +201,7 @@ def is_corrupt(error: sqlite3.Error) -> bool:
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in CORRUPT_CODES
 
 
-def set_aside(path: Path) -> Path:
+def quarantine(path: Path) -> Path:
     """Give the file and its log another name, which is returned. Raises ``OSError``."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     aside = path.with_name(f"{path.stem}.corrupt-{stamp}{path.suffix}")
@@ -236,21 +236,21 @@ class Salvage:
     """What a damaged file still tells."""
 
     rows: list[Row]
-    notes: dict[str, bytes | None]
+    state_entries: dict[str, bytes | None]
     counters: Counters
 
 
 def salvage(path: Path) -> Salvage:
     """Read what can be read of a file that was set aside."""
-    notes: dict[str, bytes | None] = {}
+    state_entries: dict[str, bytes | None] = {}
     counters = Counters()
     with open_for_reading(path) as old:
         rows = list(read_rows(old))
         with contextlib.suppress(sqlite3.DatabaseError):
-            notes.update(old.execute("SELECT key, value FROM notes ORDER BY number"))
+            state_entries.update(old.execute("SELECT key, value FROM notes ORDER BY number"))
         with contextlib.suppress(sqlite3.DatabaseError):
             counters = read_counters(old)
-    return Salvage(sorted(rows, key=lambda row: row.number), notes, counters)
+    return Salvage(sorted(rows, key=lambda row: row.number), state_entries, counters)
 
 
 def read_rows(connection: sqlite3.Connection) -> Iterator[Row]:

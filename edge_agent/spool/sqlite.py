@@ -13,7 +13,7 @@ from typing import Literal
 from uuid import UUID
 
 from edge_agent.errors import DiskFull, EdgeAgentError, SpoolCorrupt, SpoolError, SpoolFull
-from edge_agent.spool.base import ESSENTIAL_RESERVE_BYTES, Message, Notes, SpoolStats
+from edge_agent.spool.base import ESSENTIAL_RESERVE_BYTES, Message, SpoolStats, StateEntries
 from edge_agent.spool.file import (
     Change,
     Counters,
@@ -21,11 +21,11 @@ from edge_agent.spool.file import (
     SpoolFile,
     is_corrupt,
     open_for_reading,
+    quarantine,
     salvage,
-    set_aside,
 )
 from edge_agent.spool.folder import FILE, Reserve, lock_folder, no_room
-from edge_agent.watchdog import Pulse
+from edge_agent.watchdog import StallDetector
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class SpoolLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class QuarantinedFile:
     """A damaged file that was replaced."""
 
     path: Path
@@ -64,10 +64,10 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """Not yet written: a message with its notes, or notes alone. It goes into one transaction, whole."""
+    """Not yet written: a message with its state entries, or these alone. It goes into one transaction, whole."""
 
     message: Message | None
-    notes: Notes
+    state_entries: StateEntries
     generation: int
 
     @property
@@ -100,13 +100,13 @@ class SqliteSpool:
         self._path = folder / FILE
         self._reserve = Reserve(folder)
         self._limits = limits
-        self.pulse = Pulse(STUCK_S)
+        self.stall_detector = StallDetector(STUCK_S)
         self._on_change = on_change
         self._on_failure = on_failure
         self._lock_file = lock_folder(folder)
         self._changed = threading.Condition()
         self._error: EdgeAgentError | None = None
-        self._set_aside: list[SetAside] = []
+        self._quarantined: list[QuarantinedFile] = []
         self._commits = self._checkpoints = 0
         self._pending: list[_Pending] = []
         self._pending_bytes = 0
@@ -135,13 +135,13 @@ class SqliteSpool:
         with self._changed:
             return self._error or self._full()
 
-    def pop_set_aside(self) -> list[SetAside]:
+    def pop_quarantined(self) -> list[QuarantinedFile]:
         """The damaged files that were replaced since this was last asked."""
         with self._changed:
-            found, self._set_aside = self._set_aside, []
+            found, self._quarantined = self._quarantined, []
             return found
 
-    def append(self, message: Message, notes: Notes | None = None) -> None:
+    def append(self, message: Message, state_entries: StateEntries | None = None) -> None:
         """See ``Spool``."""
         with self._changed:
             problem = self._problem(message)
@@ -149,19 +149,19 @@ class SqliteSpool:
                 self._counters.refused += 1
                 self._be_lazy()
                 raise problem
-            self._enqueue(message, notes or {})
+            self._enqueue(message, state_entries or {})
 
-    def write_notes(self, notes: Notes) -> None:
+    def write_state_entries(self, state_entries: StateEntries) -> None:
         """See ``Spool``."""
         with self._changed:
-            self._enqueue(None, notes)
+            self._enqueue(None, state_entries)
 
-    def notes(self, prefix: str = "") -> dict[str, bytes]:
+    def state_entries(self, prefix: str = "") -> dict[str, bytes]:
         """See ``Spool``. Those that are still to be written count."""
         with self._changed:
             found = dict(self._notes)
             for pending in self._pending:
-                _apply(pending.notes, found)
+                _apply(pending.state_entries, found)
             return {key: value for key, value in found.items() if key.startswith(prefix)}
 
     def flush(self, timeout_s: float) -> bool:
@@ -202,7 +202,7 @@ class SqliteSpool:
             self._generation += 1
             self._be_lazy()
 
-    def give_back(self) -> None:
+    def requeue_all(self) -> None:
         """See ``Spool``."""
         with self._changed:
             self._in_flight.clear()
@@ -267,9 +267,9 @@ class SqliteSpool:
             f"{self._counters.refused} have been refused so far."
         )
 
-    def _enqueue(self, message: Message | None, notes: Notes) -> None:
+    def _enqueue(self, message: Message | None, state_entries: StateEntries) -> None:
         self._generation += 1
-        pending = _Pending(message, notes, self._generation)
+        pending = _Pending(message, state_entries, self._generation)
         self._pending.append(pending)
         self._pending_bytes += pending.size
         if self._urgent_since is None:
@@ -337,7 +337,7 @@ class SqliteSpool:
     def _take_up(self, counters: Counters) -> None:
         self._counters = counters
         self._clock_base_s, self._opened_at = counters.clock_s, time.monotonic()
-        self._notes = self._file.notes()
+        self._notes = self._file.state_entries()
         self._stored_count, self._stored_bytes = self._file.totals()
         self._last_number = self._file.last_number()
         self._backlog_after, self._backlog_until = 0, self._last_number
@@ -348,11 +348,11 @@ class SqliteSpool:
     def _replace(self, damage: SpoolCorrupt, known: Counters | None) -> None:
         """Set a damaged file aside and begin a new one with what can still be read.
 
-        ``known`` are the counters, where they are in memory; the notes are then there too.
+        ``known`` are the counters, where they are in memory; the state entries are then there too.
         """
         log.error("%s", damage)
         try:
-            aside = set_aside(self._path)
+            aside = quarantine(self._path)
         except OSError as error:
             raise SpoolError(f"{self._path} is damaged and cannot be set aside: {error.strerror}.") from error
         saved = salvage(aside)
@@ -361,16 +361,16 @@ class SqliteSpool:
         held = counters.accepted - counters.acknowledged - counters.dropped
         counters.accepted += max(0, len(rows) - held)
         counters.dropped += max(0, held - len(rows))
-        notes: Notes = saved.notes if known is None else self._notes
+        state_entries: StateEntries = saved.state_entries if known is None else self._notes
         self._file = SpoolFile(self._path)
-        self._file.write(Change([(row.message, row.accepted_s) for row in rows], notes=notes), counters)
+        self._file.write(Change([(row.message, row.accepted_s) for row in rows], state_entries=state_entries), counters)
         self._take_up(counters)
-        self._set_aside.append(SetAside(aside, damage.message, len(rows)))
+        self._quarantined.append(QuarantinedFile(aside, damage.message, len(rows)))
 
     def _run(self) -> None:
         try:
             while self._wait():
-                with self.pulse.work():
+                with self.stall_detector.work():
                     self._commit()
         except BaseException as failure:
             log.critical("the spool's thread failed", exc_info=failure)
@@ -410,7 +410,7 @@ class SqliteSpool:
             messages = [pending.message for pending in batch if pending.message is not None]
             size = sum(pending.size for pending in batch)
             # Only those of this batch: a note must not be durable before the message that it came with.
-            notes = {key: value for pending in batch for key, value in pending.notes.items()}
+            state_entries = {key: value for pending in batch for key, value in pending.state_entries.items()}
             removed = sorted(self._acknowledged)
             generation = self._generation if len(batch) == len(self._pending) else batch[-1].generation
             counters = replace(self._counters, clock_s=self._clock_s())
@@ -424,7 +424,7 @@ class SqliteSpool:
                 self._keep_reserve()
             dropped = self._to_drop(excess, counters.clock_s, in_flight | set(removed))
             counters.dropped += len(dropped)
-            change = Change([(message, counters.clock_s) for message in messages], [*removed, *dropped], notes)
+            change = Change([(message, counters.clock_s) for message in messages], [*removed, *dropped], state_entries)
             numbers = self._file.write(change, counters)
         except (SpoolCorrupt, DiskFull, sqlite3.Error) as error:
             self._meet(error, removed)
@@ -432,7 +432,7 @@ class SqliteSpool:
         with self._changed:
             del self._pending[: len(batch)]
             self._pending_bytes -= size
-            _apply(notes, self._notes)
+            _apply(state_entries, self._notes)
             self._acknowledged.difference_update(removed)
             self._counters.accepted += len(messages)
             self._counters.dropped += len(dropped)
@@ -457,7 +457,7 @@ class SqliteSpool:
             raise DiskFull(f"{self._folder} has no room for the spool.")
 
     def _next_batch(self) -> list[_Pending]:
-        """The oldest pending messages and notes that one transaction takes."""
+        """The oldest pending messages and state entries that one transaction takes."""
         batch: list[_Pending] = []
         size = 0
         for pending in self._pending[:_BATCH_MAX]:
@@ -564,8 +564,8 @@ class SqliteSpool:
             log.info("the spool works again")
 
 
-def _apply(notes: Notes, kept: dict[str, bytes]) -> None:
-    for key, value in notes.items():
+def _apply(state_entries: StateEntries, kept: dict[str, bytes]) -> None:
+    for key, value in state_entries.items():
         if value is None:
             kept.pop(key, None)
         else:

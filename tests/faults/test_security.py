@@ -215,7 +215,7 @@ def test_a_certificate_out_of_its_time_names_the_clock(
     with device(port, ca_file=tmp_path / "authority.pem") as scope:
         state = scope.until(lambda state: state.error is not None)
         assert isinstance(state.error, CertificateTime)
-        assert "clock" in state.error.advice
+        assert "clock" in state.error.remedy
 
 
 def test_a_right_certificate_is_trusted(

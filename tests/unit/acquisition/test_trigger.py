@@ -12,20 +12,20 @@ from edge_agent.acquisition.trigger import Trigger, TriggerSettings
 
 
 @dataclass
-class View:
+class ExtractedField:
     thumbnail: NDArray[np.uint8] | None
 
 
-def flat(level: int) -> View:
-    return View(np.full((32, 32), level, np.uint8))
+def flat(level: int) -> ExtractedField:
+    return ExtractedField(np.full((32, 32), level, np.uint8))
 
 
-def read_at(trigger: Trigger, views: list[View], step_s: float = 0.1) -> list[int]:
-    """Numbers of the views that are read, one view every ``step_s``."""
+def read_at(trigger: Trigger, fields: list[ExtractedField], step_s: float = 0.1) -> list[int]:
+    """Numbers of the fields that are read, one field every ``step_s``."""
     return [
         number
-        for number, view in enumerate(views)
-        if trigger.looks(number * step_s) and trigger.wants(view, number * step_s)
+        for number, field in enumerate(fields)
+        if trigger.looks(number * step_s) and trigger.wants(field, number * step_s)
     ]
 
 
@@ -70,14 +70,14 @@ def test_settled_reads_a_field_once_when_the_stage_has_come_to_rest() -> None:
 def test_settled_reads_the_next_field_but_not_the_same_one_again() -> None:
     trigger = Trigger(TriggerSettings(mode="settled", rest_frames_count=1))
     stay, shake, move = [flat(100)] * 4, [flat(150), flat(100)], [flat(150), flat(200)]
-    views = [*stay, *shake, *stay, *move, *[flat(200)] * 4]
-    read = read_at(trigger, views)
-    assert [views[number] for number in read] == [stay[0], views[-1]]
+    fields = [*stay, *shake, *stay, *move, *[flat(200)] * 4]
+    read = read_at(trigger, fields)
+    assert [fields[number] for number in read] == [stay[0], fields[-1]]
 
 
 def test_settled_reports_frames_without_a_field_once() -> None:
     trigger = Trigger(TriggerSettings(mode="settled", rest_frames_count=1))
-    broken = View(None)
+    broken = ExtractedField(None)
     assert read_at(trigger, [broken, broken, broken]) == [0]
 
 

@@ -57,8 +57,8 @@ def test_a_good_field_is_classified_with_all_its_evidence(analyzer: Analyzer, sm
     assert result.malignant_ratio == pytest.approx(malignant, abs=1e-4)
     assert result.nuclei is not None
     assert result.nuclei.count > 0
-    assert reading.evidence is not None
-    assert reading.evidence.class_activation_map is not None
+    assert reading.explanation is not None
+    assert reading.explanation.class_activation_map is not None
     stages = {
         "waiting",
         "field",
@@ -142,10 +142,10 @@ def test_a_field_without_nuclei_is_empty(analyzer: Analyzer) -> None:
 
 
 def test_a_moving_stage_is_rejected_and_a_resting_one_is_not(analyzer: Analyzer, smear: Array) -> None:
-    before = analyzer.view(rgb(np.roll(smear, 60, axis=0)))
-    moving = analyzer.read(analyzer.view(rgb(smear)), before=before)
+    before = analyzer.extract(rgb(np.roll(smear, 60, axis=0)))
+    moving = analyzer.read(analyzer.extract(rgb(smear)), before=before)
     assert (moving.outcome, moving.reason) == (Outcome.REJECTED, Reason.MOVING)
-    resting = analyzer.read(analyzer.view(rgb(smear)), before=analyzer.view(rgb(smear)))
+    resting = analyzer.read(analyzer.extract(rgb(smear)), before=analyzer.extract(rgb(smear)))
     assert resting.outcome is Outcome.CLASSIFIED
     assert resting.quality is not None
     assert resting.quality.motion_pct == 0

@@ -74,7 +74,7 @@ def test_a_line_that_a_power_cut_left_unfinished_is_cut_off(tmp_path: Path) -> N
     with pytest.raises(AuditBroken, match="not finished"):
         verify_audit(path)
     log = AuditLog(path)
-    assert log.mended
+    assert log.repaired
     assert log.append(RECORDS[3]).seq == 3
     log.close()
     assert path.read_bytes() == whole

@@ -10,26 +10,26 @@ from uuid_utils.compat import uuid7
 from edge_agent.cameras import CaptureCounters
 from edge_agent.contracts import EventKind, Topics
 from edge_agent.errors import SpoolFull
-from edge_agent.events.recorder import Journal
-from edge_agent.monitoring.health import Vitals
+from edge_agent.events.recorder import EventRecorder
+from edge_agent.monitoring.health import HealthInputs
 from edge_agent.monitoring.host import read_machine
-from edge_agent.monitoring.latency import Meter
-from edge_agent.monitoring.monitor import Sources, Upkeep
+from edge_agent.monitoring.latency import LatencyMeter
+from edge_agent.monitoring.monitor import HealthMonitor, Sources
 from edge_agent.mqtt import MqttSettings, Publisher
 from edge_agent.spool import MemorySpool, Message
 
 TOPICS = Topics("clinic", "scope-1")
 
 
-def upkeep(spool: MemorySpool, folder: Path) -> Upkeep:
+def monitor(spool: MemorySpool, folder: Path) -> HealthMonitor:
     session = uuid7()
     publisher = Publisher(MqttSettings(), TOPICS, spool, session)
-    vitals = Vitals(None, None, None, None, None, read_machine(folder, psutil.Process()))
-    sources = Sources(lambda: publisher, lambda: vitals, lambda: CaptureCounters(0, 0, 0, 0), lambda: 0)
-    return Upkeep(
+    inputs = HealthInputs(None, None, None, None, None, read_machine(folder, psutil.Process()))
+    sources = Sources(lambda: publisher, lambda: inputs, lambda: CaptureCounters(0, 0, 0, 0), lambda: 0)
+    return HealthMonitor(
         spool,
-        Journal(folder, spool, TOPICS, session),
-        Meter(),
+        EventRecorder(folder, spool, TOPICS, session),
+        LatencyMeter(),
         session,
         sources,
         on_health=lambda _checks: None,
@@ -55,7 +55,7 @@ def test_each_drop_is_told_once_also_by_the_next_session(tmp_path: Path) -> None
         with pytest.raises(SpoolFull):
             spool.append(Message(uuid7(), TOPICS.event, b"x" * 11))
 
-    first = upkeep(spool, tmp_path)
+    first = monitor(spool, tmp_path)
     refuse()
     refuse()
     first.look()
@@ -64,8 +64,8 @@ def test_each_drop_is_told_once_also_by_the_next_session(tmp_path: Path) -> None
     # So soon after the first it is only noted; at the end of the session it is told.
     first.look()
     assert told(spool) == []
-    second = upkeep(spool, tmp_path)
+    second = monitor(spool, tmp_path)
     second.look()
     assert told(spool) == [1]
-    first._journal.close()
-    second._journal.close()
+    first._events.close()
+    second._events.close()

@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.contracts import CheckState, MachineMetrics
 from edge_agent.errors import CameraLost
-from edge_agent.monitoring.health import Vitals, clock_problem, examine
+from edge_agent.monitoring.health import HealthInputs, clock_problem, examine
 from edge_agent.monitoring.host import read_machine, read_throttling
 
 
@@ -44,7 +44,7 @@ def test_a_folder_that_could_not_be_made_is_no_reason_to_stop(tmp_path: Path) ->
     assert read_machine(tmp_path / "not" / "there", psutil.Process()).disk_free_bytes > 0
 
 
-def vitals(**changes: object) -> Vitals:
+def inputs(**changes: object) -> HealthInputs:
     machine = MachineMetrics(
         cpu_temperature_c=50,
         throttling=(),
@@ -56,15 +56,15 @@ def vitals(**changes: object) -> Vitals:
         open_files_count=1,
     )
     errors = {name: changes.pop(name, None) for name in ("camera", "spool", "broker", "audit", "clock")}
-    return Vitals(**errors, machine=machine.model_copy(update=changes))  # type: ignore[arg-type]
+    return HealthInputs(**errors, machine=machine.model_copy(update=changes))  # type: ignore[arg-type]
 
 
-def codes(found: Vitals) -> dict[str, str | None]:
+def codes(found: HealthInputs) -> dict[str, str | None]:
     return {check.name: check.code for check in examine(found) if check.state is not CheckState.OK}
 
 
 def test_a_device_that_works_has_no_code() -> None:
-    assert codes(vitals()) == {}
+    assert codes(inputs()) == {}
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_a_device_that_works_has_no_code() -> None:
     ],
 )
 def test_each_trouble_has_its_code(change: dict[str, object], expected: dict[str, str]) -> None:
-    assert codes(vitals(**change)) == expected
+    assert codes(inputs(**change)) == expected
 
 
 def test_a_check_says_what_to_do() -> None:
-    check = next(each for each in examine(vitals(disk_free_bytes=1)) if each.name == "disk")
+    check = next(each for each in examine(inputs(disk_free_bytes=1)) if each.name == "disk")
     assert check.message
     assert check.remedy

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from edge_agent.monitoring.latency import Meter
+from edge_agent.monitoring.latency import LatencyMeter
 
 
 def test_percentiles_are_of_what_came_since_the_last_look() -> None:
-    meter = Meter()
+    meter = LatencyMeter()
     for milliseconds in range(1, 101):
         meter.add({"total": float(milliseconds), "decode": 1.0})
     latency, readings_hz, _ = meter.take(0)
@@ -19,7 +19,7 @@ def test_percentiles_are_of_what_came_since_the_last_look() -> None:
 
 
 def test_frames_are_counted_from_the_look_before_also_when_the_camera_began_anew() -> None:
-    meter = Meter()
+    meter = LatencyMeter()
     meter.take(100)
     assert meter.take(100)[2] == 0
     assert meter.take(7)[2] > 0
