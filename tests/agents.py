@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from edge_agent.agent.agent import Agent
+from edge_agent.agent import Agent
 from edge_agent.cameras import Camera
 from edge_agent.config import Config
 from tests.mqtt import Requester

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edge_agent.agent.agent import Agent
+from edge_agent.agent import Agent
 from edge_agent.config import Config, load_config
 from edge_agent.daemon.safe_mode import SafeMode, find_connection, remember
 from edge_agent.daemon.signals import SignalQueue

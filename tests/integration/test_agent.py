@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_agent.agent.agent import Agent
+from edge_agent.agent import Agent
 from edge_agent.cameras import Camera
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
 from edge_agent.cameras.stamp import frame_now
