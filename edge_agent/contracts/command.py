@@ -8,10 +8,10 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.base import CanonicalUuid, Contract, UtcTime
 from edge_agent.contracts.manifest import Slug
 from edge_agent.contracts.result import ErrorReport
-from edge_agent.contracts.specimen import SpecimenId
+from edge_agent.contracts.specimen import SlideNumber, SpecimenId
 
 MAX_REQUEST_BYTES = 4096
 
@@ -30,10 +30,13 @@ class CommandName(StrEnum):
 
 
 class Command(Contract):
-    """A request. Sent again with the same id it gets the same answer, and nothing is done twice."""
+    """A request. Sent again with the same id it gets the same answer, and nothing is done twice.
+
+    What the JSON Schema allows is accepted, and nothing else.
+    """
 
     schema_: Literal["leukoscope/command/v1"] = Field(default="leukoscope/command/v1", alias="schema")
-    id: UUID = Field(description="The sender's own, new for each request.")
+    id: CanonicalUuid = Field(description="The sender's own, new for each request.")
 
 
 class SetSpecimen(Command):
@@ -42,7 +45,7 @@ class SetSpecimen(Command):
     specimen: SpecimenId = Field(
         description="Opaque: a UUID, or a code such as S-7K3F-92QX. A name, a date or a record number is refused."
     )
-    slide: int = Field(default=1, ge=1, le=999)
+    slide: SlideNumber = Field(default=1, description="Number of the slide of this specimen.")
 
 
 REQUESTS: dict[CommandName, type[Command]] = {
