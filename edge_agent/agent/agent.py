@@ -22,7 +22,7 @@ from edge_agent.analysis.analyzer import Reading
 from edge_agent.analysis.results import ResultMaker, clock_synchronised
 from edge_agent.cameras import Camera, CameraState, make_camera
 from edge_agent.commands.dispatcher import CommandDispatcher
-from edge_agent.commands.handlers import make_actions
+from edge_agent.commands.handlers import Operations, make_handlers
 from edge_agent.config import Config
 from edge_agent.contracts import Check, EventKind, Metrics, Report, Result, Specimen, Topics
 from edge_agent.errors import AgentPaused, CameraTimeout, ConfigError, EdgeAgentError
@@ -111,7 +111,24 @@ class Agent:
         self._specimens = SpecimenTracker(
             self._spool, self._events, self.session, lambda: self._topics, lambda: self._analyzer.model
         )
-        self._dispatcher = CommandDispatcher(self._spool, self._events, self.session, make_actions(self), self._answer)
+        self._dispatcher = CommandDispatcher(
+            self._spool,
+            self._events,
+            self.session,
+            make_handlers(
+                Operations(
+                    capture=self.capture,
+                    pause=self.pause,
+                    resume=self.resume,
+                    set_specimen=self._specimens.set,
+                    finish_specimen=self._specimens.finish,
+                    self_test=self.self_test,
+                    config=lambda: self._config,
+                )
+            ),
+            self._answer,
+            on_failure=self._fail,
+        )
         self._publisher = self._make_publisher(config)
         closing.callback(self._stop_publisher)
         closing.callback(self._flush)

@@ -29,11 +29,11 @@ def agree(model: type[Command], text: str) -> bool:
     allowed = VALIDATORS[model].is_valid(json.loads(text))
     try:
         model.model_validate_json(text)
-    except ValidationError as error:
-        assert not allowed, error
-        return False
-    assert allowed
-    return True
+        accepted = True
+    except ValidationError:
+        accepted = False
+    assert accepted is allowed
+    return accepted
 
 
 def request(**values: Any) -> str:
@@ -70,7 +70,7 @@ def test_an_id_has_one_form(model: type[Command], identity: object) -> None:
 @pytest.mark.parametrize("identity", [ID, ID.upper(), "00000000-0000-0000-0000-000000000000"])
 def test_an_id_may_be_of_either_case(identity: str) -> None:
     assert agree(Command, json.dumps({"id": identity}))
-    assert Command.model_validate_json(json.dumps({"id": identity})).id == Command(id=identity).id  # type: ignore[arg-type]
+    assert Command.model_validate_json(json.dumps({"id": identity})).id == Command(id=identity).id
 
 
 @pytest.mark.parametrize(
