@@ -27,6 +27,9 @@
     │   ├── SpoolFull          spool_full
     │   ├── SpoolBusy          spool_busy
     │   ├── SpoolCorrupt       spool_corrupt
+    │   ├── SpoolNewer         spool_newer
+    │   ├── SpoolMissing       spool_missing
+    │   ├── MessageDamaged     message_damaged
     │   └── MessageTooLarge    message_too_large
     ├── DiskFull               disk_full
     ├── DiskLow                disk_low
@@ -132,11 +135,14 @@ from edge_agent.errors.inference import (
 )
 from edge_agent.errors.spool import (
     DiskFull,
+    MessageDamaged,
     MessageTooLarge,
     SpoolBusy,
     SpoolCorrupt,
     SpoolError,
     SpoolFull,
+    SpoolMissing,
+    SpoolNewer,
 )
 
 __all__ = [
@@ -184,6 +190,7 @@ __all__ = [
     "InferenceError",
     "MachineHot",
     "MachineThrottled",
+    "MessageDamaged",
     "MessageTooLarge",
     "PrometheusMissing",
     "PrometheusPortTaken",
@@ -194,6 +201,8 @@ __all__ = [
     "SpoolCorrupt",
     "SpoolError",
     "SpoolFull",
+    "SpoolMissing",
+    "SpoolNewer",
     "WebMissing",
     "WebPortTaken",
 ]

@@ -1,14 +1,17 @@
 """The queue in which a message waits until the broker has acknowledged it."""
 
-from edge_agent.spool.base import Message, Spool, SpoolStats
+from edge_agent.spool.base import Message, QuarantinedMessage, Spool, SpoolStats
 from edge_agent.spool.memory import MemorySpool
+from edge_agent.spool.offline import purge
+from edge_agent.spool.recovery import QuarantinedFile
 from edge_agent.spool.settings import SpoolSettings, StateSettings
-from edge_agent.spool.sqlite import QuarantinedFile, SpoolLimits, SqliteSpool, purge
+from edge_agent.spool.sqlite import SpoolLimits, SqliteSpool
 
 __all__ = [
     "MemorySpool",
     "Message",
     "QuarantinedFile",
+    "QuarantinedMessage",
     "Spool",
     "SpoolLimits",
     "SpoolSettings",
