@@ -29,6 +29,7 @@
     │   ├── SpoolCorrupt       spool_corrupt
     │   ├── SpoolNewer         spool_newer
     │   ├── SpoolMissing       spool_missing
+    │   ├── StateEntryInvalid  state_entry_invalid
     │   ├── MessageDamaged     message_damaged
     │   └── MessageTooLarge    message_too_large
     ├── DiskFull               disk_full
@@ -143,6 +144,7 @@ from edge_agent.errors.spool import (
     SpoolFull,
     SpoolMissing,
     SpoolNewer,
+    StateEntryInvalid,
 )
 
 __all__ = [
@@ -203,6 +205,7 @@ __all__ = [
     "SpoolFull",
     "SpoolMissing",
     "SpoolNewer",
+    "StateEntryInvalid",
     "WebMissing",
     "WebPortTaken",
 ]

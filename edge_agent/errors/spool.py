@@ -54,6 +54,16 @@ class MessageTooLarge(SpoolError):
     remedy = "Report this with the log: no message of the contract comes near the bound."
 
 
+class StateEntryInvalid(SpoolError):
+    """Something that the agent kept for itself cannot be read: damaged, or written by another release. It starts over.
+
+    The entry is kept in the spool under another key.
+    """
+
+    code = "state_entry_invalid"
+    remedy = "Check what it held, such as the open slide; after a downgrade this is expected once."
+
+
 class MessageDamaged(SpoolError):
     """A message in the spool can no longer be read. It is quarantined and the rest goes on."""
 

@@ -6,6 +6,7 @@ from edge_agent.spool.offline import purge
 from edge_agent.spool.recovery import QuarantinedFile
 from edge_agent.spool.settings import SpoolSettings, StateSettings
 from edge_agent.spool.sqlite import SpoolLimits, SqliteSpool
+from edge_agent.spool.state_entries import read_state_entries, read_state_entry
 
 __all__ = [
     "MemorySpool",
@@ -19,4 +20,6 @@ __all__ = [
     "SqliteSpool",
     "StateSettings",
     "purge",
+    "read_state_entries",
+    "read_state_entry",
 ]

@@ -19,6 +19,7 @@ from edge_agent.spool.rows import (
     read_counters,
     read_row,
     read_text,
+    readable_entries,
     storable,
 )
 
@@ -210,7 +211,7 @@ class SpoolFile:
 
     def state_entries(self) -> dict[str, bytes]:
         """All state entries, in the order in which their keys first came."""
-        return dict(self._writer.execute("SELECT key, value FROM notes ORDER BY number").fetchall())
+        return readable_entries(self._writer.execute("SELECT key, value FROM notes ORDER BY number"))
 
     def close(self) -> None:
         """Let go. The log is copied into the file by SQLite, where that is possible."""

@@ -10,7 +10,16 @@ from pathlib import Path
 
 from edge_agent.errors import MessageDamaged, SpoolError
 from edge_agent.spool.offline import open_for_reading
-from edge_agent.spool.rows import Counters, DamagedRow, QuarantinedRow, Row, read_counters, read_quarantine, read_rows
+from edge_agent.spool.rows import (
+    Counters,
+    DamagedRow,
+    QuarantinedRow,
+    Row,
+    read_counters,
+    read_quarantine,
+    read_rows,
+    readable_entries,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ def salvage(path: Path) -> Salvage:
             else:
                 saved.rows.append(row)
         with contextlib.suppress(sqlite3.DatabaseError):
-            saved.state_entries.update(old.execute("SELECT key, value FROM notes ORDER BY number"))
+            saved.state_entries.update(readable_entries(old.execute("SELECT key, value FROM notes ORDER BY number")))
         with contextlib.suppress(sqlite3.DatabaseError):
             counters = read_counters(old)
             return Salvage(saved.rows, saved.quarantined, saved.state_entries, counters)

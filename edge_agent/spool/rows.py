@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
 from edge_agent.spool.base import MAX_PAYLOAD_BYTES, Message
+
+log = logging.getLogger(__name__)
 
 COLUMNS = "number, length(payload), id, topic, payload, accepted_s"
 """What ``read_row`` takes, of the table ``messages``."""
@@ -100,6 +103,17 @@ def read_row(values: tuple[int, int | None, object, object, object, object]) -> 
     else:
         return Row(number, Message(UUID(bytes=identity), topic, payload), accepted_s)
     return DamagedRow(number, size or 0, printable(topic), reason, (identity, topic, payload, accepted_s))
+
+
+def readable_entries(rows: Iterable[tuple[object, object]]) -> dict[str, bytes]:
+    """State entries by key. A value that is no blob becomes one; what has no readable key is left out, and logged."""
+    found = {}
+    for key, value in rows:
+        if not isinstance(key, str) or not key.isprintable():
+            log.error("a state entry of the spool has a damaged key and is ignored: %s", printable(key))
+            continue
+        found[key] = value if isinstance(value, bytes) else str(value).encode(errors="surrogateescape")
+    return found
 
 
 def read_rows(
