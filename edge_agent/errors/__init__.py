@@ -27,6 +27,10 @@
     │   ├── SpoolFull          spool_full
     │   ├── SpoolBusy          spool_busy
     │   ├── SpoolCorrupt       spool_corrupt
+    │   ├── SpoolNewer         spool_newer
+    │   ├── SpoolMissing       spool_missing
+    │   ├── StateEntryInvalid  state_entry_invalid
+    │   ├── MessageDamaged     message_damaged
     │   └── MessageTooLarge    message_too_large
     ├── DiskFull               disk_full
     ├── DiskLow                disk_low
@@ -132,11 +136,15 @@ from edge_agent.errors.inference import (
 )
 from edge_agent.errors.spool import (
     DiskFull,
+    MessageDamaged,
     MessageTooLarge,
     SpoolBusy,
     SpoolCorrupt,
     SpoolError,
     SpoolFull,
+    SpoolMissing,
+    SpoolNewer,
+    StateEntryInvalid,
 )
 
 __all__ = [
@@ -184,6 +192,7 @@ __all__ = [
     "InferenceError",
     "MachineHot",
     "MachineThrottled",
+    "MessageDamaged",
     "MessageTooLarge",
     "PrometheusMissing",
     "PrometheusPortTaken",
@@ -194,6 +203,9 @@ __all__ = [
     "SpoolCorrupt",
     "SpoolError",
     "SpoolFull",
+    "SpoolMissing",
+    "SpoolNewer",
+    "StateEntryInvalid",
     "WebMissing",
     "WebPortTaken",
 ]

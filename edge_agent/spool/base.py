@@ -15,6 +15,9 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 ESSENTIAL_RESERVE_BYTES = 1024 * 1024
 """Beyond the bound, for messages that tell of drops."""
 
+MAX_REASON_CHARS = 500
+"""Of why a message was quarantined; the rest is cut off."""
+
 StateEntries = Mapping[str, bytes | None]
 """Small values by key that are to be as durable as a message; None removes one."""
 
@@ -35,8 +38,19 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantinedMessage:
+    """A message that is kept but never sent again by itself."""
+
+    id: UUID | None
+    """None where even the id cannot be read."""
+    topic: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SpoolStats:
-    """Counts. ``accepted == acknowledged + dropped + waiting + in_flight``, always."""
+    """Counts. ``accepted == acknowledged + dropped + quarantined + waiting + in_flight``, always."""
 
     accepted_count: int
     acknowledged_count: int
@@ -44,14 +58,26 @@ class SpoolStats:
     """Turned away by ``append``; never accepted."""
     dropped_count: int
     """Accepted, and deleted without an acknowledgement: for room, for age, or by hand."""
+    quarantined_count: int
+    """Refused by the broker or damaged, and kept. One that leaves the quarantine for room counts as dropped."""
     waiting_count: int
     in_flight_count: int
     stored_bytes: int
+    """Payloads that wait or are in flight; what is quarantined has a bound of its own."""
     oldest_age_s: float | None
     """How long the oldest message has waited, in time during which a spool was open; None if none waits."""
     commits_count: int
     """Durable writes since the spool was opened."""
     checkpoints_count: int
+
+
+def max_quarantined_bytes(max_bytes: int) -> int:
+    """Payload bytes that the quarantine of a spool with this bound holds, beside those that wait.
+
+    A tenth, and always enough for one message: what a broker refuses must not take the room of what it accepts. Beyond
+    it the oldest go, and count as dropped.
+    """
+    return max(max_bytes // 10, MAX_PAYLOAD_BYTES)
 
 
 class Spool(Protocol):
@@ -91,6 +117,17 @@ class Spool(Protocol):
 
     def acknowledge(self, message_id: UUID) -> None:
         """The broker has it: forget it. The id of a message that is not in flight is ignored."""
+        ...
+
+    def quarantine(self, message_id: UUID, code: str, reason: str) -> None:
+        """Keep a message in flight, but never send it again by itself: the broker refuses it, or it is damaged.
+
+        ``code`` is an error's code. The id of a message that is not in flight is ignored.
+        """
+        ...
+
+    def pop_quarantined_messages(self) -> list[QuarantinedMessage]:
+        """The messages that were quarantined since this was last asked."""
         ...
 
     def requeue_all(self) -> None:

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from edge_agent.errors import EdgeAgentError, SpoolFull
-from edge_agent.spool.base import ESSENTIAL_RESERVE_BYTES, Message, SpoolStats, StateEntries
+from edge_agent.spool.base import (
+    ESSENTIAL_RESERVE_BYTES,
+    MAX_REASON_CHARS,
+    Message,
+    QuarantinedMessage,
+    SpoolStats,
+    StateEntries,
+    max_quarantined_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +35,16 @@ class MemorySpool:
         self._live: OrderedDict[UUID, _Entry] = OrderedDict()
         self._backlog: OrderedDict[UUID, _Entry] = OrderedDict()
         self._in_flight: OrderedDict[UUID, _Entry] = OrderedDict()
+        self._quarantined: OrderedDict[UUID, _Entry] = OrderedDict()
+        self._quarantined_bytes = 0
+        self._untold: list[QuarantinedMessage] = []
         self._notes: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._stored_bytes = 0
         self._accepted = 0
         self._acknowledged = 0
         self._refused = 0
+        self._dropped = 0
 
     @property
     def error(self) -> EdgeAgentError | None:
@@ -89,6 +101,27 @@ class MemorySpool:
                 self._stored_bytes -= len(known.message.payload)
                 self._acknowledged += 1
 
+    def quarantine(self, message_id: UUID, code: str, reason: str) -> None:
+        """See ``Spool``."""
+        with self._lock:
+            entry = self._in_flight.pop(message_id, None)
+            if entry is None:
+                return
+            self._stored_bytes -= len(entry.message.payload)
+            self._quarantined[message_id] = entry
+            self._quarantined_bytes += len(entry.message.payload)
+            self._untold.append(QuarantinedMessage(message_id, entry.message.topic, code, reason[:MAX_REASON_CHARS]))
+            while self._quarantined_bytes > max_quarantined_bytes(self._max_bytes):
+                _, oldest = self._quarantined.popitem(last=False)
+                self._quarantined_bytes -= len(oldest.message.payload)
+                self._dropped += 1
+
+    def pop_quarantined_messages(self) -> list[QuarantinedMessage]:
+        """See ``Spool``."""
+        with self._lock:
+            untold, self._untold = self._untold, []
+            return untold
+
     def requeue_all(self) -> None:
         """See ``Spool``."""
         with self._lock:
@@ -105,7 +138,8 @@ class MemorySpool:
                 accepted_count=self._accepted,
                 acknowledged_count=self._acknowledged,
                 refused_count=self._refused,
-                dropped_count=0,
+                dropped_count=self._dropped,
+                quarantined_count=len(self._quarantined),
                 waiting_count=len(self._live) + len(self._backlog),
                 in_flight_count=len(self._in_flight),
                 stored_bytes=self._stored_bytes,
