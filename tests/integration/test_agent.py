@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -200,8 +201,18 @@ def test_settled_reads_each_field_of_a_stage_once(broker_port: int, subscriber: 
     assert (gaps > 5 * 1e9 / 60).all()
 
 
-def test_the_agent_works_before_the_broker_and_delivers_when_it_is_there(mosquitto: str) -> None:
+def test_the_agent_works_before_the_broker_and_delivers_when_it_is_there(
+    mosquitto: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
+    acknowledged = threading.Semaphore(0)
+    acknowledge = SqliteSpool.acknowledge
+
+    def count(spool: SqliteSpool, message_id: UUID) -> None:
+        acknowledge(spool, message_id)
+        acknowledged.release()
+
+    monkeypatch.setattr(SqliteSpool, "acknowledge", count)
     with running(configuration(port), max_readings=5) as agent:
         assert agent.wait(PATIENCE_S)
         assert agent.spool.flush(PATIENCE_S)
@@ -209,10 +220,7 @@ def test_the_agent_works_before_the_broker_and_delivers_when_it_is_there(mosquit
         # Its beginning is told, too.
         assert waiting >= 6
         with run_mosquitto(mosquitto, port):
-            deadline = time.monotonic() + PATIENCE_S
-            while agent.spool.stats().acknowledged_count < waiting:
-                assert time.monotonic() < deadline
-                threading.Event().wait(0.05)
+            assert all(acknowledged.acquire(timeout=PATIENCE_S) for _ in range(waiting))
 
 
 @pytest.mark.parametrize("storage", ["disk", "memory"])
