@@ -8,11 +8,10 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from edge_agent.contracts import Answer
-from edge_agent.errors import SpoolError
+from edge_agent.contracts import Answer, EventKind
+from edge_agent.errors import SpoolError, StateEntryInvalid
 from edge_agent.events.recorder import EventRecorder
-from edge_agent.events.state_entries import read_state_entries
-from edge_agent.spool import Spool
+from edge_agent.spool import Spool, read_state_entries
 
 RECORDS_MAX = 64
 """Ids that are kept, with their answers."""
@@ -32,10 +31,10 @@ class CommandRecords:
     """The newest ``RECORDS_MAX`` records, in the spool. Any thread may use it."""
 
     def __init__(self, spool: Spool, events: EventRecorder) -> None:
-        """Go on with what the spool has. Records that cannot be read are removed."""
+        """Go on with what the spool has. Records that cannot be read are put aside there, and told in an event."""
         self._spool = spool
         self._lock = threading.Lock()
-        self._records = OrderedDict(read_state_entries(spool, events, _PREFIX, _parse).values())
+        self._records = self._restore(events)
 
     def get(self, identity: UUID) -> CommandRecord | None:
         """What is known of a request."""
@@ -54,7 +53,27 @@ class CommandRecords:
         if not self._spool.flush(_DURABLE_S):
             raise SpoolError("The command's id could not be written to the spool in time.")
 
-
-def _parse(key: str, content: bytes) -> tuple[UUID, CommandRecord]:
-    """Raises ``ValueError``."""
-    return UUID(key.removeprefix(_PREFIX)), CommandRecord.model_validate_json(content)
+    def _restore(self, events: EventRecorder) -> OrderedDict[UUID, CommandRecord]:
+        problems: list[str] = []
+        found = read_state_entries(
+            self._spool,
+            _PREFIX,
+            CommandRecord.model_validate_json,
+            on_invalid=lambda error: problems.append(error.message),
+        )
+        records: OrderedDict[UUID, CommandRecord] = OrderedDict()
+        for key, record in found.items():
+            try:
+                records[UUID(key.removeprefix(_PREFIX))] = record
+            except ValueError:
+                problems.append(f"The state entry '{key}' is not named by a command's id.")
+                self._spool.write_state_entries({key: None})
+        if problems:
+            events.record(
+                EventKind.STATE_IGNORED,
+                f"{len(problems)} records of commands could not be read and are ignored.",
+                code=StateEntryInvalid.code,
+                problem=problems[0],
+                entries_count=len(problems),
+            )
+        return records

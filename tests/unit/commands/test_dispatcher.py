@@ -304,7 +304,8 @@ def test_a_record_that_cannot_be_read_is_removed_and_told(tmp_path: Path, key: s
     spool.write_state_entries({key: content, good: b'{"digest":"x"}'})
     with dispatcher(tmp_path, spool) as found:
         (event,) = told(spool)
-        assert (event.kind, event.details["key"]) == (EventKind.STATE_IGNORED, key)
+        assert (event.kind, event.code) == (EventKind.STATE_IGNORED, "state_entry_invalid")
+        assert key in str(event.details["problem"])
         assert list(spool.state_entries("command/")) == [good]
         assert code(found.ask(request(identity=UUID(good.removeprefix("command/"))))) == "command_invalid"
         assert found.ask(request()).state is AnswerState.DONE
