@@ -34,7 +34,7 @@ from edge_agent.events.audit_segments import FILE as AUDIT_FILE
 from edge_agent.events.audit_segments import older_segments
 from edge_agent.events.audit_verify import verify_audit
 from edge_agent.inference.runtime import runtime_name
-from edge_agent.monitoring.health import clock_problem, disk_problem
+from edge_agent.monitoring.health import ClockReading, clock_problem, disk_problem
 from edge_agent.mqtt.publisher import UNSUPPORTED_PROTOCOL_VERSION, explain_failure
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -173,10 +173,9 @@ def _audit(config: Config) -> str:
 
 
 def _clock(_config: Config) -> str:
-    now = datetime.now(UTC)
-    synchronised = clock_synchronised()
-    problem = clock_problem(now.year, synchronised)
+    clock = ClockReading(datetime.now(UTC), clock_synchronised())
+    problem = clock_problem(clock)
     if problem is not None:
         raise problem
-    how = "synchronised" if synchronised else "synchronisation unknown"
-    return f"{now:%Y-%m-%d %H:%M:%S} UTC, {how}"
+    how = "synchronised" if clock.synchronised else "unknown whether it is synchronised"
+    return f"{clock.now:%Y-%m-%d %H:%M:%S} UTC, {how}"
