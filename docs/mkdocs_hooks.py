@@ -1,4 +1,4 @@
-"""Hook for MkDocs: every page has the path that it has in the repository, so that a link works there and on the site."""
+"""Hook for MkDocs: a page has the path that it has in the repository, so that one link works on both."""
 
 from pathlib import Path
 

@@ -9,4 +9,4 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 # Ten seconds by default: longer than the capture's deadline, so that each unplug would cost a thread.
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "4")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
