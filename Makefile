@@ -32,7 +32,7 @@ lint: $(VENV)/dev.stamp
 
 # The documentation as a site, in build/site. A broken link, a missing anchor or a page without a place in the menu is an error.
 docs: $(VENV)/dev.stamp
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks suite $(if $(OUT),--out "$(OUT)")
