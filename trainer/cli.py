@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
         app(arguments)
     except EdgeAgentError as error:
         console.print(f"error {error.code}: {error.message}", style="red", markup=False, soft_wrap=True)
-        console.print(error.advice, markup=False, soft_wrap=True)
+        console.print(error.remedy, markup=False, soft_wrap=True)
         sys.exit(EXIT_ERROR)
 
 

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.analysis import Analyzer, Reading
+from edge_agent.analysis.analyzer import Analyzer, Reading
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import Manifest, Outcome
 from edge_agent.errors import InferenceError
@@ -104,7 +104,7 @@ class Judge:
     def _probabilities(self, reading: Reading) -> NDArray[np.float64]:
         if reading.probabilities is not None:
             return np.array([reading.probabilities[label.code] for label in self.manifest.labels])
-        if reading.evidence is None:
+        if reading.explanation is None:
             said = reading.reason if reading.error is None else reading.error.message
             raise InferenceError(f"an image of the evaluation was not judged: {said}")
-        return self.classifier.classify(prepare(reading.evidence.field, self.classifier)).probabilities
+        return self.classifier.classify(prepare(reading.explanation.field, self.classifier)).probabilities
