@@ -31,7 +31,7 @@ class CommandRecords:
     """The newest ``RECORDS_MAX`` records, in the spool. Any thread may use it."""
 
     def __init__(self, spool: Spool, events: EventRecorder) -> None:
-        """Go on with what the spool has. Records that cannot be read are put aside there, and told in an event."""
+        """Go on with what the spool has. Records that cannot be read are ignored, with an event."""
         self._spool = spool
         self._lock = threading.Lock()
         self._records = self._restore(events)

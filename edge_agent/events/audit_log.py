@@ -1,8 +1,8 @@
 """The audit log: what happened to the device, one line each, chained by hashes so that a change shows.
 
-Whoever also has the events that went to the broker, which carry these hashes, can tell a log that was written anew from
-one that was not. The log is bounded: full files are kept under names of their own, and the oldest is deleted once there
-are too many; the chain runs through all of them.
+The events at the broker carry the same hashes, so that a log that was rewritten as a whole can be detected by comparing
+the two. The log is bounded: full files are kept under names of their own, and the oldest is deleted once there are too
+many; the chain runs through all of them.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class AuditLog:
         """Go on with what is there, made if needed. Raises ``AuditUnwritable``.
 
         Only the end of the newest file is read. What is damaged or not a log is set aside, and a line that a power
-        cut left unfinished is cut off; ``pop_incidents`` tells of both.
+        cut left unfinished is cut off; ``pop_incidents`` returns both.
         """
         try:
             self._open()

@@ -74,7 +74,7 @@ def disk_problem(free_bytes: int) -> DiskLow | None:
 
 
 def clock_problem(clock: ClockReading) -> ClockUnset | None:
-    """Whether the clock is wrong as far as that can be told: a device without a clock chip starts in the past."""
+    """Why the clock must be wrong; None if it may be right. A device without a clock chip starts in the past."""
     if clock.now.year >= EARLIEST_YEAR and clock.synchronised is not False:
         return None
     how = {

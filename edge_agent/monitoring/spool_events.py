@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from edge_agent.contracts import EventKind
-from edge_agent.errors import SpoolCorrupt, SpoolFull
+from edge_agent.errors import SpoolCorrupt, SpoolFull, StateEntryInvalid
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.spool import Spool, SqliteSpool, read_state_entry
 
@@ -63,7 +63,9 @@ class SpoolEvents:
     def _record_drops(self, now_s: float, *, last: bool) -> None:
         """Messages that were refused or dropped since the last report, which may be of an earlier session."""
         stats = self._spool.stats()
-        reported = read_state_entry(self._spool, _REPORTED_KEY, _parse_reported) or (0, 0)
+        entry = read_state_entry(self._spool, _REPORTED_KEY, _parse_reported, on_invalid=self._record_unreadable)
+        # What was lost is rather reported twice than not at all.
+        reported = entry or (0, 0)
         refused = _since(reported[0], stats.refused_count)
         dropped = _since(reported[1], stats.dropped_count)
         if (refused == 0 and dropped == 0) or (now_s < self._drops_due_at_s and not last):
@@ -78,6 +80,15 @@ class SpoolEvents:
             dropped_count=dropped,
             refused_total_count=stats.refused_count,
             dropped_total_count=stats.dropped_count,
+        )
+
+    def _record_unreadable(self, error: StateEntryInvalid) -> None:
+        self._events.record(
+            EventKind.STATE_IGNORED,
+            "The record of what was reported as dropped could not be read and is ignored; messages that were dropped "
+            "before are reported again.",
+            code=error.code,
+            problem=error.message,
         )
 
 

@@ -455,6 +455,41 @@ def test_an_error_of_the_disk_is_said_once_and_the_log_goes_on_after_it(
     assert verify_audit(path).last == position
 
 
+@pytest.mark.parametrize("movable", [True, False])
+def test_a_file_of_somebody_else_is_set_aside_where_that_can_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, movable: bool
+) -> None:
+    path = tmp_path / "audit.log"
+    path.write_text("root's own")
+    inode = path.stat().st_ino
+    real_open, real_rename = os.open, os.rename
+
+    def refuse(place: str | Path, *rest: int, **named: int) -> int:
+        if Path(place).exists() and Path(place).stat().st_ino == inode:
+            raise PermissionError(13, "Permission denied")
+        return real_open(place, *rest, **named)
+
+    def rename(old: Path, new: Path) -> None:
+        if not movable:
+            raise PermissionError(13, "Permission denied")
+        real_rename(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        patch.setattr(os, "rename", rename)
+        log = AuditLog(path)
+        if movable:
+            log.open()
+            assert [type(incident) for incident in log.pop_incidents()] == [SetAside]
+            assert log.append(RECORDS[0]).seq == 0
+        else:
+            for _ in range(2):
+                with pytest.raises(AuditUnwritable, match="Permission denied"):
+                    log.append(RECORDS[0])
+            assert not log.set_aside_paths
+        log.close()
+
+
 def test_an_entry_that_is_too_long_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     log = opened(path)
