@@ -75,6 +75,8 @@ class AuditLog:
         self._descriptor: int | None = None
         self._size = 0
         self._last: AuditPosition | None = None
+        self._attempted: AuditPosition | None = None
+        """The line that was last tried: it may stand there although the disk reported an error."""
         self._incidents: list[Repaired | SetAside] = []
 
     def open(self) -> None:
@@ -139,9 +141,10 @@ class AuditLog:
         entry = AuditEntry.make(seq, before, values, first_of_file=self._size == 0)
         if len(entry.line) > MAX_LINE_BYTES:
             raise AuditUnwritable(f"An entry of {len(entry.line)} bytes is too long for {self._path}.")
+        position = self._attempted = AuditPosition(seq=seq, sha256=entry.sha256)
         self._write(entry.line)
-        self._last = AuditPosition(seq=seq, sha256=entry.sha256)
-        return self._last
+        self._last = position
+        return position
 
     def _write(self, line: bytes) -> None:
         descriptor = self._opened()
@@ -207,7 +210,9 @@ class AuditLog:
 
     def _hold_against_memory(self, tail: Tail) -> None:
         """Raises ``AuditBroken`` if this log has written other lines than the file ends with."""
-        if tail.position is not None and self._last is not None and tail.position != self._last:
+        if tail.position is None or self._last is None:
+            return
+        if tail.position not in {self._last, self._attempted}:
             raise AuditBroken(f"{self._path} was changed while the agent was running.")
 
     def _rotate(self) -> None:

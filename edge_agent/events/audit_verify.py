@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +20,9 @@ from edge_agent.events.audit_segments import (
     open_regular,
     set_aside_paths,
 )
+
+_ATTEMPTS = 3
+_UNREADABLE = "Check the path, and that you may read the file: the service's own is for root and its user only."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,11 @@ def verify_audit(path: Path) -> AuditSummary:
     An older file of a log, or one that was set aside, is checked by itself. Raises ``AuditBroken`` with file and line,
     ``AuditUnwritable`` if a file cannot be read.
     """
-    try:
-        return _verify(path)
-    except AuditBroken:
-        # The agent may have been writing a line or beginning a new file just then.
-        return _verify(path)
+    for _ in range(_ATTEMPTS - 1):
+        # The agent may be writing a line, beginning a new file or deleting an old one just then.
+        with suppress(AuditBroken):
+            return _verify(path)
+    return _verify(path)
 
 
 def _verify(path: Path) -> AuditSummary:
@@ -141,7 +144,7 @@ def _open_all(path: Path, stack: ExitStack, *, by_itself: bool) -> list[tuple[Pa
     if newest is not None:
         files.append((path, None, newest))
     if not files:
-        raise AuditUnwritable(f"{path} cannot be read: there is no such file.")
+        raise AuditUnwritable(f"{path} cannot be read: there is no such file.", remedy=_UNREADABLE)
     return files
 
 
@@ -159,7 +162,7 @@ def _open(path: Path, stack: ExitStack) -> BinaryIO | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise AuditUnwritable(f"{path} cannot be read: {error.strerror}.") from error
+        raise AuditUnwritable(f"{path} cannot be read: {error.strerror}.", remedy=_UNREADABLE) from error
 
 
 def _lines(name: Path, file: BinaryIO) -> Iterator[bytes]:
@@ -170,7 +173,7 @@ def _lines(name: Path, file: BinaryIO) -> Iterator[bytes]:
         try:
             line = file.readline(MAX_LINE_BYTES)
         except OSError as error:
-            raise AuditUnwritable(f"{name} cannot be read: {error.strerror}.") from error
+            raise AuditUnwritable(f"{name} cannot be read: {error.strerror}.", remedy=_UNREADABLE) from error
         if not line:
             return
         if line.endswith(b"\n"):

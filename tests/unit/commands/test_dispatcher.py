@@ -256,6 +256,19 @@ def test_a_command_is_answered_though_the_audit_log_vanishes_under_it(tmp_path: 
         assert found.events.error.code == "audit_unwritable"
 
 
+def test_a_defect_in_the_reading_of_a_request_is_answered_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It happens in the publisher's thread, which must not end by it."""
+
+    def fail(_request: Request) -> None:
+        raise RecursionError("a defect")
+
+    with dispatcher(tmp_path) as found:
+        with monkeypatch.context() as patch:
+            patch.setattr("edge_agent.commands.dispatcher.parse_request", fail)
+            assert code(found.ask(request())) == "command_failed"
+        assert found.ask(request()).state is AnswerState.DONE
+
+
 def test_a_thread_that_dies_says_so(tmp_path: Path) -> None:
     def dies(_command: Command) -> Data:
         raise SystemExit

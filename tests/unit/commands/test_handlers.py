@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 from uuid_utils.compat import uuid7
 
 from edge_agent.commands.handlers import Operations, make_handlers
+from edge_agent.config import Config
 from edge_agent.contracts import Check, CheckState, Command, CommandName, Report, Result, SetSpecimen, Specimen
 
 
@@ -66,6 +68,30 @@ def test_the_configuration_is_told_without_user_and_password() -> None:
     )
     data = handlers[CommandName.GET_CONFIG](Command(id=uuid7()))
     assert data == {"config": {"mqtt": {"password": "**********", "host": "broker"}}}
+
+
+def test_the_password_in_a_streams_address_is_not_told() -> None:
+    config = Config.model_validate(
+        {
+            "device": {"site": "clinic", "id": "scope-1"},
+            "camera": {"kind": "stream", "url": "rtsp://viewer:open-sesame@camera.example/live"},
+            "mqtt": {"username": "scope-user"},
+        }
+    )
+    handlers = make_handlers(
+        Operations(
+            capture=unused,  # type: ignore[arg-type]
+            pause=lambda: None,
+            resume=lambda: None,
+            set_specimen=lambda _specimen: None,
+            finish_specimen=unused,  # type: ignore[arg-type]
+            self_test=tuple,
+            config=lambda: config,
+        )
+    )
+    told = json.dumps(handlers[CommandName.GET_CONFIG](Command(id=uuid7())))
+    assert '"kind": "stream"' in told
+    assert not [secret for secret in ("open-sesame", "viewer", "scope-user") if secret in told]
 
 
 def test_the_commands_know_nothing_of_the_agent(repository: Path) -> None:

@@ -455,6 +455,27 @@ def test_an_error_of_the_disk_is_said_once_and_the_log_goes_on_after_it(
     assert verify_audit(path).last == position
 
 
+def test_a_line_that_stands_there_although_the_disk_reported_an_error_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "audit.log"
+    log = opened(path)
+    log.append(RECORDS[0])
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        patch.setattr(os, "ftruncate", fail)
+        with pytest.raises(AuditUnwritable):
+            log.append(RECORDS[1])
+    assert log.append(RECORDS[2]).seq == 2
+    assert not log.pop_incidents()
+    log.close()
+    assert verify_audit(path).entries_count == 3
+
+
 @pytest.mark.parametrize("movable", [True, False])
 def test_a_file_of_somebody_else_is_set_aside_where_that_can_be_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, movable: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -109,3 +110,23 @@ def test_a_name_that_is_not_utf_8_can_be_told(tmp_path: Path) -> None:
     (event,) = events(spool)
     assert event.details["file"] == "slide-\\udcff.png"
     assert verify_audit(tmp_path / "audit.log").entries_count == 1
+
+
+def test_many_threads_make_one_chain_which_can_be_checked_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.events.recorder.SEGMENT_BYTES", 4000)
+    with recorder(tmp_path) as events_of, ThreadPoolExecutor(4) as pool:
+        events_of.record(EventKind.STARTED, "Started.")
+        tasks = [pool.submit(events_of.record, EventKind.PAUSED, "Paused.", number=number) for number in range(100)]
+        checks_count = 0
+        while not all(task.done() for task in tasks):
+            verify_audit(tmp_path / "audit.log")
+            checks_count += 1
+        for task in tasks:
+            task.result()
+    found = verify_audit(tmp_path / "audit.log")
+    assert found.last is not None
+    assert found.last.seq >= 100
+    assert len(found.files) > 5
+    assert checks_count > 0
