@@ -20,8 +20,9 @@ from uuid_utils.compat import uuid7
 from edge_agent import __version__
 from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
 from edge_agent.analysis.analyzer import Analyzer, Reading
-from edge_agent.analysis.results import ResultMaker, clock_synchronised
+from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras import Camera, CameraPhase, CameraState, make_camera
+from edge_agent.clock import clock_synchronised
 from edge_agent.commands.dispatcher import CommandDispatcher
 from edge_agent.commands.handlers import make_actions
 from edge_agent.config import Config
