@@ -11,7 +11,9 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from edge_agent.acquisition.trigger import Trigger, TriggerSettings
-from edge_agent.analysis.analyzer import Analyzer, ExtractedField, PendingReading, Reading
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.extraction import Extraction
+from edge_agent.analysis.reading import PendingReading, Reading
 from edge_agent.cameras import Camera, CameraPhase, CameraState, CameraSupervisor, CaptureCounters
 from edge_agent.cameras.settings import CapturePolicy
 from edge_agent.watchdog import StallDetector
@@ -44,7 +46,7 @@ class PipelineCallbacks:
 class AnalysisPipeline:
     """The analysis threads, from their start to their stop: to pause or change anything, stop it and make another.
 
-    One thread takes frames and prepares them; the other, the network's, concludes the one before meanwhile.
+    One thread takes frames and prepares them; the other, the network's, completes the one before meanwhile.
     """
 
     def __init__(
@@ -62,15 +64,15 @@ class AnalysisPipeline:
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._enough = threading.Event()
-        self._before: ExtractedField | None = None
-        self._preparing, self._concluding = StallDetector(STUCK_S), StallDetector(STUCK_S)
+        self._before: Extraction | None = None
+        self._preparing, self._completing = StallDetector(STUCK_S), StallDetector(STUCK_S)
         self._supervisor = CameraSupervisor(make_camera, policy, self._stop, self._camera_changed)
         self._thread = threading.Thread(target=self._run, name="analysis", daemon=True)
 
     @property
     def stall_detectors(self) -> dict[str, StallDetector]:
         """Of the threads, and of the wait for the camera."""
-        return {"capture": self._supervisor.stall_detector, "analysis": self._preparing, "inference": self._concluding}
+        return {"capture": self._supervisor.stall_detector, "analysis": self._preparing, "inference": self._completing}
 
     def wake(self) -> None:
         """A camera has come: look for it now."""
@@ -129,19 +131,19 @@ class AnalysisPipeline:
                 continue
             if self._trigger.wants(extracted, time.monotonic()):
                 with self._preparing.work():
-                    pending = self._analyzer.prepare(extracted, before=_reference(self._before, extracted))
+                    prepared = self._analyzer.prepare(extracted, previous=_reference(self._before, extracted))
                 if len(in_hand) == IN_HAND_MAX:
                     in_hand.popleft().result()
                 if self._enough.is_set():
                     return
-                in_hand.append(inference.submit(self._conclude, pending))
+                in_hand.append(inference.submit(self._complete, prepared))
             # While no frame is worth decoding the next burst needs its own first frame.
             self._before = extracted if self._trigger.looks(time.monotonic()) else None
 
-    def _conclude(self, pending: PendingReading) -> None:
+    def _complete(self, prepared: PendingReading | Reading) -> None:
         try:
-            with self._concluding.work():
-                go_on = self._events.on_reading(self._analyzer.conclude(pending))
+            with self._completing.work():
+                go_on = self._events.on_reading(self._analyzer.complete(prepared))
         except BaseException as failure:
             log.critical("the inference thread failed", exc_info=failure)
             self._events.on_failure(failure)
@@ -159,7 +161,7 @@ class AnalysisPipeline:
         self._events.on_camera(state)
 
 
-def _reference(before: ExtractedField | None, extracted: ExtractedField) -> ExtractedField | None:
+def _reference(before: Extraction | None, extracted: Extraction) -> Extraction | None:
     if before is None or extracted.frame.monotonic_ns - before.frame.monotonic_ns > REFERENCE_MAX_AGE_S * 1e9:
         return None
     return before

@@ -19,7 +19,8 @@ from uuid_utils.compat import uuid7
 
 from edge_agent import __version__
 from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
-from edge_agent.analysis.analyzer import Analyzer, Reading
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras import Camera, CameraPhase, CameraState, make_camera
 from edge_agent.clock import clock_synchronised

@@ -8,7 +8,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from edge_agent import __version__
-from edge_agent.analysis.analyzer import Reading
+from edge_agent.analysis.reading import Reading
 from edge_agent.clock import boot_id, clock_synchronised
 from edge_agent.contracts import Clock, Result, SpecimenField
 

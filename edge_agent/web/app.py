@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from edge_agent.analysis.analyzer import Reading
+from edge_agent.analysis.reading import Reading
 from edge_agent.contracts import Result
 from edge_agent.web.picture import draw_explanation, to_jpeg
 

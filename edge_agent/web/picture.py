@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.analysis.analyzer import Explanation
+from edge_agent.analysis.reading import Explanation
 
 SCALE = 2
 """The field is small on a screen."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from uuid_utils.compat import uuid7
 
-from edge_agent.analysis.analyzer import Analyzer, Reading
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.cameras.stamp import frame_now
@@ -142,10 +143,10 @@ def test_a_field_without_nuclei_is_empty(analyzer: Analyzer) -> None:
 
 
 def test_a_moving_stage_is_rejected_and_a_resting_one_is_not(analyzer: Analyzer, smear: Array) -> None:
-    before = analyzer.extract(rgb(np.roll(smear, 60, axis=0)))
-    moving = analyzer.read(analyzer.extract(rgb(smear)), before=before)
+    previous = analyzer.extract(rgb(np.roll(smear, 60, axis=0)))
+    moving = analyzer.read(analyzer.extract(rgb(smear)), previous=previous)
     assert (moving.outcome, moving.reason) == (Outcome.REJECTED, Reason.MOVING)
-    resting = analyzer.read(analyzer.extract(rgb(smear)), before=analyzer.extract(rgb(smear)))
+    resting = analyzer.read(analyzer.extract(rgb(smear)), previous=analyzer.extract(rgb(smear)))
     assert resting.outcome is Outcome.CLASSIFIED
     assert resting.quality is not None
     assert resting.quality.motion_pct == 0

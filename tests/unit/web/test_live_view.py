@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 from uuid_utils.compat import uuid7
 
-from edge_agent.analysis.analyzer import Analyzer, Explanation, Reading
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import Explanation, Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.cameras.stamp import frame_now
