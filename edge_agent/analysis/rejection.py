@@ -1,4 +1,4 @@
-"""Is a field fit to be judged?"""
+"""Whether a field is fit to be judged."""
 
 from __future__ import annotations
 
