@@ -1,4 +1,4 @@
-"""The field as the live view shows it: nuclei outlined, and where the evidence for the label lies."""
+"""The field as the microscope page shows it: nuclei outlined, and where the evidence for the label lies."""
 
 from __future__ import annotations
 
