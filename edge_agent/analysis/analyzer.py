@@ -178,7 +178,7 @@ class Analyzer:
         outcome, reason, decision = decide(classification, self._classifier.manifest.thresholds)
         probabilities, activation_map = classification.probabilities, classification.class_activation_map
         winner = self._labels[int(probabilities.argmax())] if outcome is Outcome.CLASSIFIED else None
-        # What a network says of a field of a kind that it never saw is worth nothing, so nobody gets to see it.
+        # The probabilities of a field unlike the training images mean nothing, so they are not published.
         meaningful = reason is not Reason.UNFAMILIAR
         nuclei = self._nuclei(segmentation)
         image = _image_identity(extracted)

@@ -165,6 +165,39 @@ def test_an_unreadable_picture_is_a_failed_reading(analyzer: Analyzer, data: byt
     result_of(reading)
 
 
+@pytest.mark.parametrize("damage", ["half", "hole", "another's lower half"])
+def test_a_damaged_jpeg_is_a_failed_reading_and_not_an_unfamiliar_one(
+    analyzer: Analyzer, smear: Array, damage: str
+) -> None:
+    def jpeg(array: Array) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(array).save(buffer, "JPEG")
+        return buffer.getvalue()
+
+    whole, other = jpeg(smear), jpeg(np.ascontiguousarray(smear[::-1]))
+    half = len(whole) // 2
+    data = {
+        "half": whole[:half] + b"\xff\xd9",
+        "hole": whole[:half] + whole[half + 500 :],
+        "another's lower half": whole[:half] + other[len(other) // 2 :],
+    }[damage]
+    assert analyzer.analyse(frame_now("camera0", Encoded(whole))).outcome is Outcome.CLASSIFIED
+    reading = analyzer.analyse(frame_now("camera0", Encoded(data)))
+    assert reading.outcome is Outcome.FAILED
+    assert reading.error is not None
+    assert reading.error.code == "image_unreadable"
+    assert "damaged or cut short" in reading.error.message
+
+
+def test_a_motion_photo_reads_as_its_still(analyzer: Analyzer, smear: Array) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(smear).save(buffer, "JPEG")
+    still, film = buffer.getvalue(), b"\0\0\0\x18ftypmp42" + bytes(300_000)
+    readings = [analyzer.analyse(frame_now("camera0", Encoded(data))) for data in (still, still + film)]
+    assert readings[0].probabilities == readings[1].probabilities
+    assert readings[1].outcome is Outcome.CLASSIFIED
+
+
 def test_an_error_in_a_frames_place_is_a_failed_reading(analyzer: Analyzer) -> None:
     reading = analyzer.analyse(frame_now("camera0", ImageError("slide.jpg cannot be read: permission denied.")))
     assert reading.outcome is Outcome.FAILED
