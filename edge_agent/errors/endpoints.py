@@ -16,7 +16,7 @@ class PrometheusPortTaken(EdgeAgentError):
     """The Prometheus endpoint cannot listen on its address."""
 
     code = "prometheus_port_taken"
-    remedy = "Choose another prometheus.port, or end the program that has it."
+    remedy = "Choose another prometheus.port, or stop the program that uses it."
 
 
 class WebMissing(EdgeAgentError):
@@ -30,4 +30,4 @@ class WebPortTaken(EdgeAgentError):
     """The microscope page cannot listen on its address."""
 
     code = "web_port_taken"
-    remedy = "Choose another web.port, or end the program that has it."
+    remedy = "Choose another web.port, or stop the program that uses it."

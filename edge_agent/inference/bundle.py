@@ -89,7 +89,7 @@ def load_bundle(name_or_folder: str | Path) -> Bundle:
         try:
             content = (folder / name).read_bytes()
         except OSError as error:
-            raise BundleFileMissing(f"Bundle '{manifest.name}' lacks {name}.") from error
+            raise BundleFileMissing(f"Bundle '{manifest.name}' is missing {name}.") from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise BundleHashMismatch(f"Bundle '{manifest.name}': {name} is not the file it was made with.")
     return Bundle(folder, manifest)
@@ -98,11 +98,11 @@ def load_bundle(name_or_folder: str | Path) -> Bundle:
 def _check_supported(manifest: Manifest) -> None:
     if manifest.preprocessing.id not in PREPROCESSINGS:
         raise BundleUnsupported(
-            f"Bundle '{manifest.name}' needs preprocessing '{manifest.preprocessing.id}', which this agent lacks."
+            f"Bundle '{manifest.name}' needs preprocessing '{manifest.preprocessing.id}', unknown to this agent."
         )
     if manifest.preprocessing.denoise not in DENOISERS:
         raise BundleUnsupported(
-            f"Bundle '{manifest.name}' needs denoising '{manifest.preprocessing.denoise}', which this agent lacks."
+            f"Bundle '{manifest.name}' needs denoising '{manifest.preprocessing.denoise}', unknown to this agent."
         )
     try:
         oldest_agent = Version(manifest.min_agent_version)

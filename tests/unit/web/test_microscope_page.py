@@ -69,12 +69,6 @@ def test_the_latest_reading_is_shown_as_it_was_published(
     assert shown.shape == (448, 448, 3)
 
 
-def pixels(picture: bytes) -> Array:
-    decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert decoded is not None
-    return np.asarray(decoded, np.uint8)
-
-
 def test_the_picture_is_that_of_the_reading_that_is_asked_for(
     client: TestClient, recent: RecentReadings, analyzer: Analyzer, smear: Array
 ) -> None:
@@ -82,8 +76,8 @@ def test_the_picture_is_that_of_the_reading_that_is_asked_for(
     readings = [judged(analyzer, Pixels(np.roll(smear, shift, axis=0), ColourOrder.RGB)) for shift in (0, 60, 120)]
     recent.add(*readings[0])
     shown = client.get("/reading.json").json()["id"]
-    for reading in readings[1:]:
-        recent.add(*reading)
+    for newer in readings[1:]:
+        recent.add(*newer)
     pictures = []
     for result, reading in readings:
         answer = client.get("/field.jpg", params={"id": str(result.id)})
