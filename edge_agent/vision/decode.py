@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from edge_agent.errors import ImageError, ImageTooLarge, ImageUnsupported
@@ -24,7 +25,7 @@ DEFAULT_MAX_PIXELS = 50_000_000
 REDUCTIONS = (8, 4, 2, 1)
 
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+_FORMATS_BUT_JPEG = ("PNG", "BMP", "TIFF", "WEBP")
 # What its readers raise for damaged files, though documented are the first two alone.
 _PILLOW_ERRORS = (OSError, SyntaxError, EOFError, IndexError, KeyError, TypeError, ValueError, struct.error)
 # 8 bytes of signature, 8 of the IHDR chunk's head, 4 of width, 4 of height.
@@ -63,7 +64,7 @@ def read_header(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageHe
         with warnings.catch_warnings():
             # Of damaged metadata, which is not used.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            with _open(data) as image:
                 width, height = image.size
                 mode = image.mode
                 bits = _bits_per_channel(image, data)
@@ -74,21 +75,28 @@ def read_header(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageHe
             f"The image has {width} x {height} px ({width * height / 1e6:.4g} megapixels); "
             f"the limit is {max_pixels / 1e6:g} megapixels."
         )
-    if max(bits) > 8:
-        raise ImageUnsupported(f"The image is not 8-bit RGB: it has {max(bits)} bits per channel.")
+    if bits > 8:
+        raise ImageUnsupported(f"The image is not 8-bit RGB: it has {bits} bits per channel.")
     has_alpha = mode in {"RGBA", "LA", "PA"}
     if mode not in _PLAIN_MODES and not has_alpha:
         raise ImageUnsupported(f"The image is not 8-bit RGB: {_WHY_NOT.get(mode, f'its mode is {mode}')}.")
     return ImageHeader(width, height, has_alpha)
 
 
-def _bits_per_channel(image: Image.Image, data: bytes) -> tuple[int, ...]:
+def _open(data: bytes) -> Image.Image:
+    if data.startswith(START_OF_IMAGE):
+        # ``Image.open`` would also read the index of a phone's further images, and fail where that is damaged.
+        return JpegImageFile(io.BytesIO(data))
+    return Image.open(io.BytesIO(data), formats=_FORMATS_BUT_JPEG)
+
+
+def _bits_per_channel(image: Image.Image, data: bytes) -> int:
     """As the file declares them: Pillow shows 16-bit colour as the mode RGB. 8 where a format has nothing else."""
     if isinstance(image, TiffImageFile):
-        return tuple(image.tag_v2.get(BITSPERSAMPLE, (8,)))
+        return max(int(bits) for bits in image.tag_v2.get(BITSPERSAMPLE, (8,)))
     if image.format == "PNG":
-        return (data[_PNG_BIT_DEPTH_OFFSET],)
-    return (8,)
+        return data[_PNG_BIT_DEPTH_OFFSET]
+    return 8
 
 
 def decode_image(

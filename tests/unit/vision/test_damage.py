@@ -90,6 +90,34 @@ def test_a_phones_and_a_cameras_additions_are_no_damage(kind: str, appended: byt
     assert (decode_image(KINDS[kind] + appended) == decode_image(KINDS[kind])).all()
 
 
+def several_images() -> bytes:
+    """A multi-picture file, as phones and stereo cameras write it: an index in the first image, others behind it."""
+    buffer = io.BytesIO()
+    Image.fromarray(SMEAR).save(buffer, "MPO", save_all=True, append_images=[Image.fromarray(SMEAR[:48, :64])])
+    return buffer.getvalue()
+
+
+def test_the_first_of_several_images_is_read() -> None:
+    data = several_images()
+    assert b"MPF\0" in data
+    assert decode_image(data).shape == SMEAR.shape
+
+
+@given(st.binary(min_size=60, max_size=60))
+def test_a_damaged_index_of_further_images_is_no_damage_to_the_first(index: bytes) -> None:
+    data = several_images()
+    at = data.index(b"MPF\0") + 4
+    assert decode_image(data[:at] + index + data[at + len(index) :]).shape == SMEAR.shape
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP", "TIFF"])
+@pytest.mark.parametrize("appended", [bytes(5000), bytes(range(256)) * 20], ids=["zeros", "all bytes"])
+def test_whatever_follows_another_format_is_ignored(kind: str, appended: bytes) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(SMEAR).save(buffer, kind)
+    assert (decode_image(buffer.getvalue() + appended) == decode_image(buffer.getvalue())).all()
+
+
 @pytest.mark.parametrize("size", [256, 512])
 @pytest.mark.parametrize("fill", ["nothing", "zeros", "ones", "noise"])
 def test_a_jpeg_with_a_hole_or_with_rubbish_inside_is_refused(fill: str, size: int) -> None:
