@@ -106,7 +106,7 @@ def decode_image(
     reduction: int = 1,
     header: ImageHeader | None = None,
 ) -> NDArray[np.uint8]:
-    """Decode an image file to uint8 RGB of shape (ceil(h / reduction), ceil(w / reduction), 3).
+    """Decode an image file to uint8 RGB of shape (h / reduction, w / reduction, 3): rounded up for a JPEG.
 
     ``reduction`` is 1, 2, 4 or 8; a JPEG is then decoded at that scale, which costs a fraction of decoding it
     whole. Greyscale becomes three equal channels. EXIF orientation is ignored: a smear has no upright.
@@ -118,7 +118,19 @@ def decode_image(
     """
     header = header or read_header(data, max_pixels=max_pixels)
     if data.startswith(START_OF_IMAGE):
-        return decode_jpeg(data, height_px=header.height_px, width_px=header.width_px, reduction=reduction)
+        array = decode_jpeg(data, height_px=header.height_px, width_px=header.width_px, reduction=reduction)
+    else:
+        array = _decode_other(data, header, reduction)
+    for decoded_px, declared_px in zip(array.shape, (header.height_px, header.width_px), strict=False):
+        if abs(decoded_px * reduction - declared_px) >= reduction:
+            raise ImageError(
+                f"The image is not of the declared size: {array.shape[1]} x {array.shape[0]} px at a scale of "
+                f"1/{reduction}, not {header.width_px} x {header.height_px} px."
+            )
+    return array
+
+
+def _decode_other(data: bytes, header: ImageHeader, reduction: int) -> NDArray[np.uint8]:
     if data.startswith(_TIFF_SIGNATURES):
         _check_tiff(data)
     buffer = np.frombuffer(data, np.uint8)

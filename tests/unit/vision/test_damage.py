@@ -17,7 +17,7 @@ from PIL import Image
 
 from edge_agent.cameras.smear import draw_smear
 from edge_agent.errors import ImageError, ImageTooLarge
-from edge_agent.vision.decode import decode_image, read_header
+from edge_agent.vision.decode import ImageHeader, decode_image, read_header
 
 Array = NDArray[np.uint8]
 
@@ -177,6 +177,25 @@ def test_whole_jpegs_have_the_pixels_that_opencv_gives_them(kind: str, reduction
     bgr = cv2.imdecode(np.frombuffer(KINDS[kind], np.uint8), flags[reduction])
     assert bgr is not None
     assert (decode_image(KINDS[kind], reduction=reduction) == bgr[..., ::-1]).all()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("size", [(96, 130), (98, 128), (192, 256), (48, 64)])
+def test_an_image_that_is_not_of_the_declared_size_is_refused(kind: str, size: tuple[int, int]) -> None:
+    """Where its field lies was worked out on the declared size."""
+    buffer = io.BytesIO()
+    Image.fromarray(SMEAR).save(buffer, kind)
+    with pytest.raises(ImageError, match="declared size"):
+        decode_image(buffer.getvalue(), header=ImageHeader(width_px=size[1], height_px=size[0], has_alpha=False))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "BMP"])
+def test_odd_sizes_are_whole_at_every_reduction(kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(SMEAR[:93, :127])).save(buffer, kind)
+    for reduction in (1, 2, 4, 8):
+        height, width = decode_image(buffer.getvalue(), reduction=reduction).shape[:2]
+        assert (height, width) in {(93 // reduction, 127 // reduction), (-(-93 // reduction), -(-127 // reduction))}
 
 
 def test_a_tiff_whose_strips_do_not_decode_is_refused() -> None:
