@@ -11,7 +11,8 @@ from PIL import Image
 from uuid_utils.compat import uuid7
 
 from edge_agent.analysis.analyzer import Analyzer
-from edge_agent.analysis.reading import Reading
+from edge_agent.analysis.extraction import ExtractedField, FailedFrame, RejectedFrame
+from edge_agent.analysis.reading import PendingReading, Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.cameras.stamp import frame_now
@@ -140,6 +141,22 @@ def test_a_field_without_nuclei_is_empty(analyzer: Analyzer) -> None:
         cv2.circle(field, (x, 220 - x), 11, (230, 190, 180), -1)
     reading = analyzer.analyse(rgb(field))
     assert (reading.outcome, reading.reason) == (Outcome.REJECTED, Reason.EMPTY_FIELD)
+
+
+def test_only_a_field_that_is_fit_to_be_judged_waits_for_the_network(analyzer: Analyzer, smear: Array) -> None:
+    assert isinstance(analyzer.prepare(analyzer.extract(rgb(smear))), PendingReading)
+    for frame, extraction, outcome in (
+        (rgb(np.zeros_like(smear)), ExtractedField, Outcome.REJECTED),
+        (rgb(smear[:1, :1]), RejectedFrame, Outcome.REJECTED),
+        (frame_now("camera0", Encoded(b"broken")), FailedFrame, Outcome.FAILED),
+    ):
+        extracted = analyzer.extract(frame)
+        assert isinstance(extracted, extraction)
+        finished = analyzer.prepare(extracted)
+        assert isinstance(finished, Reading)
+        assert finished.outcome is outcome
+        assert "inference" not in finished.latency_ms
+        assert analyzer.complete(finished) is finished
 
 
 def test_a_moving_stage_is_rejected_and_a_resting_one_is_not(analyzer: Analyzer, smear: Array) -> None:
