@@ -25,6 +25,12 @@ SMALL_BYTES = 300
 """A file is full after two or three lines."""
 
 
+@pytest.fixture(autouse=True)
+def no_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here hangs on the medium, and thousands of syncs would take minutes on a busy disk."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
 def written(path: Path, records: list[dict[str, object]] = RECORDS, **bounds: int) -> AuditPosition:
     """Append each by a log of its own; the last position."""
     position = None
