@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_agent.errors import SpoolCorrupt, SpoolError
+from edge_agent.errors import SpoolBusy, SpoolCorrupt, SpoolError, SpoolNewer
 from edge_agent.spool.base import Message, StateEntries
+from edge_agent.spool.place import Place
 from edge_agent.spool.rows import (
     COLUMNS,
     Counters,
@@ -17,7 +19,9 @@ from edge_agent.spool.rows import (
     QuarantinedRow,
     Row,
     read_counters,
+    read_quarantine,
     read_row,
+    read_rows,
     read_text,
     readable_entries,
     storable,
@@ -57,9 +61,18 @@ CREATE TABLE IF NOT EXISTS quarantine (
 );
 """
 
+_QUESTIONS = (
+    f"SELECT {COLUMNS} FROM messages LIMIT 0",  # noqa: S608 - a constant
+    "SELECT number, key, value FROM notes LIMIT 0",
+    "SELECT name, value FROM counters LIMIT 0",
+    "SELECT number, id, topic, payload, accepted_s, code, reason FROM quarantine LIMIT 0",
+)
+"""What has to be answered, be it with nothing: else the file is that of another program."""
+
 CHECKPOINT_PAGES = 256
 """About 1 MiB of log, then it is copied into the file."""
 
+_BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 
 
@@ -95,7 +108,11 @@ class SpoolFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or make. Raises ``SpoolCorrupt`` if the content is damaged, ``SpoolError`` if it cannot be opened."""
+        """Open or make.
+
+        Raises ``SpoolCorrupt`` if the content is damaged or is no spool, ``SpoolNewer``, ``SpoolBusy`` if another
+        program has locked it, ``SpoolError`` if it cannot be opened.
+        """
         self._path = path
         self._log = path.with_name(path.name + "-wal")
         self.commits = 0
@@ -105,14 +122,21 @@ class SpoolFile:
             self._writer = self._connect(connections)
             _prepare(self._writer)
             self._reader = self._connect(connections)
+            self._place = Place(path)
         except sqlite3.Error as error:
             connections.close()
             if is_corrupt(error):
                 raise SpoolCorrupt(f"{path} is damaged: {error}.") from error
+            if (error.sqlite_errorcode & 0xFF) in _BUSY_CODES:
+                raise SpoolBusy(f"Another program has locked {path}.") from error
             raise SpoolError(f"{path} cannot be opened: {error}.") from error
+        except OSError as error:
+            connections.close()
+            raise SpoolError(f"{path} cannot be opened: {error.strerror}.") from error
         except SpoolError:
             connections.close()
             raise
+        self._log_place: Place | None = None
 
     def _connect(self, connections: contextlib.ExitStack) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -163,6 +187,24 @@ class SpoolFile:
         self.commits += 1
         return Written(numbers, evicted)
 
+    def check_place(self) -> None:
+        """Raises ``SpoolMissing`` if the file or its log was deleted or replaced; ``SpoolError`` if nobody can tell."""
+        self._place.check()
+        if self._log_place is not None:
+            self._log_place.check()
+        elif self.commits:
+            with contextlib.suppress(FileNotFoundError):
+                # Where there is no write-ahead log there is no such file either.
+                self._log_place = Place(self._log)
+
+    def salvage(self, until: int) -> tuple[list[Row | DamagedRow], list[QuarantinedRow]]:
+        """Rows of messages up to number ``until``, and the quarantine, as far as they can be read.
+
+        Also of a file that was deleted: it is there as long as it is open.
+        """
+        rows = [row for row in read_rows(self._writer) if row.number <= until]
+        return sorted(rows, key=lambda row: row.number), list(read_quarantine(self._writer))
+
     def checkpoint_if_due(self) -> None:
         """Copy the log into the file once it has grown enough. Raises ``sqlite3.Error``."""
         if self._log.exists() and self._log.stat().st_size >= CHECKPOINT_PAGES * 4096:
@@ -191,7 +233,8 @@ class SpoolFile:
         ).fetchall():
             for number, size, accepted_s in rows:
                 if number not in excluded:
-                    yield number, size, accepted_s
+                    # Of a damaged row they may be anything.
+                    yield number, size or 0, accepted_s if isinstance(accepted_s, int | float) else math.inf
             after = rows[-1][0]
 
     def last_number(self) -> int:
@@ -204,6 +247,10 @@ class SpoolFile:
         question = "SELECT count(*), coalesce(sum(length(payload)), 0) FROM messages"
         count, size = self._writer.execute(question).fetchone()
         return int(count), int(size)
+
+    def quarantined_count(self) -> int:
+        """Messages in quarantine."""
+        return int(self._writer.execute("SELECT count(*) FROM quarantine").fetchone()[0])
 
     def counters(self) -> Counters:
         """As last committed."""
@@ -268,14 +315,18 @@ def _write_counters(connection: sqlite3.Connection, counters: Counters) -> None:
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL").fetchall()
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        connection.executescript(f"{_SCHEMA} PRAGMA user_version={SCHEMA_VERSION};")
-    elif version != SCHEMA_VERSION:
-        raise SpoolError(
-            f"the spool has version {version}, this agent knows {SCHEMA_VERSION}.",
-            remedy="Update the agent, or export the spool with the agent that wrote it.",
-        )
-    connection.executescript(_QUARANTINE)
+    if version > SCHEMA_VERSION:
+        raise SpoolNewer(f"The spool has version {version}; this release knows version {SCHEMA_VERSION}.")
+    connection.executescript(_SCHEMA + _QUARANTINE)
+    if version != SCHEMA_VERSION:
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    try:
+        for question in _QUESTIONS:
+            connection.execute(question).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such" not in str(error):
+            raise
+        raise SpoolCorrupt(f"The file is not a spool: {error}.") from error
     found = [row[0] for row in connection.execute("PRAGMA quick_check(3)").fetchall()]
     if found != ["ok"]:
-        raise SpoolCorrupt(f"the spool is damaged: {'; '.join(found)}.")
+        raise SpoolCorrupt(f"The spool is damaged: {'; '.join(found)}.")

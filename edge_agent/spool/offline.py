@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_agent.errors import DiskFull, SpoolCorrupt, SpoolError
+from edge_agent.errors import SpoolCorrupt, SpoolError
 from edge_agent.spool.file import Change, SpoolFile, is_corrupt
-from edge_agent.spool.folder import FILE, lock_folder, no_room
+from edge_agent.spool.folder_lock import FolderLock
+from edge_agent.spool.place import FILE, explain_unwritable
 from edge_agent.spool.rows import read_counters, read_text
 
 _ASK_FOR_A_SPOOL = "Give the file of a spool, such as spool.db."
@@ -64,16 +65,16 @@ def purge(folder: Path) -> int:
     path = folder / FILE
     with open_for_reading(path):
         pass
-    with lock_folder(folder), contextlib.closing(SpoolFile(path)) as file:
+    with FolderLock(folder), contextlib.closing(SpoolFile(path)) as file:
         try:
             numbers = [number for number, _, _ in file.oldest_first(in_flight=())]
             counters = file.counters()
             counters.dropped += len(numbers)
             file.write(Change(removed=numbers), counters)
         except sqlite3.Error as error:
-            if not is_corrupt(error) and no_room(folder):
-                raise DiskFull(f"{path} cannot be written: {error}.") from error
-            raise _explain(path, error) from error
+            if is_corrupt(error):
+                raise _explain(path, error) from error
+            raise explain_unwritable(path, str(error)) from error
     return len(numbers)
 
 

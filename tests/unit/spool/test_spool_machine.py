@@ -167,13 +167,7 @@ class SqliteSpoolMachine(SpoolMachine):
         spool = self.spool
         assert isinstance(spool, SqliteSpool)
         old = Path(self._folder.name, str(self._lives))
-        with spool._changed:
-            spool._pending.clear()
-            spool._acknowledged.clear()
-            spool._lazy_since = None
-            spool._closing = True
-            spool._changed.notify_all()
-        spool._writer.join()
+        spool.abandon()
         # As the disk is now, with the log that nobody has copied into the file.
         self._lives += 1
         new = Path(self._folder.name, str(self._lives))
