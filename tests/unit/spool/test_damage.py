@@ -59,6 +59,7 @@ def test_a_file_that_is_none_is_set_aside(tmp_path: Path) -> None:
     tmp_path.joinpath(FILE).write_bytes(b"not a database at all" * 1000)
     spool = SqliteSpool(tmp_path, LIMITS)
     (found,) = spool.pop_quarantined_files()
+    assert found.path is not None
     assert found.path.read_bytes().startswith(b"not a database")
     assert found.salvaged_count == 0
     spool.append(Message(uuid7(), "leukoscope/v1/site/device/event", b"{}"))
