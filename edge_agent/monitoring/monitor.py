@@ -22,7 +22,7 @@ from edge_agent.contracts import (
     Metrics,
     SpoolMetrics,
 )
-from edge_agent.errors import SpoolCorrupt, SpoolFull
+from edge_agent.errors import SpoolFull
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.monitoring.health import HealthInputs, examine
 from edge_agent.monitoring.latency import LatencyMeter
@@ -172,9 +172,9 @@ class HealthMonitor:
         for found in self._spool.pop_quarantined_files():
             self._events.record(
                 EventKind.SPOOL_SET_ASIDE,
-                f"The spool was damaged and set aside; {found.salvaged_count} messages could still be read.",
-                code=SpoolCorrupt.code,
-                file=found.path.name,
+                f"{found.reason} {found.salvaged_count} messages were taken over into a new spool.",
+                code=found.code,
+                file=None if found.path is None else found.path.name,
                 salvaged_count=found.salvaged_count,
             )
 

@@ -69,6 +69,8 @@ _QUESTIONS = (
 )
 """What has to be answered, be it with nothing: else the file is that of another program."""
 
+BUSY_TIMEOUT_MS = 5000
+
 CHECKPOINT_PAGES = 256
 """About 1 MiB of log, then it is copied into the file."""
 
@@ -142,7 +144,7 @@ class SpoolFile:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connections.callback(connection.close)
         connection.text_factory = read_text
-        connection.execute("PRAGMA busy_timeout=5000")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA synchronous=FULL")
         # In KiB. What is read is read once; SQLite's own 2 MiB per connection would fill with pages nobody asks for.
         connection.execute("PRAGMA cache_size=-256")

@@ -38,8 +38,10 @@ class FolderLock:
             raise SpoolBusy(f"Another agent works with the spool in {folder}.") from error
 
     def close(self) -> None:
-        """Let go of the folder."""
-        os.close(self._descriptor)
+        """Let go of the folder. A second time nothing happens."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def __enter__(self) -> Self:
         return self

@@ -66,7 +66,11 @@ def explain_unusable(folder: Path, error: OSError) -> EdgeAgentError:
     """Why the state folder, or a file in it, cannot be used: ``DiskFull`` or ``SpoolError``."""
     if error.errno in _FULL:
         return DiskFull(f"{folder} has no room: {error.strerror}.")
-    return _explain_folder(folder) or SpoolError(f"{folder} cannot be used: {error.strerror}.")
+    if found := _explain_folder(folder):
+        return found
+    if isinstance(error, PermissionError):
+        return _no_permission(Path(error.filename or folder))
+    return SpoolError(f"{folder} cannot be used: {error.strerror}.")
 
 
 def explain_unwritable(path: Path, reason: str) -> EdgeAgentError:
@@ -89,15 +93,17 @@ def _explain_folder(folder: Path) -> SpoolError | None:
                 f"{folder} is on a disk that is mounted read-only.",
                 remedy="Linux does that to a disk with errors: look at 'dmesg', and replace the card if it has any.",
             )
-    except OSError:
+    except PermissionError:
         return _no_permission(folder)
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+    except OSError:
+        return None
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         return _no_permission(folder)
     return None
 
 
-def _no_permission(folder: Path) -> SpoolError:
+def _no_permission(path: Path) -> SpoolError:
     return SpoolError(
-        f"The agent may not write to {folder}.",
-        remedy="Give the folder to the account of the agent, such as 'sudo chown -R leukoscope: FOLDER'.",
+        f"The agent may not write to {path}.",
+        remedy="Give the state folder to the account of the agent, such as 'sudo chown -R leukoscope: FOLDER'.",
     )

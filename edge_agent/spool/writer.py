@@ -425,6 +425,8 @@ class SpoolWriter:
         except EdgeAgentError as error:
             with self.changed:
                 self._damage = cause
+            if isinstance(cause, SpoolMissing) and not isinstance(error, DiskFull):
+                error = SpoolMissing(f"{cause.message} It cannot be made again: {error.message}", remedy=error.remedy)
             self._fail(error, [])
         else:
             self._on_change()
