@@ -30,7 +30,7 @@ class SpoolCorrupt(SpoolError):
     """The spool's file is damaged, or is not a spool. It was set aside, and a new one was begun."""
 
     code = "spool_corrupt"
-    remedy = "Try 'edge-agent spool export --file' on the file that was set aside; replace the card if it happens again."
+    remedy = "Try 'edge-agent spool export --file' on the file set aside; replace the card if it happens again."
 
 
 class SpoolNewer(SpoolError):
