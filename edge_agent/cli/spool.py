@@ -20,9 +20,10 @@ from rich.progress import track
 from edge_agent.cli.state_folder import ConfigOption, state_folder
 from edge_agent.cli.terminal import errors
 from edge_agent.errors import ConfigError, MessageDamaged
-from edge_agent.spool.offline import open_for_reading, summarize
 from edge_agent.spool.offline import purge as purge_spool
+from edge_agent.spool.offline import summarize
 from edge_agent.spool.place import FILE
+from edge_agent.spool.reading import open_for_reading
 from edge_agent.spool.rows import DamagedRow, printable, read_quarantine, read_rows
 
 EXIT_SOME_DAMAGED = 3

@@ -12,6 +12,7 @@ from pathlib import Path
 from edge_agent.errors import SpoolBusy, SpoolCorrupt, SpoolError, SpoolNewer
 from edge_agent.spool.base import Message, StateEntries
 from edge_agent.spool.place import Place
+from edge_agent.spool.quarantine_table import QUARANTINE_SCHEMA, QuarantineTable
 from edge_agent.spool.rows import (
     COLUMNS,
     Counters,
@@ -24,7 +25,6 @@ from edge_agent.spool.rows import (
     read_rows,
     read_text,
     readable_entries,
-    storable,
 )
 
 _SCHEMA = """
@@ -46,20 +46,6 @@ CREATE TABLE IF NOT EXISTS counters (
 ) WITHOUT ROWID;
 """
 SCHEMA_VERSION = 1
-
-# Beside the tables of version 1, which an older agent goes on using without knowing this one. The columns have no
-# types, so that damaged values lie here as they are.
-_QUARANTINE = """
-CREATE TABLE IF NOT EXISTS quarantine (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id,
-    topic,
-    payload,
-    accepted_s,
-    code TEXT NOT NULL,
-    reason TEXT NOT NULL
-);
-"""
 
 _QUESTIONS = (
     f"SELECT {COLUMNS} FROM messages LIMIT 0",  # noqa: S608 - a constant
@@ -116,7 +102,8 @@ class SpoolFile:
         program has locked it, ``SpoolError`` if it cannot be opened.
         """
         self._path = path
-        self._log = path.with_name(path.name + "-wal")
+        # SQLite follows links, and puts the log beside the file itself.
+        self._log = path.resolve().with_name(path.resolve().name + "-wal")
         self.commits = 0
         self.checkpoints = 0
         connections = contextlib.ExitStack()
@@ -125,11 +112,12 @@ class SpoolFile:
             _prepare(self._writer)
             self._reader = self._connect(connections)
             self._place = Place(path)
+            self._quarantine = QuarantineTable(self._writer)
         except sqlite3.Error as error:
             connections.close()
             if is_corrupt(error):
                 raise SpoolCorrupt(f"{path} is damaged: {error}.") from error
-            if (error.sqlite_errorcode & 0xFF) in _BUSY_CODES:
+            if primary_code(error) in _BUSY_CODES:
                 raise SpoolBusy(f"Another program has locked {path}.") from error
             raise SpoolError(f"{path} cannot be opened: {error}.") from error
         except OSError as error:
@@ -139,6 +127,7 @@ class SpoolFile:
             connections.close()
             raise
         self._log_place: Place | None = None
+        self._quarantined_bytes: int | None = None
 
     def _connect(self, connections: contextlib.ExitStack) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -167,9 +156,9 @@ class SpoolFile:
                 )
                 numbers.append(int(cursor.lastrowid or 0))
             writer.executemany("DELETE FROM messages WHERE number = ?", ((number,) for number in change.removed))
-            evicted = _write_quarantine(writer, change)
-            counters.dropped += evicted
-            counters.quarantined -= evicted
+            evicted_count, quarantined_bytes = self._write_quarantine(change)
+            counters.dropped += evicted_count
+            counters.quarantined -= evicted_count
             for key, value in change.state_entries.items():
                 if value is None:
                     writer.execute("DELETE FROM notes WHERE key = ?", (key,))
@@ -187,7 +176,20 @@ class SpoolFile:
                 writer.execute("ROLLBACK")
             raise
         self.commits += 1
-        return Written(numbers, evicted)
+        self._quarantined_bytes = quarantined_bytes
+        return Written(numbers, evicted_count)
+
+    def _write_quarantine(self, change: Change) -> tuple[int, int | None]:
+        """How many messages had to go for room, and bytes that are in quarantine now, where they are known."""
+        size = self._quarantined_bytes
+        if not change.quarantined and not change.salvaged:
+            return 0, size
+        if size is None:
+            # All of it has to be looked at, once.
+            size = self._quarantine.size_bytes()
+        size += self._quarantine.move(change.quarantined) + self._quarantine.add(change.salvaged)
+        evicted_count, evicted_bytes = self._quarantine.evict(size - change.max_quarantined_bytes)
+        return evicted_count, size - evicted_bytes
 
     def check_place(self) -> None:
         """Raises ``SpoolMissing`` if the file or its log was deleted or replaced; ``SpoolError`` if nobody can tell."""
@@ -251,8 +253,8 @@ class SpoolFile:
         return int(count), int(size)
 
     def quarantined_count(self) -> int:
-        """Messages in quarantine."""
-        return int(self._writer.execute("SELECT count(*) FROM quarantine").fetchone()[0])
+        """Messages in quarantine. Raises ``sqlite3.Error``."""
+        return self._quarantine.count()
 
     def counters(self) -> Counters:
         """As last committed."""
@@ -270,34 +272,12 @@ class SpoolFile:
 
 def is_corrupt(error: sqlite3.Error) -> bool:
     """Whether an error says that the file itself is damaged."""
-    # The low byte is the code, the rest tells its variety.
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in CORRUPT_CODES
+    return primary_code(error) in CORRUPT_CODES
 
 
-def _write_quarantine(connection: sqlite3.Connection, change: Change) -> int:
-    """Move and add rows; how many had to go for room."""
-    connection.executemany(
-        "INSERT INTO quarantine (id, topic, payload, accepted_s, code, reason) "
-        "SELECT id, topic, payload, accepted_s, ?, ? FROM messages WHERE number = ?",
-        [(code, reason, number) for number, (code, reason) in change.quarantined.items()],
-    )
-    connection.executemany("DELETE FROM messages WHERE number = ?", [(number,) for number in change.quarantined])
-    connection.executemany(
-        "INSERT INTO quarantine (id, topic, payload, accepted_s, code, reason) VALUES (?, ?, ?, ?, ?, ?)",
-        [tuple(storable(value) for value in row) for row in change.salvaged],
-    )
-    if not change.quarantined and not change.salvaged:
-        return 0
-    rows = connection.execute("SELECT number, length(payload) FROM quarantine ORDER BY number").fetchall()
-    excess = sum(size or 0 for _, size in rows) - change.max_quarantined_bytes
-    evicted = []
-    for number, size in rows:
-        if excess <= 0:
-            break
-        evicted.append((number,))
-        excess -= size or 0
-    connection.executemany("DELETE FROM quarantine WHERE number = ?", evicted)
-    return len(evicted)
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's code of an error without its variety; 0 for an error of Python's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _write_counters(connection: sqlite3.Connection, counters: Counters) -> None:
@@ -319,7 +299,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise SpoolNewer(f"The spool has version {version}; this release knows version {SCHEMA_VERSION}.")
-    connection.executescript(_SCHEMA + _QUARANTINE)
+    connection.executescript(_SCHEMA + QUARANTINE_SCHEMA)
     if version != SCHEMA_VERSION:
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from edge_agent.errors import SpoolBusy, SpoolError
-from edge_agent.spool.place import Place, explain_unusable, set_aside
+from edge_agent.spool.place import Place, explain_unusable, move_aside
 
 _LOCK = "spool.lock"
 
@@ -53,7 +53,7 @@ class FolderLock:
 def _open(path: Path) -> int:
     """A descriptor of the lock's file; what lies there and is not a file is set aside. Raises ``OSError``."""
     if os.path.lexists(path) and not path.is_file():
-        set_aside(path)
+        move_aside(path)
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except PermissionError:

@@ -42,7 +42,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def set_aside(path: Path, word: str = "aside") -> Path:
+def move_aside(path: Path, word: str = "aside") -> Path:
     """Give what lies at ``path``, whatever it is, a name that says since when; that name. Raises ``OSError``."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     aside = path.with_name(f"{path.stem}.{word}-{stamp}{path.suffix}")

@@ -14,8 +14,8 @@ from pathlib import Path
 from edge_agent.errors import EdgeAgentError, MessageDamaged, SpoolBusy, SpoolCorrupt, SpoolError, SpoolNewer
 from edge_agent.spool.base import StateEntries, max_quarantined_bytes
 from edge_agent.spool.file import Change, SpoolFile
-from edge_agent.spool.offline import open_for_reading
-from edge_agent.spool.place import explain_unusable, explain_unwritable, has_no_room, set_aside
+from edge_agent.spool.place import explain_unusable, explain_unwritable, has_no_room, move_aside
+from edge_agent.spool.reading import open_for_reading
 from edge_agent.spool.reserve import Reserve
 from edge_agent.spool.rows import (
     Counters,
@@ -156,7 +156,7 @@ def replace(path: Path, saved: Salvage, max_bytes: int) -> Opened:
     return Opened(file, counters, replaced, written.numbers)
 
 
-def set_aside_replacement(path: Path) -> Path | None:
+def quarantine_replacement(path: Path) -> Path | None:
     """What lies where a file was that is gone gets another name, which is returned. Raises ``SpoolError``."""
     try:
         return quarantine_file(path, "corrupt") if os.path.lexists(path) else None
@@ -166,7 +166,7 @@ def set_aside_replacement(path: Path) -> Path | None:
 
 def quarantine_file(path: Path, word: str) -> Path:
     """Give the file and its log another name, which is returned. Raises ``OSError``."""
-    aside = set_aside(path, word)
+    aside = move_aside(path, word)
     log_file = path.with_name(path.name + "-wal")
     if os.path.lexists(log_file):
         log_file.rename(aside.with_name(aside.name + "-wal"))
@@ -180,7 +180,7 @@ def _make_way(path: Path) -> None:
     for suffix in _SIBLINGS:
         sibling = path.with_name(path.name + suffix)
         if os.path.lexists(sibling) and not sibling.is_file():
-            log.error("%s is not a file; it is now %s", sibling, set_aside(sibling).name)
+            log.error("%s is not a file; it is now %s", sibling, move_aside(sibling).name)
 
 
 def _open_in_reserve(path: Path, reserve: Reserve) -> SpoolFile:

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from edge_agent.spool.place import explain_unusable, set_aside
+from edge_agent.spool.place import explain_unusable, move_aside
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Reserve:
             if self._path.is_file() and self._path.stat().st_size >= _RESERVE_BYTES:
                 return
             if os.path.lexists(self._path) and not self._path.is_file():
-                set_aside(self._path)
+                move_aside(self._path)
             with self._path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
         except OSError as error:

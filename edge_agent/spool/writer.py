@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_agent.errors import DiskFull, EdgeAgentError, SpoolCorrupt, SpoolError, SpoolMissing
 from edge_agent.spool.base import Message, StateEntries, max_quarantined_bytes
-from edge_agent.spool.file import Change, is_corrupt
+from edge_agent.spool.file import Change, is_corrupt, primary_code
 from edge_agent.spool.folder_lock import FolderLock
 from edge_agent.spool.ledger import Leaving, Ledger
 from edge_agent.spool.limits import SpoolLimits
@@ -23,9 +23,9 @@ from edge_agent.spool.recovery import (
     QuarantinedFile,
     Salvage,
     open_spool,
+    quarantine_replacement,
     replace,
     salvage_closed,
-    set_aside_replacement,
 )
 from edge_agent.spool.reserve import Reserve
 from edge_agent.spool.rows import Counters, DamagedRow, Row
@@ -356,7 +356,7 @@ class SpoolWriter:
 
     def _is_full(self, error: sqlite3.Error) -> bool:
         # Where the disk has no room for the log's index either, SQLite calls it an input/output error.
-        full = (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_FULL
+        full = primary_code(error) == sqlite3.SQLITE_FULL
         return full or has_no_room(self._folder)
 
     def _meet(self, error: EdgeAgentError | sqlite3.Error, acknowledged: list[int]) -> None:
@@ -445,7 +445,7 @@ class SpoolWriter:
         found = self._file.salvage(self.ledger.last_number) if self._file_is_open else ([], [])
         self._file_is_open = False
         self._file.close()
-        saved = Salvage(cause, set_aside_replacement(self._path))
+        saved = Salvage(cause, quarantine_replacement(self._path))
         saved.take_in(*found)
         return saved
 

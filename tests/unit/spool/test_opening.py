@@ -124,6 +124,28 @@ def test_what_lies_beside_the_spool_is_in_nobodys_way(tmp_path: Path, name: str,
     assert list(tmp_path.glob("*aside-*"))
 
 
+def test_a_link_to_a_spool_elsewhere_is_used(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "card"
+    elsewhere.mkdir()
+    spool = SqliteSpool(elsewhere, LIMITS)
+    append(spool)
+    spool.close()
+    folder = tmp_path / "state"
+    folder.mkdir()
+    folder.joinpath(FILE).symlink_to(elsewhere / FILE)
+    assert assert_works(folder) == []
+    assert folder.joinpath(FILE).is_symlink()
+    spool = SqliteSpool(folder, LIMITS)
+    append(spool)
+    # The log is found beside the file itself, so that it is copied into it in time.
+    for _ in range(600):
+        spool.append(Message(uuid7(), "leukoscope/v1/site/device/event", b"x" * 1700))
+    assert spool.flush(PATIENCE_S)
+    append(spool)
+    spool.close()
+    assert spool.stats().checkpoints_count > 0
+
+
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
 @pytest.mark.parametrize("what", NO_SPOOL)
 @pytest.mark.parametrize("begun", [False, True])
