@@ -44,7 +44,7 @@ class SpoolMissing(SpoolError):
     """The spool's folder or file was deleted or replaced while the agent ran. What it held is in a new file now."""
 
     code = "spool_missing"
-    remedy = "Find out what deletes files in the state folder: once the agent has ended, nothing brings them back."
+    remedy = "Find out what deletes files in the state folder. Only a running agent can restore what it held."
 
 
 class MessageTooLarge(SpoolError):

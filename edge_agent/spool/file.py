@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge_agent.errors import SpoolBusy, SpoolCorrupt, SpoolError, SpoolNewer
 from edge_agent.spool.base import Message, StateEntries
-from edge_agent.spool.place import Place
+from edge_agent.spool.place import Place, explain_unusable
 from edge_agent.spool.quarantine_table import QUARANTINE_SCHEMA, QuarantineTable
 from edge_agent.spool.rows import (
     COLUMNS,
@@ -197,9 +197,13 @@ class SpoolFile:
         if self._log_place is not None:
             self._log_place.check()
         elif self.commits:
-            with contextlib.suppress(FileNotFoundError):
-                # Where there is no write-ahead log there is no such file either.
+            try:
                 self._log_place = Place(self._log)
+            except FileNotFoundError:
+                # Where the file system has no write-ahead log there is no such file either.
+                return
+            except OSError as error:
+                raise explain_unusable(self._path.parent, error) from error
 
     def salvage(self, until: int) -> tuple[list[Row | DamagedRow], list[QuarantinedRow]]:
         """Rows of messages up to number ``until``, and the quarantine, as far as they can be read.
@@ -211,8 +215,9 @@ class SpoolFile:
 
     def checkpoint_if_due(self) -> None:
         """Copy the log into the file once it has grown enough. Raises ``sqlite3.Error``."""
-        if self._log.exists() and self._log.stat().st_size >= CHECKPOINT_PAGES * 4096:
-            self.checkpoint()
+        with contextlib.suppress(OSError):
+            if self._log.stat().st_size >= CHECKPOINT_PAGES * 4096:
+                self.checkpoint()
 
     def checkpoint(self) -> None:
         """Copy the log into the file and empty it. Raises ``sqlite3.Error``."""

@@ -225,7 +225,7 @@ class SpoolWriter:
                 now = time.monotonic()
                 if self._closing:
                     # One last attempt; what a full disk does not take now it will not take.
-                    return self._is_dirty() and self.error is None
+                    return self.error is None and (self._is_dirty() or not self._is_in_place())
                 due = idle_until
                 if self._urgent_since is not None:
                     due = min(due, self._urgent_since + self._limits.commit_delay_s)

@@ -159,6 +159,17 @@ def test_it_is_noticed_where_it_happens_during_a_write(
     assert Watched(folder).take(live=False) == before + after
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_it_is_noticed_at_the_end(folder: Path, loss: str) -> None:
+    watched = Watched(folder)
+    ids = watched.append(33)
+    LOSSES[loss](folder)
+    watched.spool.close()
+    again = Watched(folder)
+    assert again.take(live=False) == ids
+    again.spool.close()
+
+
 def test_a_lock_that_was_deleted_is_taken_again(folder: Path, watched: Watched) -> None:
     before = watched.append(1)
     folder.joinpath("spool.lock").unlink()
