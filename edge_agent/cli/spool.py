@@ -20,9 +20,10 @@ from rich.progress import track
 from edge_agent.cli.state_folder import ConfigOption, state_folder
 from edge_agent.cli.terminal import errors
 from edge_agent.errors import ConfigError, MessageDamaged
-from edge_agent.spool.folder import FILE
-from edge_agent.spool.offline import open_for_reading, summarize
 from edge_agent.spool.offline import purge as purge_spool
+from edge_agent.spool.offline import summarize
+from edge_agent.spool.place import FILE
+from edge_agent.spool.reading import open_for_reading
 from edge_agent.spool.rows import DamagedRow, printable, read_quarantine, read_rows
 
 EXIT_SOME_DAMAGED = 3
@@ -68,15 +69,13 @@ def export(
     source = _quarantined if quarantined else _waiting
     count = damaged = 0
     breaks: list[sqlite3.DatabaseError] = []
-    with open_for_reading(path) as connection:
-        if out is not None and out.exists() and out.samefile(path):
-            raise ConfigError(f"{out} is the spool itself.", remedy="Give another file.")
-        with _standard_output() if out is None else _file(out.expanduser()) as target:
-            records = source(connection, breaks)
-            for record in track(records, "Exporting", console=errors, transient=True, disable=out is None):
-                target.write(to_json(record) + b"\n")
-                count += 1
-                damaged += "note" in record
+    target_file = _standard_output() if out is None else _file(out.expanduser(), spool_file=path)
+    with open_for_reading(path) as connection, target_file as target:
+        records = source(connection, breaks)
+        for record in track(records, "Exporting", console=errors, transient=True, disable=out is None):
+            target.write(to_json(record) + b"\n")
+            count += 1
+            damaged += "note" in record
     errors.print(f"{count} messages exported from {printable(str(path))}.", markup=False)
     if damaged:
         errors.print(f"{damaged} of them are damaged; their note says how.", markup=False)
@@ -130,7 +129,8 @@ def _as_json(payload: object, note: str | None = None) -> dict[str, object]:
     raw = payload if isinstance(payload, bytes) else str(payload).encode(errors="surrogateescape")
     try:
         found = from_json(raw, allow_inf_nan=False)
-        to_json(found, inf_nan_mode="strings")
+        # A number such as 1e999 is infinite once it is read, and no JSON any more.
+        json.dumps(found, allow_nan=False)
     except ValueError as error:
         encoded = base64.b64encode(raw).decode()
         return {"payload_base64": encoded, "note": note or f"The payload is not JSON: {error}."}
@@ -140,6 +140,8 @@ def _as_json(payload: object, note: str | None = None) -> dict[str, object]:
 @contextmanager
 def _standard_output() -> Iterator[IO[bytes]]:
     """Standard output as bytes: UTF-8, whatever the terminal has. Raises ``ConfigError`` where it cannot be written."""
+    if sys.stdout is None:
+        raise ConfigError("Standard output is closed.", remedy="Redirect it to a file.")
     try:
         yield sys.stdout.buffer
         sys.stdout.flush()
@@ -154,10 +156,14 @@ def _standard_output() -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _file(path: Path) -> Iterator[IO[bytes]]:
-    """A new file. Raises ``ConfigError``."""
+def _file(path: Path, *, spool_file: Path) -> Iterator[IO[bytes]]:
+    """A new file, anywhere but in place of the spool. Raises ``ConfigError``."""
     try:
+        if path.resolve().parent == spool_file.resolve().parent and path.resolve().name.startswith(spool_file.name):
+            raise ConfigError(f"{path} belongs to the spool.", remedy="Give another file.")
         with path.open("wb") as target:
             yield target
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.", remedy="Give another file.") from error
+        raise ConfigError(
+            f"{printable(str(path))} cannot be written: {error.strerror}.", remedy="Give another file."
+        ) from error

@@ -9,7 +9,7 @@ class AuditUnwritable(EdgeAgentError):
     """The audit log cannot be written, or not read. Events are sent without a place in it; the agent goes on."""
 
     code = "audit_unwritable"
-    remedy = "Check that audit.log in the state folder can be written and that the disk has room."
+    remedy = "Check that the agent may write to audit.log in the state folder, and that the disk has room."
 
 
 class AuditBroken(EdgeAgentError):

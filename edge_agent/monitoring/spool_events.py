@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from edge_agent.contracts import EventKind
-from edge_agent.errors import SpoolCorrupt, SpoolFull, StateEntryInvalid
+from edge_agent.errors import SpoolFull, StateEntryInvalid
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.spool import Spool, SqliteSpool, read_state_entry
 
@@ -36,9 +36,9 @@ class SpoolEvents:
         for found in self._spool.pop_quarantined_files():
             self._events.record(
                 EventKind.SPOOL_SET_ASIDE,
-                f"The spool was damaged and set aside; {found.salvaged_count} messages could still be read.",
-                code=SpoolCorrupt.code,
-                file=found.path.name,
+                f"{found.reason} {found.salvaged_count} messages were taken over into a new spool.",
+                code=found.code,
+                file=None if found.path is None else found.path.name,
                 salvaged_count=found.salvaged_count,
             )
 

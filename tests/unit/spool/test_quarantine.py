@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from edge_agent.spool import MemorySpool, Message, QuarantinedMessage, Spool, SpoolLimits, SpoolStats, SqliteSpool
 from edge_agent.spool.base import MAX_PAYLOAD_BYTES
-from edge_agent.spool.folder import FILE
+from edge_agent.spool.place import FILE
 from tests.mqtt import PATIENCE_S
 
 TOPIC = "leukoscope/v1/site/device/report"
