@@ -152,7 +152,13 @@ class CommandDispatcher:
         with self._lock:
             askers, self._askers, self._current = self._askers, [], None
         for request in askers:
+            self._send_or_log(request, payload)
+
+    def _send_or_log(self, request: Request, payload: bytes) -> None:
+        try:
             self._send(request, payload)
+        except Exception:  # the next command must not suffer for it
+            log.exception("the answer to '%s' could not be sent", printable(request.command))
 
     def _handle(self, parsed: ParsedRequest) -> tuple[AnswerState, ErrorReport | None, Data]:
         try:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.capture import CaptureSettings
+from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.manifest import Sha256, Slug
 from edge_agent.contracts.specimen import SpecimenField
-from edge_agent.errors import EdgeAgentError
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -105,19 +105,6 @@ class ImageIdentity(Contract):
 
     sha256: Sha256
     stored: bool
-
-
-class ErrorReport(Contract):
-    """A failure, as the log reports it too."""
-
-    code: str
-    message: str
-    remedy: str
-
-    @classmethod
-    def from_error(cls, error: EdgeAgentError) -> Self:
-        """What ``error`` says."""
-        return cls(code=error.code, message=error.message, remedy=error.remedy)
 
 
 class Result(Contract):

@@ -269,6 +269,22 @@ def test_a_defect_in_the_reading_of_a_request_is_answered_too(tmp_path: Path, mo
         assert found.ask(request()).state is AnswerState.DONE
 
 
+def test_an_answer_that_cannot_be_sent_does_not_end_the_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = threading.Event()
+
+    def fail(_request: Request, _payload: bytes) -> None:
+        tried.set()
+        raise OSError(9, "Bad file descriptor")
+
+    with dispatcher(tmp_path) as found:
+        with monkeypatch.context() as patch:
+            patch.setattr(found.dispatcher, "_send", fail)
+            found.dispatcher.submit(request())
+            assert tried.wait(PATIENCE_S)
+        assert found.ask(request()).state is AnswerState.DONE
+        assert found.failures.empty()
+
+
 def test_a_thread_that_dies_says_so(tmp_path: Path) -> None:
     def dies(_command: Command) -> Data:
         raise SystemExit
