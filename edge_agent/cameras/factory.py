@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from edge_agent.cameras.camera import Camera
-from edge_agent.cameras.files import FolderCamera
+from edge_agent.cameras.folder import FolderCamera
 from edge_agent.cameras.picamera import PiCamera
 from edge_agent.cameras.settings import (
     CameraSettings,

@@ -6,9 +6,9 @@ import importlib
 from types import MappingProxyType
 from typing import Any
 
+from edge_agent.cameras.captured_jpeg import whole_jpeg
+from edge_agent.cameras.device_guard import DeviceGuard
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
-from edge_agent.cameras.guard import DeviceGuard
-from edge_agent.cameras.jpeg import whole_jpeg
 from edge_agent.cameras.settings import PiCameraSettings
 from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import CaptureSettings

@@ -12,9 +12,9 @@ from enum import StrEnum
 import numpy as np
 
 from edge_agent.cameras.camera import Camera
+from edge_agent.cameras.camera_worker import CameraWorker
 from edge_agent.cameras.frame import Encoded, Frame, Pixels
 from edge_agent.cameras.settings import CapturePolicy
-from edge_agent.cameras.worker import CameraWorker
 from edge_agent.errors import CameraError, CameraStalled, CameraTimeout, EdgeAgentError, EndOfFrames
 from edge_agent.watchdog import StallDetector
 

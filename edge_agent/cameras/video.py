@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import cv2
 
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
-from edge_agent.cameras.opencv import OpenCvCapture
+from edge_agent.cameras.opencv_capture import OpenCvCapture
 from edge_agent.cameras.settings import StreamSettings, VideoSettings
 from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import CaptureSettings

@@ -188,7 +188,7 @@ def classify(
     if style not in {"json", "table"}:
         raise ConfigError(f"--format {style}: there is no such format.", remedy="Use json or table.")
     from edge_agent.analysis.analyzer import Analyzer  # noqa: PLC0415 - what other commands do without
-    from edge_agent.cli.classify import Unread, classify_paths, count_frames  # noqa: PLC0415 - what other commands do without
+    from edge_agent.cli.classification import Unread, classify_paths, count_frames  # noqa: PLC0415 - what other commands do without
     from edge_agent.inference import Classifier, load_bundle  # noqa: PLC0415 - what other commands do without
     from edge_agent.vision.quality import QualityLimits  # noqa: PLC0415 - what other commands do without
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_agent.cameras.camera import Camera
-from edge_agent.cameras.files import FolderCamera
+from edge_agent.cameras.folder import FolderCamera
 from edge_agent.cameras.frame import ColourOrder, Pixels
 from edge_agent.cameras.picamera import PiCamera
 from edge_agent.cameras.settings import (

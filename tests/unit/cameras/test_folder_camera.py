@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.cameras.files import FolderCamera
+from edge_agent.cameras.folder import FolderCamera
 from edge_agent.cameras.frame import Encoded
 from edge_agent.cameras.settings import FolderSettings
 from edge_agent.errors import CameraAbsent, CameraLost, EndOfFrames, ImageError, ImageTooLarge

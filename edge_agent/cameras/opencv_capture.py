@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.cameras.guard import DeviceGuard
+from edge_agent.cameras.device_guard import DeviceGuard
 from edge_agent.errors import CameraAbsent, CameraLost
 
 

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.camera import Camera
-from edge_agent.cameras.files import FolderCamera, list_images
+from edge_agent.cameras.folder import FolderCamera, list_images
 from edge_agent.cameras.frame import Frame
 from edge_agent.cameras.settings import FolderSettings, VideoSettings
 from edge_agent.cameras.video import VideoCamera
