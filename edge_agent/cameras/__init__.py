@@ -4,7 +4,8 @@ from edge_agent.cameras.camera import Camera
 from edge_agent.cameras.factory import make_camera
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
-from edge_agent.cameras.smear import SMEAR_LABELS, Nucleus, SmearTruth, draw_smear
+from edge_agent.cameras.smear import SMEAR_LABELS, SmearTruth, draw_smear
+from edge_agent.cameras.smear_cells import Nucleus
 from edge_agent.cameras.supervisor import CameraPhase, CameraState, CameraSupervisor, CaptureCounters
 
 __all__ = [

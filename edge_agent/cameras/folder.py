@@ -8,9 +8,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_agent.cameras.frame import Encoded, Frame
+from edge_agent.cameras.frame import Encoded, Frame, frame_now
 from edge_agent.cameras.settings import FolderSettings
-from edge_agent.cameras.stamp import frame_now
 from edge_agent.errors import CameraAbsent, CameraLost, EndOfFrames, ImageError, ImageTooLarge
 
 _log = logging.getLogger(__name__)

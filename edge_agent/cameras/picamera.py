@@ -8,9 +8,8 @@ from typing import Any
 
 from edge_agent.cameras.captured_jpeg import whole_jpeg
 from edge_agent.cameras.device_guard import DeviceGuard
-from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels, frame_now
 from edge_agent.cameras.settings import PiCameraSettings
-from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import CaptureSettings
 from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeout
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import cv2
 
 from edge_agent.cameras.captured_jpeg import whole_jpeg
-from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels, frame_now
 from edge_agent.cameras.opencv_capture import OpenCvCapture
 from edge_agent.cameras.settings import V4L2Settings
-from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import CaptureSettings
 from edge_agent.errors import CameraAbsent, CameraLost
 

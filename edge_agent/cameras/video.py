@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 
 import cv2
 
-from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels, frame_now
 from edge_agent.cameras.opencv_capture import OpenCvCapture
 from edge_agent.cameras.settings import StreamSettings, VideoSettings
-from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import CaptureSettings
 from edge_agent.errors import CameraAbsent, CameraLost, EndOfFrames
 

@@ -15,8 +15,7 @@ from PIL import Image
 
 from edge_agent.agent.agent import Agent
 from edge_agent.cameras import Camera
-from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
-from edge_agent.cameras.stamp import frame_now
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels, frame_now
 from edge_agent.cli.local_broker import free_port, run_mosquitto
 from edge_agent.contracts import EventKind, Info, Outcome, Reason, Result
 from edge_agent.errors import BundleError, CameraLost

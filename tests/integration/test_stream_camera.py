@@ -16,7 +16,7 @@ from edge_agent.cameras.settings import CapturePolicy, StreamSettings
 from edge_agent.cameras.supervisor import CameraPhase, CameraState, CameraSupervisor
 from edge_agent.cameras.video import VideoCamera
 from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeout
-from edge_agent.testing.cameras import CARD_PATCHES_RGB, card_seen, colour_card
+from edge_agent.testing.colour_card import CARD_PATCHES_RGB, card_seen, colour_card
 
 FRAME_INTERVAL_S = 0.02
 

@@ -21,8 +21,9 @@ from edge_agent.cameras.settings import (
 from edge_agent.cameras.synthetic import SyntheticCamera
 from edge_agent.cameras.v4l2 import V4L2Camera
 from edge_agent.cameras.video import VideoCamera
-from edge_agent.testing.camera_devices import FakePicamera2, FakeVideoCapture
-from edge_agent.testing.cameras import CARD_PATCHES_RGB, card_seen, colour_card
+from edge_agent.testing.colour_card import CARD_PATCHES_RGB, card_seen, colour_card
+from edge_agent.testing.picamera2 import FakePicamera2
+from edge_agent.testing.video_capture import FakeVideoCapture
 
 # Compression blurs colours, most of all in a video; a swap of red and blue is off by 190.
 TOLERANCE_LEVELS = 25

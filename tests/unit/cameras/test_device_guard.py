@@ -9,7 +9,7 @@ import pytest
 from edge_agent.cameras import opencv_capture
 from edge_agent.cameras.device_guard import DeviceGuard
 from edge_agent.errors import CameraLost
-from edge_agent.testing.camera_devices import FakeVideoCapture
+from edge_agent.testing.video_capture import FakeVideoCapture
 
 
 def test_a_capture_closed_while_another_thread_reads_is_released_by_the_reader(

@@ -12,8 +12,8 @@ from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.cameras.picamera import PiCamera
 from edge_agent.cameras.settings import PiCameraSettings
 from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeout
-from edge_agent.testing.camera_devices import FakePicamera2
-from edge_agent.testing.cameras import colour_card
+from edge_agent.testing.colour_card import colour_card
+from edge_agent.testing.picamera2 import FakePicamera2
 
 METADATA = {
     "ExposureTime": 4987,
@@ -119,7 +119,7 @@ def test_a_request_is_given_back_even_if_its_picture_fails(monkeypatch: pytest.M
     def fail(self: object, name: str) -> None:
         raise RuntimeError("no buffer")
 
-    monkeypatch.setattr("edge_agent.testing.camera_devices.FakePicamera2Request.make_array", fail)
+    monkeypatch.setattr("edge_agent.testing.picamera2.FakePicamera2Request.make_array", fail)
     with pytest.raises(CameraLost, match="no buffer"):
         opened.read()
     assert [request.releases_count for request in module.requests] == [1]

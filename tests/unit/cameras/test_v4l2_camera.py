@@ -12,7 +12,7 @@ from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.cameras.settings import V4L2Settings
 from edge_agent.cameras.v4l2 import V4L2Camera, find_device
 from edge_agent.errors import CameraAbsent, CameraLost, ImageError
-from edge_agent.testing.camera_devices import FakeVideoCapture, opencv_error
+from edge_agent.testing.video_capture import FakeVideoCapture, opencv_error
 
 YUYV = cv2.VideoWriter.fourcc(*"YUYV")
 LOCKED: dict[str, Any] = {"exposure_us": 5000, "gain_steps": 16, "white_balance_k": 4600}

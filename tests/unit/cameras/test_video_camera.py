@@ -11,7 +11,7 @@ from edge_agent.cameras.frame import Pixels
 from edge_agent.cameras.settings import StreamSettings, VideoSettings
 from edge_agent.cameras.video import VideoCamera, redacted
 from edge_agent.errors import CameraAbsent, CameraLost, EndOfFrames
-from edge_agent.testing.camera_devices import FakeVideoCapture, opencv_error
+from edge_agent.testing.video_capture import FakeVideoCapture, opencv_error
 
 SECRET_URL = "rtsp://nurse:sw0rdf%40sh@scope.example:8554/live?token=hush#hush"
 

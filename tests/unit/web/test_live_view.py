@@ -11,8 +11,7 @@ from uuid_utils.compat import uuid7
 
 from edge_agent.analysis.analyzer import Analyzer, Explanation, Reading
 from edge_agent.analysis.results import ResultMaker
-from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
-from edge_agent.cameras.stamp import frame_now
+from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels, frame_now
 from edge_agent.cli.local_broker import free_port
 from edge_agent.contracts import Result
 from edge_agent.errors import WebPortTaken
