@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from edge_agent.acquisition.trigger import TriggerSettings
+from edge_agent.cameras.secret_url import without_secrets
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
 from edge_agent.contracts.manifest import Slug
 from edge_agent.errors import ConfigError
@@ -87,7 +88,8 @@ def load_config(path: Path) -> Config:
     except ValidationError as error:
         found = sorted((_line(text, problem), explain(problem)) for problem in error.errors())
         lines = [f"{path}:{line}: {explanation}" for line, explanation in found]
-        raise ConfigError("\n".join([f"{len(lines)} error(s) in {path}", *lines])) from error
+        # Not from pydantic's own error: it repeats what was given, passwords too.
+        raise ConfigError("\n".join([f"{len(lines)} error(s) in {path}", *lines])) from None
 
 
 def explain(problem: ErrorDetails) -> str:
@@ -109,8 +111,10 @@ def explain(problem: ErrorDetails) -> str:
             return f"{key}: there is no such kind of camera; one of {expected}"
     message = _advise(problem)
     given = problem["input"]
-    shown = "" if _is_secret(key) or not isinstance(given, str | int | float | bool) else f", not {given!r}"
-    return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+    if isinstance(given, str):
+        given = without_secrets(given)
+    repeated = "" if _is_secret(key) or not isinstance(given, str | int | float | bool) else f", not {given!r}"
+    return f"{key}: {message[0].lower()}{message[1:]}{repeated}"
 
 
 def _advise(problem: ErrorDetails) -> str:

@@ -12,4 +12,5 @@ class Settings(BaseModel):
     Each package keeps the settings of what it owns; ``config.py`` only puts them together.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # What was given may be a password in the wrong place: no error of ours repeats it unasked.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)

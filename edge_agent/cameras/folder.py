@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 
+from edge_agent.cameras.file_names import printable_name, source_name
 from edge_agent.cameras.frame import Encoded, Frame, frame_now
+from edge_agent.cameras.image_files import IMAGE_SUFFIXES, ImageFile, scan_folder
+from edge_agent.cameras.image_stack import pages_left_out
+from edge_agent.cameras.read_position import ReadPosition
+from edge_agent.cameras.regular_file import open_regular
 from edge_agent.cameras.settings import FolderSettings
 from edge_agent.errors import CameraAbsent, CameraLost, EndOfFrames, ImageError, ImageTooLarge
 
-_log = logging.getLogger(__name__)
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 _MIB = 1024 * 1024
+
+FolderPosition = ReadPosition[tuple[str, ...]]
+"""By the parts of the path, as the files are sorted."""
 
 
 class FolderCamera:
     """Not live. The images of a folder and all below it, by name, or one file of any name.
 
-    Hidden files are left out: file managers leave their own there under an image's name.
-    A file that cannot be read still becomes a frame, with the error in the picture's place.
+    ``Frame.source`` is the file's name below the folder. What cannot be read, or is left out, still becomes a frame,
+    with the error in the picture's place: a file, a folder that cannot be listed, the pages of a TIFF after the first.
+    A camera that is made with the ``position`` of another goes on where that one ended.
     """
 
-    def __init__(self, settings: FolderSettings) -> None:
+    def __init__(self, settings: FolderSettings, position: FolderPosition | None = None) -> None:
         self._settings = settings
+        self._position = position if position is not None else FolderPosition()
         self._max_bytes = int(settings.max_file_mib * _MIB)
+        self._shown = printable_name(settings.path)
         self._closed = threading.Event()
-        self._paths: Iterator[Path] = iter(())
+        self._files: Iterator[ImageFile] = iter(())
+        self._before: tuple[str, ...] | None = None
+        self._ready: deque[Frame] = deque()
 
     @property
     def id(self) -> str:
@@ -43,64 +52,83 @@ class FolderCamera:
 
     def open(self) -> None:
         """List the images. Raises ``CameraAbsent`` where there are none."""
-        self._paths = iter(self._list())
+        last = self._position.last
+        self._files = iter([file for file in self._list() if last is None or file.path.parts > last])
 
     def read(self) -> Frame:
         """The next image as ``Encoded``. Raises ``EndOfFrames`` after the last one."""
         if self._closed.is_set():
-            raise CameraLost(f"Folder {self._settings.path} was closed.")
-        path = next(self._paths, None)
-        if path is None:
-            if not self._settings.loop:
-                raise EndOfFrames(f"{self._settings.path} has no further image.")
-            self._paths = iter(self._list())
-            path = next(self._paths)
-        return frame_now(self.id, self._load(path), source=str(path))
+            raise CameraLost(f"Folder {self._shown} was closed.")
+        if not self._ready:
+            self._ready += self._frames_of(self._next_file())
+        return self._ready.popleft()
 
     def close(self) -> None:
         """End the reading."""
         self._closed.set()
 
-    def _list(self) -> list[Path]:
+    def _next_file(self) -> ImageFile:
+        file = next(self._files, None)
+        if file is None:
+            self._position.restart()
+            if not self._settings.loop:
+                raise EndOfFrames(f"{self._shown} has no further image.")
+            self._before = None
+            self._files = iter(self._list())
+            file = next(self._files)
+        return file
+
+    def _list(self) -> list[ImageFile]:
         """Never empty."""
         root = self._settings.path
         remedy = "Correct camera.path in the configuration, or put images there."
-        if root.is_file():
-            return [root]
-        if not root.is_dir():
-            raise CameraAbsent(f"There is no folder or file {root}.", remedy=remedy)
-        found = list_images(root)
+        try:
+            if not root.exists():
+                raise CameraAbsent(f"There is no folder or file {self._shown}.", remedy=remedy)
+            if not root.is_dir():
+                return [ImageFile(root, source_name(root, root))]
+            os.scandir(root).close()
+        except OSError as error:
+            raise CameraAbsent(f"{self._shown} cannot be read: {error.strerror}.", remedy=remedy) from None
+        found = scan_folder(root)
         if not found:
-            raise CameraAbsent(f"Folder {root} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}).", remedy=remedy)
+            suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+            raise CameraAbsent(f"Folder {self._shown} holds no image ({suffixes}).", remedy=remedy)
         return found
 
-    def _load(self, path: Path) -> Encoded | ImageError:
-        try:
-            with path.open("rb") as file:
-                # One byte more than may be: a file that grows meanwhile is found out too.
-                data = file.read(self._max_bytes + 1) if self._fits(file.fileno()) else None
-        except OSError as error:
-            return ImageError(f"{path} cannot be read: {error.strerror or error}.")
-        if data is None or len(data) > self._max_bytes:
-            return ImageTooLarge(
-                f"{path} is larger than {self._settings.max_file_mib:g} MiB.",
-                remedy="Shrink the file, or raise camera.max_file_mib if you trust its origin.",
+    def _frames_of(self, file: ImageFile) -> Iterator[Frame]:
+        key = file.path.parts
+        in_time = self._position.begin(key, after=self._before)
+        self._before = key
+        if not in_time:
+            image: Encoded | ImageError = ImageError(
+                f"{file.name} could not be read in time.", remedy="Check the disk or network that the file lies on."
             )
+        elif file.problem is not None:
+            image = file.problem
+        else:
+            image = self._load(file)
+        yield frame_now(self.id, image, source=file.name)
+        left_out = pages_left_out(image.data, file.name) if isinstance(image, Encoded) else None
+        if left_out is not None:
+            yield frame_now(self.id, left_out, source=f"{file.name}#page=2")
+
+    def _load(self, file: ImageFile) -> Encoded | ImageError:
+        too_large = ImageTooLarge(
+            f"{file.name} is larger than {self._settings.max_file_mib:g} MiB.",
+            remedy="Shrink the file, or raise camera.max_file_mib if you trust its origin.",
+        )
+        try:
+            with open_regular(file.path, file.name) as descriptor:
+                if os.fstat(descriptor).st_size > self._max_bytes:
+                    return too_large
+                with open(descriptor, "rb", closefd=False) as reader:
+                    # One byte more than may be: a file that grows meanwhile is found out too.
+                    data = reader.read(self._max_bytes + 1)
+        except ImageError as error:
+            return error
+        except OSError as error:
+            return ImageError(f"{file.name} cannot be read: {error.strerror or error}.")
+        if len(data) > self._max_bytes:
+            return too_large
         return Encoded(data)
-
-    def _fits(self, descriptor: int) -> bool:
-        return os.fstat(descriptor).st_size <= self._max_bytes
-
-
-def list_images(folder: Path) -> list[Path]:
-    """The images in a folder and all below it, by name. A folder that cannot be listed is logged and left out."""
-    return sorted(
-        Path(inner, name)
-        for inner, _, names in os.walk(folder, onerror=_warn_of_folder)
-        for name in names
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
-    )
-
-
-def _warn_of_folder(error: OSError) -> None:
-    _log.warning("%s: Folder %s cannot be listed: %s.", CameraAbsent.code, error.filename, error.strerror)

@@ -6,7 +6,7 @@ import importlib
 from types import MappingProxyType
 from typing import Any
 
-from edge_agent.cameras.captured_jpeg import whole_jpeg
+from edge_agent.cameras.captured_jpeg import captured_jpeg
 from edge_agent.cameras.device_guard import DeviceGuard
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels, frame_now
 from edge_agent.cameras.settings import PiCameraSettings
@@ -89,7 +89,8 @@ class PiCamera:
                 raise CameraLost(f"{self._name} failed while reading: {error}.") from error
         if compressed:
             reported = self._reported(*self._compressed_size_px, metadata)
-            return frame_now(self.id, whole_jpeg(array, self._name), settings=reported)
+            jpeg = captured_jpeg(array, self._name, size_px=self._compressed_size_px)
+            return frame_now(self.id, jpeg, settings=reported)
         reported = self._reported(array.shape[1], array.shape[0], metadata)
         return frame_now(self.id, Pixels(array, _ORDERS[self._format]), settings=reported)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from edge_agent.cameras.captured_jpeg import whole_jpeg
+from edge_agent.cameras.captured_jpeg import captured_jpeg
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels, frame_now
 from edge_agent.cameras.opencv_capture import OpenCvCapture
 from edge_agent.cameras.settings import V4L2Settings
@@ -95,7 +95,9 @@ class V4L2Camera:
         if image is None:
             raise CameraLost(f"{self._capture.name} gives no more frames.")
         if self._reported.pixel_format == "MJPG":
-            return frame_now(self.id, whole_jpeg(image, self._capture.name), settings=self._reported)
+            declared = self._reported.width_px, self._reported.height_px
+            jpeg = captured_jpeg(image, self._capture.name, size_px=declared)
+            return frame_now(self.id, jpeg, settings=self._reported)
         return frame_now(self.id, Pixels(image, ColourOrder.BGR), settings=self._reported)
 
     def close(self) -> None:

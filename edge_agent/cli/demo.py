@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_agent.acquisition.trigger import TriggerSettings
 from edge_agent.agent.agent import Agent
-from edge_agent.cameras.folder import list_images
+from edge_agent.cameras.image_files import list_images
 from edge_agent.cameras.settings import CameraSettings, FolderSettings, SyntheticSettings
 from edge_agent.config import AnalysisSettings, Config, DeviceSettings
 from edge_agent.contracts import Outcome, Result, Topics

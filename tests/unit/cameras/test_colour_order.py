@@ -66,7 +66,9 @@ def test_a_usb_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixel_for
         else FakeVideoCapture([BGR_CARD], fixed={cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"YUYV")})
     )
     monkeypatch.setattr(cv2, "VideoCapture", capture)
-    assert_shows_the_card(V4L2Camera(V4L2Settings(kind="v4l2"), by_id=tmp_path))
+    height, width = BGR_CARD.shape[:2]
+    settings = V4L2Settings(kind="v4l2", width_px=width, height_px=height)
+    assert_shows_the_card(V4L2Camera(settings, by_id=tmp_path))
 
 
 def test_a_raspberry_pi_camera(monkeypatch: pytest.MonkeyPatch) -> None:
