@@ -1,5 +1,5 @@
 """The commands of ``edge-agent``, one file each."""
 
-from edge_agent.cli.app import app, main
+from edge_agent.cli.app import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
 from uuid_utils.compat import uuid7
 
 from edge_agent.analysis.analyzer import Analyzer
@@ -15,8 +21,11 @@ from edge_agent.cameras.files import FolderCamera, list_images
 from edge_agent.cameras.frame import Frame
 from edge_agent.cameras.settings import FolderSettings, VideoSettings
 from edge_agent.cameras.video import VideoCamera
+from edge_agent.cli.terminal import EXIT_SOME_UNREAD, NOTICE, errors, output, set_up_logging
 from edge_agent.contracts import Outcome, Result
-from edge_agent.errors import CameraError, EndOfFrames
+from edge_agent.errors import CameraError, ConfigError, EndOfFrames
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.vision.quality import QualityLimits
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpg", ".webm"})
 
@@ -75,3 +84,72 @@ def _frames(camera: Camera) -> Iterator[Frame]:
         return
     finally:
         camera.close()
+
+
+def classify(
+    paths: Annotated[list[Path], typer.Argument(help="Images, folders of images, and videos.", metavar="PATH...")],
+    bundle: Annotated[str, typer.Option(help="Name of a shipped bundle, or a bundle's folder.")] = "accurate",
+    style: Annotated[str, typer.Option("--format", help="json (one result message per line) or table.")] = "json",
+    um_per_pixel: Annotated[
+        float | None, typer.Option(min=0.001, help="Size of the images' pixels in the specimen, if known.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the TFLite runtime.")] = 1,
+) -> None:
+    """Judge images, folders and videos. Exits with 3 if some of them could not be read."""
+    if style not in {"json", "table"}:
+        raise ConfigError(f"--format {style}: there is no such format.", remedy="Use json or table.")
+
+    set_up_logging("error")
+    classifier = Classifier(load_bundle(bundle), threads=threads)
+    classifier.verify_golden()
+    analyzer = Analyzer(classifier, QualityLimits(), um_per_pixel=um_per_pixel)
+    unread: list[Unread] = []
+    results: list[Result] = []
+    with _progress() as progress:
+        task = progress.add_task("Classifying", total=count_frames(paths))
+        for result in classify_paths(paths, analyzer, unread.append):
+            if style == "json":
+                sys.stdout.write(result.model_dump_json() + "\n")
+            else:
+                results.append(result)
+            progress.advance(task)
+    sys.stdout.flush()
+    if style == "table":
+        output.print(_results_table(results))
+    if unread:
+        errors.print(f"{len(unread)} not read:", style="red")
+        for item in unread:
+            errors.print(f"  {item.path}: {item.error}", markup=False)
+        raise typer.Exit(EXIT_SOME_UNREAD)
+
+
+def _progress() -> Progress:
+    """On a terminal only; results go to standard output, the bar to standard error."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _results_table(results: list[Result]) -> Table:
+    folder = os.path.commonpath([Path(result.source or "").parent for result in results]) if results else ""
+    columns = [Column(name, no_wrap=True) for name in ("outcome", "label", "sure %", "malignant %", "nuclei", "ms")]
+    table = Table(Column("source", overflow="fold"), *columns, title=folder, caption=NOTICE)
+    for result in results:
+        why = result.reason or (result.error.code if result.error else None)
+        sure = result.decision.confidence_ratio if result.decision is not None else None
+        table.add_row(
+            os.path.relpath(result.source or "", folder or "."),
+            result.outcome if why is None else f"{result.outcome} ({why})",
+            result.label or "",
+            "" if sure is None else f"{100 * sure:.1f}",
+            "" if result.malignant_ratio is None else f"{100 * result.malignant_ratio:.1f}",
+            "" if result.nuclei is None else str(result.nuclei.count),
+            f"{result.latency_ms['total']:.1f}",
+        )
+    return table
