@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -10,8 +9,9 @@ import typer
 
 from edge_agent import __version__
 from edge_agent.cli.lazy import LazyCommand, LazyCommands
-from edge_agent.cli.terminal import EXIT_FAILED, EXIT_USAGE, NOTICE, output, print_error
-from edge_agent.errors import ConfigError, EdgeAgentError
+from edge_agent.cli.streams import explain_os_error, finish_streams, prepare_streams
+from edge_agent.cli.terminal import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, NOTICE, errors, output, print_error
+from edge_agent.errors import ConfigError, EdgeAgentError, OutputUnwritable
 
 
 class Commands(LazyCommands):
@@ -59,19 +59,35 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run a command. What a user can cause ends in one clear error, never in a traceback."""
+    """Run a command and exit. What a user can cause ends in one clear error, never in a traceback."""
+    prepare_streams()
+    status = _run()
+    unwritten = finish_streams()
+    if unwritten is not None:
+        print_error(unwritten)
+        finish_streams()
+        status = EXIT_FAILED
+    sys.exit(status)
+
+
+def _run() -> int:
+    """The exit status."""
     try:
         app()
-    except ConfigError as error:
-        print_error(error)
-        sys.exit(EXIT_USAGE)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else EXIT_FAILED
     except EdgeAgentError as error:
         print_error(error)
-        sys.exit(EXIT_FAILED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain when it closes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_FAILED)
+        return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        # Main itself says why output could not be written, and a reader who has seen enough is none of our business.
+        explained = explain_os_error(error)
+        if not isinstance(error, BrokenPipeError) and not isinstance(explained, OutputUnwritable):
+            print_error(explained)
+        return EXIT_FAILED
+    return 0
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - Typer's way of an option that acts at once
@@ -80,10 +96,18 @@ def _version(value: bool) -> None:  # noqa: FBT001 - Typer's way of an option th
         raise typer.Exit
 
 
+def _no_color(value: bool) -> None:  # noqa: FBT001 - as above
+    if value:
+        output.no_color = errors.no_color = True
+
+
 @app.callback()
 def _common(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", callback=_no_color, help="No colours, as the variable NO_COLOR asks for too.")
     ] = False,
 ) -> None:
     pass

@@ -21,7 +21,7 @@ from edge_agent.cameras.files import FolderCamera, list_images
 from edge_agent.cameras.frame import Frame
 from edge_agent.cameras.settings import FolderSettings, VideoSettings
 from edge_agent.cameras.video import VideoCamera
-from edge_agent.cli.terminal import EXIT_SOME_UNREAD, NOTICE, errors, output, set_up_logging
+from edge_agent.cli.terminal import EXIT_SOME_UNREAD, NOTICE, errors, output, set_up_logging, write_json_line
 from edge_agent.contracts import Outcome, Result
 from edge_agent.errors import CameraError, ConfigError, EndOfFrames
 from edge_agent.inference import Classifier, load_bundle
@@ -109,7 +109,7 @@ def classify(
         task = progress.add_task("Classifying", total=count_frames(paths))
         for result in classify_paths(paths, analyzer, unread.append):
             if style == "json":
-                sys.stdout.write(result.model_dump_json() + "\n")
+                write_json_line(result.model_dump_json())
             else:
                 results.append(result)
             progress.advance(task)

@@ -190,7 +190,8 @@ def demo(
         config = demo_config(frames, bundle, mqtt=mqtt, interval_s=interval_s, state=state)
         source = "drawn smears (they mean nothing clinically)" if frames is None else str(frames)
         output.print(
-            f"Frames: {source}. Bundle: {config.analysis.bundle}. Broker: {broker_name} at {mqtt.host}:{mqtt.port}."
+            f"Frames: {source}. Bundle: {config.analysis.bundle}. Broker: {broker_name} at {mqtt.host}:{mqtt.port}.",
+            markup=False,
         )
         output.print(f"To watch from another terminal: {subscribe_command(mqtt)}", markup=False)
         if view is not None:

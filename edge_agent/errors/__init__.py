@@ -4,6 +4,8 @@
 
     EdgeAgentError
     ├── ConfigError            config_invalid
+    ├── FileUnusable           file_unusable
+    ├── OutputUnwritable       output_unwritable
     ├── ImageError             image_unreadable
     │   ├── ImageTooLarge      image_too_large
     │   └── ImageUnsupported   image_unsupported
@@ -107,6 +109,10 @@ from edge_agent.errors.endpoints import (
     WebMissing,
     WebPortTaken,
 )
+from edge_agent.errors.files import (
+    FileUnusable,
+    OutputUnwritable,
+)
 from edge_agent.errors.host import (
     ClockUnset,
     DiskLow,
@@ -177,6 +183,7 @@ __all__ = [
     "DiskLow",
     "EdgeAgentError",
     "EndOfFrames",
+    "FileUnusable",
     "GoldenMismatch",
     "ImageError",
     "ImageTooLarge",
@@ -185,6 +192,7 @@ __all__ = [
     "MachineHot",
     "MachineThrottled",
     "MessageTooLarge",
+    "OutputUnwritable",
     "PrometheusMissing",
     "PrometheusPortTaken",
     "RuntimeMissing",
