@@ -21,11 +21,12 @@ from edge_agent.cameras.files import FolderCamera, list_images
 from edge_agent.cameras.frame import Frame
 from edge_agent.cameras.settings import FolderSettings, VideoSettings
 from edge_agent.cameras.video import VideoCamera
+from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.terminal import EXIT_SOME_UNREAD, NOTICE, errors, output, set_up_logging, write_json_line
 from edge_agent.contracts import Outcome, Result
 from edge_agent.errors import CameraError, ConfigError, EndOfFrames
 from edge_agent.inference import Classifier, load_bundle
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpg", ".webm"})
 
@@ -87,7 +88,9 @@ def _frames(camera: Camera) -> Iterator[Frame]:
 
 
 def classify(
-    paths: Annotated[list[Path], typer.Argument(help="Images, folders of images, and videos.", metavar="PATH...")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Images, folders of images, and videos.", metavar="PATH...", parser=expand_path)
+    ],
     bundle: Annotated[str, typer.Option(help="Name of a shipped bundle, or a bundle's folder.")] = "accurate",
     style: Annotated[str, typer.Option("--format", help="json (one result message per line) or table.")] = "json",
     um_per_pixel: Annotated[

@@ -19,11 +19,13 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from edge_agent import __version__
 from edge_agent.acquisition.trigger import TriggerSettings
 from edge_agent.agent.agent import Agent
+from edge_agent.analysis.settings import AnalysisSettings
 from edge_agent.cameras.files import list_images
 from edge_agent.cameras.settings import CameraSettings, FolderSettings, SyntheticSettings
+from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.local_broker import LOOPBACK, free_port, local_broker
 from edge_agent.cli.terminal import EXIT_FAILED, NOTICE, output, set_up_logging
-from edge_agent.config import AnalysisSettings, Config, DeviceSettings
+from edge_agent.config import Config, DeviceSettings
 from edge_agent.contracts import Outcome, Result, Topics
 from edge_agent.daemon.service import make_live_view
 from edge_agent.errors import BrokerUnreachable, CameraAbsent, ConfigError, WebMissing
@@ -159,7 +161,8 @@ def describe(result: Result) -> str:
 
 def demo(
     frames: Annotated[
-        Path | None, typer.Option(help="Folder with images to judge instead of drawn ones.", metavar="PATH")
+        Path | None,
+        typer.Option(help="Folder with images to judge instead of drawn ones.", metavar="PATH", parser=expand_path),
     ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many readings.")] = None,
     bundle: Annotated[

@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_agent.agent.agent import make_analyzer
 from edge_agent.analysis.results import clock_synchronised
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
+from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.terminal import EXIT_FAILED, output, set_up_logging
 from edge_agent.config import Config, DeviceSettings, load_config, system_config
 from edge_agent.contracts import Outcome
@@ -181,7 +182,10 @@ def _clock(_config: Config) -> str:
 
 def doctor(
     config: Annotated[
-        Path | None, typer.Option("--config", help="The agent.toml to go by; else the device's own.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--config", help="The agent.toml to go by; else the device's own.", metavar="FILE", parser=expand_path
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from edge_agent import __version__
+from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.terminal import NOTICE
 from edge_agent.daemon.signals import SignalQueue
 
@@ -16,7 +17,9 @@ log = logging.getLogger("edge_agent")
 
 
 def run(
-    config: Annotated[Path, typer.Option("--config", help="The agent.toml to run by.", metavar="FILE")],
+    config: Annotated[
+        Path, typer.Option("--config", help="The agent.toml to run by.", metavar="FILE", parser=expand_path)
+    ],
     safe_mode: Annotated[
         bool,
         typer.Option(

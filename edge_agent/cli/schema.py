@@ -11,6 +11,7 @@ import typer
 from pydantic import BaseModel
 
 from edge_agent import errors
+from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.terminal import output
 from edge_agent.config import Config
 from edge_agent.contracts import MESSAGES, Command, Manifest, ModelDesired
@@ -92,7 +93,9 @@ def _kinds(base: type[EdgeAgentError]) -> Iterator[type[EdgeAgentError]]:
 
 
 def schema(
-    out: Annotated[Path, typer.Option("--out", help="Folder to write into; made if needed.", metavar="DIR")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder to write into; made if needed.", metavar="DIR", parser=expand_path)
+    ],
 ) -> None:
     """Write the contract: JSON Schemas of all messages and of the configuration, AsyncAPI, error codes."""
     try:

@@ -19,6 +19,7 @@ from tomlkit.items import Table
 
 from edge_agent import __version__
 from edge_agent.cameras.v4l2 import BY_ID
+from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.terminal import NOTICE, output
 from edge_agent.config import SYSTEM_CONFIG, Config, explain, keys_of
@@ -271,7 +272,7 @@ def _problem(document: tomlkit.TOMLDocument, name: str, key: str) -> str | None:
     try:
         Config.model_validate(document.unwrap())
     except ValidationError as error:
-        return next((explain(each) for each in error.errors() if keys_of(each)[:2] == [name, key]), None)
+        return next((explain(each) for each in error.errors() if keys_of(each)[:2] == (name, key)), None)
     return None
 
 
@@ -314,9 +315,9 @@ def restart_service(say: Callable[[str], None], unit: str = "leukoscope.service"
 
 
 def setup(
-    config: Annotated[Path, typer.Option("--config", help="The agent.toml to write.", metavar="FILE")] = (
-        SYSTEM_CONFIG
-    ),
+    config: Annotated[
+        Path, typer.Option("--config", help="The agent.toml to write.", metavar="FILE", parser=expand_path)
+    ] = (SYSTEM_CONFIG),
     try_out: Annotated[bool, typer.Option("--doctor/--no-doctor", help="Try everything out afterwards.")] = True,
 ) -> None:
     """Ask for site, device, broker and camera, write the configuration, and try it out."""
