@@ -17,8 +17,8 @@ import typer
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_agent import __version__
-from edge_agent.acquisition.trigger import TriggerSettings
-from edge_agent.agent.agent import Agent
+from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.agent import Agent
 from edge_agent.analysis.settings import AnalysisSettings
 from edge_agent.cameras.files import list_images
 from edge_agent.cameras.settings import CameraSettings, FolderSettings, SyntheticSettings

@@ -20,7 +20,7 @@ import typer
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.agent.agent import make_analyzer
+from edge_agent.agent import make_analyzer
 from edge_agent.analysis.results import clock_synchronised
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
 from edge_agent.cli.arguments import expand_path

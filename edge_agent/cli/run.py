@@ -33,8 +33,9 @@ def run(
     SIGHUP reads the configuration again, SIGUSR1 asks for a reading, SIGUSR2 looks for the camera at once.
     """
     signals = SignalQueue()
+    from edge_agent.daemon.journald import make_log_handler
+    from edge_agent.daemon.notify import make_notifier
     from edge_agent.daemon.service import Service
-    from edge_agent.daemon.systemd import make_log_handler, make_notifier
 
     logging.basicConfig(level=logging.INFO, handlers=[make_log_handler()], force=True)
     log.info("leukoscope %s. %s", __version__, NOTICE)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from edge_agent.acquisition.trigger import TriggerSettings
+from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.analysis.settings import AnalysisSettings
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
 from edge_agent.contracts.manifest import Slug
