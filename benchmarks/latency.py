@@ -27,7 +27,7 @@ from edge_agent.cameras.smear import draw_smear
 from edge_agent.errors import EdgeAgentError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.runtime import Runtime
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -157,6 +157,8 @@ CameraSettings = Annotated[
 
 class CapturePolicy(Settings):
     """How patient the agent is with a camera."""
+
+    ordered: ClassVar = (("reopen_initial_s", "reopen_max_s"),)
 
     deadline_s: float = Field(
         default=5.0, gt=0, le=600, description="Longest wait for a camera to open or to give a frame."

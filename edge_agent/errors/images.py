@@ -12,6 +12,13 @@ class ImageError(EdgeAgentError):
     remedy = "Check that the file is complete and really is an image."
 
 
+class ImageMissing(ImageError):
+    """There is no such file or folder, or no image in it."""
+
+    code = "image_missing"
+    remedy = "Check the path."
+
+
 class ImageTooLarge(ImageError):
     """The picture declares more pixels than the limit; it was refused before decoding."""
 

@@ -17,8 +17,8 @@ from edge_agent.contracts import Outcome, Reason, Result
 from edge_agent.errors import ImageError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.preprocessing import to_lab
-from edge_agent.vision.quality import QualityLimits
 from edge_agent.vision.segmentation import segment
+from edge_agent.vision.settings import QualityLimits
 
 Array = NDArray[np.uint8]
 

@@ -26,7 +26,7 @@ from edge_agent.inference import Classifier, load_bundle, shipped_bundles
 from edge_agent.inference.bundle import load_golden
 from edge_agent.inference.familiarity import Familiarity, describe, description_size
 from edge_agent.vision.preprocessing import preprocess
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 
 Array = NDArray[np.uint8]
 SIZE_PX = 224

@@ -16,7 +16,7 @@ from edge_agent.cli.local_broker import free_port
 from edge_agent.contracts import Result
 from edge_agent.errors import WebPortTaken
 from edge_agent.inference import Classifier, load_bundle
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 from edge_agent.web.app import Latest, make_app
 from edge_agent.web.picture import draw_explanation, to_jpeg
 from edge_agent.web.server import LiveView

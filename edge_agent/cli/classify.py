@@ -1,0 +1,86 @@
+"""``edge-agent classify``: judge images, folders and videos that are already there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.cli.arguments import expand_path
+from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
+from edge_agent.cli.results_table import results_table
+from edge_agent.cli.terminal import (
+    EXIT_INTERRUPTED,
+    EXIT_SOME_UNREAD,
+    errors,
+    output,
+    set_up_logging,
+    write_json_line,
+)
+from edge_agent.errors import ConfigError
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.vision.settings import QualityLimits
+
+
+def classify(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Images, folders of images, and videos.", metavar="PATH...", parser=expand_path)
+    ],
+    bundle: Annotated[str, typer.Option(help="Name of a shipped bundle, or a bundle's folder.")] = "accurate",
+    style: Annotated[str, typer.Option("--format", help="json (one result message per line) or table.")] = "json",
+    um_per_pixel: Annotated[
+        float | None, typer.Option(min=0.001, help="Size of the images' pixels in the specimen, if known.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the TFLite runtime.")] = 1,
+) -> None:
+    """Judge images, folders and videos. Exits with 3 if anything in them could not be read."""
+    if style not in {"json", "table"}:
+        raise ConfigError(f"--format {style}: there is no such format.", remedy="Use json or table.")
+
+    set_up_logging("error")
+    classifier = Classifier(load_bundle(bundle), threads=threads)
+    classifier.verify_golden()
+    analyzer = Analyzer(classifier, QualityLimits(), um_per_pixel=um_per_pixel)
+    unread: list[UnreadFile] = []
+    readings: list[FileReading] = []
+    interrupted = False
+    with _progress() as progress:
+        task = progress.add_task("Classifying", total=count_frames(paths))
+        try:
+            for reading in classify_paths(paths, analyzer, unread.append):
+                if style == "json":
+                    write_json_line(reading.result.model_dump_json())
+                else:
+                    readings.append(reading)
+                progress.advance(task)
+        except KeyboardInterrupt:
+            # What was read until now has cost time, and is shown.
+            interrupted = True
+    sys.stdout.flush()
+    if style == "table":
+        output.print(results_table(readings))
+    if unread:
+        errors.print(f"{len(unread)} not read:", style="red")
+        for item in unread:
+            errors.print(f"  {item.name}: {item.error.code}: {item.error.message}", markup=False)
+    if interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if unread:
+        raise typer.Exit(EXIT_SOME_UNREAD)
+
+
+def _progress() -> Progress:
+    """On a terminal only; results go to standard output, the bar to standard error."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
