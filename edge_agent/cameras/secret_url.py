@@ -66,10 +66,14 @@ class SecretUrl(Secret[str]):
 
 def without_secrets(text: str) -> str:
     """What messages may repeat of ``text``: of whatever looks like an address or a password only the scheme."""
+    hidden = without_address(text)
+    return "..." if hidden == text and _TELLTALE.search(text) else hidden
+
+
+def without_address(text: str) -> str:
+    """``text``, or only its scheme where it begins as an address does."""
     scheme = _SCHEME.match(text)
-    if scheme:
-        return f"{scheme[1]}://..."
-    return "..." if _TELLTALE.search(text) else text
+    return f"{scheme[1]}://..." if scheme else text
 
 
 def _checked(url: str) -> str:

@@ -52,8 +52,12 @@ class VideoCamera:
         path = self._settings.path
         shown = printable_name(path)
         remedy = "Correct camera.path in the configuration; the file must be a video that FFmpeg can read."
-        if not path.exists():
-            raise CameraAbsent(f"There is no file {shown}.", remedy=remedy)
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise CameraAbsent(f"There is no file {shown}.", remedy=remedy) from None
+        except OSError as error:
+            raise CameraAbsent(f"{shown} cannot be read: {error.strerror}.", remedy=remedy) from None
         try:
             with open_regular(path, shown) as descriptor:
                 # By its descriptor: native code must not see the name, which may be no UTF-8 or look like an address.

@@ -16,7 +16,7 @@ from edge_agent.cameras.file_names import printable_name
 from edge_agent.cameras.folder import FolderCamera
 from edge_agent.cameras.frame import Frame
 from edge_agent.cameras.image_files import VIDEO_SUFFIXES, scan_folder
-from edge_agent.cameras.secret_url import without_secrets
+from edge_agent.cameras.secret_url import without_address
 from edge_agent.cameras.settings import FolderSettings, VideoSettings
 from edge_agent.cameras.video import VideoCamera
 from edge_agent.contracts import ErrorReport, Outcome, Result
@@ -56,7 +56,7 @@ def count_frames(paths: list[Path]) -> int | None:
     """How many readings ``paths`` will give; None where a video makes that unknown."""
     if any(_is_video(path) for path in paths):
         return None
-    return sum(len(scan_folder(path)) if path.is_dir() else 1 for path in paths)
+    return sum(len(scan_folder(path)) if _is_folder(path) else 1 for path in paths)
 
 
 def classify_paths(
@@ -73,7 +73,7 @@ def classify_paths(
         if problem is not None:
             on_unread(UnreadFile(_shown(path), ErrorReport.from_error(problem)))
             continue
-        in_folder = path.is_dir()
+        in_folder = _is_folder(path)
         try:
             for frame in _frames(_camera_for(path)):
                 reading = FileReading(path, in_folder, maker.make(analyzer.analyse(frame)))
@@ -88,10 +88,9 @@ def classify_paths(
 
 def _problem(path: Path) -> ImageError | None:
     try:
-        if path.is_dir():
+        path.stat()
+        if _is_folder(path):
             os.scandir(path).close()
-        else:
-            path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return ImageMissing(f"There is no file or folder {_shown(path)}.")
     except OSError as error:
@@ -100,12 +99,19 @@ def _problem(path: Path) -> ImageError | None:
 
 
 def _shown(path: Path) -> str:
-    """An address, which somebody may take for a path, may carry a password."""
-    return printable_name(path) if path.exists() else without_secrets(printable_name(path))
+    # Somebody may take an address for a path, and it may carry a password.
+    return without_address(printable_name(path))
 
 
 def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in VIDEO_SUFFIXES and not _is_folder(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _camera_for(path: Path) -> Camera:

@@ -23,7 +23,7 @@ from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeo
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.testing.colour_card import CARD_PATCHES_RGB, card_seen
 from edge_agent.testing.network_camera import NetworkCamera, changing_card
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 
 
 @contextmanager
