@@ -64,7 +64,7 @@ class OpenCvCapture:
         return value if value >= 0 else None
 
     def close(self) -> None:
-        """Let go, as soon as no other thread is in the driver."""
+        """Close, as soon as no other thread is in the driver."""
         self._guard.close()
 
     def _opened(self) -> cv2.VideoCapture:

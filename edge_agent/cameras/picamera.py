@@ -46,7 +46,7 @@ class PiCamera:
         return True
 
     def open(self) -> None:
-        """Import picamera2, take hold of the camera and start it. Raises ``CameraAbsent``, ``CameraError``."""
+        """Import picamera2, open the camera and start it. Raises ``CameraAbsent``, ``CameraError``."""
         picamera2 = _import_picamera2()
         with self._guard.use():
             try:

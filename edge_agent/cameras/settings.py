@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from edge_agent.cameras.file_names import printable_name
 from edge_agent.cameras.secret_url import SecretUrl
 from edge_agent.cameras.smear import DEFAULT_UM_PER_PIXEL
 from edge_agent.contracts.manifest import Slug
@@ -62,7 +63,9 @@ def _file_path(path: object) -> object:
     return path
 
 
-_FilePath = Annotated[Path, BeforeValidator(_file_path)]
+_FilePath = Annotated[
+    Path, BeforeValidator(_file_path), PlainSerializer(printable_name, return_type=str, when_used="json")
+]
 
 
 class FolderSettings(_CameraSettings):
@@ -99,7 +102,7 @@ class StreamSettings(_CameraSettings):
 
 
 class V4L2Settings(_CameraSettings):
-    """A USB camera. Controls left null are the driver's own affair."""
+    """A USB camera. Controls left null stay as the driver has them."""
 
     kind: Literal["v4l2"] = Field(description="A USB camera.")
     device: str = Field(

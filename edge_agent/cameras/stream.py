@@ -51,5 +51,5 @@ class StreamCamera:
         return frame_now(self.id, image, settings=reported, source=f"{self._settings.url}#frame={number}")
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._capture.close()

@@ -59,7 +59,7 @@ class CaptureCounters:
 
 
 class CameraSupervisor:
-    """One camera at a time, made anew after each failure, ever more slowly, or at once when it is woken.
+    """One camera at a time. After a failure a new one is opened: after a wait that grows each time, or when woken.
 
     The camera lives in a thread of its own: one that hangs in its driver is left behind.
     """

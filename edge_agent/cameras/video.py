@@ -91,7 +91,7 @@ class VideoCamera:
         return frame_now(self.id, image, settings=reported, source=source)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._capture.close()
 
     def _end(self, frames_count: int) -> ImageError:

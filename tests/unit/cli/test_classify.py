@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.cli import app, classify
 from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
+from edge_agent.contracts import Outcome
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.settings import QualityLimits
 
@@ -139,7 +140,7 @@ def test_what_a_folder_or_video_leaves_out_is_a_failed_reading_with_its_name(
         f"{pictures}/stack.tif#page=2": "image_unsupported",
         last.name: "image_unreadable",
     }
-    assert [each.result.outcome for each in readings].count("failed") == 3
+    assert sum(each.result.outcome is Outcome.FAILED for each in readings) == 3
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
