@@ -85,8 +85,7 @@ def test_a_cameras_password_is_in_nothing_that_the_agent_says_writes_or_sends(
             process.kill()
             everything.close()
             serving.join()
-    assert isinstance(config, dict)
-    assert config["camera"]["url"] == f"http://{camera.address}"
+    assert f"'url': 'http://{camera.address}'" in str(config)
     files = {path.name: path.read_bytes().decode("latin-1") for path in state.rglob("*") if path.is_file()}
     # The configuration itself, to start with when the new one is broken: not for everybody to read.
     del files["last-good-agent.toml"]
