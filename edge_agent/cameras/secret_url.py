@@ -34,6 +34,12 @@ class SecretUrl(Secret[str]):
         self._shown = _checked(url)
         super().__init__(url)
 
+    @property
+    def may_hold_secret(self) -> bool:
+        """Whether there is a user's part or a query, where passwords stand."""
+        parts = urlsplit(self.get_secret_value())
+        return bool(parts.username or parts.password or parts.query)
+
     def _display(self) -> str:
         return self._shown
 

@@ -188,6 +188,20 @@ def test_what_is_no_address_or_not_escaped_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "may"),
+    [
+        ("rtsp://nurse:hush@scope.example/live", True),
+        ("rtsp://hush@scope.example/live", True),
+        ("http://scope.example/live?pwd=hush", True),
+        ("http://scope.example/live", False),
+        ("udp://@239.0.0.1:1234", False),
+    ],
+)
+def test_an_address_knows_whether_it_may_hold_a_secret(url: str, may: bool) -> None:
+    assert SecretUrl(url).may_hold_secret is may
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("slides/2024", "slides/2024"),
