@@ -133,8 +133,8 @@ class Result(Contract):
     clock: Clock
     replayed: bool = Field(default=False, description="True for backlog sent after live results.")
     source: str | None = Field(
-        description="Where the frame came from: a file's name below the camera's folder, with the number of the frame in "
-        "a video; scheme, host and port of a stream; or what was drawn."
+        description="Where the frame came from: a file's name below the camera's folder, with the frame's number in a "
+        "video; scheme, host and port of a stream; or what was drawn."
     )
     specimen: SpecimenField | None = Field(description="Null while no slide is set.")
     outcome: Outcome

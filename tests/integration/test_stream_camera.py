@@ -173,9 +173,11 @@ def with_thumbnail(data: bytes) -> bytes:
         lambda data: data[: len(data) // 2] + bytes(4096),
         lambda data: with_thumbnail(data)[: len(with_thumbnail(data)) - len(data) // 2],
         lambda data: data[len(data) // 2 :],
+        lambda data: data[: len(data) // 3] + data[len(data) // 2 :],
+        lambda data: data[: len(data) // 2] + jpeg(80)[len(jpeg(80)) // 2 :],
         lambda data: b"HTTP/1.1 503 Busy\r\n\r\n",
     ],
-    ids=["half", "no end", "padded", "thumbnail whole", "second half", "no picture"],
+    ids=["half", "no end", "padded", "thumbnail whole", "second half", "piece missing", "half of two", "no picture"],
 )
 def test_a_torn_frame_is_never_judged(tear: Callable[[bytes], bytes], demo_analyzer: Analyzer) -> None:
     """FFmpeg's decoder fills what is missing with the picture before, and reports nothing."""
