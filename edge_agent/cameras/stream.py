@@ -7,7 +7,7 @@ import cv2
 from edge_agent.cameras.ffmpeg_capture import FfmpegCapture
 from edge_agent.cameras.frame import Frame, frame_now
 from edge_agent.cameras.settings import StreamSettings
-from edge_agent.errors import CameraLost
+from edge_agent.errors import CameraAbsent, CameraLost
 
 
 class StreamCamera:
@@ -39,7 +39,13 @@ class StreamCamera:
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(1000 * settings.open_timeout_s),
             cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(1000 * settings.read_timeout_s),
         }
-        self._capture.open_video(settings.url.get_secret_value(), timeouts)
+        try:
+            self._capture.open_video(settings.url.get_secret_value(), timeouts)
+        except CameraAbsent as error:
+            raise CameraAbsent(
+                error.message,
+                remedy="Check the address, user and password in camera.url, and that the device reaches that host.",
+            ) from None
 
     def read(self) -> Frame:
         """The next frame. Raises ``CameraLost`` where none comes."""

@@ -39,6 +39,11 @@ def test_a_stream_that_stops_is_lost(monkeypatch: pytest.MonkeyPatch, pictures: 
         camera.read()
 
 
+def test_a_stream_that_cannot_be_opened_says_what_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CameraAbsent, match=r"user and password in camera\.url"):
+        stream(monkeypatch, FakeVideoCapture(opens=False)).open()
+
+
 def test_passwords_are_in_no_source_error_or_repr(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
