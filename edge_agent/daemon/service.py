@@ -202,7 +202,7 @@ def _running(safe_mode: SafeMode) -> Iterator[None]:
 
 
 def make_microscope_page(settings: WebSettings) -> MicroscopePage:
-    """Raises ``WebMissing``, ``WebPortTaken``."""
+    """Raises ``WebMissing``."""
     try:
         from edge_agent.web.server import MicroscopePage  # noqa: PLC0415 - an extra
     except ImportError as error:
