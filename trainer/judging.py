@@ -18,7 +18,7 @@ from edge_agent.contracts import Manifest, Outcome
 from edge_agent.errors import InferenceError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.preprocessing import preprocess
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 from trainer.progress import track
 
 

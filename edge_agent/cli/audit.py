@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.state_folder import ConfigOption, state_folder
 from edge_agent.cli.terminal import output
 from edge_agent.events.audit_segments import FILE
@@ -18,7 +19,10 @@ audit = typer.Typer(help="Look at the log of what happened to the device.", no_a
 @audit.command()
 def verify(
     config: ConfigOption = None,
-    file: Annotated[Path | None, typer.Option(help="An audit log to check instead of the device's own.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="An audit log to check instead of the device's own.", metavar="FILE", parser=expand_path),
+    ] = None,
 ) -> None:
     """Check that no entry of the audit log was changed, removed or inserted.
 
