@@ -211,7 +211,7 @@ def _manifest(
     chosen = calibration or _Calibration()
     scale, zero_point = input_quantization(contents[MODEL])
     return Manifest(
-        schema_=MANIFEST_SCHEMA,
+        schema=MANIFEST_SCHEMA,
         name=identity.name,
         version=identity.version,
         created_at=datetime.now(UTC),
