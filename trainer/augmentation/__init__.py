@@ -1,0 +1,1 @@
+"""What varies training images, and what shifts them for a test."""

@@ -1,0 +1,177 @@
+"""Reads the images of class folders, or of a table, into fields, as the device would read them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.errors import ImageError
+from edge_agent.vision.decode import decode_image
+from edge_agent.vision.field import square_field
+from trainer.data.description import Description
+from trainer.errors import DataError
+from trainer.progress import console, track
+from trainer.spec import INPUT_SIZE_PX
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One readable image. ``path`` is relative to the data folder, with forward slashes."""
+
+    path: str
+    label: str
+    sha256: str
+    group: str | None = field(default=None, compare=False)
+    """Who or what it was taken of, such as a subject; None where nobody knows. The file is the same without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """One file that was skipped, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Images and their fields: uint8 RGB (n, 224, 224, 3), one per file."""
+
+    files: tuple[ImageFile, ...]
+    fields: NDArray[np.uint8]
+    unreadable: tuple[Unreadable, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Of the sorted list of the images' own sha256."""
+        return hash_of_hashes(file.sha256 for file in self.files)
+
+
+def hash_of_hashes(hashes: Iterable[str]) -> str:
+    """sha256 of the sorted list of hashes, one per line."""
+    return hashlib.sha256("".join(f"{one}\n" for one in sorted(hashes)).encode()).hexdigest()
+
+
+def read_dataset(folder: Path, description: Description, table: Path | None = None) -> Dataset:
+    """Read every image of every class, by folders or as ``table`` names them. What is no image is listed, not fatal.
+
+    ``table`` is a CSV with the columns path (relative to the table), label (a class's folder or code) and, where
+    known, group. Raises ``DataError`` for a missing, undescribed or empty class, or a file that is not there.
+    """
+    if not folder.is_dir():
+        raise DataError(f"there is no data folder {folder}.", remedy="Check --data.")
+    listed = _list_folders(folder, description) if table is None else _list_table(table, folder, description)
+    if missing := [path for path, _, _ in listed if not (folder / path).is_file()]:
+        raise DataError(
+            f"{table} names {missing[0]} and {len(missing) - 1} more that are not in {folder}.",
+            remedy="Check the table: its paths are relative to the table itself.",
+        )
+    files: list[ImageFile] = []
+    fields: list[NDArray[np.uint8]] = []
+    unreadable: list[Unreadable] = []
+    for path, label, group in track(listed, "Reading images"):
+        try:
+            image, sha256 = read_field(folder / path)
+        except ImageError as error:
+            unreadable.append(Unreadable(path, str(error)))
+            continue
+        files.append(ImageFile(path, label, sha256, group))
+        fields.append(image)
+    for each in description.classes:
+        if not any(file.label == each.code for file in files):
+            where = f"class folder {folder / each.folder}" if table is None else f"class {each.code} of {table}"
+            raise DataError(f"{where} has no readable image.")
+    return Dataset(tuple(files), np.stack(fields), tuple(unreadable))
+
+
+def _list_folders(folder: Path, description: Description) -> list[tuple[str, str, str | None]]:
+    """Path, label and group (None) of every file."""
+    labels = {each.folder: each.code for each in description.classes}
+    found = {path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    if missing := [name for name in labels if name not in found]:
+        raise DataError(f"{folder} has no class folder {missing[0]}; there is {sorted(found) or 'none'}.")
+    if surplus := sorted(found - set(labels)):
+        raise DataError(
+            f"{folder} has a folder {surplus[0]} that is no class of the description {description.name}.",
+            remedy="Describe it as a class, or move it away.",
+        )
+    return [
+        (path.relative_to(folder).as_posix(), labels[name], None)
+        for name in labels
+        for path in sorted((folder / name).iterdir())
+        if path.is_file() and not path.name.startswith(".")
+    ]
+
+
+def _list_table(table: Path, folder: Path, description: Description) -> list[tuple[str, str, str | None]]:
+    """Path, label and group of every row."""
+    codes = {name: each.code for each in description.classes for name in (each.folder, each.code)}
+    rows: dict[str, tuple[str, str, str | None]] = {}
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if missing := sorted({"path", "label"} - set(reader.fieldnames or ())):
+                raise DataError(f"{table} has no column {missing[0]}.", remedy="Give the columns path, label, group.")
+            for row in reader:
+                path = Path(os.path.relpath(table.parent / row["path"], folder)).as_posix()
+                label = row["label"]
+                if label not in codes:
+                    raise DataError(
+                        f"line {reader.line_num} of {table} has a class {label} that is not described.",
+                        remedy="Describe it as a class, or take the line out.",
+                    )
+                if path.startswith("../"):
+                    raise DataError(
+                        f"{table} names {row['path']}, which is not below {folder}.", remedy="Check --data."
+                    )
+                if path in rows:
+                    raise DataError(f"{table} names {path} twice.", remedy="Take one of the lines out.")
+                rows[path] = path, codes[label], row.get("group") or None
+    except OSError as error:
+        raise DataError(f"table {table} cannot be read ({error.strerror}).", remedy="Check its path.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"table {table} is no CSV: {error}.", remedy="Save it as UTF-8 CSV.") from error
+    return list(rows.values())
+
+
+def read_files(folder: Path, files: Sequence[ImageFile]) -> NDArray[np.uint8]:
+    """Fields of known files, uint8 (n, 224, 224, 3). Raises ``DataError`` if one is not what it was."""
+    fields = np.empty((len(files), INPUT_SIZE_PX, INPUT_SIZE_PX, 3), np.uint8)
+    for index, file in enumerate(track(files, "Reading images")):
+        try:
+            fields[index], sha256 = read_field(folder / file.path)
+        except ImageError as error:
+            raise DataError(
+                f"{file.path} of the split cannot be read: {error.message}", remedy="Check --data and the split."
+            ) from error
+        if sha256 != file.sha256:
+            raise DataError(f"{file.path} is not the file that the split was made with.", remedy="Make a new split.")
+    return fields
+
+
+def read_field(path: Path) -> tuple[NDArray[np.uint8], str]:
+    """The field of one image file, uint8 (224, 224, 3) RGB, and the file's sha256. Raises ``ImageError``."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path.name} cannot be opened: {error.strerror}.") from error
+    try:
+        square = square_field(decode_image(data), INPUT_SIZE_PX)
+    except ValueError as error:
+        raise ImageError(f"{path.name}: {error}.") from error
+    return square, hashlib.sha256(data).hexdigest()
+
+
+def report_unreadable(unreadable: Sequence[Unreadable]) -> None:
+    """Say which files were skipped, and how many."""
+    for each in unreadable:
+        console.print(f"skipped {each.path}: {each.reason}", markup=False)
+    if unreadable:
+        console.print(f"{len(unreadable)} file(s) skipped: they are no readable images.")

@@ -1,0 +1,1 @@
+"""What a bundle does on images that it was not trained on, and what the images give away."""

@@ -1,0 +1,147 @@
+"""'trainer evaluate': what a bundle does on images that it was not trained on, as the agent itself would."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from edge_agent.cameras.frame import Encoded
+from edge_agent.inference import Classifier
+from edge_agent.settings import Settings
+from trainer.data.dataset import ImageFile, read_files
+from trainer.data.split import Part, joined, read_split
+from trainer.errors import DataError
+from trainer.evaluation.foreign import ForeignFigures, measure_foreign
+from trainer.evaluation.judging import Judge, Judgement, judge_fields, prepare
+from trainer.evaluation.metrics import Figures, measure_answers
+from trainer.evaluation.shifts import (
+    DRAWS,
+    CornerFigures,
+    ShiftFigures,
+    count_refusals,
+    measure_corner,
+    measure_shifts,
+)
+from trainer.training.run import WEIGHTS, read_config
+
+
+class Parity(Settings):
+    """The float network against the int8 file, on the same images."""
+
+    float_accuracy_ratio: float
+    agreement_ratio: float = Field(description="Share of images that both give the same top class.")
+    mean_logit_difference: float
+    max_logit_difference: float
+
+
+class Speed(Settings):
+    """How long one image took, here. Medians."""
+
+    runtime: str
+    machine: str
+    cores_count: int
+    threads_count: int
+    inference_ms: float = Field(description="The network alone, and what is computed from its outputs.")
+    total_ms: float = Field(description="From the file's bytes to the reading.")
+
+
+class Evaluation(Settings):
+    """Figures of a bundle on one part of a split, through the int8 file and the agent's analyzer."""
+
+    bundle: str
+    model_sha256: str
+    model_bytes: int
+    part: Part
+    figures: Figures
+    refusals: dict[str, int] = Field(description="How many were refused, by reason.")
+    speed: Speed
+    parity: Parity | None = Field(description="Null where the float weights are not beside the split.")
+    shifts: tuple[ShiftFigures, ...] | None = Field(default=None, description="Null where not asked for.")
+    corner: tuple[CornerFigures, ...] | None = Field(default=None, description="Null where not asked for.")
+    foreign: tuple[ForeignFigures, ...] | None = Field(default=None, description="Null where not asked for.")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to measure beside the figures on images as they are."""
+
+    shifts: bool = False
+    draws: int = DRAWS
+    foreign: tuple[Path, ...] = ()
+    seed: int = 0
+
+
+def evaluate(bundle: str, data: Path, split: Path, part: Part = Part.TEST, wanted: Wanted | None = None) -> Evaluation:
+    """Judge one part of ``split`` by the bundle. Raises ``BundleError`` or ``TrainerError``."""
+    wanted = wanted or Wanted()
+    judge = Judge.of(bundle)
+    manifest = judge.manifest
+    chosen = [each for each in read_split(split, data) if each.part is part]
+    files = [each.file for each in chosen]
+    truth = truth_of(files, [label.code for label in manifest.labels])
+    groups = joined([each.twin_group for each in chosen], [file.group for file in files])
+    fields = read_files(data, files)
+    judged = judge.judge([Encoded((data / file.path).read_bytes()) for file in files])
+    run = split.parent
+    return Evaluation(
+        bundle=f"{manifest.name} {manifest.version}",
+        model_sha256=manifest.files["model.tflite"],
+        model_bytes=judge.classifier.bundle.model_path.stat().st_size,
+        part=part,
+        figures=measure_answers(
+            judged.probabilities, truth, manifest.labels, judged.answered, groups=groups, seed=wanted.seed
+        ),
+        refusals=count_refusals(judged),
+        speed=_speed(judge, judged),
+        parity=_parity(judge.classifier, run, fields, truth) if (run / WEIGHTS).exists() else None,
+        shifts=measure_shifts(judge, fields, truth, groups, draws=wanted.draws, seed=wanted.seed)
+        if wanted.shifts
+        else None,
+        corner=measure_corner(judge, fields, judged, seed=wanted.seed) if wanted.shifts else None,
+        foreign=measure_foreign(judge, wanted.foreign) if wanted.foreign else None,
+    )
+
+
+def truth_of(files: Sequence[ImageFile], codes: Sequence[str]) -> NDArray[np.int64]:
+    """Index of each file's class among ``codes``. Raises ``DataError`` for a class that is not there."""
+    if not files:
+        raise DataError("the split has no image in this part.", remedy="Name another split.")
+    if unknown := sorted({file.label for file in files} - set(codes)):
+        raise DataError(
+            f"the split has a class {unknown[0]} that the bundle does not know.", remedy="Name another split."
+        )
+    return np.array([codes.index(file.label) for file in files], np.int64)
+
+
+def _speed(judge: Judge, judged: Judgement) -> Speed:
+    return Speed(
+        runtime=judge.classifier.identity.runtime,
+        machine=platform.machine(),
+        cores_count=os.cpu_count() or 1,
+        threads_count=1,
+        inference_ms=float(np.median(judged.latency_ms["inference"])),
+        total_ms=float(np.median(judged.latency_ms["total"])),
+    )
+
+
+def _parity(classifier: Classifier, run: Path, fields: NDArray[np.uint8], truth: NDArray[np.int64]) -> Parity:
+    # Keras and TensorFlow take seconds to import, and only this comparison needs them.
+    from trainer.networks.network import predict_logits, restore_network  # noqa: PLC0415
+
+    logits = judge_fields(classifier, fields)
+    network = restore_network(run / WEIGHTS, read_config(run).options.alpha, logits.shape[1])
+    floating = predict_logits(network, np.stack([prepare(field, classifier) for field in fields]))
+    difference = np.abs(floating - logits)
+    return Parity(
+        float_accuracy_ratio=float((floating.argmax(axis=1) == truth).mean()),
+        agreement_ratio=float((floating.argmax(axis=1) == logits.argmax(axis=1)).mean()),
+        mean_logit_difference=float(difference.mean()),
+        max_logit_difference=float(difference.max()),
+    )

@@ -1,0 +1,71 @@
+"""Outputs of the frozen layers for variants of images: computed once, kept on disk, read in every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.vision.preprocessing import preprocess
+from trainer.networks.network import to_network_input
+from trainer.progress import track
+from trainer.training.run import replacing
+
+_BATCH = 32
+
+Vary = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variants:
+    """One variant of each field (uint8 RGB, (n, 224, 224, 3)), preprocessed.
+
+    ``vary`` is applied before the preprocessing, with one generator per field made from ``seed``, so that a
+    result does not hang on the order of the work.
+    """
+
+    fields: NDArray[np.uint8]
+    preprocessing: str
+    denoise: str
+    vary: Vary | None = None
+    seed: tuple[int, ...] = (0,)
+
+    def batches(self, what: str) -> Iterator[NDArray[np.float32]]:
+        """The network's inputs, float32 (up to 32, 224, 224, 3), with a progress bar that says ``what``."""
+        generators = [np.random.default_rng(each) for each in np.random.SeedSequence(self.seed).spawn(len(self.fields))]
+        for start in track(range(0, len(self.fields), _BATCH), what):
+            batch = slice(start, start + _BATCH)
+            yield to_network_input(
+                np.stack(
+                    [
+                        preprocess(self.vary(field, rng) if self.vary else field, self.preprocessing, self.denoise)
+                        for field, rng in zip(self.fields[batch], generators[batch], strict=True)
+                    ]
+                )
+            )
+
+
+def vary_all(fields: NDArray[np.uint8], vary: Vary, seed: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Each field, uint8 RGB (n, h, w, 3), varied, with one generator per field made from ``seed``."""
+    generators = np.random.SeedSequence(seed).spawn(len(fields))
+    return np.stack([vary(field, np.random.default_rng(each)) for field, each in zip(fields, generators, strict=True)])
+
+
+def keep_outputs(outputs: Mapping[Path, keras.Model], variants: Variants, what: str) -> None:
+    """Write each model's output for the variants to its ``.npy`` file as float16 (n, ...), unless all are there.
+
+    A file appears when it is complete: after a kill or on a full disk there are only good ones.
+    """
+    if all(path.exists() for path in outputs):
+        return
+    collected: dict[Path, list[NDArray[np.float16]]] = {path: [] for path in outputs}
+    for batch in variants.batches(what):
+        for path, model in outputs.items():
+            collected[path].append(np.asarray(model.predict_on_batch(batch)).astype(np.float16))
+    for path, parts in collected.items():
+        with replacing(path) as file:
+            np.save(file, np.concatenate(parts))
