@@ -25,16 +25,18 @@ from trainer.cli.app import (
 )
 from trainer.data.dataset import Dataset, read_dataset, report_unreadable
 from trainer.data.description import Description, load_description
-from trainer.data.prepare import Disjoint, Prepared, Shares
+from trainer.data.prepare import Prepared
 from trainer.data.prepare import prepare as prepare_split
-from trainer.data.split import Part, parse_split, twins_count
+from trainer.data.split import Part, near_duplicates_count, parse_split
+from trainer.data.split_policy import Disjoint, Shares
 from trainer.data.synthesis import synthesise
 from trainer.evaluation.audit import audit as audit_dataset
-from trainer.evaluation.probe import cached_features
 from trainer.evaluation.probe import probe as probe_features
+from trainer.evaluation.probe_features import cached_features
+from trainer.files import write_json
 from trainer.progress import console
-from trainer.reports.tables import show_audit, show_probe
-from trainer.training.run import write_json
+from trainer.reports.audit_table import show_audit
+from trainer.reports.probe_table import show_probe
 
 EXIT_LEAK = 1
 
@@ -148,6 +150,6 @@ def _report_split(prepared: Prepared) -> None:
     for label in sorted({each.file.label for each in prepared.assignments}):
         table.add_row(label, *(str(counts[label, part]) for part in Part))
     stdout().print(table)
-    console.print(f"{twins_count(prepared.assignments)} images have a twin; twins are on one side.")
+    console.print(f"{near_duplicates_count(prepared.assignments)} images have a twin; twins are on one side.")
     if prepared.disjoint is Disjoint.TWINS:
         console.print("No groups were kept apart: images of one person may be on both sides.", style="yellow")

@@ -24,15 +24,19 @@ from trainer.cli.app import (
     one_of,
     stdout,
 )
+from trainer.comparison.table import show_comparison
 from trainer.data.split import Part
 from trainer.evaluation.audit import read_audit
-from trainer.evaluation.evaluate import Wanted
+from trainer.evaluation.evaluate import EvaluationOptions
 from trainer.evaluation.evaluate import evaluate as evaluate_bundle
 from trainer.evaluation.shifts import DRAWS
+from trainer.files import write_json
 from trainer.progress import console
-from trainer.reports.tables import percent, show_comparison, show_evaluation
+from trainer.reports.evaluation_tables import show_evaluation
+from trainer.reports.formatting import percent
 from trainer.spec import ALPHAS
-from trainer.training.run import MODEL, TrainOptions, write_json
+from trainer.training.options import TrainOptions
+from trainer.training.run import MODEL
 
 
 @app.command()
@@ -116,8 +120,8 @@ def bundle(
     A bundle is a demonstration if the run's data set says that it is synthetic.
     """
     # Keras and TensorFlow take seconds to import.
-    from trainer.export.bundle import BundleIdentity  # noqa: PLC0415
     from trainer.export.bundle import bundle as make_bundle  # noqa: PLC0415
+    from trainer.export.bundle_files import BundleIdentity  # noqa: PLC0415
 
     figures = make_bundle(
         run,
@@ -148,7 +152,7 @@ def evaluate(  # noqa: PLR0913 - a command's options are its parameters
     as_json: JsonOption = False,
 ) -> None:
     """Measure a bundle on images that it was not trained on, through the int8 file and the agent's analyzer."""
-    wanted = Wanted(shifts=shifts, draws=draws, foreign=tuple(foreign or ()), seed=seed)
+    wanted = EvaluationOptions(shifts=shifts, draws=draws, foreign=tuple(foreign or ()), seed=seed)
     evaluation = evaluate_bundle(bundle, data, split, part, wanted)
     if as_json:
         typer.echo(evaluation.model_dump_json(indent=2))
@@ -199,8 +203,8 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 ) -> None:
     """Compare networks, preprocessings and baselines on one split, in one table."""
     # Keras and TensorFlow take seconds to import.
-    from trainer.comparison.compare import Plan, hash_of_split  # noqa: PLC0415
     from trainer.comparison.compare import compare as compare_all  # noqa: PLC0415
+    from trainer.comparison.plan import Plan, hash_of_split  # noqa: PLC0415
 
     plan = Plan(
         split_sha256=hash_of_split(split),

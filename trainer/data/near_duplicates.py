@@ -29,7 +29,7 @@ MAX_CANDIDATES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Twins:
+class DuplicatePair:
     """A pair of images by their indices, and the correlation of what they share."""
 
     first: int
@@ -37,7 +37,7 @@ class Twins:
     correlation: float
 
 
-def find_twins(fields: NDArray[np.uint8], hashes: Sequence[str]) -> list[Twins]:
+def find_near_duplicates(fields: NDArray[np.uint8], hashes: Sequence[str]) -> list[DuplicatePair]:
     """All pairs among fields, uint8 (n, h, w, 3), that share a file's hash or a quarter of the scene or more.
 
     Takes time by the square of n: about a minute for 3,000 images.
@@ -51,7 +51,7 @@ def find_twins(fields: NDArray[np.uint8], hashes: Sequence[str]) -> list[Twins]:
     pairs = []
     for index, sha256 in enumerate(hashes):
         if (first := first_with.setdefault(sha256, index)) != index:
-            pairs.append(Twins(first, index, 1.0))
+            pairs.append(DuplicatePair(first, index, 1.0))
     for first in track(range(len(fields) - 1), "Looking for twins"):
         surfaces = fft.irfft2(spectra[first] * spectra[first + 1 :].conj(), s=(THUMBNAIL_PX, THUMBNAIL_PX), workers=-1)
         flat = surfaces.reshape(len(surfaces), -1)
@@ -63,11 +63,11 @@ def find_twins(fields: NDArray[np.uint8], hashes: Sequence[str]) -> list[Twins]:
                 continue
             correlation = _shared_correlation(thumbnails[first], thumbnails[second], int(peaks[offset]))
             if correlation >= MIN_CORRELATION:
-                pairs.append(Twins(first, second, correlation))
+                pairs.append(DuplicatePair(first, second, correlation))
     return pairs
 
 
-def twin_groups(count: int, pairs: Sequence[Twins]) -> NDArray[np.int64]:
+def near_duplicate_groups(count: int, pairs: Sequence[DuplicatePair]) -> NDArray[np.int64]:
     """Group of each of ``count`` images, int64 (count,): twins of twins are in one group."""
     first = [pair.first for pair in pairs]
     second = [pair.second for pair in pairs]

@@ -9,14 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
-
-from trainer.data.dataset import Dataset, ImageFile
-from trainer.data.near_duplicates import find_twins, twin_groups
+from trainer.data.dataset import ImageFile
 from trainer.errors import DataError
 
 _COLUMNS = ("path", "label", "sha256", "group", "twin_group", "split")
@@ -37,98 +30,6 @@ class Assignment:
     file: ImageFile
     twin_group: int
     part: Part
-
-
-def assign(
-    labels: Sequence[str],
-    groups: NDArray[np.int64],
-    *,
-    test_share: float,
-    validation_share: float,
-    seed: int,
-) -> list[Part]:
-    """A part for each image; every group on one side, every class in every part.
-
-    Shares are of all images and are met as nearly as groups allow. Raises ``DataError`` where a class has
-    too few groups to be in all three parts.
-    """
-    classes = np.asarray(labels)
-    for label in sorted(set(labels)):
-        distinct = len(set(groups[classes == label].tolist()))
-        if distinct < 3:
-            raise DataError(
-                f"class {label} has {distinct} distinct image(s) or group(s); "
-                "training, validation and test need one each.",
-                remedy="Add images that show other fields.",
-            )
-    parts = np.full(len(classes), Part.TRAIN, dtype=object)
-    rest = np.arange(len(classes))
-    for part, share in (
-        (Part.TEST, test_share),
-        (Part.VALIDATION, validation_share / (1 - test_share)),
-    ):
-        chosen = rest[_one_fold(classes[rest], groups[rest], share, seed)]
-        parts[chosen] = part
-        rest = np.setdiff1d(rest, chosen)
-    for part in Part:
-        if missing := sorted(set(labels) - set(classes[parts == part])):
-            raise DataError(
-                f"class {missing[0]} has too few distinct images or groups to be in {part}.",
-                remedy="Add images that show other fields, or try another seed.",
-            )
-    return [Part(part) for part in parts]
-
-
-def _one_fold(labels: NDArray[np.str_], groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.intp]:
-    fewest = min(len(set(groups[labels == label].tolist())) for label in set(labels.tolist()))
-    folds = max(2, min(round(1 / share), fewest))
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    _, fold = next(splitter.split(np.zeros(len(labels)), labels, groups))
-    return np.asarray(fold, np.intp)
-
-
-def split_dataset(dataset: Dataset, *, test_share: float, validation_share: float, seed: int) -> list[Assignment]:
-    """Look for twins and assign every image; twins, and groups where they are known, on one side.
-
-    Raises ``DataError``.
-    """
-    pairs = find_twins(dataset.fields, [file.sha256 for file in dataset.files])
-    twins = twin_groups(len(dataset.files), pairs)
-    groups = [file.group for file in dataset.files]
-    return assign_files(dataset, twins, groups, test_share=test_share, validation_share=validation_share, seed=seed)
-
-
-def assign_files(
-    dataset: Dataset,
-    twins: NDArray[np.int64],
-    groups: Sequence[str | None],
-    *,
-    test_share: float,
-    validation_share: float,
-    seed: int,
-) -> list[Assignment]:
-    """Assign every image so that neither twins, int64 (n,), nor ``groups`` cross parts. Raises ``DataError``."""
-    labels = [file.label for file in dataset.files]
-    units = joined(twins.tolist(), groups)
-    parts = assign(labels, units, test_share=test_share, validation_share=validation_share, seed=seed)
-    return [Assignment(file, int(twin), part) for file, twin, part in zip(dataset.files, twins, parts, strict=True)]
-
-
-def joined(first: Sequence[object], second: Sequence[object]) -> NDArray[np.int64]:
-    """One number, int64 (n,), for all images that are linked by either grouping; None links nothing."""
-    nodes: dict[tuple[int, object], int] = {}
-    edges = [
-        (index, nodes.setdefault((which, group), len(nodes)))
-        for which, groups in enumerate((first, second))
-        for index, group in enumerate(groups)
-        if group is not None
-    ]
-    count = len(first)
-    rows = [index for index, _ in edges]
-    columns = [count + node for _, node in edges]
-    size = count + len(nodes)
-    graph = coo_array((np.ones(len(edges)), (rows, columns)), shape=(size, size))
-    return np.asarray(connected_components(graph, directed=False)[1][:count], np.int64)
 
 
 def write_split(path: Path, assignments: Sequence[Assignment]) -> None:
@@ -199,7 +100,7 @@ def check_split(assignments: Sequence[Assignment]) -> None:
                 )
 
 
-def twins_count(assignments: Sequence[Assignment]) -> int:
+def near_duplicates_count(assignments: Sequence[Assignment]) -> int:
     """How many images have a twin."""
     sizes = Counter(each.twin_group for each in assignments)
     return sum(size for size in sizes.values() if size > 1)

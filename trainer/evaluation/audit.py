@@ -13,11 +13,13 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from edge_agent.settings import Settings
 from trainer.data.dataset import Dataset
-from trainer.data.near_duplicates import Twins, find_twins, twin_groups
-from trainer.data.split import Assignment, joined
+from trainer.data.grouping import merge_groups
+from trainer.data.near_duplicates import find_near_duplicates, near_duplicate_groups
+from trainer.data.split import Assignment
 from trainer.errors import DataError
 from trainer.evaluation.intervals import percentile_interval, resample
-from trainer.evaluation.shortcuts import all_clues
+from trainer.evaluation.leaks import Leak, find_leaks
+from trainer.evaluation.shortcuts import shortcut_values
 from trainer.progress import track
 
 FOLDS = 5
@@ -25,7 +27,7 @@ _TREES = 300
 _FALSE_ALARMS = 0.025
 
 
-class Clue(Settings):
+class Shortcut(Settings):
     """How well the classes are told by one thing that is not a cell."""
 
     name: str
@@ -33,14 +35,6 @@ class Clue(Settings):
     accuracy_ratio: float
     accuracy_interval_ratio: tuple[float, float] = Field(description="95 %, by bootstrap over groups of images.")
     tells: bool = Field(description="Whether the accuracy is above chance for sure, given how many clues were tried.")
-
-
-class Leak(Settings):
-    """Two images that are on two sides of a split and should not be."""
-
-    what: str
-    first: str
-    second: str
 
 
 class Audit(Settings):
@@ -55,7 +49,7 @@ class Audit(Settings):
     images_with_twin_count: int
     groups_count: int | None = Field(description="Null where no groups are known.")
     chance_ratio: float = Field(description="Share of the commonest class: the accuracy of always naming it.")
-    clues: tuple[Clue, ...]
+    clues: tuple[Shortcut, ...]
     leaks: tuple[Leak, ...] | None = Field(description="Null where no split was given.")
 
 
@@ -67,15 +61,15 @@ def audit(
     Raises ``DataError`` where a class has too few groups for the folds, or the split is of other images.
     """
     files = dataset.files
-    pairs = find_twins(dataset.fields, [file.sha256 for file in files])
-    twins = twin_groups(len(files), pairs)
+    pairs = find_near_duplicates(dataset.fields, [file.sha256 for file in files])
+    twins = near_duplicate_groups(len(files), pairs)
     groups = [file.group for file in files]
-    units = joined(twins.tolist(), groups)
+    units = merge_groups(twins.tolist(), groups)
     labels = np.array([file.label for file in files])
     counts = {label: int((labels == label).sum()) for label in dict.fromkeys(labels.tolist())}
     chance = max(counts.values()) / len(labels)
     folds = _folds(labels, units, seed)
-    clues = all_clues(data, files, dataset.fields)
+    clues = shortcut_values(data, files, dataset.fields)
     return Audit(
         dataset=name,
         dataset_sha256=dataset.sha256,
@@ -87,39 +81,11 @@ def audit(
         groups_count=len(set(groups) - {None}) or None,
         chance_ratio=chance,
         clues=tuple(
-            _judge_clue(clue, values, labels, units, folds, chance=chance, tried=len(clues), seed=seed)
+            _measure_shortcut(clue, values, labels, units, folds, chance=chance, tried=len(clues), seed=seed)
             for clue, values in track(list(clues.items()), "What is not a cell")
         ),
         leaks=None if split is None else find_leaks(dataset, pairs, split),
     )
-
-
-def find_leaks(dataset: Dataset, pairs: Sequence[Twins], split: Sequence[Assignment]) -> tuple[Leak, ...]:
-    """Twins, contents and groups on more than one side, the split's own word for twins not being taken.
-
-    Raises ``DataError`` if the split names an image that the data set has not, or the other way round.
-    """
-    given = {each.file.path: each for each in split}
-    if odd := sorted({file.path for file in dataset.files} ^ set(given)):
-        raise DataError(
-            f"{odd[0]} and {len(odd) - 1} more are either in the data or in the split, not in both.",
-            remedy="Name the split that was made of these data.",
-        )
-    parts = [given[file.path].part for file in dataset.files]
-    leaks = [
-        Leak(what="twins", first=dataset.files[pair.first].path, second=dataset.files[pair.second].path)
-        for pair in pairs
-        if parts[pair.first] is not parts[pair.second]
-    ]
-    first_of: dict[str, int] = {}
-    for index, file in enumerate(dataset.files):
-        group = file.group or given[file.path].file.group
-        if group is None:
-            continue
-        first = first_of.setdefault(group, index)
-        if parts[first] is not parts[index]:
-            leaks.append(Leak(what=f"group {group}", first=dataset.files[first].path, second=file.path))
-    return tuple(leaks)
 
 
 def _folds(labels: NDArray[np.str_], units: NDArray[np.int64], seed: int) -> list[tuple[NDArray[np.intp], ...]]:
@@ -130,7 +96,7 @@ def _folds(labels: NDArray[np.str_], units: NDArray[np.int64], seed: int) -> lis
     return list(splitter.split(np.zeros(len(labels)), labels, units))
 
 
-def _judge_clue(
+def _measure_shortcut(
     name: str,
     values: NDArray[np.float32],
     labels: NDArray[np.str_],
@@ -140,14 +106,14 @@ def _judge_clue(
     chance: float,
     tried: int,
     seed: int,
-) -> Clue:
+) -> Shortcut:
     forest = ExtraTreesClassifier(_TREES, min_samples_leaf=2, random_state=seed, n_jobs=-1)
     right = cross_val_predict(forest, values, labels, cv=folds) == labels
     drawn = resample(lambda times: np.array([(right * times).sum() / times.sum()]), units, seed=seed)[:, 0]
     interval = percentile_interval(drawn)
     if interval is None:
         raise DataError(f"{name} has no value that is a number.")
-    return Clue(
+    return Shortcut(
         name=name,
         values_count=values.shape[1],
         accuracy_ratio=float(right.mean()),

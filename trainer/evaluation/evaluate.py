@@ -16,19 +16,16 @@ from edge_agent.cameras.frame import Encoded
 from edge_agent.inference import Classifier
 from edge_agent.settings import Settings
 from trainer.data.dataset import ImageFile, read_files
-from trainer.data.split import Part, joined, read_split
+from trainer.data.grouping import merge_groups
+from trainer.data.split import Part, read_split
 from trainer.errors import DataError
+from trainer.evaluation.bundle_analyzer import BundleAnalyzer, Predictions
+from trainer.evaluation.corner import CornerFigures, measure_corner
+from trainer.evaluation.figures import Figures
 from trainer.evaluation.foreign import ForeignFigures, measure_foreign
-from trainer.evaluation.judging import Judge, Judgement, judge_fields, prepare
-from trainer.evaluation.metrics import Figures, measure_answers
-from trainer.evaluation.shifts import (
-    DRAWS,
-    CornerFigures,
-    ShiftFigures,
-    count_refusals,
-    measure_corner,
-    measure_shifts,
-)
+from trainer.evaluation.metrics import measure_answers
+from trainer.evaluation.shifts import DRAWS, ShiftFigures, count_refusals, measure_shifts
+from trainer.networks.int8 import int8_logits, preprocess_for
 from trainer.training.run import WEIGHTS, read_config
 
 
@@ -69,7 +66,7 @@ class Evaluation(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EvaluationOptions:
     """What to measure beside the figures on images as they are."""
 
     shifts: bool = False
@@ -78,38 +75,40 @@ class Wanted:
     seed: int = 0
 
 
-def evaluate(bundle: str, data: Path, split: Path, part: Part = Part.TEST, wanted: Wanted | None = None) -> Evaluation:
-    """Judge one part of ``split`` by the bundle. Raises ``BundleError`` or ``TrainerError``."""
-    wanted = wanted or Wanted()
-    judge = Judge.of(bundle)
-    manifest = judge.manifest
+def evaluate(
+    bundle: str, data: Path, split: Path, part: Part = Part.TEST, wanted: EvaluationOptions | None = None
+) -> Evaluation:
+    """Measure one part of ``split`` through the bundle. Raises ``BundleError`` or ``TrainerError``."""
+    wanted = wanted or EvaluationOptions()
+    analyzer = BundleAnalyzer.load(bundle)
+    manifest = analyzer.manifest
     chosen = [each for each in read_split(split, data) if each.part is part]
     files = [each.file for each in chosen]
-    truth = truth_of(files, [label.code for label in manifest.labels])
-    groups = joined([each.twin_group for each in chosen], [file.group for file in files])
+    truth = class_indices(files, [label.code for label in manifest.labels])
+    groups = merge_groups([each.twin_group for each in chosen], [file.group for file in files])
     fields = read_files(data, files)
-    judged = judge.judge([Encoded((data / file.path).read_bytes()) for file in files])
+    predictions = analyzer.predict([Encoded((data / file.path).read_bytes()) for file in files])
     run = split.parent
     return Evaluation(
         bundle=f"{manifest.name} {manifest.version}",
         model_sha256=manifest.files["model.tflite"],
-        model_bytes=judge.classifier.bundle.model_path.stat().st_size,
+        model_bytes=analyzer.classifier.bundle.model_path.stat().st_size,
         part=part,
         figures=measure_answers(
-            judged.probabilities, truth, manifest.labels, judged.answered, groups=groups, seed=wanted.seed
+            predictions.probabilities, truth, manifest.labels, predictions.answered, groups=groups, seed=wanted.seed
         ),
-        refusals=count_refusals(judged),
-        speed=_speed(judge, judged),
-        parity=_parity(judge.classifier, run, fields, truth) if (run / WEIGHTS).exists() else None,
-        shifts=measure_shifts(judge, fields, truth, groups, draws=wanted.draws, seed=wanted.seed)
+        refusals=count_refusals(predictions),
+        speed=_speed(analyzer, predictions),
+        parity=_parity(analyzer.classifier, run, fields, truth) if (run / WEIGHTS).exists() else None,
+        shifts=measure_shifts(analyzer, fields, truth, groups, draws=wanted.draws, seed=wanted.seed)
         if wanted.shifts
         else None,
-        corner=measure_corner(judge, fields, judged, seed=wanted.seed) if wanted.shifts else None,
-        foreign=measure_foreign(judge, wanted.foreign) if wanted.foreign else None,
+        corner=measure_corner(analyzer, fields, predictions, seed=wanted.seed) if wanted.shifts else None,
+        foreign=measure_foreign(analyzer, wanted.foreign) if wanted.foreign else None,
     )
 
 
-def truth_of(files: Sequence[ImageFile], codes: Sequence[str]) -> NDArray[np.int64]:
+def class_indices(files: Sequence[ImageFile], codes: Sequence[str]) -> NDArray[np.int64]:
     """Index of each file's class among ``codes``. Raises ``DataError`` for a class that is not there."""
     if not files:
         raise DataError("the split has no image in this part.", remedy="Name another split.")
@@ -120,14 +119,14 @@ def truth_of(files: Sequence[ImageFile], codes: Sequence[str]) -> NDArray[np.int
     return np.array([codes.index(file.label) for file in files], np.int64)
 
 
-def _speed(judge: Judge, judged: Judgement) -> Speed:
+def _speed(analyzer: BundleAnalyzer, predictions: Predictions) -> Speed:
     return Speed(
-        runtime=judge.classifier.identity.runtime,
+        runtime=analyzer.classifier.identity.runtime,
         machine=platform.machine(),
         cores_count=os.cpu_count() or 1,
         threads_count=1,
-        inference_ms=float(np.median(judged.latency_ms["inference"])),
-        total_ms=float(np.median(judged.latency_ms["total"])),
+        inference_ms=float(np.median(predictions.latency_ms["inference"])),
+        total_ms=float(np.median(predictions.latency_ms["total"])),
     )
 
 
@@ -135,9 +134,9 @@ def _parity(classifier: Classifier, run: Path, fields: NDArray[np.uint8], truth:
     # Keras and TensorFlow take seconds to import, and only this comparison needs them.
     from trainer.networks.network import predict_logits, restore_network  # noqa: PLC0415
 
-    logits = judge_fields(classifier, fields)
+    logits = int8_logits(classifier, fields)
     network = restore_network(run / WEIGHTS, read_config(run).options.alpha, logits.shape[1])
-    floating = predict_logits(network, np.stack([prepare(field, classifier) for field in fields]))
+    floating = predict_logits(network, np.stack([preprocess_for(field, classifier) for field in fields]))
     difference = np.abs(floating - logits)
     return Parity(
         float_accuracy_ratio=float((floating.argmax(axis=1) == truth).mean()),

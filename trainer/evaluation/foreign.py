@@ -14,7 +14,7 @@ from edge_agent.cameras.frame import Encoded
 from edge_agent.contracts import Outcome
 from edge_agent.settings import Settings
 from trainer.errors import DataError
-from trainer.evaluation.judging import Judge
+from trainer.evaluation.bundle_analyzer import BundleAnalyzer
 from trainer.progress import track
 
 
@@ -30,10 +30,10 @@ class ForeignFigures(Settings):
     answered_labels: dict[str, int] = Field(description="What the rest was called.")
 
 
-def measure_foreign(judge: Judge, folders: Sequence[Path]) -> tuple[ForeignFigures, ...]:
+def measure_foreign(analyzer: BundleAnalyzer, folders: Sequence[Path]) -> tuple[ForeignFigures, ...]:
     """One row for each of ``folders``, or of the folders below it, that has images. Raises ``DataError``."""
     return tuple(
-        _measure(judge, name, paths) for folder in folders for name, paths in _images_by_folder(folder).items()
+        _measure(analyzer, name, paths) for folder in folders for name, paths in _images_by_folder(folder).items()
     )
 
 
@@ -47,8 +47,8 @@ def _images_by_folder(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _measure(judge: Judge, name: str, paths: list[Path]) -> ForeignFigures:
-    readings = [(path, judge.read(Encoded(path.read_bytes()))) for path in track(paths, name)]
+def _measure(analyzer: BundleAnalyzer, name: str, paths: list[Path]) -> ForeignFigures:
+    readings = [(path, analyzer.read(Encoded(path.read_bytes()))) for path in track(paths, name)]
     read = [reading for _, reading in readings if reading.outcome is not Outcome.FAILED]
     if not read:
         raise DataError(f"no image of {name} can be read.", remedy="Check --foreign.")

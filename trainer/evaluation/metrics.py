@@ -11,72 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.stats import binomtest, rankdata
 
 from edge_agent.contracts.manifest import Label
-from edge_agent.settings import Settings
+from trainer.evaluation.figures import ClassFigures, Figures
 from trainer.evaluation.intervals import Interval, percentile_interval, resample
-
-CALIBRATION_BINS = 15
-_COVERAGES_PCT = range(50, 101)
-
-
-class ClassFigures(Settings):
-    """One class against the rest, by top class, every image counted."""
-
-    code: str
-    images_count: int
-    precision_ratio: float
-    recall_ratio: float
-    f1_ratio: float
-    auroc_ratio: float | None = Field(description="Of the class's probability; null where a side is empty.")
-
-
-class ReliabilityBin(Settings):
-    """Images of about one confidence."""
-
-    images_count: int
-    confidence_ratio: float = Field(description="Mean.")
-    accuracy_ratio: float
-
-
-class RiskPoint(Settings):
-    """If only the surest images were answered."""
-
-    coverage_ratio: float
-    error_ratio: float
-    min_confidence_ratio: float
-
-
-class Figures(Settings):
-    """Figures of one set of images, by top class unless said otherwise."""
-
-    images_count: int
-    groups_count: int | None = Field(description="Groups that the bootstrap drew; null where there is none.")
-    accuracy_ratio: float
-    accuracy_interval_ratio: tuple[float, float] = Field(description="95 % Wilson interval.")
-    classes: tuple[ClassFigures, ...]
-    macro_precision_ratio: float = Field(description="Mean over classes.")
-    macro_recall_ratio: float = Field(description="Mean over classes.")
-    macro_f1_ratio: float = Field(description="Mean over classes.")
-    auroc_ratio: float | None = Field(description="One class against the rest, mean over classes.")
-    confusion: tuple[tuple[int, ...], ...] = Field(description="Rows: truth; columns: top class.")
-    malignant_precision_ratio: float | None = Field(description="Malignant images among those given such a class.")
-    malignant_recall_ratio: float | None = Field(description="Malignant images given any malignant class.")
-    malignant_specificity_ratio: float | None = Field(description="Others given a class that is not malignant.")
-    malignant_f1_ratio: float | None
-    malignant_auroc_ratio: float | None = Field(description="Of the malignant classes' summed probability.")
-    refused_ratio: float = Field(description="Share refused, for whatever reason.")
-    answered_accuracy_ratio: float | None = Field(description="Right answers among the answered labels.")
-    expected_calibration_error_ratio: float = Field(description="15 equal bins of confidence.")
-    brier_score: float = Field(description="Summed over classes: 0 is best, 2 is worst.")
-    reliability: tuple[ReliabilityBin, ...] = Field(description="The bins that have images.")
-    risk_coverage: tuple[RiskPoint, ...]
-    intervals: dict[str, tuple[float, float]] | None = Field(
-        description="95 % bootstrap interval of each figure by its name. Where nothing was wrong it has no width: "
-        "Wilson's interval of the accuracy says what so many images can show. Null where there is no bootstrap."
-    )
+from trainer.evaluation.reliability import expected_calibration_error, reliability, risk_coverage
 
 
 def measure_answers(
@@ -132,45 +72,6 @@ def auroc(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> float | N
     if not ours or not others:
         return None
     return float((rankdata(score)[positive].sum() - ours * (ours + 1) / 2) / (ours * others))
-
-
-def expected_calibration_error(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
-    """Mean gap between confidence and accuracy over equal bins, weighted by their images (Naeini et al., 2015)."""
-    gaps = np.bincount(_bins(confidence), weights=right - confidence, minlength=CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(confidence))
-
-
-def reliability(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
-    """Confidence (n,) against accuracy over the bins of the expected calibration error."""
-    bins = _bins(confidence)
-    return tuple(
-        ReliabilityBin(
-            images_count=int((bins == each).sum()),
-            confidence_ratio=float(confidence[bins == each].mean()),
-            accuracy_ratio=float(right[bins == each].mean()),
-        )
-        for each in np.unique(bins)
-    )
-
-
-def risk_coverage(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> tuple[RiskPoint, ...]:
-    """Error of the surest half to the whole of the images (El-Yaniv and Wiener, 2010)."""
-    order = np.argsort(-confidence, kind="stable")
-    points = []
-    for percent in _COVERAGES_PCT:
-        kept = order[: max(1, round(percent * len(order) / 100))]
-        points.append(
-            RiskPoint(
-                coverage_ratio=percent / 100,
-                error_ratio=float(1 - right[kept].mean()),
-                min_confidence_ratio=float(confidence[kept[-1]]),
-            )
-        )
-    return tuple(points)
-
-
-def _bins(confidence: NDArray[np.floating]) -> NDArray[np.int64]:
-    return np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
 
 
 def _confusion(probabilities: NDArray[np.floating], truth: NDArray[np.int64]) -> NDArray[np.int64]:

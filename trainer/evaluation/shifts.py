@@ -12,14 +12,12 @@ from pydantic import Field
 
 from edge_agent.settings import Settings
 from trainer.augmentation import optics
-from trainer.augmentation.augment import shift_moderately
+from trainer.augmentation.moderate_shift import shift_moderately
+from trainer.evaluation.bundle_analyzer import BundleAnalyzer, Predictions
 from trainer.evaluation.intervals import group_interval
-from trainer.evaluation.judging import Judge, Judgement
 
 DRAWS = 3
 """How often each image is shifted at random where a shift is a range."""
-CORNER_PX = (28, 50)
-"""Height and width of the bottom-right corner that is overwritten."""
 MODERATE = "all moderate at once"
 
 Pixels = NDArray[np.uint8]
@@ -48,16 +46,6 @@ class ShiftFigures(Settings):
     answered_ratio: float
     answered_accuracy_ratio: float | None = Field(description="Right among the answered labels.")
     refusals: dict[str, int] = Field(description="How many were refused, by reason.")
-
-
-class CornerFigures(Settings):
-    """What the bottom-right corner, where scale bars are burnt in, has to say."""
-
-    overwritten_by: str
-    images_count: int
-    top_changed_ratio: float = Field(description="Share of top classes that change.")
-    answer_changed_ratio: float = Field(description="Share of answers that change; a refusal is an answer here.")
-    label_changed_ratio: float = Field(description="Share that is answered with one label before, another after.")
 
 
 def all_shifts() -> tuple[Shift, ...]:
@@ -103,7 +91,7 @@ def _rotate(field: Pixels, rng: Rng) -> Pixels:
 
 
 def measure_shifts(
-    judge: Judge,
+    analyzer: BundleAnalyzer,
     fields: Pixels,
     truth: NDArray[np.int64],
     groups: NDArray[np.int64],
@@ -114,13 +102,13 @@ def measure_shifts(
 ) -> tuple[ShiftFigures, ...]:
     """One row per shift, of fields uint8 RGB (n, 224, 224, 3). The same seed draws the same shifts."""
     return tuple(
-        _measure(judge, shift, fields, truth, groups, draws if shift.random else 1, seed)
+        _measure(analyzer, shift, fields, truth, groups, draws if shift.random else 1, seed)
         for shift in (all_shifts() if shifts is None else shifts)
     )
 
 
 def _measure(
-    judge: Judge,
+    analyzer: BundleAnalyzer,
     shift: Shift,
     fields: Pixels,
     truth: NDArray[np.int64],
@@ -130,50 +118,20 @@ def _measure(
 ) -> ShiftFigures:
     generators = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(draws * len(fields))]
     shifted = np.stack([shift.apply(fields[i % len(fields)], rng) for i, rng in enumerate(generators)])
-    judged = judge.judge_fields(shifted, f"{shift.name} {shift.strength}"[:40])
-    right = judged.top == np.tile(truth, draws)
+    predictions = analyzer.predict_fields(shifted, f"{shift.name} {shift.strength}"[:40])
+    right = predictions.top == np.tile(truth, draws)
     return ShiftFigures(
         shift=shift.name,
         strength=shift.strength,
         images_count=len(right),
         top_accuracy_ratio=float(right.mean()),
         top_accuracy_interval_ratio=group_interval(right, np.tile(groups, draws), seed=seed),
-        answered_ratio=float(judged.answered.mean()),
-        answered_accuracy_ratio=float(right[judged.answered].mean()) if judged.answered.any() else None,
-        refusals=count_refusals(judged),
+        answered_ratio=float(predictions.answered.mean()),
+        answered_accuracy_ratio=float(right[predictions.answered].mean()) if predictions.answered.any() else None,
+        refusals=count_refusals(predictions),
     )
 
 
-def count_refusals(judged: Judgement) -> dict[str, int]:
+def count_refusals(predictions: Predictions) -> dict[str, int]:
     """How many were refused, by reason, the commonest first."""
-    return dict(Counter(reason for reason in judged.reasons if reason is not None).most_common())
-
-
-def measure_corner(judge: Judge, fields: Pixels, plain: Judgement, *, seed: int = 0) -> tuple[CornerFigures, ...]:
-    """Overwrite the corner of fields uint8 RGB (n, 224, 224, 3) and compare with ``plain``, what was said before."""
-    height, width = CORNER_PX
-    # A whole cycle: nobody gets its own corner.
-    order = np.random.default_rng(seed).permutation(len(fields))
-    other = np.empty(len(fields), np.intp)
-    other[order] = np.roll(order, 1)
-    patches: dict[str, Pixels | int] = {
-        "black": 0,
-        "white": 255,
-        "another image's corner": fields[other, -height:, -width:],
-    }
-    rows = []
-    for name, patch in patches.items():
-        changed = fields.copy()
-        changed[:, -height:, -width:] = patch
-        judged = judge.judge_fields(changed, f"corner: {name}")
-        differs = judged.answers != plain.answers
-        rows.append(
-            CornerFigures(
-                overwritten_by=name,
-                images_count=len(fields),
-                top_changed_ratio=float((judged.top != plain.top).mean()),
-                answer_changed_ratio=float(differs.mean()),
-                label_changed_ratio=float((differs & judged.answered & plain.answered).mean()),
-            )
-        )
-    return tuple(rows)
+    return dict(Counter(reason for reason in predictions.reasons if reason is not None).most_common())

@@ -61,7 +61,9 @@ BY_FIELD: dict[str, Callable[[Field], NDArray[np.float32]]] = {
 FILE_SIZE = "file size"
 
 
-def all_clues(data: Path, files: Sequence[ImageFile], fields: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+def shortcut_values(
+    data: Path, files: Sequence[ImageFile], fields: NDArray[np.uint8]
+) -> dict[str, NDArray[np.float32]]:
     """Each clue by its name: float32 (n, ...), of files below ``data`` and their fields uint8 RGB (n, h, w, 3)."""
     sizes = np.array([[(data / file.path).stat().st_size] for file in files], np.float32)
     return {

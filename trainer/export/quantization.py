@@ -17,8 +17,9 @@ from trainer.data.split import Part, in_part, read_split
 from trainer.errors import RunError
 from trainer.export.conversion import convert_to_int8, operations
 from trainer.export.edge_tpu import Compiled, compile_for_edge_tpu
+from trainer.files import replacing, write_json
 from trainer.networks.network import restore_network
-from trainer.training.run import MODEL, QUANTIZATION, SPLIT, WEIGHTS, RunConfig, read_config, replacing, write_json
+from trainer.training.run import MODEL, QUANTIZATION, SPLIT, WEIGHTS, RunConfig, read_config
 
 REPRESENTATIVE_COUNT = 300
 """Training images from which the ranges of the activations are taken."""

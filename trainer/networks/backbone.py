@@ -7,27 +7,18 @@ PAD ops. Weights are exchanged as ``.npz`` files with keys ``layer/variable``.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from trainer.errors import WeightsError
+from trainer.networks.weights import BATCH_NORM_EPSILON, Weights, named_weights, read_weights, set_weights
 from trainer.spec import IMAGENET, INPUT_NAME, INPUT_SIZE_PX
-from trainer.training.run import replacing
 
-_BATCH_NORM_EPSILON = 1e-3
 _BATCH_NORM_MOMENTUM = 0.999
 
 # (expansion, channels at alpha 1, blocks, stride of the first block): table 2 of the paper.
 _STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-
-Weights = Mapping[str, NDArray[np.float32]]
 
 
 def build_backbone(alpha: float) -> keras.Model:
@@ -58,79 +49,6 @@ def load_backbone(alpha: float, weights: str) -> keras.Model:
     return backbone
 
 
-def read_weights(path: Path) -> Weights:
-    """Arrays of an ``.npz`` by their keys ``layer/variable``. Raises ``WeightsError``."""
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            return {key: arrays[key].astype(np.float32) for key in arrays.files}
-    except (OSError, EOFError, ValueError, BadZipFile, AttributeError, TypeError) as error:
-        raise WeightsError(f"cannot read weights from {path}: {error}") from error
-
-
-def write_weights(path: Path, weights: Weights) -> None:
-    """Write what ``read_weights`` reads, all or nothing. Raises ``RunError``."""
-    arrays: dict[str, Any] = dict(weights)
-    with replacing(path) as file:
-        np.savez(file, **arrays)
-
-
-def named_weights(model: keras.Model) -> dict[str, NDArray[np.float32]]:
-    """Every variable of a model under ``layer/variable``: what ``set_weights`` takes."""
-    return {
-        f"{layer.name}/{variable.name}": np.asarray(variable.numpy(), dtype=np.float32)
-        for layer in model.layers
-        for variable in layer.weights
-    }
-
-
-def set_weights(model: keras.Model, weights: Weights) -> None:
-    """Give every variable of ``model`` its value. Raises ``WeightsError`` if one lacks, is left over or misfits.
-
-    Where BatchNorm is folded into the convolutions (``Conv1/bias``), BatchNorm becomes the identity plus
-    that bias; to fine-tune it, it has to be re-parametrised with measured mean and variance first.
-    """
-    wanted = unfold(weights) if _is_folded(weights) else dict(weights)
-    variables = {f"{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.weights}
-    # Older Keras named a depthwise kernel 'depthwise_kernel'.
-    given = {key.replace("/depthwise_kernel", "/kernel"): value for key, value in wanted.items()}
-    if missing := sorted(set(variables) - set(given)):
-        raise WeightsError(f"the weights lack {missing[0]} and {len(missing) - 1} more")
-    if surplus := sorted(set(given) - set(variables)):
-        raise WeightsError(f"the network has no place for {surplus[0]} and {len(surplus) - 1} more")
-    for key, variable in variables.items():
-        if tuple(variable.shape) != given[key].shape:
-            raise WeightsError(f"{key} has shape {given[key].shape} where the network needs {tuple(variable.shape)}")
-        variable.assign(given[key])
-
-
-def unfold(folded: Weights) -> dict[str, NDArray[np.float32]]:
-    """Weights with BatchNorm folded, as weights with BatchNorm that compute the same.
-
-    Kernels stay; each ``.../bias`` becomes the beta of a BatchNorm whose scale is one:
-    gamma 1, mean 0 and variance 1 - epsilon.
-    """
-    unfolded: dict[str, NDArray[np.float32]] = {}
-    for key, value in folded.items():
-        layer, variable = key.rsplit("/", 1)
-        if variable != "bias":
-            unfolded[key] = value
-            continue
-        norm = _batch_norm_of(layer)
-        unfolded[f"{norm}/beta"] = value
-        unfolded[f"{norm}/gamma"] = np.ones_like(value)
-        unfolded[f"{norm}/moving_mean"] = np.zeros_like(value)
-        unfolded[f"{norm}/moving_variance"] = np.full_like(value, 1.0 - _BATCH_NORM_EPSILON)
-    return unfolded
-
-
-def _is_folded(weights: Weights) -> bool:
-    return "Conv1/bias" in weights
-
-
-def _batch_norm_of(layer: str) -> str:
-    return {"Conv1": "bn_Conv1", "Conv_1": "Conv_1_bn"}.get(layer, f"{layer}_BN")
-
-
 def _imagenet_weights(alpha: float) -> Weights:
     try:
         original = keras.applications.MobileNetV2(
@@ -148,7 +66,7 @@ def _channels(wanted: float) -> int:
 
 
 def _batch_norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    return keras.layers.BatchNormalization(epsilon=_BATCH_NORM_EPSILON, momentum=_BATCH_NORM_MOMENTUM, name=name)(x)
+    return keras.layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, momentum=_BATCH_NORM_MOMENTUM, name=name)(x)
 
 
 def _relu6(x: keras.KerasTensor, name: str) -> keras.KerasTensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.vision.preprocessing import preprocess
+from trainer.augmentation.variants import Vary
+from trainer.files import replacing
 from trainer.networks.network import to_network_input
 from trainer.progress import track
-from trainer.training.run import replacing
 
 _BATCH = 32
-
-Vary = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,13 +48,7 @@ class Variants:
             )
 
 
-def vary_all(fields: NDArray[np.uint8], vary: Vary, seed: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Each field, uint8 RGB (n, h, w, 3), varied, with one generator per field made from ``seed``."""
-    generators = np.random.SeedSequence(seed).spawn(len(fields))
-    return np.stack([vary(field, np.random.default_rng(each)) for field, each in zip(fields, generators, strict=True)])
-
-
-def keep_outputs(outputs: Mapping[Path, keras.Model], variants: Variants, what: str) -> None:
+def cache_outputs(outputs: Mapping[Path, keras.Model], variants: Variants, what: str) -> None:
     """Write each model's output for the variants to its ``.npy`` file as float16 (n, ...), unless all are there.
 
     A file appears when it is complete: after a kill or on a full disk there are only good ones.

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.networks.backbone import build_backbone, read_weights, set_weights
+from trainer.networks.backbone import build_backbone
+from trainer.networks.weights import read_weights, set_weights
 from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, LOGITS, MIDDLE_MAP, middle_layer
 
 

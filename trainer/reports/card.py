@@ -7,21 +7,23 @@ from pathlib import PurePath
 
 from edge_agent.contracts import Manifest
 from trainer.evaluation.audit import Audit
+from trainer.evaluation.corner import CornerFigures
 from trainer.evaluation.evaluate import Evaluation
+from trainer.evaluation.figures import Figures
 from trainer.evaluation.foreign import ForeignFigures
-from trainer.evaluation.metrics import Figures
-from trainer.evaluation.shifts import CornerFigures, ShiftFigures
+from trainer.evaluation.shifts import ShiftFigures
 from trainer.reports.data_card import describe_audit
 from trainer.reports.markdown import interval, percent, table
 from trainer.spec import IMAGENET, middle_layer
-from trainer.training.calibration import (
+from trainer.training.familiarity import VARIANTS_COUNT
+from trainer.training.options import TrainOptions
+from trainer.training.run import Duration, RunConfig
+from trainer.training.thresholds import (
     CLEAN_UNFAMILIAR_SHARE,
     CLEAN_UNSURE_SHARE,
     SHIFTED_UNFAMILIAR_SHARE,
     SHIFTED_UNSURE_SHARE,
 )
-from trainer.training.familiarity import VARIANTS_COUNT
-from trainer.training.run import Duration, RunConfig, TrainOptions
 
 
 def render_card(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from trainer.data.split import Assignment, Part, twins_count
+from trainer.data.split import Assignment, Part, near_duplicates_count
 from trainer.errors import DataError
 from trainer.evaluation.audit import Audit
 from trainer.reports.markdown import interval, percent, table
@@ -58,7 +58,7 @@ def render_data_card(config: RunConfig, assignments: Sequence[Assignment], audit
 
 {parts}
 
-* {twins_count(assignments)} images have a twin, the same field again, whole or shifted. Twins are on one side.
+* {near_duplicates_count(assignments)} images have a twin, the same field again, whole or shifted. DuplicatePair are on one side.
 * {_groups(len(groups))}
 
 ## What gives the label away without a cell

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from trainer.evaluation.audit import Audit
-from trainer.evaluation.metrics import Figures
+from trainer.evaluation.figures import Figures
 from trainer.evaluation.shifts import ShiftFigures
 
 _DPI = 120

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import RunError
-from trainer.training.run import replacing
+from trainer.files import replacing
 
 _HISTORY = "history"
 

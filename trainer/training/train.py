@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import keras
@@ -17,19 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from trainer.augmentation.augment import augment, shift_moderately
-from trainer.data.dataset import Dataset, ImageFile, read_dataset, report_unreadable
+from trainer.data.assignment import split_dataset
+from trainer.data.dataset import Dataset, read_dataset, report_unreadable
 from trainer.data.description import Description, load_description
-from trainer.data.split import Assignment, Part, in_part, read_split, split_dataset, twins_count, write_split
+from trainer.data.split import Assignment, Part, in_part, near_duplicates_count, read_split, write_split
 from trainer.errors import RunError
-from trainer.networks.backbone import load_backbone, named_weights, write_weights
-from trainer.networks.frozen_features import Variants, Vary, keep_outputs
-from trainer.networks.network import build_network, restore_network, set_head
+from trainer.files import replacing, write_json
+from trainer.networks.backbone import load_backbone
+from trainer.networks.network import build_network, set_head
+from trainer.networks.weights import named_weights, write_weights
 from trainer.progress import console
 from trainer.spec import FEATURES, LOGITS, middle_layer
+from trainer.training.batch_norm import measure_batch_norms
 from trainer.training.checkpoint import Epoch
-from trainer.training.finetune import Check, Lessons, build_tail, finetune, measure_batch_norms, predict
+from trainer.training.finetune import TrainingMaps, ValidationMaps, finetune
 from trainer.training.head import Trial, fit_head
+from trainer.training.map_cache import CachedMaps, PartData, cache_maps
+from trainer.training.options import TrainOptions
 from trainer.training.run import (
     CACHE,
     CHECKPOINT,
@@ -40,16 +44,13 @@ from trainer.training.run import (
     WEIGHTS,
     Duration,
     RunConfig,
-    TrainOptions,
     read_config,
-    replacing,
-    write_json,
 )
+from trainer.training.tail import build_tail, predict
+from trainer.training.teachers import average_networks, load_teacher
 
 HEAD_VARIANTS = 4
 """The head is fitted to so many variants of each image: more hardly change a linear classifier."""
-SHIFTED_VARIANTS = 4
-"""So many moderately shifted variants of each validation image join in early stopping."""
 MEASURED_COUNT = 256
 """At most so many images serve to measure BatchNorm's statistics; each has 49 to 196 places."""
 TEACHER_SHARE = 0.7
@@ -70,16 +71,16 @@ def train(options: TrainOptions) -> None:
     description = load_description(options.description, data)
     dataset = read_dataset(data, description)
     report_unreadable(dataset.unreadable)
-    assignments = _take_up(options, dataset, description)
-    networks = [_teacher(Path(teacher), options, assignments, description) for teacher in options.teacher]
+    assignments = _start_or_resume(options, dataset, description)
+    networks = [load_teacher(Path(teacher), options, assignments, description) for teacher in options.teacher]
 
     keras.utils.set_random_seed(options.seed)
     middle = middle_layer(options.alpha)
     network = build_network(load_backbone(options.alpha, options.weights), len(description.classes), middle)
-    teacher = _average(networks) if networks else None
-    training = _Part(dataset, in_part(assignments, Part.TRAIN), description)
-    validation = _Part(dataset, in_part(assignments, Part.VALIDATION), description)
-    kept = _keep(network, training, validation, options, teacher)
+    teacher = average_networks(networks) if networks else None
+    training = PartData(dataset, in_part(assignments, Part.TRAIN), description)
+    validation = PartData(dataset, in_part(assignments, Part.VALIDATION), description)
+    kept = cache_maps(network, training, validation, options, teacher)
     measured = np.load(kept.train[0], mmap_mode="r")
     # Files are sorted by class: so many steps apart, all are there.
     measure_batch_norms(network, middle, measured[:: math.ceil(len(measured) / MEASURED_COUNT)])
@@ -87,8 +88,8 @@ def train(options: TrainOptions) -> None:
     trials = _fit_head(network, tail, kept, training.labels, validation.labels)
     history = finetune(
         tail,
-        _lessons(kept, training.labels, len(description.classes)),
-        Check(kept.clean, kept.shifted, validation.labels),
+        _training_maps(kept, training.labels, len(description.classes)),
+        ValidationMaps(kept.clean, kept.shifted, validation.labels),
         out / CHECKPOINT,
         epochs=options.epochs,
         seed=options.seed,
@@ -99,7 +100,7 @@ def train(options: TrainOptions) -> None:
         out / METRICS,
         {
             "images_count": {part.value: len(in_part(assignments, part)) for part in Part},
-            "images_with_twin_count": twins_count(assignments),
+            "images_with_twin_count": near_duplicates_count(assignments),
             "unreadable": [asdict(each) for each in dataset.unreadable],
             "head_trials": [asdict(each) for each in trials],
             "epochs_count": history[-1].epoch,
@@ -122,26 +123,7 @@ def train(options: TrainOptions) -> None:
     )
 
 
-class _Part:
-    """Fields uint8 (n, 224, 224, 3) and labels int64 (n,) of one part of the split."""
-
-    def __init__(self, dataset: Dataset, files: Sequence[ImageFile], description: Description) -> None:
-        index = {file.path: position for position, file in enumerate(dataset.files)}
-        self.fields = dataset.fields[[index[file.path] for file in files]]
-        self.labels = np.array([description.codes.index(file.label) for file in files], np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """Files of middle maps, and of the teacher's logits where there is one: one of each per training variant."""
-
-    train: list[Path]
-    taught: list[Path]
-    clean: Path
-    shifted: list[Path]
-
-
-def _take_up(options: TrainOptions, dataset: Dataset, description: Description) -> list[Assignment]:
+def _start_or_resume(options: TrainOptions, dataset: Dataset, description: Description) -> list[Assignment]:
     """The split of the unfinished run in the folder, or of a new one."""
     out = Path(options.out)
     if (out / CONFIG).exists():
@@ -177,61 +159,8 @@ def _split(options: TrainOptions, dataset: Dataset) -> list[Assignment]:
     return assignments
 
 
-def _teacher(
-    run: Path, options: TrainOptions, assignments: Sequence[Assignment], description: Description
-) -> keras.Model:
-    """Image to logits of a finished run, if it may teach. Raises ``RunError`` or ``WeightsError``."""
-    config = read_config(run)
-    theirs, ours = config.options, options
-    if (theirs.preprocessing, theirs.denoise) != (ours.preprocessing, ours.denoise):
-        raise RunError(f"the teacher {run} sees images by {theirs.preprocessing} and {theirs.denoise}.")
-    if config.dataset.codes != description.codes:
-        raise RunError(f"the teacher {run} knows other classes.")
-    learnt = {file.sha256 for file in in_part(read_split(run / SPLIT), Part.TRAIN)}
-    if any(each.file.sha256 in learnt for each in assignments if each.part is not Part.TRAIN):
-        raise RunError(
-            f"the teacher {run} learnt from images that are kept for validation or test here.",
-            remedy="Give the teacher's manifest.csv as --split.",
-        )
-    network = restore_network(run / WEIGHTS, theirs.alpha, len(config.dataset.classes))
-    return keras.Model(network.input, network.output[LOGITS])
-
-
-def _average(networks: Sequence[keras.Model]) -> keras.Model:
-    """Image to the networks' mean logits: what one of them is wrongly sure of, the others make less sure."""
-    image = keras.Input(networks[0].input_shape[1:])
-    return keras.Model(image, keras.ops.mean(keras.ops.stack([network(image) for network in networks]), axis=0))
-
-
-def _keep(
-    network: keras.Model, training: _Part, validation: _Part, options: TrainOptions, teacher: keras.Model | None
-) -> _Kept:
-    """Compute what the frozen layers, and the teacher, make of all variants, as far as it is not there yet."""
-    cache = Path(options.out) / CACHE
-    kept = _Kept(
-        [cache / f"train-{number:02d}.npy" for number in range(options.variants)],
-        [] if teacher is None else [cache / f"taught-{number:02d}.npy" for number in range(options.variants)],
-        cache / "validation.npy",
-        [cache / f"validation-shifted-{number:02d}.npy" for number in range(SHIFTED_VARIANTS)],
-    )
-    front = keras.Model(network.input, network.get_layer(middle_layer(options.alpha)).output)
-
-    def variants(part: _Part, vary: Vary | None, *seed: int) -> Variants:
-        return Variants(part.fields, options.preprocessing, options.denoise, vary, (options.seed, *seed))
-
-    keep_outputs({kept.clean: front}, variants(validation, None, 0), "Validation images")
-    for number, path in enumerate(kept.shifted):
-        keep_outputs({path: front}, variants(validation, shift_moderately, 2, number), "Shifted validation images")
-    for number, path in enumerate(kept.train):
-        outputs = {path: front}
-        if teacher is not None:
-            outputs[kept.taught[number]] = teacher
-        keep_outputs(outputs, variants(training, augment, 1, number), f"Variant {number + 1} of {options.variants}")
-    return kept
-
-
 def _fit_head(
-    network: keras.Model, tail: keras.Model, kept: _Kept, labels: NDArray[np.int64], validation: NDArray[np.int64]
+    network: keras.Model, tail: keras.Model, kept: CachedMaps, labels: NDArray[np.int64], validation: NDArray[np.int64]
 ) -> list[Trial]:
     """Give the network the best linear head for its features as they are."""
     chosen = kept.train[:HEAD_VARIANTS]
@@ -241,7 +170,7 @@ def _fit_head(
     return trials
 
 
-def _lessons(kept: _Kept, labels: NDArray[np.int64], classes_count: int) -> Lessons:
+def _training_maps(kept: CachedMaps, labels: NDArray[np.int64], classes_count: int) -> TrainingMaps:
     """Labels, softened by the teacher where there is one; classes count alike however many images they have."""
     wanted = np.eye(classes_count, dtype=np.float32)[labels]
     weights = (len(labels) / classes_count / np.bincount(labels, minlength=classes_count)[labels]).astype(np.float32)
@@ -250,7 +179,7 @@ def _lessons(kept: _Kept, labels: NDArray[np.int64], classes_count: int) -> Less
         + TEACHER_SHARE * softmax(np.load(path).astype(np.float32) / TEACHER_TEMPERATURE, axis=1)
         for path in kept.taught
     ]
-    return Lessons(kept.train, targets or [wanted] * len(kept.train), weights)
+    return TrainingMaps(kept.train, targets or [wanted] * len(kept.train), weights)
 
 
 def _output(tail: keras.Model, path: Path, name: str) -> NDArray[np.float32]:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from edge_agent.cameras.smear import draw_smear
-from trainer.augmentation.augment import augment, draw_patch, draw_scale_bar, shift_moderately, turn
+from trainer.augmentation.augment import augment, turn
+from trainer.augmentation.corners import draw_patch, draw_scale_bar
+from trainer.augmentation.moderate_shift import shift_moderately
 from trainer.augmentation.optics import CORNER_PX, Field
 
 

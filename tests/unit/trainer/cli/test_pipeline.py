@@ -24,8 +24,9 @@ from trainer.data.split import read_split
 from trainer.errors import ConversionError
 from trainer.export.conversion import check_int8, convert_to_int8, operations
 from trainer.export.edge_tpu import NEWEST_VERSIONS
-from trainer.networks.backbone import build_backbone, named_weights, write_weights
+from trainer.networks.backbone import build_backbone
 from trainer.networks.network import build_network, to_network_input
+from trainer.networks.weights import named_weights, write_weights
 from trainer.training.run import read_config
 
 ALPHA = 0.35

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from trainer.cli import main
-from trainer.comparison.baselines import Ensemble
-from trainer.comparison.results import Comparison, to_markdown
-from trainer.networks.backbone import build_backbone, named_weights, write_weights
+from trainer.comparison.int8_network import Ensemble
+from trainer.comparison.results import Comparison
+from trainer.comparison.table import to_markdown
+from trainer.networks.backbone import build_backbone
+from trainer.networks.weights import named_weights, write_weights
 from trainer.reports.markdown import percent
 
 ALPHA = 0.35

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.cameras.smear import draw_smear
-from trainer.data.near_duplicates import Twins, find_twins, twin_groups
+from trainer.data.near_duplicates import DuplicatePair, find_near_duplicates, near_duplicate_groups
 
 
 def _scene(seed: int, label: str = "pre-b") -> NDArray[np.uint8]:
@@ -12,7 +12,7 @@ def _scene(seed: int, label: str = "pre-b") -> NDArray[np.uint8]:
 
 
 def _pairs(fields: list[NDArray[np.uint8]], hashes: list[str] | None = None) -> set[tuple[int, int]]:
-    found = find_twins(np.stack(fields), hashes or [str(index) for index in range(len(fields))])
+    found = find_near_duplicates(np.stack(fields), hashes or [str(index) for index in range(len(fields))])
     return {(pair.first, pair.second) for pair in found}
 
 
@@ -42,6 +42,6 @@ def test_blank_fields_of_different_files_are_no_twins() -> None:
 
 
 def test_twins_of_twins_are_one_group() -> None:
-    groups = twin_groups(5, [Twins(0, 1, 0.9), Twins(1, 4, 0.9)])
+    groups = near_duplicate_groups(5, [DuplicatePair(0, 1, 0.9), DuplicatePair(1, 4, 0.9)])
     assert groups[0] == groups[1] == groups[4]
     assert len(set(groups.tolist())) == 3

@@ -10,8 +10,10 @@ from edge_agent.cameras.smear import draw_smear
 from trainer.cli import main
 from trainer.data.dataset import Dataset, ImageFile, read_dataset
 from trainer.data.description import Description, load_description
-from trainer.data.prepare import Disjoint, Prepared, Shares, prepare, stain_clusters
+from trainer.data.prepare import Prepared, prepare
 from trainer.data.split import Part, read_split
+from trainer.data.split_policy import Disjoint, Shares
+from trainer.data.stain_clusters import stain_clusters
 from trainer.data.synthesis import synthesise
 from trainer.errors import DataError
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainer.data.assignment import assign_parts
 from trainer.data.dataset import ImageFile
-from trainer.data.split import Assignment, Part, assign, check_split, joined, read_split, write_split
+from trainer.data.grouping import merge_groups
+from trainer.data.split import Assignment, Part, check_split, read_split, write_split
 from trainer.errors import DataError
 
 LABELS = ("benign", "early-pre-b", "pre-b")
@@ -33,7 +35,7 @@ def grouped_labels(draw: st.DrawFn) -> tuple[list[str], np.ndarray]:
 @given(grouped_labels(), st.integers(0, 99))
 def test_twins_are_on_one_side_and_every_class_in_every_part(rows: tuple[list[str], np.ndarray], seed: int) -> None:
     labels, groups = rows
-    parts = np.array(assign(labels, groups, test_share=0.1, validation_share=0.1, seed=seed))
+    parts = np.array(assign_parts(labels, groups, test_share=0.1, validation_share=0.1, seed=seed))
     for group in set(groups.tolist()):
         assert len(set(parts[groups == group])) == 1
     for part in Part:
@@ -42,7 +44,7 @@ def test_twins_are_on_one_side_and_every_class_in_every_part(rows: tuple[list[st
 
 def test_parts_have_their_shares_of_each_class() -> None:
     labels = ["benign"] * 200 + ["pre-b"] * 800
-    parts = np.array(assign(labels, np.arange(1000), test_share=0.1, validation_share=0.2, seed=3))
+    parts = np.array(assign_parts(labels, np.arange(1000), test_share=0.1, validation_share=0.2, seed=3))
     for label, total in (("benign", 200), ("pre-b", 800)):
         mine = parts[np.array(labels) == label]
         assert (mine == Part.TEST).sum() == pytest.approx(0.1 * total, abs=2)
@@ -52,7 +54,7 @@ def test_parts_have_their_shares_of_each_class() -> None:
 def test_the_same_seed_splits_alike_and_another_does_not() -> None:
     labels, groups = ["benign", "pre-b"] * 50, np.arange(100)
     first, again, other = (
-        assign(labels, groups, test_share=0.1, validation_share=0.1, seed=seed) for seed in (1, 1, 2)
+        assign_parts(labels, groups, test_share=0.1, validation_share=0.1, seed=seed) for seed in (1, 1, 2)
     )
     assert first == again
     assert first != other
@@ -62,7 +64,7 @@ def test_a_class_of_one_field_in_many_copies_is_an_error() -> None:
     labels = ["benign"] * 5 + ["pre-b"] * 30
     groups = np.array([0] * 5 + list(range(1, 31)))
     with pytest.raises(DataError, match="class benign has 1 distinct"):
-        assign(labels, groups, test_share=0.1, validation_share=0.1, seed=1)
+        assign_parts(labels, groups, test_share=0.1, validation_share=0.1, seed=1)
 
 
 def _assignment(path: str, twins: int, part: Part, group: str | None = None) -> Assignment:
@@ -102,7 +104,7 @@ def test_a_split_that_names_missing_files_says_which_and_how_many(tmp_path: Path
 @given(st.lists(st.tuples(st.integers(0, 9), st.one_of(st.none(), st.sampled_from("abcd"))), min_size=1, max_size=30))
 def test_joined_groups_hold_whatever_either_grouping_holds(rows: list[tuple[int, str | None]]) -> None:
     twins, groups = [row[0] for row in rows], [row[1] for row in rows]
-    together = joined(twins, groups)
+    together = merge_groups(twins, groups)
     # Walk the links by hand: the same unit exactly where a chain of links leads.
     unit = list(range(len(rows)))
     for _ in rows:

@@ -10,11 +10,12 @@ import pytest
 
 from trainer.cli import main
 from trainer.data.dataset import Dataset, ImageFile
-from trainer.data.near_duplicates import Twins
+from trainer.data.near_duplicates import DuplicatePair
 from trainer.data.split import Assignment, Part, write_split
 from trainer.errors import DataError
 from trainer.evaluation import shortcuts as clues
-from trainer.evaluation.audit import Audit, audit, find_leaks
+from trainer.evaluation.audit import Audit, audit
+from trainer.evaluation.leaks import find_leaks
 
 CLASSES = ("Benign", "Early", "Pre", "Pro")
 CODES = ("benign", "early-pre-b", "pre-b", "pro-b")
@@ -122,7 +123,7 @@ def _split(dataset: Dataset, parts: Sequence[Part]) -> list[Assignment]:
 def test_twins_that_the_split_did_not_know_of_are_leaks() -> None:
     dataset = _files(3)
     split = _split(dataset, [Part.TRAIN, Part.TEST, Part.TEST])
-    leaks = find_leaks(dataset, [Twins(0, 1, 0.9), Twins(1, 2, 0.9)], split)
+    leaks = find_leaks(dataset, [DuplicatePair(0, 1, 0.9), DuplicatePair(1, 2, 0.9)], split)
     assert [(leak.what, leak.first, leak.second) for leak in leaks] == [("twins", "0.png", "1.png")]
 
 

@@ -17,9 +17,9 @@ from trainer.data.description import load_description
 from trainer.data.split import Assignment, Part, write_split
 from trainer.data.synthesis import synthesise
 from trainer.errors import DataError
-from trainer.evaluation.evaluate import Evaluation, Wanted, evaluate
+from trainer.evaluation.bundle_analyzer import BundleAnalyzer
+from trainer.evaluation.evaluate import Evaluation, EvaluationOptions, evaluate
 from trainer.evaluation.foreign import measure_foreign
-from trainer.evaluation.judging import Judge
 from trainer.evaluation.shifts import all_shifts
 
 PER_CLASS = 6
@@ -48,10 +48,10 @@ def evaluation(folder: Path) -> Evaluation:
 
 
 def test_the_demonstration_is_measured_as_the_agent_judges(folder: Path, evaluation: Evaluation) -> None:
-    judge = Judge.of("demo")
+    analyzer = BundleAnalyzer.load("demo")
     description = load_description(None, folder / "data")
     dataset = read_dataset(folder / "data", description)
-    readings = [judge.read(Pixels(field, ColourOrder.RGB)) for field in dataset.fields]
+    readings = [analyzer.read(Pixels(field, ColourOrder.RGB)) for field in dataset.fields]
     answered = [reading.label is not None for reading in readings]
     right = [reading.label == file.label for reading, file in zip(readings, dataset.files, strict=True)]
     figures = evaluation.figures
@@ -63,7 +63,7 @@ def test_the_demonstration_is_measured_as_the_agent_judges(folder: Path, evaluat
 
 
 def test_speed_size_and_identity_are_reported(evaluation: Evaluation) -> None:
-    model = Judge.of("demo").classifier.bundle.model_path
+    model = BundleAnalyzer.load("demo").classifier.bundle.model_path
     assert evaluation.model_bytes == model.stat().st_size
     assert 0 < evaluation.speed.inference_ms < evaluation.speed.total_ms
     assert re.match(r"(ai-edge-litert|tflite-runtime) \d", evaluation.speed.runtime)
@@ -77,16 +77,16 @@ def test_what_was_not_asked_for_is_null(evaluation: Evaluation) -> None:
 
 
 def test_refused_images_still_have_a_top_class(folder: Path) -> None:
-    judge = Judge.of("demo")
+    analyzer = BundleAnalyzer.load("demo")
     dark = np.zeros((2, 224, 224, 3), np.uint8)
-    judged = judge.judge_fields(dark)
-    assert judged.probabilities.sum(axis=1) == pytest.approx(1)
-    assert judged.answers.tolist() == [-1, -1]
-    assert judged.reasons == ("under_exposed", "under_exposed")
+    predictions = analyzer.predict_fields(dark)
+    assert predictions.probabilities.sum(axis=1) == pytest.approx(1)
+    assert predictions.answers.tolist() == [-1, -1]
+    assert predictions.reasons == ("under_exposed", "under_exposed")
 
 
 def test_foreign_folders_are_counted_one_by_one(folder: Path) -> None:
-    black, white = measure_foreign(Judge.of("demo"), [folder / "foreign"])
+    black, white = measure_foreign(BundleAnalyzer.load("demo"), [folder / "foreign"])
     assert (black.folder, white.folder) == ("foreign/black", "foreign/white")
     assert (black.images_count, black.refused_ratio) == (3, 1.0)
     assert black.refusals == {"under_exposed": 3}
@@ -99,7 +99,7 @@ def test_foreign_folders_are_counted_one_by_one(folder: Path) -> None:
 
 
 def test_foreign_images_that_are_answered_are_counted_by_label(folder: Path) -> None:
-    (row,) = measure_foreign(Judge.of("demo"), [folder / "data" / "Pre"])
+    (row,) = measure_foreign(BundleAnalyzer.load("demo"), [folder / "data" / "Pre"])
     assert row.folder == "Pre"
     assert sum(row.answered_labels.values()) == round(PER_CLASS * (1 - row.refused_ratio)) > 0
 
@@ -109,12 +109,12 @@ def test_a_foreign_folder_without_images_is_one_clear_error(tmp_path: Path, cont
     if content is not None:
         (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(DataError, match=tmp_path.name):
-        measure_foreign(Judge.of("demo"), [tmp_path])
+        measure_foreign(BundleAnalyzer.load("demo"), [tmp_path])
 
 
 def test_a_split_without_this_part_is_one_clear_error(folder: Path) -> None:
     with pytest.raises(DataError, match="no image in this part"):
-        evaluate("demo", folder / "data", folder / "split.csv", Part.VALIDATION, Wanted())
+        evaluate("demo", folder / "data", folder / "split.csv", Part.VALIDATION, EvaluationOptions())
 
 
 def test_a_split_of_other_data_fails_before_anything_is_judged(folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from sklearn.metrics import brier_score_loss, classification_report, confusion_m
 
 from edge_agent.contracts import Label
 from edge_agent.inference.classifier import softmax
-from trainer.evaluation.metrics import Figures, expected_calibration_error, measure_answers
+from trainer.evaluation.figures import Figures
+from trainer.evaluation.metrics import measure_answers
+from trainer.evaluation.reliability import expected_calibration_error
 
 LABELS = tuple(
     Label(code=code, display_name=code, meaning=code, malignant=malignant)

@@ -13,7 +13,8 @@ from trainer.data.description import Description, load_description
 from trainer.data.synthesis import synthesise
 from trainer.errors import DataError
 from trainer.evaluation.probe import Pairs, probe
-from trainer.networks.backbone import build_backbone, named_weights, write_weights
+from trainer.networks.backbone import build_backbone
+from trainer.networks.weights import named_weights, write_weights
 
 IMAGES = 15
 

@@ -7,21 +7,22 @@ import pytest
 
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
 from trainer.augmentation import optics
-from trainer.evaluation.judging import Judge
-from trainer.evaluation.shifts import CORNER_PX, MODERATE, Shift, all_shifts, measure_corner, measure_shifts
+from trainer.evaluation.bundle_analyzer import BundleAnalyzer
+from trainer.evaluation.corner import CORNER_PX, measure_corner
+from trainer.evaluation.shifts import MODERATE, Shift, all_shifts, measure_shifts
 
 SHIFTS = all_shifts()
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
-    return Judge.of("demo")
+def analyzer() -> BundleAnalyzer:
+    return BundleAnalyzer.load("demo")
 
 
 @pytest.fixture(scope="module")
-def drawn(judge: Judge) -> tuple[np.ndarray, np.ndarray]:
+def drawn(analyzer: BundleAnalyzer) -> tuple[np.ndarray, np.ndarray]:
     """Six drawn fields of each class, and their classes."""
-    codes = [label.code for label in judge.manifest.labels]
+    codes = [label.code for label in analyzer.manifest.labels]
     truth = np.repeat(np.arange(len(codes)), 6)
     rng = np.random.default_rng(41)
     return np.stack([draw_smear(rng, codes[index])[0] for index in truth]), truth
@@ -97,14 +98,16 @@ def test_every_shift_of_the_goal_is_in_the_table() -> None:
     assert SHIFTS[-1].name == MODERATE
 
 
-def test_a_row_counts_top_classes_answers_and_refusals(judge: Judge, drawn: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_row_counts_top_classes_answers_and_refusals(
+    analyzer: BundleAnalyzer, drawn: tuple[np.ndarray, np.ndarray]
+) -> None:
     fields, truth = drawn
     black = Shift("black", "", lambda field, _: np.zeros_like(field))
-    plain, dark = measure_shifts(judge, fields, truth, np.arange(24), shifts=(SHIFTS[0], black))
-    judged = judge.judge_fields(fields)
-    assert plain.top_accuracy_ratio == pytest.approx((judged.top == truth).mean())
+    plain, dark = measure_shifts(analyzer, fields, truth, np.arange(24), shifts=(SHIFTS[0], black))
+    predictions = analyzer.predict_fields(fields)
+    assert plain.top_accuracy_ratio == pytest.approx((predictions.top == truth).mean())
     assert plain.top_accuracy_ratio > 0.7
-    assert plain.answered_ratio == pytest.approx(judged.answered.mean())
+    assert plain.answered_ratio == pytest.approx(predictions.answered.mean())
     low, high = plain.top_accuracy_interval_ratio
     assert low <= plain.top_accuracy_ratio <= high
     assert sum(plain.refusals.values()) == round(24 * (1 - plain.answered_ratio))
@@ -115,7 +118,7 @@ def test_a_row_counts_top_classes_answers_and_refusals(judge: Judge, drawn: tupl
 
 
 def test_random_shifts_are_drawn_several_times_and_the_same_by_seed(
-    judge: Judge, drawn: tuple[np.ndarray, np.ndarray]
+    analyzer: BundleAnalyzer, drawn: tuple[np.ndarray, np.ndarray]
 ) -> None:
     fields, truth = (each[::6] for each in drawn)
     seen: list[bytes] = []
@@ -127,21 +130,22 @@ def test_random_shifts_are_drawn_several_times_and_the_same_by_seed(
 
     shift = Shift("any", "", remember, random=True)
     rows = [
-        measure_shifts(judge, fields, truth, np.arange(4), draws=2, seed=seed, shifts=(shift,))[0] for seed in (1, 1, 2)
+        measure_shifts(analyzer, fields, truth, np.arange(4), draws=2, seed=seed, shifts=(shift,))[0]
+        for seed in (1, 1, 2)
     ]
     assert [row.images_count for row in rows] == [8, 8, 8]
     assert rows[0] == rows[1]
     assert seen[:8] == seen[8:16]
     assert len(set(seen)) == 16
-    fixed = measure_shifts(judge, fields, truth, np.arange(4), draws=2, shifts=(replace(shift, random=False),))
+    fixed = measure_shifts(analyzer, fields, truth, np.arange(4), draws=2, shifts=(replace(shift, random=False),))
     assert fixed[0].images_count == 4
 
 
 def test_the_corner_test_overwrites_the_corner_and_nothing_else(
-    judge: Judge, drawn: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    analyzer: BundleAnalyzer, drawn: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fields, _ = drawn
-    plain = judge.judge_fields(fields)
+    plain = analyzer.predict_fields(fields)
     seen: list[np.ndarray] = []
 
     def remember(changed: np.ndarray, what: str) -> object:
@@ -149,8 +153,8 @@ def test_the_corner_test_overwrites_the_corner_and_nothing_else(
         return plain
 
     with monkeypatch.context() as patched:
-        patched.setattr(judge, "judge_fields", remember)
-        rows = measure_corner(judge, fields, plain)
+        patched.setattr(analyzer, "predict_fields", remember)
+        rows = measure_corner(analyzer, fields, plain)
     height, width = CORNER_PX
     assert [row.overwritten_by for row in rows] == ["black", "white", "another image's corner"]
     assert all(row.top_changed_ratio == row.answer_changed_ratio == row.label_changed_ratio == 0 for row in rows)
@@ -167,16 +171,18 @@ def test_the_corner_test_overwrites_the_corner_and_nothing_else(
     assert all(mine != theirs for mine, theirs in zip(own, given, strict=True))
 
 
-def test_changed_labels_and_new_refusals_are_told_apart(judge: Judge, drawn: tuple[np.ndarray, np.ndarray]) -> None:
+def test_changed_labels_and_new_refusals_are_told_apart(
+    analyzer: BundleAnalyzer, drawn: tuple[np.ndarray, np.ndarray]
+) -> None:
     fields, _ = drawn
-    plain = judge.judge_fields(fields)
+    plain = analyzer.predict_fields(fields)
     # As if everything had had another top class before, and the first half had been refused.
     before = replace(
         plain,
         probabilities=np.roll(plain.probabilities, 1, axis=1),
         answered=np.arange(len(fields)) >= len(fields) // 2,
     )
-    row = measure_corner(judge, fields, before)[0]
+    row = measure_corner(analyzer, fields, before)[0]
     assert row.top_changed_ratio > 0.7
     assert row.label_changed_ratio <= 0.5
     assert row.answer_changed_ratio >= row.label_changed_ratio

@@ -14,10 +14,11 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import load_golden, shipped_bundles
 from trainer.data.dataset import hash_of_hashes
 from trainer.data.split import Part, read_split
+from trainer.evaluation.bundle_analyzer import BundleAnalyzer
 from trainer.evaluation.evaluate import evaluate
 from trainer.evaluation.foreign import measure_foreign
-from trainer.evaluation.judging import Judge, judge_fields
 from trainer.export.conversion import check_int8
+from trainer.networks.int8 import int8_logits
 
 BUNDLES = ("accurate", "demo", "fast")
 REAL = ("accurate", "fast")
@@ -76,7 +77,7 @@ def test_the_demonstration_knows_freshly_drawn_smears() -> None:
     truth = np.repeat(np.arange(len(codes)), 15)
     rng = np.random.default_rng(987_654)
     fields = np.stack([draw_smear(rng, codes[index])[0] for index in truth])
-    assert (judge_fields(classifier, fields).argmax(axis=1) == truth).mean() >= 0.9
+    assert (int8_logits(classifier, fields).argmax(axis=1) == truth).mean() >= 0.9
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -99,7 +100,7 @@ def test_a_real_bundle_keeps_its_figure_on_unseen_images(shared_data: Path, spli
 @pytest.mark.parametrize("name", REAL)
 def test_a_real_bundle_refuses_other_laboratories_smears(shared_data: Path, name: str) -> None:
     folders = [shared_data / "other-smears", shared_data / "frames-1280x960"]
-    found = measure_foreign(Judge.of(name), folders)
+    found = measure_foreign(BundleAnalyzer.load(name), folders)
     images = sum(each.images_count for each in found)
     refused = sum(each.refused_ratio * each.images_count for each in found)
     assert images == 520

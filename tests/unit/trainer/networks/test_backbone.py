@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from trainer.errors import WeightsError
-from trainer.networks.backbone import build_backbone, load_backbone, named_weights, set_weights, write_weights
+from trainer.networks.backbone import build_backbone, load_backbone
+from trainer.networks.weights import named_weights, set_weights, write_weights
 
 ALPHA = 0.35
 EPSILON = 1e-3

@@ -13,14 +13,16 @@ from trainer.data.dataset import ImageFile
 from trainer.data.description import load_description
 from trainer.data.split import Assignment, Part
 from trainer.errors import DataError
-from trainer.evaluation.audit import Audit, Clue
+from trainer.evaluation.audit import Audit, Shortcut
+from trainer.evaluation.corner import CornerFigures
 from trainer.evaluation.evaluate import Evaluation, Parity, Speed
 from trainer.evaluation.foreign import ForeignFigures
 from trainer.evaluation.metrics import measure_answers
-from trainer.evaluation.shifts import CornerFigures, ShiftFigures
+from trainer.evaluation.shifts import ShiftFigures
 from trainer.reports.card import render_card
 from trainer.reports.data_card import check_audit, render_data_card
-from trainer.training.run import Duration, RunConfig, TrainOptions
+from trainer.training.options import TrainOptions
+from trainer.training.run import Duration, RunConfig
 
 
 @pytest.fixture
@@ -127,7 +129,9 @@ AUDIT = Audit(
     groups_count=None,
     chance_ratio=0.25,
     clues=(
-        Clue(name="scale bar", values_count=3, accuracy_ratio=0.8765, accuracy_interval_ratio=(0.8, 0.9), tells=True),
+        Shortcut(
+            name="scale bar", values_count=3, accuracy_ratio=0.8765, accuracy_interval_ratio=(0.8, 0.9), tells=True
+        ),
     ),
     leaks=(),
 )

@@ -6,15 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trainer.training.calibration import (
+from trainer.training.temperature import TEMPERATURE_RANGE, fit_temperature
+from trainer.training.thresholds import (
     CLEAN_UNFAMILIAR_SHARE,
     CLEAN_UNSURE_SHARE,
     SHIFTED_UNFAMILIAR_SHARE,
     SHIFTED_UNSURE_SHARE,
-    TEMPERATURE_RANGE,
     choose_threshold,
     choose_unfamiliarity_limit,
-    fit_temperature,
 )
 
 

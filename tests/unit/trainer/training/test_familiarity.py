@@ -8,8 +8,9 @@ import pytest
 from edge_agent.cameras.smear import draw_smear
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.familiarity import describe
-from trainer.evaluation.judging import prepare
-from trainer.training.familiarity import examine, fit_familiarity, to_npz, unknown_yet, vary
+from trainer.augmentation.plausible import vary_plausibly
+from trainer.networks.int8 import preprocess_for, run_int8
+from trainer.training.familiarity import fit_familiarity, placeholder_familiarity, to_npz
 
 
 def correlated(rng: np.random.Generator, count: int, mixing: np.ndarray) -> np.ndarray:
@@ -56,15 +57,15 @@ def test_what_was_fitted_survives_its_file() -> None:
 
 
 def test_a_bundle_in_the_making_measures_from_nothing() -> None:
-    assert unknown_yet(3).distances(np.array([3, 4, 0], np.float32)) == pytest.approx(5)
+    assert placeholder_familiarity(3).distances(np.array([3, 4, 0], np.float32)) == pytest.approx(5)
 
 
 def test_variants_are_fields_that_their_seed_repeats() -> None:
     field, _ = draw_smear(np.random.default_rng(5), "pre-b")
     before = field.copy()
-    variants = [vary(field, np.random.default_rng(seed)) for seed in range(60)]
+    variants = [vary_plausibly(field, np.random.default_rng(seed)) for seed in range(60)]
     assert all(variant.shape == field.shape and variant.dtype == np.uint8 for variant in variants)
-    assert (vary(field, np.random.default_rng(3)) == variants[3]).all()
+    assert (vary_plausibly(field, np.random.default_rng(3)) == variants[3]).all()
     assert (field == before).all()
     differ = np.array([np.abs(variant.mean(axis=(0, 1)) - field.mean(axis=(0, 1))).max() for variant in variants])
     # Some nearly as they are, some plainly under another light.
@@ -75,10 +76,10 @@ def test_variants_are_fields_that_their_seed_repeats() -> None:
 def test_descriptions_are_by_the_int8_file_on_what_the_device_would_prepare() -> None:
     classifier = Classifier(load_bundle("demo"))
     fields = np.stack([draw_smear(np.random.default_rng(seed), "benign")[0] for seed in range(2)])
-    described = examine(classifier, fields, "Describing").descriptions
+    described = run_int8(classifier, fields, "Describing").descriptions
     for field, description in zip(fields, described, strict=True):
-        image = prepare(field, classifier)
+        image = preprocess_for(field, classifier)
         assert (description == describe(image, classifier.classify(image).middle_map)).all()
-    varied = examine(classifier, fields, "Describing", change=vary, seed=1).descriptions
-    assert (varied == examine(classifier, fields, "Describing", change=vary, seed=1).descriptions).all()
+    varied = run_int8(classifier, fields, "Describing", change=vary_plausibly, seed=1).descriptions
+    assert (varied == run_int8(classifier, fields, "Describing", change=vary_plausibly, seed=1).descriptions).all()
     assert np.abs(varied - described).max() > 0

@@ -9,8 +9,10 @@ import pytest
 from trainer.errors import RunError
 from trainer.networks.network import build_network
 from trainer.spec import CLASS_ACTIVATION_MAP, LOGITS, MIDDLE_MAP
+from trainer.training.batch_norm import measure_batch_norms
 from trainer.training.checkpoint import read_checkpoint
-from trainer.training.finetune import Check, Lessons, build_tail, finetune, judge, measure_batch_norms, predict
+from trainer.training.finetune import TrainingMaps, ValidationMaps, finetune, validate
+from trainer.training.tail import build_tail, predict
 
 MIDDLE = "middle"
 IMAGES_COUNT = 150
@@ -44,12 +46,12 @@ class _Material:
         for seed, path in enumerate(paths):
             np.save(path, _maps(seed, self.labels))
         wanted = np.eye(3, dtype=np.float32)[self.labels]
-        self.lessons = Lessons(paths[:2], [wanted, wanted], np.ones(IMAGES_COUNT, np.float32))
-        self.check = Check(paths[2], paths[3:], self.labels)
+        self.training = TrainingMaps(paths[:2], [wanted, wanted], np.ones(IMAGES_COUNT, np.float32))
+        self.check = ValidationMaps(paths[2], paths[3:], self.labels)
         self.checkpoint = folder / "checkpoint.npz"
 
     def train(self, tail: keras.Model, epochs: int) -> int:
-        history = finetune(tail, self.lessons, self.check, self.checkpoint, epochs=epochs, seed=1)
+        history = finetune(tail, self.training, self.check, self.checkpoint, epochs=epochs, seed=1)
         return history[-1].epoch
 
 
@@ -143,11 +145,11 @@ def test_a_network_that_is_less_sure_is_not_a_worse_one(material: _Material) -> 
     network = _network()
     tail = build_tail(network, MIDDLE)
     material.train(tail, 40)
-    before = judge(tail, material.check)
+    before = validate(tail, material.check)
     head = network.get_layer(CLASS_ACTIVATION_MAP)
     for factor in (4.0, 0.5):
         head.set_weights([factor * weights for weights in head.get_weights()])
-        assert judge(tail, material.check) == pytest.approx(before, rel=1e-3)
+        assert validate(tail, material.check) == pytest.approx(before, rel=1e-3)
 
 
 def test_training_ends_when_validation_no_longer_gains(material: _Material, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +163,7 @@ def test_the_weights_of_the_least_validation_loss_are_kept(
 ) -> None:
     # Of images as they are and shifted, at the start and after each epoch.
     losses = iter([(1.0, 0.9, 1.0, 0.9), (0.5, 0.9, 0.6, 0.9), (0.2, 0.9, 0.2, 0.9), (0.7, 0.9, 0.8, 0.9)])
-    monkeypatch.setattr("trainer.training.finetune.judge", lambda *_: next(losses))
+    monkeypatch.setattr("trainer.training.finetune.validate", lambda *_: next(losses))
     tail = build_tail(_network(), MIDDLE)
     material.train(tail, 3)
     state = read_checkpoint(material.checkpoint)
@@ -179,7 +181,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(material: _Material, monkey
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("trainer.training.run.os.fsync", full)
+    monkeypatch.setattr("trainer.files.os.fsync", full)
     with pytest.raises(RunError, match="No space left"):
         material.train(tail, 2)
     assert material.checkpoint.read_bytes() == good

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from trainer.cli import main
-from trainer.networks.backbone import build_backbone, named_weights, write_weights
+from trainer.networks.backbone import build_backbone
+from trainer.networks.weights import named_weights, write_weights
 from trainer.training.run import CACHE, CHECKPOINT, CONFIG, CURVES, METRICS, WEIGHTS, read_config
-from trainer.training.train import _average
+from trainer.training.teachers import average_networks
 
 ALPHA = 0.35
 EPOCHS = 4
@@ -109,7 +110,7 @@ def test_what_tells_the_known_from_the_unknown_keeps_its_imagenet_weights(
 ) -> None:
     # From random weights nothing is gained, and then the start is kept: let it look as if there were a gain.
     losses = (1 / (1 + number) for number in count())
-    monkeypatch.setattr("trainer.training.finetune.judge", lambda *_: (loss := next(losses), 0.5, loss, 0.5))
+    monkeypatch.setattr("trainer.training.finetune.validate", lambda *_: (loss := next(losses), 0.5, loss, 0.5))
     out = tmp_path / "run"
     assert _run(_command(folder, out)) == 0
     trained = {}
@@ -153,4 +154,4 @@ def test_several_teachers_teach_by_their_mean(folder: Path, tmp_path: Path) -> N
     for logit in (1.0, 4.0):
         start = keras.Input((2, 2, 3))
         networks.append(keras.Model(start, keras.ops.sum(start, axis=(1, 2)) * logit))
-    assert np.allclose(_average(networks).predict_on_batch(image), 4 * 2.5)
+    assert np.allclose(average_networks(networks).predict_on_batch(image), 4 * 2.5)

@@ -16,29 +16,13 @@ from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import Manifest, Outcome
 from edge_agent.errors import InferenceError
 from edge_agent.inference import Classifier, load_bundle
-from edge_agent.vision.preprocessing import preprocess
 from edge_agent.vision.quality import QualityLimits
+from trainer.networks.int8 import preprocess_for
 from trainer.progress import track
 
 
-def prepare(field: NDArray[np.uint8], classifier: Classifier) -> NDArray[np.uint8]:
-    """A field, uint8 RGB (224, 224, 3), as the bundle's network sees it, uint8 of the same shape."""
-    wanted = classifier.manifest.preprocessing
-    return preprocess(field, wanted.id, wanted.denoise)
-
-
-def judge_fields(classifier: Classifier, fields: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Logits float32 (n, c) of fields uint8 RGB (n, 224, 224, 3). Raises ``InferenceError``."""
-    return np.stack(
-        [
-            classifier.classify(prepare(field, classifier)).logits
-            for field in track(list(fields), "Judging by the int8 file")
-        ]
-    )
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Judgement:
+class Predictions:
     """What the whole agent says of n fields."""
 
     probabilities: NDArray[np.float64]
@@ -61,7 +45,7 @@ class Judgement:
         return np.where(self.answered, self.top, -1)
 
 
-class Judge:
+class BundleAnalyzer:
     """An agent's analyzer with the default limits of quality, and its classifier, of one bundle."""
 
     def __init__(self, classifier: Classifier) -> None:
@@ -69,8 +53,8 @@ class Judge:
         self._analyzer = Analyzer(classifier, QualityLimits())
 
     @classmethod
-    def of(cls, bundle: str) -> Self:
-        """The judge of a shipped bundle's name, or of a folder. Raises ``BundleError``."""
+    def load(cls, bundle: str) -> Self:
+        """The analyzer of a shipped bundle's name, or of a folder. Raises ``BundleError``."""
         return cls(Classifier(load_bundle(bundle)))
 
     @property
@@ -82,16 +66,16 @@ class Judge:
         """The agent's reading of one picture, as of a frame that came by itself."""
         return self._analyzer.analyse(Frame("evaluation", datetime.now(UTC), monotonic_ns(), image))
 
-    def judge_fields(self, fields: NDArray[np.uint8], what: str = "Judging") -> Judgement:
-        """Judge fields uint8 RGB (n, 224, 224, 3). Raises ``InferenceError``."""
-        return self.judge([Pixels(field, ColourOrder.RGB) for field in fields], what)
+    def predict_fields(self, fields: NDArray[np.uint8], what: str = "Analyzing images") -> Predictions:
+        """Analyze fields, uint8 RGB (n, 224, 224, 3). Raises ``InferenceError``."""
+        return self.predict([Pixels(field, ColourOrder.RGB) for field in fields], what)
 
-    def judge(self, images: Sequence[Pixels | Encoded], what: str = "Judging") -> Judgement:
-        """Judge readable pictures, each at least as large as the model's input. Raises ``InferenceError``."""
+    def predict(self, images: Sequence[Pixels | Encoded], what: str = "Analyzing images") -> Predictions:
+        """Analyze readable pictures, each at least as large as the model's input. Raises ``InferenceError``."""
         readings = [self.read(image) for image in track(images, what)]
         answered = np.array([reading.outcome is Outcome.CLASSIFIED for reading in readings])
         stages = dict.fromkeys(stage for reading in readings for stage in reading.latency_ms)
-        return Judgement(
+        return Predictions(
             np.stack([self._probabilities(reading) for reading in readings]),
             answered,
             tuple(None if reading.reason is None else reading.reason.value for reading in readings),
@@ -106,5 +90,5 @@ class Judge:
             return np.array([reading.probabilities[label.code] for label in self.manifest.labels])
         if reading.evidence is None:
             said = reading.reason if reading.error is None else reading.error.message
-            raise InferenceError(f"an image of the evaluation was not judged: {said}")
-        return self.classifier.classify(prepare(reading.evidence.field, self.classifier)).probabilities
+            raise InferenceError(f"an image of the evaluation cannot be classified: {said}")
+        return self.classifier.classify(preprocess_for(reading.evidence.field, self.classifier)).probabilities

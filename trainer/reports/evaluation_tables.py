@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from trainer.comparison.results import HEADINGS, Comparison, cells
-from trainer.evaluation.audit import Audit
+from trainer.evaluation.corner import CornerFigures
 from trainer.evaluation.evaluate import Evaluation
+from trainer.evaluation.figures import Figures
 from trainer.evaluation.foreign import ForeignFigures
-from trainer.evaluation.metrics import Figures
-from trainer.evaluation.probe import Probe, Ranking
-from trainer.evaluation.shifts import CornerFigures, ShiftFigures
+from trainer.evaluation.shifts import ShiftFigures
+from trainer.reports.formatting import counts_cell, interval_cell, percent
 
 _OVERALL = {
     "accuracy_ratio": "accuracy of the top class",
@@ -45,7 +44,7 @@ def show_evaluation(evaluation: Evaluation, stdout: Console) -> None:
     lines = [
         ("accuracy, Wilson's 95 % interval", f"{percent(low)} to {percent(high)}"),
         ("Brier score (0 to 2)", f"{figures.brier_score:.4f}"),
-        ("refused because", _counts(evaluation.refusals)),
+        ("refused because", counts_cell(evaluation.refusals)),
         ("median time of the network", f"{speed.inference_ms:.1f} ms"),
         ("median time from file to reading", f"{speed.total_ms:.1f} ms"),
         ("measured with", f"{speed.runtime}, {speed.machine}, {speed.threads_count} thread"),
@@ -69,64 +68,6 @@ def show_evaluation(evaluation: Evaluation, stdout: Console) -> None:
         stdout.print(_foreign(evaluation.foreign))
 
 
-def show_audit(found: Audit, stdout: Console) -> None:
-    """What an audit found, in a table and in words."""
-    groups = "no groups known" if found.groups_count is None else f"{found.groups_count} groups"
-    stdout.print(
-        f"{found.dataset}: {found.images_count} images ({found.unreadable_count} unreadable), {groups}, "
-        f"{found.images_with_twin_count} with a twin in {found.twin_pairs_count} pairs",
-        highlight=False,
-        soft_wrap=True,
-    )
-    table = Table("what is not a cell", "values", "accuracy", "95 %", "tells the label", title="Told without a cell")
-    for clue in found.clues:
-        table.add_row(
-            clue.name,
-            str(clue.values_count),
-            percent(clue.accuracy_ratio),
-            _span(clue.accuracy_interval_ratio),
-            "yes" if clue.tells else "no",
-        )
-    table.add_row("nothing: always the commonest", "0", percent(found.chance_ratio), "", "")
-    stdout.print(table)
-    if not any(clue.tells for clue in found.clues):
-        stdout.print("Nothing that was tried tells the label without a cell.")
-    if found.leaks is not None:
-        stdout.print(f"{len(found.leaks)} leak(s) across the split", highlight=False)
-    for leak in found.leaks or ():
-        stdout.print(f"  {leak.what}: {leak.first} and {leak.second}", highlight=False, soft_wrap=True)
-
-
-def show_probe(found: Probe, stdout: Console) -> None:
-    """Both rankings and the gap."""
-    stdout.print(
-        f"{found.dataset}: {found.images_count} images of {found.malignant_subjects_count} malignant and "
-        f"{found.other_subjects_count} other subjects",
-        highlight=False,
-        soft_wrap=True,
-    )
-    table = Table("linear classifier on frozen features", "AUROC", "95 %")
-    for name, ranking in (("subjects never seen", found.subject_disjoint), ("random split", found.random_split)):
-        table.add_row(name, *_ranking(ranking))
-    table.add_row("gap", f"{found.gap_ratio:.3f}", "{:.3f} to {:.3f}".format(*found.gap_interval_ratio))
-    stdout.print(table)
-
-
-def show_comparison(found: Comparison, stdout: Console) -> None:
-    """The table, in the order of the rows."""
-    counts = ", ".join(f"{count} {part}" for part, count in found.images_count.items())
-    stdout.print(f"{found.dataset}: {counts} images; {found.variants_count} variants, {found.epochs_count} epochs")
-    table = Table(*HEADINGS)
-    for row in found.rows:
-        table.add_row(*cells(row))
-    stdout.print(table)
-
-
-def percent(ratio: float | None) -> str:
-    """To a hundredth of a percent; "-" where not defined."""
-    return "-" if ratio is None else f"{100 * ratio:.2f} %"
-
-
 def _classes(figures: Figures) -> Table:
     table = Table("class", "images", "precision", "recall", "F1", "AUROC", title="By top class, refused or not")
     for each in figures.classes:
@@ -147,7 +88,7 @@ def _overall(figures: Figures) -> Table:
     values = figures.model_dump()
     for name, title in _OVERALL.items():
         interval = (figures.intervals or {}).get(name)
-        table.add_row(title, percent(values[name]), _span(interval))
+        table.add_row(title, percent(values[name]), interval_cell(interval))
     return table
 
 
@@ -169,10 +110,10 @@ def _shifts(rows: Sequence[ShiftFigures]) -> Table:
             row.strength,
             str(row.images_count),
             percent(row.top_accuracy_ratio),
-            _span(row.top_accuracy_interval_ratio),
+            interval_cell(row.top_accuracy_interval_ratio),
             percent(row.answered_ratio),
             percent(row.answered_accuracy_ratio),
-            _counts(row.refusals),
+            counts_cell(row.refusals),
         )
     return table
 
@@ -202,21 +143,8 @@ def _foreign(rows: Sequence[ForeignFigures]) -> Table:
             str(row.images_count),
             str(len(row.unreadable)),
             percent(row.refused_ratio),
-            _span(row.refused_interval_ratio),
-            _counts(row.refusals),
-            _counts(row.answered_labels),
+            interval_cell(row.refused_interval_ratio),
+            counts_cell(row.refusals),
+            counts_cell(row.answered_labels),
         )
     return table
-
-
-def _ranking(ranking: Ranking) -> tuple[str, str]:
-    low, high = ranking.auroc_interval_ratio
-    return f"{ranking.auroc_ratio:.3f}", f"{low:.3f} to {high:.3f}"
-
-
-def _span(interval: tuple[float, float] | None) -> str:
-    return "-" if interval is None else f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}"
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "-"

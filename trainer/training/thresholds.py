@@ -6,10 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
-TEMPERATURE_RANGE = (0.05, 20.0)
 CLEAN_UNSURE_SHARE = 0.004
 SHIFTED_UNSURE_SHARE = 0.025
 """At most these shares of the validation images, as they are and moderately shifted, are refused for lack of
@@ -22,20 +19,6 @@ SHIFTED_UNFAMILIAR_SHARE = 0.012
 little over half of what is allowed on images never seen, 1 % and 2 %."""
 
 Floats = NDArray[np.floating]
-
-
-def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
-    """The temperature of the least log loss (Guo et al., 2017). Logits (n, c), labels (n,).
-
-    Searched in ``TEMPERATURE_RANGE``: where all are right, ever colder would be ever better.
-    """
-
-    def log_loss(log_temperature: float) -> float:
-        log_probabilities = log_softmax(logits / math.exp(log_temperature), axis=1)
-        return float(-log_probabilities[np.arange(len(labels)), labels].mean())
-
-    low, high = map(math.log, TEMPERATURE_RANGE)
-    return math.exp(minimize_scalar(log_loss, bounds=(low, high), method="bounded").x)
 
 
 def choose_threshold(clean: Floats, shifted: Floats) -> float:

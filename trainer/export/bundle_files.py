@@ -1,0 +1,127 @@
+"""Writes a bundle's folder: its manifest and its files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import edge_agent
+from edge_agent.contracts import MANIFEST_SCHEMA, Manifest
+from edge_agent.contracts.manifest import InputTensor, OutputTensors, PreprocessingId, Thresholds, Training
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.inference.bundle import CARD, GOLDEN, MANIFEST, MODEL, OOD
+from edge_agent.inference.familiarity import description_size
+from trainer.export.conversion import input_quantization, middle_channels
+from trainer.export.quantization import read_model
+from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_SIZE_PX, LOGITS, MIDDLE_MAP
+from trainer.training.familiarity import placeholder_familiarity, to_npz
+from trainer.training.run import RunConfig, read_config
+
+DATA_CARD = "data.md"
+SPLIT_DESCRIPTION = (
+    "test {test:g} and validation {validation:g} of the images, stratified by class; overlapping fields on one side"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BundleIdentity:
+    """What a bundle is called."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What is chosen once the file is there. By default, of a bundle in the making: nothing is refused."""
+
+    temperature: float = 1.0
+    min_confidence_ratio: float = 0.0
+    max_unfamiliarity_score: float = 1e9
+
+
+def uncalibrated_classifier(run: Path, folder: Path) -> Classifier:
+    """A quantized run as a classifier whose probabilities, familiarity and refusals mean nothing; its logits do.
+
+    ``folder`` is where its draft of a bundle may stay. Raises ``TrainerError`` or ``BundleError``.
+    """
+    return load_draft(
+        folder, BundleIdentity("draft", "0.0.0"), read_config(run), uncalibrated_contents(read_model(run))
+    )
+
+
+def uncalibrated_contents(model: bytes) -> dict[str, bytes]:
+    return {
+        MODEL: model,
+        OOD: to_npz(placeholder_familiarity(description_size(middle_channels(model)))),
+        GOLDEN: b"",
+        CARD: b"",
+    }
+
+
+def load_draft(
+    folder: Path,
+    identity: BundleIdentity,
+    config: RunConfig,
+    contents: Mapping[str, bytes],
+    calibration: Calibration | None = None,
+) -> Classifier:
+    write_bundle(folder, build_manifest(identity, config, contents, calibration), contents)
+    return Classifier(load_bundle(folder))
+
+
+def build_manifest(
+    identity: BundleIdentity,
+    config: RunConfig,
+    contents: Mapping[str, bytes],
+    calibration: Calibration | None = None,
+) -> Manifest:
+    options, dataset = config.options, config.dataset
+    chosen = calibration or Calibration()
+    scale, zero_point = input_quantization(contents[MODEL])
+    return Manifest(
+        schema_=MANIFEST_SCHEMA,
+        name=identity.name,
+        version=identity.version,
+        created_at=datetime.now(UTC),
+        demonstration=dataset.synthetic,
+        labels=tuple(each.label for each in dataset.classes),
+        input=InputTensor(
+            height_px=INPUT_SIZE_PX,
+            width_px=INPUT_SIZE_PX,
+            colour_order="RGB",
+            dtype="int8",
+            scale=scale,
+            zero_point=zero_point,
+        ),
+        preprocessing=PreprocessingId(id=options.preprocessing, denoise=options.denoise),
+        um_per_pixel=dataset.um_per_pixel,
+        outputs=OutputTensors(
+            logits=LOGITS, class_activation_map=CLASS_ACTIVATION_MAP, features=FEATURES, middle_map=MIDDLE_MAP
+        ),
+        temperature=chosen.temperature,
+        thresholds=Thresholds(
+            max_unfamiliarity_score=chosen.max_unfamiliarity_score, min_confidence_ratio=chosen.min_confidence_ratio
+        ),
+        training=Training(
+            dataset=dataset.name,
+            dataset_sha256=config.dataset_sha256,
+            images_count=config.images_count,
+            split=SPLIT_DESCRIPTION.format(test=options.test_share, validation=options.validation_share),
+            seed=options.seed,
+            commit=config.commit,
+            command=config.command,
+        ),
+        min_agent_version=edge_agent.__version__,
+        files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+    )
+
+
+def write_bundle(folder: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
