@@ -15,8 +15,8 @@ from trainer.augmentation.variants import vary_all
 from trainer.comparison.classical import colour_histogram, random_forest, support_vectors
 from trainer.comparison.classifier import ComparedClassifier, Fields, LabelledFields
 from trainer.comparison.int8_network import Ensemble, Int8Network
-from trainer.comparison.plan import Plan
-from trainer.comparison.transfer import ARCHITECTURES, TransferClassifier
+from trainer.comparison.plan import OTHER_ARCHITECTURES, Plan
+from trainer.comparison.transfer import TransferClassifier
 from trainer.data.split import Part
 from trainer.errors import WeightsError
 from trainer.export.quantization import quantize
@@ -40,25 +40,28 @@ class MeasuredPart:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
+    """A classifier to fit and measure: its row's name, what it ``sees``, and how it is made."""
+
     name: str
     sees: str
     make: Callable[[], ComparedClassifier]
     keep: bool = True
-    """Whether its row is kept: a bundle of the same name may be another one the next time."""
+    """Whether its row is kept for the next time: a bundle of the same name may then be another one."""
 
 
-def varied(material: LabelledFields, plan: Plan) -> LabelledFields:
+def varied(training: LabelledFields, plan: Plan) -> LabelledFields:
     """Training fields as they are and in as many variants as the networks get."""
-    turns = [vary_all(material.fields, augment, (plan.seed, 1, turn)) for turn in range(plan.variants)]
-    return LabelledFields(np.concatenate([material.fields, *turns]), np.tile(material.labels, 1 + plan.variants))
+    variants = [vary_all(training.fields, augment, (plan.seed, 1, number)) for number in range(plan.variants)]
+    return LabelledFields(np.concatenate([training.fields, *variants]), np.tile(training.labels, 1 + plan.variants))
 
 
 def classical_candidates(training: LabelledFields, plan: Plan) -> Iterator[Candidate]:
+    """Baselines of colours and of measured nuclei."""
     training_variants = cache(lambda: varied(training, plan))
     for name, sees, make in (
         ("colour histogram, extra trees", "CIE LAB histogram: colours, no shape", colour_histogram),
-        ("support vector machine", "its nuclei in numbers", support_vectors),
-        ("random forest", "its nuclei in numbers", random_forest),
+        ("support vector machine", "measured nuclei", support_vectors),
+        ("random forest", "measured nuclei", random_forest),
     ):
         yield Candidate(name, sees, partial(lambda make: make(training_variants(), plan.seed), make))
 
@@ -88,7 +91,7 @@ def own_candidates(data: Path, description: str | None, split: Path, out: Path, 
             train(options)
         if not (run / MODEL).exists():
             quantize(run, data)
-        return Int8Network.of_run(run)
+        return Int8Network.from_run(run)
 
     widest, usual = max(plan.weights), plan.preprocessings[0]
     for preprocessing in plan.preprocessings:
@@ -104,11 +107,13 @@ def own_candidates(data: Path, description: str | None, split: Path, out: Path, 
 
 
 def transfer_candidates(parts: Mapping[Part, MeasuredPart], plan: Plan) -> Iterator[Candidate]:
+    """Other architectures, frozen, with a linear head."""
+
     def transferred(name: str) -> ComparedClassifier:
         weights = plan.others.get(name)
         if weights is None:
-            raise WeightsError("no ImageNet weights for it were given", remedy="Give --other NAME=WEIGHTS.")
+            raise WeightsError("no weights were given", remedy="Give --other NAME=WEIGHTS.")
         return TransferClassifier(name, weights, varied(parts[Part.TRAIN].clean, plan), parts[Part.VALIDATION].clean)
 
-    for name in ARCHITECTURES:
+    for name in OTHER_ARCHITECTURES:
         yield Candidate(f"{name}, frozen, linear head", "RGB", partial(transferred, name))

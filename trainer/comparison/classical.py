@@ -1,4 +1,4 @@
-"""The classifiers that are compared: of colours and of nuclei, other networks with a linear head, and our own."""
+"""Classical baselines: classifiers of colours and of measured nuclei."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _TREES = 500
 
 
 class DescriptorClassifier:
-    """A scikit-learn classifier of numbers that describe a field."""
+    """A scikit-learn classifier of descriptors of a field."""
 
     def __init__(
-        self, describe: Callable[[Fields], NDArray[np.float32]], model: BaseEstimator, material: LabelledFields
+        self, describe: Callable[[Fields], NDArray[np.float32]], model: BaseEstimator, training: LabelledFields
     ) -> None:
         self._describe = describe
         self._model: Any = model
-        values = np.stack([describe(field) for field in track(list(material.fields), "Describing fields")])
-        self._model.fit(values, material.labels)
+        values = np.stack([describe(field) for field in track(list(training.fields), "Describing fields")])
+        self._model.fit(values, training.labels)
         self.size_bytes = len(pickle.dumps(model))
 
     def scores(self, fields: Fields) -> Scores:
@@ -42,19 +42,19 @@ class DescriptorClassifier:
         return np.asarray(how(values))
 
 
-def colour_histogram(material: LabelledFields, seed: int) -> ComparedClassifier:
-    """All colours and no shape."""
+def colour_histogram(training: LabelledFields, seed: int) -> ComparedClassifier:
+    """Extra trees on the colour histogram: all colours and no shape."""
     trees = ExtraTreesClassifier(_TREES, min_samples_leaf=2, class_weight="balanced", random_state=seed, n_jobs=-1)
-    return DescriptorClassifier(histogram, trees, material)
+    return DescriptorClassifier(histogram, trees, training)
 
 
-def support_vectors(material: LabelledFields, seed: int) -> ComparedClassifier:
-    """A support vector machine with a Gaussian kernel on nuclei in numbers."""
+def support_vectors(training: LabelledFields, seed: int) -> ComparedClassifier:
+    """A support vector machine with a Gaussian kernel on measured nuclei."""
     machine = make_pipeline(StandardScaler(), SVC(C=10, class_weight="balanced", random_state=seed))
-    return DescriptorClassifier(describe_nuclei, machine, material)
+    return DescriptorClassifier(describe_nuclei, machine, training)
 
 
-def random_forest(material: LabelledFields, seed: int) -> ComparedClassifier:
-    """A random forest on nuclei in numbers."""
+def random_forest(training: LabelledFields, seed: int) -> ComparedClassifier:
+    """A random forest on measured nuclei."""
     forest = RandomForestClassifier(_TREES, min_samples_leaf=2, class_weight="balanced", random_state=seed, n_jobs=-1)
-    return DescriptorClassifier(describe_nuclei, forest, material)
+    return DescriptorClassifier(describe_nuclei, forest, training)

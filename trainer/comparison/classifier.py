@@ -1,4 +1,4 @@
-"""What is compared: a fitted classifier of fields."""
+"""The interface of everything that is compared."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Fields = NDArray[np.uint8]
-
-
 Scores = NDArray[np.floating]
 
 

@@ -1,8 +1,8 @@
-"""'trainer compare': the networks, preprocessings and baselines of the field on one split, in one table.
+"""'trainer compare': networks, preprocessings and baselines on one split, in one table.
 
 All are fitted on the same varied training images and measured on the same test images, as they are and moderately
-shifted. Networks of ours are trained by the whole recipe but shorter, converted, and measured as the int8 file.
-Which one ships is chosen by the validation columns; the test columns say what it is worth.
+shifted. Our own networks are trained by the whole recipe, but shorter, converted, and measured as int8 files.
+Which one ships is decided by the validation columns; the test columns say how good it is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_agent.inference import load_bundle
 from trainer.augmentation.moderate_shift import shift_moderately
 from trainer.augmentation.variants import vary_all
 from trainer.comparison.candidates import (
@@ -33,17 +34,29 @@ from trainer.data.dataset import read_files
 from trainer.data.description import load_description
 from trainer.data.grouping import merge_groups
 from trainer.data.split import Assignment, Part, read_split
+from trainer.errors import WeightsError
 from trainer.evaluation.evaluate import class_indices
-from trainer.files import replacing, write_json
+from trainer.files import check_output_folder, replacing, write_json
+from trainer.networks.backbone import load_backbone
+from trainer.spec import IMAGENET
 
 
 def compare(
     data: Path, description: str | None, split: Path, out: Path, plan: Plan, bundles: Sequence[str] = ()
 ) -> Comparison:
-    """Fit and measure everything, keeping finished rows in ``out`` so that a killed comparison goes on.
+    """Fit and measure everything, keeping finished rows in ``out`` so that a killed comparison can be resumed.
 
-    ``bundles`` are measured beside. What cannot be fitted gets a row with the reason. Raises ``TrainerError``.
+    ``bundles`` are measured as well. What lacks its weights gets a row with the reason. Raises ``TrainerError`` or
+    ``BundleError``.
     """
+    check_output_folder(out)
+    for alpha, weights in plan.weights.items():
+        load_backbone(alpha, weights)
+    for name, weights in plan.others.items():
+        if weights != IMAGENET and not Path(weights).is_file():
+            raise WeightsError(f"the weights of {name}, {weights}, do not exist.", remedy="Correct --other.")
+    for name in bundles:
+        load_bundle(name)
     described = load_description(description, data)
     assignments = read_split(split, data)
     start_or_resume(out, plan)
@@ -56,7 +69,7 @@ def compare(
             *transfer_candidates(parts, plan),
             *(
                 Candidate(
-                    f"{name}, as shipped", "as its manifest says", partial(Int8Network.of_bundle, name), keep=False
+                    f"{name}, as shipped", "as its manifest says", partial(Int8Network.from_bundle, name), keep=False
                 )
                 for name in bundles
             ),
@@ -82,6 +95,6 @@ def _read(data: Path, assignments: Sequence[Assignment], part: Part, codes: Sequ
     fields = read_files(data, files)
     return MeasuredPart(
         LabelledFields(fields, class_indices(files, codes)),
-        np.concatenate([vary_all(fields, shift_moderately, (seed, turn)) for turn in range(SHIFTS_COUNT)]),
-        merge_groups([each.twin_group for each in chosen], [file.group for file in files]),
+        np.concatenate([vary_all(fields, shift_moderately, (seed, number)) for number in range(SHIFTS_COUNT)]),
+        merge_groups([each.duplicate_group for each in chosen], [file.group for file in files]),
     )

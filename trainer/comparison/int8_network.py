@@ -23,13 +23,13 @@ class Int8Network:
         self.size_bytes = classifier.bundle.model_path.stat().st_size
 
     @classmethod
-    def of_run(cls, run: Path) -> Self:
+    def from_run(cls, run: Path) -> Self:
         """Of a quantized run. Raises ``TrainerError``."""
         with tempfile.TemporaryDirectory() as folder:
             return cls(uncalibrated_classifier(run, Path(folder)))
 
     @classmethod
-    def of_bundle(cls, name: str) -> Self:
+    def from_bundle(cls, name: str) -> Self:
         """Of a shipped bundle's name, or of a folder. Raises ``BundleError``."""
         return cls(Classifier(load_bundle(name)))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 from scipy.stats import binomtest
 
 from trainer.comparison.candidates import SHIFTS_COUNT, Candidate, MeasuredPart
@@ -21,10 +23,16 @@ TIMED_COUNT = 40
 
 
 def measure_row(out: Path, candidate: Candidate, validation: MeasuredPart, test: MeasuredPart) -> Row:
+    """Fit the candidate and measure it, or read the row of an earlier, unfinished comparison from ``out``.
+
+    What lacks its weights gets a row with the reason.
+    """
     slug = re.sub(r"[^a-z0-9.]+", "-", f"{candidate.name} {candidate.sees}".lower()).strip("-")
     path = out / f"{slug}.row.json"
-    if candidate.keep and path.exists():
-        return Row.model_validate_json(path.read_bytes())
+    # A damaged row is measured again.
+    with suppress(OSError, ValidationError):
+        if candidate.keep:
+            return Row.model_validate_json(path.read_bytes())
     console.print(f"{candidate.name} ({candidate.sees})")
     try:
         classifier = candidate.make()

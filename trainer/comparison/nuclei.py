@@ -1,4 +1,4 @@
-"""Nuclei in numbers, as they were described before networks learnt to: shape, size, colour, texture, how many.
+"""Measures nuclei as was usual before neural networks: shape, size, colour, texture and number.
 
 They feed the classical classifiers that a network is compared with. The measures are those in common use for blasts
 (area, roundness, solidity, eccentricity, stain, chromatin's coarseness), by the device's own segmentation.

@@ -1,4 +1,4 @@
-"""What a comparison compares on what, and going on with an unfinished one."""
+"""What a comparison compares, and resuming an unfinished one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pydantic import Field, ValidationError
 from edge_agent.settings import Settings
 from trainer.data.split import read_split
 from trainer.errors import RunError
-from trainer.files import write_json
+from trainer.files import make_folder, write_json
 
 PLAN = "plan.json"
+OTHER_ARCHITECTURES = ("EfficientNetB0", "NASNetMobile", "VGG16")
+"""Networks that are compared frozen, with a linear head."""
 
 
 class Plan(Settings):
@@ -21,7 +23,7 @@ class Plan(Settings):
     split_sha256: str = Field(description="Of the split's file, which holds the images' own hashes.")
     weights: dict[float, str] = Field(description="ImageNet weights of MobileNetV2 by alpha.")
     preprocessings: tuple[str, ...] = Field(
-        description="By which the widest is trained; the first one also for the others and for the ensemble."
+        description="Of the widest network; the first one is also used for the others and for the ensemble."
     )
     variants: int
     epochs: int
@@ -36,18 +38,18 @@ def hash_of_split(split: Path) -> str:
 
 
 def start_or_resume(out: Path, plan: Plan) -> None:
-    """Begin in ``out``, or go on with the same plan there."""
+    """Begin in ``out``, or resume the same plan there. Raises ``RunError`` for another plan."""
     path = out / PLAN
     if not path.exists():
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         write_json(path, plan)
         return
     try:
         begun = Plan.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise RunError(f"{path} cannot be read: {error}.", remedy="Name another --out.") from error
+        raise RunError(f"{path} cannot be read.", remedy="Name another --out.") from error
     if begun != plan:
         raise RunError(
             f"{out} holds a comparison with other options or another split.",
-            remedy="Give the same options to go on with it, name another --out, or remove it.",
+            remedy="Give the same options to resume it, name another --out, or remove it.",
         )

@@ -19,13 +19,13 @@ _BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A network of Keras' that is used frozen, with a linear head."""
+    """A network from Keras that is used frozen, with a linear head."""
 
     build: Callable[..., keras.Model]
     to_input: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, Architecture] = {
     "EfficientNetB0": Architecture(keras.applications.EfficientNetB0, keras.applications.efficientnet.preprocess_input),
     "NASNetMobile": Architecture(keras.applications.NASNetMobile, keras.applications.nasnet.preprocess_input),
     "VGG16": Architecture(keras.applications.VGG16, keras.applications.vgg16.preprocess_input),
@@ -33,9 +33,9 @@ ARCHITECTURES = {
 
 
 class TransferClassifier:
-    """Frozen features of another network, pooled, and the linear head that training starts with here, too."""
+    """Frozen, pooled features of another network with a linear head, as training starts here, too."""
 
-    def __init__(self, name: str, weights: str, material: LabelledFields, validation: LabelledFields) -> None:
+    def __init__(self, name: str, weights: str, training: LabelledFields, validation: LabelledFields) -> None:
         """``weights`` is a Keras weights file without the top, or "imagenet" to download. Raises ``WeightsError``."""
         architecture = ARCHITECTURES[name]
         try:
@@ -43,10 +43,10 @@ class TransferClassifier:
                 include_top=False, weights=weights, input_shape=(INPUT_SIZE_PX, INPUT_SIZE_PX, 3), pooling="avg"
             )
         except Exception as error:  # Keras raises a bare Exception when a download fails.
-            raise WeightsError(f"cannot load {name} with weights {weights}: {error}") from error
+            raise WeightsError(f"{name} cannot be loaded with weights {weights}: {error}.") from error
         self._to_input = architecture.to_input
         self._head: Head = fit_head(
-            (self._features(material.fields), material.labels),
+            (self._features(training.fields), training.labels),
             (self._features(validation.fields), validation.labels),
         )[0]
         self.size_bytes = 4 * (self._backbone.count_params() + self._head.coefficients.size)

@@ -23,7 +23,7 @@ def assign_parts(
     validation_share: float,
     seed: int,
 ) -> list[Part]:
-    """A part for each image; every group on one side, every class in every part.
+    """A part for each image; every group in one part, every class in every part.
 
     Shares are of all images and are met as nearly as groups allow. Raises ``DataError`` where a class has
     too few groups to be in all three parts.
@@ -64,27 +64,31 @@ def _one_fold(labels: NDArray[np.str_], groups: NDArray[np.int64], share: float,
 
 
 def split_dataset(dataset: Dataset, *, test_share: float, validation_share: float, seed: int) -> list[Assignment]:
-    """Look for twins and assign every image; twins, and groups where they are known, on one side.
+    """Find near-duplicates and assign every image; they, and groups where they are known, stay in one part.
 
     Raises ``DataError``.
     """
     pairs = find_near_duplicates(dataset.fields, [file.sha256 for file in dataset.files])
-    twins = near_duplicate_groups(len(dataset.files), pairs)
+    duplicates = near_duplicate_groups(len(dataset.files), pairs)
     groups = [file.group for file in dataset.files]
-    return assign_files(dataset, twins, groups, test_share=test_share, validation_share=validation_share, seed=seed)
+    return assign_files(
+        dataset, duplicates, groups, test_share=test_share, validation_share=validation_share, seed=seed
+    )
 
 
 def assign_files(
     dataset: Dataset,
-    twins: NDArray[np.int64],
+    duplicates: NDArray[np.int64],
     groups: Sequence[str | None],
     *,
     test_share: float,
     validation_share: float,
     seed: int,
 ) -> list[Assignment]:
-    """Assign every image so that neither twins, int64 (n,), nor ``groups`` cross parts. Raises ``DataError``."""
+    """Assign every image; neither ``duplicates``, int64 (n,), nor ``groups`` cross parts. Raises ``DataError``."""
     labels = [file.label for file in dataset.files]
-    units = merge_groups(twins.tolist(), groups)
+    units = merge_groups(duplicates.tolist(), groups)
     parts = assign_parts(labels, units, test_share=test_share, validation_share=validation_share, seed=seed)
-    return [Assignment(file, int(twin), part) for file, twin, part in zip(dataset.files, twins, parts, strict=True)]
+    return [
+        Assignment(file, int(group), part) for file, group, part in zip(dataset.files, duplicates, parts, strict=True)
+    ]

@@ -14,7 +14,7 @@ from edge_agent.errors import ImageError
 from edge_agent.vision.decode import decode_image
 from edge_agent.vision.field import square_field
 from trainer.data.description import Description
-from trainer.data.listing import list_folders, list_table
+from trainer.data.listing import list_images
 from trainer.errors import DataError
 from trainer.progress import console, track
 from trainer.spec import INPUT_SIZE_PX
@@ -28,7 +28,7 @@ class ImageFile:
     label: str
     sha256: str
     group: str | None = field(default=None, compare=False)
-    """Who or what it was taken of, such as a subject; None where nobody knows. The file is the same without it."""
+    """Who or what the image shows, such as a subject; None if unknown. Does not count when files are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +59,21 @@ def hash_of_hashes(hashes: Iterable[str]) -> str:
 
 
 def read_dataset(folder: Path, description: Description, table: Path | None = None) -> Dataset:
-    """Read every image of every class, by folders or as ``table`` names them. What is no image is listed, not fatal.
+    """Read every image that ``list_images`` lists. What is not an image is recorded in ``unreadable``, not fatal.
 
-    ``table`` is a CSV with the columns path (relative to the table), label (a class's folder or code) and, where
-    known, group. Raises ``DataError`` for a missing, undescribed or empty class, or a file that is not there.
+    Raises ``DataError`` for a missing, undescribed or empty class, or a table that names a file that does not exist.
     """
-    if not folder.is_dir():
-        raise DataError(f"there is no data folder {folder}.", remedy="Check --data.")
-    listed = list_folders(folder, description) if table is None else list_table(table, folder, description)
-    if missing := [path for path, _, _ in listed if not (folder / path).is_file()]:
-        raise DataError(
-            f"{table} names {missing[0]} and {len(missing) - 1} more that are not in {folder}.",
-            remedy="Check the table: its paths are relative to the table itself.",
-        )
     files: list[ImageFile] = []
     fields: list[NDArray[np.uint8]] = []
     unreadable: list[Unreadable] = []
-    for path, label, group in track(listed, "Reading images"):
+    for listed in track(list_images(folder, description, table), "Reading images"):
         try:
-            image, sha256 = read_field(folder / path)
+            _check_name(listed.path)
+            image, sha256 = read_field(folder / listed.path)
         except ImageError as error:
-            unreadable.append(Unreadable(path, str(error)))
+            unreadable.append(Unreadable(printable(listed.path), printable(error.message)))
             continue
-        files.append(ImageFile(path, label, sha256, group))
+        files.append(ImageFile(listed.path, listed.label, sha256, listed.group))
         fields.append(image)
     for each in description.classes:
         if not any(file.label == each.code for file in files):
@@ -90,8 +82,20 @@ def read_dataset(folder: Path, description: Description, table: Path | None = No
     return Dataset(tuple(files), np.stack(fields), tuple(unreadable))
 
 
+def printable(name: str) -> str:
+    """``name`` with bytes that are not UTF-8 escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _check_name(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise ImageError("the file's name is not UTF-8, so no split could name it; rename it.") from error
+
+
 def read_files(folder: Path, files: Sequence[ImageFile]) -> NDArray[np.uint8]:
-    """Fields of known files, uint8 (n, 224, 224, 3). Raises ``DataError`` if one is not what it was."""
+    """Fields of known files, uint8 (n, 224, 224, 3). Raises ``DataError`` if one has changed."""
     fields = np.empty((len(files), INPUT_SIZE_PX, INPUT_SIZE_PX, 3), np.uint8)
     for index, file in enumerate(track(files, "Reading images")):
         try:
@@ -101,7 +105,9 @@ def read_files(folder: Path, files: Sequence[ImageFile]) -> NDArray[np.uint8]:
                 f"{file.path} of the split cannot be read: {error.message}", remedy="Check --data and the split."
             ) from error
         if sha256 != file.sha256:
-            raise DataError(f"{file.path} is not the file that the split was made with.", remedy="Make a new split.")
+            raise DataError(
+                f"{file.path} has changed since the split was made.", remedy="Restore the file, or make a new split."
+            )
     return fields
 
 
@@ -123,4 +129,4 @@ def report_unreadable(unreadable: Sequence[Unreadable]) -> None:
     for each in unreadable:
         console.print(f"skipped {each.path}: {each.reason}", markup=False)
     if unreadable:
-        console.print(f"{len(unreadable)} file(s) skipped: they are no readable images.")
+        console.print(f"{len(unreadable)} file(s) skipped because they cannot be read as images.")

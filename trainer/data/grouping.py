@@ -1,4 +1,4 @@
-"""Merges groupings of images."""
+"""Merges two groupings of images into one."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Finds images that show the same part of a slide, so that a split can keep them on one side.
 
 The same field may come twice: as the same file, saved anew, or moved by part of a field. The displacement
-of two images is where their phase correlation peaks (Kuglin and Hines, 1975), and they are twins if
-what they then share correlates.
+of two images is where their phase correlation peaks (Kuglin and Hines, 1975), and they are near-duplicates
+if what they then share correlates.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trainer.progress import track
 
 THUMBNAIL_PX = 56
 MIN_PEAK = 0.13
-"""Pairs of a lower phase correlation are not looked at further. On the all4 set true twins had 0.16 or more."""
+"""Pairs of a lower phase correlation are not examined further. On the all4 set, real ones had 0.16 or more."""
 MIN_CORRELATION = 0.6
 """Pearson correlation of the shared part; hardly any pair of that set lies between 0.5 and 0.8."""
 MAX_CANDIDATES = 16
@@ -52,7 +52,7 @@ def find_near_duplicates(fields: NDArray[np.uint8], hashes: Sequence[str]) -> li
     for index, sha256 in enumerate(hashes):
         if (first := first_with.setdefault(sha256, index)) != index:
             pairs.append(DuplicatePair(first, index, 1.0))
-    for first in track(range(len(fields) - 1), "Looking for twins"):
+    for first in track(range(len(fields) - 1), "Looking for near-duplicates"):
         surfaces = fft.irfft2(spectra[first] * spectra[first + 1 :].conj(), s=(THUMBNAIL_PX, THUMBNAIL_PX), workers=-1)
         flat = surfaces.reshape(len(surfaces), -1)
         peaks = flat.argmax(axis=1)
@@ -68,7 +68,7 @@ def find_near_duplicates(fields: NDArray[np.uint8], hashes: Sequence[str]) -> li
 
 
 def near_duplicate_groups(count: int, pairs: Sequence[DuplicatePair]) -> NDArray[np.int64]:
-    """Group of each of ``count`` images, int64 (count,): twins of twins are in one group."""
+    """Group of each of ``count`` images, int64 (count,): near-duplicates of near-duplicates are in one group."""
     first = [pair.first for pair in pairs]
     second = [pair.second for pair in pairs]
     graph = coo_array((np.ones(len(pairs)), (first, second)), shape=(count, count))

@@ -1,8 +1,9 @@
-"""Tells training, validation and test apart, twins and groups on one side, and keeps the decision as a CSV file."""
+"""A split of the images into training, validation and test, kept as a CSV file."""
 
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from trainer.data.dataset import ImageFile
 from trainer.errors import DataError
+from trainer.files import replacing
 
 _COLUMNS = ("path", "label", "sha256", "group", "twin_group", "split")
 
@@ -25,48 +27,56 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One image, the group of those that show the same field, and its part."""
+    """One image, the group of its near-duplicates (images of the same field), and its part."""
 
     file: ImageFile
-    twin_group: int
+    duplicate_group: int
     part: Part
 
 
 def write_split(path: Path, assignments: Sequence[Assignment]) -> None:
-    """Write the CSV file: path, label, sha256, group (empty if unknown), twin_group, split."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for each in assignments:
-            image = each.file
-            writer.writerow(
-                (image.path, image.label, image.sha256, image.group or "", each.twin_group, each.part.value)
-            )
+    """Write the CSV file: path, label, sha256, group (empty if unknown), twin_group, split.
+
+    ``twin_group`` is the group of near-duplicates; the column keeps its released name. Raises ``OutputUnwritable``.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for each in assignments:
+        image = each.file
+        writer.writerow(
+            (image.path, image.label, image.sha256, image.group or "", each.duplicate_group, each.part.value)
+        )
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def read_split(path: Path, data: Path | None = None) -> list[Assignment]:
     """Read what ``write_split`` wrote; the column group may be left out.
 
-    Raises ``DataError`` for a file that is damaged or has no image, that has a group, twins or a content on more than
-    one side or, if ``data`` is given, that names an image which is not in that folder.
+    Raises ``DataError`` for a file that is damaged or lists no image, that has a group, near-duplicates or one file's
+    content in more than one part or, if ``data`` is given, that names an image which is not in that folder.
     """
     assignments = parse_split(path)
     check_split(assignments)
     if data is not None and (missing := [each.file for each in assignments if not (data / each.file.path).is_file()]):
         raise DataError(
-            f"split {path} names {missing[0].path} and {len(missing) - 1} more that are not in {data}.",
+            f"split {path} names {missing[0].path} and {len(missing) - 1} more files that are not in {data}.",
             remedy="Check the data folder, or make a new split.",
         )
     return assignments
 
 
 def parse_split(path: Path) -> list[Assignment]:
-    """Read what ``write_split`` wrote, whatever crosses its parts. Raises ``DataError`` for a damaged file."""
+    """Read what ``write_split`` wrote without checking what crosses its parts. Raises ``DataError`` if damaged."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if not {*_COLUMNS} - {"group"} <= set(reader.fieldnames or ()):
-                raise DataError(f"{path} has not the columns {', '.join(_COLUMNS)}.", remedy="Name a split.")
+                raise DataError(
+                    f"{path} lacks some of the columns {', '.join(_COLUMNS)}.",
+                    remedy="Name a split that 'trainer prepare' or 'trainer train' wrote.",
+                )
             assignments = [
                 Assignment(
                     ImageFile(row["path"], row["label"], row["sha256"], row.get("group") or None),
@@ -80,16 +90,16 @@ def parse_split(path: Path) -> list[Assignment]:
     except (ValueError, TypeError, csv.Error) as error:
         raise DataError(f"split {path} is damaged: {error}.", remedy="Make a new split.") from error
     if not assignments:
-        raise DataError(f"split {path} names no image.", remedy="Make a new split.")
+        raise DataError(f"split {path} lists no image.", remedy="Make a new split.")
     return assignments
 
 
 def check_split(assignments: Sequence[Assignment]) -> None:
-    """Raise ``DataError`` if twins, a group, or one file's content, are in more than one part."""
+    """Raise ``DataError`` if near-duplicates, a group, or one file's content, are in more than one part."""
     part_of: dict[tuple[str, int | str], Part] = {}
     for each in assignments:
         for what, key in (
-            ("a twin of it", each.twin_group),
+            ("a near-duplicate of it", each.duplicate_group),
             ("the same content", each.file.sha256),
             (f"another image of group {each.file.group}", each.file.group),
         ):
@@ -101,8 +111,8 @@ def check_split(assignments: Sequence[Assignment]) -> None:
 
 
 def near_duplicates_count(assignments: Sequence[Assignment]) -> int:
-    """How many images have a twin."""
-    sizes = Counter(each.twin_group for each in assignments)
+    """How many images have a near-duplicate."""
+    sizes = Counter(each.duplicate_group for each in assignments)
     return sum(size for size in sizes.values() if size > 1)
 
 

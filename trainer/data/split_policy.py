@@ -1,4 +1,4 @@
-"""How a split is to be made."""
+"""What a split must keep on one side, and how large its parts are."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from enum import StrEnum
 
 
 class Disjoint(StrEnum):
-    """What must not be on both sides of a split, beside twins."""
+    """What must not be in two parts of a split, beside near-duplicates."""
 
-    TWINS = "twins"
+    NEAR_DUPLICATES = "near-duplicates"
     GROUPS = "groups"
     STAINS = "stains"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Disjoint | None:
+        # Its name in release 0.1.
+        return cls.NEAR_DUPLICATES if value == "twins" else None
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How much of the data each part gets."""
+    """Share of the images, 0 to 1, for test and validation."""
 
     test: float
     validation: float

@@ -11,19 +11,19 @@ from trainer.data.colours import describe
 from trainer.data.dataset import Dataset
 
 
-def stain_clusters(dataset: Dataset, twins: NDArray[np.int64], per_class: int, seed: int) -> list[str]:
+def stain_clusters(dataset: Dataset, duplicates: NDArray[np.int64], per_class: int, seed: int) -> list[str]:
     """For each image the cluster of its background's and stain's colours, by k-means within its class.
 
-    Where no groups are known this is the nearest to slides that can be had: a part then holds stains that the other
-    parts of the same class do not have. Within classes, because where stain nearly tells the class, clusters over all
-    would leave parts without some class. Twins count once and go together.
+    Where no groups are known, this is the closest substitute for slides: a part then holds stains that the other
+    parts of the same class do not have. Clusters are formed within classes: where the stain nearly gives the class
+    away, clusters over all images would leave parts without some class. Near-duplicates count once and stay together.
     """
     colours = StandardScaler().fit_transform(describe(dataset.fields))
     labels = np.array([file.label for file in dataset.files])
     clusters = np.empty(len(labels), dtype=object)
     for label in sorted(set(labels)):
         mine = np.flatnonzero(labels == label)
-        units, unit_of = np.unique(twins[mine], return_inverse=True)
+        units, unit_of = np.unique(duplicates[mine], return_inverse=True)
         means = np.stack([colours[mine[unit_of == unit]].mean(axis=0) for unit in range(len(units))])
         count = min(per_class, len(units))
         found = KMeans(count, n_init=10, random_state=seed).fit_predict(means)

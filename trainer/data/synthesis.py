@@ -1,4 +1,4 @@
-"""'trainer synth': a data set of drawn smears, so that the whole can be tried without data."""
+"""'trainer synth': a data set of drawn smears, so that everything can be tried without real data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from edge_agent.cameras.smear import DEFAULT_UM_PER_PIXEL, draw_smear
 from trainer.data.description import FILE_NAME, Description, load_description
 from trainer.errors import DataError
+from trainer.files import holds_files, make_folder
 from trainer.progress import track
 
 DESCRIPTION = "synthetic"
@@ -21,11 +22,11 @@ def synthesise(out: Path, per_class: int, seed: int) -> Description:
     """Draw ``per_class`` PNG images of 224x224 px per class into class folders, with a ``dataset.toml``.
 
     Focus, noise, scale and the burnt-in scale bar vary from image to image, alike in all classes. The same seed
-    draws the same images. Raises ``DataError`` if ``out`` is not empty.
+    draws the same images. Raises ``DataError`` if ``out`` is not empty, or ``OutputUnwritable``.
     """
-    if out.exists() and any(out.iterdir()):
+    if holds_files(out):
         raise DataError(f"{out} is not empty.", remedy="Name a new folder.")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     shutil.copyfile(str(resources.files("trainer") / "datasets" / f"{DESCRIPTION}.toml"), out / FILE_NAME)
     description = load_description(None, out)
     jobs = [(each, number) for each in description.classes for number in range(per_class)]

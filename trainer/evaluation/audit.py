@@ -1,4 +1,4 @@
-"""'trainer audit': how much of the label can be told without looking at a cell, and what crosses a split."""
+"""'trainer audit': how well the label can be predicted without a cell, and what crosses a split."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, ConfigDict, Field, ValidationError
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
@@ -26,63 +26,84 @@ FOLDS = 5
 _TREES = 300
 _FALSE_ALARMS = 0.025
 
+# The JSON keeps the names that these figures were first published under.
+_PUBLISHED = ConfigDict(serialize_by_alias=True)
+
 
 class Shortcut(Settings):
-    """How well the classes are told by one thing that is not a cell."""
+    """How well the class can be predicted from one thing that is not a cell."""
+
+    model_config = _PUBLISHED
 
     name: str
     values_count: int = Field(description="Numbers per image that the classifier was given.")
     accuracy_ratio: float
     accuracy_interval_ratio: tuple[float, float] = Field(description="95 %, by bootstrap over groups of images.")
-    tells: bool = Field(description="Whether the accuracy is above chance for sure, given how many clues were tried.")
+    reveals_label: bool = Field(
+        validation_alias=AliasChoices("reveals_label", "tells"),
+        serialization_alias="tells",
+        description="Whether the accuracy is significantly above chance, given how many shortcuts were tried.",
+    )
 
 
 class Audit(Settings):
     """What 'trainer audit' found."""
+
+    model_config = _PUBLISHED
 
     dataset: str
     dataset_sha256: str = Field(description="Of the sorted list of the images' own sha256.")
     images_count: int
     unreadable_count: int
     classes_count: dict[str, int]
-    twin_pairs_count: int
-    images_with_twin_count: int
+    near_duplicate_pairs_count: int = Field(
+        validation_alias=AliasChoices("near_duplicate_pairs_count", "twin_pairs_count"),
+        serialization_alias="twin_pairs_count",
+    )
+    images_with_near_duplicate_count: int = Field(
+        validation_alias=AliasChoices("images_with_near_duplicate_count", "images_with_twin_count"),
+        serialization_alias="images_with_twin_count",
+    )
     groups_count: int | None = Field(description="Null where no groups are known.")
     chance_ratio: float = Field(description="Share of the commonest class: the accuracy of always naming it.")
-    clues: tuple[Shortcut, ...]
+    shortcuts: tuple[Shortcut, ...] = Field(
+        validation_alias=AliasChoices("shortcuts", "clues"), serialization_alias="clues"
+    )
     leaks: tuple[Leak, ...] | None = Field(description="Null where no split was given.")
 
 
 def audit(
-    data: Path, dataset: Dataset, name: str, *, split: Sequence[Assignment] | None = None, seed: int = 0
+    data: Path, dataset: Dataset, dataset_name: str, *, split: Sequence[Assignment] | None = None, seed: int = 0
 ) -> Audit:
-    """Cross-validate a classifier on each clue, groups and twins within one fold, and look for leaks in ``split``.
+    """Cross-validate a classifier on each shortcut and look for leaks in ``split``.
+
+    Groups and near-duplicates stay within one fold.
 
     Raises ``DataError`` where a class has too few groups for the folds, or the split is of other images.
     """
     files = dataset.files
     pairs = find_near_duplicates(dataset.fields, [file.sha256 for file in files])
-    twins = near_duplicate_groups(len(files), pairs)
+    duplicates = near_duplicate_groups(len(files), pairs)
     groups = [file.group for file in files]
-    units = merge_groups(twins.tolist(), groups)
+    units = merge_groups(duplicates.tolist(), groups)
     labels = np.array([file.label for file in files])
     counts = {label: int((labels == label).sum()) for label in dict.fromkeys(labels.tolist())}
     chance = max(counts.values()) / len(labels)
     folds = _folds(labels, units, seed)
-    clues = shortcut_values(data, files, dataset.fields)
+    values_of = shortcut_values(data, files, dataset.fields)
     return Audit(
-        dataset=name,
+        dataset=dataset_name,
         dataset_sha256=dataset.sha256,
         images_count=len(files),
         unreadable_count=len(dataset.unreadable),
         classes_count=counts,
-        twin_pairs_count=len(pairs),
-        images_with_twin_count=len({index for pair in pairs for index in (pair.first, pair.second)}),
+        near_duplicate_pairs_count=len(pairs),
+        images_with_near_duplicate_count=len({index for pair in pairs for index in (pair.first, pair.second)}),
         groups_count=len(set(groups) - {None}) or None,
         chance_ratio=chance,
-        clues=tuple(
-            _measure_shortcut(clue, values, labels, units, folds, chance=chance, tried=len(clues), seed=seed)
-            for clue, values in track(list(clues.items()), "What is not a cell")
+        shortcuts=tuple(
+            _measure_shortcut(name, values, labels, units, folds, chance=chance, tried=len(values_of), seed=seed)
+            for name, values in track(list(values_of.items()), "Measuring shortcuts")
         ),
         leaks=None if split is None else find_leaks(dataset, pairs, split),
     )
@@ -91,7 +112,10 @@ def audit(
 def _folds(labels: NDArray[np.str_], units: NDArray[np.int64], seed: int) -> list[tuple[NDArray[np.intp], ...]]:
     fewest = min(len(set(units[labels == label].tolist())) for label in set(labels.tolist()))
     if fewest < 2:
-        raise DataError("a class has a single group of images; nothing can be cross-validated.")
+        raise DataError(
+            "a class has a single group of images, so nothing can be cross-validated.",
+            remedy="Add images of another group to every class.",
+        )
     splitter = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
     return list(splitter.split(np.zeros(len(labels)), labels, units))
 
@@ -112,14 +136,14 @@ def _measure_shortcut(
     drawn = resample(lambda times: np.array([(right * times).sum() / times.sum()]), units, seed=seed)[:, 0]
     interval = percentile_interval(drawn)
     if interval is None:
-        raise DataError(f"{name} has no value that is a number.")
+        raise DataError(f"{name} has no finite value.")
     return Shortcut(
         name=name,
         values_count=values.shape[1],
         accuracy_ratio=float(right.mean()),
         accuracy_interval_ratio=interval,
-        # Bonferroni: several clues are tried, and one of them may look good by luck.
-        tells=bool((drawn <= chance).mean() <= _FALSE_ALARMS / tried),
+        # Bonferroni: several shortcuts are tried, and one may look good by chance.
+        reveals_label=bool((drawn <= chance).mean() <= _FALSE_ALARMS / tried),
     )
 
 
@@ -131,4 +155,4 @@ def read_audit(path: Path) -> Audit:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).", remedy=remedy) from error
     except ValidationError as error:
-        raise DataError(f"{path} is no audit: {error.errors()[0]['msg']}.", remedy=remedy) from error
+        raise DataError(f"{path} is not an audit: {error.errors()[0]['msg']}.", remedy=remedy) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from trainer.progress import track
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """What the whole agent says of n fields."""
+    """What the whole agent answers for n fields."""
 
     probabilities: NDArray[np.float64]
     """(n, c): the network's, also of fields that the agent refused before or after asking it."""
@@ -44,9 +45,14 @@ class Predictions:
         """(n,): index of the answered label, -1 where refused."""
         return np.where(self.answered, self.top, -1)
 
+    @property
+    def refusals(self) -> dict[str, int]:
+        """How many were refused, by reason, the commonest first."""
+        return dict(Counter(reason for reason in self.reasons if reason is not None).most_common())
+
 
 class BundleAnalyzer:
-    """An agent's analyzer with the default limits of quality, and its classifier, of one bundle."""
+    """The agent's analyzer of one bundle, with the default quality limits."""
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
@@ -63,7 +69,7 @@ class BundleAnalyzer:
         return self.classifier.manifest
 
     def read(self, image: Pixels | Encoded) -> Reading:
-        """The agent's reading of one picture, as of a frame that came by itself."""
+        """The agent's reading of one picture, as of a frame from a camera."""
         return self._analyzer.analyse(Frame("evaluation", datetime.now(UTC), monotonic_ns(), image))
 
     def predict_fields(self, fields: NDArray[np.uint8], what: str = "Analyzing images") -> Predictions:

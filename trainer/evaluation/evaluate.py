@@ -1,12 +1,12 @@
-"""'trainer evaluate': what a bundle does on images that it was not trained on, as the agent itself would."""
+"""'trainer evaluate': measures a bundle, as the agent would use it, on images that it was not trained on."""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,15 @@ from trainer.errors import DataError
 from trainer.evaluation.bundle_analyzer import BundleAnalyzer, Predictions
 from trainer.evaluation.corner import CornerFigures, measure_corner
 from trainer.evaluation.figures import Figures
-from trainer.evaluation.foreign import ForeignFigures, measure_foreign
+from trainer.evaluation.foreign import ForeignFigures, list_foreign, measure_foreign
 from trainer.evaluation.metrics import measure_answers
-from trainer.evaluation.shifts import DRAWS, ShiftFigures, count_refusals, measure_shifts
+from trainer.evaluation.options import EvaluationOptions
+from trainer.evaluation.shifts import ShiftFigures, measure_shifts
 from trainer.networks.int8 import int8_logits, preprocess_for
 from trainer.training.run import WEIGHTS, read_config
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Parity(Settings):
@@ -65,56 +69,51 @@ class Evaluation(Settings):
     foreign: tuple[ForeignFigures, ...] | None = Field(default=None, description="Null where not asked for.")
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationOptions:
-    """What to measure beside the figures on images as they are."""
-
-    shifts: bool = False
-    draws: int = DRAWS
-    foreign: tuple[Path, ...] = ()
-    seed: int = 0
-
-
 def evaluate(
-    bundle: str, data: Path, split: Path, part: Part = Part.TEST, wanted: EvaluationOptions | None = None
+    bundle: str, data: Path, split: Path, part: Part = Part.TEST, options: EvaluationOptions | None = None
 ) -> Evaluation:
     """Measure one part of ``split`` through the bundle. Raises ``BundleError`` or ``TrainerError``."""
-    wanted = wanted or EvaluationOptions()
+    options = options or EvaluationOptions()
+    for folder in options.foreign:
+        list_foreign(folder)
     analyzer = BundleAnalyzer.load(bundle)
     manifest = analyzer.manifest
     chosen = [each for each in read_split(split, data) if each.part is part]
     files = [each.file for each in chosen]
     truth = class_indices(files, [label.code for label in manifest.labels])
-    groups = merge_groups([each.twin_group for each in chosen], [file.group for file in files])
+    groups = merge_groups([each.duplicate_group for each in chosen], [file.group for file in files])
+    run = split.parent
+    # Loaded before the images are measured, so that what is missing is noticed at once.
+    network = _float_network(run, len(manifest.labels)) if (run / WEIGHTS).exists() else None
     fields = read_files(data, files)
     predictions = analyzer.predict([Encoded((data / file.path).read_bytes()) for file in files])
-    run = split.parent
     return Evaluation(
         bundle=f"{manifest.name} {manifest.version}",
         model_sha256=manifest.files["model.tflite"],
         model_bytes=analyzer.classifier.bundle.model_path.stat().st_size,
         part=part,
         figures=measure_answers(
-            predictions.probabilities, truth, manifest.labels, predictions.answered, groups=groups, seed=wanted.seed
+            predictions.probabilities, truth, manifest.labels, predictions.answered, groups=groups, seed=options.seed
         ),
-        refusals=count_refusals(predictions),
+        refusals=predictions.refusals,
         speed=_speed(analyzer, predictions),
-        parity=_parity(analyzer.classifier, run, fields, truth) if (run / WEIGHTS).exists() else None,
-        shifts=measure_shifts(analyzer, fields, truth, groups, draws=wanted.draws, seed=wanted.seed)
-        if wanted.shifts
+        parity=None if network is None else _parity(analyzer.classifier, network, fields, truth),
+        shifts=measure_shifts(analyzer, fields, truth, groups, draws=options.draws, seed=options.seed)
+        if options.shifts
         else None,
-        corner=measure_corner(analyzer, fields, predictions, seed=wanted.seed) if wanted.shifts else None,
-        foreign=measure_foreign(analyzer, wanted.foreign) if wanted.foreign else None,
+        corner=measure_corner(analyzer, fields, predictions, seed=options.seed) if options.shifts else None,
+        foreign=measure_foreign(analyzer, options.foreign) if options.foreign else None,
     )
 
 
 def class_indices(files: Sequence[ImageFile], codes: Sequence[str]) -> NDArray[np.int64]:
     """Index of each file's class among ``codes``. Raises ``DataError`` for a class that is not there."""
     if not files:
-        raise DataError("the split has no image in this part.", remedy="Name another split.")
+        raise DataError("the split has no image in this part.", remedy="Name another --split or --part.")
     if unknown := sorted({file.label for file in files} - set(codes)):
         raise DataError(
-            f"the split has a class {unknown[0]} that the bundle does not know.", remedy="Name another split."
+            f"the split has a class {unknown[0]} that the bundle does not know.",
+            remedy="Name a split of the bundle's own classes.",
         )
     return np.array([codes.index(file.label) for file in files], np.int64)
 
@@ -130,12 +129,18 @@ def _speed(analyzer: BundleAnalyzer, predictions: Predictions) -> Speed:
     )
 
 
-def _parity(classifier: Classifier, run: Path, fields: NDArray[np.uint8], truth: NDArray[np.int64]) -> Parity:
-    # Keras and TensorFlow take seconds to import, and only this comparison needs them.
-    from trainer.networks.network import predict_logits, restore_network  # noqa: PLC0415
+def _float_network(run: Path, classes_count: int) -> keras.Model:
+    from trainer.networks.network import restore_network
+
+    return restore_network(run / WEIGHTS, read_config(run).options.alpha, classes_count)
+
+
+def _parity(
+    classifier: Classifier, network: keras.Model, fields: NDArray[np.uint8], truth: NDArray[np.int64]
+) -> Parity:
+    from trainer.networks.network import predict_logits
 
     logits = int8_logits(classifier, fields)
-    network = restore_network(run / WEIGHTS, read_config(run).options.alpha, logits.shape[1])
     floating = predict_logits(network, np.stack([preprocess_for(field, classifier) for field in fields]))
     difference = np.abs(floating - logits)
     return Parity(

@@ -1,4 +1,4 @@
-"""What a bundle says of images that it was not made for: it must refuse them."""
+"""How a bundle handles images that it was not made for: it must refuse them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from edge_agent.cameras.files import IMAGE_SUFFIXES
 from edge_agent.cameras.frame import Encoded
 from edge_agent.contracts import Outcome
 from edge_agent.settings import Settings
+from trainer.data.dataset import printable
 from trainer.errors import DataError
 from trainer.evaluation.bundle_analyzer import BundleAnalyzer
 from trainer.progress import track
 
 
 class ForeignFigures(Settings):
-    """One folder of images that are none of the model's business."""
+    """One folder of images that the model was not made for."""
 
     folder: str
     images_count: int = Field(description="Those that could be read.")
@@ -27,23 +28,24 @@ class ForeignFigures(Settings):
     refused_ratio: float
     refused_interval_ratio: tuple[float, float] = Field(description="95 % Wilson interval.")
     refusals: dict[str, int] = Field(description="How many were refused, by reason.")
-    answered_labels: dict[str, int] = Field(description="What the rest was called.")
+    answered_labels: dict[str, int] = Field(description="Labels of the rest.")
 
 
 def measure_foreign(analyzer: BundleAnalyzer, folders: Sequence[Path]) -> tuple[ForeignFigures, ...]:
     """One row for each of ``folders``, or of the folders below it, that has images. Raises ``DataError``."""
-    return tuple(
-        _measure(analyzer, name, paths) for folder in folders for name, paths in _images_by_folder(folder).items()
-    )
+    return tuple(_measure(analyzer, name, paths) for folder in folders for name, paths in list_foreign(folder).items())
 
 
-def _images_by_folder(folder: Path) -> dict[str, list[Path]]:
+def list_foreign(folder: Path) -> dict[str, list[Path]]:
+    """The images below ``folder`` by the folder that they are in. Raises ``DataError`` if there are none."""
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}.", remedy="Check --foreign.")
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file():
-            found.setdefault(path.parent.relative_to(folder.parent).as_posix(), []).append(path)
+            found.setdefault(printable(path.parent.relative_to(folder.parent).as_posix()), []).append(path)
     if not found:
-        raise DataError(f"{folder} has no image.", remedy="Check --foreign.")
+        raise DataError(f"{folder} has no images.", remedy="Check --foreign.")
     return found
 
 
@@ -57,7 +59,7 @@ def _measure(analyzer: BundleAnalyzer, name: str, paths: list[Path]) -> ForeignF
     return ForeignFigures(
         folder=name,
         images_count=len(read),
-        unreadable=tuple(path.name for path, reading in readings if reading.outcome is Outcome.FAILED),
+        unreadable=tuple(printable(path.name) for path, reading in readings if reading.outcome is Outcome.FAILED),
         refused_ratio=len(refused) / len(read),
         refused_interval_ratio=(float(interval.low), float(interval.high)),
         refusals=dict(Counter(reading.reason.value for reading in refused if reading.reason).most_common()),

@@ -1,4 +1,4 @@
-"""Images that cross a split and should not."""
+"""Finds images that belong together but are in different parts of a split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainer.errors import DataError
 
 
 class Leak(Settings):
-    """Two images that are on two sides of a split and should not be."""
+    """Two images in different parts of a split that belong together."""
 
     what: str
     first: str
@@ -20,19 +20,20 @@ class Leak(Settings):
 
 
 def find_leaks(dataset: Dataset, pairs: Sequence[DuplicatePair], split: Sequence[Assignment]) -> tuple[Leak, ...]:
-    """DuplicatePair, contents and groups on more than one side, the split's own word for twins not being taken.
+    """Near-duplicates, equal files and groups in more than one part.
 
-    Raises ``DataError`` if the split names an image that the data set has not, or the other way round.
+    ``pairs`` are those found in the images themselves, whatever the split says. Raises ``DataError`` if the split and
+    the data set do not have the same images.
     """
     given = {each.file.path: each for each in split}
     if odd := sorted({file.path for file in dataset.files} ^ set(given)):
         raise DataError(
-            f"{odd[0]} and {len(odd) - 1} more are either in the data or in the split, not in both.",
-            remedy="Name the split that was made of these data.",
+            f"{odd[0]} and {len(odd) - 1} more images are in the data or in the split, but not in both.",
+            remedy="Give the split that was made from these data.",
         )
     parts = [given[file.path].part for file in dataset.files]
     leaks = [
-        Leak(what="twins", first=dataset.files[pair.first].path, second=dataset.files[pair.second].path)
+        Leak(what="near-duplicates", first=dataset.files[pair.first].path, second=dataset.files[pair.second].path)
         for pair in pairs
         if parts[pair.first] is not parts[pair.second]
     ]

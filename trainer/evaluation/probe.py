@@ -1,4 +1,4 @@
-"""'trainer probe': what frozen features say of subjects that the classifier never saw, against a random split.
+"""'trainer probe': how well frozen features classify subjects never seen in training, against a random split.
 
 A random split shows the classifier other cells of the same subjects, and so flatters it. To know by how much,
 cells of two subjects, one malignant and one not, are ranked against each other: once by a classifier that saw
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from edge_agent.settings import Settings
 from trainer.data.dataset import Dataset
 from trainer.data.description import Description
+from trainer.data.listing import list_images
 from trainer.errors import DataError
 from trainer.evaluation.intervals import RESAMPLES, percentile_interval
 from trainer.evaluation.metrics import auroc
@@ -51,7 +53,7 @@ class Probe(Settings):
     other_subjects_count: int
     subject_disjoint: Ranking = Field(description="By classifiers that saw neither of the two subjects ranked.")
     random_split: Ranking = Field(description="By classifiers that saw other cells of both.")
-    gap_ratio: float = Field(description="Random minus disjoint: what the random split promises too much.")
+    gap_ratio: float = Field(description="Random minus disjoint: by how much the random split is too optimistic.")
     gap_interval_ratio: tuple[float, float] = Field(description="95 %, the same subjects drawn for both.")
 
 
@@ -77,7 +79,7 @@ def probe(features: Floats, dataset: Dataset, description: Description, *, seed:
     """
     malignant_codes = {each.code for each in description.classes if each.malignant}
     malignant = np.array([file.label in malignant_codes for file in dataset.files])
-    subjects = _subjects(dataset)
+    subjects = _subjects([file.group for file in dataset.files])
     ours, others = _by_kind(subjects, malignant)
     weights = np.outer([(subjects == each).sum() for each in ours], [(subjects == each).sum() for each in others])
     disjoint = Pairs(_disjoint_areas(features, malignant, subjects, ours, others), weights)
@@ -108,8 +110,12 @@ def probe(features: Floats, dataset: Dataset, description: Description, *, seed:
     )
 
 
-def _subjects(dataset: Dataset) -> NDArray[np.str_]:
-    groups = [file.group for file in dataset.files]
+def check_subjects(data: Path, description: Description, table: Path) -> None:
+    """Raise ``DataError`` unless every image that ``table`` lists has a group; no image is read."""
+    _subjects([listed.group for listed in list_images(data, description, table)])
+
+
+def _subjects(groups: Sequence[str | None]) -> NDArray[np.str_]:
     if None in groups:
         raise DataError(
             f"{groups.count(None)} of {len(groups)} images have no group.",

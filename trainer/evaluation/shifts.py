@@ -1,8 +1,7 @@
-"""How a bundle holds when light, colour, focus, compression, scale and orientation are not the training's."""
+"""How a bundle does when light, colour, focus, compression, scale and orientation differ from the training's."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +12,10 @@ from pydantic import Field
 from edge_agent.settings import Settings
 from trainer.augmentation import optics
 from trainer.augmentation.moderate_shift import shift_moderately
-from trainer.evaluation.bundle_analyzer import BundleAnalyzer, Predictions
+from trainer.evaluation.bundle_analyzer import BundleAnalyzer
 from trainer.evaluation.intervals import group_interval
+from trainer.evaluation.options import DRAWS
 
-DRAWS = 3
-"""How often each image is shifted at random where a shift is a range."""
 MODERATE = "all moderate at once"
 
 Pixels = NDArray[np.uint8]
@@ -41,10 +39,10 @@ class ShiftFigures(Settings):
     shift: str
     strength: str
     images_count: int = Field(description="Images times draws.")
-    top_accuracy_ratio: float = Field(description="Right top classes of all, refusal or not.")
+    top_accuracy_ratio: float = Field(description="Share of right top classes, refused or not.")
     top_accuracy_interval_ratio: tuple[float, float] = Field(description="95 %, bootstrap by groups.")
     answered_ratio: float
-    answered_accuracy_ratio: float | None = Field(description="Right among the answered labels.")
+    answered_accuracy_ratio: float | None = Field(description="Share of right labels among the answered.")
     refusals: dict[str, int] = Field(description="How many were refused, by reason.")
 
 
@@ -128,10 +126,5 @@ def _measure(
         top_accuracy_interval_ratio=group_interval(right, np.tile(groups, draws), seed=seed),
         answered_ratio=float(predictions.answered.mean()),
         answered_accuracy_ratio=float(right[predictions.answered].mean()) if predictions.answered.any() else None,
-        refusals=count_refusals(predictions),
+        refusals=predictions.refusals,
     )
-
-
-def count_refusals(predictions: Predictions) -> dict[str, int]:
-    """How many were refused, by reason, the commonest first."""
-    return dict(Counter(reason for reason in predictions.reasons if reason is not None).most_common())

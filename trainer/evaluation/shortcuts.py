@@ -1,4 +1,7 @@
-"""What a field gives away that is not a cell: burnt-in scale bar, border, light, colours, size of the file."""
+"""Shortcuts: properties of an image that are not a cell but may predict its label.
+
+Burnt-in scale bar, border, light, colours and the size of the file.
+"""
 
 from __future__ import annotations
 
@@ -64,9 +67,9 @@ FILE_SIZE = "file size"
 def shortcut_values(
     data: Path, files: Sequence[ImageFile], fields: NDArray[np.uint8]
 ) -> dict[str, NDArray[np.float32]]:
-    """Each clue by its name: float32 (n, ...), of files below ``data`` and their fields uint8 RGB (n, h, w, 3)."""
+    """Each shortcut by its name: float32 (n, ...), of files below ``data`` and their fields uint8 RGB (n, h, w, 3)."""
     sizes = np.array([[(data / file.path).stat().st_size] for file in files], np.float32)
     return {
-        **{name: np.stack([clue(field) for field in fields]) for name, clue in BY_FIELD.items()},
+        **{name: np.stack([measure(field) for field in fields]) for name, measure in BY_FIELD.items()},
         FILE_SIZE: sizes,
     }

@@ -15,7 +15,9 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import CARD, GOLDEN, MANIFEST, MODEL, OOD
 from edge_agent.inference.familiarity import description_size
 from trainer.export.conversion import input_quantization, middle_channels
+from trainer.export.identity import BundleIdentity
 from trainer.export.quantization import read_model
+from trainer.files import make_folder, replacing
 from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_SIZE_PX, LOGITS, MIDDLE_MAP
 from trainer.training.familiarity import placeholder_familiarity, to_npz
 from trainer.training.run import RunConfig, read_config
@@ -27,16 +29,8 @@ SPLIT_DESCRIPTION = (
 
 
 @dataclass(frozen=True, slots=True)
-class BundleIdentity:
-    """What a bundle is called."""
-
-    name: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
 class Calibration:
-    """What is chosen once the file is there. By default, of a bundle in the making: nothing is refused."""
+    """Temperature and thresholds. The defaults are of an unfinished bundle: nothing is refused."""
 
     temperature: float = 1.0
     min_confidence_ratio: float = 0.0
@@ -44,9 +38,9 @@ class Calibration:
 
 
 def uncalibrated_classifier(run: Path, folder: Path) -> Classifier:
-    """A quantized run as a classifier whose probabilities, familiarity and refusals mean nothing; its logits do.
+    """A quantized run as a classifier of which only the logits are meaningful.
 
-    ``folder`` is where its draft of a bundle may stay. Raises ``TrainerError`` or ``BundleError``.
+    ``folder`` is for its unfinished bundle. Raises ``TrainerError`` or ``BundleError``.
     """
     return load_draft(
         folder, BundleIdentity("draft", "0.0.0"), read_config(run), uncalibrated_contents(read_model(run))
@@ -54,6 +48,7 @@ def uncalibrated_classifier(run: Path, folder: Path) -> Classifier:
 
 
 def uncalibrated_contents(model: bytes) -> dict[str, bytes]:
+    """A bundle's files by name around ``model``, with placeholders for what is computed later."""
     return {
         MODEL: model,
         OOD: to_npz(placeholder_familiarity(description_size(middle_channels(model)))),
@@ -69,6 +64,7 @@ def load_draft(
     contents: Mapping[str, bytes],
     calibration: Calibration | None = None,
 ) -> Classifier:
+    """Write an unfinished bundle to ``folder`` and load it. Raises ``BundleError`` or ``OutputUnwritable``."""
     write_bundle(folder, build_manifest(identity, config, contents, calibration), contents)
     return Classifier(load_bundle(folder))
 
@@ -79,6 +75,7 @@ def build_manifest(
     contents: Mapping[str, bytes],
     calibration: Calibration | None = None,
 ) -> Manifest:
+    """The manifest of these files. Raises ``RunError`` if the model is damaged."""
     options, dataset = config.options, config.dataset
     chosen = calibration or Calibration()
     scale, zero_point = input_quantization(contents[MODEL])
@@ -121,7 +118,11 @@ def build_manifest(
 
 
 def write_bundle(folder: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    """Write the files and the manifest, which comes last, so that an incomplete folder is no bundle.
+
+    Raises ``OutputUnwritable``.
+    """
+    make_folder(folder)
+    for name, content in {**contents, MANIFEST: f"{manifest.model_dump_json(indent=2)}\n".encode()}.items():
+        with replacing(folder / name) as file:
+            file.write(content)

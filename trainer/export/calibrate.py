@@ -21,10 +21,14 @@ SHIFTED_COUNT = 4
 
 
 def fit_bundle_familiarity(classifier: Classifier, fields: NDArray[np.uint8], seed: int) -> Familiarity:
-    """Of training fields, uint8 RGB (n, 224, 224, 3), each varied several times."""
+    """Familiarity with training fields, uint8 RGB (n, 224, 224, 3), each varied several times."""
     outputs = [
         run_int8(
-            classifier, fields, f"What is familiar, {number + 1} of {VARIANTS_COUNT}", change=vary_plausibly, seed=each
+            classifier,
+            fields,
+            f"Fitting familiarity, {number + 1} of {VARIANTS_COUNT}",
+            change=vary_plausibly,
+            seed=each,
         )
         for number, each in enumerate(_seeds(seed, VARIANTS_COUNT))
     ]
@@ -36,24 +40,24 @@ def calibrate(
 ) -> Calibration:
     """Temperature and thresholds by validation fields, uint8 RGB (n, 224, 224, 3), and their classes (n,).
 
-    The temperature is of images as they are and as often shifted ones: where nearly all clean ones are right, they
-    would call for a certainty that no shifted one deserves.
+    The temperature is fitted to clean and shifted images in equal numbers: where nearly all clean ones are right,
+    they alone would give probabilities that are too high for shifted ones.
     """
-    clean = run_int8(classifier, fields, "Validation, as it is")
+    clean = run_int8(classifier, fields, "Validation images")
     shifted = [
-        run_int8(classifier, fields, "Validation, shifted", change=shift_moderately, seed=seed)
+        run_int8(classifier, fields, "Shifted validation images", change=shift_moderately, seed=seed)
         for seed in range(SHIFTED_COUNT)
     ]
     temperature = fit_temperature(np.concatenate([clean.logits, shifted[0].logits]), np.tile(truth, 2))
-    sure = [softmax(each.logits, temperature).max(axis=1) for each in (clean, *shifted)]
+    confidences = [softmax(each.logits, temperature).max(axis=1) for each in (clean, *shifted)]
     scores = [familiarity.distances(each.descriptions) for each in (clean, *shifted)]
     return Calibration(
         temperature,
-        choose_threshold(sure[0], np.concatenate(sure[1:])),
+        choose_threshold(confidences[0], np.concatenate(confidences[1:])),
         choose_unfamiliarity_limit(scores[0], np.concatenate(scores[1:])),
     )
 
 
 def _seeds(seed: int, count: int) -> list[int]:
-    """Seeds that hang on ``seed`` and differ."""
+    """Distinct seeds derived from ``seed``."""
     return [int(each) for each in np.random.SeedSequence(seed).generate_state(count)]

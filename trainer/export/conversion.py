@@ -1,7 +1,7 @@
 """Full-integer conversion of a network to TFLite, and the checks that a file must pass to ship.
 
 The only module that needs TensorFlow itself. Per-channel int8 weights, int8 in and out, static shapes:
-what LiteRT, tflite-runtime and the frozen Edge TPU compiler all know.
+what LiteRT, tflite-runtime and the frozen Edge TPU compiler all support.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 from tensorflow.lite.python.convert import ConverterError
 
-from trainer.errors import ConversionError
+from trainer.errors import ConversionError, RunError
 from trainer.export.edge_tpu import check_versions
 from trainer.networks.network import to_network_input
 from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_NAME, INPUT_SIZE_PX, LOGITS, MIDDLE_MAP, SIGNATURE
@@ -55,11 +55,11 @@ def convert_to_int8(network: keras.Model, representative: NDArray[np.uint8]) -> 
     converter.inference_output_type = tf.int8
     try:
         with warnings.catch_warnings():
-            # The converter calibrates by TensorFlow's own interpreter, which warns of its end to whoever calls it.
+            # The converter calibrates by TensorFlow's own interpreter, which warns its callers that it is deprecated.
             warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
             model: bytes = converter.convert()
     except (ConverterError, RuntimeError, ValueError) as error:
-        # The converter's message holds places and the whole graph around what matters.
+        # The converter's message buries the reason in source locations and the whole graph.
         reasons = re.findall(r"error: (.+)", str(error)) or [str(error)]
         raise ConversionError(f"TFLite cannot convert the network: {reasons[0]}.") from error
     check_int8(model)
@@ -67,7 +67,7 @@ def convert_to_int8(network: keras.Model, representative: NDArray[np.uint8]) -> 
 
 
 def check_int8(model: bytes) -> None:
-    """Hold a file to what a bundle promises. Raises ``ConversionError``.
+    """Check that a file is what a bundle promises. Raises ``ConversionError``.
 
     Integers only, no op or version of one outside the few that the network needs (so no float fallback, Flex or
     custom op), static shapes, and the agreed names in the signature.
@@ -77,27 +77,36 @@ def check_int8(model: bytes) -> None:
     )
     for tensor in interpreter.get_tensor_details():
         if tensor["dtype"] not in (np.int8, np.int32):
-            raise ConversionError(f"tensor {tensor['name']} is {np.dtype(tensor['dtype'])}, not an integer")
+            raise ConversionError(f"tensor {tensor['name']} is {np.dtype(tensor['dtype'])}, not an integer.")
         if (tensor["shape_signature"] < 0).any():
-            raise ConversionError(f"tensor {tensor['name']} has no static shape")
+            raise ConversionError(f"tensor {tensor['name']} has no static shape.")
     check_versions(operations(model))
     signature = interpreter.get_signature_list().get(SIGNATURE, {})
     names = {kind: set(signature.get(kind, ())) for kind in ("inputs", "outputs")}
     if names != {"inputs": {INPUT_NAME}, "outputs": {LOGITS, CLASS_ACTIVATION_MAP, FEATURES, MIDDLE_MAP}}:
-        raise ConversionError(f"the signature {SIGNATURE} has {names}")
+        raise ConversionError(f"the signature {SIGNATURE} has {names}.")
 
 
 def input_quantization(model: bytes) -> tuple[float, int]:
-    """Scale and zero point of the file's input: real = scale * (value - zero point)."""
-    (details,) = Interpreter(model_content=model).get_input_details()
+    """Scale and zero point of the file's input: real = scale * (value - zero point). Raises ``RunError``."""
+    (details,) = _interpreter(model).get_input_details()
     scale, zero_point = details["quantization"]
     return float(scale), int(zero_point)
 
 
 def middle_channels(model: bytes) -> int:
-    """Channels of the file's middle map."""
-    details = Interpreter(model_content=model).get_signature_runner(SIGNATURE).get_output_details()
+    """Channels of the file's middle map. Raises ``RunError``."""
+    details = _interpreter(model).get_signature_runner(SIGNATURE).get_output_details()
     return int(details[MIDDLE_MAP]["shape"][-1])
+
+
+def _interpreter(model: bytes) -> Interpreter:
+    try:
+        return Interpreter(model_content=model)
+    except (ValueError, RuntimeError) as error:
+        raise RunError(
+            f"the run's model.tflite is damaged: {error}.", remedy="Remove it and quantize the run again."
+        ) from error
 
 
 def operations(model: bytes) -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""Whether a file runs wholly on an Edge TPU: what can be said without its compiler, and what the compiler says.
+"""Checks that a file runs entirely on an Edge TPU: by its ops and, where it is installed, by the compiler.
 
-The compiler was last released in 2021 and is not free software, so it is called where it is installed and nothing
-hangs on it elsewhere. What it takes is documented by Google ("TensorFlow models on the Edge TPU").
+The compiler was last released in 2021 and is not free software, so nothing depends on it where it is not installed.
+What it accepts is documented by Google ("TensorFlow models on the Edge TPU").
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trainer.errors import ConversionError
 
 COMPILER = "edgetpu_compiler"
 NEWEST_VERSIONS: Mapping[str, int] = {"ADD": 2, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "MEAN": 2}
-"""The ops that a MobileNetV2 with this head comes down to, each with the newest version that a file may need.
+"""The ops of a MobileNetV2 with this head, each with the newest version that a file may need.
 
 These versions came with TFLite 1.14 in 2019 (``runtime_version.cc`` of TensorFlow lists them), two years before
 the compiler's last release."""
@@ -31,11 +31,13 @@ _MEMORY = re.compile(r"Off-chip memory used for streaming uncached model paramet
 
 
 class Compiled(Settings):
-    """What the compiler said."""
+    """What the compiler reports."""
 
     version: str
     operations_count: int = Field(description="All of them run on the Edge TPU.")
-    streamed_parameters: str | None = Field(description="Parameters that do not fit into its memory, as it says it.")
+    streamed_parameters: str | None = Field(
+        description="Size of the parameters that do not fit into its memory, in the compiler's words."
+    )
 
 
 def check_versions(operations: Mapping[str, int]) -> None:
@@ -44,11 +46,11 @@ def check_versions(operations: Mapping[str, int]) -> None:
     Raises ``ConversionError``.
     """
     if unknown := sorted(set(operations) - set(NEWEST_VERSIONS)):
-        raise ConversionError(f"the file needs {unknown}, which not every runtime has in int8")
+        raise ConversionError(f"the file needs {', '.join(unknown)}, which not every runtime has in int8.")
     for name, version in operations.items():
         if version > NEWEST_VERSIONS[name]:
             raise ConversionError(
-                f"the file needs version {version} of {name}; runtimes from 2019 on know {NEWEST_VERSIONS[name]}"
+                f"the file needs version {version} of {name}; runtimes since 2019 have {NEWEST_VERSIONS[name]}."
             )
 
 
@@ -64,22 +66,22 @@ def compile_for_edge_tpu(model: Path, out: Path) -> Compiled | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIME_LIMIT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConversionError(f"{COMPILER} could not be run to its end: {error}") from error
-    said = done.stdout + done.stderr
+        raise ConversionError(f"{COMPILER} did not finish: {error}.") from error
+    output = done.stdout + done.stderr
     if done.returncode != 0:
-        raise ConversionError(f"{COMPILER} refuses the file: {said.strip() or f'exit {done.returncode}'}")
+        raise ConversionError(f"{COMPILER} refuses the file: {output.strip() or f'exit {done.returncode}'}")
     log = out / f"{model.stem}_edgetpu.log"
-    return read_log(said + (log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""))
+    return read_log(output + (log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""))
 
 
 def read_log(text: str) -> Compiled:
     """What the compiler printed or logged. Raises ``ConversionError`` unless it lists ops and all are mapped."""
-    # Printed and logged, a row may stand there twice.
+    # A row may be both printed and logged.
     rows = sorted(set(_ROW.findall(text)))
     if left := [f"{count} {name} ({status})" for name, count, status in rows if status != _MAPPED]:
         raise ConversionError(f"on an Edge TPU these ops would run on the CPU: {', '.join(left)}")
     if not rows:
-        raise ConversionError(f"{COMPILER} says nothing of any op: {text.strip()[-200:] or 'nothing at all'}")
+        raise ConversionError(f"{COMPILER} lists no ops: {text.strip()[-200:] or 'it printed nothing'}")
     version = re.search(r"Edge TPU Compiler version (\S+)", text)
     memory = _MEMORY.search(text)
     return Compiled(

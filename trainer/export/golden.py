@@ -1,4 +1,4 @@
-"""Golden vectors: what a bundle must give on drawn smears, wherever it runs."""
+"""Golden vectors: the outputs that a bundle must give on drawn smears, wherever it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""'trainer quantize': from a run's float network to an int8 file, held to what every runtime can do with it."""
+"""'trainer quantize': converts a run's float network to an int8 file that every runtime supports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from edge_agent.settings import Settings
 from edge_agent.vision.preprocessing import preprocess
@@ -17,7 +17,7 @@ from trainer.data.split import Part, in_part, read_split
 from trainer.errors import RunError
 from trainer.export.conversion import convert_to_int8, operations
 from trainer.export.edge_tpu import Compiled, compile_for_edge_tpu
-from trainer.files import replacing, write_json
+from trainer.files import check_output_folder, replacing, write_json
 from trainer.networks.network import restore_network
 from trainer.training.run import MODEL, QUANTIZATION, SPLIT, WEIGHTS, RunConfig, read_config
 
@@ -38,10 +38,11 @@ class Quantization(Settings):
 def quantize(run: Path, data: Path) -> Quantization:
     """Convert a finished run, calibrated on its training images only, and write ``model.tflite`` into its folder.
 
-    Where the Edge TPU's compiler is installed its file is written beside it. Raises ``TrainerError``.
+    Where the Edge TPU's compiler is installed, its file is written beside it. Raises ``TrainerError``.
     """
     if (run / MODEL).exists():
-        raise RunError(f"{run} has been quantized already.", remedy=f"Remove {MODEL} there to do it again.")
+        raise RunError(f"{run} has been quantized already.", remedy=f"Remove {MODEL} there to quantize it again.")
+    check_output_folder(run)
     config = read_config(run)
     training = in_part(read_split(run / SPLIT, data), Part.TRAIN)
     network = restore_network(run / WEIGHTS, config.options.alpha, len(config.dataset.codes))
@@ -66,16 +67,24 @@ def quantize(run: Path, data: Path) -> Quantization:
 
 def read_model(run: Path) -> bytes:
     """The int8 file of a quantized run. Raises ``RunError``."""
+    remedy = "Run 'trainer quantize' on it first."
     try:
-        return (run / MODEL).read_bytes()
+        model = (run / MODEL).read_bytes()
+        expected = Quantization.model_validate_json((run / QUANTIZATION).read_bytes()).model_sha256
     except OSError as error:
+        raise RunError(f"{error.filename} cannot be read ({error.strerror}).", remedy=remedy) from error
+    except ValidationError as error:
+        raise RunError(f"{run / QUANTIZATION} is damaged: {error.errors()[0]['msg']}.", remedy=remedy) from error
+    if hashlib.sha256(model).hexdigest() != expected:
         raise RunError(
-            f"{run / MODEL} cannot be read ({error.strerror}).", remedy="Give 'trainer quantize' the run first."
-        ) from error
+            f"{run / MODEL} is not the file that 'trainer quantize' wrote.",
+            remedy="Remove it and quantize the run again.",
+        )
+    return model
 
 
 def _representative(config: RunConfig, data: Path, files: list[ImageFile]) -> NDArray[np.uint8]:
-    """A few hundred preprocessed training images, drawn by the run's seed."""
+    """A few hundred preprocessed training images, drawn with the run's seed."""
     rng = np.random.default_rng(config.options.seed)
     chosen = rng.permutation(len(files))[:REPRESENTATIVE_COUNT]
     fields = read_files(data, [files[index] for index in chosen])

@@ -55,7 +55,7 @@ def _imagenet_weights(alpha: float) -> Weights:
             (INPUT_SIZE_PX, INPUT_SIZE_PX, 3), alpha=alpha, include_top=False, weights=IMAGENET
         )
     except Exception as error:  # Keras raises a bare Exception when a download fails.
-        raise WeightsError(f"cannot download the ImageNet weights for alpha {alpha}: {error}") from error
+        raise WeightsError(f"the ImageNet weights for alpha {alpha} cannot be downloaded: {error}.") from error
     return named_weights(original)
 
 

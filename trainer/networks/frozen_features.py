@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_agent.vision.preprocessing import preprocess
 from trainer.augmentation.variants import Vary
+from trainer.errors import RunError
 from trainer.files import replacing
 from trainer.networks.network import to_network_input
 from trainer.progress import track
@@ -24,7 +25,7 @@ class Variants:
     """One variant of each field (uint8 RGB, (n, 224, 224, 3)), preprocessed.
 
     ``vary`` is applied before the preprocessing, with one generator per field made from ``seed``, so that a
-    result does not hang on the order of the work.
+    result does not depend on the order of the work.
     """
 
     fields: NDArray[np.uint8]
@@ -49,9 +50,9 @@ class Variants:
 
 
 def cache_outputs(outputs: Mapping[Path, keras.Model], variants: Variants, what: str) -> None:
-    """Write each model's output for the variants to its ``.npy`` file as float16 (n, ...), unless all are there.
+    """Write each model's output for the variants to its ``.npy`` file as float16 (n, ...), unless all exist.
 
-    A file appears when it is complete: after a kill or on a full disk there are only good ones.
+    A file appears once it is complete: a kill or a full disk leaves no partial one. Raises ``OutputUnwritable``.
     """
     if all(path.exists() for path in outputs):
         return
@@ -62,3 +63,14 @@ def cache_outputs(outputs: Mapping[Path, keras.Model], variants: Variants, what:
     for path, parts in collected.items():
         with replacing(path) as file:
             np.save(file, np.concatenate(parts))
+
+
+def read_outputs(path: Path, *, mapped: bool = False) -> NDArray[np.float16]:
+    """What ``cache_outputs`` wrote, float16 (n, ...); with ``mapped``, from the disk as needed. Raises ``RunError``."""
+    try:
+        return np.asarray(np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False))
+    except (OSError, EOFError, ValueError) as error:
+        raise RunError(
+            f"{path} is damaged: {error}.",
+            remedy="Remove it and give the same command again: it is then computed again.",
+        ) from error

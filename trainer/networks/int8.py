@@ -16,8 +16,8 @@ from trainer.progress import track
 
 def preprocess_for(field: NDArray[np.uint8], classifier: Classifier) -> NDArray[np.uint8]:
     """A field, uint8 RGB (224, 224, 3), as the bundle's network sees it, uint8 of the same shape."""
-    wanted = classifier.manifest.preprocessing
-    return preprocess(field, wanted.id, wanted.denoise)
+    preprocessing = classifier.manifest.preprocessing
+    return preprocess(field, preprocessing.id, preprocessing.denoise)
 
 
 def int8_logits(classifier: Classifier, fields: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -25,25 +25,25 @@ def int8_logits(classifier: Classifier, fields: NDArray[np.uint8]) -> NDArray[np
     return np.stack(
         [
             classifier.classify(preprocess_for(field, classifier)).logits
-            for field in track(list(fields), "Judging by the int8 file")
+            for field in track(list(fields), "Running the int8 file")
         ]
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Int8Outputs:
-    """What the int8 file makes of n fields."""
+    """The int8 file's outputs for n fields."""
 
     logits: NDArray[np.float32]
     """(n, c)."""
     descriptions: NDArray[np.float32]
-    """(n, d): what familiarity goes by."""
+    """(n, d): what familiarity is computed from."""
 
 
 def run_int8(
     classifier: Classifier, fields: NDArray[np.uint8], what: str, *, change: Vary | None = None, seed: int = 0
 ) -> Int8Outputs:
-    """Classify and describe fields uint8 RGB (n, 224, 224, 3), each changed by ``change`` before.
+    """Classify and describe fields uint8 RGB (n, 224, 224, 3), after ``change``.
 
     There is one generator per field, made from ``seed``. Raises ``InferenceError``.
     """
@@ -51,7 +51,7 @@ def run_int8(
     logits, descriptions = [], []
     for field, rng in zip(track(list(fields), what), generators, strict=True):
         image = preprocess_for(field if change is None else change(field, rng), classifier)
-        said = classifier.classify(image)
-        logits.append(said.logits)
-        descriptions.append(describe(image, said.middle_map))
+        classified = classifier.classify(image)
+        logits.append(classified.logits)
+        descriptions.append(describe(image, classified.middle_map))
     return Int8Outputs(np.stack(logits), np.stack(descriptions))

@@ -27,11 +27,11 @@ def read_weights(path: Path) -> Weights:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return {key: arrays[key].astype(np.float32) for key in arrays.files}
     except (OSError, EOFError, ValueError, BadZipFile, AttributeError, TypeError) as error:
-        raise WeightsError(f"cannot read weights from {path}: {error}") from error
+        raise WeightsError(f"weights cannot be read from {path}: {error}.") from error
 
 
 def write_weights(path: Path, weights: Weights) -> None:
-    """Write what ``read_weights`` reads, all or nothing. Raises ``RunError``."""
+    """Write what ``read_weights`` reads, all or nothing. Raises ``OutputUnwritable``."""
     arrays: dict[str, Any] = dict(weights)
     with replacing(path) as file:
         np.savez(file, **arrays)
@@ -47,7 +47,7 @@ def named_weights(model: keras.Model) -> dict[str, NDArray[np.float32]]:
 
 
 def set_weights(model: keras.Model, weights: Weights) -> None:
-    """Give every variable of ``model`` its value. Raises ``WeightsError`` if one lacks, is left over or misfits.
+    """Give every variable of ``model`` its value. Raises ``WeightsError`` if one is missing, left over or misshapen.
 
     Where BatchNorm is folded into the convolutions (``Conv1/bias``), BatchNorm becomes the identity plus
     that bias; to fine-tune it, it has to be re-parametrised with measured mean and variance first.
@@ -57,12 +57,12 @@ def set_weights(model: keras.Model, weights: Weights) -> None:
     # Older Keras named a depthwise kernel 'depthwise_kernel'.
     given = {key.replace("/depthwise_kernel", "/kernel"): value for key, value in wanted.items()}
     if missing := sorted(set(variables) - set(given)):
-        raise WeightsError(f"the weights lack {missing[0]} and {len(missing) - 1} more")
+        raise WeightsError(f"the weights lack {missing[0]} and {len(missing) - 1} more variables.")
     if surplus := sorted(set(given) - set(variables)):
-        raise WeightsError(f"the network has no place for {surplus[0]} and {len(surplus) - 1} more")
+        raise WeightsError(f"the network has no variable {surplus[0]}, nor {len(surplus) - 1} more.")
     for key, variable in variables.items():
         if tuple(variable.shape) != given[key].shape:
-            raise WeightsError(f"{key} has shape {given[key].shape} where the network needs {tuple(variable.shape)}")
+            raise WeightsError(f"{key} has shape {given[key].shape} where the network needs {tuple(variable.shape)}.")
         variable.assign(given[key])
 
 

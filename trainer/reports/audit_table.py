@@ -14,24 +14,26 @@ def show_audit(found: Audit, stdout: Console) -> None:
     groups = "no groups known" if found.groups_count is None else f"{found.groups_count} groups"
     stdout.print(
         f"{found.dataset}: {found.images_count} images ({found.unreadable_count} unreadable), {groups}, "
-        f"{found.images_with_twin_count} with a twin in {found.twin_pairs_count} pairs",
+        f"{found.images_with_near_duplicate_count} with a near-duplicate in {found.near_duplicate_pairs_count} pairs",
         highlight=False,
         soft_wrap=True,
     )
-    table = Table("what is not a cell", "values", "accuracy", "95 %", "tells the label", title="Told without a cell")
-    for clue in found.clues:
+    table = Table(
+        "shortcut", "values", "accuracy", "95 %", "predicts the label", title="Predicting the label without a cell"
+    )
+    for shortcut in found.shortcuts:
         table.add_row(
-            clue.name,
-            str(clue.values_count),
-            percent(clue.accuracy_ratio),
-            interval_cell(clue.accuracy_interval_ratio),
-            "yes" if clue.tells else "no",
+            shortcut.name,
+            str(shortcut.values_count),
+            percent(shortcut.accuracy_ratio),
+            interval_cell(shortcut.accuracy_interval_ratio),
+            "yes" if shortcut.reveals_label else "no",
         )
-    table.add_row("nothing: always the commonest", "0", percent(found.chance_ratio), "", "")
+    table.add_row("none: always the commonest class", "0", percent(found.chance_ratio), "", "")
     stdout.print(table)
-    if not any(clue.tells for clue in found.clues):
-        stdout.print("Nothing that was tried tells the label without a cell.")
+    if not any(shortcut.reveals_label for shortcut in found.shortcuts):
+        stdout.print("None of these shortcuts predicts the label better than chance.")
     if found.leaks is not None:
-        stdout.print(f"{len(found.leaks)} leak(s) across the split", highlight=False)
+        stdout.print(f"{len(found.leaks)} leaks across the split", highlight=False)
     for leak in found.leaks or ():
         stdout.print(f"  {leak.what}: {leak.first} and {leak.second}", highlight=False, soft_wrap=True)

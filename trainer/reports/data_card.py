@@ -1,4 +1,4 @@
-"""The bundle's ``data.md``: what the training images are, how they were split, and what gives their labels away."""
+"""The bundle's ``data.md``: what the training images are, how they were split, and which shortcuts they have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def check_audit(audit: Audit | None, config: RunConfig) -> None:
     """Raise ``DataError`` for an audit of other images than the run's."""
     if audit is not None and audit.dataset_sha256 != config.dataset_sha256:
         raise DataError(
-            "the audit is of other images than the run.", remedy="Give 'trainer audit' the data that were trained on."
+            "the audit was made from other images than the run.",
+            remedy="Run 'trainer audit' on the data that the run was trained on.",
         )
 
 
@@ -58,10 +59,11 @@ def render_data_card(config: RunConfig, assignments: Sequence[Assignment], audit
 
 {parts}
 
-* {near_duplicates_count(assignments)} images have a twin, the same field again, whole or shifted. DuplicatePair are on one side.
+* {near_duplicates_count(assignments)} images have a near-duplicate: the same field again, whole or shifted. \
+Near-duplicates are in one part.
 * {_groups(len(groups))}
 
-## What gives the label away without a cell
+## Shortcuts: what predicts the label without a cell
 
 {describe_audit(audit)}
 
@@ -73,29 +75,29 @@ def render_data_card(config: RunConfig, assignments: Sequence[Assignment], audit
 
 def _groups(count: int) -> str:
     if count:
-        return f"{count} groups (subjects or slides) are known; none is on more than one side."
+        return f"{count} groups (subjects or slides) are known; none is in more than one part."
     return (
-        "**No groups are known**: nothing tells which images are of one person, so one person's may be on both sides, "
-        "and figures on the test images say nothing of other persons."
+        "**No groups are known**: nothing says which images show the same person, so training and test may share "
+        "persons, and the figures on the test images do not apply to other persons."
     )
 
 
 def describe_audit(audit: Audit | None) -> str:
-    """What was measured of clues that are not cells, as Markdown."""
+    """What was measured of shortcuts, as Markdown."""
     if audit is None:
         return "This was not measured."
-    clues = table(
-        ("what is not a cell", "accuracy", "interval", "tells the label"),
+    shortcuts = table(
+        ("shortcut", "accuracy", "interval", "predicts the label"),
         *(
             (
-                clue.name,
-                percent(clue.accuracy_ratio),
-                interval(clue.accuracy_interval_ratio),
-                "yes" if clue.tells else "no",
+                shortcut.name,
+                percent(shortcut.accuracy_ratio),
+                interval(shortcut.accuracy_interval_ratio),
+                "yes" if shortcut.reveals_label else "no",
             )
-            for clue in audit.clues
+            for shortcut in audit.shortcuts
         ),
-        ("nothing: always the commonest class", percent(audit.chance_ratio), "", ""),
+        ("none: always the commonest class", percent(audit.chance_ratio), "", ""),
     )
-    leaks = "" if audit.leaks is None else f"\n\nTwins or groups across the split: {len(audit.leaks)}."
-    return f"{clues}{leaks}"
+    leaks = "" if audit.leaks is None else f"\n\nNear-duplicates or groups across the split: {len(audit.leaks)}."
+    return f"{shortcuts}{leaks}"

@@ -11,8 +11,10 @@ def percent(ratio: float | None) -> str:
 
 
 def interval_cell(interval: tuple[float, float] | None) -> str:
+    """An interval of ratios in percent; "-" where there is none."""
     return "-" if interval is None else f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}"
 
 
 def counts_cell(counts: Mapping[str, int]) -> str:
+    """Names with their counts; "-" where there are none."""
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "-"

@@ -9,8 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from trainer.evaluation.audit import Audit
+from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.figures import Figures
 from trainer.evaluation.shifts import ShiftFigures
+from trainer.files import make_folder
 
 _DPI = 120
 _INK, _SOFT, _WARN = "#24476b", "#b7c9dc", "#b5502b"
@@ -18,7 +20,7 @@ _INK, _SOFT, _WARN = "#24476b", "#b7c9dc", "#b5502b"
 
 def save(figures: Mapping[str, Figure], out: Path) -> list[Path]:
     """Write each figure as ``<name>.png`` into the folder ``out``."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     paths = []
     for name, figure in figures.items():
         path = out / f"{name}.png"
@@ -26,6 +28,19 @@ def save(figures: Mapping[str, Figure], out: Path) -> list[Path]:
         figure.savefig(path, dpi=_DPI, metadata={"Software": None})
         paths.append(path)
     return paths
+
+
+def evaluation_plots(evaluation: Evaluation) -> dict[str, Figure]:
+    """Every plot of an evaluation by its file's name."""
+    figures = evaluation.figures
+    drawn = {
+        "confusion": confusion(figures),
+        "reliability": reliability(figures),
+        "risk-coverage": risk_coverage(figures),
+    }
+    if evaluation.shifts is not None:
+        drawn["shifts"] = shifts(evaluation.shifts)
+    return drawn
 
 
 def confusion(figures: Figures) -> Figure:
@@ -74,7 +89,7 @@ def risk_coverage(figures: Figures) -> Figure:
 
 
 def shifts(rows: Sequence[ShiftFigures]) -> Figure:
-    """Right top classes, share answered and right answers under each shift."""
+    """Top-class accuracy, share answered and accuracy of the answers under each shift."""
     names = [f"{row.shift} {row.strength}" if len(row.strength) < 30 else row.shift for row in rows]
     places = np.arange(len(rows))
     figure = Figure(figsize=(8.5, 1.2 + 0.28 * len(rows)), layout="constrained")
@@ -95,17 +110,17 @@ def shifts(rows: Sequence[ShiftFigures]) -> Figure:
     return figure
 
 
-def clues(audit: Audit) -> Figure:
-    """How well each thing that is not a cell tells the classes."""
-    places = np.arange(len(audit.clues))
-    accuracy = np.array([clue.accuracy_ratio for clue in audit.clues])
-    low, high = np.array([clue.accuracy_interval_ratio for clue in audit.clues]).T
+def shortcuts(audit: Audit) -> Figure:
+    """How well each shortcut predicts the classes."""
+    places = np.arange(len(audit.shortcuts))
+    accuracy = np.array([shortcut.accuracy_ratio for shortcut in audit.shortcuts])
+    low, high = np.array([shortcut.accuracy_interval_ratio for shortcut in audit.shortcuts]).T
     figure = Figure(figsize=(7, 1.2 + 0.45 * len(places)), layout="constrained")
     axes = figure.subplots()
-    axes.barh(places, accuracy, color=[_WARN if clue.tells else _SOFT for clue in audit.clues])
+    axes.barh(places, accuracy, color=[_WARN if shortcut.reveals_label else _SOFT for shortcut in audit.shortcuts])
     axes.errorbar(accuracy, places, xerr=np.clip([accuracy - low, high - accuracy], 0, None), fmt="none", color="black")
     axes.axvline(audit.chance_ratio, color="black", linestyle="--", label="always the commonest class")
-    axes.set_yticks(places, [clue.name for clue in audit.clues])
+    axes.set_yticks(places, [shortcut.name for shortcut in audit.shortcuts])
     axes.invert_yaxis()
     axes.set(xlabel="accuracy without a cell", xlim=(0, 1), title=f"{audit.dataset}, {audit.images_count} images")
     axes.legend(loc="lower right")

@@ -1,4 +1,4 @@
-"""What a training has come to after an epoch, in one file, so that a killed one goes on from there."""
+"""The state of a training after an epoch, in one file, so that a killed training resumes from there."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Epoch:
 
     @property
     def validation_loss(self) -> float:
-        """What early stopping goes by: clean and shifted images count alike."""
+        """What early stopping uses: clean and shifted images weigh the same."""
         return (self.clean_loss + self.shifted_loss) / 2
 
 
@@ -63,7 +63,7 @@ _GROUPS = ("weights", "average", "best", "optimizer")
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Put the checkpoint in the place of the last one, at once. Raises ``RunError``; the last one stays then."""
+    """Replace the last checkpoint at once. Raises ``OutputUnwritable``; the last one stays then."""
     arrays: dict[str, Any] = {
         f"{group}/{index:04d}": array for group in _GROUPS for index, array in enumerate(getattr(checkpoint, group))
     }
@@ -88,5 +88,5 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
                 group: [arrays[key] for key in sorted(arrays.files) if key.startswith(f"{group}/")] for group in _GROUPS
             }
     except (EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
-        raise RunError(f"{path} is damaged: {error}.", remedy="Remove it, and training begins again.") from error
+        raise RunError(f"{path} is damaged: {error}.", remedy="Remove it to start the training again.") from error
     return Checkpoint(history, **groups)

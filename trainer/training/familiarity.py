@@ -1,4 +1,4 @@
-"""Fits what a bundle is familiar with: one Gaussian of its training fields and of how these may vary.
+"""Fits what a bundle is familiar with: one Gaussian of its training fields and their plausible variants.
 
 Fitted on fields as they are, it would refuse the same smear under another lamp; so it is fitted on varied ones. What
 varies, and how far, is the claim of what the model may be used on. It is not the variation that training uses, which
@@ -31,7 +31,7 @@ def fit_familiarity(descriptions: NDArray[np.float32]) -> Familiarity:
 
 
 def placeholder_familiarity(descriptions_size: int) -> Familiarity:
-    """Stands in a bundle until there is one that was fitted."""
+    """Takes the place of the fitted one in an unfinished bundle."""
     return Familiarity(np.zeros(descriptions_size, np.float32), np.eye(descriptions_size, dtype=np.float32))
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from trainer.networks.frozen_features import read_outputs
 from trainer.progress import console, track
 from trainer.spec import LOGITS
 from trainer.training.checkpoint import Epoch, read_checkpoint, write_checkpoint
@@ -29,12 +30,12 @@ from trainer.training.temperature import fit_temperature
 
 LEARNING_RATE = 1e-3
 PATIENCE_EPOCHS = 8
-"""So many epochs without a smaller validation loss end the training."""
+"""Epochs without a smaller validation loss that end the training."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingMaps:
-    """What is learnt: for each variant a ``.npy`` file of middle maps (n, h, w, m) and the wanted probabilities.
+    """Training data: for each variant a ``.npy`` file of middle maps (n, h, w, m) and the target probabilities.
 
     ``targets`` are float32 (n, c), one array per file; ``weights`` float32 (n,) say how much an image counts.
     """
@@ -46,7 +47,7 @@ class TrainingMaps:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValidationMaps:
-    """What is validated by: ``.npy`` files of middle maps as they are and shifted; labels int64 (n,) of each."""
+    """Validation data: ``.npy`` files of middle maps as they are and shifted; labels int64 (n,) of each."""
 
     clean: Path
     shifted: Sequence[Path]
@@ -60,8 +61,8 @@ def finetune(
 
     Returns the curves, of which the first row is the start.
 
-    Goes on from ``checkpoint`` where there is one, and writes it after each epoch; the same seed gives the
-    same order of images whether or not the training was interrupted. Raises ``RunError``.
+    Resumes from ``checkpoint`` where there is one, and writes it after each epoch; the same seed gives the
+    same order of images whether or not the training was interrupted. Raises ``RunError`` or ``OutputUnwritable``.
     """
     student = Student(tail, _schedule(epochs, len(training.weights)))
     state = read_checkpoint(checkpoint)
@@ -70,7 +71,7 @@ def finetune(
         state = student.state((start,), student.average)
     else:
         student.restore(state)
-        console.print(f"Going on after epoch {state.history[-1].epoch}.")
+        console.print(f"Resuming after epoch {state.history[-1].epoch}.")
     while state.history[-1].epoch < epochs and not _should_stop(state.history):
         began = time.monotonic()
         number = state.history[-1].epoch
@@ -111,7 +112,7 @@ def _schedule(epochs: int, images_count: int) -> keras.optimizers.schedules.Lear
 def _batches(training: TrainingMaps, epoch: int, seed: int) -> Iterator[tuple[Floats, Floats, Floats]]:
     """Middle maps, targets and weights of one epoch: every image once, in one of its variants."""
     variant = epoch % len(training.maps)
-    maps = np.load(training.maps[variant], mmap_mode="r")
+    maps = read_outputs(training.maps[variant], mapped=True)
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(maps))
     for start in track(range(0, len(order), BATCH), f"Epoch {epoch + 1}"):
@@ -142,4 +143,4 @@ def validate(tail: keras.Model, validation: ValidationMaps) -> tuple[float, floa
 
 
 def _logits(tail: keras.Model, files: Sequence[Path]) -> Floats:
-    return np.concatenate([predict(tail, np.load(file, mmap_mode="r"))[LOGITS] for file in files])
+    return np.concatenate([predict(tail, read_outputs(file, mapped=True))[LOGITS] for file in files])

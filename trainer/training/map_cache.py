@@ -22,7 +22,7 @@ from trainer.training.run import (
 )
 
 SHIFTED_VARIANTS = 4
-"""So many moderately shifted variants of each validation image join in early stopping."""
+"""Moderately shifted variants of each validation image that early stopping uses."""
 
 
 class PartData:
@@ -39,7 +39,7 @@ class CachedMaps:
     """Files of middle maps, and of the teacher's logits where there is one: one of each per training variant."""
 
     train: list[Path]
-    taught: list[Path]
+    teacher_logits: list[Path]
     clean: Path
     shifted: list[Path]
 
@@ -47,7 +47,7 @@ class CachedMaps:
 def cache_maps(
     network: keras.Model, training: PartData, validation: PartData, options: TrainOptions, teacher: keras.Model | None
 ) -> CachedMaps:
-    """Compute what the frozen layers, and the teacher, make of all variants, as far as it is not there yet."""
+    """Compute the outputs of the frozen layers, and the teacher's logits, for all variants; what exists is kept."""
     cache = Path(options.out) / CACHE
     kept = CachedMaps(
         [cache / f"train-{number:02d}.npy" for number in range(options.variants)],
@@ -66,6 +66,6 @@ def cache_maps(
     for number, path in enumerate(kept.train):
         outputs = {path: front}
         if teacher is not None:
-            outputs[kept.taught[number]] = teacher
+            outputs[kept.teacher_logits[number]] = teacher
         cache_outputs(outputs, variants(training, augment, 1, number), f"Variant {number + 1} of {options.variants}")
     return kept

@@ -10,7 +10,7 @@ from edge_agent.settings import Settings
 
 
 class TrainOptions(Settings):
-    """All that 'trainer train' was asked for."""
+    """All options of 'trainer train'."""
 
     data: str
     out: str
@@ -23,12 +23,12 @@ class TrainOptions(Settings):
     test_share: float = Field(gt=0, lt=0.5)
     validation_share: float = Field(gt=0, lt=0.5)
     variants: int = Field(ge=1, description="Augmented variants per training image.")
-    epochs: int = Field(ge=0, description="At most so many for the layers before the head; 0: the head alone.")
+    epochs: int = Field(ge=0, description="Upper limit for the layers before the head; 0: the head alone.")
     teacher: tuple[str, ...] = Field(description="Runs whose networks, averaged, teach this one.")
-    split: str | None = Field(description="A split to use again instead of making one.")
+    split: str | None = Field(description="A split to use instead of making one.")
 
     def command(self) -> str:
-        """The command line that asks for this."""
+        """The command line with these options."""
         words = ["trainer", "train"]
         for name, value in self.model_dump().items():
             values = value if isinstance(value, tuple) else () if value is None else (value,)

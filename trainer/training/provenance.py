@@ -12,7 +12,7 @@ _LIBRARIES = ("keras", "numpy", "opencv-python-headless", "scikit-learn", "scipy
 def source_commit() -> str:
     """Commit of the source, with '+' where code has changes since; "unknown" outside a checkout.
 
-    Bundles are no code: 'make models' removes the old ones before it makes new ones.
+    Bundles are not code: 'make models' removes the old ones before it makes new ones.
     """
     here = Path(__file__).parents[1]
     try:
@@ -24,6 +24,7 @@ def source_commit() -> str:
 
 
 def library_versions() -> dict[str, str]:
+    """Versions of the libraries that a training depends on, where they are installed."""
     found = {}
     for library in _LIBRARIES:
         try:

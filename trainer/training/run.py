@@ -1,4 +1,4 @@
-"""The folder that one training leaves: how it was made, on what, what it measured, and the weights."""
+"""The folder of one training: how it was made, on what, what it measured, and the weights."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ QUANTIZATION = "quantization.json"
 EVALUATION = "evaluation.json"
 """Of the bundle that was made of the run, on the test images."""
 CHECKPOINT = "checkpoint.npz"
-"""There while a training is unfinished."""
+"""Exists while a training is unfinished."""
 CACHE = "cache"
-"""Folder of what the frozen layers made of the images; there while a training is unfinished."""
+"""Folder of the frozen layers' outputs; exists while a training is unfinished."""
 
 
 class RunConfig(Settings):
@@ -45,7 +45,7 @@ class RunConfig(Settings):
 
     @classmethod
     def now(cls, options: TrainOptions, dataset: Description, sha256: str, images_count: int) -> Self:
-        """The configuration of a run that starts now, here. Raises ``RunError`` if it has a teacher that is none."""
+        """The configuration of a run that starts now, here. Raises ``RunError`` for a teacher that is not a run."""
         before = "".join(f"{read_config(Path(teacher)).command} && " for teacher in options.teacher)
         return cls(
             options=options,

@@ -43,6 +43,7 @@ class Student:
 
     @property
     def learning_rate(self) -> float:
+        """Of the next step."""
         return float(self._optimizer.learning_rate)
 
     def learn(self, maps: Floats, targets: Floats, weights: Floats) -> float:
@@ -60,21 +61,24 @@ class Student:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """The tail with the averaged weights, for a while."""
+        """The tail with the averaged weights inside the context."""
         learnt = self._weights()
         self.assign(self.average)
         yield
         self.assign(learnt)
 
     def assign(self, weights: Arrays) -> None:
+        """Give the tail these weights."""
         for variable, value in zip(self._variables, weights, strict=True):
             variable.assign(value)
 
     def state(self, history: tuple[Epoch, ...], best: Arrays) -> Checkpoint:
+        """Everything that resuming needs."""
         optimizer = [_array(variable) for variable in self._optimizer.variables]
         return Checkpoint(history, self._weights(), self.average, best, optimizer)
 
     def restore(self, checkpoint: Checkpoint) -> None:
+        """Resume from ``checkpoint``."""
         self.assign(checkpoint.weights)
         self.average = checkpoint.average
         for variable, value in zip(self._optimizer.variables, checkpoint.optimizer, strict=True):

@@ -20,10 +20,12 @@ from scipy.special import softmax
 from trainer.data.assignment import split_dataset
 from trainer.data.dataset import Dataset, read_dataset, report_unreadable
 from trainer.data.description import Description, load_description
+from trainer.data.listing import list_images
 from trainer.data.split import Assignment, Part, in_part, near_duplicates_count, read_split, write_split
 from trainer.errors import RunError
-from trainer.files import replacing, write_json
+from trainer.files import check_output_folder, make_folder, replacing, write_json
 from trainer.networks.backbone import load_backbone
+from trainer.networks.frozen_features import read_outputs
 from trainer.networks.network import build_network, set_head
 from trainer.networks.weights import named_weights, write_weights
 from trainer.progress import console
@@ -47,28 +49,28 @@ from trainer.training.run import (
     read_config,
 )
 from trainer.training.tail import build_tail, predict
-from trainer.training.teachers import average_networks, load_teacher
+from trainer.training.teachers import average_networks, check_teacher, load_teacher
 
 HEAD_VARIANTS = 4
-"""The head is fitted to so many variants of each image: more hardly change a linear classifier."""
+"""Variants of each image that the head is fitted to: more hardly change a linear classifier."""
 MEASURED_COUNT = 256
-"""At most so many images serve to measure BatchNorm's statistics; each has 49 to 196 places."""
+"""At most this many images serve to measure BatchNorm's statistics; each has 49 to 196 positions."""
 TEACHER_SHARE = 0.7
-"""Share of the teacher in what a taught network learns; the rest is the label."""
+"""Weight of the teacher in the training target; the rest is the label."""
 TEACHER_TEMPERATURE = 2.0
 
 
 def train(options: TrainOptions) -> None:
-    """Train as asked and write the run folder, or go on with an unfinished run there. Raises ``TrainerError``.
+    """Train and write the run folder, or resume an unfinished run there. Raises ``TrainerError``.
 
-    The test images are not looked at: they are for the file that ships.
+    The test images are not used: they are for the file that ships.
     """
     began = time.monotonic(), time.process_time()
-    out = Path(options.out)
-    if (out / WEIGHTS).exists():
-        raise RunError(f"{out} already holds a run.", remedy="Name another --out, or remove it.")
-    data = Path(options.data)
+    data, out = Path(options.data), Path(options.out)
+    _check(options)
     description = load_description(options.description, data)
+    list_images(data, description)
+    backbone = load_backbone(options.alpha, options.weights)
     dataset = read_dataset(data, description)
     report_unreadable(dataset.unreadable)
     assignments = _start_or_resume(options, dataset, description)
@@ -76,12 +78,12 @@ def train(options: TrainOptions) -> None:
 
     keras.utils.set_random_seed(options.seed)
     middle = middle_layer(options.alpha)
-    network = build_network(load_backbone(options.alpha, options.weights), len(description.classes), middle)
+    network = build_network(backbone, len(description.classes), middle)
     teacher = average_networks(networks) if networks else None
     training = PartData(dataset, in_part(assignments, Part.TRAIN), description)
     validation = PartData(dataset, in_part(assignments, Part.VALIDATION), description)
     kept = cache_maps(network, training, validation, options, teacher)
-    measured = np.load(kept.train[0], mmap_mode="r")
+    measured = read_outputs(kept.train[0], mapped=True)
     # Files are sorted by class: so many steps apart, all are there.
     measure_batch_norms(network, middle, measured[:: math.ceil(len(measured) / MEASURED_COUNT)])
     tail = build_tail(network, middle)
@@ -118,25 +120,37 @@ def train(options: TrainOptions) -> None:
     shutil.rmtree(out / CACHE)
     (out / CHECKPOINT).unlink(missing_ok=True)
     console.print(
-        f"Validation accuracy {clean:.2%} of {len(validation.labels)} images, {shifted:.2%} when they are "
-        f"moderately shifted. Run written to {out}."
+        f"Validation accuracy: {clean:.2%} of {len(validation.labels)} images, {shifted:.2%} under moderate shifts. "
+        f"Run written to {out}."
     )
 
 
+def _check(options: TrainOptions) -> None:
+    """Raise ``TrainerError`` for what can be known to fail before any image is read."""
+    out = Path(options.out)
+    check_output_folder(out)
+    if (out / WEIGHTS).exists():
+        raise RunError(f"{out} already holds a finished run.", remedy="Name another --out, or remove it.")
+    if options.split is not None:
+        read_split(Path(options.split), Path(options.data))
+    for teacher in options.teacher:
+        check_teacher(Path(teacher), options)
+
+
 def _start_or_resume(options: TrainOptions, dataset: Dataset, description: Description) -> list[Assignment]:
-    """The split of the unfinished run in the folder, or of a new one."""
+    """The split of the unfinished run in the folder, or of a new run."""
     out = Path(options.out)
     if (out / CONFIG).exists():
         config = read_config(out)
         if config.options != options or config.dataset_sha256 != dataset.sha256:
             raise RunError(
                 f"{out} holds an unfinished run with other options or images.",
-                remedy="Give the same options to go on with it, name another --out, or remove it.",
+                remedy="Give the same options to resume it, name another --out, or remove it.",
             )
-        console.print(f"Going on with the unfinished run in {out}.")
+        console.print(f"Resuming the unfinished run in {out}.")
         return read_split(out / SPLIT)
     assignments = _split(options, dataset)
-    (out / CACHE).mkdir(parents=True, exist_ok=True)
+    make_folder(out / CACHE)
     write_split(out / SPLIT, assignments)
     write_json(out / CONFIG, RunConfig.now(options, description, dataset.sha256, len(dataset.files)))
     return assignments
@@ -153,8 +167,8 @@ def _split(options: TrainOptions, dataset: Dataset) -> list[Assignment]:
     assignments = read_split(Path(options.split))
     if {each.file for each in assignments} != set(dataset.files):
         raise RunError(
-            f"{options.split} was not made of the images in {options.data}.",
-            remedy="Leave --split out to make a new one.",
+            f"{options.split} was not made from the images in {options.data}.",
+            remedy="Give the split of these images, or leave --split out to make a new one.",
         )
     return assignments
 
@@ -162,7 +176,7 @@ def _split(options: TrainOptions, dataset: Dataset) -> list[Assignment]:
 def _fit_head(
     network: keras.Model, tail: keras.Model, kept: CachedMaps, labels: NDArray[np.int64], validation: NDArray[np.int64]
 ) -> list[Trial]:
-    """Give the network the best linear head for its features as they are."""
+    """Give the network the best linear head on its frozen features."""
     chosen = kept.train[:HEAD_VARIANTS]
     features = np.concatenate([_output(tail, path, FEATURES) for path in chosen])
     head, trials = fit_head((features, np.tile(labels, len(chosen))), (_output(tail, kept.clean, FEATURES), validation))
@@ -171,19 +185,19 @@ def _fit_head(
 
 
 def _training_maps(kept: CachedMaps, labels: NDArray[np.int64], classes_count: int) -> TrainingMaps:
-    """Labels, softened by the teacher where there is one; classes count alike however many images they have."""
+    """Labels, softened by the teacher where there is one; classes weigh the same whatever their size."""
     wanted = np.eye(classes_count, dtype=np.float32)[labels]
     weights = (len(labels) / classes_count / np.bincount(labels, minlength=classes_count)[labels]).astype(np.float32)
     targets = [
         (1 - TEACHER_SHARE) * wanted
-        + TEACHER_SHARE * softmax(np.load(path).astype(np.float32) / TEACHER_TEMPERATURE, axis=1)
-        for path in kept.taught
+        + TEACHER_SHARE * softmax(read_outputs(path).astype(np.float32) / TEACHER_TEMPERATURE, axis=1)
+        for path in kept.teacher_logits
     ]
     return TrainingMaps(kept.train, targets or [wanted] * len(kept.train), weights)
 
 
 def _output(tail: keras.Model, path: Path, name: str) -> NDArray[np.float32]:
-    return predict(tail, np.load(path, mmap_mode="r"))[name]
+    return predict(tail, read_outputs(path, mapped=True))[name]
 
 
 def _accuracy(tail: keras.Model, paths: Sequence[Path], labels: NDArray[np.int64]) -> float:

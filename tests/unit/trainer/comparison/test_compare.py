@@ -104,7 +104,7 @@ def test_an_ensemble_averages_scores() -> None:
 
 
 def test_a_comparison_goes_on_where_it_was_ended(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    row = folder / "out" / "random-forest-its-nuclei-in-numbers.row.json"
+    row = folder / "out" / "random-forest-measured-nuclei.row.json"
     changed = {**json.loads(row.read_text()), "test_ratio": 0.123}
     row.write_text(json.dumps(changed))
     assert _run(*_compare(folder, "--json")) == 0

@@ -10,7 +10,7 @@ from edge_agent.cameras.smear import draw_smear
 from trainer.cli import main
 from trainer.data.dataset import Dataset, ImageFile, read_dataset
 from trainer.data.description import Description, load_description
-from trainer.data.prepare import Prepared, prepare
+from trainer.data.prepare import NewSplit, prepare
 from trainer.data.split import Part, read_split
 from trainer.data.split_policy import Disjoint, Shares
 from trainer.data.stain_clusters import stain_clusters
@@ -33,7 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _prepare(data: Path, out: Path, *, table: bool = True, disjoint: Disjoint | None = None) -> Prepared:
+def _prepare(data: Path, out: Path, *, table: bool = True, disjoint: Disjoint | None = None) -> NewSplit:
     return prepare(
         data,
         load_description(None, data),
@@ -56,9 +56,9 @@ def test_groups_are_kept_apart_where_they_are_known(data: Path, tmp_path: Path) 
         assert len({each.file.label for each in assignments if each.part is part}) == 4
 
 
-def test_without_groups_only_twins_are_kept_apart(data: Path, tmp_path: Path) -> None:
+def test_without_groups_only_near_duplicates_are_kept_apart(data: Path, tmp_path: Path) -> None:
     prepared = _prepare(data, tmp_path / "split.csv", table=False)
-    assert prepared.disjoint is Disjoint.TWINS
+    assert prepared.disjoint is Disjoint.NEAR_DUPLICATES
     assert all(each.file.group is None for each in prepared.assignments)
 
 
@@ -97,12 +97,12 @@ def test_stains_that_differ_are_told_apart_within_each_class(data: Path) -> None
     assert len(set(zip(clusters, tints, strict=True))) == 12
 
 
-def test_twins_are_in_one_stain_cluster(data: Path) -> None:
+def test_near_duplicates_are_in_one_stain_cluster(data: Path) -> None:
     dataset = _tinted(load_description(None, data))
-    twins = np.arange(len(dataset.files))
-    # The first images of the first two tints are declared twins, whatever they look like.
-    twins[4] = twins[0]
-    clusters = stain_clusters(dataset, twins, 3, 0)
+    duplicates = np.arange(len(dataset.files))
+    # The first images of the first two tints are declared near-duplicates, whatever they look like.
+    duplicates[4] = duplicates[0]
+    clusters = stain_clusters(dataset, duplicates, 3, 0)
     assert clusters[0] == clusters[4]
 
 
@@ -125,12 +125,12 @@ def test_the_command_writes_a_split_and_says_what_is_in_it(
     shown = capsys.readouterr()
     assert "pro-b" in shown.out
     assert "skipped Pre/notes.txt" in shown.err
-    assert "may be on both sides" in shown.err
+    assert "may be in several parts" in shown.err
     dataset = read_dataset(data, load_description(None, data))
     assert {each.file for each in read_split(out, data)} == set(dataset.files)
 
 
-def test_twins_in_the_data_are_found_and_kept_together(tmp_path: Path) -> None:
+def test_near_duplicates_in_the_data_are_found_and_kept_together(tmp_path: Path) -> None:
     data = tmp_path / "data"
     synthesise(data, per_class=6, seed=4)
     first = min((data / "Pro").iterdir())
@@ -138,5 +138,5 @@ def test_twins_in_the_data_are_found_and_kept_together(tmp_path: Path) -> None:
     assert image is not None
     cv2.imwrite(str(data / "Pro" / "again.jpg"), image)
     prepared = _prepare(data, tmp_path / "split.csv", table=False)
-    twins = [each for each in prepared.assignments if each.file.path in {f"Pro/{first.name}", "Pro/again.jpg"}]
-    assert len({each.twin_group for each in twins}) == len({each.part for each in twins}) == 1
+    duplicates = [each for each in prepared.assignments if each.file.path in {f"Pro/{first.name}", "Pro/again.jpg"}]
+    assert len({each.duplicate_group for each in duplicates}) == len({each.part for each in duplicates}) == 1

@@ -19,7 +19,7 @@ LABELS = ("benign", "early-pre-b", "pre-b")
 
 @st.composite
 def grouped_labels(draw: st.DrawFn) -> tuple[list[str], np.ndarray]:
-    """Classes of 10 to 30 groups of one to four twins, shuffled."""
+    """Classes of 10 to 30 groups of one to four near-duplicates, shuffled."""
     rows = []
     group = 0
     for label in LABELS:
@@ -33,7 +33,9 @@ def grouped_labels(draw: st.DrawFn) -> tuple[list[str], np.ndarray]:
 
 @settings(max_examples=25, deadline=None)
 @given(grouped_labels(), st.integers(0, 99))
-def test_twins_are_on_one_side_and_every_class_in_every_part(rows: tuple[list[str], np.ndarray], seed: int) -> None:
+def test_near_duplicates_are_on_one_side_and_every_class_in_every_part(
+    rows: tuple[list[str], np.ndarray], seed: int
+) -> None:
     labels, groups = rows
     parts = np.array(assign_parts(labels, groups, test_share=0.1, validation_share=0.1, seed=seed))
     for group in set(groups.tolist()):
@@ -67,8 +69,8 @@ def test_a_class_of_one_field_in_many_copies_is_an_error() -> None:
         assign_parts(labels, groups, test_share=0.1, validation_share=0.1, seed=1)
 
 
-def _assignment(path: str, twins: int, part: Part, group: str | None = None) -> Assignment:
-    return Assignment(ImageFile(path, "benign", f"{hash(path) & 0xFF:064x}", group), twins, part)
+def _assignment(path: str, duplicates: int, part: Part, group: str | None = None) -> Assignment:
+    return Assignment(ImageFile(path, "benign", f"{hash(path) & 0xFF:064x}", group), duplicates, part)
 
 
 def test_a_split_survives_its_file(tmp_path: Path) -> None:
@@ -103,22 +105,22 @@ def test_a_split_that_names_missing_files_says_which_and_how_many(tmp_path: Path
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.one_of(st.none(), st.sampled_from("abcd"))), min_size=1, max_size=30))
 def test_joined_groups_hold_whatever_either_grouping_holds(rows: list[tuple[int, str | None]]) -> None:
-    twins, groups = [row[0] for row in rows], [row[1] for row in rows]
-    together = merge_groups(twins, groups)
+    duplicates, groups = [row[0] for row in rows], [row[1] for row in rows]
+    together = merge_groups(duplicates, groups)
     # Walk the links by hand: the same unit exactly where a chain of links leads.
     unit = list(range(len(rows)))
     for _ in rows:
         for i in range(len(rows)):
             for j in range(len(rows)):
-                if twins[i] == twins[j] or (groups[i] is not None and groups[i] == groups[j]):
+                if duplicates[i] == duplicates[j] or (groups[i] is not None and groups[i] == groups[j]):
                     unit[i] = unit[j] = min(unit[i], unit[j])
     for i in range(len(rows)):
         for j in range(len(rows)):
             assert (together[i] == together[j]) == (unit[i] == unit[j])
 
 
-def test_a_split_with_twins_on_both_sides_is_refused() -> None:
-    with pytest.raises(DataError, match="twin"):
+def test_a_split_with_near_duplicates_on_both_sides_is_refused() -> None:
+    with pytest.raises(DataError, match="near-duplicate"):
         check_split([_assignment("a.png", 7, Part.TRAIN), _assignment("b.png", 7, Part.TEST)])
 
 

@@ -13,7 +13,7 @@ from trainer.data.dataset import Dataset, ImageFile
 from trainer.data.near_duplicates import DuplicatePair
 from trainer.data.split import Assignment, Part, write_split
 from trainer.errors import DataError
-from trainer.evaluation import shortcuts as clues
+from trainer.evaluation import shortcuts
 from trainer.evaluation.audit import Audit, audit
 from trainer.evaluation.leaks import find_leaks
 
@@ -38,7 +38,7 @@ def _data(
     for index, (name, code) in enumerate(zip(CLASSES, CODES, strict=True)):
         (folder / name).mkdir(parents=True)
         for number in range(PER_CLASS):
-            # Blotches, so that no two images are twins.
+            # Blotches, so that no two images are near-duplicates.
             blotches = np.clip(rng.normal(180, 20, (28, 28, 3)), 0, 255).astype(np.uint8)
             field = blotches.repeat(8, axis=0).repeat(8, axis=1)
             mark(field, index, rng)
@@ -60,13 +60,13 @@ def _bar(field: np.ndarray, index: int, rng: np.random.Generator) -> None:
 
 
 def _told(found: Audit) -> set[str]:
-    return {clue.name for clue in found.clues if clue.tells}
+    return {shortcut.name for shortcut in found.shortcuts if shortcut.reveals_label}
 
 
 def test_a_label_that_only_the_corner_tells_is_found_there_and_nowhere_else(tmp_path: Path) -> None:
     found = audit(*_data(tmp_path / "data", _bar), "marked")
     assert _told(found) == {"scale-bar corner"}
-    corner = found.clues[0]
+    corner = found.shortcuts[0]
     assert corner.accuracy_ratio == pytest.approx(1.0)
     assert found.chance_ratio == pytest.approx(0.25)
 
@@ -74,8 +74,8 @@ def test_a_label_that_only_the_corner_tells_is_found_there_and_nowhere_else(tmp_
 def test_where_nothing_tells_the_label_it_says_so(tmp_path: Path) -> None:
     found = audit(*_data(tmp_path / "data", _nothing), "blameless")
     assert _told(found) == set()
-    for clue in found.clues:
-        low, high = clue.accuracy_interval_ratio
+    for shortcut in found.shortcuts:
+        low, high = shortcut.accuracy_interval_ratio
         assert low < found.chance_ratio < high
 
 
@@ -93,7 +93,7 @@ def _smoother(field: np.ndarray, index: int, rng: np.random.Generator) -> None:
 
 def test_the_files_size_is_found(tmp_path: Path) -> None:
     told = _told(audit(*_data(tmp_path / "data", _smoother), "compressed"))
-    assert clues.FILE_SIZE in told
+    assert shortcuts.FILE_SIZE in told
     assert "scale-bar corner" not in told
 
 
@@ -120,11 +120,11 @@ def _split(dataset: Dataset, parts: Sequence[Part]) -> list[Assignment]:
     return [Assignment(file, index, part) for index, (file, part) in enumerate(zip(dataset.files, parts, strict=True))]
 
 
-def test_twins_that_the_split_did_not_know_of_are_leaks() -> None:
+def test_near_duplicates_that_the_split_did_not_know_of_are_leaks() -> None:
     dataset = _files(3)
     split = _split(dataset, [Part.TRAIN, Part.TEST, Part.TEST])
     leaks = find_leaks(dataset, [DuplicatePair(0, 1, 0.9), DuplicatePair(1, 2, 0.9)], split)
-    assert [(leak.what, leak.first, leak.second) for leak in leaks] == [("twins", "0.png", "1.png")]
+    assert [(leak.what, leak.first, leak.second) for leak in leaks] == [("near-duplicates", "0.png", "1.png")]
 
 
 def test_a_group_across_parts_is_a_leak() -> None:
@@ -139,7 +139,7 @@ def test_a_split_of_other_images_is_refused() -> None:
 
 
 @pytest.fixture
-def twin_data(tmp_path: Path) -> Path:
+def duplicated_data(tmp_path: Path) -> Path:
     """Data in which one image is another one saved anew, and their description."""
     data, _ = _data(tmp_path / "data", _bar)
     image = cv2.imread(str(data / "Pre" / "0.png"))
@@ -150,16 +150,16 @@ def twin_data(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("parts", "status"), [(("test", "train"), 1), (("train", "train"), 0)], ids=["leak", "none"])
 def test_the_command_fails_exactly_if_something_leaks(
-    twin_data: Path, tmp_path: Path, parts: tuple[str, str], status: int, capsys: pytest.CaptureFixture[str]
+    duplicated_data: Path, tmp_path: Path, parts: tuple[str, str], status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assignments = []
-    for index, path in enumerate(sorted(twin_data.rglob("*.png"))):
-        name = path.relative_to(twin_data).as_posix()
+    for index, path in enumerate(sorted(duplicated_data.rglob("*.png"))):
+        name = path.relative_to(duplicated_data).as_posix()
         part = dict(zip(("Pre/0.png", "Pre/1.png"), parts, strict=True)).get(name, "train")
         code = CODES[CLASSES.index(path.parent.name)]
         assignments.append(Assignment(ImageFile(name, code, f"{index:064x}"), index, Part(part)))
     write_split(tmp_path / "split.csv", assignments)
-    words = ["audit", "--data", twin_data, "--description", "synthetic", "--split", tmp_path / "split.csv"]
+    words = ["audit", "--data", duplicated_data, "--description", "synthetic", "--split", tmp_path / "split.csv"]
     with pytest.raises(SystemExit) as ended:
         main([str(word) for word in (*words, "--json", "--out", tmp_path / "out")])
     assert (ended.value.code or 0) == status

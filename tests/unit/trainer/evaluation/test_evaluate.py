@@ -18,8 +18,9 @@ from trainer.data.split import Assignment, Part, write_split
 from trainer.data.synthesis import synthesise
 from trainer.errors import DataError
 from trainer.evaluation.bundle_analyzer import BundleAnalyzer
-from trainer.evaluation.evaluate import Evaluation, EvaluationOptions, evaluate
+from trainer.evaluation.evaluate import Evaluation, evaluate
 from trainer.evaluation.foreign import measure_foreign
+from trainer.evaluation.options import EvaluationOptions
 from trainer.evaluation.shifts import all_shifts
 
 PER_CLASS = 6

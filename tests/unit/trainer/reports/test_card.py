@@ -124,13 +124,17 @@ AUDIT = Audit(
     images_count=40,
     unreadable_count=0,
     classes_count={"benign": 10, "early-pre-b": 10, "pre-b": 10, "pro-b": 10},
-    twin_pairs_count=1,
-    images_with_twin_count=2,
+    near_duplicate_pairs_count=1,
+    images_with_near_duplicate_count=2,
     groups_count=None,
     chance_ratio=0.25,
-    clues=(
+    shortcuts=(
         Shortcut(
-            name="scale bar", values_count=3, accuracy_ratio=0.8765, accuracy_interval_ratio=(0.8, 0.9), tells=True
+            name="scale bar",
+            values_count=3,
+            accuracy_ratio=0.8765,
+            accuracy_interval_ratio=(0.8, 0.9),
+            reveals_label=True,
         ),
     ),
     leaks=(),
@@ -152,10 +156,10 @@ def test_the_data_card_says_what_the_images_are_and_what_gives_them_away(config:
     card = render_data_card(config, assignments(), AUDIT)
     for expected in (
         "| `pre-b` | 8 | 1 | 1 | 10 |",
-        "8 images have a twin",
+        "8 images have a near-duplicate",
         "**No groups are known**",
         "| scale bar | 87.65 % |",
-        "Twins or groups across the split: 0.",
+        "Near-duplicates or groups across the split: 0.",
         "Talegani",
         "hematogones",
     ):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from trainer.errors import RunError
+from trainer.errors import OutputUnwritable, RunError
 from trainer.networks.network import build_network
 from trainer.spec import CLASS_ACTIVATION_MAP, LOGITS, MIDDLE_MAP
 from trainer.training.batch_norm import measure_batch_norms
@@ -182,7 +182,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(material: _Material, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("trainer.files.os.fsync", full)
-    with pytest.raises(RunError, match="No space left"):
+    with pytest.raises(OutputUnwritable, match="No space left"):
         material.train(tail, 2)
     assert material.checkpoint.read_bytes() == good
     assert not list(material.checkpoint.parent.glob("*.part"))

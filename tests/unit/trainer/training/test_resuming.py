@@ -80,7 +80,7 @@ def test_a_killed_training_goes_on_and_ends_where_an_unbroken_one_ends(
 
     assert _run(_command(folder, killed)) == 0
     shown = capsys.readouterr().err
-    assert "Going on after epoch" in shown
+    assert "Resuming after epoch" in shown
     assert "Epoch 1:" not in shown
     assert (killed / CONFIG).read_bytes() == config
 
@@ -133,7 +133,7 @@ def test_a_teacher_that_learnt_from_images_kept_back_here_is_refused(
     teacher = tmp_path / "teacher"
     assert _run([*_command(folder, teacher), "--seed", "5", "--epochs", "0"]) == 0
     assert _run([*_command(folder, tmp_path / "other"), "--teacher", str(teacher)]) == 2
-    assert "learnt from images that are kept" in capsys.readouterr().err
+    assert "trained on images that are kept" in capsys.readouterr().err
     same = ["--split", str(teacher / "manifest.csv"), "--teacher", str(teacher)]
     assert _run(_command(folder, tmp_path / "same", *same)) == 0
 
