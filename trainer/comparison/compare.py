@@ -30,11 +30,11 @@ from trainer.comparison.measure import measure_row
 from trainer.comparison.plan import Plan, start_or_resume
 from trainer.comparison.results import Comparison
 from trainer.comparison.table import COMPARISON, TABLE, to_markdown
+from trainer.comparison.transfer import check_keras_weights
 from trainer.data.dataset import read_files
 from trainer.data.description import load_description
 from trainer.data.grouping import merge_groups
 from trainer.data.split import Assignment, Part, read_split
-from trainer.errors import WeightsError
 from trainer.evaluation.evaluate import class_indices
 from trainer.files import check_output_folder, replacing, write_json
 from trainer.networks.backbone import load_backbone
@@ -52,9 +52,9 @@ def compare(
     check_output_folder(out)
     for alpha, weights in plan.weights.items():
         load_backbone(alpha, weights)
-    for name, weights in plan.others.items():
-        if weights != IMAGENET and not Path(weights).is_file():
-            raise WeightsError(f"the weights of {name}, {weights}, do not exist.", remedy="Correct --other.")
+    for weights in plan.others.values():
+        if weights != IMAGENET:
+            check_keras_weights(Path(weights))
     for name in bundles:
         load_bundle(name)
     described = load_description(description, data)

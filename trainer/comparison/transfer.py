@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -30,6 +31,17 @@ ARCHITECTURES: dict[str, Architecture] = {
     "NASNetMobile": Architecture(keras.applications.NASNetMobile, keras.applications.nasnet.preprocess_input),
     "VGG16": Architecture(keras.applications.VGG16, keras.applications.vgg16.preprocess_input),
 }
+
+
+def check_keras_weights(path: Path) -> None:
+    """Raise ``WeightsError`` unless ``path`` is a file of one of Keras' formats: HDF5 or, since Keras 3, ZIP."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise WeightsError(f"weights {path} cannot be read ({error.strerror}).", remedy="Correct --other.") from error
+    if not start.startswith((b"\x89HDF", b"PK")):
+        raise WeightsError(f"{path} is not a Keras weights file.", remedy="Give an .h5 or .keras file as --other.")
 
 
 class TransferClassifier:
