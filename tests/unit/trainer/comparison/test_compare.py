@@ -120,3 +120,10 @@ def test_weights_need_their_alpha(folder: Path, capsys: pytest.CaptureFixture[st
     words = ("--data", "d", "--split", folder / "split.csv", "--out", "o")
     assert _run("compare", *words, "--weights", "file.npz") == 2
     assert "NAME=VALUE" in capsys.readouterr().err
+
+
+def test_a_damaged_row_is_measured_again(folder: Path) -> None:
+    row = folder / "out" / "random-forest-measured-nuclei.row.json"
+    row.write_text("{")
+    assert _run(*_compare(folder)) == 0
+    assert json.loads(row.read_text())["name"] == "random forest"

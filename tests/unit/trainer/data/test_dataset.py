@@ -177,3 +177,16 @@ def test_an_unusable_table_is_one_clear_error(data: Path, content: bytes | None)
 
 def test_a_file_is_the_same_whether_or_not_its_group_is_known() -> None:
     assert ImageFile("a.png", "benign", "00", "s1") == ImageFile("a.png", "benign", "00")
+
+
+def test_all_wrong_lines_of_a_table_are_named_at_once(data: Path) -> None:
+    rows = ("Benign/gone.png,Benign,s1", ",Benign,s1", "Benign/benign-0000.png", "a.png,Unknown,s1", "../b.png,Pre,")
+    with pytest.raises(DataError, match="5 wrong lines") as raised:
+        read_dataset(data, load_description(None, data), _table(data, *rows))
+    assert [line.split()[1] for line in raised.value.message.splitlines()[1:]] == ["2", "3", "4", "5", "6"]
+
+
+def test_a_table_saved_with_a_byte_order_mark_is_read(data: Path) -> None:
+    path = _table(data, *_rows(data))
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert read_dataset(data, load_description(None, data), path).files
