@@ -1,1 +1,1 @@
-"""What varies training images, and what shifts them for a test."""
+"""Changes of images: random variants for training, and shifts for tests."""

@@ -1,6 +1,6 @@
 """Varies training fields by what must not matter: orientation, scale, light, stain, focus, camera, and burnt-in bars.
 
-The all4 images carry a scale bar in the bottom-right corner whose kind alone tells the classes apart (87 %).
+The all4 images carry a scale bar in the bottom-right corner whose kind alone predicts the class (87 %).
 So the corner is first covered by its mirror image and then, in half of the cases, a corner is overwritten
 at random: over the training set the corner carries nothing.
 """
@@ -24,10 +24,10 @@ from trainer.augmentation.optics import (
 
 
 def augment(field: Field, rng: np.random.Generator) -> Field:
-    """One random variant of a uint8 RGB field (h, w, 3), in the order of the light's way.
+    """One random variant of a uint8 RGB field (h, w, 3), with changes in the order of the optical path.
 
     Each change but the orientation is left out in a fifth to two thirds of the variants, so that sharp, untouched
-    images stay among what is learnt, while most see several changes at once, as a slide from elsewhere would.
+    images remain among the training images, while most see several changes at once, as on a slide from elsewhere.
     """
     varied = turn(cover_corner(field), rng)
     if rng.random() < 0.8:
@@ -48,6 +48,6 @@ def augment(field: Field, rng: np.random.Generator) -> Field:
 
 
 def turn(field: Field, rng: np.random.Generator) -> Field:
-    """One of the eight orientations of a square: a smear has no upright."""
+    """One of the eight orientations of a square: a smear has no upright orientation."""
     turned = np.rot90(field, int(rng.integers(4)))
     return np.ascontiguousarray(turned[:, ::-1] if rng.random() < 0.5 else turned)

@@ -15,7 +15,7 @@ from trainer.augmentation.optics import (
 
 
 def shift_moderately(field: Field, rng: np.random.Generator) -> Field:
-    """What the model must bear, all at once, on a uint8 RGB field (h, w, 3).
+    """All changes that the model has to withstand, at once, on a uint8 RGB field (h, w, 3).
 
     Any rotation, zoom 0.85 to 1.15, brightness x0.8 to 1.2, white balance +-10 % per channel, Gaussian blur of
     sigma 1 and JPEG of quality 50.

@@ -22,8 +22,8 @@ from trainer.augmentation.optics import (
 def vary_plausibly(field: Field, rng: np.random.Generator) -> Field:
     """One plausible variant of a uint8 RGB field (h, w, 3): another lamp, camera, focus, scale, batch of stain.
 
-    All changes of light and colour and of scale share one strength, from none to full, so that fields almost as they
-    are stay the commonest: a Gaussian fitted to strong changes alone would have sharp, clean fields at its margin.
+    All changes of light and colour and of scale share one strength, from none to full, so that nearly
+    unchanged fields stay the most common: with strong changes alone, clean fields would be outliers.
     """
     varied = turn(field if rng.random() < 0.3 else cover_corner(field), rng)
     if rng.random() < 0.1:
@@ -39,7 +39,7 @@ def vary_plausibly(field: Field, rng: np.random.Generator) -> Field:
         varied = blur(varied, rng.uniform(0.3, 1.4))
     if rng.random() < 0.3:
         varied = noise(varied, rng.uniform(1, 5), rng)
-    # What stands in a corner must not decide whether a field is known, so flat patches are commoner than they are.
+    # The corner must not decide whether a field is familiar, so flat patches are more common than in reality.
     if rng.random() < 0.5:
         varied = (draw_patch if rng.random() < 0.5 else overwrite_corner)(varied, rng)
     return jpeg(varied, int(rng.integers(40, 96))) if rng.random() < 0.6 else varied

@@ -22,7 +22,7 @@ def bundle(
 ) -> None:
     """Make a bundle of a quantized run: thresholds, familiarity, golden vectors, cards and manifest.
 
-    The bundle is a demonstration if the description of the run's data says that they are synthetic.
+    The bundle is a demonstration if the description of the run's data has synthetic = true.
     """
     from trainer.evaluation.audit import read_audit
     from trainer.export.bundle import bundle as make_bundle

@@ -69,7 +69,10 @@ def compare(
             *transfer_candidates(parts, plan),
             *(
                 Candidate(
-                    f"{name}, as shipped", "as its manifest says", partial(Int8Network.from_bundle, name), keep=False
+                    f"{name}, as shipped",
+                    "the manifest's preprocessing",
+                    partial(Int8Network.from_bundle, name),
+                    keep=False,
                 )
                 for name in bundles
             ),

@@ -125,7 +125,7 @@ def read_field(path: Path) -> tuple[NDArray[np.uint8], str]:
 
 
 def report_unreadable(unreadable: Sequence[Unreadable]) -> None:
-    """Say which files were skipped, and how many."""
+    """Report which files were skipped, and how many."""
     for each in unreadable:
         console.print(f"skipped {each.path}: {each.reason}", markup=False)
     if unreadable:

@@ -1,7 +1,7 @@
-"""Finds images that show the same part of a slide, so that a split can keep them on one side.
+"""Finds images that show the same part of a slide, so that a split can keep them together.
 
-The same field may come twice: as the same file, saved anew, or moved by part of a field. The displacement
-of two images is where their phase correlation peaks (Kuglin and Hines, 1975), and they are near-duplicates
+The same field may come twice: as the same file, saved again, or shifted by part of a field. The displacement
+between two images is where their phase correlation peaks (Kuglin and Hines, 1975), and they are near-duplicates
 if what they then share correlates.
 """
 

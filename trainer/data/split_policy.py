@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Disjoint(StrEnum):
-    """What must not be in two parts of a split, beside near-duplicates."""
+    """What must not be in two parts of a split, apart from near-duplicates."""
 
     NEAR_DUPLICATES = "near-duplicates"
     GROUPS = "groups"

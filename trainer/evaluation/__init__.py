@@ -1,1 +1,1 @@
-"""What a bundle does on images that it was not trained on, and what the images give away."""
+"""Measures bundles on images that they were not trained on, and data sets by audit and probe."""

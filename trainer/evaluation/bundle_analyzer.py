@@ -1,4 +1,4 @@
-"""Runs images through what ships: the int8 file, and the agent's own preprocessing, classifier and refusals."""
+"""Runs images through a bundle exactly as the agent does: preprocessing, int8 file, refusals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Predictions:
     answered: NDArray[np.bool_]
     """(n,): where the agent gave a label."""
     reasons: tuple[str | None, ...]
-    """Why not, where it did not."""
+    """Why it did not, or None where it did."""
     latency_ms: dict[str, NDArray[np.float64]]
     """Per stage, of the fields that went through it."""
 

@@ -1,4 +1,4 @@
-"""What the bottom-right corner, where scale bars are burnt in, contributes to an answer."""
+"""Measures how far answers depend on the bottom-right corner, where scale bars are burnt in."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ CORNER_PX = (28, 50)
 
 
 class CornerFigures(Settings):
-    """What the bottom-right corner, where scale bars are burnt in, has to say."""
+    """How far answers depend on the bottom-right corner, where scale bars are burnt in."""
 
     overwritten_by: str
     images_count: int
     top_changed_ratio: float = Field(description="Share of top classes that change.")
     answer_changed_ratio: float = Field(description="Share of answers that change; a refusal is an answer here.")
-    label_changed_ratio: float = Field(description="Share that is answered with one label before, another after.")
+    label_changed_ratio: float = Field(description="Share of images whose answered label changes to another label.")
 
 
 def measure_corner(
     analyzer: BundleAnalyzer, fields: Pixels, plain: Predictions, *, seed: int = 0
 ) -> tuple[CornerFigures, ...]:
-    """Overwrite the corner of fields uint8 RGB (n, 224, 224, 3) and compare with ``plain``, what was said before."""
+    """Overwrite the corner of fields uint8 RGB (n, 224, 224, 3) and compare with ``plain``, the predictions before."""
     height, width = CORNER_PX
-    # A whole cycle: nobody gets its own corner.
+    # One cycle, so that no image gets its own corner.
     order = np.random.default_rng(seed).permutation(len(fields))
     other = np.empty(len(fields), np.intp)
     other[order] = np.roll(order, 1)

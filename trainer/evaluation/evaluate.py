@@ -63,7 +63,7 @@ class Evaluation(Settings):
     figures: Figures
     refusals: dict[str, int] = Field(description="How many were refused, by reason.")
     speed: Speed
-    parity: Parity | None = Field(description="Null where the float weights are not beside the split.")
+    parity: Parity | None = Field(description="Null if the float weights are not in the split's folder.")
     shifts: tuple[ShiftFigures, ...] | None = Field(default=None, description="Null where not asked for.")
     corner: tuple[CornerFigures, ...] | None = Field(default=None, description="Null where not asked for.")
     foreign: tuple[ForeignFigures, ...] | None = Field(default=None, description="Null where not asked for.")
@@ -112,7 +112,7 @@ def class_indices(files: Sequence[ImageFile], codes: Sequence[str]) -> NDArray[n
         raise DataError("the split has no image in this part.", remedy="Name another --split or --part.")
     if unknown := sorted({file.label for file in files} - set(codes)):
         raise DataError(
-            f"the split has a class {unknown[0]} that the bundle does not know.",
+            f"the split has a class {unknown[0]} that the bundle does not have.",
             remedy="Name a split of the bundle's own classes.",
         )
     return np.array([codes.index(file.label) for file in files], np.int64)

@@ -19,7 +19,7 @@ class ClassFigures(Settings):
 
 
 class ReliabilityBin(Settings):
-    """Images of about one confidence."""
+    """Images of similar confidence."""
 
     images_count: int
     confidence_ratio: float = Field(description="Mean.")
@@ -27,7 +27,7 @@ class ReliabilityBin(Settings):
 
 
 class RiskPoint(Settings):
-    """If only the surest images were answered."""
+    """If only the most confident images were answered."""
 
     coverage_ratio: float
     error_ratio: float

@@ -1,8 +1,8 @@
 """How well a classifier does, as figures that can be published.
 
 An image's *top class* is the likeliest one, whether or not the agent then refuses; its *answered label* is what the
-agent says if it does not. Everything is computed from counts and ranks, not by scikit-learn, which checks its
-arguments for longer than it computes: a bootstrap would take it 17 s instead of one. The tests hold both together.
+agent answers if it does not. Everything is computed from counts and ranks, not by scikit-learn, which spends more
+time on checking its arguments than on computing: a bootstrap would take 17 s instead of one. Tests compare the two.
 """
 
 from __future__ import annotations
@@ -94,28 +94,28 @@ def _by_class(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
 def _figures(
     probabilities: NDArray[np.floating], truth: NDArray[np.int64], labels: Sequence[Label], answered: NDArray[np.bool_]
 ) -> dict[str, float | None]:
-    """The figures that are one number each, None where not defined. Classes without an image count in no mean."""
+    """The figures that are one number each, None where not defined. Means leave out classes without images."""
     top = probabilities.argmax(axis=1)
     right = top == truth
     present = np.unique(truth)
     precision, recall, f1 = (each[present].mean() for each in _by_class(_confusion(probabilities, truth)))
     malignant = np.array([label.malignant for label in labels])
-    is_so, said_so = malignant[truth], malignant[top]
+    is_malignant, called_malignant = malignant[truth], malignant[top]
     one_against_rest = [auroc(probabilities[:, index], truth == index) for index in present]
     defined = [area for area in one_against_rest if area is not None]
-    hits = int((is_so & said_so).sum())
-    either = int(is_so.sum() + said_so.sum())
+    hits = int((is_malignant & called_malignant).sum())
+    either = int(is_malignant.sum() + called_malignant.sum())
     return {
         "accuracy_ratio": float(right.mean()),
         "macro_precision_ratio": float(precision),
         "macro_recall_ratio": float(recall),
         "macro_f1_ratio": float(f1),
         "auroc_ratio": float(np.mean(defined)) if defined else None,
-        "malignant_precision_ratio": _share(is_so, among=said_so),
-        "malignant_recall_ratio": _share(said_so, among=is_so),
-        "malignant_specificity_ratio": _share(~said_so, among=~is_so),
+        "malignant_precision_ratio": _share(is_malignant, among=called_malignant),
+        "malignant_recall_ratio": _share(called_malignant, among=is_malignant),
+        "malignant_specificity_ratio": _share(~called_malignant, among=~is_malignant),
         "malignant_f1_ratio": 2 * hits / either if either else None,
-        "malignant_auroc_ratio": auroc(probabilities[:, malignant].sum(axis=1), is_so),
+        "malignant_auroc_ratio": auroc(probabilities[:, malignant].sum(axis=1), is_malignant),
         "refused_ratio": float(1 - answered.mean()),
         "answered_accuracy_ratio": _share(right, among=answered),
         "expected_calibration_error_ratio": expected_calibration_error(probabilities.max(axis=1), right),

@@ -80,29 +80,39 @@ def probe(features: Floats, dataset: Dataset, description: Description, *, seed:
     malignant_codes = {each.code for each in description.classes if each.malignant}
     malignant = np.array([file.label in malignant_codes for file in dataset.files])
     subjects = _subjects([file.group for file in dataset.files])
-    ours, others = _by_kind(subjects, malignant)
-    weights = np.outer([(subjects == each).sum() for each in ours], [(subjects == each).sum() for each in others])
-    disjoint = Pairs(_disjoint_areas(features, malignant, subjects, ours, others), weights)
+    malignant_subjects, other_subjects = _by_kind(subjects, malignant)
+    weights = np.outer(
+        [(subjects == each).sum() for each in malignant_subjects], [(subjects == each).sum() for each in other_subjects]
+    )
+    disjoint = Pairs(_disjoint_areas(features, malignant, subjects, malignant_subjects, other_subjects), weights)
     folds = StratifiedKFold(min(FOLDS, *np.bincount(malignant).tolist()), shuffle=True, random_state=seed)
     scores = cross_val_predict(_classifier(), features, malignant, cv=folds, method="decision_function")
-    random = Pairs(np.array([[_area(scores, malignant, subjects, a, b) for b in others] for a in ours]), weights)
+    random = Pairs(
+        np.array(
+            [[_pair_auroc(scores, malignant, subjects, a, b) for b in other_subjects] for a in malignant_subjects]
+        ),
+        weights,
+    )
     rng = np.random.default_rng(seed)
     drawn = np.array(
         [
             (disjoint.ranking(rows, columns), random.ranking(rows, columns))
             for rows, columns in (
-                (rng.integers(len(ours), size=len(ours)), rng.integers(len(others), size=len(others)))
+                (
+                    rng.integers(len(malignant_subjects), size=len(malignant_subjects)),
+                    rng.integers(len(other_subjects), size=len(other_subjects)),
+                )
                 for _ in range(RESAMPLES)
             )
         ]
     )
-    everyone = np.arange(len(ours)), np.arange(len(others))
+    everyone = np.arange(len(malignant_subjects)), np.arange(len(other_subjects))
     areas = disjoint.ranking(*everyone), random.ranking(*everyone)
     return Probe(
         dataset=description.name,
         images_count=len(malignant),
-        malignant_subjects_count=len(ours),
-        other_subjects_count=len(others),
+        malignant_subjects_count=len(malignant_subjects),
+        other_subjects_count=len(other_subjects),
         subject_disjoint=Ranking(auroc_ratio=areas[0], auroc_interval_ratio=_interval(drawn[:, 0])),
         random_split=Ranking(auroc_ratio=areas[1], auroc_interval_ratio=_interval(drawn[:, 1])),
         gap_ratio=areas[1] - areas[0],
@@ -125,35 +135,38 @@ def _subjects(groups: Sequence[str | None]) -> NDArray[np.str_]:
 
 
 def _by_kind(subjects: NDArray[np.str_], malignant: NDArray[np.bool_]) -> tuple[list[str], list[str]]:
-    ours, others = sorted(set(subjects[malignant].tolist())), sorted(set(subjects[~malignant].tolist()))
-    if both := sorted(set(ours) & set(others)):
-        raise DataError(f"group {both[0]} has malignant images and others; subjects have one kind.")
-    if min(len(ours), len(others)) < 2:
+    malignant_subjects = sorted(set(subjects[malignant].tolist()))
+    other_subjects = sorted(set(subjects[~malignant].tolist()))
+    if both := sorted(set(malignant_subjects) & set(other_subjects)):
+        raise DataError(f"group {both[0]} has malignant and other images; a subject must be one or the other.")
+    if min(len(malignant_subjects), len(other_subjects)) < 2:
         raise DataError(
-            f"there are {len(ours)} malignant group(s) and {len(others)} other(s).",
+            f"there are {len(malignant_subjects)} malignant group(s) and {len(other_subjects)} other(s).",
             remedy="Give two of each or more, so that one of each can be left out.",
         )
-    return ours, others
+    return malignant_subjects, other_subjects
 
 
 def _disjoint_areas(
     features: Floats,
     malignant: NDArray[np.bool_],
     subjects: NDArray[np.str_],
-    ours: Sequence[str],
-    others: Sequence[str],
+    malignant_subjects: Sequence[str],
+    other_subjects: Sequence[str],
 ) -> NDArray[np.float64]:
-    areas = np.empty((len(ours), len(others)))
+    areas = np.empty((len(malignant_subjects), len(other_subjects)))
     for row, column in track(list(np.ndindex(areas.shape)), "Leaving two subjects out"):
-        left_out = np.isin(subjects, (ours[row], others[column]))
+        left_out = np.isin(subjects, (malignant_subjects[row], other_subjects[column]))
         classifier = _classifier().fit(features[~left_out], malignant[~left_out])
         scores = np.empty(len(subjects))
         scores[left_out] = classifier.decision_function(features[left_out])
-        areas[row, column] = _area(scores, malignant, subjects, ours[row], others[column])
+        areas[row, column] = _pair_auroc(scores, malignant, subjects, malignant_subjects[row], other_subjects[column])
     return areas
 
 
-def _area(scores: Floats, malignant: NDArray[np.bool_], subjects: NDArray[np.str_], first: str, second: str) -> float:
+def _pair_auroc(
+    scores: Floats, malignant: NDArray[np.bool_], subjects: NDArray[np.str_], first: str, second: str
+) -> float:
     pair = np.isin(subjects, (first, second))
     area = auroc(scores[pair], malignant[pair])
     if area is None:

@@ -31,7 +31,7 @@ def reliability(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> t
 
 
 def risk_coverage(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> tuple[RiskPoint, ...]:
-    """Error of the surest half to the whole of the images (El-Yaniv and Wiener, 2010)."""
+    """Error of the most confident 50 % to 100 % of the images (El-Yaniv and Wiener, 2010)."""
     order = np.argsort(-confidence, kind="stable")
     points = []
     for percent in _COVERAGES_PCT:

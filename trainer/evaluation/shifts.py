@@ -30,7 +30,7 @@ class Shift:
     strength: str
     apply: Callable[[Pixels, Rng], Pixels]
     random: bool = False
-    """Whether it is drawn from a range, so that more draws say more."""
+    """Whether it is drawn from a range, so that it is worth drawing several times."""
 
 
 class ShiftFigures(Settings):
@@ -72,7 +72,7 @@ def _fixed(change: Callable[..., Pixels], *values: float) -> Callable[[Pixels, R
 
 
 def _around_one(change: Callable[..., Pixels], percent: float) -> Callable[[Pixels, Rng], Pixels]:
-    """Three factors, each drawn from 1 +- so many percent."""
+    """Three factors, each drawn from 1 +- ``percent`` %."""
     return lambda field, rng: change(field, rng.uniform(1 - percent / 100, 1 + percent / 100, 3))
 
 

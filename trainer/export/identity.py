@@ -1,4 +1,4 @@
-"""The name and version of a bundle, held to what its manifest allows."""
+"""The name and version of a bundle, as its manifest allows them."""
 
 from __future__ import annotations
 

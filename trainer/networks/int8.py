@@ -1,4 +1,4 @@
-"""Runs fields through a bundle's int8 file by the agent's own classifier."""
+"""Runs fields through a bundle's int8 file with the agent's own classifier."""
 
 from __future__ import annotations
 

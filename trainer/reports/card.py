@@ -1,4 +1,4 @@
-"""The bundle's ``card.md``: what a person must know before trusting the model."""
+"""The bundle's ``card.md``: what to know before trusting the model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def render_card(
     test: Evaluation,
     audit: Audit | None,
 ) -> str:
-    """The card as Markdown. All figures are of the int8 file in the bundle, through the agent's own analyzer."""
+    """The card as Markdown. All figures are of the bundle's int8 file, measured through the agent's own analyzer."""
     options, dataset, training = config.options, config.dataset, manifest.training
     figures = test.figures
     scale = "unknown" if manifest.um_per_pixel is None else f"{manifest.um_per_pixel:g} µm per pixel"
@@ -72,8 +72,8 @@ AUROC {percent(figures.malignant_auroc_ratio)}.
 * Expected calibration error: {percent(figures.expected_calibration_error_ratio)}; Brier score \
 {figures.brier_score:.4f}.
 
-As the agent answers: refused {percent(figures.refused_ratio)} ({_counts(test.refusals)}); of what it answers, \
-{percent(figures.answered_accuracy_ratio)} is right.
+With the agent's refusals: refused {percent(figures.refused_ratio)} ({_counts(test.refusals)}); \
+{percent(figures.answered_accuracy_ratio)} of its answers are right.
 
 {_figures_table(figures)}
 
@@ -83,16 +83,17 @@ Rows are the truth, columns the top class:
 
 {_parity(test)}
 
-On the {validation.figures.images_count} validation images, by which epoch, regularisation, temperature and thresholds \
-were chosen: accuracy {percent(validation.figures.accuracy_ratio)}, refused {percent(validation.figures.refused_ratio)}.
+On the {validation.figures.images_count} validation images, which served to choose epoch, regularisation, temperature \
+and thresholds: accuracy {percent(validation.figures.accuracy_ratio)}, \
+refused {percent(validation.figures.refused_ratio)}.
 
 ## What it refuses
 
-Softmax is no guard: a network is as sure of another laboratory's slide as of its own. Before its probabilities count, \
-a field must be familiar: a Mahalanobis distance (Lee et al., 2018) of `{middle_layer(options.alpha)}`, a layer left \
-at its ImageNet weights, and of the field's colours, from {VARIANTS_COUNT} varied versions of each training image. \
-The limit, {manifest.thresholds.max_unfamiliarity_score:g}, is the lowest that refuses at most \
-{percent(CLEAN_UNFAMILIAR_SHARE)} of the validation images as they are and {percent(SHIFTED_UNFAMILIAR_SHARE)} of \
+Softmax is no protection: a network is as confident on another laboratory's slide as on its own. So a field must \
+first be familiar. Its Mahalanobis distance (Lee et al., 2018) from {VARIANTS_COUNT} varied versions of each training \
+image, by the output of `{middle_layer(options.alpha)}`, a layer left at its ImageNet weights, and by the field's \
+colours, must not be above a limit. The limit, {manifest.thresholds.max_unfamiliarity_score:g}, is the lowest that \
+refuses at most {percent(CLEAN_UNFAMILIAR_SHARE)} of the validation images as they are and {percent(SHIFTED_UNFAMILIAR_SHARE)} of \
 them moderately shifted. An unfamiliar field gets neither label nor probabilities.
 
 {_foreign(test.foreign)}
@@ -101,13 +102,13 @@ them moderately shifted. An unfamiliar field gets neither label nor probabilitie
 
 {_shifts(test.shifts or ())}
 
-What the bottom-right corner, where scale bars are burnt in, has to say:
+When the bottom-right corner, where scale bars are burnt in, is overwritten:
 
 {_corner(test.corner or ())}
 
-## What tells these classes without a cell
+## Shortcuts: what predicts these classes without a cell
 
-Accuracy of a classifier that sees nothing but this, images of one field together in one fold (`data.md` has more):
+Accuracy of a classifier that sees nothing else, with images of one field in one fold (`data.md` has more):
 
 {describe_audit(audit)}
 
@@ -120,12 +121,12 @@ Accuracy of a classifier that sees nothing but this, images of one field togethe
 * Network: MobileNetV2 (Sandler et al., 2018), alpha {options.alpha:g}, from ImageNet weights by Google \
 (Apache-2.0; {weights}).
 * Preprocessing: `{manifest.preprocessing.id}`, denoising `{manifest.preprocessing.denoise}`.
-* The corner where scale bars are burnt in is covered in training, and bars are drawn at random, so that they carry \
-nothing.
+* In training, the corner where scale bars are burnt in is covered and bars are drawn at random, so that they carry \
+no information.
 * Conversion: full-integer int8, weights per channel, {test.model_bytes / 1e6:.2f} MB. \
 {test.speed.inference_ms:.1f} ms per image ({test.speed.runtime}, {test.speed.machine}, \
 {test.speed.threads_count} thread).
-* Temperature {manifest.temperature:.3f} (least log loss, clean and shifted alike) and threshold of confidence \
+* Temperature {manifest.temperature:.3f} (lowest log loss on clean and shifted images) and confidence threshold \
 {manifest.thresholds.min_confidence_ratio:.3f} (the highest that refuses at most {percent(CLEAN_UNSURE_SHARE)} of \
 clean and {percent(SHIFTED_UNSURE_SHARE)} of shifted images), both on the validation images.
 * Trained in {duration.wall_s / 60:.0f} minutes ({duration.cpu_s / 60:.0f} minutes of processor time) on \
@@ -143,12 +144,12 @@ def _taught(options: TrainOptions) -> str:
             whose, what = "its teacher's", "another network's answers"
         case count:
             whose, what = f"its {count} teachers'", "the mean answers of other networks"
-    return f", {whose} training not counted: it learnt more from {what} than from the labels"
+    return f", not counting {whose} training: its targets are {what} more than the labels"
 
 
 def _parity(test: Evaluation) -> str:
     if test.parity is None:
-        return "The float network was not at hand to compare with."
+        return "The float network was not available for a comparison."
     return (
         f"The float network has {percent(test.parity.float_accuracy_ratio)}; "
         f"both give the same class on {percent(test.parity.agreement_ratio)}."
@@ -157,9 +158,9 @@ def _parity(test: Evaluation) -> str:
 
 def _foreign(rows: Sequence[ForeignFigures] | None) -> str:
     if rows is None:
-        return "It was not tried on images of other laboratories."
+        return "It was not tested on images of other laboratories."
     return table(
-        ("images that it must refuse", "images", "refused", "because", "the rest called"),
+        ("images that it must refuse", "images", "refused", "reasons", "labels of the rest"),
         *(
             (
                 row.folder,
@@ -211,7 +212,10 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def _opening(manifest: Manifest) -> str:
     if manifest.demonstration:
-        return "**Demonstration.** Trained on drawn smears, not on blood. Its readings mean nothing, and say so."
+        return (
+            "**Demonstration.** Trained on drawn smears, not on blood. Its readings have no meaning, and every message "
+            "says so."
+        )
     return "A classifier for fields of stained peripheral blood smears. **Research use only.**"
 
 

@@ -1,4 +1,4 @@
-"""Evaluations, audits and probes as tables for people."""
+"""An evaluation as tables."""
 
 from __future__ import annotations
 
@@ -134,8 +134,8 @@ def _foreign(rows: Sequence[ForeignFigures]) -> Table:
         "refused",
         "95 %",
         "because",
-        "the rest called",
-        title="Images that are none of the model's business",
+        "labels of the rest",
+        title="Foreign images, which must be refused",
     )
     for row in rows:
         table.add_row(

@@ -75,7 +75,7 @@ def reliability(figures: Figures) -> Figure:
 
 
 def risk_coverage(figures: Figures) -> Figure:
-    """Error among the surest images, for shares of them, and where the bundle's own refusals stand."""
+    """Error among the most confident images against their share, and the bundle's own point."""
     figure = Figure(figsize=(5.2, 4.2), layout="constrained")
     axes = figure.subplots()
     coverage = [point.coverage_ratio for point in figures.risk_coverage]

@@ -1,8 +1,8 @@
 """Fits what a bundle is familiar with: one Gaussian of its training fields and their plausible variants.
 
-Fitted on fields as they are, it would refuse the same smear under another lamp; so it is fitted on varied ones. What
-varies, and how far, is the claim of what the model may be used on. It is not the variation that training uses, which
-is stronger: there, harmless means that the label stays the same, here, that it was also tested.
+Fitted on unchanged fields, it would refuse the same smear under another lamp, so it is fitted on varied ones. What
+varies, and how far, states on which images the model may be used. Training varies more: there, a variation only has
+to leave the label as it is; here, it must also have been tested.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Fine-tunes the layers behind the frozen ones, on the frozen layers' kept outputs.
+"""Fine-tunes the layers behind the frozen ones, on the frozen layers' cached outputs.
 
-BatchNorm keeps its statistics while its scale and shift are learnt: the network that is trained is the
-network that is converted, and a batch of a few dozen images tells less of a mean than thousands do. For the
-learning to be well conditioned the statistics must be those of the data at hand, so they are measured on
-training images first, in a way that leaves the network's function as it was.
+BatchNorm keeps its statistics while its scale and shift are trained: the network that is trained is then the one
+that is converted, and a few dozen images give a worse mean than thousands. Training is only well conditioned if the
+statistics are those of the training images, so they are measured first, without changing what the network computes.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class ValidationMaps:
 def finetune(
     tail: keras.Model, training: TrainingMaps, validation: ValidationMaps, checkpoint: Path, *, epochs: int, seed: int
 ) -> tuple[Epoch, ...]:
-    """Train ``tail`` and leave it with the averaged weights of the least validation loss, the start's included.
+    """Train ``tail`` and leave it with the averaged weights of the lowest validation loss, the start included.
 
     Returns the curves, of which the first row is the start.
 
@@ -128,8 +127,8 @@ def _batches(training: TrainingMaps, epoch: int, seed: int) -> Iterator[tuple[Fl
 def validate(tail: keras.Model, validation: ValidationMaps) -> tuple[float, float, float, float]:
     """Mean cross-entropy and accuracy of the images as they are, then of the shifted ones.
 
-    At the temperature that suits them best, as a bundle's will: a network that learns to be less sure than another,
-    by mixup or from a teacher, is not a worse one.
+    At the best temperature for them, as in a bundle: a network that mixup or a teacher has made less confident is
+    not worse for it.
     """
     clean = _logits(tail, [validation.clean])
     shifted = _logits(tail, validation.shifted)

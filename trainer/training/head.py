@@ -43,9 +43,9 @@ def fit_head(
     *,
     inverse_strengths: Sequence[float] = INVERSE_STRENGTHS,
 ) -> tuple[Head, list[Trial]]:
-    """Fit one head per strength on (features, labels); keep the one of the least validation log loss.
+    """Fit one head per strength on (features, labels); keep the one with the lowest validation log loss.
 
-    Labels are int64 (n,), 0 to c - 1, each present in both sets. Classes count alike however many images they have.
+    Labels are int64 (n,), 0 to c - 1, each present in both sets. Classes weigh the same whatever their size.
     """
     features, labels = train
     best: Head | None = None

@@ -11,9 +11,9 @@ MIXING = 0.2
 
 
 def turn_maps(maps: Floats, rng: np.random.Generator) -> Floats:
-    """Each map (n, s, s, m) in one of its eight orientations: more variety for less than a variant's cost.
+    """Each map (n, s, s, m) in one of its eight orientations: variety that is cheaper than another variant.
 
-    The map of a turned image is not quite the turned map, but the tail must bear the one as it must the other.
+    The map of a turned image is not quite the turned map, but the tail has to cope with both.
     """
     turns, mirrored = rng.integers(4, size=len(maps)), rng.random(len(maps)) < 0.5
     return np.stack(
@@ -27,7 +27,7 @@ def turn_maps(maps: Floats, rng: np.random.Generator) -> Floats:
 def mix(maps: Floats, targets: Floats, weights: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     """Each image with a share of another of the batch, and so its target (mixup, Zhang et al., 2018).
 
-    What lies between two classes is then learnt to be uncertain, which keeps the probabilities honest.
+    The network then learns to be uncertain between classes, which keeps its probabilities from being too high.
     """
     share = rng.beta(MIXING, MIXING, len(maps)).astype(np.float32)
     share = np.minimum(share, 1 - share)

@@ -1,4 +1,4 @@
-"""What 'trainer train' is asked for."""
+"""The options of 'trainer train'."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which source and which libraries made a run."""
+"""Which source and which libraries a run was made with."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Student:
         """Take one step; the loss before it."""
         self._model.reset_metrics()
         loss = self._model.train_on_batch(maps, targets, sample_weight=weights)
-        # Early on the start would weigh too much in an average over a hundred steps.
+        # Early on, an average over a hundred steps would give the start too much weight.
         steps = int(self._optimizer.iterations)
         kept = min(AVERAGING, steps / (steps + 9))
         self.average = [
@@ -62,10 +62,10 @@ class Student:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """The tail with the averaged weights inside the context."""
-        learnt = self._weights()
+        trained = self._weights()
         self.assign(self.average)
         yield
-        self.assign(learnt)
+        self.assign(trained)
 
     def assign(self, weights: Arrays) -> None:
         """Give the tail these weights."""

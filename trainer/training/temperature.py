@@ -16,9 +16,9 @@ TEMPERATURE_RANGE = (0.05, 20.0)
 
 
 def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
-    """The temperature of the least log loss (Guo et al., 2017). Logits (n, c), labels (n,).
+    """The temperature with the lowest log loss (Guo et al., 2017). Logits (n, c), labels (n,).
 
-    Searched in ``TEMPERATURE_RANGE``: where all are right, ever colder would be ever better.
+    Searched in ``TEMPERATURE_RANGE``: where all predictions are right, there is no minimum.
     """
 
     def log_loss(log_temperature: float) -> float:

@@ -1,4 +1,4 @@
-"""Makes logits into probabilities that can be believed, and finds where to abstain. On validation data only."""
+"""Chooses the thresholds below or above which the agent abstains. On validation data only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 CLEAN_UNSURE_SHARE = 0.004
 SHIFTED_UNSURE_SHARE = 0.025
 """At most these shares of the validation images, as they are and moderately shifted, are refused for lack of
-confidence. With those refused as unfamiliar that makes 1 % of clean images, and less than the 5 % that are allowed of
-shifted ones."""
+confidence. Together with those refused as unfamiliar, that is 1 % of clean images, and less than the 5 % that are
+allowed for shifted ones."""
 
 CLEAN_UNFAMILIAR_SHARE = 0.006
 SHIFTED_UNFAMILIAR_SHARE = 0.012

@@ -206,7 +206,7 @@ def test_the_card_has_every_figure_of_the_evaluation(manifest: Manifest, config:
 
 def test_the_card_says_where_nothing_foreign_was_tried(manifest: Manifest, config: RunConfig) -> None:
     figures = evaluation(manifest, part=Part.TEST)
-    assert "not tried on images of other laboratories" in render_card(
+    assert "not tested on images of other laboratories" in render_card(
         manifest, config, DURATION, figures, figures, None
     )
 
