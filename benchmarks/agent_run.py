@@ -21,8 +21,8 @@ import numpy as np
 
 from edge_agent.agent import Agent
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
+from edge_agent.cli.local_broker import free_port, local_broker
 from edge_agent.config import Config
-from edge_agent.local_broker import free_port, local_broker
 
 ENVIRONMENT = {**os.environ, "MALLOC_ARENA_MAX": "1"}
 """As the systemd unit sets it: a heap per thread costs 2.5 MB and gains nothing here."""

@@ -19,7 +19,7 @@ from benchmarks.app import app
 from benchmarks.latency import BARE_INVOKE, BUNDLES, FIELD, MJPEG, Case, bundle_cases
 from benchmarks.machine import MAX_OTHERS_PCT, describe_machine
 from benchmarks.report import Absent, AsJson, Findings, MaxOthers, Out, ratio, reported
-from edge_agent.machine import THROTTLING_FILE, cpu_temperature_c, read_throttling
+from edge_agent.monitoring.host import THROTTLING_FILE, cpu_temperature_c, read_throttling
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

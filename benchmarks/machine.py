@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from edge_agent.inference.runtime import runtime_name
-from edge_agent.machine import THROTTLING_FILE, cpu_temperature_c, read_throttling
+from edge_agent.monitoring.host import THROTTLING_FILE, cpu_temperature_c, read_throttling
 
 MAX_OTHERS_PCT = 10.0
 """Of the machine's processor time; with more taken by others, figures are not called valid."""

@@ -25,7 +25,7 @@ from benchmarks.app import app
 from benchmarks.latency import BUNDLES, JPEG_QUALITY
 from benchmarks.machine import MAX_OTHERS_PCT
 from benchmarks.report import Absent, AsJson, Findings, Goal, MaxOthers, Out, ratio, reported
-from edge_agent.local_broker import LOOPBACK
+from edge_agent.cli.local_broker import LOOPBACK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,7 +94,7 @@ def memory(
 
 def _import_s() -> float:
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import edge_agent.agent"], check=True)
+    subprocess.run([sys.executable, "-c", "import edge_agent.agent.agent"], check=True)
     return time.perf_counter() - began
 
 
@@ -122,7 +122,7 @@ def watch(bundle: str, frames: str, port: int, version: str, marks: tuple[int, .
         file.write_text(_as_toml(configuration(frames, port, version, state, bundle=bundle, threads=1)))
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-c", "from edge_agent.cli import main; main()", "run", "--config", str(file)],
+            [sys.executable, "-c", "from edge_agent.cli.app import main; main()", "run", "--config", str(file)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=ENVIRONMENT,

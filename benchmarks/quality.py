@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.app import app
-from edge_agent.analysis import find_unfit
+from edge_agent.analysis.analyzer import rejection_reason
 from edge_agent.cameras.files import list_images
 from edge_agent.vision.decode import decode_image
 from edge_agent.vision.field import square_field
@@ -38,7 +38,7 @@ def quality(data: Annotated[Path, typer.Argument(help="Folder of images.")]) -> 
         for name, value in values.items():
             if value is not None:
                 measures.setdefault(name, []).append(value)
-        reason = find_unfit(measured, segmentation.coverage_pct, None, QualityLimits())
+        reason = rejection_reason(measured, segmentation.coverage_pct, None, QualityLimits())
         if reason is not None:
             refused[reason] = refused.get(reason, 0) + 1
     table = Table(f"{len(paths)} images", *(f"{p:g} %" for p in PERCENTILES))

@@ -11,13 +11,14 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
 from edge_agent.contracts.manifest import Slug
 from edge_agent.errors import ConfigError
-from edge_agent.messaging.settings import MqttSettings, SpoolSettings, StateSettings
-from edge_agent.prometheus.settings import PrometheusSettings
+from edge_agent.monitoring.prometheus.settings import PrometheusSettings
+from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.settings import Settings
-from edge_agent.trigger import TriggerSettings
+from edge_agent.spool.settings import SpoolSettings, StateSettings
 from edge_agent.vision.quality import QualityLimits
 from edge_agent.web.settings import WebSettings
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from uuid_utils.compat import uuid7
 
 from edge_agent.cameras.smear import draw_smear
+from edge_agent.cli.local_broker import find_mosquitto, free_port, run_mosquitto
 from edge_agent.contracts import Camera, Info, ModelIdentity, Software, Topics
 from edge_agent.inference.bundle import shipped_bundles
-from edge_agent.local_broker import find_mosquitto, free_port, run_mosquitto
 from tests.mqtt import Requester, Subscriber
 
 # The machines that run this are slow and shared: no deadline per example, the suite has its own time-outs.

@@ -16,8 +16,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from uuid_utils.compat import uuid7
 
+from edge_agent.cli.schema import json_schema
 from edge_agent.contracts import MESSAGES, Answer, Status, Topics
-from edge_agent.schemas import json_schema
 
 PATIENCE_S = 30.0
 

@@ -1,8 +1,8 @@
 """Cameras: from a microscope, a file, a stream or a drawing to one type of frame."""
 
 from edge_agent.cameras.camera import Camera
+from edge_agent.cameras.factory import make_camera
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
-from edge_agent.cameras.make import make_camera
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
 from edge_agent.cameras.smear import SMEAR_LABELS, Nucleus, SmearTruth, draw_smear
 from edge_agent.cameras.supervisor import CameraPhase, CameraState, CameraSupervisor, CaptureCounters

@@ -16,7 +16,7 @@ from edge_agent.cameras.frame import Encoded, Frame, Pixels
 from edge_agent.cameras.settings import CapturePolicy
 from edge_agent.cameras.worker import CameraWorker
 from edge_agent.errors import CameraError, CameraStalled, CameraTimeout, EdgeAgentError, EndOfFrames
-from edge_agent.pulse import Pulse
+from edge_agent.watchdog import StallDetector
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class CameraSupervisor:
         self._worker: CameraWorker | None = None
         self._woken = threading.Event()
         # A camera that hangs is found out by the deadline; this finds out that even that did not work.
-        self.pulse = Pulse(policy.deadline_s + _HANGS_S)
+        self.stall_detector = StallDetector(policy.deadline_s + _HANGS_S)
 
     def wake(self) -> None:
         """Do not wait any longer before the camera is opened again. Any thread may call it."""
@@ -174,7 +174,7 @@ class CameraSupervisor:
     def _wait(self, ready: Callable[[float], bool], failure: str) -> None:
         """Until ``ready`` or ``stop``. Raises ``CameraTimeout`` at the deadline."""
         left_s = self._policy.deadline_s
-        with self.pulse.work():
+        with self.stall_detector.work():
             while not ready(min(_STOP_POLL_S, left_s)) and not self._stop.is_set():
                 left_s -= _STOP_POLL_S
                 if left_s <= 0:

@@ -27,7 +27,7 @@ class EventKind(StrEnum):
     COMMAND_IGNORED = "command_ignored"
     MESSAGES_DROPPED = "messages_dropped"
     SPOOL_SET_ASIDE = "spool_set_aside"
-    AUDIT_MENDED = "audit_mended"
+    AUDIT_REPAIRED = "audit_mended"
 
 
 class AuditPosition(Contract):

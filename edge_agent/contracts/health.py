@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
 
 from pydantic import Field
 
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.manifest import Slug
+from edge_agent.errors import EdgeAgentError
 
 
 class CheckState(StrEnum):
@@ -27,6 +28,13 @@ class Check(Contract):
     code: str | None = Field(default=None, description="Null where all is well.")
     message: str | None = None
     remedy: str | None = None
+
+    @classmethod
+    def from_error(cls, name: str, error: EdgeAgentError | None) -> Self:
+        """The check of the part ``name``: ok without an error, else degraded and what the error says."""
+        if error is None:
+            return cls(name=name, state=CheckState.OK)
+        return cls(name=name, state=CheckState.DEGRADED, code=error.code, message=error.message, remedy=error.remedy)
 
 
 class Health(Contract):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.manifest import Sha256, Slug
 from edge_agent.contracts.specimen import SpecimenField
+from edge_agent.errors import EdgeAgentError
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -110,6 +111,11 @@ class ErrorReport(Contract):
     code: str
     message: str
     remedy: str
+
+    @classmethod
+    def from_error(cls, error: EdgeAgentError) -> Self:
+        """What ``error`` says."""
+        return cls(code=error.code, message=error.message, remedy=error.remedy)
 
 
 class Result(Contract):

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from edge_agent.analysis import Reading
+from edge_agent.analysis.analyzer import Reading
 from edge_agent.contracts import Result
-from edge_agent.web.picture import draw_evidence, to_jpeg
+from edge_agent.web.picture import draw_explanation, to_jpeg
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -55,12 +55,12 @@ def make_app(latest: Latest, allowed_hosts: list[str]) -> Starlette:
 
     def field(_request: Request) -> Response:
         pair = latest.get()
-        evidence = pair[1].evidence if pair is not None else None
-        if pair is None or evidence is None:
+        explanation = pair[1].explanation if pair is not None else None
+        if pair is None or explanation is None:
             return Response(status_code=204)
         labels = list(pair[0].probabilities or ())
         shown = labels.index(pair[0].label) if pair[0].label in labels else None
-        return Response(to_jpeg(draw_evidence(evidence, shown)), media_type="image/jpeg")
+        return Response(to_jpeg(draw_explanation(explanation, shown)), media_type="image/jpeg")
 
     return Starlette(
         routes=[

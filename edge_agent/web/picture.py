@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.analysis import Evidence
+from edge_agent.analysis.analyzer import Explanation
 
 SCALE = 2
 """The field is small on a screen."""
@@ -16,23 +16,23 @@ _HEAT_SHARE = 0.35
 _JPEG_QUALITY = 85
 
 
-def draw_evidence(evidence: Evidence, class_index: int | None) -> NDArray[np.uint8]:
+def draw_explanation(explanation: Explanation, class_index: int | None) -> NDArray[np.uint8]:
     """uint8 RGB (2 * size, 2 * size, 3): the field, its nuclei outlined.
 
-    With ``class_index`` and a class activation map the evidence for that class shines through, from the map's
+    With ``class_index`` and a class activation map the explanation for that class shines through, from the map's
     least positive value to its greatest. The map is the mean's summands, so this is what the label was made of
     (B. Zhou et al., "Learning deep features for discriminative localization", 2016).
     """
-    size = SCALE * evidence.field.shape[1], SCALE * evidence.field.shape[0]
-    picture = cv2.resize(evidence.field, size, interpolation=cv2.INTER_CUBIC)
-    if class_index is not None and evidence.class_activation_map is not None:
-        heat = np.clip(evidence.class_activation_map[..., class_index], 0, None)
+    size = SCALE * explanation.field.shape[1], SCALE * explanation.field.shape[0]
+    picture = cv2.resize(explanation.field, size, interpolation=cv2.INTER_CUBIC)
+    if class_index is not None and explanation.class_activation_map is not None:
+        heat = np.clip(explanation.class_activation_map[..., class_index], 0, None)
         strongest = float(heat.max())
         if strongest > 0:
             levels = cv2.resize((255 * heat / strongest).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
             coloured = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
             picture = cv2.addWeighted(picture, 1 - _HEAT_SHARE, coloured, _HEAT_SHARE, 0)
-    mask = cv2.resize(evidence.nuclei_mask, size, interpolation=cv2.INTER_NEAREST)
+    mask = cv2.resize(explanation.nuclei_mask, size, interpolation=cv2.INTER_NEAREST)
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return np.asarray(cv2.drawContours(np.ascontiguousarray(picture), outlines, -1, _OUTLINE_RGB, 1), dtype=np.uint8)
 

@@ -8,7 +8,7 @@ import threading
 
 import uvicorn
 
-from edge_agent.analysis import Reading
+from edge_agent.analysis.analyzer import Reading
 from edge_agent.contracts import Result
 from edge_agent.errors import WebPortTaken
 from edge_agent.web.app import Latest, make_app

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from edge_agent.local_broker import find_mosquitto, free_port, run_mosquitto
+from edge_agent.cli.local_broker import find_mosquitto, free_port, run_mosquitto
 from tests.faults.fuzz import FuzzReport, fuzz
 from tests.faults.soak import MAX_GROWTH_KB_PER_1000, SoakReport, soak
 from tests.faults.storm import StormReport, storm

@@ -32,9 +32,9 @@ from paho.mqtt.properties import Properties
 from PIL import Image
 
 from edge_agent.cameras.smear import draw_smear
+from edge_agent.cli.local_broker import find_mosquitto, free_port
+from edge_agent.cli.schema import json_schema
 from edge_agent.contracts import MESSAGES
-from edge_agent.local_broker import find_mosquitto, free_port
-from edge_agent.schemas import json_schema
 from tests.faults.proxy import BadProxy, bad_proxy
 
 SPOOLED = {"result", "event", "report"}

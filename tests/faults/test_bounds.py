@@ -10,10 +10,10 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from edge_agent.errors import MessageTooLarge, SpoolFull
-from edge_agent.messaging import Message, SpoolLimits, SqliteSpool
-from edge_agent.messaging.spool import MAX_PAYLOAD_BYTES
-from edge_agent.messaging.spool_file import Change, Counters
-from edge_agent.messaging.sqlite_spool import SqliteSpool as Spool
+from edge_agent.spool import Message, SpoolLimits, SqliteSpool
+from edge_agent.spool.base import MAX_PAYLOAD_BYTES
+from edge_agent.spool.file import Change, Counters
+from edge_agent.spool.sqlite import SqliteSpool as Spool
 from tests.mqtt import PATIENCE_S
 
 PAYLOAD = b"x" * 100
@@ -29,11 +29,11 @@ def append(spool: Spool, count: int, *, essential: bool = False) -> list[UUID]:
 
 
 def waiting(spool: Spool) -> list[UUID]:
-    spool.give_back()
+    spool.requeue_all()
     found = []
     while (message := spool.take(live=False)) is not None:
         found.append(message.id)
-    spool.give_back()
+    spool.requeue_all()
     return found
 
 
@@ -131,11 +131,11 @@ def test_a_note_is_never_durable_before_its_message(tmp_path: Path, monkeypatch:
     messages = [Message(uuid7(), "leukoscope/v1/s/d/event", PAYLOAD) for _ in range(5)]
     for message in messages:
         spool.append(message, {"last": message.id.bytes})
-    assert spool.notes() == {"last": messages[-1].id.bytes}
+    assert spool.state_entries() == {"last": messages[-1].id.bytes}
     assert spool.flush(PATIENCE_S)
     assert [appended.id for change in changes for appended, _ in change.appended] == [each.id for each in messages]
     assert len(changes) == 5
     for change in changes:
-        assert change.notes == {"last": change.appended[-1][0].id.bytes}
-    assert spool.notes() == {"last": messages[-1].id.bytes}
+        assert change.state_entries == {"last": change.appended[-1][0].id.bytes}
+    assert spool.state_entries() == {"last": messages[-1].id.bytes}
     spool.close()

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from uuid_utils.compat import uuid7
 
+from edge_agent.cli.local_broker import free_port, run_mosquitto
 from edge_agent.contracts import Topics
 from edge_agent.errors import BrokerSilent
-from edge_agent.local_broker import free_port, run_mosquitto
-from edge_agent.messaging import BrokerState, Message, MqttSettings, Publisher, SpoolLimits, SqliteSpool
+from edge_agent.mqtt import BrokerState, MqttSettings, Publisher
+from edge_agent.spool import Message, SpoolLimits, SqliteSpool
 from tests.faults.proxy import bad_proxy
 from tests.integration.test_cli import running_agent, write_config
 from tests.mqtt import PATIENCE_S, Subscriber

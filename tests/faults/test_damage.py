@@ -15,8 +15,8 @@ from uuid_utils.compat import uuid7
 
 from edge_agent.contracts import EventKind
 from edge_agent.errors import SpoolBusy
-from edge_agent.messaging import Message, SpoolLimits, SqliteSpool, purge
-from edge_agent.messaging.spool_folder import FILE
+from edge_agent.spool import Message, SpoolLimits, SqliteSpool, purge
+from edge_agent.spool.folder import FILE
 from tests.agents import configuration, running
 from tests.mqtt import PATIENCE_S, Subscriber
 
@@ -45,7 +45,7 @@ def take_all(spool: SqliteSpool) -> list[UUID]:
 def test_a_file_that_is_none_is_set_aside(tmp_path: Path) -> None:
     tmp_path.joinpath(FILE).write_bytes(b"not a database at all" * 1000)
     spool = SqliteSpool(tmp_path, LIMITS)
-    (found,) = spool.pop_set_aside()
+    (found,) = spool.pop_quarantined()
     assert found.path.read_bytes().startswith(b"not a database")
     assert found.salvaged_count == 0
     spool.append(Message(uuid7(), "leukoscope/v1/site/device/event", b"{}"))
@@ -62,7 +62,7 @@ def test_what_can_still_be_read_is_taken_over(tmp_path: Path) -> None:
     content[middle : middle + 4096] = b"\xff" * 4096
     path.write_bytes(content)
     spool = SqliteSpool(tmp_path, LIMITS)
-    (found,) = spool.pop_set_aside()
+    (found,) = spool.pop_quarantined()
     kept = take_all(spool)
     assert found.salvaged_count == len(kept) >= len(ids) - 3
     assert kept == [each for each in ids if each in set(kept)]
@@ -114,13 +114,13 @@ def test_damage_found_while_running_costs_nothing_that_can_still_be_read(
     new = Message(uuid7(), "leukoscope/v1/site/device/event", b"{}")
     spool.append(new, {"note": b"kept"})
     assert spool.flush(PATIENCE_S)
-    (found,) = spool.pop_set_aside()
+    (found,) = spool.pop_quarantined()
     assert found.salvaged_count == 19
     assert take_all(spool) == ids[1:]
     taken = spool.take(live=True)
     assert taken is not None
     assert taken.id == new.id
-    assert spool.notes() == {"note": b"kept"}
+    assert spool.state_entries() == {"note": b"kept"}
     stats = spool.stats()
     assert (stats.accepted_count, stats.acknowledged_count, stats.dropped_count) == (21, 1, 0)
     spool.close()

@@ -11,9 +11,9 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
-from edge_agent.audit import AuditLog, verify_audit
 from edge_agent.errors import AuditUnwritable, DiskFull
-from edge_agent.messaging import Message, SpoolLimits, SqliteSpool
+from edge_agent.events.audit_log import AuditLog, verify_audit
+from edge_agent.spool import Message, SpoolLimits, SqliteSpool
 from tests.agents import configuration, running
 from tests.faults.disks import fill_up, small_disk
 from tests.mqtt import PATIENCE_S, Subscriber

@@ -17,10 +17,11 @@ import trustme
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from uuid_utils.compat import uuid7
 
+from edge_agent.cli.local_broker import free_port, run_mosquitto
 from edge_agent.contracts import Topics
 from edge_agent.errors import BrokerRefused, BrokerUnreachable, BrokerUntrusted, CertificateTime, ConfigError
-from edge_agent.local_broker import free_port, run_mosquitto
-from edge_agent.messaging import BrokerState, MemorySpool, Message, MqttSettings, Publisher
+from edge_agent.mqtt import BrokerState, MqttSettings, Publisher
+from edge_agent.spool import MemorySpool, Message
 from tests.mqtt import PATIENCE_S
 
 MINE, OTHERS = Topics("clinic", "scope-1"), Topics("clinic", "scope-2")
@@ -214,7 +215,7 @@ def test_a_certificate_out_of_its_time_names_the_clock(
     with device(port, ca_file=tmp_path / "authority.pem") as scope:
         state = scope.until(lambda state: state.error is not None)
         assert isinstance(state.error, CertificateTime)
-        assert "clock" in state.error.advice
+        assert "clock" in state.error.remedy
 
 
 def test_a_right_certificate_is_trusted(

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from uuid_utils.compat import uuid7
 
 from edge_agent.errors import SpoolFull
-from edge_agent.messaging import MemorySpool, Message, Spool, SpoolLimits, SqliteSpool
+from edge_agent.spool import MemorySpool, Message, Spool, SpoolLimits, SqliteSpool
 
 ROOM = 5
 PAYLOAD = b"0123456789"
@@ -104,7 +104,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def connect_or_drop(self) -> None:
         self.settle()
         stored = self.stored
-        self.spool.give_back()
+        self.spool.requeue_all()
         self.backlog, self.live, self.in_flight = stored, [], []
 
     @rule()
@@ -122,7 +122,7 @@ class SpoolMachine(RuleBasedStateMachine):
         assert stats.accepted_count - stats.acknowledged_count == stats.waiting_count + stats.in_flight_count
         assert stats.stored_bytes == len(self.stored) * len(PAYLOAD)
         assert (stats.oldest_age_s is None) == (not self.stored)
-        assert self.spool.notes("la") == ({"last": self.note} if self.note else {})
+        assert self.spool.state_entries("la") == ({"last": self.note} if self.note else {})
 
     def teardown(self) -> None:
         self.counts_reconcile()
@@ -186,7 +186,7 @@ class SqliteSpoolMachine(SpoolMachine):
         found: list[UUID] = []
         while (taken := self.spool.take(live=False)) is not None:
             found.append(taken.id)
-        self.spool.give_back()
+        self.spool.requeue_all()
         must = [each for each in self.stored if each not in self.loose]
         may = {*must, *self.loose, *self.loose_acknowledged}
         assert set(must) <= set(found) <= may
@@ -202,7 +202,7 @@ class SqliteSpoolMachine(SpoolMachine):
         assert stats.refused_count <= self.refused
         self.refused = stats.refused_count
         # The note of a message is as durable as the message.
-        note = self.spool.notes().get("last", b"")
+        note = self.spool.state_entries().get("last", b"")
         if kept:
             assert note == kept[-1].bytes
         elif not self.loose:

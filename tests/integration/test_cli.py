@@ -19,10 +19,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from edge_agent.cli.demo import demo_config, run_demo
+from edge_agent.cli.local_broker import free_port, local_broker
 from edge_agent.contracts import Result
-from edge_agent.demo import demo_config, run_demo
-from edge_agent.local_broker import free_port, local_broker
-from edge_agent.messaging import MqttSettings
+from edge_agent.mqtt import MqttSettings
 from tests.mqtt import PATIENCE_S, Subscriber
 
 AGENT = [sys.executable, "-c", "from edge_agent.cli import main; main()"]
@@ -252,7 +252,7 @@ def test_the_demonstration_publishes_every_reading_to_a_real_subscriber(mosquitt
 
 def test_the_demonstration_runs_without_mosquitto(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("amqtt", reason="the embedded broker is not installed")
-    monkeypatch.setattr("edge_agent.local_broker.find_mosquitto", lambda: None)
+    monkeypatch.setattr("edge_agent.cli.local_broker.find_mosquitto", lambda: None)
     port = free_port()
     shown: list[Result] = []
     with local_broker(port) as broker:

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from edge_agent.local_broker import LOOPBACK, free_port
+from edge_agent.cli.local_broker import LOOPBACK, free_port
 from tests.system.image import READY, SHARE_TAG, Image
 from tests.system.screen import Screen
 

@@ -55,7 +55,7 @@ def test_arm64_package_judges_alike(tmp_path: Path, tell: Tell, clock: Clock) ->
                 there = root.run("edge-agent", "classify", f"/golden/{name}", "--bundle", name)
             here = subprocess.run(
                 [
-                    *(sys.executable, "-c", "from edge_agent.cli import main; main()"),
+                    *(sys.executable, "-c", "from edge_agent.cli.app import main; main()"),
                     *("classify", str(pictures / name), "--bundle", name),
                 ],
                 capture_output=True,

@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge_agent.local_broker import free_port, run_mosquitto
+from edge_agent.cli.local_broker import free_port, run_mosquitto
 from tests.mqtt import PATIENCE_S
 
 RESULT = "leukoscope/v1/north-clinic/scope-1/result/camera0"

@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge_agent.local_broker import LOOPBACK
+from edge_agent.cli.local_broker import LOOPBACK
 
 CLIENT_ID = "system-test"
 SPOOLED = frozenset({"result", "event", "report"})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge_agent.config import load_config
 from edge_agent.errors import ConfigError
-from edge_agent.messaging.settings import PASSWORD_VARIABLE, MqttSettings
+from edge_agent.mqtt.settings import PASSWORD_VARIABLE, MqttSettings
 
 GOOD = """
 [device]

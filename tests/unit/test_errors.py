@@ -9,7 +9,7 @@ from edge_agent.errors import EdgeAgentError, EndOfFrames
 
 def all_errors(base: type[EdgeAgentError] = EdgeAgentError) -> Iterator[type[EdgeAgentError]]:
     for kind in base.__subclasses__():
-        if kind.__module__ == errors.__name__:
+        if kind.__module__.startswith(f"{errors.__name__}."):
             yield kind
             yield from all_errors(kind)
 

@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _fail(error: EdgeAgentError) -> None:
     with suppress(OSError):
         console.print(f"error {error.code}: {error.message}", style="red", markup=False, soft_wrap=True)
-        console.print(error.advice, markup=False, soft_wrap=True)
+        console.print(error.remedy, markup=False, soft_wrap=True)
     sys.exit(EXIT_ERROR)
 
 

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.analysis import Analyzer, Reading
+from edge_agent.analysis.analyzer import Analyzer, Reading
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import Manifest, Outcome
 from edge_agent.errors import InferenceError
@@ -94,7 +94,7 @@ class BundleAnalyzer:
     def _probabilities(self, reading: Reading) -> NDArray[np.float64]:
         if reading.probabilities is not None:
             return np.array([reading.probabilities[label.code] for label in self.manifest.labels])
-        if reading.evidence is None:
-            said = reading.reason if reading.error is None else reading.error.message
-            raise InferenceError(f"an image of the evaluation cannot be classified: {said}")
-        return self.classifier.classify(preprocess_for(reading.evidence.field, self.classifier)).probabilities
+        if reading.explanation is None:
+            cause = reading.reason if reading.error is None else reading.error.message
+            raise InferenceError(f"an image of the evaluation cannot be classified: {cause}")
+        return self.classifier.classify(preprocess_for(reading.explanation.field, self.classifier)).probabilities

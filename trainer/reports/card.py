@@ -93,8 +93,10 @@ Softmax is no protection: a network is as confident on another laboratory's slid
 first be familiar. Its Mahalanobis distance (Lee et al., 2018) from {VARIANTS_COUNT} varied versions of each training \
 image, by the output of `{middle_layer(options.alpha)}`, a layer left at its ImageNet weights, and by the field's \
 colours, must not be above a limit. The limit, {manifest.thresholds.max_unfamiliarity_score:g}, is the lowest that \
-refuses at most {percent(CLEAN_UNFAMILIAR_SHARE)} of the validation images as they are and {percent(SHIFTED_UNFAMILIAR_SHARE)} of \
-them moderately shifted. An unfamiliar field gets neither label nor probabilities.
+refuses at most {percent(CLEAN_UNFAMILIAR_SHARE)} of the validation images as they are and \
+{percent(SHIFTED_UNFAMILIAR_SHARE)} of them moderately shifted.
+
+An unfamiliar field gets no label and no probabilities.
 
 {_foreign(test.foreign)}
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from edge_agent.cli.schema import contract_files
 from edge_agent.contracts import MESSAGES, CommandName, Topics
-from edge_agent.schemas import contract_files
 
 FILES = contract_files()
 DOCUMENT = json.loads(FILES["asyncapi.json"])

@@ -111,4 +111,4 @@ def test_without_a_runtime_the_error_says_what_to_install(monkeypatch: pytest.Mo
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(RuntimeMissing) as caught:
         Classifier(load_bundle("demo"))
-    assert "ai-edge-litert" in caught.value.advice
+    assert "ai-edge-litert" in caught.value.remedy

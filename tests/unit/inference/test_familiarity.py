@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge_agent.analysis import Analyzer
+from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.cameras.frame import ColourOrder, Pixels
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
 from edge_agent.cameras.stamp import frame_now
@@ -275,5 +275,5 @@ def test_a_limit_of_nothing_makes_everything_unfamiliar(smear: Array) -> None:
     assert reading.decision is not None
     assert reading.decision.confidence_ratio is None
     assert reading.decision.unfamiliarity_score > reading.decision.max_unfamiliarity_score
-    assert reading.evidence is not None
-    assert reading.evidence.class_activation_map is None
+    assert reading.explanation is not None
+    assert reading.explanation.class_activation_map is None

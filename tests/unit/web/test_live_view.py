@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 from uuid_utils.compat import uuid7
 
-from edge_agent.analysis import Analyzer, Evidence, Reading
+from edge_agent.analysis.analyzer import Analyzer, Explanation, Reading
+from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.cameras.stamp import frame_now
+from edge_agent.cli.local_broker import free_port
 from edge_agent.contracts import Result
 from edge_agent.errors import WebPortTaken
 from edge_agent.inference import Classifier, load_bundle
-from edge_agent.local_broker import free_port
-from edge_agent.results import ResultMaker
 from edge_agent.vision.quality import QualityLimits
 from edge_agent.web.app import Latest, make_app
-from edge_agent.web.picture import draw_evidence, to_jpeg
+from edge_agent.web.picture import draw_explanation, to_jpeg
 from edge_agent.web.server import LiveView
 from edge_agent.web.settings import WebSettings
 
@@ -94,22 +94,22 @@ def test_pages_may_load_nothing_from_elsewhere(client: TestClient) -> None:
     assert "http" not in page.text
 
 
-def evidence(field: Array, map_: NDArray[np.float32] | None) -> Evidence:
+def explanation(field: Array, map_: NDArray[np.float32] | None) -> Explanation:
     mask = np.zeros(field.shape[:2], np.uint8)
     cv2.circle(mask, (60, 60), 20, (255,), -1)
-    return Evidence(field, mask, map_)
+    return Explanation(field, mask, map_)
 
 
 def test_nuclei_are_outlined_and_evidence_shines_where_the_map_is_high() -> None:
     field = np.full((224, 224, 3), 200, np.uint8)
-    plain = draw_evidence(evidence(field, None), None)
+    plain = draw_explanation(explanation(field, None), None)
     assert (plain[300:, 300:] == 200).all()
     assert (plain[120, 80] != 200).any(), "the outline's left edge"
     heat = np.zeros((7, 7, 4), np.float32)
     heat[5, 5, 2] = 3.0
-    warm = draw_evidence(evidence(field, heat), 2).astype(int)
+    warm = draw_explanation(explanation(field, heat), 2).astype(int)
     assert warm[352, 352].sum() > warm[352, 100].sum() + 50
-    assert (draw_evidence(evidence(field, -heat), 2) == plain).all(), "evidence against is not evidence for"
+    assert (draw_explanation(explanation(field, -heat), 2) == plain).all(), "explanation against is not explanation for"
 
 
 def test_the_picture_keeps_its_colours() -> None:

@@ -77,7 +77,7 @@ def test_images_without_a_subject_are_refused(description: Description) -> None:
 def test_a_subject_of_both_kinds_is_refused(description: Description) -> None:
     features, dataset = _cells(2, of_subject=0, of_class=1)
     files = (ImageFile("x", "leukemia", "x", "s0"), *dataset.files[1:])
-    with pytest.raises(DataError, match="group s0 has malignant images and others"):
+    with pytest.raises(DataError, match="group s0 has malignant and other images"):
         probe(features, Dataset(files, dataset.fields, ()), description)
 
 

@@ -1,0 +1,204 @@
+"""Takes frames from a camera, decides which are to be read, and reads them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from edge_agent.acquisition.capture_requests import CaptureRequest, CaptureRequests
+from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.acquisition.trigger import Trigger
+from edge_agent.analysis.analyzer import Analyzer, ExtractedField, PendingReading, Reading
+from edge_agent.cameras import Camera, CameraPhase, CameraState, CameraSupervisor, CaptureCounters, Frame
+from edge_agent.cameras.settings import CapturePolicy
+from edge_agent.contracts import Result
+from edge_agent.errors import AgentPaused
+from edge_agent.watchdog import StallDetector
+
+log = logging.getLogger(__name__)
+
+REFERENCE_MAX_AGE_S = 1.0
+"""A frame this much older than the one that is read says nothing about motion."""
+
+STUCK_S = 20.0
+"""No frame takes so long, on any board: whatever does will not end by itself."""
+
+IN_HAND_MAX = 2
+"""Prepared frames that may wait for the network or be in it; with one, each thread waits for the other's hiccups."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineCallbacks:
+    """What a pipeline calls, in its own threads."""
+
+    on_reading: Callable[[Reading], Result]
+    """In the inference thread; all else in the analysis thread or either. Gives the reading's message."""
+    on_camera: Callable[[CameraState], None]
+    on_end: Callable[[], None]
+    """The frames have come to their end, or enough were read; not after ``stop``."""
+    on_failure: Callable[[BaseException], None]
+
+
+class AnalysisPipeline:
+    """The analysis threads, from their start to their stop: to pause or change anything, stop it and make another.
+
+    One thread takes frames and prepares them; the other, the network's, concludes the one before meanwhile.
+    """
+
+    def __init__(
+        self,
+        make_camera: Callable[[], Camera],
+        policy: CapturePolicy,
+        analyzer: Analyzer,
+        trigger: TriggerSettings,
+        callbacks: PipelineCallbacks,
+        *,
+        max_readings: int | None = None,
+    ) -> None:
+        """Nothing runs yet, and no camera is opened. After ``max_readings`` the pipeline ends by itself."""
+        self._analyzer = analyzer
+        self._callbacks = callbacks
+        self._trigger = Trigger(trigger)
+        self._requests = CaptureRequests()
+        self._readings_left = max_readings
+        self._stop = threading.Event()
+        self._woken = threading.Event()
+        self._enough = threading.Event()
+        self._before: ExtractedField | None = None
+        self._preparing, self._concluding = StallDetector(STUCK_S), StallDetector(STUCK_S)
+        self._supervisor = CameraSupervisor(make_camera, policy, self._stop, self._camera_changed)
+        self._thread = threading.Thread(target=self._run, name="analysis", daemon=True)
+
+    @property
+    def stall_detectors(self) -> dict[str, StallDetector]:
+        """Of the threads, and of the wait for the camera."""
+        return {
+            "capture": self._supervisor.stall_detector,
+            "analysis": self._preparing,
+            "inference": self._concluding,
+        }
+
+    @property
+    def counters(self) -> CaptureCounters:
+        """Of the camera, since this pipeline began."""
+        return self._supervisor.counters
+
+    def wake(self) -> None:
+        """A camera was plugged in: look for it now."""
+        self._supervisor.wake()
+
+    def start(self) -> None:
+        """Open the camera and read."""
+        self._thread.start()
+
+    def request(self) -> CaptureRequest:
+        """Ask for a reading now, whatever the mode."""
+        request = self._requests.add()
+        self._woken.set()
+        return request
+
+    def withdraw(self, request: CaptureRequest) -> None:
+        """Nobody waits for ``request`` any longer."""
+        self._requests.withdraw(request)
+
+    @property
+    def requested(self) -> bool:
+        """Whether a reading was asked for and has not begun."""
+        return self._requests.waiting
+
+    def stop(self) -> None:
+        """Finish the frame in hand and let go of the camera. Requests that still wait get ``AgentPaused``."""
+        self._end()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._requests.cancel(AgentPaused("Reading was interrupted."))
+
+    def _end(self) -> None:
+        self._stop.set()
+        self._woken.set()
+
+    def _run(self) -> None:
+        try:
+            # Leaving it waits for the reading in hand.
+            with ThreadPoolExecutor(1, "inference") as inference:
+                self._read(inference)
+        except BaseException as failure:
+            log.critical("the analysis thread failed", exc_info=failure)
+            self._callbacks.on_failure(failure)
+        else:
+            if self._enough.is_set() or not self._stop.is_set():
+                self._callbacks.on_end()
+
+    def _read(self, inference: Executor) -> None:
+        in_hand: deque[Future[None]] = deque()
+        for frame in self._supervisor.frames():
+            live = self._supervisor.live
+            due = self._requests.due(frame, live=True) if live else self._wait_until_wanted(frame)
+            now_s = time.monotonic()
+            if self._stop.is_set() or not (self._requests.waiting or self._trigger.looks(now_s)):
+                # While no frame is worth decoding the next burst needs its own first frame.
+                self._before = None
+                continue
+            with self._preparing.work():
+                extracted = self._analyzer.extract(frame)
+            before, self._before = self._before, extracted
+            if live and before is None:
+                # The first frame of a burst only shows what the second is to be compared with.
+                continue
+            if self._trigger.wants(extracted.thumbnail, now_s, requested=due):
+                with self._preparing.work():
+                    pending = self._analyzer.prepare(extracted, before=_reference(before, extracted))
+                if len(in_hand) == IN_HAND_MAX:
+                    in_hand.popleft().result()
+                if self._enough.is_set():
+                    return
+                in_hand.append(inference.submit(self._conclude, pending, self._requests.take() if due else ()))
+
+    def _wait_until_wanted(self, frame: Frame) -> bool:
+        """Every frame of a file counts, so it is the file that waits. Whether it was asked for."""
+        while not self._stop.is_set():
+            if self._requests.due(frame, live=False):
+                return True
+            wait_s = self._trigger.wait_s(time.monotonic())
+            if wait_s is not None and wait_s <= 0:
+                break
+            self._woken.wait(wait_s)
+            self._woken.clear()
+        return False
+
+    def _conclude(self, pending: PendingReading, served: Sequence[CaptureRequest]) -> None:
+        try:
+            with self._concluding.work():
+                result = self._callbacks.on_reading(self._analyzer.conclude(pending))
+        except BaseException as failure:
+            log.critical("the inference thread failed", exc_info=failure)
+            for request in served:
+                request.result.set_exception(failure)
+            self._callbacks.on_failure(failure)
+            self._end()
+            return
+        for request in served:
+            request.result.set_result(result)
+        if self._readings_left is not None:
+            self._readings_left -= 1
+            if self._readings_left <= 0:
+                # The analysis thread may wait for a frame that nobody wants any more.
+                self._enough.set()
+                self._end()
+
+    def _camera_changed(self, state: CameraState) -> None:
+        if state.phase is not CameraPhase.STREAMING:
+            # What a camera saw before it was opened anew says nothing about motion.
+            self._before = None
+        self._callbacks.on_camera(state)
+
+
+def _reference(before: ExtractedField | None, extracted: ExtractedField) -> ExtractedField | None:
+    if before is None or extracted.frame.monotonic_ns - before.frame.monotonic_ns > REFERENCE_MAX_AGE_S * 1e9:
+        return None
+    return before

@@ -1,0 +1,419 @@
+"""Wires the parts and owns their life: start, stop, reload."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import psutil
+from uuid_utils.compat import uuid7
+
+from edge_agent import __version__
+from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
+from edge_agent.agent.device_info import device_info, reported_model
+from edge_agent.agent.factory import make_analyzer, open_spool
+from edge_agent.agent.status import DeviceStatus
+from edge_agent.analysis.analyzer import Reading
+from edge_agent.analysis.results import ResultMaker, clock_synchronised
+from edge_agent.cameras import Camera, CameraState, make_camera
+from edge_agent.commands.dispatcher import CommandDispatcher
+from edge_agent.commands.handlers import make_actions
+from edge_agent.config import Config
+from edge_agent.contracts import Check, EventKind, Metrics, Report, Result, Specimen, Topics
+from edge_agent.errors import AgentPaused, CameraTimeout, ConfigError, EdgeAgentError
+from edge_agent.events.recorder import EventRecorder
+from edge_agent.monitoring.health import HealthInputs, clock_problem
+from edge_agent.monitoring.host import read_machine
+from edge_agent.monitoring.latency import LatencyMeter
+from edge_agent.monitoring.monitor import HealthMonitor, Sources
+from edge_agent.mqtt import Publisher, Request
+from edge_agent.specimens.tracker import SpecimenTracker
+from edge_agent.spool import Spool, SqliteSpool
+from edge_agent.watchdog import StallDetector
+
+log = logging.getLogger(__name__)
+
+CAPTURE_DEADLINE_S = 30.0
+DURABLE_S = 10.0
+"""How long a stop waits for the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Since the agent began. Every reading is accepted by the spool or refused by it."""
+
+    readings_count: int
+    refused_count: int
+
+
+class Agent:
+    """A device: one camera, one analyzer, one spool, one publisher.
+
+    The camera has a thread of its own, in which only the newest frame waits; the analysis threads take frames, judge
+    them and append results to the spool; the publisher's thread empties the spool; the dispatcher's thread carries
+    commands out; the monitor's thread publishes health and metrics.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        camera: Callable[[], Camera] | None = None,
+        on_result: Callable[[Result, Reading], None] | None = None,
+        on_checks: Callable[[tuple[Check, ...]], None] = lambda _checks: None,
+        on_metrics: Callable[[Metrics], None] = lambda _metrics: None,
+        max_readings: int | None = None,
+    ) -> None:
+        """Load the bundle and open the spool; nothing else runs yet.
+
+        Raises ``BundleError``, ``RuntimeMissing``, ``ConfigError``, ``SpoolError``.
+        ``camera`` replaces the configured one (for tests). ``on_result`` is called in the inference thread, the other
+        two in the monitor's. After ``max_readings`` the agent finishes by itself.
+        """
+        self._config = config
+        self._make_camera = camera or (lambda: make_camera(self._config.camera))
+        self._on_result = on_result
+        self._on_checks = on_checks
+        self._max_readings = max_readings
+        self.session: UUID = uuid7()
+        self._started_at = datetime.now(UTC)
+        self._results = ResultMaker(config.device.id, self.session)
+        self._topics = Topics(config.device.site, config.device.id)
+        self._status = DeviceStatus()
+        self._latency = LatencyMeter()
+        self._process = psutil.Process()
+        self._control = threading.RLock()
+        self._finished = threading.Event()
+        self._failure: BaseException | None = None
+        self._readings_count = 0
+        self._refused_count = 0
+        self._built = False
+        self._stopping = False
+        self._analyzer = make_analyzer(config)
+        with ExitStack() as stack:
+            # Whoever tries again in this process after a failure must find the spool free.
+            self._build(config, on_metrics, stack)
+            self._closing = stack.pop_all()
+
+    def _build(self, config: Config, on_metrics: Callable[[Metrics], None], closing: ExitStack) -> None:
+        """Make the parts, and put on ``closing`` what ends each of them: the last one made is the first to end."""
+        closing.callback(self._raise_failure)
+        self._spool_code: str | None = None
+        self._spool = open_spool(config, self._spool_changed, self._fail)
+        closing.callback(self._spool.close)
+        self._events = EventRecorder(config.state.folder, self._spool, self._topics, self.session)
+        closing.callback(self._events.close)
+        self._specimens = SpecimenTracker(
+            self._spool, self._events, self.session, lambda: self._topics, lambda: self._analyzer.model
+        )
+        self._dispatcher = CommandDispatcher(self._spool, self._events, self.session, make_actions(self), self._answer)
+        self._publisher = self._make_publisher(config)
+        closing.callback(self._stop_publisher)
+        closing.callback(self._flush)
+        self._monitor = HealthMonitor(
+            self._spool,
+            self._events,
+            self._latency,
+            self.session,
+            Sources(
+                publisher=lambda: self._publisher,
+                health_inputs=self._health_inputs,
+                capture=lambda: self._pipeline.counters,
+                readings_count=lambda: self._readings_count,
+            ),
+            on_health=self._health_changed,
+            on_metrics=on_metrics,
+            on_failure=self._fail,
+        )
+        closing.callback(self._monitor.stop)
+        closing.callback(self._dispatcher.stop)
+        self._pipeline = self._make_pipeline()
+        closing.callback(self._end_reading_for_good)
+        self._introduce()
+        self._built = True
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._config
+
+    @property
+    def counts(self) -> Counts:
+        """Readings made, and those that the spool could not take."""
+        return Counts(self._readings_count, self._refused_count)
+
+    @property
+    def spool(self) -> Spool:
+        """Where results wait."""
+        return self._spool
+
+    @property
+    def publisher(self) -> Publisher:
+        """The connection to the broker."""
+        return self._publisher
+
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        """Names of the parts that do not get on with their work."""
+        return tuple(name for name, detector in self._stall_detectors().items() if detector.stuck)
+
+    @property
+    def summary(self) -> str:
+        """One line for a person: what it does, and what there is of it."""
+        return self._status.summary(self._publisher.broker, self._spool.stats(), self._readings_count)
+
+    def start(self) -> None:
+        """Start all threads and return. Neither the camera nor the broker needs to be there."""
+        model = self._analyzer.model
+        self._events.record(
+            EventKind.STARTED,
+            f"leukoscope {__version__} began with the bundle {model.name} {model.version}.",
+            software=__version__,
+            model=model.name,
+            model_version=model.version,
+            model_sha256=model.sha256,
+        )
+        self._publisher.start()
+        self._dispatcher.start()
+        self._monitor.start()
+        self._pipeline.start()
+
+    def trigger(self) -> None:
+        """Ask for a reading now, whatever the mode. Asking again before it has begun changes nothing."""
+        with self._control:
+            if not self._pipeline.requested:
+                self._pipeline.request()
+
+    def look_for_camera(self) -> None:
+        """A camera may have been plugged in: do not wait for the next try."""
+        self._pipeline.wake()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the frames have come to their end, or a thread failed. True if so, False at the time-out."""
+        return self._finished.wait(timeout_s)
+
+    def stop(self) -> None:
+        """Finish the frame and the command in hand, let the broker take what is left, say goodbye.
+
+        A part that fails to stop does not keep the others from stopping. Raises that failure, or what made a thread
+        fail before.
+        """
+        self._closing.close()
+
+    def reload(self, config: Config) -> None:
+        """Go over to another configuration. Session, numbers and waiting results go on.
+
+        The new bundle and password are read first: if that raises, the old configuration stays in force. Sections
+        that need a restart raise ``ConfigError`` if they differ.
+        """
+        fixed = ("state", "spool", "prometheus", "web")
+        changed = [name for name in fixed if getattr(config, name) != getattr(self._config, name)]
+        if changed:
+            raise ConfigError(
+                f"[{'], ['.join(changed)}] cannot change while the agent runs.", remedy="Restart the agent."
+            )
+        analyzer = make_analyzer(config)
+        with self._control:
+            # Refuses a password or certificate that cannot be read before anything has changed.
+            publisher = self._make_publisher(config)
+            self._end_reading()
+            self._config = config
+            self._analyzer = analyzer
+            self._results.device = config.device.id
+            self._topics = self._events.topics = Topics(config.device.site, config.device.id)
+            # A new bundle or camera is told in the device's info, which goes out with a new connection.
+            self._publisher.stop()
+            self._publisher = publisher
+            self._introduce()
+            self._publisher.start()
+            self._events.record(EventKind.CONFIGURED, "The configuration was read again and is in force.")
+            if not self._status.paused:
+                self._begin_reading()
+            self._monitor.renew()
+            self._publish_status()
+
+    def pause(self) -> None:
+        """Let go of the camera and read nothing until ``resume``; a restart resumes too."""
+        with self._control:
+            if self._status.paused:
+                return
+            self._end_reading()
+            self._status.streaming = False
+            self._status.paused = True
+            self._events.record(EventKind.PAUSED, "Reading is paused.")
+            self._publish_status()
+
+    def resume(self) -> None:
+        """Read again."""
+        with self._control:
+            if not self._status.paused or self._stopping:
+                return
+            self._status.paused = False
+            self._events.record(EventKind.RESUMED, "Reading goes on.")
+            self._begin_reading()
+            self._publish_status()
+
+    def capture(self) -> Result:
+        """A reading of a frame that is exposed from now on, or of the next file.
+
+        Raises ``AgentPaused``, or ``CameraTimeout`` if no frame comes.
+        """
+        with self._control:
+            if self._status.paused:
+                raise AgentPaused("The agent is paused.")
+            pipeline = self._pipeline
+            request = pipeline.request()
+        try:
+            return request.result.result(CAPTURE_DEADLINE_S)
+        except TimeoutError as error:
+            pipeline.withdraw(request)
+            raise self._status.camera_error or CameraTimeout(
+                f"No frame came within {CAPTURE_DEADLINE_S:g} s."
+            ) from error
+
+    def set_specimen(self, specimen: Specimen) -> None:
+        """See ``SpecimenTracker.set``."""
+        self._specimens.set(specimen)
+
+    def finish_specimen(self) -> Report:
+        """See ``SpecimenTracker.finish``."""
+        return self._specimens.finish()
+
+    def self_test(self) -> tuple[Check, ...]:
+        """Load the bundle once more and hold it against its golden outputs; then all checks as they are now."""
+        problem: EdgeAgentError | None = None
+        try:
+            make_analyzer(self._config)
+        except EdgeAgentError as error:
+            problem = error
+        return (Check.from_error("model", problem), *self._monitor.examine())
+
+    def _stall_detectors(self) -> dict[str, StallDetector]:
+        detectors = self._pipeline.stall_detectors
+        if isinstance(self._spool, SqliteSpool):
+            detectors["spool"] = self._spool.stall_detector
+        return detectors
+
+    def _begin_reading(self) -> None:
+        self._pipeline = self._make_pipeline()
+        self._pipeline.start()
+
+    def _end_reading(self) -> None:
+        with self._control:
+            self._pipeline.stop()
+
+    def _end_reading_for_good(self) -> None:
+        with self._control:
+            # No command that is still carried out may begin to read again.
+            self._stopping = self._status.paused = True
+            self._pipeline.stop()
+
+    def _stop_publisher(self) -> None:
+        # Not a bound method of the publisher: a reload replaces it.
+        self._publisher.stop()
+
+    def _make_pipeline(self) -> AnalysisPipeline:
+        config = self._config
+        left = None if self._max_readings is None else self._max_readings - self._readings_count
+        return AnalysisPipeline(
+            self._make_camera,
+            config.capture,
+            self._analyzer,
+            config.trigger,
+            PipelineCallbacks(self._keep, self._camera_changed, self._finished.set, self._fail),
+            max_readings=left,
+        )
+
+    def _make_publisher(self, config: Config) -> Publisher:
+        return Publisher(
+            config.mqtt,
+            Topics(config.device.site, config.device.id),
+            self._spool,
+            self.session,
+            replay_rate_hz=config.spool.replay_rate_hz,
+            on_state=lambda _state: self._monitor.wake(),
+            on_request=self._dispatcher.submit,
+            on_failure=self._fail,
+        )
+
+    def _introduce(self) -> None:
+        """Say what the device is made of, now and after each connect."""
+        info = device_info(self._config, self._analyzer, self.session, self._started_at)
+        reported = reported_model(self._config, self._analyzer, self.session)
+        self._publisher.set_retained(self._topics.info, info.to_json())
+        self._publisher.set_retained(self._topics.model_reported, reported.to_json())
+
+    def _keep(self, reading: Reading) -> Result:
+        """Make a reading a result, and hand it to the spool."""
+        result, refusal = self._specimens.append(lambda place: self._results.make(reading, place))
+        self._readings_count += 1
+        if refusal is None:
+            self._publisher.wake()
+        else:
+            self._refused_count += 1
+            self._monitor.wake()
+            log.debug("%s", refusal)
+        self._latency.add(result.latency_ms)
+        if self._on_result is not None:
+            self._on_result(result, reading)
+        return result
+
+    def _answer(self, request: Request, payload: bytes) -> None:
+        self._publisher.answer(request, payload)
+
+    def _camera_changed(self, state: CameraState) -> None:
+        before = self._status.camera_error
+        self._status.camera_changed(state)
+        if self._status.camera_error is not before:
+            self._monitor.wake()
+        self._publish_status()
+
+    def _spool_changed(self) -> None:
+        """Something was committed, or can no longer be."""
+        if not self._built:
+            # The spool's thread is there before those whom it tells.
+            return
+        self._publisher.wake()
+        error = self._spool.error
+        code, before = None if error is None else error.code, self._spool_code
+        self._spool_code = code
+        if code != before:
+            self._monitor.wake()
+
+    def _health_inputs(self) -> HealthInputs:
+        return HealthInputs(
+            camera=self._status.camera_error,
+            spool=self._spool.error,
+            broker=self._publisher.broker.error,
+            audit=self._events.error,
+            clock=clock_problem(datetime.now(UTC).year, clock_synchronised()),
+            machine=read_machine(self._config.state.folder, self._process),
+        )
+
+    def _health_changed(self, checks: tuple[Check, ...]) -> None:
+        self._status.checks = checks
+        self._on_checks(checks)
+        self._publish_status()
+
+    def _publish_status(self) -> None:
+        self._publisher.set_status(*self._status.current())
+
+    def _fail(self, failure: BaseException) -> None:
+        """Something ended that must not end: whoever waits for the agent finds out."""
+        self._failure = failure
+        self._finished.set()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _flush(self) -> None:
+        """The last event, and the wait for the disk before the publisher has its last chance."""
+        self._events.record(EventKind.STOPPED, f"The agent stopped after {self._readings_count} readings.")
+        if not self._spool.flush(DURABLE_S):
+            log.error("not everything could be written to the spool: %s", self._spool.error)

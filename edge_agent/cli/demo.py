@@ -1,0 +1,148 @@
+"""``edge-agent demo``: the whole way from frames to a broker and back, on one machine, from one command."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.agent import Agent
+from edge_agent.cameras.files import list_images
+from edge_agent.cameras.settings import CameraSettings, FolderSettings, SyntheticSettings
+from edge_agent.config import AnalysisSettings, Config, DeviceSettings
+from edge_agent.contracts import Outcome, Result, Topics
+from edge_agent.errors import BrokerUnreachable, CameraAbsent
+from edge_agent.mqtt import MqttSettings
+from edge_agent.spool import SpoolSettings, StateSettings
+
+if TYPE_CHECKING:
+    from edge_agent.web.server import LiveView
+
+SITE, DEVICE = "demo", "this-computer"
+ARRIVAL_DEADLINE_S = 10.0
+
+
+def demo_config(
+    frames: Path | None, bundle: str | None, *, mqtt: MqttSettings, interval_s: float, state: Path
+) -> Config:
+    """The demonstration's configuration: ``frames`` from disk with the real bundle, else drawn ones with ``demo``.
+
+    ``state`` is a folder for the audit log.
+    Raises ``CameraAbsent`` if ``frames`` has none.
+    """
+    camera: CameraSettings
+    if frames is not None and not (frames.is_file() or list_images(frames)):
+        # A device waits for its camera; somebody who tries the demonstration has mistyped.
+        raise CameraAbsent(f"There are no images in {frames}.", remedy="Give a folder with images, or one image.")
+    if frames is None:
+        camera = SyntheticSettings(kind="synthetic", id="synthetic")
+    else:
+        camera = FolderSettings(kind="folder", id="folder", path=frames, loop=True)
+    return Config(
+        device=DeviceSettings(site=SITE, id=DEVICE),
+        camera=camera,
+        trigger=TriggerSettings(mode="continuous", interval_s=interval_s),
+        analysis=AnalysisSettings(bundle=bundle or ("demo" if frames is None else "accurate")),
+        mqtt=mqtt,
+        # A demonstration leaves nothing behind.
+        spool=SpoolSettings(storage="memory"),
+        state=StateSettings(folder=state),
+    )
+
+
+def subscribe_command(mqtt_settings: MqttSettings) -> str:
+    """What to type to see the same messages from another terminal."""
+    return f"mosquitto_sub -h {mqtt_settings.host} -p {mqtt_settings.port} -t 'leukoscope/#' -v"
+
+
+class Listener:
+    """A subscriber of the demonstration's results: proof that they went through the broker."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._payloads: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._subscribed = threading.Event()
+        # 3.1.1, which the embedded broker has too.
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id="leukoscope-demo", protocol=MQTTProtocolVersion.MQTTv311
+        )
+        topic = f"{Topics(SITE, DEVICE).prefix}/result/+"
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = lambda _client, _data, message: self._payloads.put(bytes(message.payload))
+        try:
+            self._client.connect(host, port)
+        except OSError as error:
+            raise BrokerUnreachable(f"Nobody answers at {host}:{port}.") from error
+        self._client.loop_start()
+        if not self._subscribed.wait(ARRIVAL_DEADLINE_S):
+            raise BrokerUnreachable(f"The broker at {host}:{port} does not let the demonstration subscribe.")
+
+    def next(self, timeout_s: float) -> Result | None:
+        """The next result that the broker delivered, held against the contract; None if none came in time."""
+        try:
+            return Result.model_validate(json.loads(self._payloads.get(timeout=timeout_s)))
+        except queue.Empty:
+            return None
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def run_demo(
+    config: Config,
+    *,
+    count: int | None,
+    stop: threading.Event,
+    show: Callable[[Result], None],
+    view: LiveView | None = None,
+) -> tuple[int, int]:
+    """Run the agent and show each result as the broker delivers it, until ``count`` or ``stop``.
+
+    ``view``, if there is one, shows each reading as the agent makes it. Returns how many readings were made and how
+    many came back.
+    """
+    listener = Listener(config.mqtt.host, config.mqtt.port)
+    agent = Agent(config, max_readings=count, on_result=view.update if view is not None else None)
+    received = 0
+    try:
+        if view is not None:
+            view.start()
+        agent.start()
+        while not stop.is_set() and (count is None or received < count):
+            finished = agent.wait(0)
+            result = listener.next(ARRIVAL_DEADLINE_S if finished else 0.2)
+            if result is not None:
+                received += 1
+                show(result)
+            elif finished:
+                break
+    finally:
+        agent.stop()
+        listener.close()
+        if view is not None:
+            view.stop()
+    return agent.counts.readings_count, received
+
+
+def describe(result: Result) -> str:
+    """One line for a person."""
+    head = f"#{result.seq:<4} "
+    match result.outcome:
+        case Outcome.CLASSIFIED if result.probabilities and result.label:
+            what = f"{result.label:<12} {100 * result.probabilities[result.label]:5.1f} %"
+        case Outcome.FAILED if result.error:
+            what = f"failed       {result.error.code}"
+        case _:
+            what = f"{result.outcome:<12} {result.reason}"
+    malignant = "" if result.malignant_ratio is None else f"malignant {100 * result.malignant_ratio:5.1f} %"
+    nuclei = "" if result.nuclei is None else f"{result.nuclei.count:3d} nuclei"
+    return f"{head}{what:<30} {malignant:<18} {nuclei:<11} {result.latency_ms['total']:6.1f} ms  {result.source or ''}"

@@ -1,0 +1,173 @@
+"""``edge-agent doctor``: try each part by itself and say what to do."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge_agent.agent import make_analyzer
+from edge_agent.analysis.results import clock_synchronised
+from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
+from edge_agent.config import Config
+from edge_agent.contracts import Outcome
+from edge_agent.errors import (
+    BrokerRefused,
+    BrokerUnreachable,
+    CameraAbsent,
+    CameraError,
+    EdgeAgentError,
+    SpoolError,
+)
+from edge_agent.events.audit_log import FILE as AUDIT_FILE
+from edge_agent.events.audit_log import verify_audit
+from edge_agent.inference.runtime import runtime_name
+from edge_agent.monitoring.health import clock_problem, disk_problem
+from edge_agent.mqtt.publisher import UNSUPPORTED_PROTOCOL_VERSION, explain_failure
+
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+BROKER_DEADLINE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found. ``code`` is ``ok`` or an error's."""
+
+    check: str
+    code: str
+    detail: str
+    remedy: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing needs to be done."""
+        return self.code == "ok"
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Run all checks, one after the other; none stops the rest."""
+    checks: tuple[tuple[str, Callable[[Config], str]], ...] = (
+        ("runtime", _runtime),
+        ("bundle", _bundle),
+        ("camera", _camera),
+        ("broker", _broker),
+        ("disk", _disk),
+        ("audit", _audit),
+        ("clock", _clock),
+    )
+    for name, check in checks:
+        try:
+            detail = check(config)
+        except EdgeAgentError as error:
+            yield Finding(name, error.code, error.message, error.remedy)
+        else:
+            yield Finding(name, "ok", detail)
+
+
+def _runtime(_config: Config) -> str:
+    return runtime_name()
+
+
+def _bundle(config: Config) -> str:
+    model = make_analyzer(config).model
+    return f"{model.name} {model.version} verified, golden fields agree"
+
+
+def _camera(config: Config) -> str:
+    stop = threading.Event()
+    problems: list[EdgeAgentError] = []
+
+    def changed(state: CameraState) -> None:
+        if state.phase is CameraPhase.LOST:
+            # One try is enough here; the agent itself goes on trying.
+            stop.set()
+            if state.error is not None:
+                problems.append(state.error)
+
+    started = time.monotonic()
+    frame = next(
+        iter(CameraSupervisor(lambda: make_camera(config.camera), config.capture, stop, changed).frames()), None
+    )
+    stop.set()
+    if frame is None:
+        raise problems[0] if problems else CameraAbsent(f"Camera {config.camera.id} has no frame.")
+    took_s = time.monotonic() - started
+    reading = make_analyzer(config).analyse(frame)
+    if reading.outcome is Outcome.FAILED and reading.error is not None:
+        raise CameraError(f"Camera {config.camera.id} gave a frame that cannot be read: {reading.error.message}")
+    return f"{config.camera.kind} '{config.camera.id}': first frame after {took_s:.1f} s, reading: {reading.outcome}"
+
+
+def _broker(config: Config) -> str:
+    settings = config.mqtt
+    if settings.tls is None and settings.host not in LOCAL_HOSTS:
+        transport = "not encrypted"
+    else:
+        transport = "on this machine" if settings.tls is None else "encrypted, its certificate is trusted"
+    answers: queue.SimpleQueue[ReasonCode] = queue.SimpleQueue()
+    version = MQTTProtocolVersion.MQTTv311 if settings.version == "3.1.1" else MQTTProtocolVersion.MQTTv5
+    # Another client id than the agent's: the broker would throw a running agent out.
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"doctor-{config.device.id}", protocol=version)
+    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.put(reason)
+    password = settings.password()
+    if settings.username is not None:
+        client.username_pw_set(settings.username, None if password is None else password.get_secret_value())
+    if settings.tls is not None:
+        client.tls_set_context(settings.tls.context())
+    address = f"{settings.host}:{settings.port}"
+    try:
+        client.connect(settings.host, settings.port, keepalive=settings.keepalive_s)
+        client.loop_start()
+        reason = answers.get(timeout=BROKER_DEADLINE_S)
+    except queue.Empty as error:
+        raise BrokerUnreachable(f"{address} does not answer.") from error
+    except (OSError, ValueError) as error:
+        raise explain_failure(error, address) from error
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    if reason.is_failure and not (settings.version == "auto" and reason.value == UNSUPPORTED_PROTOCOL_VERSION):
+        raise BrokerRefused(f"The broker at {address} refused the connection: {reason}.")
+    return f"{address} answers, {transport}"
+
+
+def _disk(config: Config) -> str:
+    folder = config.state.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 65536)
+        free_bytes = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise SpoolError(f"{folder} cannot be written: {error.strerror}.") from error
+    problem = disk_problem(free_bytes)
+    if problem is not None:
+        raise problem
+    return f"{folder} can be written, {free_bytes / 2**30:.1f} GiB free"
+
+
+def _audit(config: Config) -> str:
+    path = config.state.folder / AUDIT_FILE
+    if not path.exists():
+        return "there is no audit log yet"
+    position = verify_audit(path)
+    return f"the chain of {0 if position is None else position.seq + 1} entries holds"
+
+
+def _clock(_config: Config) -> str:
+    now = datetime.now(UTC)
+    synchronised = clock_synchronised()
+    problem = clock_problem(now.year, synchronised)
+    if problem is not None:
+        raise problem
+    how = "synchronised" if synchronised else "synchronisation unknown"
+    return f"{now:%Y-%m-%d %H:%M:%S} UTC, {how}"

@@ -1,0 +1,88 @@
+"""The contract as files: JSON Schemas, an AsyncAPI document, and the table of all error codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from edge_agent import errors
+from edge_agent.config import Config
+from edge_agent.contracts import MESSAGES, Command, Manifest, ModelDesired
+from edge_agent.contracts.asyncapi import BrokerDefaults, asyncapi_document
+from edge_agent.errors import EdgeAgentError
+from edge_agent.monitoring.monitor import HEALTH_INTERVAL_S, METRICS_INTERVAL_S
+from edge_agent.mqtt.settings import MqttSettings
+
+# What others write is described as it may be written, all else as the device writes it.
+_READ: tuple[type[BaseModel], ...] = (Config, Command, ModelDesired)
+
+
+def write_contract(folder: Path) -> list[Path]:
+    """Write all files into ``folder``, made if needed; returns them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, content in contract_files().items():
+        path = folder / name
+        path.write_text(content)
+        written.append(path)
+    return written
+
+
+def contract_files() -> dict[str, str]:
+    """Content by file name."""
+    models: dict[str, type[BaseModel]] = {"config": Config, "bundle-manifest": Manifest, **MESSAGES}
+    files = {f"{name}.schema.json": _json(json_schema(model)) for name, model in models.items()}
+    return {**files, "asyncapi.json": _json(asyncapi_document(_broker_defaults())), "errors.md": _error_table()}
+
+
+def _broker_defaults() -> BrokerDefaults:
+    mqtt = MqttSettings()
+    return BrokerDefaults(
+        host=mqtt.host,
+        port=mqtt.port,
+        keepalive_s=mqtt.keepalive_s,
+        heartbeat_s=mqtt.heartbeat_s,
+        status_expiry_s=mqtt.status_expiry_s,
+        will_delay_s=mqtt.will_delay_s,
+        health_interval_s=HEALTH_INTERVAL_S,
+        metrics_interval_s=METRICS_INTERVAL_S,
+    )
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, object]:
+    """JSON Schema 2020-12 of a model."""
+    schema = model.model_json_schema(mode="validation" if issubclass(model, _READ) else "serialization")
+    if model is Config:
+        # Where the state lies depends on who runs the agent.
+        schema["$defs"]["StateSettings"]["properties"]["folder"].pop("default", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _error_table() -> str:
+    lines = [
+        "# Error codes",
+        "",
+        "Written by `edge-agent schema`. Logs, `doctor`, `health`, results, answers and events use the same codes;",
+        "none of them ever changes its meaning.",
+        "",
+        "| Code | When you meet it | What to do |",
+        "| --- | --- | --- |",
+    ]
+    for kind in _kinds(EdgeAgentError):
+        when = " ".join((kind.__doc__ or "").split())
+        lines.append(f"| `{kind.code}` | {when} | {kind.remedy} |")
+    return "\n".join(lines) + "\n"
+
+
+def _kinds(base: type[EdgeAgentError]) -> Iterator[type[EdgeAgentError]]:
+    for kind in base.__subclasses__():
+        if kind.__module__.startswith(f"{errors.__name__}."):
+            yield kind
+            yield from _kinds(kind)

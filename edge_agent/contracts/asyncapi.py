@@ -1,0 +1,197 @@
+"""The AsyncAPI 3 document: which message goes over which topic, with which QoS, expiry, will and answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edge_agent import __version__
+from edge_agent.contracts import MESSAGES, CommandName
+
+Json = dict[str, Any]
+
+_ADDRESS = "leukoscope/v1/{site}/{device}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    address: str
+    message: str
+    qos: Literal[0, 1]
+    summary: str
+    retain: bool = False
+    action: Literal["send", "receive"] = "send"
+    expiry_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerDefaults:
+    """What an unchanged configuration says of the broker, and how often the device publishes by itself."""
+
+    host: str
+    port: int
+    keepalive_s: float
+    heartbeat_s: float
+    status_expiry_s: int
+    will_delay_s: int
+    health_interval_s: float
+    metrics_interval_s: float
+
+
+def _topics(broker: BrokerDefaults) -> dict[str, _Topic]:
+    beat = f"{broker.heartbeat_s:g} s"
+    return {
+        "status": _Topic(
+            "status",
+            "status",
+            1,
+            f"Whether the device is there; repeated each {beat}. The last will says 'lost': "
+            "ignore one of an older session.",
+            retain=True,
+            expiry_s=broker.status_expiry_s,
+        ),
+        "info": _Topic("info", "info", 1, "What the device is made of; after each connect.", retain=True),
+        "health": _Topic(
+            "health",
+            "health",
+            1,
+            f"State and code per part; on change and each {broker.health_interval_s:g} s.",
+            retain=True,
+        ),
+        "metrics": _Topic("metrics", "metrics", 0, f"Figures of the last {broker.metrics_interval_s:g} s."),
+        "result": _Topic(
+            "result/{camera}",
+            "result",
+            1,
+            "One per reading, refusals and failures too. At least once: tell repeats by their id.",
+        ),
+        "report": _Topic("report", "report", 1, "One per finished slide. At least once."),
+        "event": _Topic("event", "event", 1, "What happened to the device. At least once."),
+        "modelReported": _Topic(
+            "model/reported", "model-reported", 1, "The model in use; after each connect.", retain=True
+        ),
+        "modelDesired": _Topic(
+            "model/desired", "model-desired", 1, "The model to be used.", retain=True, action="receive"
+        ),
+    }
+
+
+def asyncapi_document(broker: BrokerDefaults) -> Json:
+    """The document, as JSON. Schemas are in files beside it."""
+    channels: Json = {}
+    operations: Json = {}
+    for name, topic in _topics(broker).items():
+        channels[name] = _channel(topic.address, {topic.message: topic.message}, topic.summary)
+        operations[f"{topic.action}{name[0].upper()}{name[1:]}"] = {
+            "action": topic.action,
+            "channel": {"$ref": f"#/channels/{name}"},
+            "summary": topic.summary,
+            "bindings": {"mqtt": _operation_binding(topic)},
+        }
+    for command in CommandName:
+        message = "command-set-specimen" if command is CommandName.SET_SPECIMEN else "command"
+        name = f"command-{command}"
+        channels[name] = _channel(f"command/{command}", {"request": message}, "Never retained; let it expire.")
+        operations[name] = {
+            "action": "receive",
+            "channel": {"$ref": f"#/channels/{name}"},
+            "summary": f"Ask for '{command}'. The same id again gets the same answer, and nothing is done twice.",
+            "bindings": {"mqtt": {"qos": 1, "retain": False, "bindingVersion": "0.2.0"}},
+            "reply": {
+                "address": {
+                    "description": "The request's response topic, which must lie below this device's 'answer/'; "
+                    "without one, 'answer/{command}'.",
+                    "location": "$message.header#/responseTopic",
+                },
+                "channel": {"$ref": "#/channels/answer"},
+            },
+        }
+    # Where an answer goes is only known with the request.
+    channels["answer"] = {
+        "address": None,
+        "messages": {"answer": {"$ref": "#/components/messages/answer"}},
+        "description": "Below the device's 'answer/', with the request's correlation data.",
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Leukoscope",
+            "version": __version__,
+            "description": "What a device says and understands. Research use only: "
+            "no result may be used for diagnosis.",
+        },
+        "defaultContentType": "application/json",
+        "servers": {"broker": _server(broker)},
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": _messages()},
+    }
+
+
+def _server(broker: BrokerDefaults) -> Json:
+    return {
+        "host": "{host}:{port}",
+        "protocol": "mqtt",
+        "protocolVersion": "5",
+        "description": "3.1.1 with the same bodies where the broker has no 5; TLS where [mqtt.tls] is set.",
+        "variables": {"host": {"default": broker.host}, "port": {"default": str(broker.port)}},
+        "bindings": {
+            "mqtt": {
+                "clientId": "leukoscope-{site}-{device}",
+                "cleanSession": False,
+                "keepAlive": broker.keepalive_s,
+                "sessionExpiryInterval": broker.will_delay_s,
+                "lastWill": {
+                    "topic": f"{_ADDRESS}/status",
+                    "qos": 1,
+                    "retain": True,
+                    "message": "a status whose state is 'lost' and whose time is null, "
+                    f"{broker.will_delay_s} s after the connection was lost",
+                },
+                "bindingVersion": "0.2.0",
+            }
+        },
+    }
+
+
+def _channel(address: str, messages: dict[str, str], description: str) -> Json:
+    full = f"{_ADDRESS}/{address}"
+    described = {
+        "site": "The clinic or laboratory: [a-z0-9-]+.",
+        "device": "Unique in its site: [a-z0-9-]+.",
+        "camera": "As configured: [a-z0-9-]+.",
+    }
+    return {
+        "address": full,
+        "description": description,
+        "messages": {key: {"$ref": f"#/components/messages/{message}"} for key, message in messages.items()},
+        "parameters": {key: {"description": text} for key, text in described.items() if f"{{{key}}}" in full},
+    }
+
+
+def _operation_binding(topic: _Topic) -> Json:
+    binding: Json = {"qos": topic.qos, "retain": topic.retain, "bindingVersion": "0.2.0"}
+    if topic.expiry_s is not None:
+        binding["messageExpiryInterval"] = topic.expiry_s
+    return binding
+
+
+def _messages() -> Json:
+    messages: Json = {}
+    for name, model in MESSAGES.items():
+        messages[name] = {
+            "name": str(model.model_fields["schema_"].default),
+            "summary": " ".join((model.__doc__ or "").split()),
+            "contentType": "application/json",
+            "payload": {"$ref": f"./{name}.schema.json"},
+        }
+    for name in ("command", "command-set-specimen"):
+        messages[name]["headers"] = {
+            "type": "object",
+            "properties": {
+                "responseTopic": {"type": "string", "description": "MQTT 5's response topic."},
+                "correlationData": {"type": "string", "description": "MQTT 5's correlation data; comes back."},
+            },
+        }
+        messages[name]["correlationId"] = {"location": "$message.header#/correlationData"}
+    return messages

@@ -1,0 +1,219 @@
+"""The agent as a service: starts, obeys signals, tells systemd, and goes into safe mode where it cannot start."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_agent.agent import Agent
+from edge_agent.config import Config, load_config
+from edge_agent.daemon.notify import Notifier
+from edge_agent.daemon.safe_mode import SafeMode, find_connection, keep_last_good
+from edge_agent.daemon.signals import SignalQueue
+from edge_agent.daemon.watchdog_feeder import WatchdogFeeder
+from edge_agent.errors import (
+    DiskFull,
+    EdgeAgentError,
+    PrometheusMissing,
+    PrometheusPortTaken,
+    SpoolBusy,
+    SpoolError,
+    WebMissing,
+    WebPortTaken,
+)
+from edge_agent.spool.settings import default_state_folder
+from edge_agent.watchdog import StallDetector
+
+if TYPE_CHECKING:
+    from edge_agent.monitoring.prometheus.exporter import Exporter
+    from edge_agent.monitoring.prometheus.settings import PrometheusSettings
+    from edge_agent.web.server import LiveView
+    from edge_agent.web.settings import WebSettings
+
+log = logging.getLogger("edge_agent")
+
+RELOAD_MAX_S = 60.0
+"""A camera that hangs and a broker that does not answer take less; what takes longer will not end by itself."""
+RELOAD_POLL_S = 0.5
+RETRY_S = 60.0
+"""In safe mode the agent looks so often whether it is worth another try."""
+
+PASSING = (SpoolError, DiskFull, PrometheusPortTaken, WebPortTaken)
+"""Problems that may be over without anybody's doing anything to the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One run of the process."""
+
+    config: Path
+    signals: SignalQueue
+    notifier: Notifier
+    set_level: Callable[[str], None]
+    """Takes the log's level, as ``[log]`` names it."""
+    has_safe_mode: bool
+    """Without it, what keeps the agent from starting is raised, as somebody at a terminal expects."""
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT, or until the frames have come to their end. Raises what made a thread fail."""
+        while (problem := self._run_or_fail_to_start()) is not None:
+            if not self._wait_in_safe_mode(problem):
+                return
+
+    def _run_or_fail_to_start(self) -> EdgeAgentError | None:
+        """Run to the end, or return why that cannot begin."""
+        with contextlib.ExitStack() as stack:
+            try:
+                agent = self._begin(stack)
+            except EdgeAgentError as problem:
+                # Where another agent runs, a second one under its name would throw it out of the broker.
+                if not self.has_safe_mode or isinstance(problem, SpoolBusy):
+                    raise
+                return problem
+            self._serve(agent)
+        return None
+
+    def _begin(self, stack: contextlib.ExitStack) -> Agent:
+        """Make everything, then start it. What is made goes on the stack at once, so that nothing is left behind."""
+        settings = load_config(self.config)
+        self.set_level(settings.log.level)
+        exporter = make_exporter(settings.prometheus) if settings.prometheus.enabled else None
+        if exporter is not None:
+            stack.callback(exporter.stop)
+        page = make_live_view(settings.web) if settings.web.enabled else None
+        if page is not None:
+            stack.callback(page.stop)
+        agent = Agent(
+            settings,
+            on_result=page.update if page is not None else None,
+            on_checks=exporter.set_checks if exporter is not None else lambda _checks: None,
+            on_metrics=exporter.set_metrics if exporter is not None else lambda _metrics: None,
+        )
+        stack.callback(agent.stop)
+        if page is not None:
+            page.start()
+        agent.start()
+        keep_last_good(self.config, settings.state.folder)
+        return agent
+
+    def _serve(self, agent: Agent) -> None:
+        self.notifier.ready(agent.summary)
+        feeder = WatchdogFeeder(self.notifier)
+        try:
+            while not agent.wait(0):
+                feeder.look(agent)
+                match self.signals.wait():
+                    case signal.SIGHUP:
+                        self.notifier.reloading()
+                        self._reload(agent, feeder)
+                        self.notifier.ready(agent.summary)
+                    case signal.SIGUSR1:
+                        agent.trigger()
+                    case signal.SIGUSR2:
+                        agent.look_for_camera()
+                    case signal.SIGTERM | signal.SIGINT:
+                        log.info("stopping")
+                        break
+        finally:
+            self.notifier.stopping()
+            agent.stop()
+        counts, left = agent.counts, agent.spool.stats()
+        log.info(
+            "stopped: %d readings, %d refused; %d messages waiting",
+            counts.readings_count,
+            counts.refused_count,
+            left.waiting_count,
+        )
+
+    def _reload(self, agent: Agent, feeder: WatchdogFeeder) -> None:
+        """In a thread of its own: it may wait for a camera or a broker longer than the watchdog does."""
+        detector = StallDetector(RELOAD_MAX_S)
+
+        def reload() -> None:
+            with detector.work():
+                self._read_again(agent)
+
+        with ThreadPoolExecutor(1, "reload") as pool:
+            reloading = pool.submit(reload)
+            while not reloading.done():
+                if not detector.stuck:
+                    feeder.look(agent)
+                wait([reloading], RELOAD_POLL_S)
+            reloading.result()
+
+    def _read_again(self, agent: Agent) -> None:
+        try:
+            settings: Config = load_config(self.config)
+            agent.reload(settings)
+        except EdgeAgentError as error:
+            log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - expected, not a traceback
+            return
+        self.set_level(settings.log.level)
+        keep_last_good(self.config, settings.state.folder)
+
+    def _wait_in_safe_mode(self, problem: EdgeAgentError) -> bool:
+        """Say what is wrong until it may have been repaired. False if the process is to end instead."""
+        state = default_state_folder()
+        text = self._text()
+        failures: list[BaseException] = []
+        with _running(SafeMode(problem, find_connection(self.config, state), on_failure=failures.append)):
+            status = f"safe mode: {str(problem).splitlines()[0]}"
+            self.notifier.ready(status)
+            feeder = WatchdogFeeder(self.notifier)
+            due_at = time.monotonic() + RETRY_S
+            while True:
+                if failures:
+                    raise failures[0]
+                feeder.feed()
+                match self.signals.wait():
+                    case signal.SIGHUP:
+                        self.notifier.reloading()
+                        return True
+                    case signal.SIGTERM | signal.SIGINT:
+                        self.notifier.stopping()
+                        log.info("stopping")
+                        return False
+                if time.monotonic() >= due_at:
+                    due_at = time.monotonic() + RETRY_S
+                    if isinstance(problem, PASSING) or self._text() != text:
+                        return True
+
+    def _text(self) -> bytes | None:
+        try:
+            return self.config.read_bytes()
+        except OSError:
+            return None
+
+
+@contextlib.contextmanager
+def _running(safe_mode: SafeMode) -> Iterator[None]:
+    safe_mode.start()
+    try:
+        yield
+    finally:
+        safe_mode.stop()
+
+
+def make_live_view(settings: WebSettings) -> LiveView:
+    """Raises ``WebMissing``, ``WebPortTaken``."""
+    try:
+        from edge_agent.web.server import LiveView  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise WebMissing(f"The live view cannot be served: {error}.") from error
+    return LiveView(settings)
+
+
+def make_exporter(settings: PrometheusSettings) -> Exporter:
+    """Raises ``PrometheusMissing``, ``PrometheusPortTaken``."""
+    try:
+        from edge_agent.monitoring.prometheus.exporter import Exporter  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise PrometheusMissing(f"The Prometheus endpoint cannot be served: {error}.") from error
+    return Exporter(settings)

@@ -1,0 +1,199 @@
+"""One tree of errors. Each has a stable ``code`` that logs, readings, ``doctor`` and MQTT show alike.
+
+::
+
+    EdgeAgentError
+    ├── ConfigError            config_invalid
+    ├── ImageError             image_unreadable
+    │   ├── ImageTooLarge      image_too_large
+    │   └── ImageUnsupported   image_unsupported
+    ├── CameraError            camera_failed
+    │   ├── CameraAbsent       camera_absent
+    │   ├── CameraTimeout      camera_timeout
+    │   ├── CameraStalled      camera_stalled
+    │   ├── CameraLost         camera_lost
+    │   └── EndOfFrames        end_of_frames
+    ├── RuntimeMissing         runtime_missing
+    ├── InferenceError         inference_failed
+    ├── BundleError            bundle_invalid
+    │   ├── BundleMissing      bundle_missing
+    │   ├── BundleFileMissing  bundle_file_missing
+    │   ├── BundleHashMismatch bundle_hash_mismatch
+    │   ├── BundleUnsupported  bundle_unsupported
+    │   ├── BundleMismatch     bundle_mismatch
+    │   └── GoldenMismatch     bundle_golden_mismatch
+    ├── AnalysisError          analysis_failed
+    ├── SpoolError             spool_failed
+    │   ├── SpoolFull          spool_full
+    │   ├── SpoolBusy          spool_busy
+    │   ├── SpoolCorrupt       spool_corrupt
+    │   └── MessageTooLarge    message_too_large
+    ├── DiskFull               disk_full
+    ├── DiskLow                disk_low
+    ├── AuditUnwritable        audit_unwritable
+    ├── AuditBroken            audit_broken
+    ├── MachineHot             machine_hot
+    ├── MachineThrottled       machine_throttled
+    ├── PrometheusMissing      prometheus_missing
+    ├── PrometheusPortTaken    prometheus_port_taken
+    ├── WebMissing             web_missing
+    ├── WebPortTaken           web_port_taken
+    ├── ClockUnset             clock_unset
+    ├── CommandError           command_failed
+    │   ├── CommandInvalid     command_invalid
+    │   ├── CommandUnknown     command_unknown
+    │   ├── CommandRetained    command_retained
+    │   ├── CommandExpired     command_expired
+    │   ├── CommandBusy        command_busy
+    │   ├── CommandInterrupted command_interrupted
+    │   ├── CommandNotYet      command_not_yet
+    │   ├── AgentPaused        agent_paused
+    │   ├── AgentSafeMode      agent_safe_mode
+    │   ├── SpecimenOpen       specimen_open
+    │   └── SpecimenMissing    specimen_missing
+    └── BrokerError            broker_failed
+        ├── BrokerUnreachable  broker_unreachable
+        ├── BrokerRefused      broker_refused
+        ├── BrokerSilent       broker_silent
+        ├── BrokerUntrusted    broker_untrusted
+        ├── CertificateTime    certificate_time
+        └── BrokerMissing      broker_missing
+
+``code`` never changes once released: dashboards and people search for it.
+"""
+
+from edge_agent.errors.audit import (
+    AuditBroken,
+    AuditUnwritable,
+)
+from edge_agent.errors.base import EdgeAgentError
+from edge_agent.errors.broker import (
+    BrokerError,
+    BrokerMissing,
+    BrokerRefused,
+    BrokerSilent,
+    BrokerUnreachable,
+    BrokerUntrusted,
+    CertificateTime,
+)
+from edge_agent.errors.cameras import (
+    CameraAbsent,
+    CameraError,
+    CameraLost,
+    CameraStalled,
+    CameraTimeout,
+    EndOfFrames,
+)
+from edge_agent.errors.commands import (
+    AgentPaused,
+    AgentSafeMode,
+    CommandBusy,
+    CommandError,
+    CommandExpired,
+    CommandInterrupted,
+    CommandInvalid,
+    CommandNotYet,
+    CommandRetained,
+    CommandUnknown,
+    SpecimenMissing,
+    SpecimenOpen,
+)
+from edge_agent.errors.config import (
+    ConfigError,
+)
+from edge_agent.errors.endpoints import (
+    PrometheusMissing,
+    PrometheusPortTaken,
+    WebMissing,
+    WebPortTaken,
+)
+from edge_agent.errors.host import (
+    ClockUnset,
+    DiskLow,
+    MachineHot,
+    MachineThrottled,
+)
+from edge_agent.errors.images import (
+    ImageError,
+    ImageTooLarge,
+    ImageUnsupported,
+)
+from edge_agent.errors.inference import (
+    AnalysisError,
+    BundleError,
+    BundleFileMissing,
+    BundleHashMismatch,
+    BundleMismatch,
+    BundleMissing,
+    BundleUnsupported,
+    GoldenMismatch,
+    InferenceError,
+    RuntimeMissing,
+)
+from edge_agent.errors.spool import (
+    DiskFull,
+    MessageTooLarge,
+    SpoolBusy,
+    SpoolCorrupt,
+    SpoolError,
+    SpoolFull,
+)
+
+__all__ = [
+    "AgentPaused",
+    "AgentSafeMode",
+    "AnalysisError",
+    "AuditBroken",
+    "AuditUnwritable",
+    "BrokerError",
+    "BrokerMissing",
+    "BrokerRefused",
+    "BrokerSilent",
+    "BrokerUnreachable",
+    "BrokerUntrusted",
+    "BundleError",
+    "BundleFileMissing",
+    "BundleHashMismatch",
+    "BundleMismatch",
+    "BundleMissing",
+    "BundleUnsupported",
+    "CameraAbsent",
+    "CameraError",
+    "CameraLost",
+    "CameraStalled",
+    "CameraTimeout",
+    "CertificateTime",
+    "ClockUnset",
+    "CommandBusy",
+    "CommandError",
+    "CommandExpired",
+    "CommandInterrupted",
+    "CommandInvalid",
+    "CommandNotYet",
+    "CommandRetained",
+    "CommandUnknown",
+    "ConfigError",
+    "DiskFull",
+    "DiskLow",
+    "EdgeAgentError",
+    "EndOfFrames",
+    "GoldenMismatch",
+    "ImageError",
+    "ImageTooLarge",
+    "ImageUnsupported",
+    "InferenceError",
+    "MachineHot",
+    "MachineThrottled",
+    "MessageTooLarge",
+    "PrometheusMissing",
+    "PrometheusPortTaken",
+    "RuntimeMissing",
+    "SpecimenMissing",
+    "SpecimenOpen",
+    "SpoolBusy",
+    "SpoolCorrupt",
+    "SpoolError",
+    "SpoolFull",
+    "WebMissing",
+    "WebPortTaken",
+]

@@ -1,0 +1,72 @@
+"""Runtime, bundle and analysis."""
+
+from __future__ import annotations
+
+from edge_agent.errors.base import EdgeAgentError
+
+
+class RuntimeMissing(EdgeAgentError):
+    """No TFLite runtime can be imported."""
+
+    code = "runtime_missing"
+    remedy = "Install ai-edge-litert (or tflite-runtime on Python 3.11)."
+
+
+class InferenceError(EdgeAgentError):
+    """The runtime failed on a frame. Its reading is ``failed``; the agent goes on."""
+
+    code = "inference_failed"
+    remedy = "Run 'edge-agent doctor'; if the bundle verifies, report this."
+
+
+class BundleError(EdgeAgentError):
+    """A bundle cannot be used. The agent does not judge with a model that it cannot verify."""
+
+    code = "bundle_invalid"
+    remedy = "Install the bundle again from where it was published."
+
+
+class BundleMissing(BundleError):
+    """No shipped bundle has that name and no folder of that path holds a manifest."""
+
+    code = "bundle_missing"
+    remedy = "Name a shipped bundle or the path of a folder that has manifest.json."
+
+
+class BundleFileMissing(BundleError):
+    """The manifest names a file that is not in the folder."""
+
+    code = "bundle_file_missing"
+
+
+class BundleHashMismatch(BundleError):
+    """A file is not the one that the manifest was made for."""
+
+    code = "bundle_hash_mismatch"
+
+
+class BundleUnsupported(BundleError):
+    """The bundle needs a preprocessing or an agent that this is not."""
+
+    code = "bundle_unsupported"
+    remedy = "Update the agent, or use a bundle made for this version."
+
+
+class BundleMismatch(BundleError):
+    """The model's tensors, or the labels, are not what the manifest says."""
+
+    code = "bundle_mismatch"
+
+
+class GoldenMismatch(BundleError):
+    """The model runs here but does not give the outputs recorded when the bundle was made."""
+
+    code = "bundle_golden_mismatch"
+    remedy = "Do not use this bundle on this machine; report the runtime's version and the machine."
+
+
+class AnalysisError(EdgeAgentError):
+    """A defect of ours showed on a frame. Its reading is ``failed``, the log has the traceback; the agent goes on."""
+
+    code = "analysis_failed"
+    remedy = "Report this with the frame and the traceback in the log."

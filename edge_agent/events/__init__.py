@@ -1,0 +1,1 @@
+"""What happened to the device: event recorder and audit log."""

@@ -1,0 +1,127 @@
+"""Section ``[mqtt]``."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from edge_agent.errors import ConfigError
+from edge_agent.settings import Settings
+
+PASSWORD_VARIABLE = "LEUKOSCOPE_MQTT_PASSWORD"  # noqa: S105 - the variable's name, not a password
+
+CREDENTIALS = Path("/etc/leukoscope/credentials")
+"""Secrets of the package's service: only root can read them, and systemd passes the service a copy."""
+
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
+
+
+def credential(path: Path) -> Path:
+    """Where to read a secret: the service's own copy (``LoadCredential=``) of a file below ``CREDENTIALS``."""
+    folder = os.environ.get(CREDENTIALS_VARIABLE)
+    return Path(folder, f"{CREDENTIALS.name}_{path.name}") if folder and path.parent == CREDENTIALS else path
+
+
+class _TidySocket(ssl.SSLSocket):
+    """Closed where the handshake fails; paho would leave it to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the base
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
+class TlsSettings(Settings):
+    """Section ``[mqtt.tls]``: an encrypted connection, to a broker that proves who it is. TLS 1.2 or later."""
+
+    ca_file: Path | None = Field(
+        default=None, description="Certificates to trust (PEM); without it, those that the system trusts."
+    )
+    certificate_file: Path | None = Field(default=None, description="This device's own certificate (PEM).")
+    key_file: Path | None = Field(default=None, description="The key to it (PEM, not encrypted).")
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together")
+        return self
+
+    def context(self) -> ssl.SSLContext:
+        """What to connect with; the broker's name is verified. Raises ``ConfigError`` if a file cannot be used."""
+        try:
+            context = ssl.create_default_context(cafile=None if self.ca_file is None else credential(self.ca_file))
+        except OSError as error:
+            raise ConfigError(f"mqtt.tls.ca_file {self.ca_file} cannot be used: {error}.") from error
+        context.sslsocket_class = _TidySocket
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.certificate_file is not None and self.key_file is not None:
+            try:
+                # A password would be asked for on a terminal that a device does not have.
+                context.load_cert_chain(
+                    credential(self.certificate_file), credential(self.key_file), password=lambda: ""
+                )
+            except OSError as error:
+                raise ConfigError(
+                    f"mqtt.tls.certificate_file {self.certificate_file} and key_file {self.key_file} cannot be used: "
+                    f"{error}."
+                ) from error
+        return context
+
+
+class MqttSettings(Settings):
+    """How to reach the broker. The password never stands in the file itself."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="Name or address of the broker.")
+    port: int = Field(default=1883, ge=1, le=65535, description="TCP port of the broker.")
+    version: Literal["auto", "5", "3.1.1"] = Field(
+        default="auto", description="MQTT version; 'auto' is 5, or 3.1.1 where the broker has no 5."
+    )
+    username: str | None = Field(default=None, description="User name at the broker.")
+    password_file: Path | None = Field(
+        default=None,
+        description=f"File with the password on its first line; else the environment's {PASSWORD_VARIABLE}.",
+    )
+    keepalive_s: int = Field(default=30, ge=5, le=3600, description="Longest silence before a ping.")
+    heartbeat_s: float = Field(default=60, ge=1, le=3600, description="Between two repeats of the status.")
+    status_expiry_s: int = Field(
+        default=180,
+        ge=2,
+        le=86400,
+        description="How long the broker keeps a status that is not repeated (MQTT 5).",
+    )
+    reconnect_max_s: int = Field(default=30, ge=1, le=600, description="Longest wait between two attempts.")
+    max_in_flight_count: int = Field(
+        default=20, ge=1, le=1000, description="Results sent but not yet acknowledged, at most."
+    )
+    will_delay_s: int = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="How long the broker waits before it says 'lost': a quick restart is no loss (MQTT 5).",
+    )
+    acknowledge_s: float = Field(
+        default=60, ge=1, le=3600, description="A broker that acknowledges nothing for so long is connected to anew."
+    )
+    tls: TlsSettings | None = Field(default=None, description="Absent: no encryption, for a broker on this machine.")
+    drain_s: float = Field(
+        default=5, ge=0, le=60, description="How long a clean stop waits for the broker to take what is left."
+    )
+
+    def password(self) -> SecretStr | None:
+        """The password from its file or the environment. Raises ``ConfigError`` if the file cannot be read."""
+        if self.password_file is None:
+            value = os.environ.get(PASSWORD_VARIABLE)
+            return None if value is None else SecretStr(value)
+        try:
+            lines = credential(self.password_file).read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"mqtt.password_file {self.password_file} cannot be read.") from error
+        if not lines or not lines[0]:
+            raise ConfigError(f"mqtt.password_file {self.password_file} is empty.")
+        return SecretStr(lines[0])

@@ -1,0 +1,1 @@
+"""The slide that is being read."""

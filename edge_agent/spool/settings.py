@@ -1,0 +1,53 @@
+"""Sections ``[spool]`` and ``[state]``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field
+
+from edge_agent.settings import Settings
+
+STATE_VARIABLE = "STATE_DIRECTORY"
+"""systemd sets it for a unit with ``StateDirectory=``."""
+
+
+def default_state_folder() -> Path:
+    """The folder that systemd made for the unit, or the user's."""
+    folder = os.environ.get(STATE_VARIABLE, "").partition(":")[0]
+    return Path(folder) if folder else platformdirs.user_state_path("leukoscope")
+
+
+class SpoolSettings(Settings):
+    """Where messages wait for the broker."""
+
+    storage: Literal["disk", "memory"] = Field(
+        default="disk", description="disk: outlasts kills and power cuts; memory: gone with the process."
+    )
+    max_mib: float = Field(
+        default=256, gt=0, le=65536, description="Messages kept at most, without the file's own needs."
+    )
+    max_age_days: float = Field(
+        default=90, gt=0, le=3650, description="Older messages are dropped; only time in which the agent ran counts."
+    )
+    when_full: Literal["reject_new", "drop_oldest"] = Field(
+        default="reject_new", description="Which messages go when there is no more room. Either way they are counted."
+    )
+    commit_delay_s: float = Field(
+        default=0.2, ge=0, le=10, description="Results are collected so long for one durable write."
+    )
+    replay_rate_hz: float = Field(
+        default=20, gt=0, le=10_000, description="Messages of the backlog sent in a second, beside the live ones."
+    )
+
+
+class StateSettings(Settings):
+    """Where the agent keeps what must outlast it: the spool, the audit log."""
+
+    folder: Path = Field(
+        default_factory=default_state_folder,
+        description="Of this agent alone. Default: systemd's StateDirectory, else the user's state folder.",
+    )

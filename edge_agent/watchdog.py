@@ -1,0 +1,34 @@
+"""Whether a thread gets on with its work: what the watchdog is fed by."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class StallDetector:
+    """Of one thread. It rests, or it works, and no piece of work may take longer than ``limit_s``.
+
+    A thread that waits for something to do is at rest for as long as it likes. One that has ended by a defect is not
+    told here: it reports its failure, and the whole process ends. ``stuck`` may be asked by any thread.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._since: float | None = None
+
+    @contextmanager
+    def work(self) -> Iterator[None]:
+        """One piece of work. Pieces do not nest."""
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the piece in hand takes longer than it may."""
+        since = self._since
+        return since is not None and time.monotonic() - since > self._limit_s

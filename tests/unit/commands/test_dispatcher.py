@@ -1,0 +1,198 @@
+"""The command dispatcher by itself, with a broker's part played by the test."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from edge_agent.commands.dispatcher import REMEMBERED_COUNT, Action, CommandDispatcher, Data
+from edge_agent.contracts import MAX_REQUEST_BYTES, Answer, AnswerState, Command, CommandName, Event, Topics
+from edge_agent.errors import CameraTimeout
+from edge_agent.events.recorder import EventRecorder
+from edge_agent.mqtt import Request
+from edge_agent.spool import MemorySpool
+from edge_agent.spool.base import Spool
+
+TOPICS = Topics("clinic", "scope-1")
+PATIENCE_S = 20.0
+
+
+class Desk:
+    def __init__(self, spool: Spool, folder: Path, actions: Mapping[CommandName, Action]) -> None:
+        self.spool = spool
+        self.answers: queue.SimpleQueue[tuple[Request, Answer]] = queue.SimpleQueue()
+        self.events = EventRecorder(folder, spool, TOPICS, uuid7())
+        self.dispatcher = CommandDispatcher(
+            spool,
+            self.events,
+            uuid7(),
+            actions,
+            lambda request, payload: self.answers.put((request, Answer.model_validate_json(payload))),
+        )
+        self.dispatcher.start()
+
+    def next(self) -> Answer:
+        return self.answers.get(timeout=PATIENCE_S)[1]
+
+    def ask(self, request: Request) -> Answer:
+        self.dispatcher.submit(request)
+        return self.next()
+
+    def stop(self) -> None:
+        self.dispatcher.stop()
+        self.events.close()
+
+
+@contextmanager
+def dispatcher(folder: Path, spool: Spool | None = None, **actions: Action) -> Iterator[Desk]:
+    found = Desk(
+        spool or MemorySpool(2**20),
+        folder,
+        {name: actions.get(name.replace("-", "_"), lambda _command: {}) for name in CommandName},
+    )
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+def request(command: str = "pause", identity: UUID | None = None, **changes: object) -> Request:
+    found = Request(
+        command=command,
+        payload=json.dumps({"id": str(identity or uuid4())}).encode(),
+        retained=False,
+        deadline_s=None,
+        answer_topic=f"{TOPICS.answers}x",
+        correlation=None,
+        misdirected=False,
+    )
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def code(answer: Answer) -> str:
+    assert answer.error is not None
+    return answer.error.code
+
+
+def test_a_second_command_is_refused_while_one_is_carried_out(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(_command: Command) -> Data:
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+        return {"slow": True}
+
+    with dispatcher(tmp_path, pause=slow) as found:
+        first = request()
+        found.dispatcher.submit(first)
+        assert begun.wait(PATIENCE_S)
+        assert code(found.ask(request("resume"))) == "command_busy"
+        # The same request again waits for the same answer.
+        found.dispatcher.submit(first)
+        go_on.set()
+        assert [found.next().data, found.next().data] == [{"slow": True}, {"slow": True}]
+        assert found.ask(request("resume")).state is AnswerState.DONE
+
+
+def test_what_came_too_late_is_not_carried_out(tmp_path: Path) -> None:
+    def never(_command: Command) -> Data:
+        raise AssertionError
+
+    with dispatcher(tmp_path, pause=never) as found:
+        assert code(found.ask(request(deadline_s=time.monotonic() - 1))) == "command_expired"
+
+
+def test_a_command_that_was_begun_before_a_kill_is_not_carried_out_again(tmp_path: Path) -> None:
+    spool = MemorySpool(2**20)
+    identity = uuid4()
+    killed = threading.Event()
+
+    def dies(_command: Command) -> Data:
+        # Nothing after this happens in the old life.
+        killed.set()
+        threading.Event().wait()
+        return {}
+
+    old = Desk(spool, tmp_path / "old", dict.fromkeys(CommandName, dies))
+    old.dispatcher.submit(request(identity=identity))
+    assert killed.wait(PATIENCE_S)
+    with dispatcher(tmp_path / "new", spool) as found:
+        assert code(found.ask(request(identity=identity))) == "command_interrupted"
+        assert found.ask(request()).state is AnswerState.DONE
+
+
+def test_errors_and_defects_are_answered(tmp_path: Path) -> None:
+    def fails(_command: Command) -> Data:
+        raise CameraTimeout("No frame came.")
+
+    def breaks(_command: Command) -> Data:
+        raise ZeroDivisionError("a defect")
+
+    with dispatcher(tmp_path, capture=fails, self_test=breaks) as found:
+        answer = found.ask(request("capture"))
+        assert (answer.state, code(answer)) == (AnswerState.FAILED, "camera_timeout")
+        answer = found.ask(request("self-test"))
+        assert (answer.state, code(answer)) == (AnswerState.FAILED, "command_failed")
+
+
+def test_only_the_last_ids_are_kept(tmp_path: Path) -> None:
+    spool = MemorySpool(2**24)
+    with dispatcher(tmp_path, spool) as found:
+        asked = [request() for _ in range(REMEMBERED_COUNT + 5)]
+        for each in asked:
+            assert found.ask(each).state is AnswerState.DONE
+        assert len(spool.state_entries("command/")) == REMEMBERED_COUNT
+        events = len(told(spool))
+        # The last is known, the first is not.
+        found.ask(asked[-1])
+        assert len(told(spool)) == 0
+        found.ask(asked[0])
+        assert len(told(spool)) == 1
+        assert events == len(asked)
+
+
+def told(spool: Spool) -> list[Event]:
+    found = []
+    while (message := spool.take(live=True)) is not None:
+        found.append(Event.model_validate_json(message.payload))
+    return found
+
+
+@pytest.mark.parametrize("payload", [b"", b"null", b"[]", b"{}", b'{"id":1}', b'{"id":"x"}', b"\xff", b" " * 5000])
+def test_what_is_no_request_is_refused(tmp_path: Path, payload: bytes) -> None:
+    with dispatcher(tmp_path) as found:
+        answer = found.ask(request(payload=payload))
+        assert (answer.id, code(answer)) == (None, "command_invalid")
+
+
+def test_a_request_that_is_wrong_elsewhere_is_answered_with_its_id(tmp_path: Path) -> None:
+    with dispatcher(tmp_path) as found:
+        identity = uuid4()
+        answer = found.ask(request(payload=json.dumps({"id": str(identity), "sugar": 2}).encode()))
+        assert (answer.id, code(answer)) == (identity, "command_invalid")
+
+
+def test_a_request_that_is_too_large_is_refused_though_it_is_right(tmp_path: Path) -> None:
+    with dispatcher(tmp_path) as found:
+        right = request()
+        assert found.ask(right).state is AnswerState.DONE
+        assert code(found.ask(replace(right, payload=right.payload + b" " * MAX_REQUEST_BYTES))) == "command_invalid"
+
+
+def test_a_retained_command_is_told_once_however_often_it_comes(tmp_path: Path) -> None:
+    with dispatcher(tmp_path) as found:
+        retained = request(retained=True)
+        for _ in range(3):
+            found.dispatcher.submit(retained)
+        found.ask(request("resume"))
+        assert [event.code for event in told(found.spool)] == ["command_retained", None]
