@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trainer.cli.options import DataOption, ForeignOption
+from trainer.networks.quiet_import import import_keras
 from trainer.progress import console
 
 
@@ -24,6 +25,7 @@ def bundle(
 
     The bundle is a demonstration if the description of the run's data has synthetic = true.
     """
+    import_keras()
     from trainer.evaluation.audit import read_audit
     from trainer.export.bundle import bundle as make_bundle
     from trainer.export.identity import BundleIdentity

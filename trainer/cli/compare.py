@@ -11,6 +11,7 @@ from edge_agent.vision.preprocessing import PREPROCESSINGS
 from trainer.cli.options import DataOption, DescriptionOption, JsonOption, SeedOption, each_one_of, parse_pairs
 from trainer.cli.output import results
 from trainer.comparison.plan import OTHER_ARCHITECTURES, Plan, hash_of_split
+from trainer.networks.quiet_import import import_keras
 from trainer.spec import ALPHAS, IMAGENET
 
 
@@ -49,6 +50,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare networks, preprocessings and baselines on one split, in one table."""
+    import_keras()
     from trainer.comparison.compare import compare as compare_all
     from trainer.comparison.table import show_comparison
 

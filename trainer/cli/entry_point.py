@@ -38,8 +38,6 @@ for command in (synth, prepare, audit, train, quantize, bundle, evaluate, compar
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line. What a user can cause ends in one error on stderr and exit status 2, not in a traceback."""
-    # TensorFlow's start-up messages would hide the trainer's own.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what the terminal's encoding lacks.
         with suppress(AttributeError):

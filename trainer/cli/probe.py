@@ -9,6 +9,7 @@ import typer
 
 from trainer.cli.options import AlphaOption, DataOption, DescriptionOption, JsonOption, SeedOption, WeightsOption
 from trainer.cli.output import results
+from trainer.networks.quiet_import import import_keras
 
 
 def probe(
@@ -23,6 +24,7 @@ def probe(
     as_json: JsonOption = False,
 ) -> None:
     """Measure how much too optimistic a random split is, on data whose subjects are known."""
+    import_keras()
     from trainer.cli.dataset import read_described
     from trainer.data.description import load_description
     from trainer.evaluation.probe import check_subjects

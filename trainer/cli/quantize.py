@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trainer.cli.options import DataOption
+from trainer.networks.quiet_import import import_keras
 from trainer.progress import console
 
 
@@ -16,6 +17,7 @@ def quantize(
     data: DataOption,
 ) -> None:
     """Convert a run to a full-integer TFLite file and, where its compiler is installed, compile it for an Edge TPU."""
+    import_keras()
     from trainer.export.quantization import quantize as quantize_run
     from trainer.training.run import MODEL
 

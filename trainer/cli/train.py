@@ -17,6 +17,7 @@ from trainer.cli.options import (
     WeightsOption,
     one_of,
 )
+from trainer.networks.quiet_import import import_keras
 
 
 def train(
@@ -43,6 +44,7 @@ def train(
 
     If it is killed or the disk fills up, the same command resumes after the last epoch.
     """
+    import_keras()
     from trainer.training.options import TrainOptions
     from trainer.training.train import train as train_run
 

@@ -27,6 +27,7 @@ from trainer.evaluation.metrics import measure_answers
 from trainer.evaluation.options import EvaluationOptions
 from trainer.evaluation.shifts import ShiftFigures, measure_shifts
 from trainer.networks.int8 import int8_logits, preprocess_for
+from trainer.networks.quiet_import import import_keras
 from trainer.training.run import WEIGHTS, read_config
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def _speed(analyzer: BundleAnalyzer, predictions: Predictions) -> Speed:
 
 
 def _float_network(run: Path, classes_count: int) -> keras.Model:
+    import_keras()
     from trainer.networks.network import restore_network
 
     return restore_network(run / WEIGHTS, read_config(run).options.alpha, classes_count)

@@ -263,6 +263,15 @@ def test_a_closed_output_ends_a_command_quietly(command: str) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.parametrize("command", ["train", "quantize", "bundle", "compare", "probe"])
+def test_tensorflow_starts_without_messages(command: str, inputs: Path, tmp_path: Path) -> None:
+    words = _words(command, inputs, tmp_path / "new", data=inputs / "none")
+    done = subprocess.run([sys.executable, "-m", "trainer.cli", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error data_invalid: ")
+    assert len(done.stderr.splitlines()) == 2
+
+
 def test_a_full_output_is_one_error() -> None:
     with Path("/dev/full").open("wb") as output:
         done = subprocess.run(
