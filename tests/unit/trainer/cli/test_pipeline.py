@@ -244,7 +244,7 @@ def test_training_again_with_the_runs_split_gives_the_same_weights(folder: Path,
     ],
     ids=["no data", "no run to quantize", "no run to bundle", "no bundle"],
 )
-def test_what_a_user_can_mend_is_one_error_and_exit_2(
+def test_what_a_user_can_correct_is_one_error_and_exit_2(
     words: tuple[str, ...],
     complaint: str,
     tmp_path: Path,

@@ -103,7 +103,7 @@ def test_an_ensemble_averages_scores() -> None:
     assert pair.size_bytes == 20
 
 
-def test_a_comparison_goes_on_where_it_was_ended(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_comparison_resumes_where_it_ended(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = folder / "out" / "random-forest-measured-nuclei.row.json"
     changed = {**json.loads(row.read_text()), "test_ratio": 0.123}
     row.write_text(json.dumps(changed))
@@ -111,7 +111,7 @@ def test_a_comparison_goes_on_where_it_was_ended(folder: Path, capsys: pytest.Ca
     assert 0.123 in [each["test_ratio"] for each in json.loads(capsys.readouterr().out)["rows"]]
 
 
-def test_a_comparison_is_not_gone_on_with_by_other_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_comparison_does_not_resume_with_other_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(*_compare(folder, "--seed", "7")) == 2
     assert "other options" in capsys.readouterr().err
 

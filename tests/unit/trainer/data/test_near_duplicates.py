@@ -21,7 +21,7 @@ def test_a_field_moved_by_a_third_is_a_near_duplicate() -> None:
     assert _pairs([scene[:224, :224], _scene(2)[:224, :224], scene[62:286, 41:265]]) == {(0, 2)}
 
 
-def test_a_field_saved_anew_with_other_light_is_a_near_duplicate() -> None:
+def test_a_field_saved_again_with_other_light_is_a_near_duplicate() -> None:
     field = _scene(1)[:224, :224]
     noise = np.random.default_rng(0).normal(0, 6, field.shape)
     again = np.clip(0.9 * field + noise, 0, 255).astype(np.uint8)

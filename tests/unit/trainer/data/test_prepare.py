@@ -89,7 +89,7 @@ def _tinted(description: Description) -> Dataset:
     return Dataset(tuple(files), np.stack(fields), ())
 
 
-def test_stains_that_differ_are_told_apart_within_each_class(data: Path) -> None:
+def test_stains_that_differ_are_separated_within_each_class(data: Path) -> None:
     dataset = _tinted(load_description(None, data))
     clusters = stain_clusters(dataset, np.arange(len(dataset.files)), 3, 0)
     tints = [(file.label, Path(file.path).name[0]) for file in dataset.files]

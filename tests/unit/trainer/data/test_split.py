@@ -84,7 +84,7 @@ def test_a_split_survives_its_file(tmp_path: Path) -> None:
     assert [each.file.group for each in again] == ["subject 1", None]
 
 
-def test_a_split_of_before_there_were_groups_is_read(tmp_path: Path) -> None:
+def test_a_split_without_the_column_group_is_read(tmp_path: Path) -> None:
     (tmp_path / "split.csv").write_text("path,label,sha256,twin_group,split\na.png,benign,00,0,test\n")
     assert read_split(tmp_path / "split.csv") == [Assignment(ImageFile("a.png", "benign", "00"), 0, Part.TEST)]
 

@@ -63,7 +63,7 @@ def _told(found: Audit) -> set[str]:
     return {shortcut.name for shortcut in found.shortcuts if shortcut.reveals_label}
 
 
-def test_a_label_that_only_the_corner_tells_is_found_there_and_nowhere_else(tmp_path: Path) -> None:
+def test_a_label_that_only_the_corner_predicts_is_found_there_and_nowhere_else(tmp_path: Path) -> None:
     found = audit(*_data(tmp_path / "data", _bar), "marked")
     assert _told(found) == {"scale-bar corner"}
     corner = found.shortcuts[0]
@@ -71,7 +71,7 @@ def test_a_label_that_only_the_corner_tells_is_found_there_and_nowhere_else(tmp_
     assert found.chance_ratio == pytest.approx(0.25)
 
 
-def test_where_nothing_tells_the_label_it_says_so(tmp_path: Path) -> None:
+def test_where_nothing_predicts_the_label_no_shortcut_is_reported(tmp_path: Path) -> None:
     found = audit(*_data(tmp_path / "data", _nothing), "blameless")
     assert _told(found) == set()
     for shortcut in found.shortcuts:

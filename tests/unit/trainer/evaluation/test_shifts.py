@@ -171,7 +171,7 @@ def test_the_corner_test_overwrites_the_corner_and_nothing_else(
     assert all(mine != theirs for mine, theirs in zip(own, given, strict=True))
 
 
-def test_changed_labels_and_new_refusals_are_told_apart(
+def test_changed_labels_and_new_refusals_are_counted_separately(
     analyzer: BundleAnalyzer, drawn: tuple[np.ndarray, np.ndarray]
 ) -> None:
     fields, _ = drawn

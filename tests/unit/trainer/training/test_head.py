@@ -16,7 +16,7 @@ def _clouds(classes_count: int, count: int, seed: int) -> tuple[np.ndarray, np.n
 
 
 @pytest.mark.parametrize("classes_count", [2, 4])
-def test_separable_classes_are_told_apart(classes_count: int) -> None:
+def test_separable_classes_are_separated(classes_count: int) -> None:
     head, trials = fit_head(_clouds(classes_count, 200, 1), _clouds(classes_count, 80, 2))
     features, labels = _clouds(classes_count, 80, 3)
     assert head.logits(features).shape == (80, classes_count)

@@ -68,7 +68,7 @@ def killed(folder: Path) -> Path:
     return out
 
 
-def test_a_killed_training_goes_on_and_ends_where_an_unbroken_one_ends(
+def test_a_killed_training_resumes_and_ends_where_an_unbroken_one_ends(
     folder: Path, killed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (killed / CHECKPOINT).exists()
@@ -105,7 +105,7 @@ def test_a_finished_run_keeps_its_curves_and_nothing_that_was_only_needed_on_the
     assert not (out / CACHE).exists()
 
 
-def test_what_tells_the_known_from_the_unknown_keeps_its_imagenet_weights(
+def test_the_layers_behind_familiarity_keep_their_imagenet_weights(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # From random weights nothing is gained, and then the start is kept: let it look as if there were a gain.
@@ -127,7 +127,7 @@ def test_what_tells_the_known_from_the_unknown_keeps_its_imagenet_weights(
     assert trained["Conv_1/kernel"]
 
 
-def test_a_teacher_that_learnt_from_images_kept_back_here_is_refused(
+def test_a_teacher_that_was_trained_on_held_out_images_is_refused(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     teacher = tmp_path / "teacher"
