@@ -10,7 +10,8 @@
         ├── ConversionError       conversion_failed
         ├── DependencyMissing     dependency_missing
         ├── FileInaccessible      file_inaccessible
-        └── OutputUnwritable      output_unwritable
+        ├── OutputUnwritable      output_unwritable
+        └── OutOfMemory           out_of_memory
 """
 
 from __future__ import annotations
@@ -74,3 +75,10 @@ class OutputUnwritable(TrainerError):
 
     code = "output_unwritable"
     remedy = "Check the permissions and the free space there, or name another place."
+
+
+class OutOfMemory(TrainerError):
+    """The images and what is computed from them do not fit into memory. Give fewer images, or use another machine."""
+
+    code = "out_of_memory"
+    remedy = "Close other programs, use fewer images, or use a machine with more memory."

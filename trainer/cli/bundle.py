@@ -41,5 +41,4 @@ def bundle(
     console.print(
         f"Bundle written to {out}. Accuracy on {figures.images_count} test images: "
         f"{100 * figures.accuracy_ratio:.2f} %.",
-        markup=False,
     )

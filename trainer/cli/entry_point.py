@@ -21,7 +21,7 @@ from trainer.cli.quantize import quantize
 from trainer.cli.synth import synth
 from trainer.cli.train import train
 from trainer.data.dataset import printable
-from trainer.errors import DependencyMissing, FileInaccessible, OutputUnwritable
+from trainer.errors import DependencyMissing, FileInaccessible, OutOfMemory, OutputUnwritable
 from trainer.progress import console
 
 EXIT_FAILED, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
@@ -58,14 +58,16 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(EXIT_FAILED)
     except OSError as error:
         _fail(_inaccessible(error))
+    except MemoryError:
+        _fail(OutOfMemory("there is not enough memory for this command."))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
 
 
 def _fail(error: EdgeAgentError) -> None:
     with suppress(OSError):
-        console.print(f"error {error.code}: {error.message}", style="red", markup=False, soft_wrap=True)
-        console.print(error.remedy, markup=False, soft_wrap=True)
+        console.print(f"error {error.code}: {error.message}", style="red")
+        console.print(error.remedy)
     sys.exit(EXIT_ERROR)
 
 

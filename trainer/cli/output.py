@@ -9,5 +9,6 @@ FILE_WIDTH = 160
 
 def results() -> Console:
     """Standard output: as wide as the terminal or, in a file, wide enough for the tables."""
-    console = Console()
-    return console if console.is_terminal else Console(width=FILE_WIDTH)
+    # File names and labels may look like markup or like the code of an emoji.
+    console = Console(markup=False, emoji=False)
+    return console if console.is_terminal else Console(markup=False, emoji=False, width=FILE_WIDTH)

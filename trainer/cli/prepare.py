@@ -65,7 +65,7 @@ def prepare(
     _show(new.assignments)
     if new.disjoint is Disjoint.NEAR_DUPLICATES:
         console.print("No groups were kept apart: images of one person may be in several parts.", style="yellow")
-    console.print(f"Split written to {out}.", markup=False)
+    console.print(f"Split written to {out}.")
 
 
 def _show(assignments: Sequence[Assignment]) -> None:

@@ -26,7 +26,6 @@ def quantize(
     console.print(
         f"{run / MODEL}: {found.model_bytes / 1e6:.2f} MB; ops and their versions: {operations}.",
         soft_wrap=True,
-        markup=False,
     )
     if found.edge_tpu is None:
         console.print("edgetpu_compiler is not installed: the ops were checked, but nothing was compiled.")

@@ -19,4 +19,4 @@ def synth(
     from trainer.data.synthesis import synthesise
 
     description = synthesise(out, per_class, seed)
-    console.print(f"{per_class} images of each of {len(description.classes)} classes drawn into {out}.", markup=False)
+    console.print(f"{per_class} images of each of {len(description.classes)} classes drawn into {out}.")

@@ -127,6 +127,6 @@ def read_field(path: Path) -> tuple[NDArray[np.uint8], str]:
 def report_unreadable(unreadable: Sequence[Unreadable]) -> None:
     """Report which files were skipped, and how many."""
     for each in unreadable:
-        console.print(f"skipped {each.path}: {each.reason}", markup=False)
+        console.print(f"skipped {each.path}: {each.reason}")
     if unreadable:
         console.print(f"{len(unreadable)} file(s) skipped because they cannot be read as images.")

@@ -303,11 +303,12 @@ def test_a_terminal_without_unicode_gets_escapes(inputs: Path, tmp_path: Path) -
     ("raised", "status"),
     [
         (KeyboardInterrupt(), 130),
+        (MemoryError(), 2),
         (PermissionError(errno.EACCES, "Permission denied", "somewhere"), 2),
         (OSError(errno.ENOSPC, "No space left on device", "somewhere"), 2),
         (OSError(errno.EIO, "Input/output error"), 2),
     ],
-    ids=["interrupted", "forbidden", "full disk", "broken disk"],
+    ids=["interrupted", "out of memory", "forbidden", "full disk", "broken disk"],
 )
 def test_what_the_system_refuses_is_one_error(
     raised: BaseException,

@@ -140,3 +140,17 @@ def test_the_command_writes_json_and_figures(folder: Path, capsys: pytest.Captur
         image = cv2.imread(str(out / f"{name}.png"))
         assert image is not None
         assert image.std() > 5
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "[red]a:smile:"
+    (odd / "[").mkdir(parents=True)
+    image = np.zeros((300, 400, 3), np.uint8)
+    (odd / "[" / "x].png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    words = ["evaluate", "--bundle", "demo", "--data", folder / "data", "--split", folder / "split.csv"]
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in (*words, "--foreign", odd)])
+    assert not ended.value.code
+    assert "[red]a:smile:/[" in capsys.readouterr().out

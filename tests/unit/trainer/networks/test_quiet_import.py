@@ -15,7 +15,11 @@ def test_native_messages_are_kept_back(capfd: pytest.CaptureFixture[str]) -> Non
 
 
 def test_native_messages_are_shown_where_the_import_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ImportError), _native_stderr_kept_back():
-        os.write(2, b"the reason\n")
-        raise ImportError
+    def fail() -> None:
+        with _native_stderr_kept_back():
+            os.write(2, b"the reason\n")
+            raise ImportError
+
+    with pytest.raises(ImportError):
+        fail()
     assert capfd.readouterr().err == "the reason\n"

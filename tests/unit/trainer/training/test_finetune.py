@@ -89,7 +89,7 @@ def test_measuring_batch_norms_leaves_the_function_and_normalises_the_data() -> 
         np.testing.assert_allclose(values.std(axis=(0, 1, 2)), np.abs(np.asarray(norm.gamma)), rtol=1e-2)
 
 
-def test_classes_that_the_head_alone_cannot_separate_are_learnt(material: _Material, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classes_that_the_head_cannot_separate_are_learnt(material: _Material, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainer.training.finetune.LEARNING_RATE", 0.03)
     tail = build_tail(_network(), MIDDLE)
     before = (_logits(tail, material).argmax(axis=1) == material.labels).mean()
