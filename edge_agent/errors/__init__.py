@@ -4,7 +4,10 @@
 
     EdgeAgentError
     ├── ConfigError            config_invalid
+    ├── FileUnusable           file_unusable
+    ├── OutputUnwritable       output_unwritable
     ├── ImageError             image_unreadable
+    │   ├── ImageMissing       image_missing
     │   ├── ImageTooLarge      image_too_large
     │   └── ImageUnsupported   image_unsupported
     ├── CameraError            camera_failed
@@ -107,6 +110,10 @@ from edge_agent.errors.endpoints import (
     WebMissing,
     WebPortTaken,
 )
+from edge_agent.errors.files import (
+    FileUnusable,
+    OutputUnwritable,
+)
 from edge_agent.errors.host import (
     ClockUnset,
     DiskLow,
@@ -115,6 +122,7 @@ from edge_agent.errors.host import (
 )
 from edge_agent.errors.images import (
     ImageError,
+    ImageMissing,
     ImageTooLarge,
     ImageUnsupported,
 )
@@ -177,14 +185,17 @@ __all__ = [
     "DiskLow",
     "EdgeAgentError",
     "EndOfFrames",
+    "FileUnusable",
     "GoldenMismatch",
     "ImageError",
+    "ImageMissing",
     "ImageTooLarge",
     "ImageUnsupported",
     "InferenceError",
     "MachineHot",
     "MachineThrottled",
     "MessageTooLarge",
+    "OutputUnwritable",
     "PrometheusMissing",
     "PrometheusPortTaken",
     "RuntimeMissing",

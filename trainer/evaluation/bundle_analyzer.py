@@ -12,12 +12,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.analysis.analyzer import Analyzer, Reading
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import Reading
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import Manifest, Outcome
 from edge_agent.errors import InferenceError
 from edge_agent.inference import Classifier, load_bundle
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 from trainer.networks.int8 import preprocess_for
 from trainer.progress import track
 
