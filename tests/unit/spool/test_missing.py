@@ -70,6 +70,11 @@ def watched(folder: Path) -> Iterator[Watched]:
     assert not watched.failures
 
 
+def delete_folder(folder: Path) -> None:
+    # At once: the spool may make it again meanwhile.
+    shutil.rmtree(folder.rename(folder.with_name("trash")))
+
+
 def delete_files(folder: Path) -> None:
     for each in folder.glob(f"{FILE}*"):
         each.unlink()
@@ -87,7 +92,7 @@ def restore_backup(folder: Path) -> None:
 
 
 LOSSES: dict[str, Callable[[Path], object]] = {
-    "folder deleted": shutil.rmtree,
+    "folder deleted": delete_folder,
     "folder moved": lambda folder: folder.rename(folder.with_name("elsewhere")),
     "file deleted": lambda folder: folder.joinpath(FILE).unlink(),
     "file moved": lambda folder: folder.joinpath(FILE).rename(folder / "elsewhere.db"),
@@ -106,6 +111,7 @@ def test_what_was_accepted_before_and_after_is_delivered_once(folder: Path, watc
     sent = watched.take(2, live=False) + watched.take(3)
     watched.spool.acknowledge(sent[0])
     watched.spool.quarantine(sent[1], "broker_refused", "?")
+    assert watched.spool.flush(PATIENCE_S)
     LOSSES[loss](folder)
     after = watched.append(33)
     (found,) = watched.spool.pop_quarantined_files()
@@ -147,7 +153,7 @@ def test_it_is_noticed_where_it_happens_during_a_write(
 
     def interrupted(file: SpoolFile, change: Change, counters: Counters) -> Written:
         monkeypatch.setattr(SpoolFile, "write", write)
-        shutil.rmtree(folder)
+        delete_folder(folder)
         return write(file, change, counters)
 
     monkeypatch.setattr(SpoolFile, "write", interrupted)
