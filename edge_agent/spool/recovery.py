@@ -130,7 +130,7 @@ def salvage_closed(path: Path, cause: EdgeAgentError) -> Salvage:
     except OSError as error:
         raise explain_unusable(path.parent, error) from error
     saved = Salvage(cause, aside)
-    with contextlib.suppress(SpoolError), open_for_reading(aside) as old:
+    with contextlib.suppress(SpoolError), open_for_reading(aside, log_needed=False) as old:
         saved.take_in(sorted(read_rows(old), key=lambda row: row.number), list(read_quarantine(old)))
         with contextlib.suppress(sqlite3.DatabaseError):
             saved.state_entries = readable_entries(old.execute("SELECT key, value FROM notes ORDER BY number"))

@@ -18,8 +18,9 @@ from uuid_utils.compat import uuid7
 from edge_agent.errors import SpoolBusy, SpoolError
 from edge_agent.spool import Message, SpoolLimits, SqliteSpool
 from edge_agent.spool.file import Change, SpoolFile, Written
-from edge_agent.spool.place import FILE, has_no_room
+from edge_agent.spool.place import FILE, explain_unwritable, has_no_room
 from edge_agent.spool.rows import Counters
+from tests.faults.disks import fill_up
 from tests.mqtt import PATIENCE_S
 from tests.unit.spool.test_opening import without_privileges
 
@@ -229,22 +230,20 @@ def test_a_folder_that_lost_its_permission_is_no_full_disk() -> None:
 
 
 def test_a_disk_that_turned_read_only_is_no_full_disk(tmp_path: Path) -> None:
-    mount = ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"a disk cannot be mounted here: {mounted.stderr.strip()}")
     try:
-        watched = Watched(tmp_path)
-        ids = watched.append(1)
-        # Files that are open for writing keep a real remount from working; the medium itself says it in a failure.
-        watched.spool.close()
+        # As an image that is read-only from the beginning has no byte to spare.
+        fill_up(tmp_path)
+        assert has_no_room(tmp_path)
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)
-        with pytest.raises(SpoolError) as caught:
+        assert not has_no_room(tmp_path)
+        error = explain_unwritable(tmp_path / FILE, "attempt to write a readonly database")
+        assert (error.code, "read-only" in error.message) == ("spool_failed", True)
+        with pytest.raises(SpoolError, match="read-only") as caught:
             SqliteSpool(tmp_path, LIMITS)
-        assert (caught.value.code, "read-only" in caught.value.message) == ("spool_failed", True)
-        subprocess.run(["mount", "-o", "remount,rw", str(tmp_path)], check=True)
-        again = Watched(tmp_path)
-        assert again.take(live=False) == ids
-        again.spool.close()
+        assert caught.value.code == "spool_failed"
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)

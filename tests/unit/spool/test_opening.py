@@ -264,6 +264,24 @@ def test_a_file_that_may_not_be_read_is_set_aside(shared_folder: Path) -> None:
     assert found.code == "spool_failed"
 
 
+def test_a_log_that_may_not_be_read_does_not_cost_what_is_in_the_file(shared_folder: Path) -> None:
+    with without_privileges():
+        spool = SqliteSpool(shared_folder, LIMITS)
+        kept = append(spool)
+        spool.close()
+    log = shared_folder / f"{FILE}-wal"
+    log.write_bytes(b"of another account")
+    log.chmod(0)
+    with without_privileges():
+        spool = SqliteSpool(shared_folder, LIMITS)
+        (found,) = spool.pop_quarantined_files()
+        message = spool.take(live=False)
+        spool.close()
+    assert found.salvaged_count == 1
+    assert message is not None
+    assert message.id == kept
+
+
 def test_a_lock_of_another_account_is_used_if_it_can_be_read(shared_folder: Path) -> None:
     shared_folder.joinpath("spool.lock").touch(0o444)
     with without_privileges():
