@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import Field
 from scipy.stats import binomtest
 
-from edge_agent.cameras.files import IMAGE_SUFFIXES
 from edge_agent.cameras.frame import Encoded
+from edge_agent.cameras.image_files import IMAGE_SUFFIXES
 from edge_agent.contracts import Outcome
 from edge_agent.settings import Settings
 from trainer.errors import DataError

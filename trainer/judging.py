@@ -11,13 +11,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.analysis.analyzer import Analyzer, Reading
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import Reading
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import Manifest, Outcome
 from edge_agent.errors import InferenceError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.preprocessing import preprocess
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 from trainer.progress import track
 
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import shutil
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
 
 import paho.mqtt.client as mqtt
+import typer
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.agent import make_analyzer
-from edge_agent.analysis.results import clock_synchronised
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
-from edge_agent.config import Config
+from edge_agent.cli.arguments import expand_path
+from edge_agent.cli.terminal import EXIT_FAILED, output, set_up_logging
+from edge_agent.clock import clock_synchronised
+from edge_agent.config import Config, DeviceSettings, load_config, system_config
 from edge_agent.contracts import Outcome
 from edge_agent.errors import (
     BrokerRefused,
@@ -171,3 +178,36 @@ def _clock(_config: Config) -> str:
         raise problem
     how = "synchronised" if synchronised else "synchronisation unknown"
     return f"{now:%Y-%m-%d %H:%M:%S} UTC, {how}"
+
+
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", help="The agent.toml to go by; else the device's own.", metavar="FILE", parser=expand_path
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
+) -> None:
+    """Try runtime, bundle, camera, broker, disk and clock, and say what to do. Exits with 1 if anything is wrong."""
+    set_up_logging("error")
+    config = config or system_config()
+    settings = load_config(config) if config is not None else _bare_config()
+    findings: list[Finding] = []
+    for finding in examine(settings):
+        findings.append(finding)
+        if as_json:
+            record = {"check": finding.check, "code": finding.code, "detail": finding.detail, "remedy": finding.remedy}
+            sys.stdout.write(json.dumps(record) + "\n")
+            continue
+        mark = "[green]ok  [/green]" if finding.ok else "[red]FAIL[/red]"
+        code = "" if finding.ok else f"{finding.code}: "
+        output.print(f"{mark} {finding.check:<8} ", end="")
+        output.print(f"{code}{finding.detail} {finding.remedy}".rstrip(), markup=False)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _bare_config() -> Config:
+    """What a device would run with nothing but a USB camera and a broker on the same machine."""
+    return Config.model_validate({"device": DeviceSettings(site="local", id="local"), "camera": {"kind": "v4l2"}})

@@ -42,7 +42,9 @@ def explain_unreadable(path: Path, error: sqlite3.Error) -> SpoolError:
 def _connect(path: Path, *, log_needed: bool) -> sqlite3.Connection:
     try:
         if not path.exists():
-            raise SpoolError(f"There is no spool at {path}.", remedy="Check the path, or state.folder in the configuration.")
+            raise SpoolError(
+                f"There is no spool at {path}.", remedy="Check the path, or state.folder in the configuration."
+            )
         if not path.is_file():
             raise SpoolError(f"{path} is not a file.", remedy=_ASK_FOR_A_SPOOL)
         with path.open("rb"):

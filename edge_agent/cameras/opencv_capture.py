@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.cameras.guard import DeviceGuard
+from edge_agent.cameras.device_guard import DeviceGuard
 from edge_agent.errors import CameraAbsent, CameraLost
 
 
@@ -64,7 +64,7 @@ class OpenCvCapture:
         return value if value >= 0 else None
 
     def close(self) -> None:
-        """Let go, as soon as no other thread is in the driver."""
+        """Close, as soon as no other thread is in the driver."""
         self._guard.close()
 
     def _opened(self) -> cv2.VideoCapture:

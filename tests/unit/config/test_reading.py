@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,94 @@ def test_no_text_makes_anything_but_a_configuration_error(tmp_path_factory: pyte
     file.write_bytes(text.encode("utf-8", errors="replace"))
     with pytest.raises(ConfigError):
         load_config(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a = " + "[" * 5000, "nested too deeply"),
+        ("a = " + "1" * 5000, "agent.toml:1: not TOML"),
+        ("\n\n[device", "agent.toml:3: not TOML"),
+        ("[device]\nsite =\n", "agent.toml:2: not TOML"),
+        ('x = """\n\n', "agent.toml:3: not TOML"),
+    ],
+)
+def test_what_is_no_toml_is_named_with_its_line(tmp_path: Path, content: str, words: str) -> None:
+    assert words in problems(tmp_path, content)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_byte_order_mark_and_the_line_ends_of_windows_are_accepted(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", ending).encode())
+    assert load_config(file).device.id == "scope-1"
+    file.write_bytes(b"\xef\xbb\xbf" + (GOOD + "[mqtt]\nport = 0\n").replace("\n", ending).encode())
+    with pytest.raises(ConfigError, match=r"agent\.toml:9: mqtt\.port"):
+        load_config(file)
+
+
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        load_config(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    ("addition", "key"),
+    [
+        ("[quality]\nmin_brightness_pct = 90\nmax_brightness_pct = 30\n", "quality.min_brightness_pct"),
+        ("[capture]\nreopen_initial_s = 60\n", "capture.reopen_initial_s"),
+    ],
+)
+def test_a_lower_bound_above_its_upper_one_is_refused(tmp_path: Path, addition: str, key: str) -> None:
+    message = problems(tmp_path, GOOD + addition)
+    assert f"agent.toml:9: {key}: " in message
+    assert "is above" in message
+
+
+@pytest.mark.parametrize(
+    ("addition", "line", "key"),
+    [
+        ("[web]\nenabled = true\nport = 9464\n[prometheus]\nenabled = true\n", 11, "prometheus.port"),
+        ('[web]\nenabled = true\nhost = "0.0.0.0"\nport = 9464\n[prometheus]\nenabled = true\n', 12, "prometheus.port"),
+        ("[web]\nenabled = true\nport = 1883\n", 10, "web.port"),
+        ('[mqtt]\nhost = "localhost"\nport = 9464\n[prometheus]\nenabled = true\n', 11, "prometheus.port"),
+    ],
+)
+def test_two_servers_on_one_port_are_refused(tmp_path: Path, addition: str, line: int, key: str) -> None:
+    message = problems(tmp_path, GOOD + addition + "[spool]\nmax_mib = 0\n")
+    assert f"agent.toml:{line}: {key}: " in message
+    # Beside whatever else is wrong.
+    assert "spool.max_mib" in message
+    assert "2 errors" in message
+
+
+def test_servers_on_one_port_of_different_addresses_are_fine(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(
+        GOOD + '[web]\nenabled = true\nport = 9464\nhost = "127.0.0.2"\n[prometheus]\nenabled = true\n'
+        '[mqtt]\nhost = "broker.example"\nport = 9464\n'
+    )
+    assert load_config(file).web.port == 9464
+
+
+@pytest.mark.parametrize(
+    "addition",
+    [
+        '[state]\nfolder = "~/state"\n',
+        '[mqtt]\npassword_file = "~nobody-has-this-name/password"\n',
+        '[mqtt.tls]\nca_file = "~/ca.crt"\n',
+        '[analysis]\nbundle = "~/bundle"\n',
+    ],
+)
+def test_a_path_below_somebodys_home_is_refused(tmp_path: Path, addition: str) -> None:
+    message = problems(tmp_path, GOOD + addition)
+    assert "agent.toml:9: " in message
+    assert "write the path in full" in message
+
+
+def test_a_value_that_may_hold_a_password_is_not_shown(tmp_path: Path) -> None:
+    assert "s3cret" not in problems(tmp_path, GOOD + '[mqtt]\nport = "me:s3cret@host"\n')
 
 
 values = st.recursive(

@@ -1,4 +1,4 @@
-"""Closing from any thread a device whose driver bears only one."""
+"""Closing a device from any thread although its driver allows only one at a time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from edge_agent.errors import CameraLost
 
 
 class DeviceGuard:
-    """Puts a close off until the call that is under way has returned.
+    """Delays a close until the call that is under way has returned.
 
     To release a capture of OpenCV while another thread reads from it unmaps the memory under the
-    reader: the process dies. So ``close`` lets go at once where nobody uses the device; else the one
-    who does lets go as soon as it comes back.
+    reader: the process dies. So ``close`` releases at once where nobody uses the device; else its
+    user releases it on the way out.
     """
 
     def __init__(self, name: str) -> None:
@@ -37,12 +37,12 @@ class DeviceGuard:
             self._finish_use()
 
     def hold(self, release: Callable[[], None]) -> None:
-        """From now on there is something to let go of. Called inside ``use``."""
+        """The device is open; ``release`` closes it. Called inside ``use``."""
         with self._lock:
             self._release = release
 
     def close(self) -> None:
-        """Let go, now or as soon as the device is free."""
+        """Close the device, now or as soon as nobody uses it."""
         with self._lock:
             self._closed = True
             release = None if self._in_use else self._take_release()

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from starlette.testclient import TestClient
+from uuid_utils.compat import uuid7
+
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import Explanation, Reading
+from edge_agent.analysis.results import ResultMaker
+from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels, frame_now
+from edge_agent.contracts import Reason, Result
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.vision.settings import QualityLimits
+from edge_agent.web.app import make_app
+from edge_agent.web.hosts import HostRule
+from edge_agent.web.picture import draw_explanation, to_jpeg
+from edge_agent.web.recent import KEPT_COUNT, RecentReadings
+
+Array = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def analyzer() -> Analyzer:
+    return Analyzer(Classifier(load_bundle("demo")), QualityLimits())
+
+
+@pytest.fixture
+def recent() -> RecentReadings:
+    return RecentReadings()
+
+
+@pytest.fixture
+def client(recent: RecentReadings) -> Iterator[TestClient]:
+    with TestClient(make_app(recent, HostRule("127.0.0.1")), base_url="http://localhost") as found:
+        yield found
+
+
+def judged(analyzer: Analyzer, image: Pixels | Encoded) -> tuple[Result, Reading]:
+    reading = analyzer.analyse(frame_now("camera0", image))
+    return ResultMaker("scope-1", uuid7()).make(reading), reading
+
+
+def test_before_the_first_reading_there_is_nothing_to_show(client: TestClient) -> None:
+    assert client.get("/reading.json").status_code == 204
+    assert client.get("/field.jpg").status_code == 204
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "Research use only" in page.text
+
+
+def test_the_latest_reading_is_shown_as_it_was_published(
+    client: TestClient, recent: RecentReadings, analyzer: Analyzer, smear: Array
+) -> None:
+    result, reading = judged(analyzer, Pixels(smear, ColourOrder.RGB))
+    recent.add(result, reading)
+    assert Result.model_validate_json(client.get("/reading.json").content) == result.model_copy(
+        update={"captured_at": Result.model_validate_json(result.to_json()).captured_at}
+    )
+    picture = client.get("/field.jpg")
+    assert picture.headers["content-type"] == "image/jpeg"
+    shown = cv2.imdecode(np.frombuffer(picture.content, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert shown is not None
+    assert shown.shape == (448, 448, 3)
+
+
+def test_the_picture_is_that_of_the_reading_that_is_asked_for(
+    client: TestClient, recent: RecentReadings, analyzer: Analyzer, smear: Array
+) -> None:
+    """A newer reading may come between the two requests of a browser."""
+    readings = [judged(analyzer, Pixels(np.roll(smear, shift, axis=0), ColourOrder.RGB)) for shift in (0, 60, 120)]
+    recent.add(*readings[0])
+    shown = client.get("/reading.json").json()["id"]
+    for newer in readings[1:]:
+        recent.add(*newer)
+    pictures = []
+    for result, reading in readings:
+        answer = client.get("/field.jpg", params={"id": str(result.id)})
+        assert answer.headers["x-reading-id"] == str(result.id)
+        assert reading.explanation is not None
+        assert result.label is not None
+        index = list(result.probabilities or {}).index(result.label)
+        assert answer.content == to_jpeg(draw_explanation(reading.explanation, index))
+        pictures.append(answer.content)
+    assert len(set(pictures)) == 3
+    assert client.get(f"/field.jpg?id={shown}").content == pictures[0]
+    assert client.get(f"/field.jpg?{shown}").content == pictures[0]
+    assert client.get("/field.jpg").content == pictures[-1]
+
+
+def test_a_picture_that_is_not_kept_is_not_replaced_by_another(
+    client: TestClient, recent: RecentReadings, analyzer: Analyzer, smear: Array
+) -> None:
+    oldest = judged(analyzer, Pixels(smear, ColourOrder.RGB))
+    recent.add(*oldest)
+    for _ in range(KEPT_COUNT):
+        recent.add(*judged(analyzer, Pixels(smear, ColourOrder.RGB)))
+    for unknown in (str(oldest[0].id), str(uuid7()), "none", "..%2F..%2Fetc", "1" * 5000):
+        assert client.get(f"/field.jpg?id={unknown}").status_code == 404
+
+
+def test_the_page_asks_for_the_picture_by_the_id_of_what_it_shows(client: TestClient) -> None:
+    assert "field.jpg?id=${encodeURIComponent(result.id)}" in client.get("/page.js").text
+
+
+def test_a_failed_reading_has_no_picture(client: TestClient, recent: RecentReadings, analyzer: Analyzer) -> None:
+    recent.add(*judged(analyzer, Encoded(b"broken")))
+    assert client.get("/reading.json").json()["outcome"] == "failed"
+    assert client.get("/field.jpg").status_code == 204
+    assert client.get(f"/field.jpg?id={client.get('/reading.json').json()['id']}").status_code == 404
+
+
+def test_another_host_name_is_refused(client: TestClient) -> None:
+    refused = client.get("/reading.json", headers={"host": "attacker.example"})
+    assert refused.status_code == 400
+    assert "web.allowed_hosts" in refused.text
+    assert "default-src 'none'" in refused.headers["content-security-policy"]
+
+
+def test_nothing_can_be_changed_through_it(client: TestClient) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert client.request(method, "/reading.json").status_code == 405
+    assert client.get("/../../etc/passwd").status_code == 404
+
+
+def test_pages_may_load_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for name in ("page.js", "page.css"):
+        assert client.get(f"/{name}").status_code == 200
+    assert "http" not in page.text
+
+
+def test_the_page_can_be_read_aloud(client: TestClient) -> None:
+    page, script = client.get("/").text, client.get("/page.js").text
+    assert '<html lang="en">' in page
+    assert "<title>Leukoscope: microscope page</title>" in page
+    assert 'role="status"' in page
+    assert "picture.alt = `Field of reading" in script
+
+
+def test_every_reason_has_a_sentence(client: TestClient) -> None:
+    script = client.get("/page.js").text
+    for reason in Reason:
+        assert f'  {reason}: "' in script
+
+
+def explanation(field: Array, map_: NDArray[np.float32] | None) -> Explanation:
+    mask = np.zeros(field.shape[:2], np.uint8)
+    cv2.circle(mask, (60, 60), 20, (255,), -1)
+    return Explanation(field, mask, map_)
+
+
+def test_nuclei_are_outlined_and_evidence_shines_where_the_map_is_high() -> None:
+    field = np.full((224, 224, 3), 200, np.uint8)
+    plain = draw_explanation(explanation(field, None), None)
+    assert (plain[300:, 300:] == 200).all()
+    assert (plain[120, 80] != 200).any(), "the outline's left edge"
+    heat = np.zeros((7, 7, 4), np.float32)
+    heat[5, 5, 2] = 3.0
+    warm = draw_explanation(explanation(field, heat), 2).astype(int)
+    assert warm[352, 352].sum() > warm[352, 100].sum() + 50
+    assert (draw_explanation(explanation(field, -heat), 2) == plain).all(), "explanation against is not explanation for"
+
+
+def test_the_picture_keeps_its_colours() -> None:
+    red = np.zeros((64, 64, 3), np.uint8)
+    red[..., 0] = 220
+    decoded = cv2.imdecode(np.frombuffer(to_jpeg(red), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert decoded is not None
+    assert decoded[32, 32, 0] > 200
+    assert decoded[32, 32, 2] < 30
