@@ -30,6 +30,10 @@
     │   ├── SpoolFull          spool_full
     │   ├── SpoolBusy          spool_busy
     │   ├── SpoolCorrupt       spool_corrupt
+    │   ├── SpoolNewer         spool_newer
+    │   ├── SpoolMissing       spool_missing
+    │   ├── StateEntryInvalid  state_entry_invalid
+    │   ├── MessageDamaged     message_damaged
     │   └── MessageTooLarge    message_too_large
     ├── DiskFull               disk_full
     ├── DiskLow                disk_low
@@ -140,11 +144,15 @@ from edge_agent.errors.inference import (
 )
 from edge_agent.errors.spool import (
     DiskFull,
+    MessageDamaged,
     MessageTooLarge,
     SpoolBusy,
     SpoolCorrupt,
     SpoolError,
     SpoolFull,
+    SpoolMissing,
+    SpoolNewer,
+    StateEntryInvalid,
 )
 
 __all__ = [
@@ -194,6 +202,7 @@ __all__ = [
     "InferenceError",
     "MachineHot",
     "MachineThrottled",
+    "MessageDamaged",
     "MessageTooLarge",
     "OutputUnwritable",
     "PrometheusMissing",
@@ -205,6 +214,9 @@ __all__ = [
     "SpoolCorrupt",
     "SpoolError",
     "SpoolFull",
+    "SpoolMissing",
+    "SpoolNewer",
+    "StateEntryInvalid",
     "WebMissing",
     "WebPortTaken",
 ]

@@ -39,14 +39,16 @@ class SpoolMachine(RuleBasedStateMachine):
         self.order: list[UUID] = []
         self.loose: list[UUID] = []
         self.loose_acknowledged: list[UUID] = []
-        self.acknowledged = self.refused = self.accepted = 0
+        self.loose_quarantined: list[UUID] = []
+        self.acknowledged = self.quarantined = self.refused = self.accepted = 0
         self.note = b""
         self.loose_note = b""
 
     def settle(self) -> None:
         assert self.spool.flush(PATIENCE_S)
         self.live += self.loose
-        self.loose, self.loose_acknowledged, self.note = [], [], self.loose_note
+        self.loose, self.loose_acknowledged, self.loose_quarantined = [], [], []
+        self.note = self.loose_note
 
     @property
     def stored(self) -> list[UUID]:
@@ -96,9 +98,19 @@ class SpoolMachine(RuleBasedStateMachine):
             self.loose_acknowledged.append(known)
             self.acknowledged += 1
 
+    @rule(number=st.integers(0, ROOM))
+    def quarantine(self, number: int) -> None:
+        if number < len(self.in_flight):
+            known = self.in_flight.pop(number)
+            self.spool.quarantine(known, "broker_refused", "not authorized")
+            assert [each.id for each in self.spool.pop_quarantined_messages()] == [known]
+            self.loose_quarantined.append(known)
+            self.quarantined += 1
+
     @rule()
     def acknowledge_a_stranger(self) -> None:
         self.spool.acknowledge(uuid7())
+        self.spool.quarantine(uuid7(), "broker_refused", "not authorized")
 
     @rule()
     def connect_or_drop(self) -> None:
@@ -119,7 +131,9 @@ class SpoolMachine(RuleBasedStateMachine):
         assert stats.refused_count == self.refused
         assert stats.accepted_count == self.accepted
         assert stats.acknowledged_count == self.acknowledged
-        assert stats.accepted_count - stats.acknowledged_count == stats.waiting_count + stats.in_flight_count
+        assert stats.quarantined_count == self.quarantined
+        gone = stats.acknowledged_count + stats.quarantined_count
+        assert stats.accepted_count - gone == stats.waiting_count + stats.in_flight_count
         assert stats.stored_bytes == len(self.stored) * len(PAYLOAD)
         assert (stats.oldest_age_s is None) == (not self.stored)
         assert self.spool.state_entries("la") == ({"last": self.note} if self.note else {})
@@ -151,7 +165,7 @@ class SqliteSpoolMachine(SpoolMachine):
 
     def _begin_with(self, stored: list[UUID]) -> None:
         self.backlog, self.live, self.in_flight, self.loose = stored, [], [], []
-        self.loose_acknowledged = []
+        self.loose_acknowledged, self.loose_quarantined = [], []
 
     @rule()
     def restart(self) -> None:
@@ -167,13 +181,7 @@ class SqliteSpoolMachine(SpoolMachine):
         spool = self.spool
         assert isinstance(spool, SqliteSpool)
         old = Path(self._folder.name, str(self._lives))
-        with spool._changed:
-            spool._pending.clear()
-            spool._acknowledged.clear()
-            spool._lazy_since = None
-            spool._closing = True
-            spool._changed.notify_all()
-        spool._writer.join()
+        spool.abandon()
         # As the disk is now, with the log that nobody has copied into the file.
         self._lives += 1
         new = Path(self._folder.name, str(self._lives))
@@ -188,16 +196,17 @@ class SqliteSpoolMachine(SpoolMachine):
             found.append(taken.id)
         self.spool.requeue_all()
         must = [each for each in self.stored if each not in self.loose]
-        may = {*must, *self.loose, *self.loose_acknowledged}
+        may = {*must, *self.loose, *self.loose_acknowledged, *self.loose_quarantined}
         assert set(must) <= set(found) <= may
         assert found == [each for each in self.order if each in set(found)]
         kept = [each for each in self.loose if each in found]
         assert kept == self.loose[: len(kept)]
         self._begin_with(found)
         stats = self.spool.stats()
-        assert stats.accepted_count == stats.acknowledged_count + len(found)
+        assert stats.accepted_count == stats.acknowledged_count + stats.quarantined_count + len(found)
         assert stats.accepted_count <= self.accepted
         self.accepted, self.acknowledged = stats.accepted_count, stats.acknowledged_count
+        self.quarantined = stats.quarantined_count
         # Refusals become durable with the next commit.
         assert stats.refused_count <= self.refused
         self.refused = stats.refused_count

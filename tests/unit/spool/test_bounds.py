@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -12,15 +13,16 @@ from uuid_utils.compat import uuid7
 from edge_agent.errors import MessageTooLarge, SpoolFull
 from edge_agent.spool import Message, SpoolLimits, SqliteSpool
 from edge_agent.spool.base import MAX_PAYLOAD_BYTES
-from edge_agent.spool.file import Change, Counters
-from edge_agent.spool.sqlite import SqliteSpool as Spool
+from edge_agent.spool.file import Change, SpoolFile, Written
+from edge_agent.spool.ledger import Ledger
+from edge_agent.spool.rows import Counters
 from tests.mqtt import PATIENCE_S
 
 PAYLOAD = b"x" * 100
 LIMITS = SpoolLimits(max_bytes=500, max_age_s=3600, when_full="drop_oldest", commit_delay_s=0)
 
 
-def append(spool: Spool, count: int, *, essential: bool = False) -> list[UUID]:
+def append(spool: SqliteSpool, count: int, *, essential: bool = False) -> list[UUID]:
     messages = [Message(uuid7(), "leukoscope/v1/s/d/event", PAYLOAD, essential=essential) for _ in range(count)]
     for message in messages:
         spool.append(message)
@@ -28,7 +30,7 @@ def append(spool: Spool, count: int, *, essential: bool = False) -> list[UUID]:
     return [message.id for message in messages]
 
 
-def waiting(spool: Spool) -> list[UUID]:
+def waiting(spool: SqliteSpool) -> list[UUID]:
     spool.requeue_all()
     found = []
     while (message := spool.take(live=False)) is not None:
@@ -78,11 +80,11 @@ def test_refusals_are_counted_for_good_and_essential_messages_have_a_reserve(tmp
 def test_the_too_old_go_by_the_time_that_the_spool_was_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = SqliteSpool(tmp_path, LIMITS)
     old = append(spool, 2)
-    clock = spool._clock_s
-    monkeypatch.setattr(spool, "_clock_s", lambda: clock() + 3599)
+    clock = Ledger.clock_s
+    monkeypatch.setattr(Ledger, "clock_s", lambda ledger: clock(ledger) + 3599)
     young = append(spool, 1)
     assert waiting(spool) == old + young
-    monkeypatch.setattr(spool, "_clock_s", lambda: clock() + 3601)
+    monkeypatch.setattr(Ledger, "clock_s", lambda ledger: clock(ledger) + 3601)
     young += append(spool, 1)
     assert waiting(spool) == young
     assert spool.stats().dropped_count == 2
@@ -107,27 +109,35 @@ def test_acknowledged_messages_are_gone_after_a_restart(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_commit_is_synced_to_the_medium(tmp_path: Path) -> None:
+def test_a_commit_is_synced_to_the_medium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a power cut leaves cannot be tried here; that SQLite was asked for a sync with each commit can be."""
+    connections: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def watched(*args: object, **options: object) -> sqlite3.Connection:
+        connections.append(connect(*args, **options))  # type: ignore[call-overload]  # as they came
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", watched)
     spool = SqliteSpool(tmp_path, LIMITS)
     full = 2
-    assert spool._file._writer.execute("PRAGMA synchronous").fetchone() == (full,)
-    assert spool._file._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert {each.execute("PRAGMA synchronous").fetchone() for each in connections} == {(full,)}
+    assert {each.execute("PRAGMA journal_mode").fetchone() for each in connections} == {("wal",)}
     spool.close()
 
 
 def test_a_note_is_never_durable_before_its_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where one transaction does not take all that waits."""
+    monkeypatch.setattr("edge_agent.spool.pending._BATCH_MAX_BYTES", 1)
     spool = SqliteSpool(tmp_path, replace(LIMITS, max_bytes=10_000, commit_delay_s=PATIENCE_S))
-    spool._batch_bytes = 1
     changes: list[Change] = []
-    write = spool._file.write
+    write = SpoolFile.write
 
-    def watched(change: Change, counters: Counters) -> list[int]:
+    def watched(file: SpoolFile, change: Change, counters: Counters) -> Written:
         changes.append(change)
-        return write(change, counters)
+        return write(file, change, counters)
 
-    monkeypatch.setattr(spool._file, "write", watched)
+    monkeypatch.setattr(SpoolFile, "write", watched)
     messages = [Message(uuid7(), "leukoscope/v1/s/d/event", PAYLOAD) for _ in range(5)]
     for message in messages:
         spool.append(message, {"last": message.id.bytes})
