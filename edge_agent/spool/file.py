@@ -55,6 +55,9 @@ _QUESTIONS = (
 )
 """What has to be answered, be it with nothing: else the file is that of another program."""
 
+MAX_NUMBER = 2**62
+"""No message has a higher one."""
+
 BUSY_TIMEOUT_MS = 5000
 
 CHECKPOINT_PAGES = 256
@@ -86,6 +89,22 @@ class Change:
     """Rows for the quarantine from another file."""
     max_quarantined_bytes: int = 2**62
     state_entries: StateEntries = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is in a file."""
+
+    counters: Counters
+    stored_count: int
+    """Rows of messages, readable or not."""
+    stored_bytes: int
+    """Of their payloads."""
+    first_number: int
+    last_number: int
+    """Of the newest message that ever was."""
+    quarantined_count: int
+    state_entries: dict[str, bytes]
 
 
 class SpoolFile:
@@ -228,7 +247,7 @@ class SpoolFile:
         """The first message whose number is above ``after`` and at most ``until``. Raises ``sqlite3.Error``."""
         rows = self._reader.execute(
             f"SELECT {COLUMNS} FROM messages WHERE number > ? AND number <= ? ORDER BY number LIMIT 1",  # noqa: S608 - constant
-            (after, until if until is not None else 2**62),
+            (after, until if until is not None else MAX_NUMBER),
         ).fetchall()
         return read_row(rows[0]) if rows else None
 
@@ -246,28 +265,28 @@ class SpoolFile:
                     yield number, size or 0, accepted_s if isinstance(accepted_s, int | float) else math.inf
             after = rows[-1][0]
 
-    def last_number(self) -> int:
-        """Number of the newest message that ever was."""
-        rows = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchall()
-        return int(rows[0][0]) if rows else 0
-
-    def totals(self) -> tuple[int, int]:
-        """Messages in the file, and bytes of their payloads."""
-        question = "SELECT count(*), coalesce(sum(length(payload)), 0) FROM messages"
-        count, size = self._writer.execute(question).fetchone()
-        return int(count), int(size)
-
-    def quarantined_count(self) -> int:
-        """Messages in quarantine. Raises ``sqlite3.Error``."""
-        return self._quarantine.count()
+    def contents(self) -> Contents:
+        """All that is to be known of the file when it is opened. Raises ``sqlite3.Error``."""
+        count, size, first, last = self._writer.execute(
+            "SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(min(number), 0), coalesce(max(number), 0) "
+            "FROM messages"
+        ).fetchone()
+        # Numbers of messages that are gone are not used again; but this note of SQLite's own may be damaged.
+        for (seq,) in self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'"):
+            last = max(last, seq) if isinstance(seq, int) else last
+        return Contents(
+            counters=self.counters(),
+            stored_count=int(count),
+            stored_bytes=int(size),
+            first_number=int(first),
+            last_number=int(last),
+            quarantined_count=self._quarantine.count(),
+            state_entries=readable_entries(self._writer.execute("SELECT key, value FROM notes ORDER BY number")),
+        )
 
     def counters(self) -> Counters:
-        """As last committed."""
+        """As last committed. Raises ``sqlite3.Error``."""
         return read_counters(self._writer)
-
-    def state_entries(self) -> dict[str, bytes]:
-        """All state entries, in the order in which their keys first came."""
-        return readable_entries(self._writer.execute("SELECT key, value FROM notes ORDER BY number"))
 
     def close(self) -> None:
         """Let go. The log is copied into the file by SQLite, where that is possible."""

@@ -55,7 +55,7 @@ def _open(path: Path) -> int:
     if os.path.lexists(path) and not path.is_file():
         move_aside(path)
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except PermissionError:
         # Another account's file can be locked as long as it can be read.
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

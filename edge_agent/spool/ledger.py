@@ -129,6 +129,10 @@ class Ledger:
         self.stored_bytes -= row.size
         self.counters.quarantined += 1
 
+    def tell(self, quarantined: Sequence[QuarantinedMessage]) -> None:
+        """These were quarantined elsewhere."""
+        self._untold += quarantined
+
     def pop_untold(self) -> list[QuarantinedMessage]:
         """The messages that were quarantined since this was last asked."""
         untold, self._untold = self._untold, []

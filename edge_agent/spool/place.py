@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,11 +54,12 @@ def move_aside(path: Path, word: str = "aside") -> Path:
 
 
 def has_no_room(folder: Path) -> bool:
-    """Whether the disk is as good as full. False where that cannot be found out."""
+    """Whether the disk is as good as full. False where that cannot be found out, or is not what keeps from writing."""
     try:
-        return shutil.disk_usage(folder).free < _NO_ROOM_BYTES
+        found = os.statvfs(folder)
     except OSError:
         return False
+    return not found.f_flag & os.ST_RDONLY and found.f_bavail * found.f_frsize < _NO_ROOM_BYTES
 
 
 def explain_unusable(folder: Path, error: OSError) -> EdgeAgentError:

@@ -17,13 +17,13 @@ _NOT_A_SPOOL = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 
 
 @contextlib.contextmanager
-def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write to the spool's file.
+def open_for_reading(path: Path, *, log_needed: bool = True) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write to the spool's file. A log that cannot be read is passed over if not needed.
 
     Raises ``SpoolError`` if there is no such file, if it is not a spool, or if it may not be read; ``SpoolCorrupt`` if
     it is too damaged for that to be told.
     """
-    with contextlib.closing(_connect(path)) as connection:
+    with contextlib.closing(_connect(path, log_needed=log_needed)) as connection:
         yield connection
 
 
@@ -39,10 +39,12 @@ def explain_unreadable(path: Path, error: sqlite3.Error) -> SpoolError:
     return _unreadable(path, str(error))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *, log_needed: bool) -> sqlite3.Connection:
     try:
         if not path.exists():
-            raise SpoolError(f"There is no spool at {path}.", remedy="Check state.folder in the configuration.")
+            raise SpoolError(
+                f"There is no spool at {path}.", remedy="Check the path, or state.folder in the configuration."
+            )
         if not path.is_file():
             raise SpoolError(f"{path} is not a file.", remedy=_ASK_FOR_A_SPOOL)
         with path.open("rb"):
@@ -55,7 +57,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         return _open(path, "mode=ro")
     except sqlite3.Error as error:
         # SQLite wants to write an index of the log. Without a log it can do without, where it may not.
-        if primary_code(error) not in _NO_INDEX or has_log:
+        if primary_code(error) not in _NO_INDEX or (has_log and log_needed):
             raise explain_unreadable(path, error) from error
     try:
         return _open(path, "immutable=1")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.errors import EdgeAgentError, MessageDamaged, SpoolBusy, SpoolCorrupt, SpoolError, SpoolNewer
-from edge_agent.spool.base import StateEntries, max_quarantined_bytes
-from edge_agent.spool.file import Change, SpoolFile
+from edge_agent.spool.base import QuarantinedMessage, StateEntries, max_quarantined_bytes
+from edge_agent.spool.file import MAX_NUMBER, Change, Contents, SpoolFile
 from edge_agent.spool.place import explain_unusable, explain_unwritable, has_no_room, move_aside
 from edge_agent.spool.reading import open_for_reading
 from edge_agent.spool.reserve import Reserve
@@ -53,6 +53,8 @@ class Salvage:
     path: Path | None
     rows: list[Row] = field(default_factory=list)
     quarantined: list[QuarantinedRow] = field(default_factory=list)
+    damaged: list[QuarantinedMessage] = field(default_factory=list)
+    """Those of the quarantined that turned out to be no messages only now."""
     state_entries: StateEntries = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
 
@@ -62,6 +64,7 @@ class Salvage:
         for row in found:
             if isinstance(row, DamagedRow):
                 self.quarantined.append((*row.values, MessageDamaged.code, row.reason))
+                self.damaged.append(QuarantinedMessage(None, row.topic, MessageDamaged.code, row.reason))
             else:
                 self.rows.append(row)
 
@@ -81,10 +84,12 @@ class Opened:
     """A spool's file that can be used."""
 
     file: SpoolFile
-    counters: Counters
+    contents: Contents
     replaced: QuarantinedFile | None = None
     numbers: Sequence[int] = ()
     """Of the salvaged rows in the new file."""
+    damaged: Sequence[QuarantinedMessage] = ()
+    """To be told."""
 
 
 def open_spool(path: Path, reserve: Reserve, max_bytes: int) -> Opened:
@@ -101,16 +106,20 @@ def open_spool(path: Path, reserve: Reserve, max_bytes: int) -> Opened:
         raise explain_unusable(path.parent, error) from error
     except SpoolError as error:
         if has_no_room(path.parent):
-            raise explain_unwritable(path, error.message) from error
+            if not isinstance(error, SpoolCorrupt | SpoolNewer):
+                raise explain_unwritable(path, error.message) from error
+            reserve.release()
         return replace(path, salvage_closed(path, error), max_bytes)
     try:
-        counters = file.counters()
-        _reconcile(counters, file.totals()[0], file.quarantined_count())
-    except sqlite3.Error as error:
+        contents = file.contents()
+        if contents.stored_count and not 0 < contents.first_number <= contents.last_number < MAX_NUMBER:
+            raise SpoolCorrupt(f"{path} is damaged: a message has the number {contents.last_number}.")  # noqa: TRY301
+    except (sqlite3.Error, SpoolCorrupt) as error:
         file.close()
-        salvage = salvage_closed(path, SpoolCorrupt(f"{path} is damaged: {error}."))
-        return replace(path, salvage, max_bytes)
-    return Opened(file, counters)
+        cause = error if isinstance(error, SpoolCorrupt) else SpoolCorrupt(f"{path} is damaged: {error}.")
+        return replace(path, salvage_closed(path, cause), max_bytes)
+    _reconcile(contents.counters, contents.stored_count, contents.quarantined_count)
+    return Opened(file, contents)
 
 
 def salvage_closed(path: Path, cause: EdgeAgentError) -> Salvage:
@@ -121,7 +130,7 @@ def salvage_closed(path: Path, cause: EdgeAgentError) -> Salvage:
     except OSError as error:
         raise explain_unusable(path.parent, error) from error
     saved = Salvage(cause, aside)
-    with contextlib.suppress(SpoolError), open_for_reading(aside) as old:
+    with contextlib.suppress(SpoolError), open_for_reading(aside, log_needed=False) as old:
         saved.take_in(sorted(read_rows(old), key=lambda row: row.number), list(read_quarantine(old)))
         with contextlib.suppress(sqlite3.DatabaseError):
             saved.state_entries = readable_entries(old.execute("SELECT key, value FROM notes ORDER BY number"))
@@ -149,11 +158,12 @@ def replace(path: Path, saved: Salvage, max_bytes: int) -> Opened:
         raise explain_unwritable(path, error.message) from error
     try:
         written = file.write(change, counters)
+        contents = file.contents()
     except sqlite3.Error as error:
         file.close()
         raise explain_unwritable(path, str(error)) from error
     replaced = QuarantinedFile(saved.path, saved.cause.code, saved.cause.message, len(saved.rows))
-    return Opened(file, counters, replaced, written.numbers)
+    return Opened(file, contents, replaced, written.numbers, saved.damaged)
 
 
 def quarantine_replacement(path: Path) -> Path | None:

@@ -104,8 +104,8 @@ class SpoolWriter:
         try:
             opened = open_spool(self._path, self._reserve, limits.max_bytes)
             self._file = opened.file
-            self.state_entries = opened.file.state_entries()
-            self.ledger = self._make_ledger(opened, opened.file.last_number())
+            self.state_entries = opened.contents.state_entries
+            self.ledger = self._make_ledger(opened, opened.contents.last_number)
         except EdgeAgentError:
             self._lock.close()
             raise
@@ -198,14 +198,16 @@ class SpoolWriter:
     def _make_ledger(self, opened: Opened, backlog_until: int) -> Ledger:
         if opened.replaced is not None:
             self.quarantined_files.append(opened.replaced)
-        count, size = opened.file.totals()
-        return Ledger(
-            opened.counters,
-            stored_count=count,
-            stored_bytes=size,
-            last_number=opened.file.last_number(),
+        contents = opened.contents
+        ledger = Ledger(
+            contents.counters,
+            stored_count=contents.stored_count,
+            stored_bytes=contents.stored_bytes,
+            last_number=contents.last_number,
             backlog_until=backlog_until,
         )
+        ledger.tell(opened.damaged)
+        return ledger
 
     def _run(self) -> None:
         try:

@@ -18,13 +18,16 @@ from pathlib import Path
 import pytest
 from uuid_utils.compat import uuid7
 
-from edge_agent.cli.app import main
+from edge_agent.cli.app import app
+from edge_agent.cli.terminal import EXIT_FAILED, print_error
+from edge_agent.errors import EdgeAgentError
 from edge_agent.spool import Message, SpoolLimits, SqliteSpool
 from edge_agent.spool.place import FILE
 from tests.mqtt import PATIENCE_S
 
 AGENT = shlex.join([sys.executable, "-m", "edge_agent.cli", "spool"])
 LIMITS = SpoolLimits(max_bytes=2**24, max_age_s=3600, commit_delay_s=0)
+EXIT_DONE = 0
 TOPIC = "leukoscope/v1/site/device/event"
 
 
@@ -62,14 +65,15 @@ def agent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     """``edge-agent spool`` in this process: many times as fast as a process for each."""
 
     def run(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["edge-agent", "spool", *arguments])
         monkeypatch.setattr(sys, "stdin", io.StringIO())
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
+        try:
+            status = app(["spool", *arguments], standalone_mode=False) or EXIT_DONE
+        except EdgeAgentError as error:
+            print_error(error)
+            status = EXIT_FAILED
         captured = capsys.readouterr()
-        code = ended.value.code
-        return Done(code if isinstance(code, int) else 0, captured.out, captured.err)
+        return Done(status, captured.out, captured.err)
 
     return run
 
@@ -177,24 +181,26 @@ def test_whoever_reads_the_output_may_stop(state_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("command", "code"),
     [
-        "export > /dev/full",
-        "export --out /dev/full",
-        "export --out /nowhere/at/all",
-        "export --out .",
-        "export --out {folder}/spool.db",
-        "export --out {folder}/spool.db-wal",
-        "status > /dev/full",
-        "status --json > /dev/full",
+        ("export > /dev/full", "output_unwritable"),
+        ("export >&-", "output_unwritable"),
+        ("export --out /dev/full", "config_invalid"),
+        ("export --out /nowhere/at/all", "config_invalid"),
+        ("export --out .", "config_invalid"),
+        ("export --out {folder}/spool.db", "config_invalid"),
+        ("export --out {folder}/spool.db-wal", "config_invalid"),
+        ("status > /dev/full", "output_unwritable"),
+        ("status >&-", "output_unwritable"),
+        ("status --json > /dev/full", "output_unwritable"),
     ],
 )
-def test_an_output_that_cannot_be_written_is_one_error(state_folder: Path, command: str) -> None:
+def test_an_output_that_cannot_be_written_is_one_error(state_folder: Path, command: str, code: str) -> None:
     fill(state_folder, b'{"a":1}')
     done = shell(f"agent {command.format(folder=shlex.quote(str(state_folder)))}")
-    assert done.returncode == 2
+    assert done.returncode == (2 if code == "config_invalid" else 1)
     assert done.stderr.count("error ") == 1
-    assert "config_invalid" in done.stderr
+    assert code in done.stderr
     # Nothing has happened to it.
     assert lines(shell("agent export").stdout) == [{"topic": TOPIC, "payload": {"a": 1}}]
 

@@ -18,8 +18,9 @@ from uuid_utils.compat import uuid7
 from edge_agent.errors import SpoolBusy, SpoolError
 from edge_agent.spool import Message, SpoolLimits, SqliteSpool
 from edge_agent.spool.file import Change, SpoolFile, Written
-from edge_agent.spool.place import FILE, has_no_room
+from edge_agent.spool.place import FILE, explain_unwritable, has_no_room
 from edge_agent.spool.rows import Counters
+from tests.faults.disks import fill_up
 from tests.mqtt import PATIENCE_S
 from tests.unit.spool.test_opening import without_privileges
 
@@ -70,6 +71,11 @@ def watched(folder: Path) -> Iterator[Watched]:
     assert not watched.failures
 
 
+def delete_folder(folder: Path) -> None:
+    # At once: the spool may make it again meanwhile.
+    shutil.rmtree(folder.rename(folder.with_name("trash")))
+
+
 def delete_files(folder: Path) -> None:
     for each in folder.glob(f"{FILE}*"):
         each.unlink()
@@ -87,7 +93,7 @@ def restore_backup(folder: Path) -> None:
 
 
 LOSSES: dict[str, Callable[[Path], object]] = {
-    "folder deleted": shutil.rmtree,
+    "folder deleted": delete_folder,
     "folder moved": lambda folder: folder.rename(folder.with_name("elsewhere")),
     "file deleted": lambda folder: folder.joinpath(FILE).unlink(),
     "file moved": lambda folder: folder.joinpath(FILE).rename(folder / "elsewhere.db"),
@@ -106,6 +112,7 @@ def test_what_was_accepted_before_and_after_is_delivered_once(folder: Path, watc
     sent = watched.take(2, live=False) + watched.take(3)
     watched.spool.acknowledge(sent[0])
     watched.spool.quarantine(sent[1], "broker_refused", "?")
+    assert watched.spool.flush(PATIENCE_S)
     LOSSES[loss](folder)
     after = watched.append(33)
     (found,) = watched.spool.pop_quarantined_files()
@@ -147,7 +154,7 @@ def test_it_is_noticed_where_it_happens_during_a_write(
 
     def interrupted(file: SpoolFile, change: Change, counters: Counters) -> Written:
         monkeypatch.setattr(SpoolFile, "write", write)
-        shutil.rmtree(folder)
+        delete_folder(folder)
         return write(file, change, counters)
 
     monkeypatch.setattr(SpoolFile, "write", interrupted)
@@ -223,22 +230,20 @@ def test_a_folder_that_lost_its_permission_is_no_full_disk() -> None:
 
 
 def test_a_disk_that_turned_read_only_is_no_full_disk(tmp_path: Path) -> None:
-    mount = ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"a disk cannot be mounted here: {mounted.stderr.strip()}")
     try:
-        watched = Watched(tmp_path)
-        ids = watched.append(1)
-        # Files that are open for writing keep a real remount from working; the medium itself says it in a failure.
-        watched.spool.close()
+        # As an image that is read-only from the beginning has no byte to spare.
+        fill_up(tmp_path)
+        assert has_no_room(tmp_path)
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)
-        with pytest.raises(SpoolError) as caught:
+        assert not has_no_room(tmp_path)
+        error = explain_unwritable(tmp_path / FILE, "attempt to write a readonly database")
+        assert (error.code, "read-only" in error.message) == ("spool_failed", True)
+        with pytest.raises(SpoolError, match="read-only") as caught:
             SqliteSpool(tmp_path, LIMITS)
-        assert (caught.value.code, "read-only" in caught.value.message) == ("spool_failed", True)
-        subprocess.run(["mount", "-o", "remount,rw", str(tmp_path)], check=True)
-        again = Watched(tmp_path)
-        assert again.take(live=False) == ids
-        again.spool.close()
+        assert caught.value.code == "spool_failed"
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)

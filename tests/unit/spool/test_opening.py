@@ -176,6 +176,59 @@ def test_a_spool_of_a_newer_release_is_set_aside_and_what_can_be_read_is_taken_o
     spool.close()
 
 
+def test_rows_that_are_no_messages_of_a_file_that_is_replaced_are_told(tmp_path: Path) -> None:
+    spool = SqliteSpool(tmp_path, LIMITS)
+    append(spool)
+    kept = append(spool)
+    spool.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.executescript("UPDATE messages SET topic = x'ff' WHERE number = 1; PRAGMA user_version=99;")
+    spool = SqliteSpool(tmp_path, LIMITS)
+    assert [each.code for each in spool.pop_quarantined_messages()] == ["message_damaged"]
+    message = spool.take(live=False)
+    assert message is not None
+    assert message.id == kept
+    stats = spool.stats()
+    assert (stats.accepted_count, stats.quarantined_count, stats.in_flight_count) == (2, 1, 1)
+    spool.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE messages SET number = -5 WHERE number = 1",
+        "UPDATE messages SET number = 9223372036854775807 WHERE number = 2",
+        "UPDATE sqlite_sequence SET seq = 9223372036854775807",
+        "UPDATE sqlite_sequence SET seq = 'x'",
+        "UPDATE sqlite_sequence SET seq = NULL",
+        "DELETE FROM sqlite_sequence",
+        "DROP TABLE notes",
+        "DROP TABLE counters",
+        "DELETE FROM counters",
+        "DROP TABLE quarantine",
+        "PRAGMA user_version=-1",
+        "PRAGMA user_version=0",
+    ],
+)
+def test_damage_within_the_tables_costs_no_message(tmp_path: Path, damage: str) -> None:
+    spool = SqliteSpool(tmp_path, LIMITS)
+    ids = {append(spool), append(spool)}
+    spool.close()
+    with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as connection:
+        connection.execute(damage)
+    spool = SqliteSpool(tmp_path, LIMITS)
+    ids.add(append(spool))
+    spool.requeue_all()
+    taken = []
+    while (message := spool.take(live=False)) is not None:
+        taken.append(message.id)
+    assert len(taken) == 3
+    assert set(taken) == ids
+    stats = spool.stats()
+    assert (stats.accepted_count, stats.in_flight_count) == (3, 3)
+    spool.close()
+
+
 def test_counters_that_are_damaged_are_counted_again(tmp_path: Path) -> None:
     spool = SqliteSpool(tmp_path, LIMITS)
     append(spool)
@@ -209,6 +262,24 @@ def test_a_file_that_may_not_be_read_is_set_aside(shared_folder: Path) -> None:
     assert found.path is not None
     assert found.path.exists()
     assert found.code == "spool_failed"
+
+
+def test_a_log_that_may_not_be_read_does_not_cost_what_is_in_the_file(shared_folder: Path) -> None:
+    with without_privileges():
+        spool = SqliteSpool(shared_folder, LIMITS)
+        kept = append(spool)
+        spool.close()
+    log = shared_folder / f"{FILE}-wal"
+    log.write_bytes(b"of another account")
+    log.chmod(0)
+    with without_privileges():
+        spool = SqliteSpool(shared_folder, LIMITS)
+        (found,) = spool.pop_quarantined_files()
+        message = spool.take(live=False)
+        spool.close()
+    assert found.salvaged_count == 1
+    assert message is not None
+    assert message.id == kept
 
 
 def test_a_lock_of_another_account_is_used_if_it_can_be_read(shared_folder: Path) -> None:

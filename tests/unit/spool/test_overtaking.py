@@ -202,4 +202,4 @@ class OvertakingMachine(RuleBasedStateMachine):
 
 
 TestOvertaking = OvertakingMachine.TestCase
-TestOvertaking.settings = settings(max_examples=60, stateful_step_count=25)
+TestOvertaking.settings = settings(max_examples=30, stateful_step_count=25)
