@@ -19,8 +19,8 @@ _JPEG_QUALITY = 85
 def draw_explanation(explanation: Explanation, class_index: int | None) -> NDArray[np.uint8]:
     """uint8 RGB (2 * size, 2 * size, 3): the field, its nuclei outlined.
 
-    With ``class_index`` and a class activation map, the positive values of the map for that class are blended in. Their
-    mean over the field is the class's logit, so the map shows where the label comes from (B. Zhou et al., "Learning
+    With ``class_index`` and a class activation map, the positive values of the map for that class are blended in. The
+    map's mean over the field is the class's logit, so it shows where the label comes from (B. Zhou et al., "Learning
     deep features for discriminative localization", 2016).
     """
     size = SCALE * explanation.field.shape[1], SCALE * explanation.field.shape[0]
