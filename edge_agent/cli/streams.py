@@ -33,7 +33,8 @@ def prepare_streams() -> None:
     """Make the three streams safe to use. To be called before anything is opened or printed.
 
     A closed descriptor is taken, or the next file that is opened would get its number and with it what native
-    libraries print. Characters that the encoding lacks, and file names that are not UTF-8, are escaped.
+    libraries print. Characters that the encoding lacks, and file names that are not UTF-8, are escaped;
+    what is typed in another encoding becomes U+FFFD.
     """
     global _output  # noqa: PLW0603 - a process has one standard output
     # Output that goes nowhere is an error, so 1 is not opened for writing. Messages to a closed 2 are nobody's loss.
@@ -50,6 +51,8 @@ def prepare_streams() -> None:
     )
     sys.stdin = sys.stdin or open(_STDIN, encoding="utf-8", closefd=False)  # noqa: SIM115 - a descriptor
     sys.stderr = sys.stderr or open(_STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as above
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
 

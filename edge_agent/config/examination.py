@@ -18,7 +18,7 @@ from edge_agent.cameras.settings import (
     VideoSettings,
 )
 from edge_agent.config.conflicts import is_loopback
-from edge_agent.config.positions import KeyPath, find_lines, line_of
+from edge_agent.config.layout import KeyPath, find_lines, line_of
 from edge_agent.config.reading import find_errors, parse_config, read_config_text, usable_sections
 from edge_agent.errors import BundleError, CameraAbsent, ConfigError
 from edge_agent.mqtt.settings import CREDENTIALS, MqttSettings, credential
