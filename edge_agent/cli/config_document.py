@@ -56,12 +56,7 @@ class ConfigDocument:
 
     def get(self, *path: str) -> Any:  # noqa: ANN401 - a value of any type
         """The value, a table's as a dict; None where there is none."""
-        found: Any = self._values
-        for key in path:
-            if not isinstance(found, dict) or key not in found:
-                return None
-            found = found[key]
-        return copy.deepcopy(found)
+        return copy.deepcopy(_find(self._values, path))
 
     def set(self, path: tuple[str, ...], value: Scalar) -> None:
         """Change a value, or add it to its table, which is made if needed."""
@@ -109,6 +104,10 @@ class ConfigDocument:
                 self._cut_inline(start, end)
             else:
                 self._cut_line(start, end)
+        for length in range(1, len(path)):
+            # A table that only a dotted key had made is still there, and empty.
+            if _find(tomllib.loads(self._text), path[:length]) is None:
+                self._add(scan(self._text), path[:length], None)
 
     def _add(self, layout: Layout, path: tuple[str, ...], value: Scalar | None) -> None:
         """Add what is not there. A ``value`` of None is an empty table."""
@@ -177,6 +176,14 @@ class ConfigDocument:
 
     def _splice(self, start: int, end: int, new: str) -> None:
         self._text = self._text[:start] + new + self._text[end:]
+
+
+def _find(values: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - values of any type
+    for key in path:
+        if not isinstance(values, dict) or key not in values:
+            return None
+        values = values[key]
+    return values
 
 
 def _is_dotted(pair: Pair, length: int) -> bool:

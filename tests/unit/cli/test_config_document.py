@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 import tomlkit
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge_agent.cli.config_document import ConfigDocument
@@ -54,6 +54,8 @@ def layouts(draw: st.DrawFn) -> str:
     return "\n".join([*lines, *deeper]) + draw(st.sampled_from(["", "\n"]))
 
 
+@example("[m]\nt.c = 1\n", [(["m", "t", "c"], None)])
+@example("a = {} # kept", [(["a", "b", "a"], 0), (["a", "b", "a"], None)])
 @given(
     layouts(), st.lists(st.tuples(st.lists(names, min_size=1, max_size=3), st.one_of(st.none(), scalars)), max_size=4)
 )
