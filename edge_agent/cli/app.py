@@ -29,16 +29,16 @@ class Commands(LazyCommands):
         ),
         "setup": LazyCommand(
             "edge_agent.cli.setup:setup",
-            "Ask for site, device, broker and camera, write the configuration, and try it out.",
+            "Ask for site, device, broker, camera and bundle, write the configuration, and try it out.",
         ),
         "check-config": LazyCommand(
             "edge_agent.cli.check_config:check_config",
-            "Check a configuration. Exits with 2 and names line, key and remedy if it is wrong.",
+            "Check a configuration and the files it names, without starting anything.",
         ),
         "doctor": LazyCommand(
             "edge_agent.cli.doctor:doctor",
-            "Try runtime, bundle, camera, broker, disk and clock, and say what to do. Exits with 1 if anything is "
-            "wrong.",
+            "Try each part and say what to do: runtime, bundle, camera, broker, disk, clock. Lists the cameras that "
+            "it finds.",
         ),
         "schema": LazyCommand(
             "edge_agent.cli.schema:schema",

@@ -16,7 +16,7 @@ from edge_agent.cli.terminal import output
 from edge_agent.config import Config
 from edge_agent.contracts import MESSAGES, Command, Manifest, ModelDesired
 from edge_agent.contracts.asyncapi import BrokerDefaults, asyncapi_document
-from edge_agent.errors import ConfigError, EdgeAgentError
+from edge_agent.errors import EdgeAgentError, FileUnusable
 from edge_agent.monitoring.monitor import HEALTH_INTERVAL_S, METRICS_INTERVAL_S
 from edge_agent.mqtt.settings import MqttSettings
 
@@ -30,7 +30,7 @@ def write_contract(folder: Path) -> list[Path]:
     written = []
     for name, content in contract_files().items():
         path = folder / name
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
         written.append(path)
     return written
 
@@ -99,7 +99,8 @@ def schema(
 ) -> None:
     """Write the contract: JSON Schemas of all messages and of the configuration, AsyncAPI, error codes."""
     try:
-        for path in write_contract(out):
-            output.print(str(path), markup=False)
+        written = write_contract(out)
     except OSError as error:
-        raise ConfigError(f"{out} cannot be written: {error.strerror}.", remedy="Give another folder.") from error
+        raise FileUnusable.from_os_error(error) from error
+    for path in written:
+        output.print(str(path), markup=False)

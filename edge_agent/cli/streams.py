@@ -76,9 +76,4 @@ def finish_streams() -> EdgeAgentError | None:
 
 def explain_os_error(error: OSError) -> EdgeAgentError:
     """What an error of the operating system that no command explained was about."""
-    unwritten = finish_streams()
-    if unwritten is not None:
-        return unwritten
-    if error.filename is None:
-        return FileUnusable(f"{error.strerror or error}.")
-    return FileUnusable(f"{os.fsdecode(error.filename)}: {error.strerror}.")
+    return finish_streams() or FileUnusable.from_os_error(error)

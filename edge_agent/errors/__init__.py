@@ -4,6 +4,7 @@
 
     EdgeAgentError
     ├── ConfigError            config_invalid
+    ├── ConfigDoubtful         config_doubtful
     ├── FileUnusable           file_unusable
     ├── OutputUnwritable       output_unwritable
     ├── ImageError             image_unreadable
@@ -101,6 +102,7 @@ from edge_agent.errors.commands import (
     SpecimenOpen,
 )
 from edge_agent.errors.config import (
+    ConfigDoubtful,
     ConfigError,
 )
 from edge_agent.errors.endpoints import (
@@ -178,6 +180,7 @@ __all__ = [
     "CommandNotYet",
     "CommandRetained",
     "CommandUnknown",
+    "ConfigDoubtful",
     "ConfigError",
     "DiskFull",
     "DiskLow",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import Self
+
 from edge_agent.errors.base import EdgeAgentError
 
 
@@ -10,6 +13,13 @@ class FileUnusable(EdgeAgentError):
 
     code = "file_unusable"
     remedy = "Check the path and who may read and write it, or give another one."
+
+    @classmethod
+    def from_os_error(cls, error: OSError) -> Self:
+        """What the operating system said, of the file that it said it of."""
+        if error.filename is None:
+            return cls(f"{error.strerror or error}.")
+        return cls(f"{os.fsdecode(error.filename)}: {error.strerror or error}.")
 
 
 class OutputUnwritable(EdgeAgentError):
