@@ -37,8 +37,7 @@ class Commands(LazyCommands):
         ),
         "doctor": LazyCommand(
             "edge_agent.cli.doctor:doctor",
-            "Try each part and say what to do: runtime, bundle, camera, broker, disk, clock. Lists the cameras that "
-            "it finds.",
+            "Try each part, list the cameras, and say what to do about what is wrong.",
         ),
         "schema": LazyCommand(
             "edge_agent.cli.schema:schema",

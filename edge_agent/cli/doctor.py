@@ -254,8 +254,7 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
 ) -> None:
-    """Try each part and say what to do: runtime, bundle, camera, broker, disk, clock. Lists the cameras that it
-    finds.
+    """Try each part, list the cameras, and say what to do about what is wrong.
 
     Each line begins with ok, warn or FAIL. Exits with 1 if anything failed; warnings alone exit with 0.
     """

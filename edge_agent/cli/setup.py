@@ -18,6 +18,7 @@ from edge_agent.cli.conversation import Conversation
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.terminal import NOTICE, output
 from edge_agent.config import SYSTEM_CONFIG
+from edge_agent.errors import InputEnded
 
 UNIT = "leukoscope.service"
 
@@ -43,13 +44,20 @@ def setup(
 
 
 def _ask(question: str, default: str | None, *, secret: bool = False) -> str:
-    answer: str = typer.prompt(
-        question,
-        default=default,
-        # Where no terminal echoes, nothing can be hidden.
-        hide_input=secret and sys.stdin.isatty(),
-        show_default=not secret and bool(default),
-    )
+    try:
+        answer: str = typer.prompt(
+            question,
+            default=default,
+            # Where no terminal echoes, nothing can be hidden.
+            hide_input=secret and sys.stdin.isatty(),
+            show_default=not secret and bool(default),
+        )
+    except typer.Abort as abort:
+        # Typer makes one of Ctrl+C and of an input that has ended.
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        output.print()
+        raise InputEnded("The input ended before the last question; nothing was changed.") from None
     return answer
 
 

@@ -63,6 +63,8 @@ def finish_streams() -> EdgeAgentError | None:
     Returns what kept standard output from being written; a reader who has seen enough is not worth a word.
     """
     for stream, descriptor in ((sys.stdout, _STDOUT), (sys.stderr, _STDERR)):
+        if stream.closed:
+            continue
         try:
             stream.flush()
         except OSError:

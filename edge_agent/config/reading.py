@@ -33,7 +33,7 @@ def load_config(path: Path) -> Config:
 def read_config_text(path: Path) -> str:
     """The file's text with its own line ends, without a byte-order mark. Raises ``ConfigError``."""
     try:
-        return read_regular_file(path).decode("utf-8-sig")
+        return read_regular_file(path).decode("utf-8").removeprefix("\ufeff")
     except OSError as error:
         reason = error.strerror or str(error)
         raise _unreadable(path, f"{reason[:1].lower()}{reason[1:]}") from error

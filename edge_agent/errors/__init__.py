@@ -6,6 +6,7 @@
     ├── ConfigError            config_invalid
     ├── ConfigDoubtful         config_doubtful
     ├── FileUnusable           file_unusable
+    ├── InputEnded             input_ended
     ├── OutputUnwritable       output_unwritable
     ├── ImageError             image_unreadable
     │   ├── ImageTooLarge      image_too_large
@@ -113,6 +114,7 @@ from edge_agent.errors.endpoints import (
 )
 from edge_agent.errors.files import (
     FileUnusable,
+    InputEnded,
     OutputUnwritable,
 )
 from edge_agent.errors.host import (
@@ -192,6 +194,7 @@ __all__ = [
     "ImageTooLarge",
     "ImageUnsupported",
     "InferenceError",
+    "InputEnded",
     "MachineHot",
     "MachineThrottled",
     "MessageTooLarge",

@@ -1,4 +1,4 @@
-"""Files that a command was given, and what it prints."""
+"""Files that a command was given, what it reads from a person, and what it prints."""
 
 from __future__ import annotations
 
@@ -27,3 +27,10 @@ class OutputUnwritable(EdgeAgentError):
 
     code = "output_unwritable"
     remedy = "Free some space, or send the output somewhere else."
+
+
+class InputEnded(EdgeAgentError):
+    """The input of a command that asks questions ended before the last one. Nothing was changed."""
+
+    code = "input_ended"
+    remedy = "Run it in a terminal, or give it an answer to every question."
