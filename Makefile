@@ -16,19 +16,23 @@ ARCH ?= amd64
 PYTHON_VERSION ?= 3.13
 FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames-1280x960
 
-.PHONY: demo test lint bench faults system-test system-test-long system-test-short accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean
+.PHONY: demo test lint docs bench faults system-test system-test-long system-test-short accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation as a site, in build/site. A broken link, a missing anchor or a page without a place in the menu is an error.
+docs: $(VENV)/dev.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks suite $(if $(OUT),--out "$(OUT)")

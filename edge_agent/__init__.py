@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge_agent.errors import EdgeAgentError
     from edge_agent.inference import Bundle, Classifier, load_bundle, shipped_bundles
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _EXPORTS = {
     "Agent": "agent",
