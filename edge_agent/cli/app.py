@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -98,6 +99,8 @@ def _version(value: bool) -> None:  # noqa: FBT001 - Typer's way of an option th
 def _no_color(value: bool) -> None:  # noqa: FBT001 - as above
     if value:
         output.no_color = errors.no_color = True
+        # Typer's own help and usage errors go by it.
+        os.environ["NO_COLOR"] = "1"
 
 
 @app.callback()
@@ -106,7 +109,10 @@ def _common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     no_color: Annotated[
-        bool, typer.Option("--no-color", callback=_no_color, help="No colours, as the variable NO_COLOR asks for too.")
+        bool,
+        typer.Option(
+            "--no-color", callback=_no_color, is_eager=True, help="No colours, as the variable NO_COLOR asks for too."
+        ),
     ] = False,
 ) -> None:
     pass

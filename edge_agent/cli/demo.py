@@ -164,9 +164,9 @@ def describe(result: Result) -> str:
 def demo(
     frames: Annotated[
         Path | None,
-        typer.Option(help="Folder with images to judge instead of drawn ones.", metavar="PATH", parser=expand_path),
+        typer.Option(help="Folder with images to judge instead of drawn smears.", metavar="PATH", parser=expand_path),
     ] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="End after so many readings.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after this many readings.")] = None,
     bundle: Annotated[
         str | None, typer.Option(help="Bundle to judge with: 'demo' for drawn frames, 'accurate' or 'fast' for yours.")
     ] = None,

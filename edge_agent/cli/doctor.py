@@ -247,7 +247,7 @@ def doctor(
         Path | None,
         typer.Option(
             "--config",
-            help="The agent.toml to go by; else the device's own.",
+            help="The agent.toml to use instead of the device's own.",
             metavar="FILE",
             parser=expand_path,
         ),

@@ -94,7 +94,7 @@ def _kinds(base: type[EdgeAgentError]) -> Iterator[type[EdgeAgentError]]:
 
 def schema(
     out: Annotated[
-        Path, typer.Option("--out", help="Folder to write into; made if needed.", metavar="DIR", parser=expand_path)
+        Path, typer.Option("--out", help="Folder to write into; created if needed.", metavar="DIR", parser=expand_path)
     ],
 ) -> None:
     """Write the contract: JSON Schemas of all messages and of the configuration, AsyncAPI, error codes."""

@@ -38,7 +38,9 @@ class SpoolMetrics(Contract):
     waiting_count: Count
     in_flight_count: Count
     stored_bytes: Count
-    oldest_age_s: Positive | None = Field(description="Seconds of operation for which the oldest message has waited.")
+    oldest_age_s: Positive | None = Field(
+        description="Seconds that the oldest message has waited, in time during which the agent ran."
+    )
     accepted_count: Count
     acknowledged_count: Count
     refused_count: Count = Field(description="Turned away because the spool was full or could not write.")

@@ -100,7 +100,7 @@ def test_output_that_cannot_be_written_is_one_error(workplace: Path, command: st
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", ">&- 2>&- <&-", "<&-", "| head -c 1", "2>&1 | true"])
+@pytest.mark.parametrize("redirection", ["2>/dev/full", ">&- 2>&- <&-", "| head -c 1", "2>&1 | true"])
 def test_streams_that_are_closed_or_full_or_broken_off_are_survived(
     workplace: Path, command: str, redirection: str
 ) -> None:
@@ -208,8 +208,16 @@ PLACES: dict[str, Callable[[str], Arguments]] = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "binary", "not UTF-8", "loop", "too long", "home"])
+KINDS = ("missing", "folder", "pipe", "binary", "not UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        *((place, kind) for place in PLACES for kind in KINDS),
+        *((place, kind) for place in ("check-config", "setup") for kind in ("loop", "too long", "home")),
+    ],
+)
 def test_whatever_is_given_for_a_file_is_one_error_at_most(workplace: Path, place: str, kind: str) -> None:
     name = "given\udcff" if kind == "not UTF-8" else "given"
     given = workplace / name
@@ -297,6 +305,15 @@ def test_an_interrupt_stops_the_agent_and_the_demonstration(workplace: Path, bro
         _, said = process.communicate(timeout=PATIENCE_S)
         assert process.returncode in {0, 130}
         assert "Traceback" not in said
+
+
+def test_questions_that_nobody_answers_are_one_error(workplace: Path) -> None:
+    before = (workplace / "agent.toml").read_bytes()
+    status, _, said = through_shell(COMMANDS["setup"](workplace), "<&-")
+    judge(status, said)
+    assert status == 1
+    assert "error input_ended: " in said
+    assert (workplace / "agent.toml").read_bytes() == before
 
 
 def test_both_ways_of_calling_the_module_are_the_program(workplace: Path) -> None:
