@@ -29,14 +29,14 @@ from edge_agent.cli.local_broker import LOOPBACK, free_port, local_broker
 from edge_agent.cli.terminal import EXIT_FAILED, NOTICE, output, set_up_logging
 from edge_agent.config import Config, DeviceSettings, explain
 from edge_agent.contracts import Outcome, Result, Topics
-from edge_agent.daemon.service import make_live_view
+from edge_agent.daemon.service import make_microscope_page
 from edge_agent.errors import BrokerUnreachable, CameraAbsent, ConfigError, WebMissing
 from edge_agent.mqtt import MqttSettings
 from edge_agent.spool import SpoolSettings, StateSettings
 from edge_agent.web.settings import WebSettings
 
 if TYPE_CHECKING:
-    from edge_agent.web.server import LiveView
+    from edge_agent.web.server import MicroscopePage
 
 SITE, DEVICE = "demo", "this-computer"
 ARRIVAL_DEADLINE_S = 10.0
@@ -116,7 +116,7 @@ def run_demo(
     count: int | None,
     stop: threading.Event,
     show: Callable[[Result], None],
-    view: LiveView | None = None,
+    view: MicroscopePage | None = None,
 ) -> tuple[int, int]:
     """Run the agent and show each result as the broker delivers it, until ``count`` or ``stop``.
 
@@ -187,7 +187,7 @@ def demo(
     signal.signal(signal.SIGTERM, interrupt)
 
     try:
-        view = make_live_view(WebSettings(enabled=True, port=free_port()))
+        view = make_microscope_page(WebSettings(enabled=True, port=free_port()))
     except WebMissing:
         view = None
 

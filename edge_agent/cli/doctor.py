@@ -26,11 +26,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent import __version__
 from edge_agent.agent import make_analyzer
-from edge_agent.analysis.results import clock_synchronised
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
 from edge_agent.cameras.v4l2 import BY_ID
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.terminal import EXIT_FAILED, output, set_up_logging
+from edge_agent.clock import clock_synchronised
 from edge_agent.config import Config, DeviceSettings, load_config, system_config
 from edge_agent.config.examination import examine_config
 from edge_agent.contracts import Outcome

@@ -69,7 +69,7 @@ SILENT = {"run", "demo", "setup", "misspelt", "nothing", "spool status", "spool 
 
 def judge(status: int, said: str, *, output: str = "") -> None:
     """What holds for every command in every situation."""
-    for unwanted in ("Traceback", "Exception ignored", "Warning:", "lost sys.std"):
+    for unwanted in ("Traceback", "Exception ignored", "INFO:", "Warning:", "lost sys.std"):
         assert unwanted not in said + output, said + output
     assert status in STATUSES, said
     assert len(re.findall(r"^error [a-z_]+: ", said, flags=re.MULTILINE)) <= 1, said
