@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.app import app
 from edge_agent.analysis.rejection import rejection_reason
-from edge_agent.cameras.files import list_images
+from edge_agent.cameras.image_files import list_images
 from edge_agent.vision.decode import decode_image
 from edge_agent.vision.field import square_field
 from edge_agent.vision.preprocessing import DENOISERS, to_lab

@@ -17,7 +17,8 @@ class Settings(BaseModel):
     ``min_x`` may not be above ``max_x``, and no path may begin with ``~``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # What was given may be a password in the wrong place: no error of ours repeats it unasked.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Further pairs of fields of which the first may not be above the second."""

@@ -20,7 +20,7 @@ from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.status import DeviceStatus
 from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
-from edge_agent.cameras import Camera, CameraState, make_camera
+from edge_agent.cameras import Camera, CameraState, camera_maker
 from edge_agent.clock import clock_synchronised
 from edge_agent.commands.dispatcher import CommandDispatcher
 from edge_agent.commands.handlers import make_actions
@@ -77,7 +77,7 @@ class Agent:
         two in the monitor's. After ``max_readings`` the agent finishes by itself.
         """
         self._config = config
-        self._make_camera = camera or (lambda: make_camera(self._config.camera))
+        self._make_camera = camera
         self._on_result = on_result
         self._on_checks = on_checks
         self._max_readings = max_readings
@@ -322,7 +322,7 @@ class Agent:
         config = self._config
         left = None if self._max_readings is None else self._max_readings - self._readings_count
         return AnalysisPipeline(
-            self._make_camera,
+            self._make_camera or camera_maker(config.camera),
             config.capture,
             self._analyzer,
             config.trigger,

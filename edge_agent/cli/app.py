@@ -44,8 +44,8 @@ class Commands(LazyCommands):
             "edge_agent.cli.schema:schema",
             "Write the contract: JSON Schemas of all messages and of the configuration, AsyncAPI, error codes.",
         ),
-        "spool": LazyCommand("edge_agent.cli.state:spool", "Look at the messages that wait for the broker."),
-        "audit": LazyCommand("edge_agent.cli.state:audit", "Look at the log of what happened to the device."),
+        "spool": LazyCommand("edge_agent.cli.spool:spool", "Look at the messages that wait for the broker."),
+        "audit": LazyCommand("edge_agent.cli.audit:audit", "Look at the log of what happened to the device."),
     }
 
 

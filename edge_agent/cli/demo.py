@@ -22,7 +22,7 @@ from edge_agent import __version__
 from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.agent import Agent
 from edge_agent.analysis.settings import AnalysisSettings
-from edge_agent.cameras.files import list_images
+from edge_agent.cameras.image_files import list_images
 from edge_agent.cameras.settings import CameraSettings, FolderSettings, SyntheticSettings
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.local_broker import LOOPBACK, free_port, local_broker

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from edge_agent.cameras.secret_url import without_secrets
 from edge_agent.config.layout import KeyPath
 from edge_agent.config.model import Config
 
@@ -58,7 +59,7 @@ def _shown(key: str, problem: ErrorDetails) -> str:
         return ""
     if key.endswith(("url", "password", "username")) or "@" in str(given):
         return ""
-    shown = repr(given)
+    shown = repr(without_secrets(given) if isinstance(given, str) else given)
     return f", not {shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + '...'}"
 
 

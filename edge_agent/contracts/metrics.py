@@ -45,6 +45,10 @@ class SpoolMetrics(Contract):
     acknowledged_count: Count
     refused_count: Count = Field(description="Turned away because the spool was full or could not write.")
     dropped_count: Count = Field(description="Deleted unsent: the oldest for room, the too old, and by purge.")
+    quarantined_count: Count = Field(
+        default=0,
+        description="Refused by the broker or damaged, and kept in the spool; 'edge-agent spool export --quarantined'.",
+    )
     commits_count: Count = Field(description="Durable writes since the agent began.")
     checkpoints_count: Count = Field(description="Since the agent began; each syncs twice more.")
 

@@ -132,7 +132,10 @@ class Result(Contract):
     captured_at: UtcTime
     clock: Clock
     replayed: bool = Field(default=False, description="True for backlog sent after live results.")
-    source: str | None = Field(description="File, video position or synthetic truth the frame came from.")
+    source: str | None = Field(
+        description="Where the frame came from: a file's name below the camera's folder, with the frame's number in a "
+        "video; scheme, host and port of a stream; or what was drawn."
+    )
     specimen: SpecimenField | None = Field(description="Null while no slide is set.")
     outcome: Outcome
     reason: Reason | None

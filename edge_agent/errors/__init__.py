@@ -9,6 +9,7 @@
     ├── InputEnded             input_ended
     ├── OutputUnwritable       output_unwritable
     ├── ImageError             image_unreadable
+    │   ├── ImageMissing       image_missing
     │   ├── ImageTooLarge      image_too_large
     │   └── ImageUnsupported   image_unsupported
     ├── CameraError            camera_failed
@@ -31,6 +32,10 @@
     │   ├── SpoolFull          spool_full
     │   ├── SpoolBusy          spool_busy
     │   ├── SpoolCorrupt       spool_corrupt
+    │   ├── SpoolNewer         spool_newer
+    │   ├── SpoolMissing       spool_missing
+    │   ├── StateEntryInvalid  state_entry_invalid
+    │   ├── MessageDamaged     message_damaged
     │   └── MessageTooLarge    message_too_large
     ├── DiskFull               disk_full
     ├── DiskLow                disk_low
@@ -125,6 +130,7 @@ from edge_agent.errors.host import (
 )
 from edge_agent.errors.images import (
     ImageError,
+    ImageMissing,
     ImageTooLarge,
     ImageUnsupported,
 )
@@ -142,11 +148,15 @@ from edge_agent.errors.inference import (
 )
 from edge_agent.errors.spool import (
     DiskFull,
+    MessageDamaged,
     MessageTooLarge,
     SpoolBusy,
     SpoolCorrupt,
     SpoolError,
     SpoolFull,
+    SpoolMissing,
+    SpoolNewer,
+    StateEntryInvalid,
 )
 
 __all__ = [
@@ -191,12 +201,14 @@ __all__ = [
     "FileUnusable",
     "GoldenMismatch",
     "ImageError",
+    "ImageMissing",
     "ImageTooLarge",
     "ImageUnsupported",
     "InferenceError",
     "InputEnded",
     "MachineHot",
     "MachineThrottled",
+    "MessageDamaged",
     "MessageTooLarge",
     "OutputUnwritable",
     "PrometheusMissing",
@@ -208,6 +220,9 @@ __all__ = [
     "SpoolCorrupt",
     "SpoolError",
     "SpoolFull",
+    "SpoolMissing",
+    "SpoolNewer",
+    "StateEntryInvalid",
     "WebMissing",
     "WebPortTaken",
 ]

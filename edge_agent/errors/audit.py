@@ -9,7 +9,7 @@ class AuditUnwritable(EdgeAgentError):
     """The audit log cannot be written. Events go out without a place in it; the agent goes on."""
 
     code = "audit_unwritable"
-    remedy = "Check that audit.jsonl in the folder of the state can be written and that the disk has room."
+    remedy = "Check that the agent may write to audit.log in the state folder, and that the disk has room."
 
 
 class AuditBroken(EdgeAgentError):

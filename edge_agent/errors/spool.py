@@ -9,7 +9,7 @@ class SpoolError(EdgeAgentError):
     """The spool cannot do what was asked. New messages wait in memory, as far as there is room; it keeps trying."""
 
     code = "spool_failed"
-    remedy = "Check that the folder of the state exists, can be written, and is on a disk that works."
+    remedy = "Check that the state folder exists, that the agent may write to it, and that its disk works."
 
 
 class SpoolFull(SpoolError):
@@ -27,10 +27,24 @@ class SpoolBusy(SpoolError):
 
 
 class SpoolCorrupt(SpoolError):
-    """The spool's file is damaged. It was set aside under another name and a new one was begun."""
+    """The spool's file is damaged, or is not a spool. It was set aside, and a new one was begun."""
 
     code = "spool_corrupt"
-    remedy = "Try 'edge-agent spool export --file' on the file that was set aside; replace the card if it comes again."
+    remedy = "Try 'edge-agent spool export --file' on the file set aside; replace the card if it happens again."
+
+
+class SpoolNewer(SpoolError):
+    """The spool's file was written by a newer release. It was set aside, and what could be read was taken over."""
+
+    code = "spool_newer"
+    remedy = "Keep the file that was set aside; 'edge-agent spool export --file' of the newer release reads all of it."
+
+
+class SpoolMissing(SpoolError):
+    """The spool's folder or file was deleted or replaced while the agent ran. What it held is in a new file now."""
+
+    code = "spool_missing"
+    remedy = "Find out what deletes files in the state folder. Only a running agent can restore what it held."
 
 
 class MessageTooLarge(SpoolError):
@@ -38,6 +52,23 @@ class MessageTooLarge(SpoolError):
 
     code = "message_too_large"
     remedy = "Report this with the log: no message of the contract comes near the bound."
+
+
+class StateEntryInvalid(SpoolError):
+    """Something that the agent kept for itself cannot be read: damaged, or written by another release. It starts over.
+
+    The entry is kept in the spool under another key.
+    """
+
+    code = "state_entry_invalid"
+    remedy = "Check what it held, such as the open slide; after a downgrade this is expected once."
+
+
+class MessageDamaged(SpoolError):
+    """A message in the spool can no longer be read. It is quarantined and the rest goes on."""
+
+    code = "message_damaged"
+    remedy = "Look at it with 'edge-agent spool export --quarantined'; replace the card if it happens again."
 
 
 class DiskFull(EdgeAgentError):

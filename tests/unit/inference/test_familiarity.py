@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge_agent.analysis.analyzer import Analyzer
-from edge_agent.cameras.frame import ColourOrder, Pixels
+from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
-from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import Outcome
 from edge_agent.errors import BundleError, BundleMismatch, GoldenMismatch
 from edge_agent.inference import Classifier, load_bundle, shipped_bundles

@@ -1,0 +1,74 @@
+"""What can be done with a spool from beside the agent: look into it, and empty it while no agent has it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from edge_agent.errors import SpoolCorrupt, SpoolNewer
+from edge_agent.spool.file import Change, SpoolFile, is_corrupt
+from edge_agent.spool.folder_lock import FolderLock
+from edge_agent.spool.place import FILE, explain_unwritable
+from edge_agent.spool.reading import explain_unreadable, open_for_reading
+from edge_agent.spool.rows import read_counters
+
+Figures = dict[str, int | float | list[str] | None]
+
+
+def summarize(path: Path) -> Figures:
+    """What waits in a spool's file and what became of the other messages, by name. Raises ``SpoolError``."""
+    with open_for_reading(path) as connection:
+        try:
+            counters = read_counters(connection)
+            waiting, size, oldest = connection.execute(
+                "SELECT count(*), coalesce(sum(length(payload)), 0), min(accepted_s) FROM messages"
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise explain_unreadable(path, error) from error
+    age_s = round(max(0.0, counters.clock_s - oldest), 1) if isinstance(oldest, int | float) else None
+    return {
+        "waiting_count": waiting,
+        "stored_bytes": size,
+        "oldest_age_s": age_s,
+        "accepted_count": counters.accepted,
+        "acknowledged_count": counters.acknowledged,
+        "refused_count": counters.refused,
+        "dropped_count": counters.dropped,
+        "quarantined_count": counters.quarantined,
+        "set_aside": sorted(
+            each.name for pattern in ("spool.corrupt-*.db", "spool.newer-*.db") for each in path.parent.glob(pattern)
+        ),
+    }
+
+
+def purge(folder: Path) -> int:
+    """Delete all that waits in a spool that no agent has open; how many, which are counted as dropped.
+
+    Raises ``SpoolBusy``, ``SpoolError``, ``DiskFull``.
+    """
+    path = folder / FILE
+    with open_for_reading(path):
+        pass
+    with FolderLock(folder), contextlib.closing(_open(path)) as file:
+        try:
+            numbers = [number for number, _, _ in file.oldest_first(in_flight=())]
+            counters = file.counters()
+            counters.dropped += len(numbers)
+            file.write(Change(removed=numbers), counters)
+        except sqlite3.Error as error:
+            if is_corrupt(error):
+                raise explain_unreadable(path, error) from error
+            raise explain_unwritable(path, str(error)) from error
+    return len(numbers)
+
+
+def _open(path: Path) -> SpoolFile:
+    try:
+        return SpoolFile(path)
+    except SpoolNewer as error:
+        raise SpoolNewer(error.message, remedy="Use the release that wrote it.") from error
+    except SpoolCorrupt as error:
+        raise SpoolCorrupt(
+            error.message, remedy="Start the agent: it sets a damaged file aside, and takes over what can be read."
+        ) from error
