@@ -26,7 +26,7 @@ class Commands(LazyCommands):
         ),
         "classify": LazyCommand(
             "edge_agent.cli.classify:classify",
-            "Judge images, folders and videos. Exits with 3 if some of them could not be read.",
+            "Judge images, folders and videos. Exits with 3 if anything in them could not be read.",
         ),
         "setup": LazyCommand(
             "edge_agent.cli.setup:setup",
@@ -86,8 +86,22 @@ def _run() -> int:
         explained = explain_os_error(error)
         if not isinstance(error, BrokenPipeError) and not isinstance(explained, OutputUnwritable):
             print_error(explained)
-        return EXIT_FAILED
+        return EXIT_INTERRUPTED if _was_interrupted(error) else EXIT_FAILED
+    except Exception as error:
+        # What had only half begun may fail to stop.
+        if _was_interrupted(error):
+            return EXIT_INTERRUPTED
+        raise
     return 0
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether ``error`` arose while Ctrl+C was being handled."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - Typer's way of an option that acts at once
