@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import platform
 import queue
 import shutil
@@ -35,6 +36,7 @@ from edge_agent.config import Config, DeviceSettings, load_config, system_config
 from edge_agent.config.examination import examine_config
 from edge_agent.contracts import Outcome
 from edge_agent.errors import (
+    AuditBroken,
     BrokerRefused,
     BrokerUnreachable,
     CameraAbsent,
@@ -44,10 +46,11 @@ from edge_agent.errors import (
     FileUnusable,
     SpoolError,
 )
-from edge_agent.events.audit_log import FILE as AUDIT_FILE
-from edge_agent.events.audit_log import verify_audit
+from edge_agent.events.audit_segments import FILE as AUDIT_FILE
+from edge_agent.events.audit_segments import older_segments
+from edge_agent.events.audit_verify import verify_audit
 from edge_agent.inference.runtime import runtime_name
-from edge_agent.monitoring.health import clock_problem, disk_problem
+from edge_agent.monitoring.health import ClockReading, clock_problem, disk_problem
 from edge_agent.mqtt.publisher import UNSUPPORTED_PROTOCOL_VERSION, explain_failure
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -226,20 +229,25 @@ def _disk(config: Config) -> str:
 
 def _audit(config: Config) -> str:
     path = config.state.folder / AUDIT_FILE
-    if not path.exists():
+    if not os.path.lexists(path) and not (path.parent.is_dir() and older_segments(path)):
         return "there is no audit log yet"
-    position = verify_audit(path)
-    return f"the chain of {0 if position is None else position.seq + 1} entries holds"
+    found = verify_audit(path)
+    if found.set_aside:
+        names = ", ".join(damaged.name for damaged in found.set_aside)
+        raise AuditBroken(
+            f"Damaged audit logs were set aside: {names}.",
+            remedy="Compare them with the events at the broker, then move them out of the state folder.",
+        )
+    return f"{found.entries_count} entries, each follows from the one before"
 
 
 def _clock(_config: Config) -> str:
-    now = datetime.now(UTC)
-    synchronised = clock_synchronised()
-    problem = clock_problem(now.year, synchronised)
+    clock = ClockReading(datetime.now(UTC), clock_synchronised())
+    problem = clock_problem(clock)
     if problem is not None:
         raise problem
-    how = "synchronised" if synchronised else "synchronisation unknown"
-    return f"{now:%Y-%m-%d %H:%M:%S} UTC, {how}"
+    how = "synchronised" if clock.synchronised else "unknown whether it is synchronised"
+    return f"{clock.now:%Y-%m-%d %H:%M:%S} UTC, {how}"
 
 
 def doctor(

@@ -80,7 +80,7 @@ def build_manifest(
     chosen = calibration or Calibration()
     scale, zero_point = input_quantization(contents[MODEL])
     return Manifest(
-        schema_=MANIFEST_SCHEMA,
+        schema=MANIFEST_SCHEMA,
         name=identity.name,
         version=identity.version,
         created_at=datetime.now(UTC),
