@@ -44,7 +44,7 @@ TRIGGERS = {
     "triggered": "a reading when somebody asks for one",
 }
 BUNDLES = {
-    "accurate": "the best figures",
+    "accurate": "the most accurate one",
     "fast": "for a Raspberry Pi 4 or Zero 2 without a Coral",
     "demo": "for drawn smears only; it means nothing clinically",
 }
@@ -126,7 +126,7 @@ class Conversation:
         return document
 
     def _device(self) -> None:
-        self.say("Site and device are part of every topic, where everybody who reads the broker sees them.")
+        self.say("Site and device are part of every topic, which everybody with access to the broker can read.")
         before = self._document.get("device")
         while True:
             self._set(("device", "site"), "Name of the clinic or laboratory (a-z, 0-9, -)")
@@ -296,7 +296,7 @@ class Conversation:
 
     def _yes(self, question: str, default: bool | None) -> bool:  # noqa: FBT001 - three-valued
         shown = None if default is None else "yes" if default else "no"
-        return self._pick({"yes": "", "no": ""}, question, shown) == "yes"
+        return self._pick({"yes": "", "no": ""}, f"{question} (yes/no)", shown) == "yes"
 
     def _set(
         self, path: tuple[str, str], question: str, *, default: str | None = None, as_number: bool = False

@@ -36,7 +36,7 @@ def setup(
     def say(line: str) -> None:
         output.print(line, markup=False)
 
-    Conversation(_ask, say, config, config.parent / "credentials").run()
+    Conversation(_ask, say, config, config.absolute().parent / "credentials").run()
     if config.resolve() == SYSTEM_CONFIG.resolve():
         restart_service(say)
     if try_out:
