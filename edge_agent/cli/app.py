@@ -18,7 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from edge_agent import __version__
-from edge_agent.cli.state import audit, spool
+from edge_agent.cli.audit import audit
+from edge_agent.cli.spool import spool
 from edge_agent.cli.terminal import errors, output, print_error
 from edge_agent.config import SYSTEM_CONFIG, Config, DeviceSettings, load_config, system_config
 from edge_agent.contracts import Result

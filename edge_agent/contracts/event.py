@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     COMMAND_REFUSED = "command_refused"
     COMMAND_IGNORED = "command_ignored"
     MESSAGES_DROPPED = "messages_dropped"
+    MESSAGE_QUARANTINED = "message_quarantined"
     SPOOL_SET_ASIDE = "spool_set_aside"
     AUDIT_REPAIRED = "audit_mended"
 

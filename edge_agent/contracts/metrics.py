@@ -38,11 +38,17 @@ class SpoolMetrics(Contract):
     waiting_count: Count
     in_flight_count: Count
     stored_bytes: Count
-    oldest_age_s: Positive | None = Field(description="Hours of operation that the oldest message has waited.")
+    oldest_age_s: Positive | None = Field(
+        description="Seconds that the oldest message has waited, in time during which the agent ran."
+    )
     accepted_count: Count
     acknowledged_count: Count
     refused_count: Count = Field(description="Turned away because the spool was full or could not write.")
     dropped_count: Count = Field(description="Deleted unsent: the oldest for room, the too old, and by purge.")
+    quarantined_count: Count = Field(
+        default=0,
+        description="Refused by the broker or damaged, and kept in the spool; 'edge-agent spool export --quarantined'.",
+    )
     commits_count: Count = Field(description="Durable writes since the agent began.")
     checkpoints_count: Count = Field(description="Since the agent began; each syncs twice more.")
 

@@ -27,6 +27,10 @@
     │   ├── SpoolFull          spool_full
     │   ├── SpoolBusy          spool_busy
     │   ├── SpoolCorrupt       spool_corrupt
+    │   ├── SpoolNewer         spool_newer
+    │   ├── SpoolMissing       spool_missing
+    │   ├── StateEntryInvalid  state_entry_invalid
+    │   ├── MessageDamaged     message_damaged
     │   └── MessageTooLarge    message_too_large
     ├── DiskFull               disk_full
     ├── DiskLow                disk_low
@@ -144,11 +148,15 @@ from edge_agent.errors.inference import (
 )
 from edge_agent.errors.spool import (
     DiskFull,
+    MessageDamaged,
     MessageTooLarge,
     SpoolBusy,
     SpoolCorrupt,
     SpoolError,
     SpoolFull,
+    SpoolMissing,
+    SpoolNewer,
+    StateEntryInvalid,
 )
 
 __all__ = [
@@ -201,6 +209,7 @@ __all__ = [
     "InferenceError",
     "MachineHot",
     "MachineThrottled",
+    "MessageDamaged",
     "MessageTooLarge",
     "PrometheusMissing",
     "PrometheusPortTaken",
@@ -212,6 +221,9 @@ __all__ = [
     "SpoolCorrupt",
     "SpoolError",
     "SpoolFull",
+    "SpoolMissing",
+    "SpoolNewer",
+    "StateEntryInvalid",
     "WebMissing",
     "WebPortTaken",
 ]

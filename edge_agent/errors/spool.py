@@ -33,11 +33,42 @@ class SpoolCorrupt(SpoolError):
     remedy = "Try 'edge-agent spool export --file' on the file that was set aside; replace the card if it comes again."
 
 
+class SpoolNewer(SpoolError):
+    """The spool's file was written by a newer release. It was set aside, and what could be read was taken over."""
+
+    code = "spool_newer"
+    remedy = "Keep the file that was set aside; 'edge-agent spool export --file' of the newer release reads all of it."
+
+
+class SpoolMissing(SpoolError):
+    """The spool's folder or file was deleted or replaced while the agent ran. What was in memory is in a new file."""
+
+    code = "spool_missing"
+    remedy = "Find out what deletes files in the state folder. Messages that were only in the file are lost."
+
+
 class MessageTooLarge(SpoolError):
     """A message is larger than any broker is asked to take. It is refused and counted."""
 
     code = "message_too_large"
     remedy = "Report this with the log: no message of the contract comes near the bound."
+
+
+class StateEntryInvalid(SpoolError):
+    """Something that the agent kept for itself cannot be read: damaged, or written by another release. It starts over.
+
+    The entry is kept in the spool under another key.
+    """
+
+    code = "state_entry_invalid"
+    remedy = "Check what it held, such as the open slide; after a downgrade this is expected once."
+
+
+class MessageDamaged(SpoolError):
+    """A message in the spool can no longer be read. It is quarantined and the rest goes on."""
+
+    code = "message_damaged"
+    remedy = "Look at it with 'edge-agent spool export --quarantined'; replace the card if it happens again."
 
 
 class DiskFull(EdgeAgentError):

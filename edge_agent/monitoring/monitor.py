@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -120,6 +121,7 @@ class HealthMonitor:
         """Look around once."""
         now = time.monotonic()
         self._tell_set_aside()
+        self._tell_quarantined()
         self._tell_drops(now)
         inputs = self._sources.health_inputs()
         self._see_to_health(inputs, now)
@@ -167,13 +169,31 @@ class HealthMonitor:
     def _tell_set_aside(self) -> None:
         if not isinstance(self._spool, SqliteSpool):
             return
-        for found in self._spool.pop_quarantined():
+        for found in self._spool.pop_quarantined_files():
             self._events.record(
                 EventKind.SPOOL_SET_ASIDE,
                 f"The spool was damaged and set aside; {found.salvaged_count} messages could still be read.",
                 code=SpoolCorrupt.code,
                 file=found.path.name,
                 salvaged_count=found.salvaged_count,
+            )
+
+    def _tell_quarantined(self) -> None:
+        """One event for all messages of a topic that have the same fault: a refused topic has no end of them."""
+        found = self._spool.pop_quarantined_messages()
+        counts = Counter((each.topic, each.code, each.reason) for each in found)
+        for (topic, code, reason), count in counts.items():
+            if topic == self._events.topics.event:
+                # An event of it would be refused as well, and so on; the log has it.
+                continue
+            ids = [each.id for each in found if (each.topic, each.code, each.reason) == (topic, code, reason)]
+            self._events.record(
+                EventKind.MESSAGE_QUARANTINED,
+                f"Messages for {topic} were quarantined ({count}): {reason}",
+                code=code,
+                topic=topic,
+                message_id=None if ids[0] is None else str(ids[0]),
+                count=count,
             )
 
     def _tell_drops(self, now: float, *, last: bool = False) -> None:

@@ -1,13 +1,18 @@
 """The queue in which a message waits until the broker has acknowledged it."""
 
-from edge_agent.spool.base import MemorySpool, Message, Spool, SpoolStats
+from edge_agent.spool.base import Message, QuarantinedMessage, Spool, SpoolStats
+from edge_agent.spool.memory import MemorySpool
+from edge_agent.spool.offline import purge
+from edge_agent.spool.recovery import QuarantinedFile
 from edge_agent.spool.settings import SpoolSettings, StateSettings
-from edge_agent.spool.sqlite import QuarantinedFile, SpoolLimits, SqliteSpool, purge
+from edge_agent.spool.sqlite import SpoolLimits, SqliteSpool
+from edge_agent.spool.state_entries import read_state_entries, read_state_entry
 
 __all__ = [
     "MemorySpool",
     "Message",
     "QuarantinedFile",
+    "QuarantinedMessage",
     "Spool",
     "SpoolLimits",
     "SpoolSettings",
@@ -15,4 +20,6 @@ __all__ = [
     "SqliteSpool",
     "StateSettings",
     "purge",
+    "read_state_entries",
+    "read_state_entry",
 ]

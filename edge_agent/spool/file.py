@@ -1,17 +1,27 @@
-"""The SQLite file behind the durable spool: what is in it, and how it is written, read, checked and set aside."""
+"""The SQLite file behind the durable spool: what is in it, and how it is written, read and checked."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
 from edge_agent.errors import SpoolCorrupt, SpoolError
 from edge_agent.spool.base import Message, StateEntries
+from edge_agent.spool.rows import (
+    COLUMNS,
+    Counters,
+    DamagedRow,
+    QuarantinedRow,
+    Row,
+    read_counters,
+    read_row,
+    read_text,
+    readable_entries,
+    storable,
+)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
@@ -33,31 +43,34 @@ CREATE TABLE IF NOT EXISTS counters (
 """
 SCHEMA_VERSION = 1
 
+# Beside the tables of version 1, which an older agent goes on using without knowing this one. The columns have no
+# types, so that damaged values lie here as they are.
+_QUARANTINE = """
+CREATE TABLE IF NOT EXISTS quarantine (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id,
+    topic,
+    payload,
+    accepted_s,
+    code TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+"""
+
 CHECKPOINT_PAGES = 256
 """About 1 MiB of log, then it is copied into the file."""
 
 CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 
 
-@dataclass(slots=True)
-class Counters:
-    """What outlives a restart."""
-
-    accepted: int = 0
-    acknowledged: int = 0
-    refused: int = 0
-    dropped: int = 0
-    clock_s: float = 0.0
-    """Time during which the spool was open: ages go by it, for the wall clock of a device may jump by weeks."""
-
-
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A message in the file."""
+class Written:
+    """What a transaction came to."""
 
-    number: int
-    message: Message
-    accepted_s: float
+    numbers: list[int]
+    """Of the new messages."""
+    evicted_count: int
+    """Messages that left the quarantine for room."""
 
 
 @dataclass(slots=True)
@@ -66,6 +79,11 @@ class Change:
 
     appended: Sequence[tuple[Message, float]] = ()
     removed: Sequence[int] = ()
+    quarantined: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    """Code and reason by the number of a message in the file."""
+    salvaged: Sequence[QuarantinedRow] = ()
+    """Rows for the quarantine from another file."""
+    max_quarantined_bytes: int = 2**62
     state_entries: StateEntries = field(default_factory=dict)
 
 
@@ -99,6 +117,7 @@ class SpoolFile:
     def _connect(self, connections: contextlib.ExitStack) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connections.callback(connection.close)
+        connection.text_factory = read_text
         connection.execute("PRAGMA busy_timeout=5000")
         connection.execute("PRAGMA synchronous=FULL")
         # In KiB. What is read is read once; SQLite's own 2 MiB per connection would fill with pages nobody asks for.
@@ -106,8 +125,11 @@ class SpoolFile:
         connection.execute("PRAGMA wal_autocheckpoint=0")
         return connection
 
-    def write(self, change: Change, counters: Counters) -> list[int]:
-        """Commit a change; the new messages' numbers. Raises ``sqlite3.Error``, and then nothing has changed."""
+    def write(self, change: Change, counters: Counters) -> Written:
+        """Commit a change and ``counters``, in which messages that left the quarantine have become dropped ones.
+
+        Raises ``sqlite3.Error``, and then nothing has changed.
+        """
         numbers = []
         writer = self._writer
         writer.execute("BEGIN IMMEDIATE")
@@ -119,6 +141,9 @@ class SpoolFile:
                 )
                 numbers.append(int(cursor.lastrowid or 0))
             writer.executemany("DELETE FROM messages WHERE number = ?", ((number,) for number in change.removed))
+            evicted = _write_quarantine(writer, change)
+            counters.dropped += evicted
+            counters.quarantined -= evicted
             for key, value in change.state_entries.items():
                 if value is None:
                     writer.execute("DELETE FROM notes WHERE key = ?", (key,))
@@ -136,7 +161,7 @@ class SpoolFile:
                 writer.execute("ROLLBACK")
             raise
         self.commits += 1
-        return numbers
+        return Written(numbers, evicted)
 
     def checkpoint_if_due(self) -> None:
         """Copy the log into the file once it has grown enough. Raises ``sqlite3.Error``."""
@@ -148,14 +173,13 @@ class SpoolFile:
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self.checkpoints += 1
 
-    def next(self, after: int, until: int | None = None) -> Row | None:
+    def next(self, after: int, until: int | None = None) -> Row | DamagedRow | None:
         """The first message whose number is above ``after`` and at most ``until``. Raises ``sqlite3.Error``."""
         rows = self._reader.execute(
-            "SELECT number, id, topic, payload, accepted_s FROM messages WHERE number > ? AND number <= ? "
-            "ORDER BY number LIMIT 1",
+            f"SELECT {COLUMNS} FROM messages WHERE number > ? AND number <= ? ORDER BY number LIMIT 1",  # noqa: S608 - constant
             (after, until if until is not None else 2**62),
         ).fetchall()
-        return _row(rows[0]) if rows else None
+        return read_row(rows[0]) if rows else None
 
     def oldest_first(self, *, in_flight: Iterable[int]) -> Iterator[tuple[int, int, float]]:
         """Number, size in bytes and acceptance of each message not in flight. For the writing thread."""
@@ -187,7 +211,7 @@ class SpoolFile:
 
     def state_entries(self) -> dict[str, bytes]:
         """All state entries, in the order in which their keys first came."""
-        return dict(self._writer.execute("SELECT key, value FROM notes ORDER BY number").fetchall())
+        return readable_entries(self._writer.execute("SELECT key, value FROM notes ORDER BY number"))
 
     def close(self) -> None:
         """Let go. The log is copied into the file by SQLite, where that is possible."""
@@ -201,89 +225,30 @@ def is_corrupt(error: sqlite3.Error) -> bool:
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in CORRUPT_CODES
 
 
-def quarantine(path: Path) -> Path:
-    """Give the file and its log another name, which is returned. Raises ``OSError``."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    aside = path.with_name(f"{path.stem}.corrupt-{stamp}{path.suffix}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.stem}.corrupt-{stamp}-{number}{path.suffix}")
-    path.replace(aside)
-    log = path.with_name(path.name + "-wal")
-    if log.exists():
-        log.replace(aside.with_name(aside.name + "-wal"))
-    # An index of the log; SQLite makes it anew.
-    path.with_name(path.name + "-shm").unlink(missing_ok=True)
-    return aside
-
-
-@contextlib.contextmanager
-def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write. Raises ``SpoolError`` if there is no such file."""
-    if not path.is_file():
-        raise SpoolError(f"There is no spool at {path}.", remedy="Check state.folder in the configuration.")
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    try:
-        connection.execute("PRAGMA busy_timeout=5000")
-        yield connection
-    finally:
-        connection.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Salvage:
-    """What a damaged file still tells."""
-
-    rows: list[Row]
-    state_entries: dict[str, bytes | None]
-    counters: Counters
-
-
-def salvage(path: Path) -> Salvage:
-    """Read what can be read of a file that was set aside."""
-    state_entries: dict[str, bytes | None] = {}
-    counters = Counters()
-    with open_for_reading(path) as old:
-        rows = list(read_rows(old))
-        with contextlib.suppress(sqlite3.DatabaseError):
-            state_entries.update(old.execute("SELECT key, value FROM notes ORDER BY number"))
-        with contextlib.suppress(sqlite3.DatabaseError):
-            counters = read_counters(old)
-    return Salvage(sorted(rows, key=lambda row: row.number), state_entries, counters)
-
-
-def read_rows(connection: sqlite3.Connection) -> Iterator[Row]:
-    """All messages that can be read, each once: from the front as far as possible, then from the back."""
-    seen: set[int] = set()
-    for order in ("", " DESC"):
-        with contextlib.suppress(sqlite3.DatabaseError):
-            for values in connection.execute(
-                f"SELECT number, id, topic, payload, accepted_s FROM messages ORDER BY number{order}"  # noqa: S608
-            ):
-                if values[0] in seen:
-                    break
-                with contextlib.suppress(ValueError, TypeError):
-                    row = _row(values)
-                    seen.add(row.number)
-                    yield row
-
-
-def read_counters(connection: sqlite3.Connection) -> Counters:
-    """As last committed. Raises ``sqlite3.Error``."""
-    values = dict(connection.execute("SELECT name, value FROM counters").fetchall())
-    return Counters(
-        accepted=int(values.get("accepted", 0)),
-        acknowledged=int(values.get("acknowledged", 0)),
-        refused=int(values.get("refused", 0)),
-        dropped=int(values.get("dropped", 0)),
-        clock_s=float(values.get("clock_s", 0.0)),
+def _write_quarantine(connection: sqlite3.Connection, change: Change) -> int:
+    """Move and add rows; how many had to go for room."""
+    connection.executemany(
+        "INSERT INTO quarantine (id, topic, payload, accepted_s, code, reason) "
+        "SELECT id, topic, payload, accepted_s, ?, ? FROM messages WHERE number = ?",
+        [(code, reason, number) for number, (code, reason) in change.quarantined.items()],
     )
-
-
-def _row(values: tuple[int, bytes, str, bytes, float]) -> Row:
-    number, identity, topic, payload, accepted_s = values
-    return Row(number, Message(UUID(bytes=identity), topic, payload), accepted_s)
+    connection.executemany("DELETE FROM messages WHERE number = ?", [(number,) for number in change.quarantined])
+    connection.executemany(
+        "INSERT INTO quarantine (id, topic, payload, accepted_s, code, reason) VALUES (?, ?, ?, ?, ?, ?)",
+        [tuple(storable(value) for value in row) for row in change.salvaged],
+    )
+    if not change.quarantined and not change.salvaged:
+        return 0
+    rows = connection.execute("SELECT number, length(payload) FROM quarantine ORDER BY number").fetchall()
+    excess = sum(size or 0 for _, size in rows) - change.max_quarantined_bytes
+    evicted = []
+    for number, size in rows:
+        if excess <= 0:
+            break
+        evicted.append((number,))
+        excess -= size or 0
+    connection.executemany("DELETE FROM quarantine WHERE number = ?", evicted)
+    return len(evicted)
 
 
 def _write_counters(connection: sqlite3.Connection, counters: Counters) -> None:
@@ -294,6 +259,7 @@ def _write_counters(connection: sqlite3.Connection, counters: Counters) -> None:
             ("acknowledged", counters.acknowledged),
             ("refused", counters.refused),
             ("dropped", counters.dropped),
+            ("quarantined", counters.quarantined),
             ("clock_s", counters.clock_s),
         ],
     )
@@ -309,6 +275,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
             f"the spool has version {version}, this agent knows {SCHEMA_VERSION}.",
             remedy="Update the agent, or export the spool with the agent that wrote it.",
         )
+    connection.executescript(_QUARANTINE)
     found = [row[0] for row in connection.execute("PRAGMA quick_check(3)").fetchall()]
     if found != ["ok"]:
         raise SpoolCorrupt(f"the spool is damaged: {'; '.join(found)}.")

@@ -12,19 +12,24 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
-from edge_agent.errors import DiskFull, EdgeAgentError, SpoolCorrupt, SpoolError, SpoolFull
-from edge_agent.spool.base import ESSENTIAL_RESERVE_BYTES, Message, SpoolStats, StateEntries
+from edge_agent.errors import DiskFull, EdgeAgentError, MessageDamaged, SpoolCorrupt, SpoolError, SpoolFull
+from edge_agent.spool.base import (
+    ESSENTIAL_RESERVE_BYTES,
+    MAX_REASON_CHARS,
+    Message,
+    QuarantinedMessage,
+    SpoolStats,
+    StateEntries,
+    max_quarantined_bytes,
+)
 from edge_agent.spool.file import (
     Change,
-    Counters,
-    Row,
     SpoolFile,
     is_corrupt,
-    open_for_reading,
-    quarantine,
-    salvage,
 )
 from edge_agent.spool.folder import FILE, Reserve, lock_folder, no_room
+from edge_agent.spool.recovery import QuarantinedFile, quarantine_file, salvage
+from edge_agent.spool.rows import Counters, DamagedRow, Row
 from edge_agent.watchdog import StallDetector
 
 log = logging.getLogger(__name__)
@@ -50,16 +55,6 @@ class SpoolLimits:
     max_age_s: float
     when_full: Literal["reject_new", "drop_oldest"] = "reject_new"
     commit_delay_s: float = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantinedFile:
-    """A damaged file that was replaced."""
-
-    path: Path
-    reason: str
-    salvaged_count: int
-    """Messages that could still be read and were taken over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +101,10 @@ class SqliteSpool:
         self._lock_file = lock_folder(folder)
         self._changed = threading.Condition()
         self._error: EdgeAgentError | None = None
-        self._quarantined: list[QuarantinedFile] = []
+        self._quarantined_files: list[QuarantinedFile] = []
+        self._quarantined_messages: list[QuarantinedMessage] = []
+        # Code and reason by number, until the file has them too.
+        self._quarantined: dict[int, tuple[str, str]] = {}
         self._commits = self._checkpoints = 0
         self._pending: list[_Pending] = []
         self._pending_bytes = 0
@@ -135,10 +133,16 @@ class SqliteSpool:
         with self._changed:
             return self._error or self._full()
 
-    def pop_quarantined(self) -> list[QuarantinedFile]:
+    def pop_quarantined_files(self) -> list[QuarantinedFile]:
         """The damaged files that were replaced since this was last asked."""
         with self._changed:
-            found, self._quarantined = self._quarantined, []
+            found, self._quarantined_files = self._quarantined_files, []
+            return found
+
+    def pop_quarantined_messages(self) -> list[QuarantinedMessage]:
+        """See ``Spool``."""
+        with self._changed:
+            found, self._quarantined_messages = self._quarantined_messages, []
             return found
 
     def append(self, message: Message, state_entries: StateEntries | None = None) -> None:
@@ -185,7 +189,16 @@ class SqliteSpool:
                     self._live_after = row.number
                 else:
                     self._backlog_after = row.number
-                if row.number not in self._acknowledged:
+                if row.number in self._acknowledged or row.number in self._quarantined:
+                    continue
+                if isinstance(row, DamagedRow):
+                    quarantined = QuarantinedMessage(None, row.topic, MessageDamaged.code, row.reason)
+                    self._set_apart(row.number, row.size, quarantined)
+                elif row.message.id in self._in_flight:
+                    reason = "its id is that of another message"
+                    quarantined = QuarantinedMessage(row.message.id, row.message.topic, MessageDamaged.code, reason)
+                    self._set_apart(row.number, len(row.message.payload), quarantined)
+                else:
                     self._in_flight[row.message.id] = row
                     return row.message
 
@@ -201,6 +214,25 @@ class SqliteSpool:
             self._counters.acknowledged += 1
             self._generation += 1
             self._be_lazy()
+
+    def quarantine(self, message_id: UUID, code: str, reason: str) -> None:
+        """See ``Spool``."""
+        with self._changed:
+            row = self._in_flight.pop(message_id, None)
+            if row is not None:
+                quarantined = QuarantinedMessage(message_id, row.message.topic, code, reason[:MAX_REASON_CHARS])
+                self._set_apart(row.number, len(row.message.payload), quarantined)
+
+    def _set_apart(self, number: int, size: int, quarantined: QuarantinedMessage) -> None:
+        self._quarantined[number] = (quarantined.code, quarantined.reason)
+        self._quarantined_messages.append(quarantined)
+        self._stored_count -= 1
+        self._stored_bytes -= size
+        self._counters.quarantined += 1
+        self._generation += 1
+        if self._urgent_since is None:
+            self._urgent_since = time.monotonic()
+            self._changed.notify_all()
 
     def requeue_all(self) -> None:
         """See ``Spool``."""
@@ -221,6 +253,7 @@ class SqliteSpool:
                 acknowledged_count=counters.acknowledged,
                 refused_count=counters.refused,
                 dropped_count=counters.dropped,
+                quarantined_count=counters.quarantined,
                 waiting_count=self._stored_count - len(self._in_flight),
                 in_flight_count=len(self._in_flight),
                 stored_bytes=self._stored_bytes,
@@ -286,7 +319,7 @@ class SqliteSpool:
     def _clock_s(self) -> float:
         return self._clock_base_s + time.monotonic() - self._opened_at
 
-    def _next(self, *, live: bool) -> Row | None:
+    def _next(self, *, live: bool) -> Row | DamagedRow | None:
         """The next row of one kind. A file that turns out to be damaged is left to the writing thread."""
         try:
             if live:
@@ -299,12 +332,13 @@ class SqliteSpool:
     def _oldest(self) -> Row | None:
         after = 0
         try:
-            while (row := self._file.next(after)) is not None and row.number in self._acknowledged:
+            while (row := self._file.next(after)) is not None:
+                if isinstance(row, Row) and row.number not in self._acknowledged | self._quarantined.keys():
+                    return row
                 after = row.number
         except sqlite3.Error as error:
             self._report_unreadable(error)
-            return None
-        return row
+        return None
 
     def _report_unreadable(self, error: sqlite3.Error) -> None:
         if is_corrupt(error):
@@ -344,6 +378,7 @@ class SqliteSpool:
         self._live_after = self._last_number
         self._in_flight.clear()
         self._acknowledged.clear()
+        self._quarantined.clear()
 
     def _replace(self, damage: SpoolCorrupt, known: Counters | None) -> None:
         """Set a damaged file aside and begin a new one with what can still be read.
@@ -352,20 +387,34 @@ class SqliteSpool:
         """
         log.error("%s", damage)
         try:
-            aside = quarantine(self._path)
+            aside = quarantine_file(self._path)
         except OSError as error:
             raise SpoolError(f"{self._path} is damaged and cannot be set aside: {error.strerror}.") from error
         saved = salvage(aside)
-        rows = [row for row in saved.rows if row.number not in self._acknowledged]
+        left = [row for row in saved.rows if row.number not in self._acknowledged]
+        rows = [row for row in left if row.number not in self._quarantined]
+        quarantined = saved.quarantined + [
+            (row.message.id.bytes, row.message.topic, row.message.payload, row.accepted_s, *why)
+            for row in left
+            if (why := self._quarantined.get(row.number)) is not None
+        ]
         counters = saved.counters if known is None else known
+        found = len(rows) + len(quarantined)
         held = counters.accepted - counters.acknowledged - counters.dropped
-        counters.accepted += max(0, len(rows) - held)
-        counters.dropped += max(0, held - len(rows))
+        counters.accepted += max(0, found - held)
+        counters.dropped += max(0, held - found)
+        counters.quarantined = len(quarantined)
         state_entries: StateEntries = saved.state_entries if known is None else self._notes
         self._file = SpoolFile(self._path)
-        self._file.write(Change([(row.message, row.accepted_s) for row in rows], state_entries=state_entries), counters)
+        change = Change(
+            [(row.message, row.accepted_s) for row in rows],
+            salvaged=quarantined,
+            max_quarantined_bytes=max_quarantined_bytes(self._limits.max_bytes),
+            state_entries=state_entries,
+        )
+        self._file.write(change, counters)
         self._take_up(counters)
-        self._quarantined.append(QuarantinedFile(aside, damage.message, len(rows)))
+        self._quarantined_files.append(QuarantinedFile(aside, damage.message, len(rows)))
 
     def _run(self) -> None:
         try:
@@ -400,7 +449,9 @@ class SqliteSpool:
                 self._changed.wait(None if due == float("inf") else due - now)
 
     def _is_dirty(self) -> bool:
-        return bool(self._acknowledged) or self._lazy_since is not None or bool(self._pending)
+        return (
+            bool(self._acknowledged) or bool(self._quarantined) or self._lazy_since is not None or bool(self._pending)
+        )
 
     def _commit(self) -> None:
         with self._changed:
@@ -412,6 +463,7 @@ class SqliteSpool:
             # Only those of this batch: a note must not be durable before the message that it came with.
             state_entries = {key: value for pending in batch for key, value in pending.state_entries.items()}
             removed = sorted(self._acknowledged)
+            quarantined = dict(self._quarantined)
             generation = self._generation if len(batch) == len(self._pending) else batch[-1].generation
             counters = replace(self._counters, clock_s=self._clock_s())
             counters.accepted += len(messages)
@@ -422,10 +474,16 @@ class SqliteSpool:
                 raise damage
             if batch:
                 self._keep_reserve()
-            dropped = self._to_drop(excess, counters.clock_s, in_flight | set(removed))
+            dropped = self._to_drop(excess, counters.clock_s, in_flight | {*removed, *quarantined})
             counters.dropped += len(dropped)
-            change = Change([(message, counters.clock_s) for message in messages], [*removed, *dropped], state_entries)
-            numbers = self._file.write(change, counters)
+            change = Change(
+                [(message, counters.clock_s) for message in messages],
+                [*removed, *dropped],
+                quarantined,
+                max_quarantined_bytes=max_quarantined_bytes(self._limits.max_bytes),
+                state_entries=state_entries,
+            )
+            written = self._file.write(change, counters)
         except (SpoolCorrupt, DiskFull, sqlite3.Error) as error:
             self._meet(error, removed)
             return
@@ -435,13 +493,16 @@ class SqliteSpool:
             _apply(state_entries, self._notes)
             self._acknowledged.difference_update(removed)
             self._counters.accepted += len(messages)
-            self._counters.dropped += len(dropped)
+            for number in quarantined:
+                self._quarantined.pop(number, None)
+            self._counters.dropped += len(dropped) + written.evicted_count
+            self._counters.quarantined -= written.evicted_count
             self._stored_count += len(messages) - len(dropped)
             self._stored_bytes += size - sum(dropped.values())
             # What was taken just before it was deleted is on its way, but counts as dropped.
             self._in_flight = {key: row for key, row in self._in_flight.items() if row.number not in dropped}
-            if numbers:
-                self._last_number = numbers[-1]
+            if written.numbers:
+                self._last_number = written.numbers[-1]
             self._durable_generation = max(self._durable_generation, generation)
             if self._urgent_since is None and self._pending:
                 self._urgent_since = time.monotonic()
@@ -570,22 +631,3 @@ def _apply(state_entries: StateEntries, kept: dict[str, bytes]) -> None:
             kept.pop(key, None)
         else:
             kept[key] = value
-
-
-def purge(folder: Path) -> int:
-    """Delete all that waits in a spool that no agent has open; how many, which are counted as dropped.
-
-    Raises ``SpoolBusy``, ``SpoolError``.
-    """
-    with open_for_reading(folder / FILE):
-        pass
-    with lock_folder(folder):
-        file = SpoolFile(folder / FILE)
-        try:
-            numbers = [number for number, _, _ in file.oldest_first(in_flight=())]
-            counters = file.counters()
-            counters.dropped += len(numbers)
-            file.write(Change(removed=numbers), counters)
-        finally:
-            file.close()
-    return len(numbers)

@@ -12,7 +12,8 @@ from uuid_utils.compat import uuid7
 from edge_agent.errors import MessageTooLarge, SpoolFull
 from edge_agent.spool import Message, SpoolLimits, SqliteSpool
 from edge_agent.spool.base import MAX_PAYLOAD_BYTES
-from edge_agent.spool.file import Change, Counters
+from edge_agent.spool.file import Change, Written
+from edge_agent.spool.rows import Counters
 from edge_agent.spool.sqlite import SqliteSpool as Spool
 from tests.mqtt import PATIENCE_S
 
@@ -123,7 +124,7 @@ def test_a_note_is_never_durable_before_its_message(tmp_path: Path, monkeypatch:
     changes: list[Change] = []
     write = spool._file.write
 
-    def watched(change: Change, counters: Counters) -> list[int]:
+    def watched(change: Change, counters: Counters) -> Written:
         changes.append(change)
         return write(change, counters)
 

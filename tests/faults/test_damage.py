@@ -45,7 +45,7 @@ def take_all(spool: SqliteSpool) -> list[UUID]:
 def test_a_file_that_is_none_is_set_aside(tmp_path: Path) -> None:
     tmp_path.joinpath(FILE).write_bytes(b"not a database at all" * 1000)
     spool = SqliteSpool(tmp_path, LIMITS)
-    (found,) = spool.pop_quarantined()
+    (found,) = spool.pop_quarantined_files()
     assert found.path.read_bytes().startswith(b"not a database")
     assert found.salvaged_count == 0
     spool.append(Message(uuid7(), "leukoscope/v1/site/device/event", b"{}"))
@@ -62,7 +62,7 @@ def test_what_can_still_be_read_is_taken_over(tmp_path: Path) -> None:
     content[middle : middle + 4096] = b"\xff" * 4096
     path.write_bytes(content)
     spool = SqliteSpool(tmp_path, LIMITS)
-    (found,) = spool.pop_quarantined()
+    (found,) = spool.pop_quarantined_files()
     kept = take_all(spool)
     assert found.salvaged_count == len(kept) >= len(ids) - 3
     assert kept == [each for each in ids if each in set(kept)]
@@ -114,7 +114,7 @@ def test_damage_found_while_running_costs_nothing_that_can_still_be_read(
     new = Message(uuid7(), "leukoscope/v1/site/device/event", b"{}")
     spool.append(new, {"note": b"kept"})
     assert spool.flush(PATIENCE_S)
-    (found,) = spool.pop_quarantined()
+    (found,) = spool.pop_quarantined_files()
     assert found.salvaged_count == 19
     assert take_all(spool) == ids[1:]
     taken = spool.take(live=True)

@@ -1,0 +1,21 @@
+"""The folder in which the device's agent keeps its state, for the commands that look into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent.config import load_config, system_config
+from edge_agent.spool.settings import default_state_folder
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The agent.toml to go by; else the device's own.", metavar="FILE")
+]
+
+
+def state_folder(config: Path | None) -> Path:
+    """What ``config`` says, or the device's own configuration, or the default. Raises ``ConfigError``."""
+    config = config or system_config()
+    return default_state_folder() if config is None else load_config(config).state.folder
