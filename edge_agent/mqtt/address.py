@@ -24,36 +24,41 @@ def check_host(text: str) -> str:
     The message repeats neither user nor password.
     """
     host = text.strip()
-    if not host:
-        raise ValueError("should be the broker's name or address")
     if "://" in host:
         raise ValueError(_correct_url(host))
     if "@" in host:
         raise ValueError("should be a name or address alone; user and password belong in username and password_file")
     bracketed = re.fullmatch(r"\[([^\]]*)\](?::(\d+))?", host)
-    if bracketed is not None:
-        inside, port = bracketed.groups()
-        if port is not None:
-            raise ValueError(f"should be a name or address alone; write {_lines(inside, port)}")
-        host = inside
-        if not _is_ipv6(host):
-            raise ValueError("should have an IPv6 address in its brackets")
-    if _is_ipv6(host):
-        return host
-    name, colon, port = host.rpartition(":")
-    if colon and ":" not in name and _is_port(port) and _is_name(name):
+    name, port = bracketed.groups() if bracketed else _split_port(host)
+    if bracketed and not _is_ipv6(name):
+        raise ValueError("should have an IPv6 address in its brackets")
+    if port is not None:
         raise ValueError(f"should be a name or address alone; write {_lines(name, port)}")
-    if host.endswith("/") and _is_name(host.rstrip("/")):
-        raise ValueError(f'should not end in "/"; write host = "{host.rstrip("/")}"')
-    if re.fullmatch(r"[0-9.]+", host):
+    if _is_ipv6(name):
+        return name
+    return _check_name(name)
+
+
+def _split_port(text: str) -> tuple[str, str | None]:
+    """A name and the port behind it; None where there is none."""
+    name, colon, port = text.rpartition(":")
+    if colon and _is_port(port) and _is_name(name):
+        return name, port
+    return text, None
+
+
+def _check_name(name: str) -> str:
+    if name.endswith("/") and _is_name(name.rstrip("/")):
+        raise ValueError(f'should not end in "/"; write host = "{name.rstrip("/")}"')
+    if re.fullmatch(r"[0-9.]+", name):
         with contextlib.suppress(ValueError):
-            return str(ipaddress.IPv4Address(host))
+            return str(ipaddress.IPv4Address(name))
         raise ValueError("should be an IPv4 address of four numbers from 0 to 255, or a name")
-    if not _is_name(host):
+    if not _is_name(name):
         raise ValueError(
             "should be a name such as broker.example or an address such as 192.168.1.10, without spaces, port and path"
         )
-    return host
+    return name
 
 
 def _correct_url(url: str) -> str:

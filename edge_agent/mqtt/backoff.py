@@ -11,7 +11,7 @@ DELIVERED_S = 5.0
 """One that the broker took a spooled message on needs less time to count as good."""
 
 TAKEN_MAX_S = 600.0
-"""Longest pause after another client took the session: two devices of one name would else push each other out all day."""
+"""Longest pause after another client took the session: else two devices of one name push each other out all day."""
 
 
 def pause_s(failures_count: int, max_s: float) -> float:
@@ -49,4 +49,3 @@ class Backoff:
             self.failures_count = self.drops_count = 0
         else:
             self.drops_count += 1
-

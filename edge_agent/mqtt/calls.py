@@ -20,7 +20,7 @@ class Calls:
         """Be ready to be waited for."""
         ends = socket.socketpair()
         for end in ends:
-            end.setblocking(False)
+            end.settimeout(0)
         self._ends = ends
 
     def close(self) -> None:
@@ -37,6 +37,10 @@ class Calls:
             # Full: there is enough in it to end the wait. Closed: there is no wait any more.
             with contextlib.suppress(OSError):
                 ends[1].send(b"\0")
+
+    def wake(self) -> None:
+        """End a wait."""
+        self.put(lambda: None)
 
     def wait(self, timeout_s: float, connection: socket.socket | None, *, writes: bool) -> None:
         """Until there is a call, or ``connection`` can be read (or written, if it ``writes``), or the time is over."""

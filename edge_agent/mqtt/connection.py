@@ -23,7 +23,15 @@ from edge_agent.errors import BrokerError, BrokerUnreachable
 from edge_agent.mqtt.address import format_address
 from edge_agent.mqtt.limits import ServerLimits, read_limits
 from edge_agent.mqtt.outgoing import Outgoing
-from edge_agent.mqtt.peer import BrokerSocket, explain_failure, explain_foreign, first_bytes
+from edge_agent.mqtt.peer import (
+    BrokerSocket,
+    expects_tls,
+    explain_encrypted,
+    explain_failure,
+    explain_foreign,
+    explain_tls_refusal,
+    first_bytes,
+)
 from edge_agent.mqtt.reasons import UNSUPPORTED_PROTOCOL_VERSION, describe, server_reference
 from edge_agent.mqtt.settings import MqttSettings
 
@@ -32,6 +40,9 @@ ANSWER_DEADLINE_S = 5.0
 
 CONNECT_DEADLINE_S = 30.0
 """For the look-up of the name, TCP and TLS together."""
+
+_PACKETS_MAX = 100
+"""So many are read before something else has its turn."""
 
 FAREWELL_S = 1.0
 """For the last bytes to leave this machine."""
@@ -179,6 +190,9 @@ class Connection:
         self._failure: Exception | None = None
         self._due_at: float | None = None
         self._first_bytes = b""
+        self._encrypted: BrokerSocket | None = None
+        self._unanswered: Unanswered | None = None
+        self._expects_tls: bool | None = None
         self._client = self._make_client(name, will)
         self._thread = threading.Thread(target=self._connect, name="mqtt-connect", daemon=True)
 
@@ -190,7 +204,7 @@ class Connection:
     @property
     def due_at(self) -> float | None:
         """``time.monotonic()`` at which ``serve`` is to be called, whether the socket is ready or not."""
-        return self._due_at
+        return 0.0 if self._events else self._due_at
 
     @property
     def socket(self) -> socket.socket | None:
@@ -213,7 +227,9 @@ class Connection:
         if not self._over:
             if not self._reached:
                 self._look_at_attempt()
-            if self._reached:
+            if self._unanswered is not None:
+                self._look_at_silence(self._unanswered)
+            elif self._reached:
                 self._exchange()
             self._look_at_clock()
         found = []
@@ -227,6 +243,7 @@ class Connection:
     def flush(self) -> None:
         """Write what can be written now."""
         if self.socket is not None and self._client.want_write():
+            self._read_all()
             self._client.loop_write()
 
     def publish(self, item: Outgoing) -> int:
@@ -306,8 +323,23 @@ class Connection:
             self._reached = True
             self._due_at = time.monotonic() + ANSWER_DEADLINE_S
 
+    def _try_tls(self) -> None:
+        """In a thread of its own: brokers that expect TLS hang up without a word."""
+        try:
+            self._expects_tls = expects_tls(self._settings.host, self._settings.port, ANSWER_DEADLINE_S)
+        finally:
+            self._on_change()
+
+    def _look_at_silence(self, unanswered: Unanswered) -> None:
+        if self._expects_tls:
+            self._events.append(NotReached(explain_encrypted(self.address)))
+        elif self._expects_tls is not None:
+            self._events.append(unanswered)
+
     def _exchange(self) -> None:
         connection = self.socket
+        if isinstance(connection, BrokerSocket):
+            self._encrypted = connection
         if not self._first_bytes:
             self._first_bytes = first_bytes(connection)
             # A peer that is no broker must not be read as if it were: its first bytes could be a packet by chance.
@@ -315,10 +347,7 @@ class Connection:
             if foreign is not None:
                 self._events.append(NotReached(foreign))
                 return
-        # Reading comes first: a write that fails would end the connection before its reason was read.
-        self._client.loop_read()
-        while isinstance(connection, BrokerSocket) and self.socket is not None and connection.pending():
-            self._client.loop_read()
+        self._read_all()
         self._client.loop_write()
         self._client.loop_misc()
         if isinstance(connection, BrokerSocket) and not self._accepted:
@@ -326,6 +355,15 @@ class Connection:
             if foreign is not None:
                 self._events.clear()
                 self._events.append(NotReached(foreign))
+
+    def _read_all(self) -> None:
+        """Read what is there. Before each write: one that fails would end the connection before its reason was read."""
+        for _ in range(_PACKETS_MAX):
+            self._client.loop_read()
+            connection = self.socket
+            waits = connection.pending() if isinstance(connection, BrokerSocket) else first_bytes(connection)
+            if not waits:
+                return
 
     def _look_at_clock(self) -> None:
         now = time.monotonic()
@@ -416,7 +454,7 @@ class Connection:
 
     def _on_disconnect(
         self,
-        client: mqtt.Client,
+        _client: mqtt.Client,
         _data: object,
         flags: mqtt.DisconnectFlags,
         reason: ReasonCode,
@@ -434,13 +472,19 @@ class Connection:
                 text = "it sent what is not MQTT"
             case _:
                 text = "it gave no reason"
-        connection = client.socket()
-        if isinstance(connection, BrokerSocket) and connection.refusal is not None:
-            text = connection.refusal
+        if self._encrypted is not None and self._encrypted.refusal is not None:
+            text = self._encrypted.refusal
+            if not self._accepted:
+                self._events.append(NotReached(explain_tls_refusal(self.address, text)))
+                return
         if self._accepted:
             self._events.append(Lost(None, text, None, network=reason.value == 0x8D, malformed=reason.value == 0x82))
         elif self._first_bytes[:1] == b"\x20" and self._first_bytes[3:4] == b"\x01":
             # paho passes a refusal of version 3.1.1 over.
             self._events.append(Refused(UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", None))
         else:
-            self._events.append(Unanswered(f"it ended the connection: {text}"))
+            self._unanswered = Unanswered(f"it ended the connection: {text}")
+            if self._encrypted is not None or self._first_bytes:
+                self._events.append(self._unanswered)
+            else:
+                threading.Thread(target=self._try_tls, name="mqtt-tls", daemon=True).start()

@@ -8,6 +8,7 @@ from paho.mqtt.properties import Properties
 
 from edge_agent.errors import BrokerLimits
 
+
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
     """Bounds of one connection (MQTT 5, 3.2.2.3). Without a CONNACK's properties, and in 3.1.1, there are none."""

@@ -126,6 +126,10 @@ class Outbox:
         self._withheld.add(key)
         self._answers.pop(key, None)
 
+    def withholds(self, key: Hashable) -> bool:
+        """Whether this is not to be sent."""
+        return key in self._withheld
+
     def _put(self, item: Outgoing) -> None:
         if item.key in self._withheld:
             return

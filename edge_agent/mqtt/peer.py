@@ -27,6 +27,7 @@ class BrokerSocket(ssl.SSLSocket):
     """What TLS says of why the other side ended the connection."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the base
+        """See the base. Raises ``HandshakeError``, or what is wrong with the certificate."""
         try:
             super().do_handshake(block)
         except ssl.SSLCertVerificationError:
@@ -37,6 +38,7 @@ class BrokerSocket(ssl.SSLSocket):
             raise HandshakeError(str(error)) from error
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """See the base."""
         try:
             received = super().recv(buflen, flags)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -82,10 +84,7 @@ def explain_foreign(address: str, received: bytes, *, encrypted: bool) -> Broker
         case None:
             return None
         case "TLS":
-            return BrokerForeign(
-                f"{address} speaks TLS, and this device is configured without.",
-                remedy="Add a section [mqtt.tls], or set mqtt.port to the broker's port without TLS (1883).",
-            )
+            return explain_encrypted(address)
         case "HTTP":
             return BrokerForeign(
                 f"{address} is a web server, not an MQTT broker{' (over TLS)' if encrypted else ''}.",
@@ -96,8 +95,42 @@ def explain_foreign(address: str, received: bytes, *, encrypted: bool) -> Broker
     return BrokerForeign(f"{address} speaks {protocol}, not MQTT.")
 
 
+def explain_encrypted(address: str) -> BrokerForeign:
+    """The peer speaks TLS, and this device does not."""
+    return BrokerForeign(
+        f"{address} speaks TLS, and this device is configured without.",
+        remedy="Add a section [mqtt.tls], or set mqtt.port to the broker's port without TLS (1883).",
+    )
+
+
 def _text(received: bytes) -> str:
     return received.decode("ascii", "backslashreplace")
+
+
+def expects_tls(host: str, port: int, timeout_s: float) -> bool:
+    """Whether somebody who hung up at an unencrypted CONNECT answers the beginning of TLS. Nothing is sent over it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, port), timeout=timeout_s) as connection,
+            context.wrap_socket(connection, server_hostname=host),
+        ):
+            return True
+    except ssl.SSLError as error:
+        # It refuses, and does so in TLS: it may want a certificate.
+        return "ALERT" in (error.reason or "")
+    except (OSError, ValueError):
+        return False
+
+
+def explain_tls_refusal(address: str, reason: str) -> BrokerRefused:
+    """The other side of an encrypted connection does not want this device."""
+    return BrokerRefused(
+        f"The broker at {address} refused the TLS connection: {reason}.",
+        remedy="Check mqtt.tls.certificate_file and key_file, and the TLS versions that the broker accepts.",
+    )
 
 
 def explain_failure(error: Exception, address: str) -> BrokerError:  # noqa: PLR0911 - one per way to fail
@@ -123,12 +156,9 @@ def explain_failure(error: Exception, address: str) -> BrokerError:  # noqa: PLR
 def _explain_handshake(cause: BaseException | None, address: str) -> BrokerError:
     if isinstance(cause, ssl.SSLError) and cause.reason not in _NOT_TLS:
         if "ALERT" in (cause.reason or ""):
-            return BrokerRefused(
-                f"The broker at {address} refused the TLS connection: {cause.reason}.",
-                remedy="Check mqtt.tls.certificate_file and key_file, and the TLS versions that the broker accepts.",
-            )
+            return explain_tls_refusal(address, cause.reason)
         return BrokerUnreachable(f"{address} does not speak TLS as it should: {cause.reason or cause}.")
     return BrokerForeign(
         f"{address} does not speak TLS, and this device is configured with it.",
-        remedy="Set mqtt.port to the broker's port with TLS (8883); remove [mqtt.tls] only for a broker on this machine.",
+        remedy="Set mqtt.port to the broker's port with TLS (8883). For one on this machine: remove [mqtt.tls].",
     )

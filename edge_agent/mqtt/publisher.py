@@ -39,6 +39,7 @@ from edge_agent.mqtt.connection import (
     client_id,
     read_credentials,
 )
+from edge_agent.mqtt.fallback import Fallback, VersionChoice
 from edge_agent.mqtt.flow import SpoolFlow
 from edge_agent.mqtt.limits import ServerLimits
 from edge_agent.mqtt.outbox import Outbox
@@ -56,7 +57,6 @@ from edge_agent.mqtt.requests import Request, read_request
 from edge_agent.mqtt.secret_files import exposed_secrets
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.mqtt.suspects import Suspects
-from edge_agent.mqtt.version import VersionChoice
 from edge_agent.spool.base import Spool
 from edge_agent.watchdog import StallDetector
 
@@ -145,6 +145,7 @@ class Publisher:
         self._order = self._newest_acknowledged = 0
         self._accepts = False
         self._subscribes = True
+        self._retains = Fallback()
         self._connected_at = 0.0
         self._attempt_at: float | None = 0.0
         self._stop_at: float | None = None
@@ -164,7 +165,7 @@ class Publisher:
 
     def wake(self) -> None:
         """There is something new in the spool."""
-        self._calls.put(lambda: None)
+        self._calls.wake()
 
     def set_status(self, state: StatusState, code: str | None = None) -> None:
         """Publish a new status now, or as soon as there is a connection."""
@@ -279,7 +280,7 @@ class Publisher:
         connection = self._connection
         if connection is None:
             return
-        if self._broker.connected:
+        if self._broker.connected and not self._outbox.withholds(self._topics.status):
             self._status = self._make_status(StatusState.DISCONNECTED, None)
             # Without room for one more acknowledgement it goes without.
             number = self._send(self._status_item(qos=1 if self._has_room() else 0))
@@ -317,12 +318,14 @@ class Publisher:
         will = self._make_status(StatusState.LOST, None).to_json()
         self._status = self._make_status(self._status.state, self._status.code)
         limits = self._limits
+        version_5 = self._versions.is_5
+        retain = limits.retain_available if version_5 else self._retains.wanted
         connection = Connection(
             self._settings,
             self._credentials,
             client_id(self._topics.site, self._topics.device),
-            version_5=self._versions.is_5,
-            will=Will(self._topics.status, will, qos=min(1, limits.maximum_qos), retain=limits.retain_available),
+            version_5=version_5,
+            will=Will(self._topics.status, will, qos=min(1, limits.maximum_qos), retain=retain),
             on_change=self.wake,
         )
         self._connection = connection
@@ -337,7 +340,7 @@ class Publisher:
             case NotReached():
                 self._lose(event.error)
             case Unanswered():
-                self._be_unanswered(event)
+                self._be_unanswered(event, connection)
             case Lost():
                 self._be_lost(event)
             case Acknowledged():
@@ -345,22 +348,27 @@ class Publisher:
             case Subscribed():
                 self._be_subscribed(event)
             case Received():
-                try:
-                    request = read_request(event.message, self._topics)
-                except ValueError as error:
-                    log.warning("a message that cannot be read came from the broker: %s", error)
-                else:
-                    self._on_request(request)
+                self._receive(event)
+
+    def _receive(self, event: Received) -> None:
+        try:
+            request = read_request(event.message, self._topics)
+        except ValueError as error:
+            log.warning("a message that cannot be read came from the broker: %s", error)
+        else:
+            self._on_request(request)
 
     def _be_accepted(self, event: Accepted, connection: Connection) -> None:
-        if not self._versions.accepted():
-            log.info("the broker at %s takes MQTT 3.1.1; asking for 5 once more", self._address)
+        version_5 = connection.version_5
+        if not self._versions.accepted() or not (version_5 or self._retains.accepted()):
+            log.info("the broker at %s answers; asking once more for what it left unanswered before", self._address)
             connection.close(farewell=True)
             self._try_again_at_once()
             return
-        version = "5" if connection.version_5 else "3.1.1"
+        version = "5" if version_5 else "3.1.1"
         log.info("connected to the broker at %s (MQTT %s)", self._address, version)
-        self._limits = event.limits
+        # In 3.1.1 a broker does not say what it can do; what it let pass in the will, it lets pass.
+        self._limits = event.limits if version_5 else replace(event.limits, retain_available=self._retains.wanted)
         self._connected_at = time.monotonic()
         self._accepts = False
         self._newest_acknowledged = self._order
@@ -399,9 +407,12 @@ class Publisher:
             self._connection = None
         self._attempt_at = time.monotonic()
 
-    def _be_unanswered(self, event: Unanswered) -> None:
+    def _be_unanswered(self, event: Unanswered, connection: Connection) -> None:
         """No CONNACK came. Some brokers that do not understand MQTT 5 only hang up, or say nothing at all."""
         self._versions.unanswered()
+        if not connection.version_5:
+            # In 3.1.1 a broker that keeps no retained messages cannot say that it is the last will that it refuses.
+            self._retains.unanswered()
         remedy = None
         if self._settings.tls is None:
             remedy = "Check that the broker runs, and whether it expects TLS (a section [mqtt.tls]); results wait."
@@ -411,6 +422,7 @@ class Publisher:
         """The broker had accepted the connection, and now it is gone."""
         self._backoff.ended(time.monotonic() - self._connected_at, delivered=self._flow.delivered)
         self._versions.ended()
+        self._retains.ended()
         blamed = True if event.malformed else blames_content(event.reason)
         if blamed is not False and not event.network:
             guilty = self._suspects.lost([sent.key for sent in self._in_flight.values()], blamed=bool(blamed))
@@ -421,8 +433,7 @@ class Publisher:
             error: EdgeAgentError = explain_disconnect(self._address, event.reason, event.text, event.server)
         elif self._backoff.drops_count > 1:
             error = BrokerDropped(
-                f"The broker at {self._address} ended {self._backoff.drops_count} connections in a row soon after it "
-                f"had accepted them; {event.text}."
+                f"The broker at {self._address} accepts connections and soon ends them again; {event.text}."
             )
         else:
             error = BrokerUnreachable(f"The connection to the broker at {self._address} was lost: {event.text}.")
@@ -435,6 +446,7 @@ class Publisher:
             self._convict(oldest.key, "The broker does not acknowledge it, though it acknowledges others.")
         self._backoff.ended(time.monotonic() - self._connected_at, delivered=self._flow.delivered)
         self._versions.ended()
+        self._retains.ended()
         waited = f"{self._settings.acknowledge_s:g} s"
         self._lose(BrokerSilent(f"The broker at {self._address} has acknowledged nothing for {waited}."))
 
@@ -574,9 +586,7 @@ class Publisher:
         connection, limits = self._connection, self._limits
         if connection is None:
             return None
-        item = replace(
-            item, qos=min(item.qos, limits.maximum_qos), retain=item.retain and limits.retain_available
-        )
+        item = replace(item, qos=min(item.qos, limits.maximum_qos), retain=item.retain and limits.retain_available)
         try:
             size = connection.packet_bytes(item)
             if limits.maximum_packet_bytes is not None and size > limits.maximum_packet_bytes:

@@ -99,7 +99,10 @@ class MqttSettings(Settings):
         description="How long the broker waits before it says 'lost': a quick restart is no loss (MQTT 5).",
     )
     acknowledge_s: float = Field(
-        default=60, ge=1, le=3600, description="A connection on which the broker acknowledges nothing for so long is replaced by a new one."
+        default=60,
+        ge=1,
+        le=3600,
+        description="After so long without an acknowledgement the agent connects again.",
     )
     tls: TlsSettings | None = Field(default=None, description="Absent: no encryption, for a broker on this machine.")
     drain_s: float = Field(

@@ -19,7 +19,8 @@ from edge_agent.cli.local_broker import free_port, run_amqtt, run_mosquitto
 from edge_agent.contracts import Info, StatusState, Topics
 from edge_agent.errors import BrokerRefused, BrokerUnreachable
 from edge_agent.mqtt import BrokerState, MqttSettings, Publisher
-from edge_agent.mqtt.publisher import METRICS_RING, pause_s
+from edge_agent.mqtt.backoff import pause_s
+from edge_agent.mqtt.outbox import METRICS_RING
 from edge_agent.spool import MemorySpool, Message, Spool
 from tests.mqtt import PATIENCE_S, Received, Subscriber
 
@@ -184,7 +185,7 @@ def amqtt_port() -> Iterator[int]:
 def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(
     info: Info, amqtt_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.mqtt.publisher.ANSWER_DEADLINE_S", 0.5)
+    monkeypatch.setattr("edge_agent.mqtt.connection.ANSWER_DEADLINE_S", 0.5)
     with running(info, amqtt_port, keepalive_s=5) as rig:
         rig.until(lambda state: state.connected)
         watcher = Subscriber(amqtt_port, raw=True, version=MQTTProtocolVersion.MQTTv311)
