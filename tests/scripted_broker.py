@@ -81,8 +81,11 @@ class Session:
         self._answer(0xE0, bytes([reason]), PacketTypes.DISCONNECT, properties)
         raise HungUpError
 
-    def publishes(self, *, subscription: int = 1) -> Iterator[Publish]:
-        """What the client publishes, until it hangs up. Subscriptions get ``subscription`` for an answer, pings one."""
+    def publishes(self, *, subscription: int | None = 1) -> Iterator[Publish]:
+        """What the client publishes, until it hangs up. Pings are answered, and subscriptions by ``subscription``.
+
+        None: hang up at a subscription.
+        """
         while True:
             head, body = self._read()
             match head & 0xF0:
@@ -91,6 +94,8 @@ class Session:
                     self._broker.published.put(message)
                     yield message
                 case 0x80:
+                    if subscription is None:
+                        raise HungUpError
                     properties = b"\x00" if self.connect.level == 5 else b""
                     self.send(_packet(0x90, body[:2] + properties + bytes([subscription])))
                 case 0xC0:
@@ -110,7 +115,10 @@ class Session:
         return Publish(topic, rest, qos, bool(head & 1), number, self.number)
 
     def _read_connect(self) -> Connect:
-        _, body = self._read()
+        # What looks whether this expects TLS is no client.
+        head, body = self._read()
+        if head != 0x10:
+            raise HungUpError
         _, rest = _string(body)
         level, flags, keepalive_s = struct.unpack("!BBH", rest[:4])
         rest = rest[4:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -34,6 +35,8 @@ from edge_agent.mqtt.peer import (
 )
 from edge_agent.mqtt.reasons import UNSUPPORTED_PROTOCOL_VERSION, describe, server_reference
 from edge_agent.mqtt.settings import MqttSettings
+
+log = logging.getLogger(__name__)
 
 ANSWER_DEADLINE_S = 5.0
 """For a TCP connection to one of the name's addresses, for a step of TLS, and for the broker's CONNACK."""
@@ -174,15 +177,20 @@ class Connection:
         *,
         version_5: bool,
         will: Will | None = None,
+        suspects_tls: bool = False,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """``on_change`` is called in the connecting thread once that is done."""
+        """``suspects_tls``: where the other side hangs up without a word, look whether it expects TLS.
+
+        ``on_change`` is called in the connecting thread once that is done.
+        """
         self.version_5 = version_5
         self.limits = ServerLimits()
         self.address = format_address(settings.host, settings.port)
         self._settings = settings
         self._credentials = credentials
         self._on_change = on_change
+        self._suspects_tls = suspects_tls
         self._events: deque[Event] = deque()
         self._reached = self._accepted = self._over = False
         self._lock = threading.Lock()
@@ -243,8 +251,8 @@ class Connection:
     def flush(self) -> None:
         """Write what can be written now."""
         if self.socket is not None and self._client.want_write():
-            self._read_all()
-            self._client.loop_write()
+            self._drive(self._read_all)
+            self._drive(self._client.loop_write)
 
     def publish(self, item: Outgoing) -> int:
         """Send a message; the number that its ``Acknowledged`` will have. Raises ``ValueError`` for a bad topic."""
@@ -347,14 +355,23 @@ class Connection:
             if foreign is not None:
                 self._events.append(NotReached(foreign))
                 return
-        self._read_all()
-        self._client.loop_write()
-        self._client.loop_misc()
+        self._drive(self._read_all)
+        self._drive(self._client.loop_write)
+        self._drive(self._client.loop_misc)
         if isinstance(connection, BrokerSocket) and not self._accepted:
             foreign = explain_foreign(self.address, connection.first_bytes, encrypted=True)
             if foreign is not None:
                 self._events.clear()
                 self._events.append(NotReached(foreign))
+
+    def _drive(self, work: Callable[[], object]) -> None:
+        """Let paho read or write. What the other side sends may hold what paho did not expect."""
+        try:
+            work()
+        except Exception:
+            log.warning("%s sent what cannot be read", self.address, exc_info=True)
+            text = "it sent what is not MQTT"
+            self._events.append(Lost(None, text, None, malformed=True) if self._accepted else Unanswered(text))
 
     def _read_all(self) -> None:
         """Read what is there. Before each write: one that fails would end the connection before its reason was read."""
@@ -417,9 +434,7 @@ class Connection:
         client.on_publish = lambda _client, _data, number, reason, properties: self._events.append(
             Acknowledged(number, reason.value, describe(reason, properties))
         )
-        client.on_subscribe = lambda _client, _data, number, reasons, properties: self._events.append(
-            Subscribed(number, max(reason.value for reason in reasons), describe(max(reasons), properties))
-        )
+        client.on_subscribe = self._on_subscribe
         client.on_message = lambda _client, _data, message: self._events.append(Received(message))
         # paho writes by itself, in whatever thread, unless somebody else says that he looks after the socket.
         client.on_socket_register_write = lambda *_: None
@@ -451,6 +466,18 @@ class Connection:
         self._accepted = True
         self.limits = read_limits(properties)
         self._events.append(Accepted(self.limits))
+
+    def _on_subscribe(
+        self,
+        _client: mqtt.Client,
+        _data: object,
+        number: int,
+        reasons: list[ReasonCode],
+        properties: Properties | None,
+    ) -> None:
+        # One topic was asked for; an answer without a reason is none that grants it.
+        reason = max(reasons, default=ReasonCode(PacketTypes.SUBACK, identifier=0x80))
+        self._events.append(Subscribed(number, reason.value, describe(reason, properties)))
 
     def _on_disconnect(
         self,
@@ -484,7 +511,7 @@ class Connection:
             self._events.append(Refused(UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", None))
         else:
             self._unanswered = Unanswered(f"it ended the connection: {text}")
-            if self._encrypted is not None or self._first_bytes:
+            if self._encrypted is not None or self._first_bytes or not self._suspects_tls:
                 self._events.append(self._unanswered)
             else:
                 threading.Thread(target=self._try_tls, name="mqtt-tls", daemon=True).start()

@@ -46,7 +46,9 @@ def probe_broker(settings: MqttSettings, site: str, device: str) -> BrokerFound:
     for version_5 in versions:
         calls = Calls()
         calls.open()
-        connection = Connection(settings, credentials, name, version_5=version_5, on_change=calls.wake)
+        connection = Connection(
+            settings, credentials, name, version_5=version_5, suspects_tls=True, on_change=calls.wake
+        )
         connection.open()
         try:
             found = _ask(connection, calls)

@@ -13,8 +13,10 @@ from uuid import UUID
 from edge_agent.contracts import Status, StatusState, Topics
 from edge_agent.errors import (
     BrokerDropped,
+    BrokerForeign,
     BrokerLimits,
     BrokerRefused,
+    BrokerSessionTaken,
     BrokerSilent,
     BrokerUnreachable,
     EdgeAgentError,
@@ -39,7 +41,7 @@ from edge_agent.mqtt.connection import (
     client_id,
     read_credentials,
 )
-from edge_agent.mqtt.fallback import Fallback, VersionChoice
+from edge_agent.mqtt.fallback import UNANSWERED_MAX, Fallback, VersionChoice
 from edge_agent.mqtt.flow import SpoolFlow
 from edge_agent.mqtt.limits import ServerLimits
 from edge_agent.mqtt.outbox import Outbox
@@ -68,7 +70,9 @@ STUCK_S = 60.0
 GOODBYE_S = 1.0
 """For the acknowledgement of the last status."""
 
-_SUBSCRIPTION = "subscription"
+_COMMANDS = "commands"
+_OWN_STATUS = "own status"
+_RIVAL = "rival"
 _FLOW = "flow"
 
 
@@ -144,8 +148,11 @@ class Publisher:
         self._in_flight: dict[int, _InFlight] = {}
         self._order = self._newest_acknowledged = 0
         self._accepts = False
-        self._subscribes = True
+        self._unsubscribed: set[Hashable] = set()
+        self._looks_for_rival = False
         self._retains = Fallback()
+        self._unanswered_count = 0
+        self._foreign: BrokerForeign | None = None
         self._connected_at = 0.0
         self._attempt_at: float | None = 0.0
         self._stop_at: float | None = None
@@ -326,6 +333,8 @@ class Publisher:
             client_id(self._topics.site, self._topics.device),
             version_5=version_5,
             will=Will(self._topics.status, will, qos=min(1, limits.maximum_qos), retain=retain),
+            # Not at the first hang-ups, which are those of a broker that starts.
+            suspects_tls=self._unanswered_count % (UNANSWERED_MAX + 1) == UNANSWERED_MAX,
             on_change=self.wake,
         )
         self._connection = connection
@@ -338,6 +347,7 @@ class Publisher:
             case Refused():
                 self._be_refused(event)
             case NotReached():
+                self._foreign = event.error if isinstance(event.error, BrokerForeign) else None
                 self._lose(event.error)
             case Unanswered():
                 self._be_unanswered(event, connection)
@@ -352,13 +362,34 @@ class Publisher:
 
     def _receive(self, event: Received) -> None:
         try:
+            if event.message.topic == self._topics.status:
+                self._look_for_rival(bytes(event.message.payload))
+                return
             request = read_request(event.message, self._topics)
         except ValueError as error:
             log.warning("a message that cannot be read came from the broker: %s", error)
         else:
             self._on_request(request)
 
+    def _look_for_rival(self, payload: bytes) -> None:
+        """Whether somebody else says that he is this device. Raises ``ValueError`` if that is no status.
+
+        Some brokers, mosquitto 2.0.11 among them, end the older connection of two with one name without a word. But
+        while this process was gone for a moment, only another can have left another session's status behind.
+        """
+        if not payload:
+            return
+        status = Status.model_validate_json(payload)
+        gone = status.state in {StatusState.LOST, StatusState.DISCONNECTED}
+        if status.session != self._session and not gone and _RIVAL not in self._complaints:
+            error = BrokerSessionTaken(
+                f"Another client connects to the broker at {self._address} as {self._topics.site}/{self._topics.device}"
+                " too; each pushes the other out."
+            )
+            self._complain(_RIVAL, error)
+
     def _be_accepted(self, event: Accepted, connection: Connection) -> None:
+        self._unanswered_count, self._foreign = 0, None
         version_5 = connection.version_5
         if not self._versions.accepted() or not (version_5 or self._retains.accepted()):
             log.info("the broker at %s answers; asking once more for what it left unanswered before", self._address)
@@ -377,14 +408,20 @@ class Publisher:
         if problem is not None:
             self._complaints[BrokerLimits] = problem
         self._flow.begin()
-        if self._subscribes and self._limits.wildcards_available:
+        if self._limits.wildcards_available:
             # Before the status: whoever sees that the device is there may ask it something.
-            self._note_in_flight(connection.subscribe(self._topics.commands), _SUBSCRIPTION, None)
+            self._subscribe(_COMMANDS, self._topics.commands)
+        if self._looks_for_rival:
+            self._subscribe(_OWN_STATUS, self._topics.status)
         self._outbox.begin(retain_available=self._limits.retain_available)
         self._broker = BrokerState(connected=True, version=version)
         self._change_status(self._status.state, self._status.code)
         self._outbox.put_answers()
         self._set_broker(BrokerState(connected=True, error=self._complaint(), version=version))
+
+    def _subscribe(self, key: Hashable, topic: str) -> None:
+        if self._connection is not None and key not in self._unsubscribed:
+            self._note_in_flight(self._connection.subscribe(topic), key, None)
 
     def _be_refused(self, event: Refused) -> None:
         limits = self._limits
@@ -409,10 +446,15 @@ class Publisher:
 
     def _be_unanswered(self, event: Unanswered, connection: Connection) -> None:
         """No CONNACK came. Some brokers that do not understand MQTT 5 only hang up, or say nothing at all."""
+        self._unanswered_count += 1
         self._versions.unanswered()
         if not connection.version_5:
             # In 3.1.1 a broker that keeps no retained messages cannot say that it is the last will that it refuses.
             self._retains.unanswered()
+        if self._foreign is not None:
+            # Known since the last look.
+            self._lose(self._foreign)
+            return
         remedy = None
         if self._settings.tls is None:
             remedy = "Check that the broker runs, and whether it expects TLS (a section [mqtt.tls]); results wait."
@@ -428,9 +470,14 @@ class Publisher:
             guilty = self._suspects.lost([sent.key for sent in self._in_flight.values()], blamed=bool(blamed))
             if guilty is not None:
                 self._convict(guilty, f"The broker ends the connection at it: {event.text}.")
-        pause_s = self._backoff.next_taken_s() if event.reason == SESSION_TAKEN_OVER else None
-        if event.reason is not None:
-            error: EdgeAgentError = explain_disconnect(self._address, event.reason, event.text, event.server)
+        self._looks_for_rival = event.reason is None and not event.network
+        rival = self._complaints.get(_RIVAL) if event.reason is None else None
+        taken = event.reason == SESSION_TAKEN_OVER or rival is not None
+        pause_s = self._backoff.next_taken_s() if taken else None
+        if rival is not None:
+            error: EdgeAgentError = rival
+        elif event.reason is not None:
+            error = explain_disconnect(self._address, event.reason, event.text, event.server)
         elif self._backoff.drops_count > 1:
             error = BrokerDropped(
                 f"The broker at {self._address} accepts connections and soon ends them again; {event.text}."
@@ -442,7 +489,10 @@ class Publisher:
     def _be_ignored(self) -> None:
         """Nothing, or one message alone, was not acknowledged in time."""
         oldest = next(iter(self._in_flight.values()))
-        if oldest.order < self._newest_acknowledged and self._suspects.overtaken(oldest.key):
+        overtaken = oldest.order < self._newest_acknowledged
+        # Once it was passed over it need not be again: where others go through, there may be no more of them.
+        passed_over = overtaken or (self._accepts and self._suspects.suspects(oldest.key))
+        if passed_over and self._suspects.overtaken(oldest.key):
             self._convict(oldest.key, "The broker does not acknowledge it, though it acknowledges others.")
         self._backoff.ended(time.monotonic() - self._connected_at, delivered=self._flow.delivered)
         self._versions.ended()
@@ -454,8 +504,8 @@ class Publisher:
         """One message must not cost all others the connection."""
         sent = next(sent for sent in self._in_flight.values() if sent.key == key)
         if sent.item is None:
-            self._subscribes = False
-            log.error("the device gets no commands until it is started again: %s", reason)
+            self._unsubscribed.add(key)
+            log.error("the device does not subscribe to its %s until it is started again: %s", key, reason)
         elif isinstance(key, UUID):
             self._flow.quarantine(key, BrokerDropped.code, reason, topic=sent.item.topic)
         else:
@@ -498,15 +548,16 @@ class Publisher:
             self._set_broker(replace(self._broker, error=self._complaint()))
 
     def _be_subscribed(self, event: Subscribed) -> None:
-        if self._in_flight.pop(event.number, None) is None:
+        sent = self._in_flight.pop(event.number, None)
+        if sent is None:
             return
-        self._suspects.clear(_SUBSCRIPTION)
-        if not event.ok:
+        self._suspects.clear(sent.key)
+        if not event.ok and sent.key == _COMMANDS:
             error = BrokerRefused(
                 f"The broker at {self._address} does not let this device read its commands: {event.text}.",
                 remedy=f"Allow this device to read {self._topics.commands} at the broker.",
             )
-            self._complain(_SUBSCRIPTION, error)
+            self._complain(_COMMANDS, error)
 
     def _be_acknowledged(self, event: Acknowledged) -> None:
         sent = self._in_flight.pop(event.number, None)

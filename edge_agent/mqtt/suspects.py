@@ -28,6 +28,10 @@ class Suspects:
         """Whether messages are to be sent one at a time."""
         return any(count >= LOSSES_MAX for count in self._losses.values())
 
+    def suspects(self, key: Hashable) -> bool:
+        """Whether this one was not acknowledged over the last connection."""
+        return key in self._losses
+
     def lost(self, in_flight: Sequence[Hashable], *, blamed: bool = False) -> Hashable | None:
         """A connection was lost with these in flight; the one that is proven guilty, if one is.
 
