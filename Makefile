@@ -16,19 +16,23 @@ ARCH ?= amd64
 PYTHON_VERSION ?= 3.13
 FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames-1280x960
 
-.PHONY: demo test lint bench faults system-test system-test-long system-test-short accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean
+.PHONY: demo test lint docs bench faults system-test system-test-long system-test-short accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation as a site, in build/site. A broken link, a missing anchor or a page without a place in the menu is an error.
+docs: $(VENV)/dev.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks suite $(if $(OUT),--out "$(OUT)")
@@ -84,7 +88,7 @@ accurate-bundle: runs/audit/audit.json
 		--variants 10 --epochs 24 --out runs/accurate
 	$(BIN)/trainer quantize --run runs/accurate --data "$(DATA)"
 	$(BIN)/trainer bundle --run runs/accurate --data "$(DATA)" --audit $< $(FOREIGN) \
-		--name accurate --version 1.0.0 --out edge_agent/models/accurate
+		--name accurate --version 1.1.0 --out edge_agent/models/accurate
 
 fast-bundle: runs/audit/audit.json
 	rm -rf runs/fast edge_agent/models/fast
@@ -92,7 +96,7 @@ fast-bundle: runs/audit/audit.json
 		--out runs/fast
 	$(BIN)/trainer quantize --run runs/fast --data "$(DATA)"
 	$(BIN)/trainer bundle --run runs/fast --data "$(DATA)" --audit $< $(FOREIGN) \
-		--name fast --version 1.0.0 --out edge_agent/models/fast
+		--name fast --version 1.1.0 --out edge_agent/models/fast
 
 demo-bundle: $(VENV)/dev.stamp
 	rm -rf runs/synthetic runs/demo edge_agent/models/demo

@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_agent.agent.agent import Agent
+from edge_agent.agent import Agent
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
 from edge_agent.cli.local_broker import free_port, local_broker
 from edge_agent.config import Config

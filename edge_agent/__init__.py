@@ -1,6 +1,14 @@
-"""Leukoscope's edge agent: from a camera on a microscope to readings over MQTT. Research use only."""
+"""Leukoscope's edge agent: from a camera on a microscope to readings over MQTT. Research use only.
 
+What others may build on is exported here; all else may change between releases. Names are imported when they are first
+used, so that ``import edge_agent`` stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
 import os
+from typing import TYPE_CHECKING
 
 # OpenCV and its FFmpeg read these once, when they are loaded or first used, so they are set before anything of
 # ours can import cv2. What the libraries say goes to stderr, with a stream's password in it; errors are ours to tell.
@@ -9,4 +17,72 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 # Ten seconds by default: longer than the capture's deadline, so that each unplug would cost a thread.
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "4")
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from edge_agent.agent import Agent
+    from edge_agent.analysis import Analyzer, Reading
+    from edge_agent.cameras import Camera, ColourOrder, Encoded, Frame, Pixels
+    from edge_agent.config import Config, load_config
+    from edge_agent.contracts import Event, Metrics, Outcome, Reason, Report, Result
+    from edge_agent.errors import EdgeAgentError
+    from edge_agent.inference import Bundle, Classifier, load_bundle, shipped_bundles
+
+__version__ = "0.2.0"
+
+_EXPORTS = {
+    "Agent": "agent",
+    "Analyzer": "analysis",
+    "Bundle": "inference",
+    "Camera": "cameras",
+    "Classifier": "inference",
+    "ColourOrder": "cameras",
+    "Config": "config",
+    "EdgeAgentError": "errors",
+    "Encoded": "cameras",
+    "Event": "contracts",
+    "Frame": "cameras",
+    "Metrics": "contracts",
+    "Outcome": "contracts",
+    "Pixels": "cameras",
+    "Reading": "analysis",
+    "Reason": "contracts",
+    "Report": "contracts",
+    "Result": "contracts",
+    "load_bundle": "inference",
+    "load_config": "config",
+    "shipped_bundles": "inference",
+}
+
+__all__ = [
+    "Agent",
+    "Analyzer",
+    "Bundle",
+    "Camera",
+    "Classifier",
+    "ColourOrder",
+    "Config",
+    "EdgeAgentError",
+    "Encoded",
+    "Event",
+    "Frame",
+    "Metrics",
+    "Outcome",
+    "Pixels",
+    "Reading",
+    "Reason",
+    "Report",
+    "Result",
+    "__version__",
+    "load_bundle",
+    "load_config",
+    "shipped_bundles",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

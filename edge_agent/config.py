@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from edge_agent.acquisition.trigger import TriggerSettings
+from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
 from edge_agent.contracts.manifest import Slug
 from edge_agent.errors import ConfigError

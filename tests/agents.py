@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from edge_agent.agent.agent import Agent
+from edge_agent.agent import Agent
+from edge_agent.analysis import Reading
 from edge_agent.cameras import Camera
 from edge_agent.config import Config
+from edge_agent.contracts import Result
 from tests.mqtt import Requester
 
 
@@ -27,9 +29,13 @@ def configuration(port: int, **sections: Mapping[str, object]) -> Config:
 
 @contextmanager
 def running(
-    config: Config, *, camera: Callable[[], Camera] | None = None, max_readings: int | None = None
+    config: Config,
+    *,
+    camera: Callable[[], Camera] | None = None,
+    on_result: Callable[[Result, Reading], None] | None = None,
+    max_readings: int | None = None,
 ) -> Iterator[Agent]:
-    agent = Agent(config, camera=camera, max_readings=max_readings)
+    agent = Agent(config, camera=camera, on_result=on_result, max_readings=max_readings)
     agent.start()
     try:
         yield agent

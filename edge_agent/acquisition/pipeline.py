@@ -6,21 +6,24 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from edge_agent.acquisition.trigger import Trigger, TriggerSettings
+from edge_agent.acquisition.capture_requests import CaptureRequest, CaptureRequests
+from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.acquisition.trigger import Trigger
 from edge_agent.analysis.analyzer import Analyzer, ExtractedField, PendingReading, Reading
-from edge_agent.cameras import Camera, CameraPhase, CameraState, CameraSupervisor, CaptureCounters
+from edge_agent.cameras import Camera, CameraPhase, CameraState, CameraSupervisor, CaptureCounters, Frame
 from edge_agent.cameras.settings import CapturePolicy
+from edge_agent.contracts import Result
+from edge_agent.errors import AgentPaused
 from edge_agent.watchdog import StallDetector
 
 log = logging.getLogger(__name__)
 
 REFERENCE_MAX_AGE_S = 1.0
 """A frame this much older than the one that is read says nothing about motion."""
-
 
 STUCK_S = 20.0
 """No frame takes so long, on any board: whatever does will not end by itself."""
@@ -31,13 +34,13 @@ IN_HAND_MAX = 2
 
 @dataclass(frozen=True, slots=True)
 class PipelineCallbacks:
-    """Whom a pipeline tells, in its own threads."""
+    """What a pipeline calls, in its own threads."""
 
-    on_reading: Callable[[Reading], bool]
-    """Returns whether to go on. In the inference thread, all else in the analysis thread or either."""
+    on_reading: Callable[[Reading], Result]
+    """In the inference thread; all else in the analysis thread or either. Gives the reading's message."""
     on_camera: Callable[[CameraState], None]
     on_end: Callable[[], None]
-    """The frames have come to their end, or nobody wants more readings; not after ``stop``."""
+    """The frames have come to their end, or enough were read; not after ``stop``."""
     on_failure: Callable[[BaseException], None]
 
 
@@ -53,12 +56,16 @@ class AnalysisPipeline:
         policy: CapturePolicy,
         analyzer: Analyzer,
         trigger: TriggerSettings,
-        events: PipelineCallbacks,
+        callbacks: PipelineCallbacks,
+        *,
+        max_readings: int | None = None,
     ) -> None:
-        """Nothing runs yet, and no camera is opened."""
+        """Nothing runs yet, and no camera is opened. After ``max_readings`` the pipeline ends by itself."""
         self._analyzer = analyzer
-        self._events = events
+        self._callbacks = callbacks
         self._trigger = Trigger(trigger)
+        self._requests = CaptureRequests()
+        self._readings_left = max_readings
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._enough = threading.Event()
@@ -70,31 +77,46 @@ class AnalysisPipeline:
     @property
     def stall_detectors(self) -> dict[str, StallDetector]:
         """Of the threads, and of the wait for the camera."""
-        return {"capture": self._supervisor.stall_detector, "analysis": self._preparing, "inference": self._concluding}
-
-    def wake(self) -> None:
-        """A camera has come: look for it now."""
-        self._supervisor.wake()
+        return {
+            "capture": self._supervisor.stall_detector,
+            "analysis": self._preparing,
+            "inference": self._concluding,
+        }
 
     @property
     def counters(self) -> CaptureCounters:
         """Of the camera, since this pipeline began."""
         return self._supervisor.counters
 
+    def wake(self) -> None:
+        """A camera was plugged in: look for it now."""
+        self._supervisor.wake()
+
     def start(self) -> None:
         """Open the camera and read."""
         self._thread.start()
 
-    def request(self) -> None:
+    def request(self) -> CaptureRequest:
         """Ask for a reading now, whatever the mode."""
-        self._trigger.request()
+        request = self._requests.add()
         self._woken.set()
+        return request
+
+    def withdraw(self, request: CaptureRequest) -> None:
+        """Nobody waits for ``request`` any longer."""
+        self._requests.withdraw(request)
+
+    @property
+    def requested(self) -> bool:
+        """Whether a reading was asked for and has not begun."""
+        return self._requests.waiting
 
     def stop(self) -> None:
-        """Finish the frame in hand and let go of the camera."""
+        """Finish the frame in hand and let go of the camera. Requests that still wait get ``AgentPaused``."""
         self._end()
         if self._thread.ident is not None:
             self._thread.join()
+        self._requests.cancel(AgentPaused("Reading was interrupted."))
 
     def _end(self) -> None:
         self._stop.set()
@@ -107,47 +129,64 @@ class AnalysisPipeline:
                 self._read(inference)
         except BaseException as failure:
             log.critical("the analysis thread failed", exc_info=failure)
-            self._events.on_failure(failure)
+            self._callbacks.on_failure(failure)
         else:
             if self._enough.is_set() or not self._stop.is_set():
-                self._events.on_end()
+                self._callbacks.on_end()
 
     def _read(self, inference: Executor) -> None:
         in_hand: deque[Future[None]] = deque()
         for frame in self._supervisor.frames():
-            if not self._supervisor.live:
-                # Every frame of a file counts, so it is the file that waits.
-                self._woken.wait(self._trigger.wait_s(time.monotonic()))
-                self._woken.clear()
-            if self._stop.is_set() or not self._trigger.looks(time.monotonic()):
+            live = self._supervisor.live
+            due = self._requests.due(frame, live=True) if live else self._wait_until_wanted(frame)
+            now_s = time.monotonic()
+            if self._stop.is_set() or not (self._requests.waiting or self._trigger.looks(now_s)):
+                # While no frame is worth decoding the next burst needs its own first frame.
+                self._before = None
                 continue
             with self._preparing.work():
                 extracted = self._analyzer.extract(frame)
-            if self._supervisor.live and self._before is None:
+            before, self._before = self._before, extracted
+            if live and before is None:
                 # The first frame of a burst only shows what the second is to be compared with.
-                self._before = extracted
                 continue
-            if self._trigger.wants(extracted, time.monotonic()):
+            if self._trigger.wants(extracted.thumbnail, now_s, requested=due):
                 with self._preparing.work():
-                    pending = self._analyzer.prepare(extracted, before=_reference(self._before, extracted))
+                    pending = self._analyzer.prepare(extracted, before=_reference(before, extracted))
                 if len(in_hand) == IN_HAND_MAX:
                     in_hand.popleft().result()
                 if self._enough.is_set():
                     return
-                in_hand.append(inference.submit(self._conclude, pending))
-            # While no frame is worth decoding the next burst needs its own first frame.
-            self._before = extracted if self._trigger.looks(time.monotonic()) else None
+                in_hand.append(inference.submit(self._conclude, pending, self._requests.take() if due else ()))
 
-    def _conclude(self, pending: PendingReading) -> None:
+    def _wait_until_wanted(self, frame: Frame) -> bool:
+        """Every frame of a file counts, so it is the file that waits. Whether it was asked for."""
+        while not self._stop.is_set():
+            if self._requests.due(frame, live=False):
+                return True
+            wait_s = self._trigger.wait_s(time.monotonic())
+            if wait_s is not None and wait_s <= 0:
+                break
+            self._woken.wait(wait_s)
+            self._woken.clear()
+        return False
+
+    def _conclude(self, pending: PendingReading, served: Sequence[CaptureRequest]) -> None:
         try:
             with self._concluding.work():
-                go_on = self._events.on_reading(self._analyzer.conclude(pending))
+                result = self._callbacks.on_reading(self._analyzer.conclude(pending))
         except BaseException as failure:
             log.critical("the inference thread failed", exc_info=failure)
-            self._events.on_failure(failure)
+            for request in served:
+                request.result.set_exception(failure)
+            self._callbacks.on_failure(failure)
             self._end()
-        else:
-            if not go_on:
+            return
+        for request in served:
+            request.result.set_result(result)
+        if self._readings_left is not None:
+            self._readings_left -= 1
+            if self._readings_left <= 0:
                 # The analysis thread may wait for a frame that nobody wants any more.
                 self._enough.set()
                 self._end()
@@ -156,7 +195,7 @@ class AnalysisPipeline:
         if state.phase is not CameraPhase.STREAMING:
             # What a camera saw before it was opened anew says nothing about motion.
             self._before = None
-        self._events.on_camera(state)
+        self._callbacks.on_camera(state)
 
 
 def _reference(before: ExtractedField | None, extracted: ExtractedField) -> ExtractedField | None:

@@ -1,1 +1,5 @@
 """From a frame to a reading, and from a reading to the message that leaves the device."""
+
+from edge_agent.analysis.analyzer import Analyzer, Reading
+
+__all__ = ["Analyzer", "Reading"]

@@ -183,7 +183,7 @@ class CameraSupervisor:
     def _repeats(self, frame: Frame) -> bool:
         """Whether a frame is the one before once more.
 
-        CommandRecord across reopening: a camera that comes back with its last picture has not come back.
+        Remembered across reopening: a camera that comes back with its last picture has not come back.
         """
         match frame.image:
             case Pixels(array=array):

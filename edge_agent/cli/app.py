@@ -95,8 +95,9 @@ def run(
     SIGHUP reads the configuration again, SIGUSR1 asks for a reading, SIGUSR2 looks for the camera at once.
     """
     signals = SignalQueue()
+    from edge_agent.daemon.journald import make_log_handler  # noqa: PLC0415 - as above
+    from edge_agent.daemon.notify import make_notifier  # noqa: PLC0415 - as above
     from edge_agent.daemon.service import Service  # noqa: PLC0415 - OpenCV and the runtime, which 'check-config' does without
-    from edge_agent.daemon.systemd import make_log_handler, make_notifier  # noqa: PLC0415 - as above
 
     logging.basicConfig(level=logging.INFO, handlers=[make_log_handler()], force=True)
     log.info("leukoscope %s. %s", __version__, NOTICE)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge_agent.acquisition.trigger import TriggerSettings
-from edge_agent.agent.agent import Agent
+from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.agent import Agent
 from edge_agent.cameras.files import list_images
 from edge_agent.cameras.settings import CameraSettings, FolderSettings, SyntheticSettings
 from edge_agent.config import AnalysisSettings, Config, DeviceSettings

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from edge_agent.agent.agent import make_analyzer
+from edge_agent.agent import make_analyzer
 from edge_agent.analysis.results import clock_synchronised
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
 from edge_agent.config import Config

@@ -12,7 +12,7 @@ from edge_agent.contracts import Command, CommandName, SetSpecimen, Specimen
 from edge_agent.errors import CommandInvalid, CommandNotYet
 
 if TYPE_CHECKING:
-    from edge_agent.agent.agent import Agent
+    from edge_agent.agent import Agent
 
 
 def make_actions(agent: Agent) -> Mapping[CommandName, Action]:

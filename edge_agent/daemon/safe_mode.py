@@ -38,29 +38,32 @@ class Connection(Settings):
     mqtt: MqttSettings = MqttSettings()
 
 
-def remember(config: Path, folder: Path) -> None:
-    """Keep a copy of a configuration that works. A folder that cannot be written is logged: nothing hangs on it."""
+def keep_last_good(config: Path, folder: Path) -> None:
+    """Keep a copy of a configuration that works. One that cannot be kept is logged: nothing depends on it."""
     kept, new = folder / LAST_GOOD, folder / f"{LAST_GOOD}.new"
     try:
-        text = config.read_text(encoding="utf-8")
-        if kept.exists() and kept.read_text(encoding="utf-8") == text:
+        content = config.read_bytes()
+        if kept.is_file() and kept.read_bytes() == content:
             return
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        new.write_text(text, encoding="utf-8")
+        new.unlink(missing_ok=True)
+        new.write_bytes(content)
         new.chmod(0o640)
         new.replace(kept)
     except OSError as error:
-        log.warning("the configuration could not be remembered in %s: %s", folder, error.strerror)
+        log.warning("a copy of the configuration could not be kept in %s: %s", folder, error.strerror)
 
 
 def find_connection(config: Path, folder: Path) -> Connection | None:
     """Device and broker of the broken file; else of the file that worked last; None if neither tells."""
     for path in (config, folder / LAST_GOOD):
-        try:
-            values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-            return Connection(**{name: values[name] for name in ("device", "mqtt") if name in values})
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, TypeError):
+        if not path.is_file():
             continue
+        try:
+            values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+            return Connection(**{name: values[name] for name in ("device", "mqtt") if name in values})
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
+            log.debug("%s does not tell the broker: %s", path, error)
     return None
 
 
@@ -78,7 +81,9 @@ class SafeMode:
         self._session = uuid7()
         self._publisher: Publisher | None = None
         if connection is None:
-            log.error("safe mode: not even the broker is known", extra={"code": problem.code})
+            log.error(
+                "safe mode, and no file says where the broker is: nothing can be reported", extra={"code": problem.code}
+            )
             return
         self._device = connection.device.id
         self._topics = Topics(connection.device.site, connection.device.id)
@@ -92,15 +97,15 @@ class SafeMode:
                 on_failure=on_failure,
             )
         except ConfigError as error:
-            log.error("safe mode: the broker cannot be reached: %s", error)  # noqa: TRY400 - expected, no traceback
+            log.error("safe mode, and the broker cannot be reached: %s", error)  # noqa: TRY400 - expected, no traceback
 
     @property
     def problem(self) -> EdgeAgentError:
-        """What is to be mended."""
+        """What keeps the agent from running."""
         return self._problem
 
     def start(self) -> None:
-        """Connect, and say it."""
+        """Connect, and report the problem."""
         log.error("safe mode, nothing is analysed: %s", self._problem)
         if self._publisher is None:
             return
@@ -121,7 +126,7 @@ class SafeMode:
             self._publisher.stop()
 
     def _refuse(self, request: Request) -> None:
-        """Whoever asks for something gets to know why it will not be."""
+        """Answer every command with the reason why it is not carried out."""
         if self._publisher is None or request.retained:
             return
         error = AgentSafeMode(f"The agent is in safe mode: {self._problem.code}.")

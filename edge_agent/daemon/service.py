@@ -6,16 +6,18 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from edge_agent.agent.agent import Agent
+from edge_agent.agent import Agent
 from edge_agent.config import Config, load_config
-from edge_agent.daemon.safe_mode import SafeMode, find_connection, remember
+from edge_agent.daemon.notify import Notifier
+from edge_agent.daemon.safe_mode import SafeMode, find_connection, keep_last_good
 from edge_agent.daemon.signals import SignalQueue
-from edge_agent.daemon.systemd import Notifier
+from edge_agent.daemon.watchdog_feeder import WatchdogFeeder
 from edge_agent.errors import (
     DiskFull,
     EdgeAgentError,
@@ -27,6 +29,7 @@ from edge_agent.errors import (
     WebPortTaken,
 )
 from edge_agent.spool.settings import default_state_folder
+from edge_agent.watchdog import StallDetector
 
 if TYPE_CHECKING:
     from edge_agent.monitoring.prometheus.exporter import Exporter
@@ -36,20 +39,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("edge_agent")
 
-STATUS_S = 5.0
+RELOAD_MAX_S = 60.0
+"""A camera that hangs and a broker that does not answer take less; what takes longer will not end by itself."""
+RELOAD_POLL_S = 0.5
 RETRY_S = 60.0
 """In safe mode the agent looks so often whether it is worth another try."""
 
 PASSING = (SpoolError, DiskFull, PrometheusPortTaken, WebPortTaken)
 """Problems that may be over without anybody's doing anything to the configuration."""
-
-
-class SetLevel(Protocol):
-    """Takes the log's level."""
-
-    def __call__(self, level: str, /) -> None:
-        """As ``[log]`` names it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,8 @@ class Service:
     config: Path
     signals: SignalQueue
     notifier: Notifier
-    set_level: SetLevel
+    set_level: Callable[[str], None]
+    """Takes the log's level, as ``[log]`` names it."""
     has_safe_mode: bool
     """Without it, what keeps the agent from starting is raised, as somebody at a terminal expects."""
 
@@ -83,36 +81,38 @@ class Service:
         return None
 
     def _begin(self, stack: contextlib.ExitStack) -> Agent:
-        """Everything is made, and started as the last thing. What is on the stack is stopped after the agent."""
+        """Make everything, then start it. What is made goes on the stack at once, so that nothing is left behind."""
         settings = load_config(self.config)
         self.set_level(settings.log.level)
         exporter = make_exporter(settings.prometheus) if settings.prometheus.enabled else None
         if exporter is not None:
             stack.callback(exporter.stop)
-        view = make_live_view(settings.web) if settings.web.enabled else None
+        page = make_live_view(settings.web) if settings.web.enabled else None
+        if page is not None:
+            stack.callback(page.stop)
         agent = Agent(
             settings,
-            on_result=view.update if view is not None else None,
+            on_result=page.update if page is not None else None,
             on_checks=exporter.set_checks if exporter is not None else lambda _checks: None,
             on_metrics=exporter.set_metrics if exporter is not None else lambda _metrics: None,
         )
-        if view is not None:
-            stack.callback(view.stop)
-            view.start()
+        stack.callback(agent.stop)
+        if page is not None:
+            page.start()
         agent.start()
-        remember(self.config, settings.state.folder)
+        keep_last_good(self.config, settings.state.folder)
         return agent
 
     def _serve(self, agent: Agent) -> None:
         self.notifier.ready(agent.summary)
-        feeding = _Feeding(self.notifier)
+        feeder = WatchdogFeeder(self.notifier)
         try:
             while not agent.wait(0):
-                feeding.look(agent)
+                feeder.look(agent)
                 match self.signals.wait():
                     case signal.SIGHUP:
                         self.notifier.reloading()
-                        self._reload(agent)
+                        self._reload(agent, feeder)
                         self.notifier.ready(agent.summary)
                     case signal.SIGUSR1:
                         agent.trigger()
@@ -126,13 +126,29 @@ class Service:
             agent.stop()
         counts, left = agent.counts, agent.spool.stats()
         log.info(
-            "stopped: %d readings, %d refused; %d messages wait",
+            "stopped: %d readings, %d refused; %d messages waiting",
             counts.readings_count,
             counts.refused_count,
             left.waiting_count,
         )
 
-    def _reload(self, agent: Agent) -> None:
+    def _reload(self, agent: Agent, feeder: WatchdogFeeder) -> None:
+        """In a thread of its own: it may wait for a camera or a broker longer than the watchdog does."""
+        detector = StallDetector(RELOAD_MAX_S)
+
+        def reload() -> None:
+            with detector.work():
+                self._read_again(agent)
+
+        with ThreadPoolExecutor(1, "reload") as pool:
+            reloading = pool.submit(reload)
+            while not reloading.done():
+                if not detector.stuck:
+                    feeder.look(agent)
+                wait([reloading], RELOAD_POLL_S)
+            reloading.result()
+
+    def _read_again(self, agent: Agent) -> None:
         try:
             settings: Config = load_config(self.config)
             agent.reload(settings)
@@ -140,19 +156,22 @@ class Service:
             log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - expected, not a traceback
             return
         self.set_level(settings.log.level)
-        remember(self.config, settings.state.folder)
+        keep_last_good(self.config, settings.state.folder)
 
     def _wait_in_safe_mode(self, problem: EdgeAgentError) -> bool:
-        """Say what is wrong until it may have been mended. False if the process is to end instead."""
+        """Say what is wrong until it may have been repaired. False if the process is to end instead."""
         state = default_state_folder()
         text = self._text()
-        with _running(SafeMode(problem, find_connection(self.config, state))):
+        failures: list[BaseException] = []
+        with _running(SafeMode(problem, find_connection(self.config, state), on_failure=failures.append)):
             status = f"safe mode: {str(problem).splitlines()[0]}"
             self.notifier.ready(status)
-            feeding = _Feeding(self.notifier)
+            feeder = WatchdogFeeder(self.notifier)
             due_at = time.monotonic() + RETRY_S
             while True:
-                feeding.feed()
+                if failures:
+                    raise failures[0]
+                feeder.feed()
                 match self.signals.wait():
                     case signal.SIGHUP:
                         self.notifier.reloading()
@@ -171,36 +190,6 @@ class Service:
             return self.config.read_bytes()
         except OSError:
             return None
-
-
-class _Feeding:
-    """Feeds the watchdog and keeps the status line, from the main thread."""
-
-    def __init__(self, notifier: Notifier) -> None:
-        self._notifier = notifier
-        self._interval_s = notifier.watchdog_s / 3 if notifier.watchdog_s is not None else float("inf")
-        self._fed_at = float("-inf")
-        self._told_at = time.monotonic()
-        self._stuck: tuple[str, ...] = ()
-
-    def look(self, agent: Agent) -> None:
-        """Feed the watchdog unless a part of the agent is stuck; then it has to die, and be started anew."""
-        stuck = agent.stuck
-        if stuck and stuck != self._stuck:
-            log.critical("no progress in %s; the watchdog is not fed any more", ", ".join(stuck))
-        self._stuck = stuck
-        if not stuck:
-            self.feed()
-        if time.monotonic() - self._told_at >= STATUS_S:
-            self._told_at = time.monotonic()
-            self._notifier.status(f"no progress in {', '.join(stuck)}" if stuck else agent.summary)
-
-    def feed(self) -> None:
-        """As often as it takes."""
-        now = time.monotonic()
-        if now - self._fed_at >= self._interval_s:
-            self._fed_at = now
-            self._notifier.alive()
 
 
 @contextlib.contextmanager

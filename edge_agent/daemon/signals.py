@@ -6,6 +6,8 @@ import queue
 import signal
 from types import FrameType
 
+OBEYED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
 
 class SignalQueue:
     """Signals, one after the other, for the main thread."""
@@ -14,15 +16,15 @@ class SignalQueue:
         # Not blocked and waited for: libraries have threads of their own since they were imported, and a signal
         # that meets one of those would have its default effect.
         self._received: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-            signal.signal(number, self._note)
+        for number in OBEYED:
+            signal.signal(number, self._receive)
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
         self._received.put(signal.Signals(number))
 
-    def wait(self) -> signal.Signals | None:
-        """The next signal, or None after half a second."""
+    def wait(self, timeout_s: float = 0.5) -> signal.Signals | None:
+        """The next signal, or None if none came in time."""
         try:
-            return self._received.get(timeout=0.5)
+            return self._received.get(timeout=timeout_s)
         except queue.Empty:
             return None

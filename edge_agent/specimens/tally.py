@@ -12,9 +12,6 @@ from uuid_utils.compat import uuid7
 from edge_agent.contracts import ModelIdentity, Report, Result, Specimen, SpecimenField
 from edge_agent.contracts.base import Contract, UtcTime
 
-NOTE = "specimen"
-"""Key of the spool's note in which the tally is kept, as durable as the results that it counts."""
-
 
 class Tally(Contract):
     """What was read of a slide so far. Immutable: counting a reading makes a new one."""

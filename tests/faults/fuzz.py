@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from edge_agent.agent.agent import Agent
+from edge_agent.agent import Agent
 from edge_agent.contracts import REQUESTS, AnswerState, CommandName, Topics
 from tests.agents import configuration, serving
 from tests.mqtt import Requester

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,12 +30,11 @@ def _jump(tmp_path: Path, mosquitto: str, port: int, proxy: BadProxy) -> None:
         # Two weeks back and an hour forward are far more than that.
         spool={"max_age_days": 0.01},
     )
-    with running(config) as agent:
+    read = threading.Semaphore(0)
+    with running(config, on_result=lambda _result, _reading: read.release()) as agent:
         for jump in (timedelta(), timedelta(days=-14), timedelta(hours=1)):
-            before = agent.counts.readings_count
             with time_machine.travel(datetime.now(UTC) + jump, tick=True):
-                while agent.counts.readings_count < before + 10:
-                    assert not agent.wait(0.05)
+                assert all(read.acquire(timeout=PATIENCE_S) for _ in range(10))
         # What is not committed when the connection comes is no backlog.
         assert agent.spool.flush(PATIENCE_S)
         with run_mosquitto(mosquitto, port):

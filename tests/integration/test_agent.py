@@ -5,22 +5,27 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_agent.agent.agent import Agent
+from edge_agent.agent import Agent
+from edge_agent.analysis.analyzer import Analyzer, PendingReading, Reading
 from edge_agent.cameras import Camera
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
 from edge_agent.cameras.stamp import frame_now
 from edge_agent.cli.local_broker import free_port, run_mosquitto
 from edge_agent.contracts import EventKind, Info, Outcome, Reason, Result
 from edge_agent.errors import BundleError, CameraLost
+from edge_agent.monitoring.monitor import HealthMonitor
 from edge_agent.mqtt import Publisher
+from edge_agent.spool import SpoolLimits, SqliteSpool
 from edge_agent.testing.cameras import ScriptedCamera
 from tests.agents import configuration, running
 from tests.faults.proxy import bad_proxy
@@ -139,6 +144,42 @@ def test_triggered_reads_only_when_asked(broker_port: int, subscriber: Subscribe
         assert agent.counts.readings_count == 2
 
 
+def test_a_capture_is_of_a_frame_that_was_exposed_after_it_was_asked_for(
+    broker_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, go_on = threading.Event(), threading.Event()
+    conclude = Analyzer.conclude
+
+    def hold(self: Analyzer, pending: PendingReading) -> Reading:
+        under_way.set()
+        assert go_on.wait(PATIENCE_S)
+        return conclude(self, pending)
+
+    monkeypatch.setattr(Analyzer, "conclude", hold)
+    config = configuration(broker_port, camera={"kind": "synthetic", "frame_rate_hz": 50})
+    with running(config) as agent, ThreadPoolExecutor(1) as pool:
+        # A reading is under way when the request comes: it must not be the answer.
+        assert under_way.wait(PATIENCE_S)
+        asked_ns = time.monotonic_ns()
+        captured = pool.submit(agent.capture)
+        go_on.set()
+        assert captured.result(PATIENCE_S).clock.monotonic_ns > asked_ns
+
+
+def test_triggered_with_a_folder_reads_the_next_file_for_each_request(
+    broker_port: int, subscriber: Subscriber, tmp_path: Path, smear: Array
+) -> None:
+    for number in range(3):
+        Image.fromarray(smear).save(tmp_path / f"{number}.png")
+    config = configuration(broker_port, trigger={"mode": "triggered"}, camera={"kind": "folder", "path": str(tmp_path)})
+    with running(config) as agent:
+        subscriber.until_state("ready")
+        seen = [agent.capture() for _ in range(3)]
+        assert agent.wait(PATIENCE_S)
+    assert [Path(each.source or "").name for each in seen] == ["0.png", "1.png", "2.png"]
+    assert agent.counts.readings_count == 3
+
+
 def test_settled_reads_each_field_of_a_stage_once(broker_port: int, subscriber: Subscriber) -> None:
     config = configuration(
         broker_port,
@@ -160,8 +201,18 @@ def test_settled_reads_each_field_of_a_stage_once(broker_port: int, subscriber: 
     assert (gaps > 5 * 1e9 / 60).all()
 
 
-def test_the_agent_works_before_the_broker_and_delivers_when_it_is_there(mosquitto: str) -> None:
+def test_the_agent_works_before_the_broker_and_delivers_when_it_is_there(
+    mosquitto: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
+    acknowledged = threading.Semaphore(0)
+    acknowledge = SqliteSpool.acknowledge
+
+    def count(spool: SqliteSpool, message_id: UUID) -> None:
+        acknowledge(spool, message_id)
+        acknowledged.release()
+
+    monkeypatch.setattr(SqliteSpool, "acknowledge", count)
     with running(configuration(port), max_readings=5) as agent:
         assert agent.wait(PATIENCE_S)
         assert agent.spool.flush(PATIENCE_S)
@@ -169,10 +220,7 @@ def test_the_agent_works_before_the_broker_and_delivers_when_it_is_there(mosquit
         # Its beginning is told, too.
         assert waiting >= 6
         with run_mosquitto(mosquitto, port):
-            deadline = time.monotonic() + PATIENCE_S
-            while agent.spool.stats().acknowledged_count < waiting:
-                assert time.monotonic() < deadline
-                threading.Event().wait(0.05)
+            assert all(acknowledged.acquire(timeout=PATIENCE_S) for _ in range(waiting))
 
 
 @pytest.mark.parametrize("storage", ["disk", "memory"])
@@ -241,3 +289,20 @@ def test_a_publisher_that_fails_ends_the_agent_instead_of_leaving_results_behind
     assert agent.wait(PATIENCE_S)
     with pytest.raises(ZeroDivisionError):
         agent.stop()
+
+
+def test_a_part_that_fails_to_stop_keeps_no_other_from_stopping(
+    broker_port: int, subscriber: Subscriber, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(_monitor: HealthMonitor) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(HealthMonitor, "stop", fail)
+    config = configuration(broker_port, state={"folder": str(tmp_path / "state")})
+    agent = Agent(config)
+    agent.start()
+    result(subscriber)
+    with pytest.raises(ZeroDivisionError):
+        agent.stop()
+    subscriber.until_state("disconnected")
+    SqliteSpool(tmp_path / "state", SpoolLimits(max_bytes=2**20, max_age_s=3600)).close()

@@ -1,31 +1,29 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge_agent.acquisition.trigger import Trigger, TriggerSettings
+from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.acquisition.trigger import Trigger
+
+Thumbnail = NDArray[np.uint8]
 
 
-@dataclass
-class ExtractedField:
-    thumbnail: NDArray[np.uint8] | None
+def flat(level: int) -> Thumbnail:
+    return np.full((32, 32), level, np.uint8)
 
 
-def flat(level: int) -> ExtractedField:
-    return ExtractedField(np.full((32, 32), level, np.uint8))
-
-
-def read_at(trigger: Trigger, fields: list[ExtractedField], step_s: float = 0.1) -> list[int]:
+def read_at(trigger: Trigger, thumbnails: Sequence[Thumbnail | None], step_s: float = 0.1) -> list[int]:
     """Numbers of the fields that are read, one field every ``step_s``."""
     return [
         number
-        for number, field in enumerate(fields)
-        if trigger.looks(number * step_s) and trigger.wants(field, number * step_s)
+        for number, thumbnail in enumerate(thumbnails)
+        if trigger.looks(number * step_s) and trigger.wants(thumbnail, number * step_s)
     ]
 
 
@@ -53,12 +51,26 @@ def test_continuous_says_how_long_a_file_may_wait() -> None:
     assert trigger.wait_s(100.5) == 1.5
 
 
-def test_triggered_reads_one_frame_per_request() -> None:
+def test_triggered_reads_only_what_was_requested() -> None:
     trigger = Trigger(TriggerSettings(mode="triggered"))
     assert read_at(trigger, [flat(1)] * 3) == []
-    trigger.request()
-    trigger.request()
-    assert read_at(trigger, [flat(1)] * 3) == [0]
+    assert trigger.wait_s(1.0) is None
+    assert trigger.wants(flat(1), 1.0, requested=True)
+    assert not trigger.wants(flat(1), 1.1)
+
+
+def test_a_request_between_two_intervals_does_not_move_the_next_one() -> None:
+    trigger = Trigger(TriggerSettings(mode="continuous", interval_s=2))
+    assert trigger.wants(flat(1), 0.0)
+    assert not trigger.wants(flat(1), 1.0)
+    assert trigger.wants(flat(1), 1.5, requested=True)
+    assert trigger.wants(flat(1), 2.0)
+
+
+def test_a_field_that_was_requested_is_not_read_again_when_it_rests() -> None:
+    trigger = Trigger(TriggerSettings(mode="settled", rest_frames_count=2))
+    assert trigger.wants(flat(100), 0.0, requested=True)
+    assert read_at(trigger, [flat(100)] * 5) == []
 
 
 def test_settled_reads_a_field_once_when_the_stage_has_come_to_rest() -> None:
@@ -77,8 +89,7 @@ def test_settled_reads_the_next_field_but_not_the_same_one_again() -> None:
 
 def test_settled_reports_frames_without_a_field_once() -> None:
     trigger = Trigger(TriggerSettings(mode="settled", rest_frames_count=1))
-    broken = ExtractedField(None)
-    assert read_at(trigger, [broken, broken, broken]) == [0]
+    assert read_at(trigger, [None, None, None]) == [0]
 
 
 @given(st.lists(st.integers(0, 255), max_size=60), st.integers(1, 4))

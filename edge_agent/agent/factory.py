@@ -1,0 +1,37 @@
+"""From a configuration to the agent's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.config import Config
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.spool import MemorySpool, Spool, SpoolLimits, SqliteSpool
+
+
+def make_analyzer(config: Config) -> Analyzer:
+    """Load, verify and try out the configured bundle. Raises ``BundleError`` or ``RuntimeMissing``."""
+    classifier = Classifier(load_bundle(config.analysis.bundle), threads=config.analysis.threads_count)
+    classifier.verify_golden()
+    return Analyzer(
+        classifier,
+        config.quality,
+        um_per_pixel=config.camera.um_per_pixel,
+        max_pixels=round(config.analysis.max_image_megapixels * 1e6),
+    )
+
+
+def open_spool(config: Config, on_change: Callable[[], None], on_failure: Callable[[BaseException], None]) -> Spool:
+    """The configured spool; the callbacks are those of ``SqliteSpool``. Raises ``SpoolError``."""
+    settings = config.spool
+    max_bytes = round(settings.max_mib * 2**20)
+    if settings.storage == "memory":
+        return MemorySpool(max_bytes)
+    limits = SpoolLimits(
+        max_bytes=max_bytes,
+        max_age_s=settings.max_age_days * 86400,
+        when_full=settings.when_full,
+        commit_delay_s=settings.commit_delay_s,
+    )
+    return SqliteSpool(config.state.folder, limits, on_change=on_change, on_failure=on_failure)

@@ -1,0 +1,51 @@
+"""What the device says of itself in one word: its status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_agent.cameras import CameraPhase, CameraState
+from edge_agent.contracts import Check, StatusState
+from edge_agent.errors import EdgeAgentError
+from edge_agent.mqtt import BrokerState
+from edge_agent.spool import SpoolStats
+
+
+@dataclass(slots=True)
+class DeviceStatus:
+    """What the status follows from. Each field is replaced as a whole, so that any thread may read it."""
+
+    paused: bool = False
+    streaming: bool = False
+    camera_error: EdgeAgentError | None = None
+    checks: tuple[Check, ...] = ()
+
+    def camera_changed(self, state: CameraState) -> None:
+        """Note what the camera does. While it is being opened, its last error stays."""
+        self.streaming = state.phase is CameraPhase.STREAMING
+        if state.phase is not CameraPhase.OPENING:
+            self.camera_error = state.error
+
+    def current(self) -> tuple[StatusState, str | None]:
+        """State and code, as published."""
+        if self.paused:
+            return StatusState.SLEEPING, None
+        # Whoever reads this knows that there is a connection; the camera's error is newer than its check.
+        codes = [check.code for check in self.checks if check.code and check.name not in {"broker", "camera"}]
+        if self.camera_error is not None:
+            codes.insert(0, self.camera_error.code)
+        if codes:
+            return StatusState.DEGRADED, codes[0]
+        return (StatusState.READY if self.streaming else StatusState.INIT), None
+
+    def summary(self, broker: BrokerState, spool: SpoolStats, readings_count: int) -> str:
+        """One line for a person."""
+        if self.paused:
+            camera = "paused"
+        elif self.camera_error is not None:
+            camera = self.camera_error.code
+        else:
+            camera = "reading" if self.streaming else "waiting for the camera"
+        connection = "connected" if broker.connected else "no broker" if broker.error is None else broker.error.code
+        waiting = spool.waiting_count + spool.in_flight_count
+        return f"{camera}; {connection}; {readings_count} readings; {waiting} messages waiting"

@@ -1,0 +1,105 @@
+"""The slide under the microscope: set, counted, finished."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from edge_agent.contracts import EventKind, ModelIdentity, Report, Result, Specimen, SpecimenField, Topics
+from edge_agent.errors import EdgeAgentError, SpecimenMissing, SpecimenOpen
+from edge_agent.events.recorder import EventRecorder
+from edge_agent.specimens.tally import Tally
+from edge_agent.spool import Message, Spool
+
+log = logging.getLogger(__name__)
+
+STATE_KEY = "specimen"
+"""Where the spool keeps the tally, as durable as the results that it counts."""
+
+
+class SpecimenTracker:
+    """At most one open slide. It outlasts a restart. Any thread may use it."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        events: EventRecorder,
+        session: UUID,
+        topics: Callable[[], Topics],
+        model: Callable[[], ModelIdentity],
+    ) -> None:
+        """Go on with the slide that the spool knows of. ``topics`` and ``model`` are asked anew each time."""
+        self._spool = spool
+        self._events = events
+        self._session = session
+        self._topics = topics
+        self._model = model
+        # A reading that is counted while the report is written would be in neither this slide nor the next.
+        self._lock = threading.Lock()
+        self._tally = self._restore()
+
+    def set(self, specimen: Specimen) -> None:
+        """From the next reading on, readings belong to this slide. Raises ``SpecimenOpen``."""
+        with self._lock:
+            if self._tally is not None:
+                raise SpecimenOpen("A slide is being read already.")
+            tally = Tally(specimen=specimen, began_at=datetime.now(UTC))
+            self._events.record(
+                EventKind.SPECIMEN_SET,
+                "A slide was set.",
+                state_entries={STATE_KEY: tally.to_json()},
+                specimen=specimen.id,
+                slide=specimen.slide,
+            )
+            self._tally = tally
+
+    def finish(self) -> Report:
+        """Close the slide and send its report. Raises ``SpecimenMissing``, or why the spool cannot take it."""
+        with self._lock:
+            if self._tally is None:
+                raise SpecimenMissing("No slide is being read.")
+            topics = self._topics()
+            report = self._tally.report(device=topics.device, session=self._session, model=self._model())
+            self._spool.append(Message(report.id, topics.report, report.to_json()), {STATE_KEY: None})
+            self._tally = None
+        self._events.record(
+            EventKind.SPECIMEN_FINISHED,
+            f"The slide was finished after {report.readings_count} readings.",
+            specimen=report.specimen.id,
+            slide=report.specimen.slide,
+            report=str(report.id),
+        )
+        return report
+
+    def append(self, make: Callable[[SpecimenField | None], Result]) -> tuple[Result, EdgeAgentError | None]:
+        """Make a result, and hand it to the spool together with the count of the slide that it belongs to.
+
+        ``make`` gets the place of the reading in the slide. The error is why the spool refused the result, which then
+        does not count.
+        """
+        with self._lock:
+            tally = self._tally
+            result = make(None if tally is None else tally.next_field)
+            counted = None if tally is None else tally.counting(result)
+            entries = {} if counted is None else {STATE_KEY: counted.to_json()}
+            try:
+                message = Message(result.id, self._topics().result(result.camera), result.to_json())
+                self._spool.append(message, entries)
+            except EdgeAgentError as error:
+                return result, error
+            self._tally = counted
+            return result, None
+
+    def _restore(self) -> Tally | None:
+        entry = self._spool.state_entries(STATE_KEY).get(STATE_KEY)
+        try:
+            return None if entry is None else Tally.model_validate_json(entry)
+        except ValidationError:
+            log.warning("The open slide could not be restored; readings go on without one.")
+            self._spool.write_state_entries({STATE_KEY: None})
+            return None

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agent.cli.local_broker import LOOPBACK, free_port
+from edge_agent.daemon.notify import NullNotifier
+from edge_agent.daemon.safe_mode import LAST_GOOD, keep_last_good
+from edge_agent.daemon.service import Service
+from edge_agent.daemon.signals import OBEYED, SignalQueue
+from edge_agent.errors import BundleMissing
+
+
+@pytest.fixture
+def signals() -> Iterator[SignalQueue]:
+    """The process gets its own handlers back."""
+    before = {number: signal.getsignal(number) for number in OBEYED}
+    yield SignalQueue()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("section", ["web", "prometheus"])
+def test_an_agent_that_cannot_be_built_leaves_no_port_taken(tmp_path: Path, section: str, signals: SignalQueue) -> None:
+    port = free_port()
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        '[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "synthetic"\n'
+        f'[analysis]\nbundle = "absent"\n[state]\nfolder = "{tmp_path}/state"\n'
+        f"[{section}]\nenabled = true\nport = {port}\n"
+    )
+    service = Service(config, signals, NullNotifier(), lambda _level: None, has_safe_mode=False)
+    with pytest.raises(BundleMissing):
+        service.run()
+    with socket.create_server((LOOPBACK, port)):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["bytes", "folder", "dangling link"])
+def test_a_configuration_is_kept_over_whatever_lies_there_or_that_is_logged(tmp_path: Path, kind: str) -> None:
+    config, kept = tmp_path / "agent.toml", tmp_path / "state" / LAST_GOOD
+    config.write_bytes(b"\xef\xbb\xbf[device]\n")
+    kept.parent.mkdir()
+    match kind:
+        case "bytes":
+            kept.write_bytes(b"\xff")
+        case "folder":
+            kept.mkdir()
+        case _:
+            kept.symlink_to(tmp_path / "nowhere")
+    keep_last_good(config, kept.parent)
+    assert kind == "folder" or kept.read_bytes() == config.read_bytes()
