@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import select
 import socket
 import ssl
 import threading
@@ -285,8 +286,12 @@ class Connection:
             self._client.on_disconnect = None
             self._client.disconnect()
             until = time.monotonic() + FAREWELL_S
-            while self.socket is not None and self._client.want_write() and time.monotonic() < until:
-                self._client.loop_write()
+            while (connection := self.socket) is not None and self._client.want_write():
+                poll = select.poll()
+                poll.register(connection, select.POLLOUT)
+                if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
+                    break
+                self._drive(self._client.loop_write)
         self._over = True
         self._due_at = None
         with self._lock:

@@ -193,7 +193,8 @@ class Publisher:
     def stop(self) -> None:
         """Give the broker ``drain_s`` to take what is left, say ``disconnected``, and let go of the connection.
 
-        It does not wait for a connection that is still being made.
+        A broker that does not read costs two seconds more at most; a connection that is still being made is not
+        waited for.
         """
         if self._thread.ident is None:
             return
