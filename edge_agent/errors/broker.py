@@ -34,7 +34,7 @@ class BrokerSilent(BrokerError):
 
 
 class BrokerDropped(BrokerError):
-    """The broker accepts the connection and soon ends it. Results wait; the agent tries again ever more rarely."""
+    """The broker accepts connections and soon closes them. Results wait; the agent waits longer before each attempt."""
 
     code = "broker_dropped"
     remedy = (
@@ -44,14 +44,14 @@ class BrokerDropped(BrokerError):
 
 
 class BrokerSessionTaken(BrokerError):
-    """Another client connected under this device's name, and the broker ended this connection. The agent waits long."""
+    """Another client connected under this device's name, and the broker closed this connection. The pause is long."""
 
     code = "broker_session_taken"
     remedy = "Give each device a site and id of its own, and run one agent per device; results wait meanwhile."
 
 
 class BrokerLimits(BrokerError):
-    """The broker cannot do, or does not allow this device, what it needs. What it does take is delivered."""
+    """The broker cannot do, or does not allow, what this device needs. What it accepts is delivered."""
 
     code = "broker_limits"
     remedy = "Raise the broker's limits for this device; results wait meanwhile."
@@ -61,11 +61,11 @@ class BrokerMoved(BrokerError):
     """The broker sends its clients to another server. The agent follows the configuration alone, and keeps trying."""
 
     code = "broker_moved"
-    remedy = "Ask who runs the broker for its address, and set mqtt.host; results wait meanwhile."
+    remedy = "Ask the broker's administrator for its new address and set mqtt.host; results wait meanwhile."
 
 
 class BrokerForeign(BrokerError):
-    """Somebody answers at the broker's address who does not speak MQTT, or not as configured (with or without TLS)."""
+    """What answers at the broker's address does not speak MQTT, or not as configured (with or without TLS)."""
 
     code = "broker_not_mqtt"
     remedy = "Check mqtt.host and mqtt.port: 1883 is usual without TLS, 8883 with it; results wait meanwhile."
@@ -75,7 +75,7 @@ class SecretExposed(BrokerError):
     """A password or key can be read by every user of this machine. It is used all the same."""
 
     code = "secret_exposed"
-    remedy = "Take the right to read it from others: chmod o-rwx FILE."
+    remedy = "Remove the access of other users: chmod o-rwx FILE."
 
 
 class BrokerUntrusted(BrokerError):

@@ -56,7 +56,7 @@ def _check_name(name: str) -> str:
         raise ValueError("should be an IPv4 address of four numbers from 0 to 255, or a name")
     if not _is_name(name):
         raise ValueError(
-            "should be a name such as broker.example or an address such as 192.168.1.10, without spaces, port and path"
+            "should be a name such as broker.example or an address such as 192.168.1.10, without spaces, port or path"
         )
     return name
 

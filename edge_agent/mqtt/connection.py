@@ -374,8 +374,8 @@ class Connection:
         try:
             work()
         except Exception:
-            log.warning("%s sent what cannot be read", self.address, exc_info=True)
-            text = "it sent what is not MQTT"
+            log.warning("%s sent data that cannot be read", self.address, exc_info=True)
+            text = "it sent data that is not valid MQTT"
             self._events.append(Lost(None, text, None, malformed=True) if self._accepted else Unanswered(text))
 
     def _read_all(self) -> None:
@@ -501,9 +501,9 @@ class Connection:
             case 0x8D:
                 text = "it did not answer a ping"
             case 0x82:
-                text = "it sent what is not MQTT"
+                text = "it sent data that is not valid MQTT"
             case _:
-                text = "it gave no reason"
+                text = "no reason was given"
         if self._encrypted is not None and self._encrypted.refusal is not None:
             text = self._encrypted.refusal
             if not self._accepted:
@@ -515,7 +515,7 @@ class Connection:
             # paho passes a refusal of version 3.1.1 over.
             self._events.append(Refused(UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", None))
         else:
-            self._unanswered = Unanswered(f"it ended the connection: {text}")
+            self._unanswered = Unanswered(f"it closed the connection ({text})")
             if self._encrypted is not None or self._first_bytes or not self._suspects_tls:
                 self._events.append(self._unanswered)
             else:

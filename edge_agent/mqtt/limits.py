@@ -24,19 +24,19 @@ class ServerLimits:
         """What this device cannot do at such a broker; None if it can do everything."""
         if self.maximum_qos < 1:
             return BrokerLimits(
-                f"The broker at {address} takes messages with QoS 0 alone, which it never acknowledges: results wait.",
+                f"The broker at {address} accepts only QoS 0, which it never acknowledges, so results wait.",
                 remedy="Allow QoS 1 for this device at the broker; results wait meanwhile.",
             )
         if not self.retain_available:
             return BrokerLimits(
-                f"The broker at {address} keeps no retained messages: who subscribes later sees no status of this "
-                "device.",
+                f"The broker at {address} does not keep retained messages, so nobody who subscribes later sees this "
+                "device's status.",
                 remedy="Allow retained messages for this device at the broker.",
             )
         if not self.wildcards_available:
             return BrokerLimits(
-                f"The broker at {address} has no subscriptions with wildcards: this device gets no commands.",
-                remedy="Allow subscriptions with wildcards for this device at the broker.",
+                f"The broker at {address} does not allow wildcard subscriptions, so this device receives no commands.",
+                remedy="Allow wildcard subscriptions for this device at the broker.",
             )
         return None
 

@@ -115,7 +115,7 @@ class Outbox:
             entry = f"{RETAINED}{item.topic}"
             self._noted.discard(entry)
             self._spool.write_state_entries({entry: None})
-            log.info("cleared %s, a topic of this device's former name", item.topic)
+            log.info("cleared %s, which this device used under its former name", item.topic)
 
     def refused(self, item: Outgoing) -> None:
         """The broker does not take it: it is sent again when it changes, or over the next connection."""

@@ -5,8 +5,14 @@ from __future__ import annotations
 import socket
 import ssl
 
-from edge_agent.errors import BrokerForeign, BrokerRefused, BrokerUnreachable, BrokerUntrusted, CertificateTime
-from edge_agent.errors.broker import BrokerError
+from edge_agent.errors import (
+    BrokerError,
+    BrokerForeign,
+    BrokerRefused,
+    BrokerUnreachable,
+    BrokerUntrusted,
+    CertificateTime,
+)
 from edge_agent.mqtt.reasons import shown
 
 FIRST_BYTES = 32

@@ -384,8 +384,8 @@ class Publisher:
         gone = status.state in {StatusState.LOST, StatusState.DISCONNECTED}
         if status.session != self._session and not gone and _RIVAL not in self._complaints:
             error = BrokerSessionTaken(
-                f"Another client connects to the broker at {self._address} as {self._topics.site}/{self._topics.device}"
-                " too; each pushes the other out."
+                f"Another client also connects to the broker at {self._address} as "
+                f"{self._topics.site}/{self._topics.device}; the two keep disconnecting each other."
             )
             self._complain(_RIVAL, error)
 
@@ -393,7 +393,7 @@ class Publisher:
         self._unanswered_count, self._foreign = 0, None
         version_5 = connection.version_5
         if not self._versions.accepted() or not (version_5 or self._retains.accepted()):
-            log.info("the broker at %s answers; asking once more for what it left unanswered before", self._address)
+            log.info("the broker at %s answers now; trying again what it did not answer before", self._address)
             connection.close(farewell=True)
             self._try_again_at_once()
             return
@@ -470,7 +470,7 @@ class Publisher:
         if blamed is not False and not event.network:
             guilty = self._suspects.lost([sent.key for sent in self._in_flight.values()], blamed=bool(blamed))
             if guilty is not None:
-                self._convict(guilty, f"The broker ends the connection at it: {event.text}.")
+                self._convict(guilty, f"The broker closes the connection when it receives this: {event.text}.")
         self._looks_for_rival = event.reason is None and not event.network
         rival = self._complaints.get(_RIVAL) if event.reason is None else None
         taken = event.reason == SESSION_TAKEN_OVER or rival is not None
@@ -481,7 +481,7 @@ class Publisher:
             error = explain_disconnect(self._address, event.reason, event.text, event.server)
         elif self._backoff.drops_count > 1:
             error = BrokerDropped(
-                f"The broker at {self._address} accepts connections and soon ends them again; {event.text}."
+                f"The broker at {self._address} accepts connections and closes them again soon: {event.text}."
             )
         else:
             error = BrokerUnreachable(f"The connection to the broker at {self._address} was lost: {event.text}.")
@@ -494,7 +494,7 @@ class Publisher:
         # Once it was passed over it need not be again: where others go through, there may be no more of them.
         passed_over = overtaken or (self._accepts and self._suspects.suspects(oldest.key))
         if passed_over and self._suspects.overtaken(oldest.key):
-            self._convict(oldest.key, "The broker does not acknowledge it, though it acknowledges others.")
+            self._convict(oldest.key, "The broker does not acknowledge this, though it acknowledges other messages.")
         self._backoff.ended(time.monotonic() - self._connected_at, delivered=self._flow.delivered)
         self._versions.ended()
         self._retains.ended()
@@ -506,12 +506,12 @@ class Publisher:
         sent = next(sent for sent in self._in_flight.values() if sent.key == key)
         if sent.item is None:
             self._unsubscribed.add(key)
-            log.error("the device does not subscribe to its %s until it is started again: %s", key, reason)
+            log.error("the device does not subscribe to its %s until the agent restarts: %s", key, reason)
         elif isinstance(key, UUID):
             self._flow.quarantine(key, BrokerDropped.code, reason, topic=sent.item.topic)
         else:
             self._outbox.withhold(key)
-            log.error("nothing is published on %s until the agent is started again: %s", sent.item.topic, reason)
+            log.error("nothing is published on %s until the agent restarts: %s", sent.item.topic, reason)
 
     def _lose(self, error: EdgeAgentError, *, retry_s: float | None = None) -> None:
         """There is no connection now: all waits as backlog, and the next attempt is in a while."""
@@ -590,7 +590,7 @@ class Publisher:
         self._outbox.refused(item)
         if item.retain and not item.payload:
             log.warning(
-                "%s, a topic of this device's former name, could not be cleared (%s); an administrator can: "
+                "%s, which this device used under its former name, could not be cleared (%s); to clear it by hand: "
                 "mosquitto_pub -r -n -t %s",
                 item.topic,
                 event.text,

@@ -17,7 +17,7 @@ def exposed_secrets(settings: MqttSettings) -> list[SecretExposed]:
     return [
         SecretExposed(
             f"{key} {path} can be read by every user of this machine.",
-            remedy=f"Take the right to read it from others: chmod o-rwx {path}",
+            remedy=f"Remove the access of other users: chmod o-rwx {path}",
         )
         for key, path in files
         if path is not None and _is_exposed(credential(path))

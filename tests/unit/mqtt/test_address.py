@@ -46,7 +46,7 @@ def test_names_and_addresses_are_taken(text: str, host: str) -> None:
         ("[::1]:1883", 'host = "::1" and port = 1883'),
         ("[broker]", "IPv6"),
         ("broker.example/", 'host = "broker.example"'),
-        ("broker/mqtt", "without spaces, port and path"),
+        ("broker/mqtt", "without spaces, port or path"),
         ("Scope 1", "without spaces"),
         ("192.168.1.300", "IPv4"),
         ("192.168.1", "IPv4"),
