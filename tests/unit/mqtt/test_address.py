@@ -57,7 +57,7 @@ def test_names_and_addresses_are_taken(text: str, host: str) -> None:
     ],
 )
 def test_anything_else_is_refused_with_what_to_write(text: str, advice: str) -> None:
-    with pytest.raises(ValueError, match=r"should be") as caught:
+    with pytest.raises(ValueError, match=r"should") as caught:
         check_host(text)
     assert advice in str(caught.value)
     with pytest.raises(ValidationError):
