@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.app import app
-from edge_agent.analysis.analyzer import rejection_reason
+from edge_agent.analysis.rejection import rejection_reason
 from edge_agent.cameras.files import list_images
 from edge_agent.vision.decode import decode_image
 from edge_agent.vision.field import square_field

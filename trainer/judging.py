@@ -11,7 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.analysis.analyzer import Analyzer, Reading
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import Reading
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import Manifest, Outcome
 from edge_agent.errors import InferenceError

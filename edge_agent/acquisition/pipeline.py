@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from edge_agent.acquisition.capture_requests import CaptureRequest, CaptureRequests
 from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.acquisition.trigger import Trigger
-from edge_agent.analysis.analyzer import Analyzer, ExtractedField, PendingReading, Reading
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.extraction import Extraction
+from edge_agent.analysis.reading import PendingReading, Reading
 from edge_agent.cameras import Camera, CameraPhase, CameraState, CameraSupervisor, CaptureCounters, Frame
 from edge_agent.cameras.settings import CapturePolicy
 from edge_agent.contracts import Result
@@ -47,7 +49,7 @@ class PipelineCallbacks:
 class AnalysisPipeline:
     """The analysis threads, from their start to their stop: to pause or change anything, stop it and make another.
 
-    One thread takes frames and prepares them; the other, the network's, concludes the one before meanwhile.
+    One thread takes frames and prepares them; the other, the network's, completes the one before meanwhile.
     """
 
     def __init__(
@@ -69,8 +71,8 @@ class AnalysisPipeline:
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._enough = threading.Event()
-        self._before: ExtractedField | None = None
-        self._preparing, self._concluding = StallDetector(STUCK_S), StallDetector(STUCK_S)
+        self._before: Extraction | None = None
+        self._preparing, self._completing = StallDetector(STUCK_S), StallDetector(STUCK_S)
         self._supervisor = CameraSupervisor(make_camera, policy, self._stop, self._camera_changed)
         self._thread = threading.Thread(target=self._run, name="analysis", daemon=True)
 
@@ -80,7 +82,7 @@ class AnalysisPipeline:
         return {
             "capture": self._supervisor.stall_detector,
             "analysis": self._preparing,
-            "inference": self._concluding,
+            "inference": self._completing,
         }
 
     @property
@@ -152,12 +154,12 @@ class AnalysisPipeline:
                 continue
             if self._trigger.wants(extracted.thumbnail, now_s, requested=due):
                 with self._preparing.work():
-                    pending = self._analyzer.prepare(extracted, before=_reference(before, extracted))
+                    prepared = self._analyzer.prepare(extracted, previous=_reference(before, extracted))
                 if len(in_hand) == IN_HAND_MAX:
                     in_hand.popleft().result()
                 if self._enough.is_set():
                     return
-                in_hand.append(inference.submit(self._conclude, pending, self._requests.take() if due else ()))
+                in_hand.append(inference.submit(self._complete, prepared, self._requests.take() if due else ()))
 
     def _wait_until_wanted(self, frame: Frame) -> bool:
         """Every frame of a file counts, so it is the file that waits. Whether it was asked for."""
@@ -171,10 +173,10 @@ class AnalysisPipeline:
             self._woken.clear()
         return False
 
-    def _conclude(self, pending: PendingReading, served: Sequence[CaptureRequest]) -> None:
+    def _complete(self, prepared: PendingReading | Reading, served: Sequence[CaptureRequest]) -> None:
         try:
-            with self._concluding.work():
-                result = self._callbacks.on_reading(self._analyzer.conclude(pending))
+            with self._completing.work():
+                result = self._callbacks.on_reading(self._analyzer.complete(prepared))
         except BaseException as failure:
             log.critical("the inference thread failed", exc_info=failure)
             for request in served:
@@ -198,7 +200,7 @@ class AnalysisPipeline:
         self._callbacks.on_camera(state)
 
 
-def _reference(before: ExtractedField | None, extracted: ExtractedField) -> ExtractedField | None:
+def _reference(before: Extraction | None, extracted: Extraction) -> Extraction | None:
     if before is None or extracted.frame.monotonic_ns - before.frame.monotonic_ns > REFERENCE_MAX_AGE_S * 1e9:
         return None
     return before

@@ -18,9 +18,10 @@ from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
 from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.status import DeviceStatus
-from edge_agent.analysis.analyzer import Reading
-from edge_agent.analysis.results import ResultMaker, clock_synchronised
+from edge_agent.analysis.reading import Reading
+from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras import Camera, CameraState, make_camera
+from edge_agent.clock import clock_synchronised
 from edge_agent.commands.dispatcher import CommandDispatcher
 from edge_agent.commands.handlers import make_actions
 from edge_agent.config import Config

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from edge_agent import __version__
-from edge_agent.analysis.analyzer import Reading
+from edge_agent.analysis.reading import Reading
+from edge_agent.clock import boot_id, clock_synchronised
 from edge_agent.contracts import Clock, Result, SpecimenField
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_TIMESYNC = Path("/run/systemd/timesync")
 
 
 @dataclass(slots=True)
@@ -56,19 +52,3 @@ class ResultMaker:
             capture=frame.settings,
             image=reading.image,
         )
-
-
-def clock_synchronised() -> bool | None:
-    """Whether systemd-timesyncd has set the clock since boot; None where it does not run."""
-    if not _TIMESYNC.is_dir():
-        return None
-    return (_TIMESYNC / "synchronized").exists()
-
-
-@cache
-def boot_id() -> str | None:
-    """The kernel's id of this boot; None where it has none."""
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return None

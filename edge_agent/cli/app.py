@@ -125,7 +125,7 @@ def demo(
     """Start a broker and an agent on this machine and show what arrives, until interrupted."""
     from edge_agent.cli import demo as demonstration  # noqa: PLC0415 - what other commands do without
     from edge_agent.cli.local_broker import LOOPBACK, free_port, local_broker  # noqa: PLC0415 - what other commands do without
-    from edge_agent.daemon.service import make_live_view  # noqa: PLC0415 - what other commands do without
+    from edge_agent.daemon.service import make_microscope_page  # noqa: PLC0415 - what other commands do without
     from edge_agent.mqtt import MqttSettings  # noqa: PLC0415 - as above
 
     _set_up_logging("warning")
@@ -139,7 +139,7 @@ def demo(
     signal.signal(signal.SIGTERM, interrupt)
 
     try:
-        view = make_live_view(WebSettings(enabled=True, port=free_port()))
+        view = make_microscope_page(WebSettings(enabled=True, port=free_port()))
     except WebMissing:
         view = None
 

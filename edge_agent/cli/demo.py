@@ -23,7 +23,7 @@ from edge_agent.mqtt import MqttSettings
 from edge_agent.spool import SpoolSettings, StateSettings
 
 if TYPE_CHECKING:
-    from edge_agent.web.server import LiveView
+    from edge_agent.web.server import MicroscopePage
 
 SITE, DEVICE = "demo", "this-computer"
 ARRIVAL_DEADLINE_S = 10.0
@@ -103,7 +103,7 @@ def run_demo(
     count: int | None,
     stop: threading.Event,
     show: Callable[[Result], None],
-    view: LiveView | None = None,
+    view: MicroscopePage | None = None,
 ) -> tuple[int, int]:
     """Run the agent and show each result as the broker delivers it, until ``count`` or ``stop``.
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from edge_agent.agent import make_analyzer
-from edge_agent.analysis.results import clock_synchronised
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
+from edge_agent.clock import clock_synchronised
 from edge_agent.config import Config
 from edge_agent.contracts import Outcome
 from edge_agent.errors import (

@@ -34,7 +34,7 @@ from edge_agent.watchdog import StallDetector
 if TYPE_CHECKING:
     from edge_agent.monitoring.prometheus.exporter import Exporter
     from edge_agent.monitoring.prometheus.settings import PrometheusSettings
-    from edge_agent.web.server import LiveView
+    from edge_agent.web.server import MicroscopePage
     from edge_agent.web.settings import WebSettings
 
 log = logging.getLogger("edge_agent")
@@ -87,7 +87,7 @@ class Service:
         exporter = make_exporter(settings.prometheus) if settings.prometheus.enabled else None
         if exporter is not None:
             stack.callback(exporter.stop)
-        page = make_live_view(settings.web) if settings.web.enabled else None
+        page = make_microscope_page(settings.web) if settings.web.enabled else None
         if page is not None:
             stack.callback(page.stop)
         agent = Agent(
@@ -201,13 +201,13 @@ def _running(safe_mode: SafeMode) -> Iterator[None]:
         safe_mode.stop()
 
 
-def make_live_view(settings: WebSettings) -> LiveView:
-    """Raises ``WebMissing``, ``WebPortTaken``."""
+def make_microscope_page(settings: WebSettings) -> MicroscopePage:
+    """Raises ``WebMissing``."""
     try:
-        from edge_agent.web.server import LiveView  # noqa: PLC0415 - an extra
+        from edge_agent.web.server import MicroscopePage  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise WebMissing(f"The live view cannot be served: {error}.") from error
-    return LiveView(settings)
+        raise WebMissing(f"The microscope page cannot be served: {error}.") from error
+    return MicroscopePage(settings)
 
 
 def make_exporter(settings: PrometheusSettings) -> Exporter:

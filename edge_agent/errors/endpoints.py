@@ -13,21 +13,21 @@ class PrometheusMissing(EdgeAgentError):
 
 
 class PrometheusPortTaken(EdgeAgentError):
-    """The Prometheus endpoint's address cannot be listened on."""
+    """The Prometheus endpoint cannot listen on its address."""
 
     code = "prometheus_port_taken"
-    remedy = "Choose another prometheus.port, or end the program that has it."
+    remedy = "Choose another prometheus.port, or stop the program that uses it."
 
 
 class WebMissing(EdgeAgentError):
-    """The live view is wanted but its packages are not installed."""
+    """The microscope page is wanted but its packages are not installed."""
 
     code = "web_missing"
     remedy = "Install the extra: pip install 'leukoscope[web]', or set web.enabled = false."
 
 
 class WebPortTaken(EdgeAgentError):
-    """The live view's address cannot be listened on."""
+    """The microscope page cannot listen on its address."""
 
     code = "web_port_taken"
-    remedy = "Choose another web.port, or end the program that has it."
+    remedy = "Choose another web.port, or stop the program that uses it."

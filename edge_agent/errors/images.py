@@ -1,4 +1,4 @@
-"""One picture."""
+"""One image."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from edge_agent.errors.base import EdgeAgentError
 
 
 class ImageError(EdgeAgentError):
-    """The bytes of one picture cannot be read as a picture. Its reading is ``failed``; the agent goes on."""
+    """An image is damaged, cut short, or no image at all. Its reading is ``failed``; the agent goes on."""
 
     code = "image_unreadable"
-    remedy = "Check that the file is complete and really is an image."
+    remedy = (
+        "Open the file in an image viewer and copy it again if it is damaged. For a camera, check its cable and "
+        "connection."
+    )
 
 
 class ImageTooLarge(ImageError):
-    """The picture declares more pixels than the limit; it was refused before decoding."""
+    """The image declares more pixels than ``analysis.max_image_megapixels``; it was refused before decoding."""
 
     code = "image_too_large"
-    remedy = "Send a smaller picture, or raise analysis.max_image_megapixels if you trust its origin."
+    remedy = "Use a smaller image, or raise analysis.max_image_megapixels if you trust where the image comes from."
 
 
 class ImageUnsupported(ImageError):
-    """The picture is readable but is not 8-bit RGB or greyscale, so its colours would have to be guessed."""
+    """The image is readable but is not 8-bit RGB or greyscale, so its colours would have to be guessed."""
 
     code = "image_unsupported"
     remedy = "Convert it to 8-bit RGB without transparency."

@@ -20,33 +20,33 @@ class InferenceError(EdgeAgentError):
 
 
 class BundleError(EdgeAgentError):
-    """A bundle cannot be used. The agent does not judge with a model that it cannot verify."""
+    """A bundle is damaged or incomplete. The agent does not judge with a model that it cannot verify."""
 
     code = "bundle_invalid"
     remedy = "Install the bundle again from where it was published."
 
 
 class BundleMissing(BundleError):
-    """No shipped bundle has that name and no folder of that path holds a manifest."""
+    """There is no shipped bundle of that name, and no folder of that path with a manifest."""
 
     code = "bundle_missing"
     remedy = "Name a shipped bundle or the path of a folder that has manifest.json."
 
 
 class BundleFileMissing(BundleError):
-    """The manifest names a file that is not in the folder."""
+    """A file that the manifest names is not in the folder."""
 
     code = "bundle_file_missing"
 
 
 class BundleHashMismatch(BundleError):
-    """A file is not the one that the manifest was made for."""
+    """A file is not the one that the manifest was made for: its sha256 is another."""
 
     code = "bundle_hash_mismatch"
 
 
 class BundleUnsupported(BundleError):
-    """The bundle needs a preprocessing or an agent that this is not."""
+    """The bundle needs a newer agent, or a preprocessing that this agent does not have."""
 
     code = "bundle_unsupported"
     remedy = "Update the agent, or use a bundle made for this version."
@@ -66,7 +66,7 @@ class GoldenMismatch(BundleError):
 
 
 class AnalysisError(EdgeAgentError):
-    """A defect of ours showed on a frame. Its reading is ``failed``, the log has the traceback; the agent goes on."""
+    """An internal error on one frame. Its reading is ``failed``, the log has the traceback; the agent goes on."""
 
     code = "analysis_failed"
     remedy = "Report this with the frame and the traceback in the log."

@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from packaging.version import Version
 from pydantic import ValidationError
 
 import edge_agent
@@ -73,7 +74,7 @@ def load_bundle(name_or_folder: str | Path) -> Bundle:
     folder = shipped.get(str(name_or_folder), Path(name_or_folder))
     try:
         text = (folder / MANIFEST).read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise BundleMissing(
             f"There is no bundle '{name_or_folder}' (shipped: {', '.join(shipped) or 'none'})."
         ) from error
@@ -88,7 +89,7 @@ def load_bundle(name_or_folder: str | Path) -> Bundle:
         try:
             content = (folder / name).read_bytes()
         except OSError as error:
-            raise BundleFileMissing(f"Bundle '{manifest.name}' lacks {name}.") from error
+            raise BundleFileMissing(f"Bundle '{manifest.name}' is missing {name}.") from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise BundleHashMismatch(f"Bundle '{manifest.name}': {name} is not the file it was made with.")
     return Bundle(folder, manifest)
@@ -97,20 +98,25 @@ def load_bundle(name_or_folder: str | Path) -> Bundle:
 def _check_supported(manifest: Manifest) -> None:
     if manifest.preprocessing.id not in PREPROCESSINGS:
         raise BundleUnsupported(
-            f"Bundle '{manifest.name}' needs preprocessing '{manifest.preprocessing.id}', which this agent lacks."
+            f"Bundle '{manifest.name}' needs preprocessing '{manifest.preprocessing.id}', unknown to this agent."
         )
     if manifest.preprocessing.denoise not in DENOISERS:
         raise BundleUnsupported(
-            f"Bundle '{manifest.name}' needs denoising '{manifest.preprocessing.denoise}', which this agent lacks."
+            f"Bundle '{manifest.name}' needs denoising '{manifest.preprocessing.denoise}', unknown to this agent."
         )
-    if _version(manifest.min_agent_version) > _version(edge_agent.__version__):
+    try:
+        oldest_agent = Version(manifest.min_agent_version)
+    except ValueError as error:
+        # InvalidVersion, or Python's own limit on the digits of a number.
+        raise BundleUnsupported(
+            f"Bundle '{manifest.name}' needs an agent whose version cannot be read: "
+            f"{manifest.min_agent_version[:32]!r}."
+        ) from error
+    # A pre-release has what the release that it leads to has.
+    if oldest_agent > Version(Version(edge_agent.__version__).base_version):
         raise BundleUnsupported(
             f"Bundle '{manifest.name}' needs agent {manifest.min_agent_version}; this is {edge_agent.__version__}."
         )
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
 
 
 def load_golden(bundle: Bundle) -> Golden:

@@ -32,18 +32,18 @@ GOLDEN_PIXEL_LEVELS = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classification:
-    """What the network says of one image, in float."""
+    """The network's output for one image."""
 
     probabilities: NDArray[np.float64]
     """(classes,), after the temperature; sums to 1."""
     logits: NDArray[np.float32]
     """(classes,)."""
     class_activation_map: NDArray[np.float32]
-    """(rows, columns, classes): where in the field each class's evidence lies; its mean is the logits."""
+    """(rows, columns, classes): how much each part of the field speaks for each class; its mean is the logits."""
     features: NDArray[np.float32]
     """(channels,): the pooled last feature map."""
     middle_map: NDArray[np.float32]
-    """(rows, columns, channels): of the layer whose statistics tell the familiar from the unfamiliar."""
+    """(rows, columns, channels): the output of the layer whose statistics distinguish familiar from unfamiliar."""
     unfamiliarity_score: float
     """Distance from the training images; see ``Familiarity``."""
 
@@ -74,7 +74,7 @@ class Classifier:
 
     @property
     def identity(self) -> ModelIdentity:
-        """What every message says of the model."""
+        """The model, as every message names it."""
         manifest = self.manifest
         return ModelIdentity(
             name=manifest.name,
@@ -101,7 +101,11 @@ class Classifier:
         )
 
     def verify_golden(self) -> None:
-        """Judge the bundle's golden fields and compare. Raises ``GoldenMismatch``."""
+        """Classify the bundle's golden fields and compare with what is recorded.
+
+        Raises ``GoldenMismatch`` beyond ``GOLDEN_PIXEL_LEVELS``, ``GOLDEN_LOGIT_STEPS`` or
+        ``GOLDEN_UNFAMILIARITY_RATIO``, ``BundleError`` for an unreadable file and ``InferenceError``.
+        """
         golden = load_golden(self.bundle)
         manifest = self.manifest
         step = self._runtime.outputs[manifest.outputs.logits].scale

@@ -1,4 +1,4 @@
-"""From what the network says to an outcome."""
+"""From the network's output to an outcome."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ RULE = "familiarity+max-probability@1"
 def decide(classification: Classification, thresholds: Thresholds) -> tuple[Outcome, Reason | None, Decision]:
     """Classify if the field is familiar and its likeliest class likely enough, abstain otherwise.
 
-    Familiarity comes first: the probabilities of an unfamiliar field mean nothing, so its confidence is not
-    told either. The second is C. K. Chow's reject rule (1970).
+    Returns the outcome, the reason for which it is not ``classified`` or None, and the figures that decided.
+
+    Familiarity comes first: the probabilities of an unfamiliar field mean nothing, so its confidence is left out.
+    The second test is the reject rule of C. K. Chow, "On optimum recognition error and reject tradeoff", 1970.
     """
     confidence = float(classification.probabilities.max())
     unfamiliar = classification.unfamiliarity_score > thresholds.max_unfamiliarity_score

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import logging
+import re
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import BundleMismatch, InferenceError, RuntimeMissing
-
-log = logging.getLogger(__name__)
+from edge_agent.inference.native_stderr import stderr_without
 
 _RUNTIMES = (
     ("ai-edge-litert", "ai_edge_litert.interpreter"),
     ("tflite-runtime", "tflite_runtime.interpreter"),
 )
+
+_DELEGATE_NOTICE = re.compile(rb"INFO: Created TensorFlow Lite XNNPACK delegate for CPU\.")
+"""Written for every interpreter, whatever TF_CPP_MIN_LOG_LEVEL says. It is no news to a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,18 @@ class Tensor:
 
 
 class Runtime:
-    """An allocated interpreter with one input and named outputs. Belongs to one thread at a time."""
+    """An allocated interpreter with one input and named outputs. Belongs to one thread at a time.
+
+    ai-edge-litert and tflite-runtime have the same interpreter under two names, so one class drives both.
+    """
 
     def __init__(self, model: Path, *, threads: int = 1) -> None:
         """Load and allocate. Raises ``RuntimeMissing``, or ``BundleMismatch`` for what is no such model."""
         self.name, module = _import_runtime()
         try:
-            self._interpreter = module.Interpreter(model_path=str(model), num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with stderr_without(_DELEGATE_NOTICE):
+                self._interpreter = module.Interpreter(model_path=str(model), num_threads=threads)
+                self._interpreter.allocate_tensors()
             signature = self._interpreter.get_signature_runner()
             inputs = signature.get_input_details()
             outputs = signature.get_output_details()
@@ -99,7 +105,11 @@ def _import_runtime() -> tuple[str, Any]:
         except ImportError as error:
             problems.append(f"{distribution}: {error}")
             continue
-        return f"{distribution} {metadata.version(distribution)}", loaded
+        try:
+            return f"{distribution} {metadata.version(distribution)}", loaded
+        except metadata.PackageNotFoundError:
+            # Built from source, without the metadata of a package.
+            return distribution, loaded
     raise RuntimeMissing(f"No TFLite runtime can be imported ({'; '.join(problems)}).")
 
 

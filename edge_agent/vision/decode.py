@@ -1,23 +1,33 @@
-"""From the bytes of a picture to an RGB array, refusing what must not or cannot be decoded."""
+"""From the bytes of an image file to an RGB array, refusing what must not or cannot be decoded."""
 
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from edge_agent.errors import ImageError, ImageTooLarge, ImageUnsupported
+from edge_agent.vision.jpeg import START_OF_IMAGE, decode_jpeg
+
+# The caller's bound is held against every header before a pixel is decoded. Pillow's own would refuse images below
+# a bound that was raised on purpose.
+Image.MAX_IMAGE_PIXELS = None
 
 DEFAULT_MAX_PIXELS = 50_000_000
 REDUCTIONS = (8, 4, 2, 1)
 
-_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_FORMATS_BUT_JPEG = ("PNG", "BMP", "TIFF", "WEBP")
+# What its readers raise for damaged files, though documented are the first two alone.
+_PILLOW_ERRORS = (OSError, SyntaxError, EOFError, IndexError, KeyError, TypeError, ValueError, struct.error)
 # 8 bytes of signature, 8 of the IHDR chunk's head, 4 of width, 4 of height.
 _PNG_BIT_DEPTH_OFFSET = 24
 _PLAIN_MODES = ("RGB", "L", "1", "P")
@@ -35,7 +45,7 @@ _WHY_NOT = {
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What a picture says of itself before it is decoded."""
+    """What an image file declares of itself."""
 
     width_px: int
     height_px: int
@@ -46,39 +56,47 @@ def read_header(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageHe
     """Read the declared size and kind without decoding a pixel.
 
     Raises ``ImageTooLarge`` beyond ``max_pixels``, ``ImageUnsupported`` for what is not 8-bit RGB or greyscale,
-    ``ImageError`` for what is not a picture.
+    ``ImageError`` for what is not an image.
     """
     if not data:
-        raise ImageError("The picture is empty (0 bytes).")
+        raise ImageError("The image is empty (0 bytes).")
     try:
         with warnings.catch_warnings():
-            # Of sizes, which have our own bound below, and of damaged metadata, which is not used.
+            # Of damaged metadata, which is not used.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            with _open(data) as image:
                 width, height = image.size
                 mode = image.mode
                 bits = _bits_per_channel(image, data)
-    except Image.DecompressionBombError as error:
-        raise ImageTooLarge(f"The picture declares more than {max_pixels / 1e6:g} megapixels.") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, KeyError) as error:
-        raise ImageError(f"The picture cannot be read ({len(data)} bytes).") from error
+    except _PILLOW_ERRORS as error:
+        raise ImageError(f"The file cannot be read as an image ({len(data)} bytes).") from error
     if width * height > max_pixels:
-        raise ImageTooLarge(f"The picture declares {width} x {height} px, more than {max_pixels / 1e6:g} megapixels.")
-    if max(bits) > 8:
-        raise ImageUnsupported(f"The picture is not 8-bit RGB: it has {max(bits)} bits per channel.")
+        raise ImageTooLarge(
+            f"The image has {width} x {height} px ({width * height / 1e6:.4g} megapixels); "
+            f"the limit is {max_pixels / 1e6:g} megapixels."
+        )
+    if bits > 8:
+        raise ImageUnsupported(f"The image is not 8-bit RGB: it has {bits} bits per channel.")
     has_alpha = mode in {"RGBA", "LA", "PA"}
     if mode not in _PLAIN_MODES and not has_alpha:
-        raise ImageUnsupported(f"The picture is not 8-bit RGB: {_WHY_NOT.get(mode, f'its mode is {mode}')}.")
+        raise ImageUnsupported(f"The image is not 8-bit RGB: {_WHY_NOT.get(mode, f'its mode is {mode}')}.")
     return ImageHeader(width, height, has_alpha)
 
 
-def _bits_per_channel(image: Image.Image, data: bytes) -> tuple[int, ...]:
+def _open(data: bytes) -> Image.Image:
+    if data.startswith(START_OF_IMAGE):
+        # ``Image.open`` would also read the index of a phone's further images, and fail where that is damaged.
+        return JpegImageFile(io.BytesIO(data))
+    return Image.open(io.BytesIO(data), formats=_FORMATS_BUT_JPEG)
+
+
+def _bits_per_channel(image: Image.Image, data: bytes) -> int:
     """As the file declares them: Pillow shows 16-bit colour as the mode RGB. 8 where a format has nothing else."""
     if isinstance(image, TiffImageFile):
-        return tuple(image.tag_v2.get(BITSPERSAMPLE, (8,)))
+        return max(int(bits) for bits in image.tag_v2.get(BITSPERSAMPLE, (8,)))
     if image.format == "PNG":
-        return (data[_PNG_BIT_DEPTH_OFFSET],)
-    return (8,)
+        return data[_PNG_BIT_DEPTH_OFFSET]
+    return 8
 
 
 def decode_image(
@@ -88,28 +106,43 @@ def decode_image(
     reduction: int = 1,
     header: ImageHeader | None = None,
 ) -> NDArray[np.uint8]:
-    """Decode a picture to uint8 RGB of shape (ceil(h / reduction), ceil(w / reduction), 3).
+    """Decode an image file to uint8 RGB of shape (h / reduction, w / reduction, 3): rounded up for a JPEG.
 
     ``reduction`` is 1, 2, 4 or 8; a JPEG is then decoded at that scale, which costs a fraction of decoding it
     whole. Greyscale becomes three equal channels. EXIF orientation is ignored: a smear has no upright.
     Pass ``header`` if ``read_header`` has been called on the same bytes.
 
-    Raises ``ImageError`` and its kinds as ``read_header`` does, and for truncated data and real transparency.
+    Raises ``ImageError`` and its kinds as ``read_header`` does, for real transparency, and for data that is cut short
+    or damaged. Damage shows where the format has a checksum (PNG) or the decoder loses its way (see ``decode_jpeg``);
+    a byte changed in an uncompressed format does not.
     """
     header = header or read_header(data, max_pixels=max_pixels)
+    if data.startswith(START_OF_IMAGE):
+        array = decode_jpeg(data, height_px=header.height_px, width_px=header.width_px, reduction=reduction)
+    else:
+        array = _decode_other(data, header, reduction)
+    for decoded_px, declared_px in zip(array.shape, (header.height_px, header.width_px), strict=False):
+        if abs(decoded_px * reduction - declared_px) >= reduction:
+            raise ImageError(
+                f"The image is not of the declared size: {array.shape[1]} x {array.shape[0]} px at a scale of "
+                f"1/{reduction}, not {header.width_px} x {header.height_px} px."
+            )
+    return array
+
+
+def _decode_other(data: bytes, header: ImageHeader, reduction: int) -> NDArray[np.uint8]:
+    if data.startswith(_TIFF_SIGNATURES):
+        _check_tiff(data)
     buffer = np.frombuffer(data, np.uint8)
-    if data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-64:]:
-        # libjpeg fills what is missing with grey and only warns.
-        raise ImageError(f"The picture is cut off: its JPEG has no end ({len(data)} bytes).")
     try:
         if header.has_alpha:
             return _decode_opaque(buffer, reduction)
         flags = cv2.IMREAD_COLOR_RGB if reduction == 1 else _REDUCED_RGB[reduction]
         array = cv2.imdecode(buffer, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise ImageError(f"The picture cannot be decoded ({len(data)} bytes).") from error
+        raise ImageError(f"The image cannot be decoded ({len(data)} bytes).") from error
     if array is None:
-        raise ImageError(f"The picture is cut off or damaged ({len(data)} bytes).")
+        raise _damaged(len(data))
     return np.asarray(array, dtype=np.uint8)
 
 
@@ -121,14 +154,29 @@ _REDUCED_RGB = {
 }
 
 
+def _check_tiff(data: bytes) -> None:
+    """Raise ``ImageError`` for what libtiff reports and OpenCV passes over: strips that do not decode."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+                image.load()
+    except _PILLOW_ERRORS as error:
+        raise _damaged(len(data)) from error
+
+
+def _damaged(size_bytes: int) -> ImageError:
+    return ImageError(f"The image is damaged or cut short ({size_bytes} bytes).")
+
+
 def _decode_opaque(buffer: NDArray[np.uint8], reduction: int) -> NDArray[np.uint8]:
     array = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
     if array is None:
-        raise ImageError(f"The picture is cut off or damaged ({buffer.size} bytes).")
+        raise _damaged(buffer.size)
     if array.ndim != 3 or array.shape[2] != 4:
-        raise ImageUnsupported("The picture is not 8-bit RGB: its transparency cannot be read.")
+        raise ImageUnsupported("The image is not 8-bit RGB: its transparency cannot be read.")
     if array[..., 3].min() < 255:
-        raise ImageUnsupported("The picture is not 8-bit RGB: it is partly transparent.")
+        raise ImageUnsupported("The image is not 8-bit RGB: it is partly transparent.")
     rgb = cv2.cvtColor(array, cv2.COLOR_BGRA2RGB)
     if reduction > 1:
         rgb = cv2.resize(rgb, None, fx=1 / reduction, fy=1 / reduction, interpolation=cv2.INTER_AREA)

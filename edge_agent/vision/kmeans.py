@@ -3,7 +3,7 @@
 An 8-bit channel has at most 256 values, so clustering its pixels is clustering that many weighted points.
 On a line an optimal cluster is an interval of the sorted values, and dynamic programming over the intervals' ends
 finds the GLOBAL optimum (R. Bellman, "A note on cluster analysis and dynamic programming", 1973; H. Wang and
-M. Song, "Ckmeans.1d.dp", The R EventRecorder 3/2, 2011). No start values, no iterations, no seed.
+M. Song, "Ckmeans.1d.dp", The R Journal 3/2, 2011). No start values, no iterations, no seed.
 """
 
 from __future__ import annotations

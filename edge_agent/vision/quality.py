@@ -1,4 +1,4 @@
-"""Is a field fit to be judged? Measures with units, and limits that the configuration may change."""
+"""Whether a field is fit to be judged: measures with units, and limits that the configuration may change."""
 
 from __future__ import annotations
 

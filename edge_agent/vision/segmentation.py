@@ -3,7 +3,7 @@
 Nuclei take up basic dyes and turn purple, which puts them apart from red cells and background on the a* axis
 (green to red) however bright the field is. Clustering that axis with k-means follows M. Ghaderzadeh et al.,
 "A fast and efficient CNN model for B-ALL diagnosis and its subtypes classification using peripheral blood
-smear images", International EventRecorder of Intelligent Systems 37, 2022.
+smear images", International Journal of Intelligent Systems 37, 2022.
 """
 
 from __future__ import annotations

@@ -1,21 +1,27 @@
-"""Pages of the live view: one page, one picture, one JSON document. It only shows; it changes nothing."""
+"""What the microscope page's server answers. It only shows; it changes nothing.
+
+* ``/``: the page, with ``page.js`` and ``page.css``.
+* ``/reading.json``: the latest result as it is published; 204 before the first.
+* ``/field.jpg?id=...``: the field of the reading with that id, its nuclei outlined; 404 where that reading has no
+  field or is too old. Without an id, that of the latest reading; 204 where it has none.
+"""
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Awaitable, Callable
 from importlib import resources
+from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from edge_agent.analysis.analyzer import Reading
-from edge_agent.contracts import Result
+from edge_agent.web.hosts import HostRule
 from edge_agent.web.picture import draw_explanation, to_jpeg
+from edge_agent.web.recent import RecentReadings, ShownReading
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -26,41 +32,24 @@ _HEADERS = {
 }
 
 
-class Latest:
-    """The latest reading. Set by the analysis thread, which it costs nothing; read by the server's."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pair: tuple[Result, Reading] | None = None
-
-    def set(self, result: Result, reading: Reading) -> None:
-        """Replace what is shown."""
-        with self._lock:
-            self._pair = (result, reading)
-
-    def get(self) -> tuple[Result, Reading] | None:
-        """What is to be shown; None before the first reading."""
-        with self._lock:
-            return self._pair
-
-
-def make_app(latest: Latest, allowed_hosts: list[str]) -> Starlette:
-    """The application. Requests that name another host are refused, so that no web page can reach it by a trick."""
+def make_app(recent: RecentReadings, hosts: HostRule) -> Starlette:
+    """The application. Requests under a name that ``hosts`` does not allow get 400."""
 
     def reading(_request: Request) -> Response:
-        pair = latest.get()
-        if pair is None:
+        shown = recent.latest()
+        if shown is None:
             return Response(status_code=204)
-        return Response(pair[0].to_json(), media_type="application/json")
+        return Response(shown.result.to_json(), media_type="application/json")
 
-    def field(_request: Request) -> Response:
-        pair = latest.get()
-        explanation = pair[1].explanation if pair is not None else None
-        if pair is None or explanation is None:
-            return Response(status_code=204)
-        labels = list(pair[0].probabilities or ())
-        shown = labels.index(pair[0].label) if pair[0].label in labels else None
-        return Response(to_jpeg(draw_explanation(explanation, shown)), media_type="image/jpeg")
+    def field(request: Request) -> Response:
+        wanted = request.query_params.get("id", request.url.query)
+        if not wanted:
+            latest = recent.latest()
+            return (_field_picture(latest) if latest is not None else None) or Response(status_code=204)
+        shown = _find(recent, wanted)
+        return (_field_picture(shown) if shown is not None else None) or PlainTextResponse(
+            "There is no picture of that reading, or it is not kept any more.", status_code=404
+        )
 
     return Starlette(
         routes=[
@@ -70,17 +59,46 @@ def make_app(latest: Latest, allowed_hosts: list[str]) -> Starlette:
             Route("/reading.json", reading),
             Route("/field.jpg", field),
         ],
-        middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts),
-            Middleware(BaseHTTPMiddleware, dispatch=_add_headers),
-        ],
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=_guard(hosts))],
     )
 
 
-async def _add_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    response = await call_next(request)
-    response.headers.update(_HEADERS)
-    return response
+def _guard(hosts: HostRule) -> Callable[[Request, RequestResponseEndpoint], Awaitable[Response]]:
+    async def guard(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        host = request.headers.get("host", "")
+        if hosts.allows(host):
+            response = await call_next(request)
+        else:
+            response = PlainTextResponse(
+                "This device does not answer under that name. Open the page by the device's address, or add the name "
+                "to web.allowed_hosts in agent.toml.",
+                status_code=400,
+            )
+        response.headers.update(_HEADERS)
+        return response
+
+    return guard
+
+
+def _find(recent: RecentReadings, wanted: str) -> ShownReading | None:
+    try:
+        return recent.find(UUID(wanted))
+    except ValueError:
+        return None
+
+
+def _field_picture(shown: ShownReading) -> Response | None:
+    explanation = shown.reading.explanation
+    if explanation is None:
+        return None
+    result = shown.result
+    labels = list(result.probabilities or ())
+    explained = labels.index(result.label) if result.label in labels else None
+    return Response(
+        to_jpeg(draw_explanation(explanation, explained)),
+        media_type="image/jpeg",
+        headers={"X-Reading-Id": str(result.id)},
+    )
 
 
 def _asset(name: str) -> str:

@@ -4,23 +4,43 @@ const PERIOD_MS = 500;
 const byId = (id) => document.getElementById(id);
 let shown = null;
 
+const OUTCOMES = {
+  abstained: "No label",
+  rejected: "Not fit to be judged",
+  failed: "Not read",
+};
+
+const REASONS = {
+  unfamiliar: "This field is unlike the images that the model was trained on.",
+  low_confidence: "The model is not sure enough.",
+  blurred: "The field is out of focus.",
+  moving: "The stage is moving.",
+  under_exposed: "The field is too dark.",
+  over_exposed: "The field is too bright.",
+  colour_cast: "The background is tinted. Check the white balance.",
+  no_colour: "The field has no colour.",
+  empty_field: "There are no nucleated cells in this field.",
+  field_too_small: "The image is too small.",
+};
+
 const percent = (ratio) => `${(100 * ratio).toFixed(1)} %`;
 
-function row(cells) {
-  const line = document.createElement("tr");
-  for (const cell of cells) {
-    const box = document.createElement("td");
-    box.append(cell);
-    line.append(box);
-  }
-  return line;
+function cell(kind, content) {
+  const box = document.createElement(kind);
+  box.append(content);
+  return box;
 }
 
-function meter(ratio) {
+function row(label, ratio) {
   const bar = document.createElement("meter");
   bar.max = 1;
   bar.value = ratio;
-  return bar;
+  bar.setAttribute("aria-label", label);
+  const line = document.createElement("tr");
+  const name = cell("th", label);
+  name.scope = "row";
+  line.append(name, cell("td", bar), cell("td", percent(ratio)));
+  return line;
 }
 
 function details(pairs) {
@@ -28,36 +48,53 @@ function details(pairs) {
   list.replaceChildren();
   for (const [name, value] of pairs) {
     if (value === null || value === undefined) continue;
-    const term = document.createElement("dt");
-    const text = document.createElement("dd");
-    term.textContent = name;
-    text.textContent = value;
-    list.append(term, text);
+    list.append(cell("dt", name), cell("dd", value));
   }
 }
 
-function show(result) {
+// The picture of this very reading, loaded before anything is shown, so that picture and label always belong together.
+async function loadField(result) {
+  if (result.quality === null) return null;
+  const picture = new Image(448, 448);
+  picture.id = "field";
+  picture.alt = `Field of reading ${result.seq} with its nuclei outlined`;
+  picture.src = `field.jpg?id=${encodeURIComponent(result.id)}`;
+  try {
+    await picture.decode();
+  } catch {
+    return null;
+  }
+  return picture;
+}
+
+function why(result) {
+  if (result.error) return `${result.error.message} ${result.error.remedy} (${result.error.code})`;
+  return result.reason ? (REASONS[result.reason] ?? result.reason) : "";
+}
+
+function show(result, picture) {
   byId("demonstration").hidden = !result.demonstration;
-  byId("outcome").textContent = result.label ?? result.outcome;
-  const reason = result.reason ?? result.error?.code ?? "";
-  byId("why").textContent = result.error ? `${reason}: ${result.error.message} ${result.error.remedy}` : reason;
+  byId("outcome").textContent = result.label ?? OUTCOMES[result.outcome] ?? result.outcome;
+  byId("why").textContent = why(result);
   const table = byId("probabilities");
   const classes = Object.entries(result.probabilities ?? {});
   table.hidden = classes.length === 0;
-  table.tBodies[0].replaceChildren(...classes.map(([label, ratio]) => row([label, meter(ratio), percent(ratio)])));
+  table.tBodies[0].replaceChildren(...classes.map(([label, ratio]) => row(label, ratio)));
   details([
     ["malignant", result.malignant_ratio === null ? null : percent(result.malignant_ratio)],
-    ["nuclei", result.nuclei && `${result.nuclei.count}, ${result.nuclei.coverage_pct} % of the field`],
-    ["focus", result.quality?.focus_score],
-    ["time", `${result.latency_ms.total} ms`],
-    ["taken", new Date(result.captured_at).toLocaleTimeString()],
+    ["nuclei", result.nuclei && `${result.nuclei.count}, covering ${result.nuclei.coverage_pct} % of the field`],
+    ["focus score", result.quality?.focus_score],
+    ["analysis time", `${result.latency_ms.total} ms`],
+    ["captured at", new Date(result.captured_at).toLocaleTimeString()],
     ["reading", result.seq],
     ["model", `${result.model.name} ${result.model.version}`],
     ["source", result.source],
   ]);
-  const picture = byId("field");
-  picture.hidden = result.quality === null;
-  if (result.quality !== null) picture.src = `field.jpg?${result.id}`;
+  if (picture === null) {
+    byId("field").hidden = true;
+  } else {
+    byId("field").replaceWith(picture);
+  }
 }
 
 async function refresh() {
@@ -66,11 +103,11 @@ async function refresh() {
     if (answer.status === 200) {
       const result = await answer.json();
       if (result.id !== shown) {
+        show(result, await loadField(result));
         shown = result.id;
-        show(result);
       }
     }
-    byId("lost").hidden = true;
+    byId("lost").hidden = answer.ok;
   } catch {
     byId("lost").hidden = false;
   }

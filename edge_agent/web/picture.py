@@ -1,4 +1,4 @@
-"""The field as the live view shows it: nuclei outlined, and where the evidence for the label lies."""
+"""The field as the microscope page shows it: nuclei outlined, and where the evidence for the label lies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.analysis.analyzer import Explanation
+from edge_agent.analysis.reading import Explanation
 
 SCALE = 2
 """The field is small on a screen."""

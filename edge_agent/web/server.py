@@ -1,68 +1,118 @@
-"""Serves the live view in a thread of its own."""
+"""Serves the microscope page in a thread of its own."""
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import socket
 import threading
+from types import TracebackType
+from typing import Self
 
 import uvicorn
 
-from edge_agent.analysis.analyzer import Reading
+from edge_agent.analysis.reading import Reading
 from edge_agent.contracts import Result
 from edge_agent.errors import WebPortTaken
-from edge_agent.web.app import Latest, make_app
+from edge_agent.web.app import make_app
+from edge_agent.web.hosts import HostRule
+from edge_agent.web.recent import RecentReadings
 from edge_agent.web.settings import WebSettings
 
 log = logging.getLogger(__name__)
 
-_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
+_CLOSING_S = 2
+"""How long an answer that is being sent may hold up the stop."""
 
 
-class LiveView:
-    """The server. ``update`` is what the agent calls for each reading."""
+class MicroscopePage:
+    """The server of the page. ``update`` is what the agent calls for each reading.
+
+    Holds the port from ``start`` to ``stop`` and nothing before or after. Both may be called again at any time; as a
+    context manager it serves inside the block.
+    """
 
     def __init__(self, settings: WebSettings) -> None:
-        """Take the port. Raises ``WebPortTaken``."""
+        """Nothing is bound yet."""
         self._settings = settings
-        self._latest = Latest()
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        self._socket = socket.socket(family)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((settings.host, settings.port))
-            # At once: with SO_REUSEADDR a second server could bind as long as nobody listens.
-            self._socket.listen()
-        except OSError as error:
-            self._socket.close()
-            raise WebPortTaken(f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}.") from error
-        allowed = ["*"] if settings.host in _EVERYWHERE else [settings.host, "localhost"]
-        config = uvicorn.Config(
-            make_app(self._latest, allowed), log_level="warning", access_log=False, server_header=False, lifespan="off"
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name="web", daemon=True
-        )
+        self._recent = RecentReadings()
+        self._app = make_app(self._recent, HostRule(settings.host, settings.allowed_hosts))
+        self._running: tuple[uvicorn.Server, threading.Thread, socket.socket] | None = None
 
     @property
     def address(self) -> str:
-        """Where to look."""
+        """The URL to open."""
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         return f"http://{host}:{self._settings.port}/"
 
     def start(self) -> None:
-        """Begin to serve, and return."""
-        self._thread.start()
-        log.info("live view at %s", self.address)
+        """Take the port, begin to serve and return. Raises ``WebPortTaken``."""
+        if self._running is not None:
+            return
+        listener = self._listen()
+        config = uvicorn.Config(
+            self._app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_CLOSING_S,
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
+        thread.start()
+        self._running = server, thread, listener
+        log.info("microscope page at %s", self.address)
 
     def update(self, result: Result, reading: Reading) -> None:
         """Show this from now on."""
-        self._latest.set(result, reading)
+        self._recent.add(result, reading)
 
     def stop(self) -> None:
-        """Stop serving."""
-        self._server.should_exit = True
-        if self._thread.ident is not None:
-            self._thread.join()
-        self._socket.close()
+        """Stop serving and release the port. Does nothing where it does not serve."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        server, thread, listener = running
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _listen(self) -> socket.socket:
+        host, port = self._settings.host, self._settings.port
+        try:
+            # An address is resolved to itself. Of a name, IPv4 comes first: every browser tries it.
+            found = sorted(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), key=lambda each: each[0])
+            family, address = found[0][0], found[0][4]
+            both = host == "::" and socket.has_dualstack_ipv6()
+            return socket.create_server(address, family=family, dualstack_ipv6=both)
+        except UnicodeError as error:
+            raise WebPortTaken(f"'{host}' is not a host name.", remedy=_OTHER_HOST) from error
+        except socket.gaierror as error:
+            raise WebPortTaken(f"{host} cannot be resolved: {error.strerror}.", remedy=_OTHER_HOST) from error
+        except OSError as error:
+            number = error.errno or 0
+            # error.strerror has prose of create_server's behind the reason.
+            raise WebPortTaken(
+                f"The microscope page cannot listen on {host} port {port}: {os.strerror(number)}.",
+                remedy=_REMEDIES.get(number),
+            ) from error
+
+
+_OTHER_HOST = "Set web.host to an address of this device, or to 127.0.0.1."
+_REMEDIES = {
+    errno.EADDRNOTAVAIL: _OTHER_HOST,
+    errno.EAFNOSUPPORT: _OTHER_HOST,
+    errno.EACCES: "Set web.port to 1024 or more; lower ports need root.",
+}

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_agent.agent import Agent
-from edge_agent.analysis.analyzer import Analyzer, PendingReading, Reading
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import PendingReading, Reading
 from edge_agent.cameras import Camera
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
 from edge_agent.cameras.stamp import frame_now
@@ -148,14 +149,14 @@ def test_a_capture_is_of_a_frame_that_was_exposed_after_it_was_asked_for(
     broker_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     under_way, go_on = threading.Event(), threading.Event()
-    conclude = Analyzer.conclude
+    complete = Analyzer.complete
 
-    def hold(self: Analyzer, pending: PendingReading) -> Reading:
+    def hold(self: Analyzer, prepared: PendingReading | Reading) -> Reading:
         under_way.set()
         assert go_on.wait(PATIENCE_S)
-        return conclude(self, pending)
+        return complete(self, prepared)
 
-    monkeypatch.setattr(Analyzer, "conclude", hold)
+    monkeypatch.setattr(Analyzer, "complete", hold)
     config = configuration(broker_port, camera={"kind": "synthetic", "frame_rate_hz": 50})
     with running(config) as agent, ThreadPoolExecutor(1) as pool:
         # A reading is under way when the request comes: it must not be the answer.

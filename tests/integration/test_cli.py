@@ -204,7 +204,7 @@ def test_sigusr1_asks_for_a_reading(tmp_path: Path, broker_port: int, subscriber
         assert subscriber.next("result").body().seq == 0
 
 
-def test_the_live_view_shows_what_is_published(tmp_path: Path, broker_port: int, subscriber: Subscriber) -> None:
+def test_the_microscope_page_shows_what_is_published(tmp_path: Path, broker_port: int, subscriber: Subscriber) -> None:
     config = write_config(tmp_path, broker_port, trigger='mode = "triggered"')
     port = free_port()
     config.write_text(config.read_text() + f"[web]\nenabled = true\nport = {port}\n")
@@ -214,7 +214,7 @@ def test_the_live_view_shows_what_is_published(tmp_path: Path, broker_port: int,
         published = subscriber.next("result").body()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/reading.json") as answer:
             assert Result.model_validate_json(answer.read()) == published
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/field.jpg") as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/field.jpg?id={published.id}") as answer:
             assert answer.read(2) == b"\xff\xd8"
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0

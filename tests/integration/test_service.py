@@ -30,7 +30,7 @@ def notify(text):
 STUCK_ANALYSIS = """
 import edge_agent.analysis.analyzer, edge_agent.acquisition.pipeline, threading
 edge_agent.acquisition.pipeline.STUCK_S = 0.5
-edge_agent.analysis.analyzer.Analyzer.conclude = lambda self, prepared: threading.Event().wait()
+edge_agent.analysis.analyzer.Analyzer.complete = lambda self, prepared: threading.Event().wait()
 """
 
 

@@ -61,7 +61,7 @@ _FILES = {
     # As deploy/mosquitto has it: what the broker has acknowledged is on its disk.
     "etc/mosquitto/conf.d/box.conf": "listener 1883\nallow_anonymous true\nautosave_interval 1\n"
     "autosave_on_changes true\nmax_queued_messages 0\n",
-    "etc/systemd/journald.conf.d/box.conf": "[EventRecorder]\nStorage=persistent\nSystemMaxUse=64M\n",
+    "etc/systemd/journald.conf.d/box.conf": "[Journal]\nStorage=persistent\nSystemMaxUse=64M\n",
     "etc/systemd/system/box-ready.service": "[Unit]\nAfter=ssh.service systemd-networkd.service\nWants=ssh.service\n"
     f"[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo {READY} > /dev/ttyS0'\n",
 }

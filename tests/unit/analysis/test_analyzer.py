@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from uuid_utils.compat import uuid7
 
-from edge_agent.analysis.analyzer import Analyzer, Reading
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.extraction import ExtractedField, FailedFrame, RejectedFrame
+from edge_agent.analysis.reading import PendingReading, Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.cameras.stamp import frame_now
@@ -141,11 +143,27 @@ def test_a_field_without_nuclei_is_empty(analyzer: Analyzer) -> None:
     assert (reading.outcome, reading.reason) == (Outcome.REJECTED, Reason.EMPTY_FIELD)
 
 
+def test_only_a_field_that_is_fit_to_be_judged_waits_for_the_network(analyzer: Analyzer, smear: Array) -> None:
+    assert isinstance(analyzer.prepare(analyzer.extract(rgb(smear))), PendingReading)
+    for frame, extraction, outcome in (
+        (rgb(np.zeros_like(smear)), ExtractedField, Outcome.REJECTED),
+        (rgb(smear[:1, :1]), RejectedFrame, Outcome.REJECTED),
+        (frame_now("camera0", Encoded(b"broken")), FailedFrame, Outcome.FAILED),
+    ):
+        extracted = analyzer.extract(frame)
+        assert isinstance(extracted, extraction)
+        finished = analyzer.prepare(extracted)
+        assert isinstance(finished, Reading)
+        assert finished.outcome is outcome
+        assert "inference" not in finished.latency_ms
+        assert analyzer.complete(finished) is finished
+
+
 def test_a_moving_stage_is_rejected_and_a_resting_one_is_not(analyzer: Analyzer, smear: Array) -> None:
-    before = analyzer.extract(rgb(np.roll(smear, 60, axis=0)))
-    moving = analyzer.read(analyzer.extract(rgb(smear)), before=before)
+    previous = analyzer.extract(rgb(np.roll(smear, 60, axis=0)))
+    moving = analyzer.read(analyzer.extract(rgb(smear)), previous=previous)
     assert (moving.outcome, moving.reason) == (Outcome.REJECTED, Reason.MOVING)
-    resting = analyzer.read(analyzer.extract(rgb(smear)), before=analyzer.extract(rgb(smear)))
+    resting = analyzer.read(analyzer.extract(rgb(smear)), previous=analyzer.extract(rgb(smear)))
     assert resting.outcome is Outcome.CLASSIFIED
     assert resting.quality is not None
     assert resting.quality.motion_pct == 0
@@ -162,6 +180,39 @@ def test_an_unreadable_picture_is_a_failed_reading(analyzer: Analyzer, data: byt
     assert reading.error.code == code
     assert reading.error.remedy
     result_of(reading)
+
+
+@pytest.mark.parametrize("damage", ["half", "hole", "another's lower half"])
+def test_a_damaged_jpeg_is_a_failed_reading_and_not_an_unfamiliar_one(
+    analyzer: Analyzer, smear: Array, damage: str
+) -> None:
+    def jpeg(array: Array) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(array).save(buffer, "JPEG")
+        return buffer.getvalue()
+
+    whole, other = jpeg(smear), jpeg(np.ascontiguousarray(smear[::-1]))
+    half = len(whole) // 2
+    data = {
+        "half": whole[:half] + b"\xff\xd9",
+        "hole": whole[:half] + whole[half + 500 :],
+        "another's lower half": whole[:half] + other[len(other) // 2 :],
+    }[damage]
+    assert analyzer.analyse(frame_now("camera0", Encoded(whole))).outcome is Outcome.CLASSIFIED
+    reading = analyzer.analyse(frame_now("camera0", Encoded(data)))
+    assert reading.outcome is Outcome.FAILED
+    assert reading.error is not None
+    assert reading.error.code == "image_unreadable"
+    assert "damaged or cut short" in reading.error.message
+
+
+def test_a_motion_photo_reads_as_its_still(analyzer: Analyzer, smear: Array) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(smear).save(buffer, "JPEG")
+    still, film = buffer.getvalue(), b"\0\0\0\x18ftypmp42" + bytes(300_000)
+    readings = [analyzer.analyse(frame_now("camera0", Encoded(data))) for data in (still, still + film)]
+    assert readings[0].probabilities == readings[1].probabilities
+    assert readings[1].outcome is Outcome.CLASSIFIED
 
 
 def test_an_error_in_a_frames_place_is_a_failed_reading(analyzer: Analyzer) -> None:

@@ -59,9 +59,10 @@ def test_a_bundle_is_found_by_its_folder_too(demo_bundle: Path) -> None:
     assert load_bundle(demo_bundle).manifest == load_bundle("demo").manifest
 
 
-def test_an_unknown_name_lists_those_that_ship() -> None:
+@pytest.mark.parametrize("name", ["no-such-bundle", "", "nul\0byte", "x" * 5000])
+def test_an_unknown_name_lists_those_that_ship(name: str) -> None:
     with pytest.raises(BundleMissing, match="demo"):
-        load_bundle("no-such-bundle")
+        load_bundle(name)
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "golden.npz", "ood.npz", "card.md"])
@@ -92,6 +93,41 @@ def test_what_this_agent_does_not_have_is_refused(demo_bundle: Path, changes: di
     rewrite(demo_bundle, **changes)
     with pytest.raises(BundleUnsupported, match=words):
         load_bundle(demo_bundle)
+
+
+@pytest.mark.parametrize(
+    "oldest",
+    ["", "1", "1.0", "one", "1.2.x", "1.0.0 ", "-1.0.0", "1..0", "\u0661.0.0", "9" * 5000 + ".0.0", None, 2, [1, 0, 0]],
+)
+def test_an_oldest_agent_that_is_no_version_is_one_error(demo_bundle: Path, oldest: object) -> None:
+    rewrite(demo_bundle, min_agent_version=oldest)
+    with pytest.raises(BundleError):
+        load_bundle(demo_bundle)
+
+
+@pytest.mark.parametrize(
+    ("agent", "fits"),
+    [
+        ("1.10.0", True),
+        ("1.9.0", True),
+        ("1.8.9", False),
+        ("1.9.0.dev3", True),
+        ("1.9.0rc1", True),
+        ("1.9.0+debian1", True),
+        ("1.8.0.post1", False),
+        ("2.0.0a1", True),
+    ],
+)
+def test_an_agent_of_any_kind_of_version_is_compared_by_its_release(
+    demo_bundle: Path, monkeypatch: pytest.MonkeyPatch, agent: str, *, fits: bool
+) -> None:
+    monkeypatch.setattr("edge_agent.__version__", agent)
+    rewrite(demo_bundle, min_agent_version="1.9.0")
+    if fits:
+        load_bundle(demo_bundle)
+    else:
+        with pytest.raises(BundleUnsupported, match=r"1\.9\.0"):
+            load_bundle(demo_bundle)
 
 
 def test_a_manifest_without_a_file_for_familiarity_is_refused(demo_bundle: Path) -> None:

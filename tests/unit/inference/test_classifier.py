@@ -63,8 +63,8 @@ def test_a_higher_temperature_is_less_sure() -> None:
     assert softmax(logits, 2.0).max() < softmax(logits, 1.0).max()
 
 
-def said(confidence: float, unfamiliarity: float) -> Classification:
-    """What a network of four classes might say."""
+def classification_with(confidence: float, unfamiliarity: float) -> Classification:
+    """A possible output of a network of four classes."""
     probabilities = np.array([confidence, *[(1 - confidence) / 3] * 3])
     nothing = np.zeros(4, np.float32)
     return Classification(
@@ -76,7 +76,7 @@ def said(confidence: float, unfamiliarity: float) -> Classification:
 def test_it_abstains_exactly_from_the_unfamiliar_and_below_the_threshold(
     confidence: float, threshold: float, unfamiliarity: float, limit: float
 ) -> None:
-    classification = said(confidence, unfamiliarity)
+    classification = classification_with(confidence, unfamiliarity)
     outcome, reason, decision = decide(
         classification, Thresholds(max_unfamiliarity_score=limit, min_confidence_ratio=threshold)
     )

@@ -9,19 +9,18 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 from uuid_utils.compat import uuid7
 
-from edge_agent.analysis.analyzer import Analyzer, Explanation, Reading
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import Explanation, Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.cameras.stamp import frame_now
-from edge_agent.cli.local_broker import free_port
-from edge_agent.contracts import Result
-from edge_agent.errors import WebPortTaken
+from edge_agent.contracts import Reason, Result
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.quality import QualityLimits
-from edge_agent.web.app import Latest, make_app
+from edge_agent.web.app import make_app
+from edge_agent.web.hosts import HostRule
 from edge_agent.web.picture import draw_explanation, to_jpeg
-from edge_agent.web.server import LiveView
-from edge_agent.web.settings import WebSettings
+from edge_agent.web.recent import KEPT_COUNT, RecentReadings
 
 Array = NDArray[np.uint8]
 
@@ -32,13 +31,13 @@ def analyzer() -> Analyzer:
 
 
 @pytest.fixture
-def latest() -> Latest:
-    return Latest()
+def recent() -> RecentReadings:
+    return RecentReadings()
 
 
 @pytest.fixture
-def client(latest: Latest) -> Iterator[TestClient]:
-    with TestClient(make_app(latest, ["localhost"]), base_url="http://localhost") as found:
+def client(recent: RecentReadings) -> Iterator[TestClient]:
+    with TestClient(make_app(recent, HostRule("127.0.0.1")), base_url="http://localhost") as found:
         yield found
 
 
@@ -56,10 +55,10 @@ def test_before_the_first_reading_there_is_nothing_to_show(client: TestClient) -
 
 
 def test_the_latest_reading_is_shown_as_it_was_published(
-    client: TestClient, latest: Latest, analyzer: Analyzer, smear: Array
+    client: TestClient, recent: RecentReadings, analyzer: Analyzer, smear: Array
 ) -> None:
     result, reading = judged(analyzer, Pixels(smear, ColourOrder.RGB))
-    latest.set(result, reading)
+    recent.add(result, reading)
     assert Result.model_validate_json(client.get("/reading.json").content) == result.model_copy(
         update={"captured_at": Result.model_validate_json(result.to_json()).captured_at}
     )
@@ -70,14 +69,57 @@ def test_the_latest_reading_is_shown_as_it_was_published(
     assert shown.shape == (448, 448, 3)
 
 
-def test_a_failed_reading_has_no_picture(client: TestClient, latest: Latest, analyzer: Analyzer) -> None:
-    latest.set(*judged(analyzer, Encoded(b"broken")))
+def test_the_picture_is_that_of_the_reading_that_is_asked_for(
+    client: TestClient, recent: RecentReadings, analyzer: Analyzer, smear: Array
+) -> None:
+    """A newer reading may come between the two requests of a browser."""
+    readings = [judged(analyzer, Pixels(np.roll(smear, shift, axis=0), ColourOrder.RGB)) for shift in (0, 60, 120)]
+    recent.add(*readings[0])
+    shown = client.get("/reading.json").json()["id"]
+    for newer in readings[1:]:
+        recent.add(*newer)
+    pictures = []
+    for result, reading in readings:
+        answer = client.get("/field.jpg", params={"id": str(result.id)})
+        assert answer.headers["x-reading-id"] == str(result.id)
+        assert reading.explanation is not None
+        assert result.label is not None
+        index = list(result.probabilities or {}).index(result.label)
+        assert answer.content == to_jpeg(draw_explanation(reading.explanation, index))
+        pictures.append(answer.content)
+    assert len(set(pictures)) == 3
+    assert client.get(f"/field.jpg?id={shown}").content == pictures[0]
+    assert client.get(f"/field.jpg?{shown}").content == pictures[0]
+    assert client.get("/field.jpg").content == pictures[-1]
+
+
+def test_a_picture_that_is_not_kept_is_not_replaced_by_another(
+    client: TestClient, recent: RecentReadings, analyzer: Analyzer, smear: Array
+) -> None:
+    oldest = judged(analyzer, Pixels(smear, ColourOrder.RGB))
+    recent.add(*oldest)
+    for _ in range(KEPT_COUNT):
+        recent.add(*judged(analyzer, Pixels(smear, ColourOrder.RGB)))
+    for unknown in (str(oldest[0].id), str(uuid7()), "none", "..%2F..%2Fetc", "1" * 5000):
+        assert client.get(f"/field.jpg?id={unknown}").status_code == 404
+
+
+def test_the_page_asks_for_the_picture_by_the_id_of_what_it_shows(client: TestClient) -> None:
+    assert "field.jpg?id=${encodeURIComponent(result.id)}" in client.get("/page.js").text
+
+
+def test_a_failed_reading_has_no_picture(client: TestClient, recent: RecentReadings, analyzer: Analyzer) -> None:
+    recent.add(*judged(analyzer, Encoded(b"broken")))
     assert client.get("/reading.json").json()["outcome"] == "failed"
     assert client.get("/field.jpg").status_code == 204
+    assert client.get(f"/field.jpg?id={client.get('/reading.json').json()['id']}").status_code == 404
 
 
 def test_another_host_name_is_refused(client: TestClient) -> None:
-    assert client.get("/reading.json", headers={"host": "attacker.example"}).status_code == 400
+    refused = client.get("/reading.json", headers={"host": "attacker.example"})
+    assert refused.status_code == 400
+    assert "web.allowed_hosts" in refused.text
+    assert "default-src 'none'" in refused.headers["content-security-policy"]
 
 
 def test_nothing_can_be_changed_through_it(client: TestClient) -> None:
@@ -92,6 +134,20 @@ def test_pages_may_load_nothing_from_elsewhere(client: TestClient) -> None:
     for name in ("page.js", "page.css"):
         assert client.get(f"/{name}").status_code == 200
     assert "http" not in page.text
+
+
+def test_the_page_can_be_read_aloud(client: TestClient) -> None:
+    page, script = client.get("/").text, client.get("/page.js").text
+    assert '<html lang="en">' in page
+    assert "<title>Leukoscope: microscope page</title>" in page
+    assert 'role="status"' in page
+    assert "picture.alt = `Field of reading" in script
+
+
+def test_every_reason_has_a_sentence(client: TestClient) -> None:
+    script = client.get("/page.js").text
+    for reason in Reason:
+        assert f'  {reason}: "' in script
 
 
 def explanation(field: Array, map_: NDArray[np.float32] | None) -> Explanation:
@@ -119,12 +175,3 @@ def test_the_picture_keeps_its_colours() -> None:
     assert decoded is not None
     assert decoded[32, 32, 0] > 200
     assert decoded[32, 32, 2] < 30
-
-
-def test_a_port_that_is_taken_is_one_clear_error() -> None:
-    settings = WebSettings(enabled=True, port=free_port())
-    first = LiveView(settings)
-    first.start()
-    with pytest.raises(WebPortTaken, match=str(settings.port)):
-        LiveView(settings)
-    first.stop()

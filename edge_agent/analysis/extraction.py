@@ -1,0 +1,58 @@
+"""What comes of a frame before it is judged: its field, or the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.analysis.stage_timer import StageTimer
+from edge_agent.cameras.frame import Frame
+from edge_agent.contracts import Reason
+from edge_agent.errors import EdgeAgentError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExtractedField:
+    """A frame and its field, ready to be judged."""
+
+    frame: Frame
+    timer: StageTimer
+    rgb: NDArray[np.uint8]
+    """uint8 RGB (size, size, 3), of the size of the model's input."""
+    thumbnail: NDArray[np.uint8]
+    """uint8 grey (32, 32), to compare fields by."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RejectedFrame:
+    """A frame that shows no field that could be judged."""
+
+    frame: Frame
+    timer: StageTimer
+    reason: Reason
+
+    @property
+    def thumbnail(self) -> None:
+        """There is no field to compare."""
+        return
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FailedFrame:
+    """A frame whose field could not be extracted."""
+
+    frame: Frame
+    timer: StageTimer
+    error: EdgeAgentError
+
+    @property
+    def thumbnail(self) -> None:
+        """There is no field to compare."""
+        return
+
+
+Extraction: TypeAlias = ExtractedField | RejectedFrame | FailedFrame
+"""All that can come of a frame. Each has ``frame``, ``timer`` and ``thumbnail``."""

@@ -1,0 +1,74 @@
+"""What the analysis says of one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.analysis.extraction import ExtractedField
+from edge_agent.cameras.frame import Frame
+from edge_agent.contracts import (
+    Decision,
+    ErrorReport,
+    ImageIdentity,
+    ModelIdentity,
+    Nuclei,
+    Outcome,
+    Quality,
+    Reason,
+)
+from edge_agent.vision.segmentation import Segmentation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """Arrays behind a reading, for the person at the microscope; they never leave the device."""
+
+    field: NDArray[np.uint8]
+    """uint8 RGB (size, size, 3)."""
+    nuclei_mask: NDArray[np.uint8]
+    """uint8 (size, size), 255 on nuclei."""
+    class_activation_map: NDArray[np.float32] | None
+    """(rows, columns, classes); None for a field that was not judged, or is unfamiliar."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What the analysis says of one frame. Fields have the meaning and unit that ``contracts.Result`` gives them."""
+
+    frame: Frame
+    outcome: Outcome
+    model: ModelIdentity
+    demonstration: bool
+    latency_ms: dict[str, float]
+    reason: Reason | None = None
+    error: ErrorReport | None = None
+    label: str | None = None
+    malignant: bool | None = None
+    probabilities: dict[str, float] | None = None
+    malignant_ratio: float | None = None
+    decision: Decision | None = None
+    quality: Quality | None = None
+    nuclei: Nuclei | None = None
+    image: ImageIdentity | None = None
+    explanation: Explanation | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldAnalysis:
+    """What is known of a field without the network."""
+
+    segmentation: Segmentation
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PendingReading:
+    """A field that is fit to be judged and waits for the network."""
+
+    extracted: ExtractedField
+    analysis: FieldAnalysis
+    network_input: NDArray[np.uint8]
+    """The preprocessed field, uint8 (size, size, 3)."""

@@ -1,0 +1,38 @@
+"""Whether a field is fit to be judged."""
+
+from __future__ import annotations
+
+from edge_agent.contracts import Reason
+from edge_agent.vision.quality import FieldQuality, QualityLimits
+
+
+def rejection_reason(
+    measured: FieldQuality, coverage_pct: float, motion_pct: float | None, limits: QualityLimits
+) -> Reason | None:
+    """The first reason for which a field is not fit to be judged, or None.
+
+    ``coverage_pct`` is the share of the field that is nucleus; ``motion_pct`` the change against the field before,
+    None where there is none. What spoils the other measures comes first: a black field is under-exposed, not empty
+    or blurred.
+    """
+    checks = (
+        (Reason.UNDER_EXPOSED, measured.brightness_pct < limits.min_brightness_pct),
+        (Reason.UNDER_EXPOSED, measured.clipped_dark_pct > limits.max_clipped_dark_pct),
+        (Reason.OVER_EXPOSED, _over_exposed(measured, limits)),
+        (Reason.NO_COLOUR, measured.colourfulness_delta_e < limits.min_colourfulness_delta_e),
+        (Reason.COLOUR_CAST, measured.colour_cast_delta_e > limits.max_colour_cast_delta_e),
+        (Reason.MOVING, motion_pct is not None and motion_pct > limits.max_motion_pct),
+        (Reason.EMPTY_FIELD, coverage_pct < limits.min_coverage_pct),
+        (Reason.BLURRED, measured.focus_score is not None and measured.focus_score < limits.min_focus_score),
+    )
+    return next((reason for reason, unfit in checks if unfit), None)
+
+
+def _over_exposed(measured: FieldQuality, limits: QualityLimits) -> bool:
+    """By the nuclei, where there are any: white paper between the cells has nothing to lose."""
+    if measured.clipped_nuclei_pct is not None:
+        return measured.clipped_nuclei_pct > limits.max_clipped_nuclei_pct
+    return (
+        measured.brightness_pct > limits.max_brightness_pct
+        or measured.clipped_bright_pct > limits.max_clipped_bright_pct
+    )

@@ -1,0 +1,57 @@
+"""Keeps single lines that a native library writes to stderr out of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_STDERR = 2
+_LOCK = threading.Lock()
+
+
+@contextmanager
+def stderr_without(noise: re.Pattern[bytes]) -> Iterator[None]:
+    """Drop whole lines that match ``noise`` from what the process writes to file descriptor 2 meanwhile.
+
+    All other lines come out, unchanged and in order, at the end of the block, also when it raises. For output that
+    a library offers no setting for: Python's ``sys.stderr`` cannot see it. The descriptor is the whole process's,
+    so what other threads write is delayed until the end too; keep the block short. One block runs at a time.
+    """
+    with _LOCK:
+        try:
+            original = os.dup(_STDERR)
+        except OSError:
+            # Stderr is closed, so there is nothing to keep clean.
+            yield
+            return
+        with tempfile.TemporaryFile() as captured:
+            _flush()
+            os.dup2(captured.fileno(), _STDERR)
+            try:
+                yield
+            finally:
+                _flush()
+                os.dup2(original, _STDERR)
+                os.close(original)
+                captured.seek(0)
+                _write(b"".join(line for line in captured if not noise.fullmatch(line.rstrip(b"\r\n"))))
+
+
+def _flush() -> None:
+    """Python's own buffer, so that its text lands on the side of the block where it was written."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+
+
+def _write(text: bytes) -> None:
+    while text:
+        try:
+            text = text[os.write(_STDERR, text) :]
+        except OSError:
+            # As for any other line: nobody reads stderr any more.
+            return
