@@ -81,7 +81,9 @@ class Session:
         self._answer(0xE0, bytes([reason]), PacketTypes.DISCONNECT, properties)
         raise HungUpError
 
-    def publishes(self, *, subscription: int | None = 1) -> Iterator[Publish]:
+    def publishes(
+        self, *, subscription: int | None = 1, on_ping: Callable[[], None] = lambda: None
+    ) -> Iterator[Publish]:
         """What the client publishes, until it hangs up. Pings are answered, and subscriptions by ``subscription``.
 
         None: hang up at a subscription.
@@ -100,6 +102,7 @@ class Session:
                     self.send(_packet(0x90, body[:2] + properties + bytes([subscription])))
                 case 0xC0:
                     self._broker.pings.release()
+                    on_ping()
                     self.send(b"\xd0\x00")
                 case 0xE0:
                     raise HungUpError
@@ -227,7 +230,8 @@ class ScriptedBroker:
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
-        assert not self.failures
+        if self.failures:
+            raise self.failures[0]
 
 
 @contextlib.contextmanager

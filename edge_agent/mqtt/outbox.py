@@ -46,16 +46,11 @@ class Outbox:
         """Whether nothing waits to be sent."""
         return not self._waiting
 
-    def begin(self, *, retain_available: bool) -> None:
-        """There is a new connection: introduce the device. The status follows by ``put_status``."""
+    def begin(self) -> None:
+        """There is a new connection: introduce the device. Status, answers and ``clear_former_topics`` follow."""
         self._connected = True
         self._waiting.clear()
         self._noted = set(self._spool.state_entries(RETAINED))
-        if retain_available:
-            for entry in sorted(self._noted):
-                topic = entry.removeprefix(RETAINED)
-                if not topic.startswith(f"{self._topics.prefix}/"):
-                    self._put(Outgoing(("clear", topic), topic, b"", retain=True))
         for topic, payload in self._retained.items():
             self._put(Outgoing(topic, topic, payload, retain=True))
 
@@ -88,6 +83,13 @@ class Outbox:
         """Send the answers that wait since before this connection."""
         for item in self._answers.values():
             self._put(item)
+
+    def clear_former_topics(self) -> None:
+        """Have the broker forget what it keeps of this device under a former name."""
+        for entry in sorted(self._noted):
+            topic = entry.removeprefix(RETAINED)
+            if not topic.startswith(f"{self._topics.prefix}/"):
+                self._put(Outgoing(("clear", topic), topic, b"", retain=True))
 
     def put_metrics(self, payload: bytes) -> None:
         """Send metrics; while there is no connection the newest are kept."""

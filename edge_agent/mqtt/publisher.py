@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from edge_agent.contracts import Status, StatusState, Topics
@@ -69,6 +69,9 @@ STUCK_S = 60.0
 
 GOODBYE_S = 1.0
 """For the acknowledgement of the last status."""
+
+_CLOCKS_DIFFER = timedelta(minutes=1)
+"""By so much, at most, the clocks of two devices are expected to differ."""
 
 _COMMANDS = "commands"
 _OWN_STATUS = "own status"
@@ -148,12 +151,15 @@ class Publisher:
         self._in_flight: dict[int, _InFlight] = {}
         self._order = self._newest_acknowledged = 0
         self._accepts = False
+        self._subscriptions: dict[Hashable, str] = {}
         self._unsubscribed: set[Hashable] = set()
         self._looks_for_rival = False
         self._retains = Fallback()
         self._unanswered_count = 0
         self._foreign: BrokerForeign | None = None
         self._connected_at = 0.0
+        self._accepted_at: datetime | None = None
+        self._formerly_accepted_at: datetime | None = None
         self._attempt_at: float | None = 0.0
         self._stop_at: float | None = None
         self._thread = threading.Thread(target=self._run_and_report, name="publisher", daemon=True)
@@ -382,7 +388,10 @@ class Publisher:
             return
         status = Status.model_validate_json(payload)
         gone = status.state in {StatusState.LOST, StatusState.DISCONNECTED}
-        if status.session != self._session and not gone and _RIVAL not in self._complaints:
+        # A broker that crashed may have an older status of this device itself.
+        since = self._formerly_accepted_at
+        recent = since is not None and status.at is not None and status.at > since - _CLOCKS_DIFFER
+        if status.session != self._session and not gone and recent and _RIVAL not in self._complaints:
             error = BrokerSessionTaken(
                 f"Another client also connects to the broker at {self._address} as "
                 f"{self._topics.site}/{self._topics.device}; the two keep disconnecting each other."
@@ -402,6 +411,7 @@ class Publisher:
         # In 3.1.1 a broker does not say what it can do; what it let pass in the will, it lets pass.
         self._limits = event.limits if version_5 else replace(event.limits, retain_available=self._retains.wanted)
         self._connected_at = time.monotonic()
+        self._formerly_accepted_at, self._accepted_at = self._accepted_at, datetime.now(UTC)
         self._accepts = False
         self._newest_acknowledged = self._order
         self._complaints.clear()
@@ -409,20 +419,18 @@ class Publisher:
         if problem is not None:
             self._complaints[BrokerLimits] = problem
         self._flow.begin()
+        self._subscriptions.clear()
         if self._limits.wildcards_available:
-            # Before the status: whoever sees that the device is there may ask it something.
-            self._subscribe(_COMMANDS, self._topics.commands)
+            self._subscriptions[_COMMANDS] = self._topics.commands
         if self._looks_for_rival:
-            self._subscribe(_OWN_STATUS, self._topics.status)
-        self._outbox.begin(retain_available=self._limits.retain_available)
+            self._subscriptions[_OWN_STATUS] = self._topics.status
+        self._outbox.begin()
         self._broker = BrokerState(connected=True, version=version)
         self._change_status(self._status.state, self._status.code)
         self._outbox.put_answers()
+        if self._limits.retain_available:
+            self._outbox.clear_former_topics()
         self._set_broker(BrokerState(connected=True, error=self._complaint(), version=version))
-
-    def _subscribe(self, key: Hashable, topic: str) -> None:
-        if self._connection is not None and key not in self._unsubscribed:
-            self._note_in_flight(self._connection.subscribe(topic), key, None)
 
     def _be_refused(self, event: Refused) -> None:
         limits = self._limits
@@ -615,12 +623,20 @@ class Publisher:
         if not self._suspects.any:
             return True
         # What was sent last cost the connection: let the introduction show first that it was not that.
-        return self._outbox.idle and all(isinstance(sent.key, UUID) for sent in self._in_flight.values())
+        introduced = self._outbox.idle and not self._subscriptions
+        return introduced and all(isinstance(sent.key, UUID) for sent in self._in_flight.values())
 
     def _send_what_waits(self) -> None:
         if not self._broker.connected or self._connection is None:
             return
         while self._has_room():
+            if self._subscriptions:
+                # Before the status: whoever sees that the device is there may ask it something.
+                key = next(iter(self._subscriptions))
+                topic = self._subscriptions.pop(key)
+                if key not in self._unsubscribed:
+                    self._note_in_flight(self._connection.subscribe(topic), key, None)
+                continue
             item = self._outbox.next()
             if item is None and self._may_flow():
                 item = self._flow.next(time.monotonic())

@@ -18,7 +18,8 @@ def waiting(outbox: Outbox) -> list[Outgoing]:
 def begun(topics: Topics, spool: MemorySpool) -> Outbox:
     outbox = Outbox(topics, spool)
     outbox.put_retained(topics.info, b"{}")
-    outbox.begin(retain_available=True)
+    outbox.begin()
+    outbox.clear_former_topics()
     return outbox
 
 
@@ -42,14 +43,6 @@ def test_a_device_that_keeps_its_name_clears_nothing() -> None:
     assert [item.payload for item in waiting(begun(OLD, spool))] == [b"{}"]
 
 
-def test_without_retained_messages_at_the_broker_nothing_is_cleared() -> None:
-    spool = MemorySpool(2**20)
-    begun(OLD, spool).sent_retained(OLD.info)
-    outbox = Outbox(NEW, spool)
-    outbox.begin(retain_available=False)
-    assert waiting(outbox) == []
-
-
 def test_what_has_not_been_sent_yet_is_replaced_by_what_is_true_now() -> None:
     outbox = begun(OLD, MemorySpool(2**20))
     outbox.put_retained(OLD.info, b'{"new":1}')
@@ -62,7 +55,7 @@ def test_an_answer_waits_for_the_broker_and_is_gone_once_it_is_taken_or_refused(
     outbox = Outbox(OLD, MemorySpool(2**20))
     for number in range(ANSWERS_RING + 2):
         outbox.put_answer(f"{OLD.answers}ping", str(number).encode(), None)
-    outbox.begin(retain_available=True)
+    outbox.begin()
     outbox.put_answers()
     first, second, *rest = waiting(outbox)
     assert first.payload == b"2"
@@ -70,7 +63,7 @@ def test_an_answer_waits_for_the_broker_and_is_gone_once_it_is_taken_or_refused(
     outbox.acknowledged(first)
     outbox.refused(second)
     outbox.end()
-    outbox.begin(retain_available=True)
+    outbox.begin()
     outbox.put_answers()
     assert waiting(outbox) == rest
 
@@ -79,7 +72,7 @@ def test_what_costs_the_connection_is_not_said_again() -> None:
     outbox = begun(OLD, MemorySpool(2**20))
     outbox.withhold(OLD.info)
     outbox.put_retained(OLD.info, b'{"new":1}')
-    outbox.begin(retain_available=True)
+    outbox.begin()
     assert waiting(outbox) == []
 
 
