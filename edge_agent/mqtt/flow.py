@@ -59,6 +59,7 @@ class SpoolFlow:
         self._sent: dict[UUID, _Sent] = {}
         self._deferred: list[_Deferred] = []
         self._tries: dict[UUID, int] = {}
+        self._put_offs: dict[UUID, int] = {}
         self._refusals = 0
         self._backlog_waits = False
         self._replay_at = 0.0
@@ -74,6 +75,11 @@ class SpoolFlow:
     def refused_entirely(self) -> bool:
         """Whether the broker has refused messages and taken nothing at all over this connection."""
         return any(deferred.unproven for deferred in self._deferred)
+
+    @property
+    def defers(self) -> bool:
+        """Whether messages wait for another try."""
+        return bool(self._deferred)
 
     @property
     def idle(self) -> bool:
@@ -150,7 +156,8 @@ class SpoolFlow:
             if self._acknowledged_count > sent.acknowledged_count:
                 self._tries[key] = self._tries.get(key, 0) + 1
             if self._tries.get(key, 0) < TRIES_MAX:
-                due_at = now + pause_s(self._tries.get(key, 0) + 1, RETRY_MAX_S)
+                self._put_offs[key] = self._put_offs.get(key, 0) + 1
+                due_at = now + pause_s(self._put_offs[key], RETRY_MAX_S)
                 self._deferred.append(_Deferred(sent.item, due_at, unproven=False))
                 return
         self.quarantine(key, BrokerRefused.code, f"The broker refused it: {text}.", topic=sent.item.topic)
@@ -172,6 +179,7 @@ class SpoolFlow:
     def _forget(self, message_id: UUID) -> None:
         self._sent.pop(message_id, None)
         self._tries.pop(message_id, None)
+        self._put_offs.pop(message_id, None)
 
     def _take_deferred(self, now: float) -> Outgoing | None:
         for number, deferred in enumerate(self._deferred):

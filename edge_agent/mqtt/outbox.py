@@ -128,6 +128,13 @@ class Outbox:
         self._withheld.add(key)
         self._answers.pop(key, None)
 
+    def release(self, keys: set[Hashable]) -> None:
+        """Say these again after all."""
+        self._withheld -= keys
+        for topic, payload in self._retained.items():
+            if topic in keys and self._connected:
+                self._put(Outgoing(topic, topic, payload, retain=True))
+
     def withholds(self, key: Hashable) -> bool:
         """Whether this is not to be sent."""
         return key in self._withheld

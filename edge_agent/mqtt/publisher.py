@@ -48,6 +48,7 @@ from edge_agent.mqtt.outbox import Outbox
 from edge_agent.mqtt.outgoing import Outgoing
 from edge_agent.mqtt.reasons import (
     QOS_NOT_SUPPORTED,
+    QUOTA_EXCEEDED,
     RETAIN_NOT_SUPPORTED,
     SESSION_TAKEN_OVER,
     UNSUPPORTED_PROTOCOL_VERSION,
@@ -153,6 +154,8 @@ class Publisher:
         self._accepts = False
         self._subscriptions: dict[Hashable, str] = {}
         self._unsubscribed: set[Hashable] = set()
+        self._provisional: set[Hashable] = set()
+        self._released: set[Hashable] = set()
         self._looks_for_rival = False
         self._retains = Fallback()
         self._unanswered_count = 0
@@ -487,7 +490,7 @@ class Publisher:
             error: EdgeAgentError = rival
         elif event.reason is not None:
             error = explain_disconnect(self._address, event.reason, event.text, event.server)
-        elif self._backoff.drops_count > 1:
+        elif self._backoff.drops_count > 1 or (self._backoff.drops_count and self._in_flight and not self._accepts):
             error = BrokerDropped(
                 f"The broker at {self._address} accepts connections and closes them again soon: {event.text}."
             )
@@ -512,14 +515,21 @@ class Publisher:
     def _convict(self, key: Hashable, reason: str) -> None:
         """One message must not cost all others the connection."""
         sent = next(sent for sent in self._in_flight.values() if sent.key == key)
+        if not self._accepts:
+            # Perhaps it takes nothing at all. That is no fault of a message, and what is withheld has another try.
+            if isinstance(key, UUID):
+                return
+            if key not in self._released:
+                self._provisional.add(key)
+        until = "the broker accepts something else" if key in self._provisional else "the agent restarts"
         if sent.item is None:
             self._unsubscribed.add(key)
-            log.error("the device does not subscribe to its %s until the agent restarts: %s", key, reason)
+            log.error("the device does not subscribe to its %s until %s: %s", key, until, reason)
         elif isinstance(key, UUID):
             self._flow.quarantine(key, BrokerDropped.code, reason, topic=sent.item.topic)
         else:
             self._outbox.withhold(key)
-            log.error("nothing is published on %s until the agent restarts: %s", sent.item.topic, reason)
+            log.error("nothing is published on %s until %s: %s", sent.item.topic, until, reason)
 
     def _lose(self, error: EdgeAgentError, *, retry_s: float | None = None) -> None:
         """There is no connection now: all waits as backlog, and the next attempt is in a while."""
@@ -550,6 +560,9 @@ class Publisher:
     def _complain(self, key: Hashable, error: EdgeAgentError | None) -> None:
         """Something about the broker is wrong now, or is so no longer."""
         if error is not None:
+            known = self._complaints.get(key)
+            if known is not None and known.message == error.message:
+                return
             self._complaints[key] = error
         else:
             self._complaints.pop(key, None)
@@ -580,20 +593,31 @@ class Publisher:
         if not self._accepts:
             self._accepts = True
             self._flow.accepts()
+            self._release()
         if isinstance(sent.key, UUID):
             self._flow.acknowledged(sent.key)
+            self._complain(_FLOW, None)
         else:
             self._outbox.acknowledged(sent.item)
             self._complain(sent.key, None)
-        self._complain(_FLOW, None)
+
+    def _release(self) -> None:
+        """The broker takes something: what was withheld before it had shown that is said again."""
+        provisional, self._provisional = self._provisional, set()
+        self._released |= provisional
+        self._unsubscribed -= provisional
+        self._outbox.release(provisional)
+        if self._topics.status in provisional:
+            self._change_status(self._status.state, self._status.code)
 
     def _be_turned_down(self, item: Outgoing, event: Acknowledged) -> None:
         refusal = f"The broker at {self._address} refuses what this device publishes"
         if isinstance(item.key, UUID):
             now = time.monotonic()
             self._flow.refused(item.key, event.reason, event.text, accepts=self._accepts, now=now)
-            if self._flow.refused_entirely:
-                self._complain(_FLOW, BrokerRefused(f"{refusal}: {event.text}."))
+            kind = BrokerLimits if event.reason == QUOTA_EXCEEDED else BrokerRefused
+            waits = self._flow.refused_entirely or self._flow.defers
+            self._complain(_FLOW, kind(f"{refusal}: {event.text}.") if waits else None)
             return
         self._outbox.refused(item)
         if item.retain and not item.payload:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from edge_agent.cli.local_broker import free_port, run_mosquitto
 from edge_agent.contracts import StatusState, Topics
-from edge_agent.errors import BrokerRefused
+from edge_agent.errors import BrokerLimits, BrokerRefused
 from edge_agent.mqtt import Request
 from edge_agent.spool import Message, SpoolLimits, SqliteSpool
 from tests.faults.test_broker import device
@@ -239,6 +240,49 @@ def test_a_broker_that_hangs_up_at_a_subscription_still_gets_the_results() -> No
     with scripted_broker(script) as broker, scope(broker.port) as device_:
         ids = [device_.append() for _ in range(5)]
         device_.until_acknowledged(set(ids))
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_a_broker_that_hangs_up_at_everything_costs_nothing_and_gets_everything_later(version: str) -> None:
+    repaired = threading.Event()
+    tried = threading.Semaphore(0)
+
+    def script(session: Session) -> None:
+        session.accept()
+        for message in session.publishes():
+            if not repaired.is_set():
+                tried.release()
+                return
+            if message.qos:
+                session.acknowledge(message)
+
+    with scripted_broker(script) as broker, scope(broker.port, version=version) as device_:
+        device_.publisher.set_retained(TOPICS.info, b"{}")
+        ids = {device_.append() for _ in range(5)}
+        for _ in range(14):
+            assert tried.acquire(timeout=PATIENCE_S)
+        assert device_.spool.stats().quarantined_count == 0
+        repaired.set()
+        device_.until_acknowledged(ids)
+        device_.publisher.set_status(StatusState.READY)
+        device_.publisher.stop()
+        kinds = {broker.published.get().kind for _ in range(broker.published.qsize())}
+    assert kinds == {"info", "status", "result"}
+    assert device_.spool.stats().quarantined_count == 0
+
+
+def test_a_quota_that_refuses_all_results_is_told_and_they_wait() -> None:
+    full = threading.Event()
+    full.set()
+    script = refusing(lambda message: message.kind == "result" and full.is_set(), QUOTA)
+    with scripted_broker(script) as broker, scope(broker.port) as device_:
+        ids = {device_.append() for _ in range(5)}
+        state = device_.until(lambda state: state.error is not None)
+        assert state.connected
+        assert isinstance(state.error, BrokerLimits)
+        full.clear()
+        device_.until_acknowledged(ids)
+        device_.until(lambda state: state.error is None)
 
 
 def test_a_refused_subscription_is_told_and_nothing_else_suffers() -> None:
