@@ -64,15 +64,15 @@ compare: $(VENV)/dev.stamp
 		--weights 1.0=$(WEIGHTS_1_0) --weights 0.35=$(WEIGHTS_0_35) --variants 1 --epochs 3 \
 		--bundle accurate --bundle fast
 
-# By how much a random split flatters, where subjects are known.
+# How much too optimistic a random split is, on data whose subjects are known.
 probe: $(VENV)/dev.stamp
 	$(BIN)/trainer probe --data "$(CNMC)/images" --table "$(CNMC)/manifest.csv" --description cnmc \
 		--weights $(WEIGHTS_1_0) --out runs/probe
 
 models: accurate-bundle fast-bundle demo-bundle
 
-# With the split of before, so that figures of different bundles are of the same images. Two networks teach the one
-# that ships, and that one the narrow one.
+# With the committed split, so that the figures of all bundles are of the same images. Two networks teach the one that
+# ships as "accurate", which in turn teaches "fast".
 TRAIN = $(BIN)/trainer train --data "$(DATA)" --description all4 --split $(SPLIT_FILE) \
 	--preprocessing rgb@1 --denoise median3
 

@@ -22,13 +22,12 @@ from benchmarks.recipe import published_recipe
 from benchmarks.report import Absent, AsJson, Findings, Goal, MaxOthers, Out, ratio, reported
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.results import ResultMaker
-from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
+from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels, frame_now
 from edge_agent.cameras.smear import draw_smear
-from edge_agent.cameras.stamp import frame_now
 from edge_agent.errors import EdgeAgentError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.runtime import Runtime
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,12 +13,13 @@ from rich.table import Table
 
 from benchmarks.app import app
 from edge_agent.analysis.rejection import rejection_reason
-from edge_agent.cameras.files import list_images
+from edge_agent.cameras.image_files import list_images
 from edge_agent.vision.decode import decode_image
 from edge_agent.vision.field import square_field
 from edge_agent.vision.preprocessing import DENOISERS, to_lab
-from edge_agent.vision.quality import QualityLimits, measure
+from edge_agent.vision.quality import measure
 from edge_agent.vision.segmentation import segment
+from edge_agent.vision.settings import QualityLimits
 
 PERCENTILES = (0, 0.1, 1, 50, 99, 99.9, 100)
 

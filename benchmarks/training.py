@@ -84,7 +84,8 @@ def training(  # noqa: PLR0913, PLR0917 - options of a command line
 
 
 def _random_weights(path: Path, alpha: float) -> Path:
-    from trainer.backbone import build_backbone, named_weights, write_weights  # noqa: PLC0415 - needs TensorFlow
+    from trainer.networks.backbone import build_backbone  # noqa: PLC0415 - needs TensorFlow
+    from trainer.networks.weights import named_weights, write_weights  # noqa: PLC0415 - needs TensorFlow
 
     write_weights(path, named_weights(build_backbone(alpha)))
     return path

@@ -1,4 +1,18 @@
-"""What a user of the trainer can meet and mend; in the agent's tree, so that every error has a code and a remedy."""
+"""The trainer's errors, in the agent's tree, so that each has a stable code and a remedy.
+
+::
+
+    EdgeAgentError
+    └── TrainerError              trainer_failed
+        ├── DataError             data_invalid
+        ├── WeightsError          weights_invalid
+        ├── RunError              run_invalid
+        ├── ConversionError       conversion_failed
+        ├── DependencyMissing     dependency_missing
+        ├── FileInaccessible      file_inaccessible
+        ├── OutputUnwritable      output_unwritable
+        └── OutOfMemory           out_of_memory
+"""
 
 from __future__ import annotations
 
@@ -12,28 +26,59 @@ class TrainerError(EdgeAgentError):
 
 
 class DataError(TrainerError):
-    """The data folder, its description or a split cannot be trained on."""
+    """The images, their description, a table or a split cannot be used. Correct what the message names."""
 
     code = "data_invalid"
     remedy = "Give one folder per class, with images in it, described by a dataset.toml."
 
 
 class WeightsError(TrainerError):
-    """The backbone's weights cannot be loaded into the network."""
+    """Weights cannot be loaded into the network. Give a file that was made for the same network."""
 
     code = "weights_invalid"
     remedy = "Give an .npz file for the same alpha, or 'imagenet' while online."
 
 
 class RunError(TrainerError):
-    """A run folder is not what 'trainer train' left, or is in the way."""
+    """A run or bundle folder is incomplete, damaged, or in the way. Name another folder, or remove this one."""
 
     code = "run_invalid"
     remedy = "Name the folder that 'trainer train --out' wrote."
 
 
 class ConversionError(TrainerError):
-    """The converted model is not one that every runtime of the agent can be trusted with."""
+    """The converted model breaks a rule that every runtime of the agent relies on."""
 
     code = "conversion_failed"
     remedy = "Report this with the versions in the run's config.json."
+
+
+class DependencyMissing(TrainerError):
+    """A package that only some commands need is not installed. Install the extra that the message names."""
+
+    code = "dependency_missing"
+    remedy = (
+        "Install what training needs: pip install 'leukoscope[trainer]'. "
+        "In a checkout, 'make test' installs it into .venv."
+    )
+
+
+class FileInaccessible(TrainerError):
+    """The system refuses to read or write a file. Check its path, its permissions and the free space."""
+
+    code = "file_inaccessible"
+    remedy = "Check that the path exists, that you may read and write there, and that the disk has room."
+
+
+class OutputUnwritable(TrainerError):
+    """Results cannot be written to the place that was asked for. Give another place, or make room."""
+
+    code = "output_unwritable"
+    remedy = "Check the permissions and the free space there, or name another place."
+
+
+class OutOfMemory(TrainerError):
+    """The images and what is computed from them do not fit into memory. Give fewer images, or use another machine."""
+
+    code = "out_of_memory"
+    remedy = "Close other programs, use fewer images, or use a machine with more memory."

@@ -6,7 +6,7 @@ INPUT_SIZE_PX = 224
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 """Widths for which ImageNet weights of MobileNetV2 exist."""
 IMAGENET = "imagenet"
-"""Stands for Keras' own download where a path of weights is asked for."""
+"""In place of a path of weights: Keras' own download."""
 
 SIGNATURE = "serving_default"
 INPUT_NAME = "image"
@@ -17,8 +17,8 @@ MIDDLE_MAP = "middle_map"
 
 
 def middle_layer(alpha: float) -> str:
-    """The layer by which known is told from unknown: it and all before it keep their ImageNet weights.
+    """The layer on which familiarity is computed: it and all before it keep their ImageNet weights.
 
-    A narrow network has too little behind block 9 to learn with, so it keeps fewer blocks.
+    A narrow network has too few trainable weights behind block 9, so it keeps fewer blocks.
     """
     return "block_9_add" if alpha >= 0.75 else "block_5_add"

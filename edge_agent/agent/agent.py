@@ -20,18 +20,20 @@ from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.status import DeviceStatus
 from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
-from edge_agent.cameras import Camera, CameraState, make_camera
+from edge_agent.cameras import Camera, CameraState, camera_maker
 from edge_agent.clock import clock_synchronised
 from edge_agent.commands.dispatcher import CommandDispatcher
-from edge_agent.commands.handlers import make_actions
+from edge_agent.commands.handlers import Operations, make_handlers
 from edge_agent.config import Config
-from edge_agent.contracts import Check, EventKind, Metrics, Report, Result, Specimen, Topics
+from edge_agent.contracts import Check, EventKind, Health, Metrics, Report, Result, Specimen, Topics
 from edge_agent.errors import AgentPaused, CameraTimeout, ConfigError, EdgeAgentError
 from edge_agent.events.recorder import EventRecorder
-from edge_agent.monitoring.health import HealthInputs, clock_problem
+from edge_agent.monitoring.health import ClockReading, HealthInputs
 from edge_agent.monitoring.host import read_machine
-from edge_agent.monitoring.latency import LatencyMeter
-from edge_agent.monitoring.monitor import HealthMonitor, Sources
+from edge_agent.monitoring.latency import LatencyRecorder
+from edge_agent.monitoring.metrics import MetricsCollector, MetricsSources
+from edge_agent.monitoring.monitor import HealthMonitor, MonitorCallbacks
+from edge_agent.monitoring.spool_events import SpoolEvents
 from edge_agent.mqtt import Publisher, Request
 from edge_agent.specimens.tracker import SpecimenTracker
 from edge_agent.spool import Spool, SqliteSpool
@@ -77,16 +79,17 @@ class Agent:
         two in the monitor's. After ``max_readings`` the agent finishes by itself.
         """
         self._config = config
-        self._make_camera = camera or (lambda: make_camera(self._config.camera))
+        self._make_camera = camera
         self._on_result = on_result
         self._on_checks = on_checks
+        self._on_metrics = on_metrics
         self._max_readings = max_readings
         self.session: UUID = uuid7()
         self._started_at = datetime.now(UTC)
         self._results = ResultMaker(config.device.id, self.session)
         self._topics = Topics(config.device.site, config.device.id)
         self._status = DeviceStatus()
-        self._latency = LatencyMeter()
+        self._latency = LatencyRecorder()
         self._process = psutil.Process()
         self._control = threading.RLock()
         self._finished = threading.Event()
@@ -98,10 +101,10 @@ class Agent:
         self._analyzer = make_analyzer(config)
         with ExitStack() as stack:
             # Whoever tries again in this process after a failure must find the spool free.
-            self._build(config, on_metrics, stack)
+            self._build(config, stack)
             self._closing = stack.pop_all()
 
-    def _build(self, config: Config, on_metrics: Callable[[Metrics], None], closing: ExitStack) -> None:
+    def _build(self, config: Config, closing: ExitStack) -> None:
         """Make the parts, and put on ``closing`` what ends each of them: the last one made is the first to end."""
         closing.callback(self._raise_failure)
         self._spool_code: str | None = None
@@ -112,24 +115,42 @@ class Agent:
         self._specimens = SpecimenTracker(
             self._spool, self._events, self.session, lambda: self._topics, lambda: self._analyzer.model
         )
-        self._dispatcher = CommandDispatcher(self._spool, self._events, self.session, make_actions(self), self._answer)
+        self._dispatcher = CommandDispatcher(
+            self._spool,
+            self._events,
+            self.session,
+            make_handlers(
+                Operations(
+                    capture=self.capture,
+                    pause=self.pause,
+                    resume=self.resume,
+                    set_specimen=self._specimens.set,
+                    finish_specimen=self._specimens.finish,
+                    self_test=self.self_test,
+                    config=lambda: self._config,
+                )
+            ),
+            self._answer,
+            on_failure=self._fail,
+        )
         self._publisher = self._make_publisher(config)
         closing.callback(self._stop_publisher)
         closing.callback(self._flush)
         self._monitor = HealthMonitor(
-            self._spool,
-            self._events,
-            self._latency,
-            self.session,
-            Sources(
-                publisher=lambda: self._publisher,
-                health_inputs=self._health_inputs,
-                capture=lambda: self._pipeline.counters,
-                readings_count=lambda: self._readings_count,
+            self._health_inputs,
+            MetricsCollector(
+                MetricsSources(
+                    readings_count=lambda: self._readings_count,
+                    capture=lambda: self._pipeline.counters,
+                    spool=self._spool.stats,
+                    latency=self._latency,
+                ),
+                self.session,
             ),
-            on_health=self._health_changed,
-            on_metrics=on_metrics,
-            on_failure=self._fail,
+            SpoolEvents(self._spool, self._events),
+            self._events,
+            self.session,
+            MonitorCallbacks(self._health_changed, self._metrics_made, self._fail),
         )
         closing.callback(self._monitor.stop)
         closing.callback(self._dispatcher.stop)
@@ -235,7 +256,7 @@ class Agent:
             self._events.record(EventKind.CONFIGURED, "The configuration was read again and is in force.")
             if not self._status.paused:
                 self._begin_reading()
-            self._monitor.renew()
+            self._monitor.publish_health_again()
             self._publish_status()
 
     def pause(self) -> None:
@@ -292,13 +313,13 @@ class Agent:
             make_analyzer(self._config)
         except EdgeAgentError as error:
             problem = error
-        return (Check.from_error("model", problem), *self._monitor.examine())
+        return (Check.from_error("model", problem), *self._monitor.run_checks())
 
     def _stall_detectors(self) -> dict[str, StallDetector]:
         detectors = self._pipeline.stall_detectors
         if isinstance(self._spool, SqliteSpool):
             detectors["spool"] = self._spool.stall_detector
-        return detectors
+        return {**detectors, "commands": self._dispatcher.stall_detector, "monitor": self._monitor.stall_detector}
 
     def _begin_reading(self) -> None:
         self._pipeline = self._make_pipeline()
@@ -322,7 +343,7 @@ class Agent:
         config = self._config
         left = None if self._max_readings is None else self._max_readings - self._readings_count
         return AnalysisPipeline(
-            self._make_camera,
+            self._make_camera or camera_maker(config.camera),
             config.capture,
             self._analyzer,
             config.trigger,
@@ -392,14 +413,19 @@ class Agent:
             spool=self._spool.error,
             broker=self._publisher.broker.error,
             audit=self._events.error,
-            clock=clock_problem(datetime.now(UTC).year, clock_synchronised()),
+            clock=ClockReading(datetime.now(UTC), clock_synchronised()),
             machine=read_machine(self._config.state.folder, self._process),
         )
 
-    def _health_changed(self, checks: tuple[Check, ...]) -> None:
-        self._status.checks = checks
-        self._on_checks(checks)
+    def _health_changed(self, health: Health) -> None:
+        self._publisher.set_retained(self._topics.health, health.to_json())
+        self._status.checks = health.checks
+        self._on_checks(health.checks)
         self._publish_status()
+
+    def _metrics_made(self, metrics: Metrics) -> None:
+        self._publisher.send_metrics(metrics.to_json())
+        self._on_metrics(metrics)
 
     def _publish_status(self) -> None:
         self._publisher.set_status(*self._status.current())

@@ -22,8 +22,9 @@ from edge_agent.inference.decision import decide
 from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, decode_image, read_header
 from edge_agent.vision.field import choose_reduction, choose_window, cut
 from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, to_lab
-from edge_agent.vision.quality import QualityLimits, change_pct, measure, thumbnail
+from edge_agent.vision.quality import change_pct, measure, thumbnail
 from edge_agent.vision.segmentation import Segmentation, segment
+from edge_agent.vision.settings import QualityLimits
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edge_agent.contracts import Reason
-from edge_agent.vision.quality import FieldQuality, QualityLimits
+from edge_agent.vision.quality import FieldQuality
+from edge_agent.vision.settings import QualityLimits
 
 
 def rejection_reason(

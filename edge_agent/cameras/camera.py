@@ -28,7 +28,7 @@ class Camera(Protocol):
         ...
 
     def open(self) -> None:
-        """Take hold of the device. Raises ``CameraAbsent`` or another ``CameraError``."""
+        """Open the device. Raises ``CameraAbsent`` or another ``CameraError``."""
         ...
 
     def read(self) -> Frame:
@@ -36,5 +36,5 @@ class Camera(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the device. May be called at any time and more than once; never raises."""
+        """Close the device. May be called at any time and more than once; never raises."""
         ...

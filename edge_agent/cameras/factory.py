@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
 from edge_agent.cameras.camera import Camera
-from edge_agent.cameras.files import FolderCamera
+from edge_agent.cameras.folder import FolderCamera, FolderPosition
 from edge_agent.cameras.picamera import PiCamera
 from edge_agent.cameras.settings import (
     CameraSettings,
@@ -16,23 +17,33 @@ from edge_agent.cameras.settings import (
     V4L2Settings,
     VideoSettings,
 )
+from edge_agent.cameras.stream import StreamCamera
 from edge_agent.cameras.synthetic import SyntheticCamera
 from edge_agent.cameras.v4l2 import V4L2Camera
-from edge_agent.cameras.video import VideoCamera
+from edge_agent.cameras.video import VideoCamera, VideoPosition
 
 
 def make_camera(settings: CameraSettings) -> Camera:
     """A camera, not yet open. Touches no device."""
+    return camera_maker(settings)()
+
+
+def camera_maker(settings: CameraSettings) -> Callable[[], Camera]:
+    """What makes a camera, and another one after each failure. Files are then read on where the one before ended."""
     match settings:
         case SyntheticSettings():
-            return SyntheticCamera(settings)
+            return lambda: SyntheticCamera(settings)
         case FolderSettings():
-            return FolderCamera(settings)
-        case VideoSettings() | StreamSettings():
-            return VideoCamera(settings)
+            folder_position = FolderPosition()
+            return lambda: FolderCamera(settings, folder_position)
+        case VideoSettings():
+            video_position = VideoPosition()
+            return lambda: VideoCamera(settings, video_position)
+        case StreamSettings():
+            return lambda: StreamCamera(settings)
         case V4L2Settings():
-            return V4L2Camera(settings)
+            return lambda: V4L2Camera(settings)
         case PiCameraSettings():
-            return PiCamera(settings)
+            return lambda: PiCamera(settings)
         case _:
             assert_never(settings)

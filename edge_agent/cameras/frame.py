@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import numpy as np
@@ -57,3 +58,21 @@ class Frame:
     settings: CaptureSettings = field(default_factory=CaptureSettings)
     source: str | None = None
     """File, position in a video, or synthetic truth."""
+
+
+def frame_now(
+    camera: str,
+    image: Pixels | Encoded | ImageError,
+    *,
+    settings: CaptureSettings | None = None,
+    source: str | None = None,
+) -> Frame:
+    """A frame captured now, by the wall clock and by the monotonic one."""
+    return Frame(
+        camera=camera,
+        captured_at=datetime.now(UTC),
+        monotonic_ns=time.monotonic_ns(),
+        image=image,
+        settings=settings if settings is not None else CaptureSettings(),
+        source=source,
+    )

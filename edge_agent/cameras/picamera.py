@@ -6,11 +6,10 @@ import importlib
 from types import MappingProxyType
 from typing import Any
 
-from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
-from edge_agent.cameras.guard import DeviceGuard
-from edge_agent.cameras.jpeg import whole_jpeg
+from edge_agent.cameras.captured_jpeg import captured_jpeg
+from edge_agent.cameras.device_guard import DeviceGuard
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels, frame_now
 from edge_agent.cameras.settings import PiCameraSettings
-from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import CaptureSettings
 from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeout
 
@@ -47,7 +46,7 @@ class PiCamera:
         return True
 
     def open(self) -> None:
-        """Import picamera2, take hold of the camera and start it. Raises ``CameraAbsent``, ``CameraError``."""
+        """Import picamera2, open the camera and start it. Raises ``CameraAbsent``, ``CameraError``."""
         picamera2 = _import_picamera2()
         with self._guard.use():
             try:
@@ -90,7 +89,8 @@ class PiCamera:
                 raise CameraLost(f"{self._name} failed while reading: {error}.") from error
         if compressed:
             reported = self._reported(*self._compressed_size_px, metadata)
-            return frame_now(self.id, whole_jpeg(array, self._name), settings=reported)
+            jpeg = captured_jpeg(array, self._name, size_px=self._compressed_size_px)
+            return frame_now(self.id, jpeg, settings=reported)
         reported = self._reported(array.shape[1], array.shape[0], metadata)
         return frame_now(self.id, Pixels(array, _ORDERS[self._format]), settings=reported)
 

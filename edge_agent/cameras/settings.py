@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic_core import PydanticCustomError
 
+from edge_agent.cameras.file_names import printable_name
+from edge_agent.cameras.secret_url import SecretUrl
 from edge_agent.cameras.smear import DEFAULT_UM_PER_PIXEL
 from edge_agent.contracts.manifest import Slug
 from edge_agent.settings import Settings
-
-STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp")
 
 SmearLabel = Literal["benign", "early-pre-b", "pre-b", "pro-b"]
 
@@ -53,11 +54,25 @@ class SyntheticSettings(_CameraSettings):
     )
 
 
+def _file_path(path: object) -> object:
+    if isinstance(path, str | Path) and re.match(r"[A-Za-z][A-Za-z0-9+.\-]+:/", str(path)):
+        # Never the address itself: it may carry a password.
+        raise PydanticCustomError("file_path", "Needs a path on this device; an address goes into url, kind stream")
+    if isinstance(path, str) and "\0" in path:
+        raise PydanticCustomError("file_path", "Has a zero byte in it, which no path may have")
+    return path
+
+
+_FilePath = Annotated[
+    Path, BeforeValidator(_file_path), PlainSerializer(printable_name, return_type=str, when_used="json")
+]
+
+
 class FolderSettings(_CameraSettings):
     """The images of a folder, or one image."""
 
     kind: Literal["folder"] = Field(description="Images from files.")
-    path: Path = Field(description="Folder, read with all below it in the order of the names, or one file.")
+    path: _FilePath = Field(description="Folder, read with all below it in the order of the names, or one file.")
     loop: bool = Field(default=False, description="Begin again after the last image.")
     max_file_mib: float = Field(
         default=64.0, gt=0, le=4096, description="A larger file is refused before it is read, in MiB."
@@ -68,23 +83,15 @@ class VideoSettings(_CameraSettings):
     """A video file."""
 
     kind: Literal["video"] = Field(description="A video file.")
-    path: Path = Field(description="The file.")
-
-
-def _stream_url(url: SecretStr) -> SecretStr:
-    parts = urlsplit(url.get_secret_value())
-    if parts.scheme not in STREAM_SCHEMES or not parts.hostname:
-        # Never the address itself: it may carry a password.
-        raise ValueError(f"needs an address such as rtsp://host/path; schemes are {', '.join(STREAM_SCHEMES)}")
-    return url
+    path: _FilePath = Field(description="The file.")
 
 
 class StreamSettings(_CameraSettings):
     """A network stream."""
 
     kind: Literal["stream"] = Field(description="A network stream.")
-    url: Annotated[SecretStr, AfterValidator(_stream_url)] = Field(
-        description="Address, with user and password if it needs any; these are never shown."
+    url: SecretUrl = Field(
+        description="Address, with user and password if it needs any; only scheme, host and port are ever shown."
     )
     open_timeout_s: float = Field(
         default=4.0, gt=0, le=300, description="Longest wait for the stream to begin; below capture.deadline_s."
@@ -95,7 +102,7 @@ class StreamSettings(_CameraSettings):
 
 
 class V4L2Settings(_CameraSettings):
-    """A USB camera. Controls left null are the driver's own affair."""
+    """A USB camera. Controls left null stay as the driver has them."""
 
     kind: Literal["v4l2"] = Field(description="A USB camera.")
     device: str = Field(
@@ -153,6 +160,8 @@ CameraSettings = Annotated[
 
 class CapturePolicy(Settings):
     """How patient the agent is with a camera."""
+
+    ordered: ClassVar = (("reopen_initial_s", "reopen_max_s"),)
 
     deadline_s: float = Field(
         default=5.0, gt=0, le=600, description="Longest wait for a camera to open or to give a frame."

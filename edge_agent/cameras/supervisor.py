@@ -12,9 +12,9 @@ from enum import StrEnum
 import numpy as np
 
 from edge_agent.cameras.camera import Camera
+from edge_agent.cameras.camera_worker import CameraWorker
 from edge_agent.cameras.frame import Encoded, Frame, Pixels
 from edge_agent.cameras.settings import CapturePolicy
-from edge_agent.cameras.worker import CameraWorker
 from edge_agent.errors import CameraError, CameraStalled, CameraTimeout, EdgeAgentError, EndOfFrames
 from edge_agent.watchdog import StallDetector
 
@@ -59,7 +59,7 @@ class CaptureCounters:
 
 
 class CameraSupervisor:
-    """One camera at a time, made anew after each failure, ever more slowly, or at once when it is woken.
+    """One camera at a time. After a failure a new one is opened: after a wait that grows each time, or when woken.
 
     The camera lives in a thread of its own: one that hangs in its driver is left behind.
     """

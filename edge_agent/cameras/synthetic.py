@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels, frame_now
 from edge_agent.cameras.settings import SyntheticSettings
 from edge_agent.cameras.smear import draw_smear
-from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import CaptureSettings
 from edge_agent.errors import CameraLost
 

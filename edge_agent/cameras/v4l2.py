@@ -7,11 +7,10 @@ from pathlib import Path
 
 import cv2
 
-from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
-from edge_agent.cameras.jpeg import whole_jpeg
-from edge_agent.cameras.opencv import OpenCvCapture
+from edge_agent.cameras.captured_jpeg import captured_jpeg
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels, frame_now
+from edge_agent.cameras.opencv_capture import OpenCvCapture
 from edge_agent.cameras.settings import V4L2Settings
-from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import CaptureSettings
 from edge_agent.errors import CameraAbsent, CameraLost
 
@@ -39,7 +38,11 @@ def find_device(by_id: Path = BY_ID) -> Path:
 
 
 class V4L2Camera:
-    """Live. ``Encoded`` JPEG where the camera gives MJPG, else BGR pixels that OpenCV converted."""
+    """Live. ``Encoded`` JPEG where the camera gives MJPG, else BGR pixels that OpenCV converted.
+
+    A JPEG that is not whole, or not of the size that the driver declares, is a frame with an ``ImageError``. Of an
+    uncompressed picture OpenCV does not tell whether all of it arrived.
+    """
 
     def __init__(self, settings: V4L2Settings, *, by_id: Path = BY_ID) -> None:
         self._settings = settings
@@ -60,7 +63,7 @@ class V4L2Camera:
     def open(self) -> None:
         """Open the device, ask for the settings and read back what the driver made of them.
 
-        Raises ``CameraAbsent``. A wish that is not met is a warning, for the picture still is one.
+        Raises ``CameraAbsent``. A setting that the driver does not take is only a warning: the picture is still usable.
         """
         settings = self._settings
         device = find_device(self._by_id) if settings.device == "auto" else Path(settings.device)
@@ -68,7 +71,7 @@ class V4L2Camera:
             raise CameraAbsent(f"There is no USB camera {device}.")
         self._capture.name = f"USB camera {device}"
         self._capture.open(str(device), cv2.CAP_V4L2, {})
-        # The format first: sizes and rates depend on it. One buffer: none but the newest frame counts.
+        # The format first: sizes and rates depend on it. One buffer: only the newest frame counts.
         wishes = {
             "pixel format": (cv2.CAP_PROP_FOURCC, _MJPG),
             "width_px": (cv2.CAP_PROP_FRAME_WIDTH, settings.width_px),
@@ -96,11 +99,13 @@ class V4L2Camera:
         if image is None:
             raise CameraLost(f"{self._capture.name} gives no more frames.")
         if self._reported.pixel_format == "MJPG":
-            return frame_now(self.id, whole_jpeg(image, self._capture.name), settings=self._reported)
+            declared = self._reported.width_px, self._reported.height_px
+            jpeg = captured_jpeg(image, self._capture.name, size_px=declared)
+            return frame_now(self.id, jpeg, settings=self._reported)
         return frame_now(self.id, Pixels(image, ColourOrder.BGR), settings=self._reported)
 
     def close(self) -> None:
-        """Let go of the device, as soon as no other thread is in the driver."""
+        """Close the device, as soon as no other thread is in the driver."""
         self._capture.close()
 
     def _warn_of_unmet(self, wishes: dict[str, tuple[int, float]]) -> None:

@@ -1,45 +1,41 @@
-"""Video files and network streams, through FFmpeg as OpenCV carries it."""
+"""Video files."""
 
 from __future__ import annotations
 
-import logging
-from typing import NoReturn
-from urllib.parse import urlsplit
-
 import cv2
 
-from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
-from edge_agent.cameras.opencv import OpenCvCapture
-from edge_agent.cameras.settings import StreamSettings, VideoSettings
-from edge_agent.cameras.stamp import frame_now
-from edge_agent.contracts import CaptureSettings
-from edge_agent.errors import CameraAbsent, CameraLost, EndOfFrames
+from edge_agent.cameras.ffmpeg_capture import FfmpegCapture
+from edge_agent.cameras.file_names import printable_name
+from edge_agent.cameras.frame import Frame, frame_now
+from edge_agent.cameras.read_position import ReadPosition
+from edge_agent.cameras.regular_file import open_regular
+from edge_agent.cameras.settings import VideoSettings
+from edge_agent.errors import CameraAbsent, CameraLost, EndOfFrames, ImageError
 
-_log = logging.getLogger(__name__)
+VideoPosition = ReadPosition[int]
+"""Number of a frame, from 0."""
 
-
-def redacted(url: str) -> str:
-    """``url`` without what may be secret: user, password, query and fragment."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+_EXACT_SUFFIXES = frozenset({".avi"})
+"""Kinds of file that declare the number of their frames; of the others FFmpeg estimates it from their duration."""
+_ESTIMATE_TOLERANCE_RATIO = 0.02
 
 
 class VideoCamera:
-    """A file, every frame of which counts, or a live stream. Pixels are BGR, as OpenCV decodes them.
+    """Not live: every frame of the file counts. ``Encoded`` JPEG of Motion JPEG, else BGR pixels.
 
-    ``Frame.source`` is ``path#frame=N``, counted from 0 since it was opened.
+    ``Frame.source`` is ``name#frame=N``, counted from 0. A file that ends before the frames that it declares gives one
+    more frame, with an error that says so. A camera that is made with the ``position`` of another goes on where
+    that one ended.
     """
 
-    def __init__(self, settings: VideoSettings | StreamSettings) -> None:
+    def __init__(self, settings: VideoSettings, position: VideoPosition | None = None) -> None:
         self._settings = settings
-        if isinstance(settings, StreamSettings):
-            self._place = redacted(settings.url.get_secret_value())
-            self._capture = OpenCvCapture(f"Stream {self._place}")
-        else:
-            self._place = str(settings.path)
-            self._capture = OpenCvCapture(f"Video {self._place}")
-        self._frames_count = 0
+        self._position = position if position is not None else VideoPosition()
+        self._name = printable_name(settings.path.name)
+        self._capture = FfmpegCapture(f"Video {self._name}")
+        self._next_number = 0
+        self._before: int | None = None
+        self._given_up = False
 
     @property
     def id(self) -> str:
@@ -48,57 +44,69 @@ class VideoCamera:
 
     @property
     def live(self) -> bool:
-        """True for a stream, False for a file."""
-        return isinstance(self._settings, StreamSettings)
+        """False."""
+        return False
 
     def open(self) -> None:
-        """Open the file or address. Raises ``CameraAbsent``."""
-        settings = self._settings
-        if isinstance(settings, StreamSettings):
-            timeouts = {
-                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(1000 * settings.open_timeout_s),
-                cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(1000 * settings.read_timeout_s),
-            }
-            self._capture.open(settings.url.get_secret_value(), cv2.CAP_FFMPEG, timeouts)
-            return
+        """Open the file. Raises ``CameraAbsent``."""
+        path = self._settings.path
+        shown = printable_name(path)
         remedy = "Correct camera.path in the configuration; the file must be a video that FFmpeg can read."
-        if not settings.path.is_file():
-            raise CameraAbsent(f"There is no file {settings.path}.", remedy=remedy)
         try:
-            self._capture.open(str(settings.path.absolute()), cv2.CAP_FFMPEG, {})
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise CameraAbsent(f"There is no file {shown}.", remedy=remedy) from None
+        except OSError as error:
+            raise CameraAbsent(f"{shown} cannot be read: {error.strerror}.", remedy=remedy) from None
+        try:
+            with open_regular(path, shown) as descriptor:
+                # By its descriptor: native code must not see the name, which may be no UTF-8 or look like an address.
+                self._capture.open_video(f"/proc/self/fd/{descriptor}", {})
+        except ImageError as error:
+            raise CameraAbsent(error.message, remedy=remedy) from None
         except CameraAbsent:
-            raise CameraAbsent(f"{settings.path} is not a readable video.", remedy=remedy) from None
+            raise CameraAbsent(f"{shown} is not a readable video.", remedy=remedy) from None
+        last = self._position.last
+        if last is not None:
+            self._next_number = last + 1
+            self._capture.skip_to(self._next_number)
 
     def read(self) -> Frame:
-        """The next frame. Raises ``EndOfFrames`` at the end of a file, ``CameraLost`` at that of a stream."""
-        image = self._capture.read()
-        if image is None:
-            self._end()
-        number = self._frames_count
-        self._frames_count += 1
-        return frame_now(
-            self.id,
-            Pixels(image, ColourOrder.BGR),
-            settings=CaptureSettings(height_px=image.shape[0], width_px=image.shape[1]),
-            source=f"{self._place}#frame={number}",
-        )
+        """The next frame. Raises ``EndOfFrames`` at the end, ``CameraLost`` for a file without any."""
+        if self._given_up:
+            raise EndOfFrames(f"{self._capture.name} has no further frame.")
+        number = self._next_number
+        source = f"{self._name}#frame={number}"
+        in_time = self._position.begin(number, after=self._before)
+        self._before = number
+        if not in_time:
+            self._given_up = True
+            hangs = ImageError(f"{source} could not be read in time; the rest of the video is left out.")
+            return frame_now(self.id, hangs, source=source)
+        picture = self._capture.read_picture()
+        if picture is None:
+            return frame_now(self.id, self._end(number), source=source)
+        self._next_number += 1
+        image, reported = picture
+        return frame_now(self.id, image, settings=reported, source=source)
 
     def close(self) -> None:
-        """Let go of the file or the connection."""
+        """Close the file."""
         self._capture.close()
 
-    def _end(self) -> NoReturn:
-        if self.live:
-            raise CameraLost(f"{self._capture.name} ended or stood still after {self._frames_count} frames.")
-        if self._frames_count == 0:
+    def _end(self, frames_count: int) -> ImageError:
+        """What to say of a file that ended early. Raises ``EndOfFrames`` for one that did not."""
+        if frames_count == 0:
             raise CameraLost(f"{self._capture.name} holds no frame that can be decoded.")
-        announced = self._capture.reported(cv2.CAP_PROP_FRAME_COUNT)
-        if announced and self._frames_count < announced:
-            _log.warning(
-                "%s: %s gave %d frames of the %d it announces; it may be cut off.",
-                CameraLost.code,
-                self._capture.name,
-                self._frames_count,
-                announced,
-            )
-        raise EndOfFrames(f"{self._capture.name} has no further frame.")
+        declared_count = round(self._capture.reported(cv2.CAP_PROP_FRAME_COUNT) or 0)
+        tolerance = 0.0
+        if self._settings.path.suffix.lower() not in _EXACT_SUFFIXES:
+            tolerance = max(2, _ESTIMATE_TOLERANCE_RATIO * declared_count)
+        if declared_count - frames_count <= tolerance:
+            raise EndOfFrames(f"{self._capture.name} has no further frame.")
+        self._given_up = True
+        return ImageError(
+            f"{self._capture.name} gave {frames_count} frames of the {declared_count} that it declares; "
+            "the rest cannot be read.",
+            remedy="The file may be cut off: copy it again.",
+        )

@@ -1,5 +1,17 @@
 """The commands of ``edge-agent``, one file each."""
 
-from edge_agent.cli.app import app, main
+from __future__ import annotations
 
-__all__ = ["app", "main"]
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """What the programs ``edge-agent`` and ``leukoscope`` run. Ctrl+C ends it quietly, also while it is loading."""
+    try:
+        from edge_agent.cli.app import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)

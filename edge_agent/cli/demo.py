@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import json
 import queue
+import signal
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
 
 import paho.mqtt.client as mqtt
+import typer
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edge_agent import __version__
 from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.agent import Agent
-from edge_agent.cameras.files import list_images
+from edge_agent.analysis.settings import AnalysisSettings
+from edge_agent.cameras.image_files import list_images
 from edge_agent.cameras.settings import CameraSettings, FolderSettings, SyntheticSettings
-from edge_agent.config import AnalysisSettings, Config, DeviceSettings
+from edge_agent.cli.arguments import expand_path
+from edge_agent.cli.local_broker import LOOPBACK, free_port, local_broker
+from edge_agent.cli.terminal import EXIT_FAILED, NOTICE, output, set_up_logging
+from edge_agent.config import Config, DeviceSettings
 from edge_agent.contracts import Outcome, Result, Topics
-from edge_agent.errors import BrokerUnreachable, CameraAbsent
+from edge_agent.daemon.service import make_microscope_page
+from edge_agent.errors import BrokerUnreachable, CameraAbsent, ConfigError, WebMissing
 from edge_agent.mqtt import MqttSettings
 from edge_agent.spool import SpoolSettings, StateSettings
+from edge_agent.web.settings import WebSettings
 
 if TYPE_CHECKING:
     from edge_agent.web.server import MicroscopePage
@@ -146,3 +157,67 @@ def describe(result: Result) -> str:
     malignant = "" if result.malignant_ratio is None else f"malignant {100 * result.malignant_ratio:5.1f} %"
     nuclei = "" if result.nuclei is None else f"{result.nuclei.count:3d} nuclei"
     return f"{head}{what:<30} {malignant:<18} {nuclei:<11} {result.latency_ms['total']:6.1f} ms  {result.source or ''}"
+
+
+def demo(
+    frames: Annotated[
+        Path | None,
+        typer.Option(help="Folder with images to judge instead of drawn ones.", metavar="PATH", parser=expand_path),
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many readings.")] = None,
+    bundle: Annotated[
+        str | None, typer.Option(help="Bundle to judge with: 'demo' for drawn frames, 'accurate' or 'fast' for yours.")
+    ] = None,
+    broker: Annotated[
+        str | None, typer.Option(help="Use this broker instead of starting one.", metavar="HOST:PORT")
+    ] = None,
+    interval_s: Annotated[float, typer.Option(min=0, help="Seconds between two readings.")] = 0.25,
+) -> None:
+    """Start a broker and an agent on this machine and show what arrives, until interrupted."""
+    set_up_logging("warning")
+    output.print(f"Leukoscope {__version__}. {NOTICE}", style="bold")
+    stop = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+
+    try:
+        view = make_microscope_page(WebSettings(enabled=True, port=free_port()))
+    except WebMissing:
+        view = None
+
+    def play(mqtt: MqttSettings, broker_name: str, state: Path) -> None:
+        config = demo_config(frames, bundle, mqtt=mqtt, interval_s=interval_s, state=state)
+        source = "drawn smears (they mean nothing clinically)" if frames is None else str(frames)
+        output.print(
+            f"Frames: {source}. Bundle: {config.analysis.bundle}. Broker: {broker_name} at {mqtt.host}:{mqtt.port}.",
+            markup=False,
+        )
+        output.print(f"To watch from another terminal: {subscribe_command(mqtt)}", markup=False)
+        if view is not None:
+            output.print(f"To see the fields: {view.address}")
+        output.print()
+        made, received = run_demo(
+            config,
+            count=count,
+            stop=stop,
+            show=lambda result: output.print(describe(result), markup=False),
+            view=view,
+        )
+        output.print(f"\n{made} readings made, {received} received back from the broker.")
+        if count is not None and not stop.is_set() and received < count:
+            raise typer.Exit(EXIT_FAILED)
+
+    if broker is not None:
+        host, separator, port = broker.rpartition(":")
+        if not separator or not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
+            raise ConfigError(f"--broker {broker}: needs HOST:PORT.", remedy="For example --broker 127.0.0.1:1883.")
+        with tempfile.TemporaryDirectory(prefix="leukoscope-demo-") as state:
+            play(MqttSettings(host=host, port=int(port)), "yours", Path(state))
+    else:
+        port_number = free_port()
+        with tempfile.TemporaryDirectory(prefix="leukoscope-demo-") as state, local_broker(port_number) as local:
+            play(MqttSettings(host=LOOPBACK, port=port_number, version=local.version), local.name, Path(state))

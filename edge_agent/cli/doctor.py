@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from edge_agent.agent import make_analyzer
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
+from edge_agent.cli.arguments import expand_path
+from edge_agent.cli.terminal import EXIT_FAILED, output, set_up_logging
 from edge_agent.clock import clock_synchronised
-from edge_agent.config import Config
+from edge_agent.config import Config, DeviceSettings, load_config, system_config
 from edge_agent.contracts import Outcome
 from edge_agent.errors import (
+    AuditBroken,
     CameraAbsent,
     CameraError,
     EdgeAgentError,
     SpoolError,
 )
-from edge_agent.events.audit_log import FILE as AUDIT_FILE
-from edge_agent.events.audit_log import verify_audit
+from edge_agent.events.audit_segments import FILE as AUDIT_FILE
+from edge_agent.events.audit_segments import older_segments
+from edge_agent.events.audit_verify import verify_audit
 from edge_agent.inference.runtime import runtime_name
-from edge_agent.monitoring.health import clock_problem, disk_problem
+from edge_agent.monitoring.health import ClockReading, clock_problem, disk_problem
 from edge_agent.mqtt.address import format_address
 from edge_agent.mqtt.probe import probe_broker
 from edge_agent.mqtt.secret_files import exposed_secrets
@@ -136,17 +147,55 @@ def _disk(config: Config) -> str:
 
 def _audit(config: Config) -> str:
     path = config.state.folder / AUDIT_FILE
-    if not path.exists():
+    if not os.path.lexists(path) and not (path.parent.is_dir() and older_segments(path)):
         return "there is no audit log yet"
-    position = verify_audit(path)
-    return f"the chain of {0 if position is None else position.seq + 1} entries holds"
+    found = verify_audit(path)
+    if found.set_aside:
+        names = ", ".join(damaged.name for damaged in found.set_aside)
+        raise AuditBroken(
+            f"Damaged audit logs were set aside: {names}.",
+            remedy="Compare them with the events at the broker, then move them out of the state folder.",
+        )
+    return f"{found.entries_count} entries, each follows from the one before"
 
 
 def _clock(_config: Config) -> str:
-    now = datetime.now(UTC)
-    synchronised = clock_synchronised()
-    problem = clock_problem(now.year, synchronised)
+    clock = ClockReading(datetime.now(UTC), clock_synchronised())
+    problem = clock_problem(clock)
     if problem is not None:
         raise problem
-    how = "synchronised" if synchronised else "synchronisation unknown"
-    return f"{now:%Y-%m-%d %H:%M:%S} UTC, {how}"
+    how = "synchronised" if clock.synchronised else "unknown whether it is synchronised"
+    return f"{clock.now:%Y-%m-%d %H:%M:%S} UTC, {how}"
+
+
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", help="The agent.toml to go by; else the device's own.", metavar="FILE", parser=expand_path
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
+) -> None:
+    """Try runtime, bundle, camera, broker, disk and clock, and say what to do. Exits with 1 if anything is wrong."""
+    set_up_logging("error")
+    config = config or system_config()
+    settings = load_config(config) if config is not None else _bare_config()
+    findings: list[Finding] = []
+    for finding in examine(settings):
+        findings.append(finding)
+        if as_json:
+            record = {"check": finding.check, "code": finding.code, "detail": finding.detail, "remedy": finding.remedy}
+            sys.stdout.write(json.dumps(record) + "\n")
+            continue
+        mark = "[green]ok  [/green]" if finding.ok else "[red]FAIL[/red]"
+        code = "" if finding.ok else f"{finding.code}: "
+        output.print(f"{mark} {finding.check:<8} ", end="")
+        output.print(f"{code}{finding.detail} {finding.remedy}".rstrip(), markup=False)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _bare_config() -> Config:
+    """What a device would run with nothing but a USB camera and a broker on the same machine."""
+    return Config.model_validate({"device": DeviceSettings(site="local", id="local"), "camera": {"kind": "v4l2"}})

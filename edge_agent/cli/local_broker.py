@@ -97,7 +97,7 @@ def _wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
 def run_amqtt(port: int) -> Iterator[None]:
     """Run amqtt in a thread of this process, on the loopback address. Raises ``BrokerMissing``."""
     try:
-        from amqtt.broker import Broker  # noqa: PLC0415 - an optional extra, and slow to import
+        from amqtt.broker import Broker
     except ImportError as error:
         raise BrokerMissing("There is neither mosquitto nor amqtt on this machine.") from error
     settings: dict[str, Any] = {

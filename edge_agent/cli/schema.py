@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from pydantic import BaseModel
 
 from edge_agent import errors
+from edge_agent.cli.arguments import expand_path
+from edge_agent.cli.terminal import output
 from edge_agent.config import Config
 from edge_agent.contracts import MESSAGES, Command, Manifest, ModelDesired
 from edge_agent.contracts.asyncapi import BrokerDefaults, asyncapi_document
-from edge_agent.errors import EdgeAgentError
+from edge_agent.errors import ConfigError, EdgeAgentError
 from edge_agent.monitoring.monitor import HEALTH_INTERVAL_S, METRICS_INTERVAL_S
 from edge_agent.mqtt.settings import MqttSettings
 
@@ -86,3 +90,16 @@ def _kinds(base: type[EdgeAgentError]) -> Iterator[type[EdgeAgentError]]:
         if kind.__module__.startswith(f"{errors.__name__}."):
             yield kind
             yield from _kinds(kind)
+
+
+def schema(
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder to write into; made if needed.", metavar="DIR", parser=expand_path)
+    ],
+) -> None:
+    """Write the contract: JSON Schemas of all messages and of the configuration, AsyncAPI, error codes."""
+    try:
+        for path in write_contract(out):
+            output.print(str(path), markup=False)
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror}.", remedy="Give another folder.") from error

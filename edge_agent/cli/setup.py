@@ -9,15 +9,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Annotated, Protocol, cast
 
 import tomlkit
+import typer
 from pydantic import ValidationError
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
 
+from edge_agent import __version__
 from edge_agent.cameras.v4l2 import BY_ID
-from edge_agent.config import Config, explain, keys_of
+from edge_agent.cli.arguments import expand_path
+from edge_agent.cli.doctor import doctor
+from edge_agent.cli.terminal import NOTICE, output
+from edge_agent.config import SYSTEM_CONFIG, Config, explain, keys_of
 from edge_agent.errors import ConfigError
 
 TEMPLATE = "agent.toml"
@@ -267,7 +272,7 @@ def _problem(document: tomlkit.TOMLDocument, name: str, key: str) -> str | None:
     try:
         Config.model_validate(document.unwrap())
     except ValidationError as error:
-        return next((explain(each) for each in error.errors() if keys_of(each)[:2] == [name, key]), None)
+        return next((explain(each) for each in error.errors() if keys_of(each)[:2] == (name, key)), None)
     return None
 
 
@@ -307,3 +312,27 @@ def restart_service(say: Callable[[str], None], unit: str = "leukoscope.service"
         return
     done = subprocess.run([systemctl, "restart", unit], check=False, capture_output=True, text=True)
     say(f"{unit} took it up." if done.returncode == 0 else f"{unit} could not be restarted: {done.stderr.strip()}")
+
+
+def setup(
+    config: Annotated[
+        Path, typer.Option("--config", help="The agent.toml to write.", metavar="FILE", parser=expand_path)
+    ] = (SYSTEM_CONFIG),
+    try_out: Annotated[bool, typer.Option("--doctor/--no-doctor", help="Try everything out afterwards.")] = True,
+) -> None:
+    """Ask for site, device, broker and camera, write the configuration, and try it out."""
+    output.print(f"Leukoscope {__version__}. {NOTICE}", style="bold")
+    output.print("An empty answer takes what stands in brackets. Ctrl+C ends without a change.")
+
+    def say(line: str) -> None:
+        output.print(line, markup=False)
+
+    Setup(_ask, say, config, config.parent / "credentials").run()
+    restart_service(say)
+    if try_out:
+        doctor(config)
+
+
+def _ask(question: str, default: str | None, *, secret: bool = False) -> str:
+    answer: str = typer.prompt(question, default=default, hide_input=secret, show_default=not secret and bool(default))
+    return answer

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sqlite3
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 from uuid import UUID
 
 import typer
 from pydantic_core import from_json, to_json
 from rich.progress import track
 
+from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.state_folder import ConfigOption, state_folder
-from edge_agent.cli.terminal import errors
+from edge_agent.cli.terminal import EXIT_SOME_UNREAD, errors, output, write_json_line
 from edge_agent.errors import ConfigError, MessageDamaged
-from edge_agent.spool.folder import FILE
-from edge_agent.spool.offline import open_for_reading, summarize
 from edge_agent.spool.offline import purge as purge_spool
+from edge_agent.spool.offline import summarize
+from edge_agent.spool.place import FILE
+from edge_agent.spool.reading import open_for_reading
 from edge_agent.spool.rows import DamagedRow, printable, read_quarantine, read_rows
-
-EXIT_SOME_DAMAGED = 3
 
 spool = typer.Typer(help="Look at the messages that wait for the broker.", no_args_is_help=True)
 
@@ -38,23 +36,29 @@ def status(
     """Say how many messages wait and what became of the others. The agent may run meanwhile."""
     path = state_folder(config) / FILE
     figures = summarize(path)
-    with _standard_output() as target:
-        if as_json:
-            target.write(json.dumps({"spool": str(path), **figures}).encode() + b"\n")
-            return
-        target.write(f"{printable(str(path))}\n".encode())
-        for name, value in figures.items():
-            shown = ", ".join(map(printable, value)) if isinstance(value, list) else "" if value is None else str(value)
-            target.write(f"  {name:<19} {shown}".rstrip().encode() + b"\n")
+    if as_json:
+        write_json_line(json.dumps({"spool": str(path), **figures}))
+        return
+    output.print(str(path), markup=False)
+    for name, value in figures.items():
+        shown = ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+        output.print(f"  {name:<19} {shown}".rstrip(), markup=False)
 
 
 @spool.command()
 def export(
     config: ConfigOption = None,
     file: Annotated[
-        Path | None, typer.Option(help="A spool's file, such as one that was set aside; else the agent's own.")
+        Path | None,
+        typer.Option(
+            help="A spool's file, such as one that was set aside; else the agent's own.",
+            metavar="FILE",
+            parser=expand_path,
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="File to write; else standard output.", metavar="FILE")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; else standard output.", metavar="FILE", parser=expand_path)
+    ] = None,
     quarantined: Annotated[
         bool, typer.Option("--quarantined", help="The messages in quarantine, with code and reason, instead.")
     ] = False,
@@ -64,26 +68,23 @@ def export(
     A payload that is not JSON is written as base64, with a note. Exits with 3 if there is any, or if the file is
     damaged and could not be read to its end.
     """
-    path = state_folder(config) / FILE if file is None else file.expanduser()
+    path = state_folder(config) / FILE if file is None else file
     source = _quarantined if quarantined else _waiting
     count = damaged = 0
     breaks: list[sqlite3.DatabaseError] = []
-    with open_for_reading(path) as connection:
-        if out is not None and out.exists() and out.samefile(path):
-            raise ConfigError(f"{out} is the spool itself.", remedy="Give another file.")
-        with _standard_output() if out is None else _file(out.expanduser()) as target:
-            records = source(connection, breaks)
-            for record in track(records, "Exporting", console=errors, transient=True, disable=out is None):
-                target.write(to_json(record) + b"\n")
-                count += 1
-                damaged += "note" in record
-    errors.print(f"{count} messages exported from {printable(str(path))}.", markup=False)
+    with open_for_reading(path) as connection, _target(out, path) as write:
+        records = source(connection, breaks)
+        for record in track(records, "Exporting", console=errors, transient=True, disable=out is None):
+            write(to_json(record).decode())
+            count += 1
+            damaged += "note" in record
+    errors.print(f"{count} messages exported from {path}.", markup=False)
     if damaged:
         errors.print(f"{damaged} of them are damaged; their note says how.", markup=False)
     if breaks:
         errors.print(f"The file is damaged and there may have been more messages: {breaks[0]}.", markup=False)
     if damaged or breaks:
-        raise typer.Exit(EXIT_SOME_DAMAGED)
+        raise typer.Exit(EXIT_SOME_UNREAD)
 
 
 @spool.command()
@@ -98,10 +99,9 @@ def purge(
     folder = state_folder(config)
     waiting = summarize(folder / FILE)["waiting_count"]
     if not yes:
-        typer.confirm(f"Delete all {waiting} messages that wait in {printable(str(folder))}?", abort=True)
+        typer.confirm(f"Delete all {waiting} messages that wait in {folder}?", abort=True)
     count = purge_spool(folder)
-    with _standard_output() as target:
-        target.write(f"{count} messages deleted.\n".encode())
+    output.print(f"{count} messages deleted.")
 
 
 def _waiting(connection: sqlite3.Connection, breaks: list[sqlite3.DatabaseError]) -> Iterator[dict[str, object]]:
@@ -130,7 +130,8 @@ def _as_json(payload: object, note: str | None = None) -> dict[str, object]:
     raw = payload if isinstance(payload, bytes) else str(payload).encode(errors="surrogateescape")
     try:
         found = from_json(raw, allow_inf_nan=False)
-        to_json(found, inf_nan_mode="strings")
+        # A number such as 1e999 is infinite once it is read, and no JSON any more.
+        json.dumps(found, allow_nan=False)
     except ValueError as error:
         encoded = base64.b64encode(raw).decode()
         return {"payload_base64": encoded, "note": note or f"The payload is not JSON: {error}."}
@@ -138,26 +139,19 @@ def _as_json(payload: object, note: str | None = None) -> dict[str, object]:
 
 
 @contextmanager
-def _standard_output() -> Iterator[IO[bytes]]:
-    """Standard output as bytes: UTF-8, whatever the terminal has. Raises ``ConfigError`` where it cannot be written."""
-    try:
-        yield sys.stdout.buffer
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # Python would try once more at its end, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise ConfigError(
-            f"Standard output cannot be written: {error.strerror}.", remedy="Give a file with room, with --out."
-        ) from error
+def _target(out: Path | None, spool_file: Path) -> Iterator[Callable[[str], None]]:
+    """Writes lines of JSON to standard output, or to a new file anywhere but in place of the spool.
 
-
-@contextmanager
-def _file(path: Path) -> Iterator[IO[bytes]]:
-    """A new file. Raises ``ConfigError``."""
+    Raises ``ConfigError`` where that file cannot be written.
+    """
+    if out is None:
+        yield write_json_line
+        return
     try:
-        with path.open("wb") as target:
-            yield target
+        beside = out.resolve().parent == spool_file.resolve().parent
+        if beside and out.resolve().name.startswith(spool_file.resolve().name):
+            raise ConfigError(f"{out} belongs to the spool.", remedy="Give another file.")
+        with out.open("w", encoding="utf-8") as file:
+            yield lambda line: print(line, file=file)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.", remedy="Give another file.") from error
+        raise ConfigError(f"{out} cannot be written: {error.strerror}.", remedy="Give another file.") from error

@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from edge_agent.cli.arguments import expand_path
 from edge_agent.config import load_config, system_config
 from edge_agent.spool.settings import default_state_folder
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The agent.toml to go by; else the device's own.", metavar="FILE")
+    Path | None,
+    typer.Option(
+        "--config", help="The agent.toml to go by; else the device's own.", metavar="FILE", parser=expand_path
+    ),
 ]
 
 

@@ -1,20 +1,44 @@
-"""Where commands write to, and how an error looks."""
+"""What all commands say alike: where they write to, how an error looks, exit statuses."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import logging
+import os
+import re
 import sys
 
 from rich.console import Console
 
 from edge_agent.errors import EdgeAgentError
 
+NOTICE = "Research use only. Not a medical device; no result may be used for diagnosis."
+
+EXIT_FAILED, EXIT_USAGE, EXIT_SOME_UNREAD, EXIT_INTERRUPTED = 1, 2, 3, 130
+
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
-# Rich takes 80 columns where there is no terminal, which would cut paths into pieces.
-output = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+# Rich takes 80 columns where there is no terminal, which would cut tables for no reason.
+_WIDE = "COLUMNS" not in os.environ and not (sys.stdout and sys.stdout.isatty())
+output = Console(highlight=False, soft_wrap=True, width=160 if _WIDE else None)
 
 
 def print_error(error: EdgeAgentError) -> None:
     """Code, message and remedy, to standard error."""
-    errors.print(f"error {error.code}: {error.message}", markup=False, style="red")
-    if error.remedy:
-        errors.print(error.remedy, markup=False)
+    # Standard error may be full or closed; there is nowhere left to say it.
+    with contextlib.suppress(OSError):
+        errors.print(f"error {error.code}: {error.message}", markup=False, style="red")
+        if error.remedy:
+            errors.print(error.remedy, markup=False)
+
+
+def write_json_line(text: str) -> None:
+    """Write a JSON document in one line. Where the output is not UTF-8, JSON's own escapes stand in for the rest."""
+    if not (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf"):
+        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found.group())[1:-1], text)
+    sys.stdout.write(text + "\n")
+
+
+def set_up_logging(level: str) -> None:
+    """Log to standard error, from this level on, for commands that a person watches."""
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", force=True)

@@ -7,24 +7,14 @@ import logging
 import queue
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from pydantic import BaseModel, JsonValue, ValidationError
-
-from edge_agent.contracts import (
-    MAX_REQUEST_BYTES,
-    REQUESTS,
-    Answer,
-    AnswerState,
-    Command,
-    CommandName,
-    ErrorReport,
-    EventKind,
-)
+from edge_agent.commands.handlers import Data, Handler
+from edge_agent.commands.parsing import ParsedRequest, parse_request, printable, request_id
+from edge_agent.commands.records import CommandRecord, CommandRecords
+from edge_agent.contracts import Answer, AnswerState, CommandName, ErrorReport, EventKind
 from edge_agent.errors import (
     CommandBusy,
     CommandError,
@@ -32,43 +22,22 @@ from edge_agent.errors import (
     CommandInterrupted,
     CommandInvalid,
     CommandRetained,
-    CommandUnknown,
     EdgeAgentError,
-    SpoolError,
 )
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.mqtt import Request
 from edge_agent.spool import Spool
+from edge_agent.watchdog import StallDetector
 
 log = logging.getLogger(__name__)
 
-REMEMBERED_COUNT = 64
-"""So many ids are kept, with their answers."""
+COMMAND_LIMIT_S = 180.0
+"""A command that takes longer is stuck. The longest is a capture: 30 s for its frame, before and after it up to 10 s
+each for the spool, and the event in between, which may wait for the disk as well. A self-test on a slow board, whose
+model has to be read from the card and tried out, comes next."""
 
-_NOTE = "command/"
-_DURABLE_S = 10.0
-_TOLD_MAX = 64
-
-Data = dict[str, JsonValue]
-Action = Callable[[Command], Data]
-
-
-class CommandRecord(BaseModel):
-    """What is kept of a request. Without an answer it was begun, and nobody knows how far it came."""
-
-    digest: str
-    answer: Answer | None = None
-
-
-class _Identified(BaseModel):
-    id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    name: CommandName
-    command: Command
-    digest: str
+_RETAINED_MAX = 64
+"""Retained commands that are remembered as recorded already."""
 
 
 class CommandDispatcher:
@@ -83,23 +52,23 @@ class CommandDispatcher:
         spool: Spool,
         events: EventRecorder,
         session: UUID,
-        actions: Mapping[CommandName, Action],
+        handlers: Mapping[CommandName, Handler],
         answer: Callable[[Request, bytes], None],
+        *,
+        on_failure: Callable[[BaseException], None] = lambda _failure: None,
     ) -> None:
-        """``answer`` sends an answer and must not wait."""
-        self._spool = spool
+        """``answer`` sends an answer and must not wait. After ``on_failure`` the dispatcher's thread has ended."""
+        self.stall_detector = StallDetector(COMMAND_LIMIT_S)
         self._events = events
         self._session = session
-        self._actions = actions
+        self._handlers = handlers
         self._send = answer
+        self._on_failure = on_failure
+        self._records = CommandRecords(spool, events)
         self._lock = threading.Lock()
-        self._remembered: OrderedDict[UUID, CommandRecord] = OrderedDict(
-            (UUID(key.removeprefix(_NOTE)), CommandRecord.model_validate_json(value))
-            for key, value in spool.state_entries(_NOTE).items()
-        )
-        self._job: _Job | None = None
+        self._current: ParsedRequest | None = None
         self._askers: list[Request] = []
-        self._told: set[tuple[str, bytes]] = set()
+        self._recorded_retained: dict[tuple[str, bytes], None] = {}
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
 
@@ -119,107 +88,125 @@ class CommandDispatcher:
             self._ignore(request)
             return
         try:
-            job = _parse(request)
+            parsed = parse_request(request)
             with self._lock:
-                known = self._accept(job, request)
+                known = self._accept(parsed, request)
         except CommandError as error:
             self._refuse(request, error)
-            return
-        if known is not None:
-            self._send(request, known.to_json())
+        except Exception as error:  # a defect of ours must not end the publisher's thread, which calls this
+            log.exception("a request for '%s' failed", printable(request.command))
+            self._refuse(request, _defect(error))
+        else:
+            if known is not None:
+                self._send(request, known.to_json())
 
-    def _accept(self, job: _Job, request: Request) -> Answer | None:
+    def _accept(self, parsed: ParsedRequest, request: Request) -> Answer | None:
         """Begin, or join those who wait for the same; the answer, if it was given before. Raises ``CommandError``."""
-        known = self._remembered.get(job.command.id)
-        current = self._job
-        if current is not None and current.command.id == job.command.id:
-            _same(current.digest, job)
+        identity = parsed.command.id
+        current = self._current
+        if current is not None and current.command.id == identity:
+            _require_same(current.digest, parsed)
             self._askers.append(request)
             return None
+        known = self._records.get(identity)
         if known is not None:
-            _same(known.digest, job)
+            _require_same(known.digest, parsed)
             if known.answer is None:
-                raise CommandInterrupted(f"The agent ended while it carried out '{job.name}'.")
+                raise CommandInterrupted(f"The agent stopped before '{parsed.name}' was finished.")
             return known.answer
         if current is not None:
             raise CommandBusy(f"'{current.name}' is being carried out.")
         if request.deadline_s is not None and time.monotonic() >= request.deadline_s:
-            raise CommandExpired(f"'{job.name}' came too late.")
-        self._job, self._askers = job, [request]
-        self._work.put(lambda: self._carry_out(job))
+            raise CommandExpired(f"'{parsed.name}' arrived after it had expired.")
+        self._current, self._askers = parsed, [request]
+        self._work.put(lambda: self._carry_out(parsed))
         return None
 
     def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
-
-    def _carry_out(self, job: _Job) -> None:
-        answer = self._answer(job.name, job.command.id, *self._act(job))
         try:
-            self._keep(job, answer)
-        except SpoolError as error:
+            while (work := self._work.get()) is not None:
+                with self.stall_detector.work():
+                    work()
+        except BaseException as failure:
+            log.critical("the command thread failed", exc_info=failure)
+            self._on_failure(failure)
+
+    def _carry_out(self, parsed: ParsedRequest) -> None:
+        """Whatever goes wrong, those who asked are answered and the next command can come."""
+        try:
+            answer = self._answer(parsed.name, parsed.command.id, *self._handle(parsed))
+            payload = answer.to_json()
+        except Exception as error:  # what a handler returned cannot be sent
+            log.exception("the answer to '%s' failed", parsed.name)
+            report = ErrorReport.from_error(_defect(error))
+            answer = self._answer(parsed.name, parsed.command.id, AnswerState.FAILED, report, {})
+            payload = answer.to_json()
+        try:
+            self._record(parsed, answer)
+            self._records.keep(parsed.command.id, CommandRecord(digest=parsed.digest, answer=answer))
+        except EdgeAgentError as error:
             # It was done, and the answer goes out; after a restart the id counts as interrupted.
             log.error("%s", error)  # noqa: TRY400 - an expected state, not a traceback
+        except Exception:
+            log.exception("the command '%s' could not be recorded", parsed.name)
         with self._lock:
-            askers, self._askers, self._job = self._askers, [], None
+            askers, self._askers, self._current = self._askers, [], None
         for request in askers:
-            self._send(request, answer.to_json())
+            self._send_or_log(request, payload)
 
-    def _act(self, job: _Job) -> tuple[AnswerState, ErrorReport | None, Data]:
+    def _send_or_log(self, request: Request, payload: bytes) -> None:
         try:
-            self._remember(job.command.id, CommandRecord(digest=job.digest))
-            return AnswerState.DONE, None, self._actions[job.name](job.command)
+            self._send(request, payload)
+        except Exception:  # the next command must not suffer for it
+            log.exception("the answer to '%s' could not be sent", printable(request.command))
+
+    def _handle(self, parsed: ParsedRequest) -> tuple[AnswerState, ErrorReport | None, Data]:
+        try:
+            self._records.keep(parsed.command.id, CommandRecord(digest=parsed.digest))
+            return AnswerState.DONE, None, self._handlers[parsed.name](parsed.command)
         except CommandError as error:
             return AnswerState.REFUSED, ErrorReport.from_error(error), {}
         except EdgeAgentError as error:
             return AnswerState.FAILED, ErrorReport.from_error(error), {}
         except Exception as error:  # a defect of ours must neither end the dispatcher nor leave the sender waiting
-            log.exception("the command '%s' failed", job.name)
-            return AnswerState.FAILED, ErrorReport.from_error(CommandError(f"{type(error).__name__}: {error}.")), {}
+            log.exception("the command '%s' failed", parsed.name)
+            return AnswerState.FAILED, ErrorReport.from_error(_defect(error)), {}
 
-    def _keep(self, job: _Job, answer: Answer) -> None:
-        """Tell of the command, and keep its answer with that event. Raises ``SpoolError``."""
+    def _record(self, parsed: ParsedRequest, answer: Answer) -> None:
         done = answer.state is AnswerState.DONE
-        error = answer.error
         self._events.record(
             EventKind.COMMAND_DONE if done else EventKind.COMMAND_REFUSED,
-            f"The command '{job.name}' was {'carried out' if done else 'not carried out'}.",
-            code=None if error is None else error.code,
-            command=job.name.value,
-            command_id=str(job.command.id),
+            f"The command '{parsed.name}' was {'carried out' if done else 'not carried out'}.",
+            code=None if answer.error is None else answer.error.code,
+            command=parsed.name.value,
+            command_id=str(parsed.command.id),
         )
-        self._remember(job.command.id, CommandRecord(digest=job.digest, answer=answer))
-
-    def _remember(self, identity: UUID, value: CommandRecord) -> None:
-        """Raises ``SpoolError`` if that does not become durable."""
-        state_entries: dict[str, bytes | None] = {f"{_NOTE}{identity}": value.model_dump_json().encode()}
-        with self._lock:
-            self._remembered[identity] = value
-            while len(self._remembered) > REMEMBERED_COUNT:
-                oldest, _ = self._remembered.popitem(last=False)
-                state_entries[f"{_NOTE}{oldest}"] = None
-        self._spool.write_state_entries(state_entries)
-        if not self._spool.flush(_DURABLE_S):
-            raise SpoolError("The command's id could not be kept.")
 
     def _refuse(self, request: Request, error: CommandError) -> None:
-        answer = self._answer(
-            request.command, id_of(request.payload), AnswerState.REFUSED, ErrorReport.from_error(error), {}
-        )
+        report = ErrorReport.from_error(error)
+        answer = self._answer(request.command, request_id(request.payload), AnswerState.REFUSED, report, {})
         self._send(request, answer.to_json())
 
     def _ignore(self, request: Request) -> None:
-        """Tell of a retained command, once: it comes again with each connection."""
-        identity = (request.command, hashlib.sha256(request.payload).digest())
-        if identity in self._told or len(self._told) >= _TOLD_MAX:
+        """Record a retained command, once: it comes again with each connection."""
+        if not request.payload:
+            # Somebody cleared the topic. If a command is retained there again, that is news.
+            cleared = [identity for identity in self._recorded_retained if identity[0] == request.command]
+            for identity in cleared:
+                del self._recorded_retained[identity]
             return
-        self._told.add(identity)
-        error = CommandRetained(f"A retained command '{_shown(request.command)}' was ignored.")
-        self._work.put(
-            lambda: self._events.record(
-                EventKind.COMMAND_IGNORED, error.message, code=error.code, command=_shown(request.command)
-            )
-        )
+        identity = (request.command, hashlib.sha256(request.payload).digest())
+        if identity in self._recorded_retained or len(self._recorded_retained) >= _RETAINED_MAX:
+            return
+        self._recorded_retained[identity] = None
+        self._work.put(lambda: self._record_ignored(printable(request.command)))
+
+    def _record_ignored(self, command: str) -> None:
+        error = CommandRetained(f"A retained command '{command}' was ignored.")
+        try:
+            self._events.record(EventKind.COMMAND_IGNORED, error.message, code=error.code, command=command)
+        except Exception:
+            log.exception("that a retained command was ignored could not be recorded")
 
     def _answer(
         self, command: str, identity: UUID | None, state: AnswerState, error: ErrorReport | None, data: Data
@@ -228,7 +215,7 @@ class CommandDispatcher:
             id=identity,
             device=self._events.topics.device,
             session=self._session,
-            command=_shown(command),
+            command=printable(command),
             at=datetime.now(UTC),
             state=state,
             error=error,
@@ -236,47 +223,10 @@ class CommandDispatcher:
         )
 
 
-def _parse(request: Request) -> _Job:
-    """Raises ``CommandError``."""
-    if request.misdirected:
-        raise CommandInvalid("The response topic does not lie below this device's 'answer/'.")
-    try:
-        name = CommandName(request.command)
-    except ValueError as error:
-        raise CommandUnknown(f"There is no command '{_shown(request.command)}'.") from error
-    if len(request.payload) > MAX_REQUEST_BYTES:
-        raise CommandInvalid(f"{len(request.payload)} bytes are more than the {MAX_REQUEST_BYTES} of a request.")
-    try:
-        command = REQUESTS[name].model_validate_json(request.payload)
-    except ValidationError as error:
-        raise CommandInvalid(_explain(error)) from error
-    return _Job(name, command, hashlib.sha256(name.encode() + b"\0" + command.to_json()).hexdigest())
+def _require_same(digest: str, parsed: ParsedRequest) -> None:
+    if digest != parsed.digest:
+        raise CommandInvalid("This id was used for another request before.")
 
 
-def id_of(payload: bytes) -> UUID | None:
-    """The id of a request that is wrong elsewhere, so that its sender knows which one is answered."""
-    try:
-        return _Identified.model_validate_json(payload[:MAX_REQUEST_BYTES]).id
-    except ValidationError:
-        return None
-
-
-def _same(digest: str, job: _Job) -> None:
-    if digest != job.digest:
-        raise CommandInvalid("The id was used for another request.")
-
-
-def _explain(error: ValidationError) -> str:
-    """The first few problems. What was sent is not repeated: it may be a patient's name."""
-    problems = error.errors(include_input=False, include_url=False, include_context=False)[:3]
-    said = [
-        f"{'.'.join(_shown(str(part)) for part in problem['loc']) or 'request'}: "
-        f"{problem['msg'].removeprefix('Value error, ')}"
-        for problem in problems
-    ]
-    return "; ".join(said)[:500] + "."
-
-
-def _shown(text: str) -> str:
-    """What somebody wrote, short and without control characters."""
-    return "".join(character if character.isprintable() else "?" for character in text[:64])
+def _defect(error: Exception) -> CommandError:
+    return CommandError(f"{type(error).__name__}: {error}.")

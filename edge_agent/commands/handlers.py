@@ -1,25 +1,38 @@
-"""What each command does, in terms of what the agent can do."""
+"""What each command does, in terms of what the device can do."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
-from edge_agent.commands.dispatcher import Action, Data
-from edge_agent.contracts import Command, CommandName, SetSpecimen, Specimen
+from edge_agent.contracts import Check, Command, CommandName, Report, Result, SetSpecimen, Specimen
 from edge_agent.errors import CommandInvalid, CommandNotYet
 
-if TYPE_CHECKING:
-    from edge_agent.agent import Agent
+Data = dict[str, JsonValue]
+Handler = Callable[[Command], Data]
 
 
-def make_actions(agent: Agent) -> Mapping[CommandName, Action]:
-    """One action per command. Each raises ``EdgeAgentError`` where it cannot be done."""
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What commands may do to the device. Each raises ``EdgeAgentError`` where it cannot be done now."""
+
+    capture: Callable[[], Result]
+    pause: Callable[[], None]
+    resume: Callable[[], None]
+    set_specimen: Callable[[Specimen], None]
+    finish_specimen: Callable[[], Report]
+    self_test: Callable[[], tuple[Check, ...]]
+    config: Callable[[], BaseModel]
+    """The configuration in force. Secrets are of a type that does not show them."""
+
+
+def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
+    """One handler per command. Each raises ``EdgeAgentError`` where the command cannot be carried out."""
 
     def capture(_command: Command) -> Data:
-        result = agent.capture()
+        result = operations.capture()
         return {
             "result": str(result.id),
             "seq": result.seq,
@@ -29,33 +42,33 @@ def make_actions(agent: Agent) -> Mapping[CommandName, Action]:
         }
 
     def pause(_command: Command) -> Data:
-        agent.pause()
+        operations.pause()
         return {}
 
     def resume(_command: Command) -> Data:
-        agent.resume()
+        operations.resume()
         return {}
 
     def set_specimen(command: Command) -> Data:
         if not isinstance(command, SetSpecimen):
             raise CommandInvalid("There is no specimen in the request.")
-        agent.set_specimen(Specimen(id=command.specimen, slide=command.slide))
+        operations.set_specimen(Specimen(id=command.specimen, slide=command.slide))
         return {"specimen": command.specimen, "slide": command.slide}
 
     def finish_specimen(_command: Command) -> Data:
-        report = agent.finish_specimen()
+        report = operations.finish_specimen()
         counts: dict[str, JsonValue] = {outcome.value: count for outcome, count in report.outcomes_count.items()}
         return {"report": str(report.id), "readings_count": report.readings_count, "outcomes_count": counts}
 
     def self_test(_command: Command) -> Data:
-        checks: list[JsonValue] = [check.model_dump(mode="json") for check in agent.self_test()]
+        checks: list[JsonValue] = [check.model_dump(mode="json") for check in operations.self_test()]
         return {"checks": checks}
 
     def get_config(_command: Command) -> Data:
-        return {"config": agent.config.model_dump(mode="json", exclude={"mqtt": {"username"}})}
+        return {"config": operations.config().model_dump(mode="json", exclude={"mqtt": {"username"}})}
 
     def calibrate(_command: Command) -> Data:
-        raise CommandNotYet("Calibration from afar is not there yet.")
+        raise CommandNotYet("This release cannot calibrate a camera by command.")
 
     return {
         CommandName.CAPTURE: capture,

@@ -1,19 +1,19 @@
 """What leaves the device, and what a bundle says of itself, as pydantic models. Imports nothing of ours."""
 
+from edge_agent.contracts.answer import Answer, AnswerState
 from edge_agent.contracts.base import Contract
 from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.command import (
     MAX_REQUEST_BYTES,
     REQUESTS,
-    Answer,
-    AnswerState,
     Command,
     CommandName,
     SetSpecimen,
 )
-from edge_agent.contracts.device import Camera, Info, Software, Status, StatusState
+from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.event import AuditPosition, Event, EventKind
 from edge_agent.contracts.health import Check, CheckState, Health
+from edge_agent.contracts.info import Camera, Info, Software
 from edge_agent.contracts.manifest import MANIFEST_SCHEMA, Label, Manifest
 from edge_agent.contracts.messages import MESSAGES, schema_ids
 from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, Percentiles, SpoolMetrics
@@ -21,7 +21,6 @@ from edge_agent.contracts.report import Report
 from edge_agent.contracts.result import (
     Clock,
     Decision,
-    ErrorReport,
     ImageIdentity,
     ModelIdentity,
     Nuclei,
@@ -32,6 +31,7 @@ from edge_agent.contracts.result import (
 )
 from edge_agent.contracts.rollout import ModelDesired, ModelReported
 from edge_agent.contracts.specimen import Specimen, SpecimenField, SpecimenId, opaque_id
+from edge_agent.contracts.status import Status, StatusState
 from edge_agent.contracts.topics import Topics, topic_segment
 
 __all__ = [

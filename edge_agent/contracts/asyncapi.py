@@ -63,10 +63,11 @@ def _topics(broker: BrokerDefaults) -> dict[str, _Topic]:
             "result/{camera}",
             "result",
             1,
-            "One per reading, refusals and failures too. At least once: tell repeats by their id.",
+            "One message per frame that was analysed, including refusals and failures. Delivered at least once: "
+            "recognise repeats by their id.",
         ),
-        "report": _Topic("report", "report", 1, "One per finished slide. At least once."),
-        "event": _Topic("event", "event", 1, "What happened to the device. At least once."),
+        "report": _Topic("report", "report", 1, "One per finished slide. Delivered at least once."),
+        "event": _Topic("event", "event", 1, "What happened to the device. Delivered at least once."),
         "modelReported": _Topic(
             "model/reported", "model-reported", 1, "The model in use; after each connect.", retain=True
         ),

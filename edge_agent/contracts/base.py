@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
 
 class Contract(BaseModel):
@@ -19,8 +21,6 @@ class Contract(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         serialize_by_alias=True,
-        validate_by_name=True,
-        validate_by_alias=True,
     )
 
     def to_json(self) -> bytes:
@@ -40,3 +40,28 @@ def _rfc3339(moment: datetime) -> str:
 
 UtcTime = Annotated[datetime, AfterValidator(_utc), PlainSerializer(_rfc3339, return_type=str, when_used="json")]
 """RFC 3339 in UTC to the millisecond, such as ``2026-11-23T17:24:50.125Z``."""
+
+UUID_PATTERN = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$(?!\n)"
+"""RFC 9562, as JSON Schema (ECMA 262) and Python read it: no braces, no ``urn:uuid:``, either case."""
+
+
+def _canonical(value: object) -> object:
+    """Python's own reader of UUIDs takes more forms than the schema allows."""
+    if isinstance(value, str):
+        if not re.search(UUID_PATTERN, value):
+            raise ValueError("needs the form 123e4567-e89b-12d3-a456-426614174000")
+        return UUID(value)
+    return value
+
+
+CanonicalUuid = Annotated[
+    UUID,
+    BeforeValidator(_canonical),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": UUID_PATTERN, "minLength": 36, "maxLength": 36}),
+]
+"""A UUID that somebody else sends, in the one form that the schema allows."""
+
+
+def whole_number(value: object) -> object:
+    """In JSON 2.0 is the integer 2, so that a strict reader of integers has to be given one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,4 +1,4 @@
-"""What a camera reports of how a frame was taken."""
+"""What a camera reports about how a frame was taken."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edge_agent.contracts.base import Contract
 
 
 class CaptureSettings(Contract):
-    """The settings in force as the camera *reports* them, not as they were asked for; null where it does not tell."""
+    """The settings as the camera *reports* them, not as they were requested; null where it does not report one."""
 
     width_px: int | None = Field(default=None, ge=1, description="Width of the frame as captured.")
     height_px: int | None = Field(default=None, ge=1, description="Height of the frame as captured.")

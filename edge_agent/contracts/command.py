@@ -1,17 +1,14 @@
-"""``command/{name}``: what may be asked of a device, and ``answer/{...}``: what it says to it."""
+"""``command/{name}``: what may be asked of a device."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Literal
-from uuid import UUID
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
-from edge_agent.contracts.base import Contract, UtcTime
-from edge_agent.contracts.manifest import Slug
-from edge_agent.contracts.result import ErrorReport
-from edge_agent.contracts.specimen import SpecimenId
+from edge_agent.contracts.base import CanonicalUuid, Contract
+from edge_agent.contracts.specimen import SlideNumber, SpecimenId
 
 MAX_REQUEST_BYTES = 4096
 
@@ -30,10 +27,13 @@ class CommandName(StrEnum):
 
 
 class Command(Contract):
-    """A request. Sent again with the same id it gets the same answer, and nothing is done twice."""
+    """A request. Sent again with the same id it gets the same answer, and nothing is done twice.
+
+    What the JSON Schema allows is accepted, and nothing else.
+    """
 
     schema_: Literal["leukoscope/command/v1"] = Field(default="leukoscope/command/v1", alias="schema")
-    id: UUID = Field(description="The sender's own, new for each request.")
+    id: CanonicalUuid = Field(description="The sender's own, new for each request.")
 
 
 class SetSpecimen(Command):
@@ -42,32 +42,9 @@ class SetSpecimen(Command):
     specimen: SpecimenId = Field(
         description="Opaque: a UUID, or a code such as S-7K3F-92QX. A name, a date or a record number is refused."
     )
-    slide: int = Field(default=1, ge=1, le=999)
+    slide: SlideNumber = Field(default=1, description="Number of the slide of this specimen.")
 
 
 REQUESTS: dict[CommandName, type[Command]] = {
     name: SetSpecimen if name is CommandName.SET_SPECIMEN else Command for name in CommandName
 }
-
-
-class AnswerState(StrEnum):
-    """What became of a request."""
-
-    DONE = "done"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-
-class Answer(Contract):
-    """To the request's response topic if that lies below the device's ``answer/``, else to ``answer/{command}``."""
-
-    schema_: Literal["leukoscope/answer/v1"] = Field(default="leukoscope/answer/v1", alias="schema")
-    use: Literal["research-only"] = "research-only"
-    id: UUID | None = Field(description="The request's; null if it could not be read.")
-    device: Slug
-    session: UUID = Field(description="Of the run of the agent that carried it out.")
-    command: str
-    at: UtcTime
-    state: AnswerState
-    error: ErrorReport | None
-    data: dict[str, JsonValue]

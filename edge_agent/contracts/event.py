@@ -29,6 +29,9 @@ class EventKind(StrEnum):
     MESSAGE_QUARANTINED = "message_quarantined"
     SPOOL_SET_ASIDE = "spool_set_aside"
     AUDIT_REPAIRED = "audit_mended"
+    AUDIT_SET_ASIDE = "audit_set_aside"
+    AUDIT_TRIMMED = "audit_trimmed"
+    STATE_IGNORED = "state_ignored"
 
 
 class AuditPosition(Contract):

@@ -14,10 +14,11 @@ from edge_agent.errors import EdgeAgentError
 
 
 class CheckState(StrEnum):
-    """Of one part, and of the worst of all."""
+    """Of one part, and of all together. ``unknown`` is what this computer cannot measure; it is no fault."""
 
     OK = "ok"
     DEGRADED = "degraded"
+    UNKNOWN = "unknown"
 
 
 class Check(Contract):
@@ -25,9 +26,9 @@ class Check(Contract):
 
     name: Slug
     state: CheckState
-    code: str | None = Field(default=None, description="Null where all is well.")
-    message: str | None = None
-    remedy: str | None = None
+    code: str | None = Field(default=None, description="An error's code; null unless the part is degraded.")
+    message: str | None = Field(default=None, description="What is wrong, or why the state is unknown.")
+    remedy: str | None = Field(default=None, description="What to do about it.")
 
     @classmethod
     def from_error(cls, name: str, error: EdgeAgentError | None) -> Self:
@@ -35,6 +36,11 @@ class Check(Contract):
         if error is None:
             return cls(name=name, state=CheckState.OK)
         return cls(name=name, state=CheckState.DEGRADED, code=error.code, message=error.message, remedy=error.remedy)
+
+    @classmethod
+    def unknown(cls, name: str, message: str) -> Self:
+        """The check of a part ``name`` of which nothing can be measured, and why."""
+        return cls(name=name, state=CheckState.UNKNOWN, message=message)
 
 
 class Health(Contract):
@@ -45,5 +51,5 @@ class Health(Contract):
     device: Slug
     session: UUID
     at: UtcTime
-    state: CheckState = Field(description="That of the worst check.")
+    state: CheckState = Field(description="Degraded if any check is, else ok; unknown checks do not count.")
     checks: tuple[Check, ...]

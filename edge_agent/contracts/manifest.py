@@ -41,7 +41,9 @@ class OutputTensors(Contract):
     logits: str
     class_activation_map: str
     features: str
-    middle_map: str = Field(description="A layer left at its general-purpose weights, by which the unfamiliar is told.")
+    middle_map: str = Field(
+        description="A layer that kept its general-purpose weights, from which familiarity is judged."
+    )
 
 
 class PreprocessingId(Contract):
@@ -68,7 +70,7 @@ class Training(Contract):
     dataset: str
     dataset_sha256: Sha256 = Field(description="Of the sorted list of the images' own sha256.")
     images_count: int = Field(ge=1)
-    split: str = Field(description="How training, validation and test were told apart.")
+    split: str = Field(description="How the images were divided into training, validation and test sets.")
     seed: int
     commit: str = Field(description="Commit of the trainer, with '+' where its tree had changes.")
     command: str

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from edge_agent.contracts.answer import Answer
 from edge_agent.contracts.base import Contract
-from edge_agent.contracts.command import Answer, Command, SetSpecimen
-from edge_agent.contracts.device import Info, Status
+from edge_agent.contracts.command import Command, SetSpecimen
 from edge_agent.contracts.event import Event
 from edge_agent.contracts.health import Health
+from edge_agent.contracts.info import Info
 from edge_agent.contracts.metrics import Metrics
 from edge_agent.contracts.report import Report
 from edge_agent.contracts.result import Result
 from edge_agent.contracts.rollout import ModelDesired, ModelReported
+from edge_agent.contracts.status import Status
 
 MESSAGES: dict[str, type[Contract]] = {
     "answer": Answer,

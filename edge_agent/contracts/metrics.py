@@ -17,34 +17,36 @@ Positive = Annotated[float, Field(ge=0)]
 class Percentiles(Contract):
     """Of the readings since the metrics before."""
 
-    p50_ms: Positive
-    p95_ms: Positive
-    p99_ms: Positive
-    samples_count: Count
+    p50_ms: Positive = Field(description="Half of the readings took no longer.")
+    p95_ms: Positive = Field(description="95 % of the readings took no longer.")
+    p99_ms: Positive = Field(description="99 % of the readings took no longer.")
+    samples_count: Count = Field(description="Readings that the percentiles are of.")
 
 
 class CaptureMetrics(Contract):
-    """What became of the frames that the camera gave. Counts are since the camera was last configured."""
+    """What became of the camera's frames. Counts are since the camera was last configured."""
 
-    frames_count: Count
-    superseded_count: Count = Field(description="Dropped because a newer one came first.")
-    identical_count: Count = Field(description="Dropped because they were the one before once more.")
-    reopened_count: Count
+    frames_count: Count = Field(description="Frames that were passed on to the analysis.")
+    superseded_count: Count = Field(description="Frames dropped because a newer one came first.")
+    identical_count: Count = Field(description="Frames dropped because they repeated the one before, byte for byte.")
+    reopened_count: Count = Field(description="Times that the camera was opened again after a fault.")
 
 
 class SpoolMetrics(Contract):
     """Of the queue to the broker. Counts go on over restarts, as long as the file lasts."""
 
-    waiting_count: Count
-    in_flight_count: Count
-    stored_bytes: Count
+    waiting_count: Count = Field(description="Messages waiting to be sent.")
+    in_flight_count: Count = Field(description="Messages sent and not acknowledged by the broker yet.")
+    stored_bytes: Count = Field(description="Payloads of the messages that are waiting or in flight.")
     oldest_age_s: Positive | None = Field(
         description="Seconds that the oldest message has waited, in time during which the agent ran."
     )
-    accepted_count: Count
-    acknowledged_count: Count
-    refused_count: Count = Field(description="Turned away because the spool was full or could not write.")
-    dropped_count: Count = Field(description="Deleted unsent: the oldest for room, the too old, and by purge.")
+    accepted_count: Count = Field(description="Messages taken into the spool.")
+    acknowledged_count: Count = Field(description="Messages that the broker has acknowledged.")
+    refused_count: Count = Field(description="Messages not taken because the spool was full or could not write.")
+    dropped_count: Count = Field(
+        description="Messages deleted unsent: to make room, because of their age, or by purge."
+    )
     quarantined_count: Count = Field(
         default=0,
         description="Refused by the broker or damaged, and kept in the spool; 'edge-agent spool export --quarantined'.",
@@ -54,19 +56,19 @@ class SpoolMetrics(Contract):
 
 
 class MachineMetrics(Contract):
-    """Of the computer. Null where it does not tell."""
+    """Of the computer. Null where it cannot be measured."""
 
-    cpu_temperature_c: float | None
+    cpu_temperature_c: float | None = Field(description="Temperature of the processor's hottest sensor.")
     throttling: tuple[str, ...] | None = Field(
         description="Of a Raspberry Pi, now and since boot: under_voltage, frequency_capped, throttled, "
         "soft_temperature_limit, each also with '_occurred'."
     )
-    cpu_use_pct: Positive
-    resident_bytes: Count
-    memory_available_bytes: Count
-    disk_free_bytes: Count
-    written_bytes: Count | None = Field(description="By this process to storage since it began.")
-    open_files_count: Count
+    cpu_use_pct: Positive = Field(description="Processor time used by this process; 100 is one core.")
+    resident_bytes: Count = Field(description="Memory used by this process.")
+    memory_available_bytes: Count = Field(description="Memory that programs can still get.")
+    disk_free_bytes: Count = Field(description="Free room on the disk that holds the agent's state.")
+    written_bytes: Count | None = Field(description="Written to storage by this process since it began.")
+    open_files_count: Count = Field(description="Files and connections that this process has open.")
 
 
 class Metrics(Contract):
@@ -77,10 +79,10 @@ class Metrics(Contract):
     device: Slug
     session: UUID
     at: UtcTime
-    uptime_s: Positive
-    readings_count: Count = Field(description="Of this session.")
-    reading_rate_hz: Positive = Field(description="Since the metrics before.")
-    frame_rate_hz: Positive = Field(description="Frames that the camera handed on since the metrics before.")
+    uptime_s: Positive = Field(description="Time since the agent began.")
+    readings_count: Count = Field(description="Readings of this session.")
+    reading_rate_hz: Positive = Field(description="Readings per second since the metrics before.")
+    frame_rate_hz: Positive = Field(description="Frames per second from the camera since the metrics before.")
     latency_ms: dict[Slug, Percentiles] = Field(description="Per stage, as in results.")
     capture: CaptureMetrics
     spool: SpoolMetrics

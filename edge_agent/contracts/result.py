@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.capture import CaptureSettings
+from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.manifest import Sha256, Slug
 from edge_agent.contracts.specimen import SpecimenField
-from edge_agent.errors import EdgeAgentError
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -43,9 +43,11 @@ class Reason(StrEnum):
 
 
 class Clock(Contract):
-    """What the device's clock was worth when the frame was taken."""
+    """How far the device's clock could be trusted when the frame was taken."""
 
-    synchronised: bool | None = Field(description="Whether the system says so; null where it cannot tell.")
+    synchronised: bool | None = Field(
+        description="Whether the system says that its clock is synchronised; null where nothing says so."
+    )
     boot_id: str | None
     monotonic_ns: int = Field(ge=0, description="Orders readings of one boot whatever the wall clock did.")
 
@@ -77,7 +79,7 @@ class Nuclei(Contract):
 
 
 class Decision(Contract):
-    """By which rule and thresholds the outcome came about."""
+    """The rule and the thresholds that the outcome follows from."""
 
     rule: str
     max_unfamiliarity_score: float = Field(gt=0)
@@ -105,34 +107,26 @@ class ImageIdentity(Contract):
     stored: bool
 
 
-class ErrorReport(Contract):
-    """A failure, in the words that the log has too."""
-
-    code: str
-    message: str
-    remedy: str
-
-    @classmethod
-    def from_error(cls, error: EdgeAgentError) -> Self:
-        """What ``error`` says."""
-        return cls(code=error.code, message=error.message, remedy=error.remedy)
-
-
 class Result(Contract):
     """A reading as it leaves the device."""
 
     schema_: Literal["leukoscope/result/v1"] = Field(default="leukoscope/result/v1", alias="schema")
     use: Literal["research-only"] = "research-only"
-    demonstration: bool = Field(description="True where the model was not trained on real smears: worth nothing.")
+    demonstration: bool = Field(
+        description="True if the model was not trained on real smears: the result has no meaning."
+    )
     id: UUID = Field(description="UUIDv7; the same on every delivery of this message.")
     device: Slug
     camera: Slug
     session: UUID = Field(description="UUIDv7 of this run of the agent.")
-    seq: int = Field(ge=0, description="Counts the readings of a session without a hole.")
+    seq: int = Field(ge=0, description="Numbers the readings of a session without gaps.")
     captured_at: UtcTime
     clock: Clock
     replayed: bool = Field(default=False, description="True for backlog sent after live results.")
-    source: str | None = Field(description="File, video position or synthetic truth the frame came from.")
+    source: str | None = Field(
+        description="Where the frame came from: a file's name below the camera's folder, with the frame's number in a "
+        "video; scheme, host and port of a stream; or what was drawn."
+    )
     specimen: SpecimenField | None = Field(description="Null while no slide is set.")
     outcome: Outcome
     reason: Reason | None

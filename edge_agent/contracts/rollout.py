@@ -8,8 +8,9 @@ from uuid import UUID
 from pydantic import Field
 
 from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.manifest import Sha256, Slug
-from edge_agent.contracts.result import ErrorReport, ModelIdentity
+from edge_agent.contracts.result import ModelIdentity
 
 
 class ModelDesired(Contract):
@@ -23,7 +24,7 @@ class ModelDesired(Contract):
 
 
 class ModelReported(Contract):
-    """Told by the device after each connect."""
+    """Published by the device after each connect."""
 
     schema_: Literal["leukoscope/model-reported/v1"] = Field(default="leukoscope/model-reported/v1", alias="schema")
     use: Literal["research-only"] = "research-only"

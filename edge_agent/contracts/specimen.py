@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from edge_agent.contracts.base import Contract
+from edge_agent.contracts.base import UUID_PATTERN, Contract, whole_number
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_CODE = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
-_WORD = re.compile(r"[A-Za-z]{4}")
-_NUMBER = re.compile(r"[0-9]{5}")
-_DATE = re.compile(
-    r"(?<![0-9])(?:(?:19|20)[0-9]{2}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2}-[0-9]{1,2}-(?:[0-9]{2}){1,2}"
-    r"|(?:19|20)[0-9]{2}-?[01][0-9]-?[0-3][0-9])(?![0-9])"
+# Written so that JSON Schema (ECMA 262) and Python read them alike; "$" alone lets a newline follow in Python.
+_CODE = r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$(?!\n)"
+_DIGIT = r"[0-9]"
+_WORD = r"[A-Za-z]{4}"
+_NUMBER = r"[0-9](-?[0-9]){4}"
+_DATE = (
+    r"(^|[^0-9])((19|20)[0-9]{2}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2}-[0-9]{1,2}-([0-9]{2}){1,2}"
+    r"|(19|20)[0-9]{2}-?[01][0-9]-?[0-3][0-9])(?![0-9])"
 )
+
+_PUBLISHED: dict[str, Any] = {
+    "anyOf": [
+        {"pattern": UUID_PATTERN},
+        {
+            "allOf": [
+                {"pattern": _CODE},
+                {"pattern": _DIGIT},
+                *({"not": {"pattern": pattern}} for pattern in (_WORD, _NUMBER, _DATE)),
+            ]
+        },
+    ]
+}
 
 
 def opaque_id(value: str) -> str:
@@ -25,30 +39,35 @@ def opaque_id(value: str) -> str:
     A UUID, or a code of letters, digits and single hyphens in which no four letters (a name), no five digits (a
     record number) and no date stand together, such as ``S-7K3F-92QX``.
     """
-    if _UUID.fullmatch(value):
+    if re.search(UUID_PATTERN, value):
         return value
-    if not _CODE.fullmatch(value):
+    if not re.search(_CODE, value):
         raise ValueError("may only have letters, digits and single '-' between them")
-    if not any(character.isdigit() for character in value):
+    if not re.search(_DIGIT, value):
         raise ValueError("looks like a name: use a code with digits, such as S-7K3F-92QX")
-    if _DATE.search(value):
+    if re.search(_DATE, value):
         raise ValueError("looks like a date: use a code such as S-7K3F-92QX")
-    if _WORD.search(value):
+    if re.search(_WORD, value):
         raise ValueError("looks like a name: use a code without words, such as S-7K3F-92QX")
-    if _NUMBER.search(value.replace("-", "")):
+    if re.search(_NUMBER, value):
         raise ValueError("looks like a record number: use a code such as S-7K3F-92QX")
     return value
 
 
-SpecimenId = Annotated[str, Field(min_length=4, max_length=36), AfterValidator(opaque_id)]
+SpecimenId = Annotated[
+    str, Field(strict=True, min_length=4, max_length=36, json_schema_extra=_PUBLISHED), AfterValidator(opaque_id)
+]
 """Says nothing of a patient. Only the clinic's own records know whose it is."""
+
+SlideNumber = Annotated[int, Field(strict=True, ge=1, le=999), BeforeValidator(whole_number)]
+"""Number of a slide of a specimen."""
 
 
 class Specimen(Contract):
     """A slide under examination."""
 
     id: SpecimenId
-    slide: int = Field(ge=1, le=999, description="Number of the slide of this specimen.")
+    slide: SlideNumber = Field(description="Number of the slide of this specimen.")
 
 
 class SpecimenField(Specimen):

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
-from edge_agent.commands.dispatcher import id_of
+from edge_agent.commands.parsing import printable, request_id
 from edge_agent.config import DeviceSettings
 from edge_agent.contracts import Answer, AnswerState, Check, CheckState, ErrorReport, Health, StatusState, Topics
 from edge_agent.errors import AgentSafeMode, ConfigError, EdgeAgentError
@@ -131,10 +131,10 @@ class SafeMode:
             return
         error = AgentSafeMode(f"The agent is in safe mode: {self._problem.code}.")
         answer = Answer(
-            id=id_of(request.payload),
+            id=request_id(request.payload),
             device=self._device,
             session=self._session,
-            command=request.command[:64],
+            command=printable(request.command),
             at=datetime.now(UTC),
             state=AnswerState.REFUSED,
             error=ErrorReport.from_error(error),

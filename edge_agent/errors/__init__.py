@@ -4,7 +4,10 @@
 
     EdgeAgentError
     ├── ConfigError            config_invalid
+    ├── FileUnusable           file_unusable
+    ├── OutputUnwritable       output_unwritable
     ├── ImageError             image_unreadable
+    │   ├── ImageMissing       image_missing
     │   ├── ImageTooLarge      image_too_large
     │   └── ImageUnsupported   image_unsupported
     ├── CameraError            camera_failed
@@ -123,6 +126,10 @@ from edge_agent.errors.endpoints import (
     WebMissing,
     WebPortTaken,
 )
+from edge_agent.errors.files import (
+    FileUnusable,
+    OutputUnwritable,
+)
 from edge_agent.errors.host import (
     ClockUnset,
     DiskLow,
@@ -131,6 +138,7 @@ from edge_agent.errors.host import (
 )
 from edge_agent.errors.images import (
     ImageError,
+    ImageMissing,
     ImageTooLarge,
     ImageUnsupported,
 )
@@ -202,8 +210,10 @@ __all__ = [
     "DiskLow",
     "EdgeAgentError",
     "EndOfFrames",
+    "FileUnusable",
     "GoldenMismatch",
     "ImageError",
+    "ImageMissing",
     "ImageTooLarge",
     "ImageUnsupported",
     "InferenceError",
@@ -211,6 +221,7 @@ __all__ = [
     "MachineThrottled",
     "MessageDamaged",
     "MessageTooLarge",
+    "OutputUnwritable",
     "PrometheusMissing",
     "PrometheusPortTaken",
     "RuntimeMissing",

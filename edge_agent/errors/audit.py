@@ -6,14 +6,17 @@ from edge_agent.errors.base import EdgeAgentError
 
 
 class AuditUnwritable(EdgeAgentError):
-    """The audit log cannot be written. Events go out without a place in it; the agent goes on."""
+    """The audit log cannot be written, or not read. Events are sent without a place in it; the agent goes on."""
 
     code = "audit_unwritable"
-    remedy = "Check that audit.jsonl in the folder of the state can be written and that the disk has room."
+    remedy = "Check that the agent may write to audit.log in the state folder, and that the disk has room."
 
 
 class AuditBroken(EdgeAgentError):
-    """The audit log's chain of hashes does not hold: an entry was changed, removed or added by another hand."""
+    """The audit log is damaged: an entry was changed, removed or inserted, or the file is not an audit log.
+
+    The agent sets a damaged file aside and goes on in a new one.
+    """
 
     code = "audit_broken"
     remedy = "Keep the file, compare it with the events at the broker, and find out who had access to the device."

@@ -6,7 +6,7 @@ from edge_agent.errors.base import EdgeAgentError
 
 
 class CameraError(EdgeAgentError):
-    """The camera did not do what was asked. The agent closes it and opens it anew, ever more slowly."""
+    """The camera did not do what was asked. The agent opens it again, after a wait that grows each time."""
 
     code = "camera_failed"
     remedy = "Check cable and power; 'edge-agent doctor' tests the camera alone."

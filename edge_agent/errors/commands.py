@@ -6,84 +6,84 @@ from edge_agent.errors.base import EdgeAgentError
 
 
 class CommandError(EdgeAgentError):
-    """A command was understood and could not be carried out. The answer says why; the agent goes on."""
+    """A command could not be carried out. The answer says why; the agent goes on."""
 
     code = "command_failed"
-    remedy = "Look at the device's health; send the command again with a new id."
+    remedy = "Check the device's health, then send the command again with a new id."
 
 
 class CommandInvalid(CommandError):
-    """The request is not what the contract says, or came without a place to answer to that may be used."""
+    """The request does not match the published schema, or its response topic is not one that this device may use."""
 
     code = "command_invalid"
-    remedy = "Send what deploy/contract/command.schema.json says."
+    remedy = "Send a request that matches deploy/contract/command.schema.json (or command-set-specimen.schema.json)."
 
 
 class CommandUnknown(CommandError):
     """There is no command of that name."""
 
     code = "command_unknown"
-    remedy = "Use a name of deploy/contract/asyncapi.json."
+    remedy = "Use one of the commands listed in deploy/contract/asyncapi.json."
 
 
 class CommandRetained(CommandError):
-    """A command was retained at the broker, where it would act again after each connect. It is ignored."""
+    """A command was published with the retain flag, so it would be carried out after every connect. It is ignored."""
 
     code = "command_retained"
-    remedy = "Publish commands without 'retain'; clear this one with an empty retained message on its topic."
+    remedy = "Publish commands without the retain flag; clear this one with an empty retained message on its topic."
 
 
 class CommandExpired(CommandError):
-    """The command's time had run out before its turn came."""
+    """The command arrived after its message expiry interval had passed. It is not carried out."""
 
     code = "command_expired"
-    remedy = "Send it again with a new id, and a longer message expiry if the network is slow."
+    remedy = "Send it again with a new id, and with a longer message expiry if the network is slow."
 
 
 class CommandBusy(CommandError):
     """Another command is being carried out."""
 
     code = "command_busy"
-    remedy = "Wait for its answer, then send this one again with a new id."
+    remedy = "Wait for the answer to that command, then send this one again with a new id."
 
 
 class CommandInterrupted(CommandError):
-    """The agent ended while it carried the command out, so that nobody knows how far it came."""
+    """The agent stopped while it carried the command out, which may have been done in part or in full."""
 
     code = "command_interrupted"
-    remedy = "Look at the device's status and events; send it again with a new id if it is still wanted."
+    remedy = "Check the device's status and events; send the command again with a new id if it is still needed."
 
 
 class CommandNotYet(CommandError):
-    """A command that a later version will have."""
+    """A command that this release does not have yet."""
 
     code = "command_not_yet"
-    remedy = "Update the agent once the change log names it."
+    remedy = "Update the agent to a release whose change log lists this command."
 
 
 class AgentPaused(CommandError):
-    """The agent is paused and reads nothing."""
+    """The agent is paused and analyses nothing."""
 
     code = "agent_paused"
     remedy = "Send 'resume' first."
 
 
 class AgentSafeMode(CommandError):
-    """The configuration does not let the agent run, so it only says so. ``health`` has the reason."""
+    """The agent cannot run with its configuration and only reports why. ``health`` has the reason."""
 
     code = "agent_safe_mode"
-    remedy = "Mend what the check 'configuration' in health names, then reload the agent (systemctl reload leukoscope)."
+    remedy = "Correct what the check 'configuration' in health reports, then run: systemctl reload leukoscope"
 
 
 class SpecimenOpen(CommandError):
-    """Another slide is being read."""
+    """Another slide has not been finished yet."""
 
     code = "specimen_open"
     remedy = "Send 'finish-specimen' first."
 
 
 class SpecimenMissing(CommandError):
-    """No slide is being read."""
+    """No slide has been set."""
 
     code = "specimen_missing"
     remedy = "Send 'set-specimen' first."

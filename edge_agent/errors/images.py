@@ -15,6 +15,13 @@ class ImageError(EdgeAgentError):
     )
 
 
+class ImageMissing(ImageError):
+    """There is no such file or folder, or no image in it."""
+
+    code = "image_missing"
+    remedy = "Check the path."
+
+
 class ImageTooLarge(ImageError):
     """The image declares more pixels than ``analysis.max_image_megapixels``; it was refused before decoding."""
 

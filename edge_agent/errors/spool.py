@@ -9,7 +9,7 @@ class SpoolError(EdgeAgentError):
     """The spool cannot do what was asked. New messages wait in memory, as far as there is room; it keeps trying."""
 
     code = "spool_failed"
-    remedy = "Check that the folder of the state exists, can be written, and is on a disk that works."
+    remedy = "Check that the state folder exists, that the agent may write to it, and that its disk works."
 
 
 class SpoolFull(SpoolError):
@@ -27,10 +27,10 @@ class SpoolBusy(SpoolError):
 
 
 class SpoolCorrupt(SpoolError):
-    """The spool's file is damaged. It was set aside under another name and a new one was begun."""
+    """The spool's file is damaged, or is not a spool. It was set aside, and a new one was begun."""
 
     code = "spool_corrupt"
-    remedy = "Try 'edge-agent spool export --file' on the file that was set aside; replace the card if it comes again."
+    remedy = "Try 'edge-agent spool export --file' on the file set aside; replace the card if it happens again."
 
 
 class SpoolNewer(SpoolError):
@@ -41,10 +41,10 @@ class SpoolNewer(SpoolError):
 
 
 class SpoolMissing(SpoolError):
-    """The spool's folder or file was deleted or replaced while the agent ran. What was in memory is in a new file."""
+    """The spool's folder or file was deleted or replaced while the agent ran. What it held is in a new file now."""
 
     code = "spool_missing"
-    remedy = "Find out what deletes files in the state folder. Messages that were only in the file are lost."
+    remedy = "Find out what deletes files in the state folder. Only a running agent can restore what it held."
 
 
 class MessageTooLarge(SpoolError):

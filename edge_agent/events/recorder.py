@@ -1,19 +1,20 @@
-"""Tells what happened to the device: in its audit log, and by the spool to the broker."""
+"""Records what happened to the device: in its audit log, and by the spool at the broker."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from edge_agent.contracts import AuditPosition, Event, EventKind, Topics
 from edge_agent.errors import AuditBroken, AuditUnwritable, EdgeAgentError
-from edge_agent.events.audit_log import FILE, AuditLog
+from edge_agent.events.audit_log import SEGMENT_BYTES, SEGMENTS_MAX, AuditLog, Repaired, SetAside
+from edge_agent.events.audit_segments import FILE
 from edge_agent.spool import Message, Spool
 from edge_agent.spool.base import StateEntries
 
@@ -23,23 +24,37 @@ Detail = str | int | float | bool | None
 
 
 class EventRecorder:
-    """Makes events. Any thread may tell."""
+    """Makes events. Any thread may use it."""
 
     def __init__(self, folder: Path, spool: Spool, topics: Topics, session: UUID) -> None:
-        """``folder`` holds the audit log. One that is broken or cannot be written is an ``error``, not raised."""
+        """``folder`` holds the audit log. Whatever lies there, nothing is raised: ``error`` says what is wrong."""
         self.topics = topics
-        self._folder = folder
         self._spool = spool
         self._session = session
         self._lock = threading.Lock()
-        self._audit: AuditLog | None = None
-        self._error: EdgeAgentError | None = None
-        self._open()
+        self._audit = AuditLog(folder / FILE, segment_bytes=SEGMENT_BYTES, segments_max=SEGMENTS_MAX)
+        self._unwritable: AuditUnwritable | None = None
+        with self._lock:
+            try:
+                self._audit.open()
+            except AuditUnwritable as error:
+                self._note_unwritable(error)
+            self._record_incidents()
+            self._delete_oldest()
 
     @property
     def error(self) -> EdgeAgentError | None:
-        """Why the audit log is not written; None if it is."""
-        return self._error
+        """Why the audit log is not written, or that damaged files of it wait for somebody to look at them."""
+        if self._unwritable is not None:
+            return self._unwritable
+        damaged = [path.name for path in self._audit.set_aside_paths]
+        if not damaged:
+            return None
+        return AuditBroken(
+            f"The audit log was damaged and set aside ({', '.join(damaged)}); a new one was begun.",
+            remedy="Compare that file with the events at the broker and find out who had access to the device, then "
+            "move it out of the state folder.",
+        )
 
     def record(
         self,
@@ -55,51 +70,89 @@ class EventRecorder:
         One that the spool refuses is counted there, and stands in the audit log all the same.
         """
         with self._lock:
-            event = Event(
-                id=uuid7(),
-                device=self.topics.device,
-                session=self._session,
-                at=datetime.now(UTC),
-                kind=kind,
-                code=code,
-                message=message,
-                details=details,
-                audit=None,
-            )
-            event = event.model_copy(update={"audit": self._write(event)})
-            log.info("%s: %s", kind, message)
-            try:
-                self._spool.append(Message(event.id, self.topics.event, event.to_json(), essential=True), state_entries)
-            except EdgeAgentError as error:
-                log.warning("the event '%s' could not be spooled: %s", kind, error)
+            self._record(kind, message, details, code, state_entries)
+            self._record_incidents()
+            self._delete_oldest()
 
     def close(self) -> None:
         """Let go of the audit log."""
-        if self._audit is not None:
+        with self._lock:
             self._audit.close()
 
-    def _open(self) -> None:
+    def _record(
+        self,
+        kind: EventKind,
+        message: str,
+        details: Mapping[str, Detail],
+        code: str | None = None,
+        state_entries: StateEntries | None = None,
+    ) -> None:
+        event = Event(
+            id=uuid7(),
+            device=self.topics.device,
+            session=self._session,
+            at=datetime.now(UTC),
+            kind=kind,
+            code=code,
+            message=_printable(message),
+            details={name: _printable(value) if isinstance(value, str) else value for name, value in details.items()},
+            audit=None,
+        )
+        event = event.model_copy(update={"audit": self._write(event)})
+        log.info("%s: %s", kind, event.message)
         try:
-            self._audit = AuditLog(self._folder / FILE)
-        except (AuditUnwritable, AuditBroken) as error:
-            self._say(error)
-            return
-        if self._audit.repaired:
-            self.record(EventKind.AUDIT_REPAIRED, "The last line of the audit log was not finished and was cut off.")
+            self._spool.append(Message(event.id, self.topics.event, event.to_json(), essential=True), state_entries)
+        except EdgeAgentError as error:
+            log.warning("the event '%s' could not be spooled: %s", kind, error)
 
     def _write(self, event: Event) -> AuditPosition | None:
-        if self._audit is None:
-            return None
-        record = to_json(event.model_dump(mode="json", exclude={"audit", "replayed", "use"}))
         try:
-            position = self._audit.append(record)
+            position = self._audit.append(event.model_dump(mode="json", exclude={"audit", "replayed", "use"}))
         except AuditUnwritable as error:
-            self._say(error)
+            self._note_unwritable(error)
             return None
-        self._error = None
+        self._unwritable = None
         return position
 
-    def _say(self, error: EdgeAgentError) -> None:
-        if self._error is None or self._error.code != error.code:
+    def _record_incidents(self) -> None:
+        for incident in self._audit.pop_incidents():
+            match incident:
+                case Repaired():
+                    message = "The last line of the audit log was not finished and was cut off."
+                    self._record(EventKind.AUDIT_REPAIRED, message, {})
+                case SetAside(path, problem):
+                    self._record(
+                        EventKind.AUDIT_SET_ASIDE,
+                        f"The audit log was damaged and was set aside as {path.name}.",
+                        {"file": path.name, "problem": problem},
+                        code=AuditBroken.code,
+                    )
+
+    def _delete_oldest(self) -> None:
+        """Keep the log within its bound. What goes is recorded first: a log must say where its beginning went."""
+        excess = self._audit.excess()
+        if not excess:
+            return
+        segment, position = excess[-1]
+        self._record(
+            EventKind.AUDIT_TRIMMED,
+            f"The oldest entries of the audit log, up to {segment.last_seq}, were deleted to make room.",
+            {
+                "through_seq": segment.last_seq,
+                "through_sha256": None if position is None else position.sha256,
+                "files_count": len(excess),
+            },
+        )
+        if self._unwritable is None:
+            for old, _ in excess:
+                self._audit.delete(old)
+
+    def _note_unwritable(self, error: AuditUnwritable) -> None:
+        if self._unwritable is None or self._unwritable.message != error.message:
             log.error("%s", error)
-        self._error = error
+        self._unwritable = error
+
+
+def _printable(text: str) -> str:
+    """``text`` as UTF-8 can carry it: names of files need not be UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()

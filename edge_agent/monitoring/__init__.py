@@ -1,1 +1,1 @@
-"""Health, metrics and the host, on a schedule."""
+"""Health checks, metrics and the host's figures, on a schedule."""

@@ -1,69 +1,111 @@
-"""The state of each part, in the codes that logs and ``doctor`` have too."""
+"""The state of each part, in the codes that logs and ``doctor`` have too.
+
+What this computer cannot measure is ``unknown``, never ``ok``: most computers do not say whether their power supply is
+strong enough, and without systemd-timesyncd nothing says whether the clock is right.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
 
-from edge_agent.contracts import Check, MachineMetrics
+from edge_agent.contracts import Check, CheckState, Health, MachineMetrics
 from edge_agent.errors import ClockUnset, DiskLow, EdgeAgentError, MachineHot, MachineThrottled
 
 MIN_FREE_BYTES = 200 * 2**20
 MAX_CPU_TEMPERATURE_C = 80.0
 """From here on a Raspberry Pi slows itself down."""
+EARLIEST_YEAR = 2026
+"""A clock that shows an earlier year has not been set: this software is younger."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """What the clock shows, and whether it is synchronised; None where nothing says so."""
+
+    now: datetime
+    synchronised: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class HealthInputs:
-    """What the checks go by: the errors that parts have now, and the machine's figures."""
+    """What the checks go by: the errors that parts have now, the clock, and the machine's figures."""
 
     camera: EdgeAgentError | None
     spool: EdgeAgentError | None
     broker: EdgeAgentError | None
     audit: EdgeAgentError | None
-    clock: EdgeAgentError | None
+    clock: ClockReading
     machine: MachineMetrics
 
 
-def examine(inputs: HealthInputs) -> tuple[Check, ...]:
+def run_checks(inputs: HealthInputs) -> tuple[Check, ...]:
     """One check per part, in a fixed order: what stops the work comes first."""
     machine = inputs.machine
-    found: dict[str, EdgeAgentError | None] = {
-        "camera": inputs.camera,
-        "spool": inputs.spool,
-        "broker": inputs.broker,
-        "disk": disk_problem(machine.disk_free_bytes),
-        "clock": inputs.clock,
-        "audit": inputs.audit,
-        "temperature": _heat(machine.cpu_temperature_c),
-        "power": _throttling(machine.throttling),
-    }
-    return tuple(Check.from_error(name, error) for name, error in found.items())
+    return (
+        Check.from_error("camera", inputs.camera),
+        Check.from_error("spool", inputs.spool),
+        Check.from_error("broker", inputs.broker),
+        Check.from_error("disk", disk_problem(machine.disk_free_bytes)),
+        _clock(inputs.clock),
+        Check.from_error("audit", inputs.audit),
+        _temperature(machine.cpu_temperature_c),
+        _power(machine.throttling),
+    )
+
+
+def overall_state(checks: tuple[Check, ...]) -> CheckState:
+    """``degraded`` if any check is; what is unknown does not count."""
+    degraded = any(check.state is CheckState.DEGRADED for check in checks)
+    return CheckState.DEGRADED if degraded else CheckState.OK
+
+
+def health_message(device: str, session: UUID, checks: tuple[Check, ...]) -> Health:
+    """The ``health`` message of now."""
+    return Health(device=device, session=session, at=datetime.now(UTC), state=overall_state(checks), checks=checks)
 
 
 def disk_problem(free_bytes: int) -> DiskLow | None:
     """Whether too little room is left."""
     if free_bytes >= MIN_FREE_BYTES:
         return None
-    return DiskLow(f"{free_bytes / 2**20:.0f} MiB are free, {MIN_FREE_BYTES / 2**20:.0f} MiB are needed.")
+    return DiskLow(f"{free_bytes / 2**20:.0f} MiB are free; at least {MIN_FREE_BYTES / 2**20:.0f} MiB are needed.")
 
 
-def clock_problem(year: int, synchronised: bool | None) -> ClockUnset | None:  # noqa: FBT001 - three-valued
-    """Whether the clock cannot be right: a device without a clock chip begins somewhere in the past."""
-    if year >= EARLIEST_YEAR and synchronised is not False:
+def clock_problem(clock: ClockReading) -> ClockUnset | None:
+    """Why the clock must be wrong; None if it may be right. A device without a clock chip starts in the past."""
+    if clock.now.year >= EARLIEST_YEAR and clock.synchronised is not False:
         return None
-    return ClockUnset(f"The clock is in the year {year} and {'is' if synchronised else 'is not'} synchronised.")
+    how = {
+        True: "is synchronised with a time server that is wrong",
+        False: "is not synchronised with a time server",
+        None: "was not set",
+    }[clock.synchronised]
+    return ClockUnset(f"The clock shows {clock.now:%Y-%m-%d} and {how}.")
 
 
-EARLIEST_YEAR = 2026
+def _clock(clock: ClockReading) -> Check:
+    problem = clock_problem(clock)
+    if problem is None and clock.synchronised is None:
+        return Check.unknown("clock", "Whether the clock is synchronised is unknown: systemd-timesyncd does not run.")
+    return Check.from_error("clock", problem)
 
 
-def _heat(temperature_c: float | None) -> MachineHot | None:
-    if temperature_c is None or temperature_c < MAX_CPU_TEMPERATURE_C:
-        return None
-    return MachineHot(f"The processor has {temperature_c:.0f} degrees Celsius.")
+def _temperature(temperature_c: float | None) -> Check:
+    if temperature_c is None:
+        return Check.unknown("temperature", "This computer does not report the temperature of its processor.")
+    if temperature_c < MAX_CPU_TEMPERATURE_C:
+        return Check.from_error("temperature", None)
+    return Check.from_error(
+        "temperature",
+        MachineHot(f"The processor is at {temperature_c:.0f} °C; from {MAX_CPU_TEMPERATURE_C:.0f} °C it slows down."),
+    )
 
 
-def _throttling(flags: tuple[str, ...] | None) -> MachineThrottled | None:
-    """What is now; what once was is in the metrics."""
-    now = [flag for flag in flags or () if not flag.endswith("_occurred")]
-    return MachineThrottled(f"The Raspberry Pi reports: {', '.join(now)}.") if now else None
+def _power(throttling: tuple[str, ...] | None) -> Check:
+    """What is now; what happened since boot is in the metrics."""
+    if throttling is None:
+        return Check.unknown("power", "Only a Raspberry Pi reports under-voltage and throttling.")
+    now = [flag.replace("_", " ") for flag in throttling if not flag.endswith("_occurred")]
+    return Check.from_error("power", MachineThrottled(f"The Raspberry Pi reports: {', '.join(now)}.") if now else None)

@@ -1,4 +1,4 @@
-"""What the computer says of itself."""
+"""The computer's own figures: temperature, power, memory, disk."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ THROTTLING_FILE = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 
 _THROTTLING = {0: "under_voltage", 1: "frequency_capped", 2: "throttled", 3: "soft_temperature_limit"}
 _SINCE_BOOT = 16
-"""The same bits so far up: it happened since boot."""
+"""The same bits, so many places higher: it happened since boot."""
+
+_PROCESSOR_SENSORS = ("cpu_thermal", "cpu-thermal", "soc_thermal", "soc-thermal", "coretemp", "k10temp", "zenpower")
+"""As kernels name them: of single-board computers first, then of PCs."""
 
 
 def read_machine(folder: Path, process: psutil.Process) -> MachineMetrics:
-    """Figures of now. ``folder`` is on the disk whose free room matters.
+    """Figures of now; None where this computer cannot measure one. ``folder`` is on the disk whose free room matters.
 
-    ``process`` is this one: it measures its processor time since it was last asked, so it has to be kept.
+    ``process`` is this one. It measures processor time since it was last asked, so use the same object each time.
     """
     with process.oneshot():
         return MachineMetrics(
@@ -28,22 +31,22 @@ def read_machine(folder: Path, process: psutil.Process) -> MachineMetrics:
             cpu_use_pct=process.cpu_percent(),
             resident_bytes=process.memory_info().rss,
             memory_available_bytes=psutil.virtual_memory().available,
-            disk_free_bytes=psutil.disk_usage(str(_existing(folder))).free,
+            disk_free_bytes=_free_bytes(folder),
             written_bytes=_written_bytes(process),
             open_files_count=process.num_fds(),
         )
 
 
 def cpu_temperature_c() -> float | None:
-    """Of the hottest sensor of the processor; None where there is none."""
+    """Of the processor's hottest sensor, in degrees Celsius; None where there is none."""
     sensors = psutil.sensors_temperatures()
-    known = [sensors[name] for name in ("cpu_thermal", "coretemp", "k10temp") if name in sensors]
+    known = [sensors[name] for name in _PROCESSOR_SENSORS if name in sensors]
     readings = [entry.current for entries in known for entry in entries]
     return max(readings, default=None)
 
 
 def read_throttling(path: Path) -> tuple[str, ...] | None:
-    """Names of the bits that are set in the firmware's hexadecimal word; None where there is no such file."""
+    """Names of the bits that are set in the firmware's hexadecimal word; None where the file is not there."""
     try:
         word = int(path.read_text().strip().removeprefix("0x"), 16)
     except (OSError, ValueError):
@@ -53,9 +56,14 @@ def read_throttling(path: Path) -> tuple[str, ...] | None:
     return (*now, *past)
 
 
-def _existing(folder: Path) -> Path:
-    """``folder``, or the nearest one above it: it is not there yet where nothing could be written into it."""
-    return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+def _free_bytes(folder: Path) -> int:
+    """On the disk of ``folder``, or of the nearest folder above it that can be asked: it may not be there yet."""
+    for each in (folder.absolute(), *folder.absolute().parents):
+        try:
+            return psutil.disk_usage(str(each)).free
+        except OSError:
+            continue
+    return 0
 
 
 def _written_bytes(process: psutil.Process) -> int | None:

@@ -13,7 +13,7 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 """No message is larger; the broker's own limit (``deploy/mosquitto``) is above it."""
 
 ESSENTIAL_RESERVE_BYTES = 1024 * 1024
-"""Beyond the bound, for messages that tell of drops."""
+"""Beyond the bound, for messages that report drops."""
 
 MAX_REASON_CHARS = 500
 """Of why a message was quarantined; the rest is cut off."""
@@ -30,7 +30,7 @@ class Message:
     topic: str
     payload: bytes = field(repr=False)
     essential: bool = False
-    """Whether it may use the reserve: it tells of something that must be known when the spool is full."""
+    """Whether it may use the reserve: it reports something that must be known when the spool is full."""
 
     def __post_init__(self) -> None:
         if len(self.payload) > MAX_PAYLOAD_BYTES:

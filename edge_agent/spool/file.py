@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_agent.errors import SpoolCorrupt, SpoolError
+from edge_agent.errors import SpoolBusy, SpoolCorrupt, SpoolError, SpoolNewer
 from edge_agent.spool.base import Message, StateEntries
+from edge_agent.spool.place import Place, explain_unusable
+from edge_agent.spool.quarantine_table import QUARANTINE_SCHEMA, QuarantineTable
 from edge_agent.spool.rows import (
     COLUMNS,
     Counters,
@@ -17,10 +20,11 @@ from edge_agent.spool.rows import (
     QuarantinedRow,
     Row,
     read_counters,
+    read_quarantine,
     read_row,
+    read_rows,
     read_text,
     readable_entries,
-    storable,
 )
 
 _SCHEMA = """
@@ -43,23 +47,23 @@ CREATE TABLE IF NOT EXISTS counters (
 """
 SCHEMA_VERSION = 1
 
-# Beside the tables of version 1, which an older agent goes on using without knowing this one. The columns have no
-# types, so that damaged values lie here as they are.
-_QUARANTINE = """
-CREATE TABLE IF NOT EXISTS quarantine (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id,
-    topic,
-    payload,
-    accepted_s,
-    code TEXT NOT NULL,
-    reason TEXT NOT NULL
-);
-"""
+_QUESTIONS = (
+    f"SELECT {COLUMNS} FROM messages LIMIT 0",  # noqa: S608 - a constant
+    "SELECT number, key, value FROM notes LIMIT 0",
+    "SELECT name, value FROM counters LIMIT 0",
+    "SELECT number, id, topic, payload, accepted_s, code, reason FROM quarantine LIMIT 0",
+)
+"""What has to be answered, be it with nothing: else the file is that of another program."""
+
+MAX_NUMBER = 2**62
+"""No message has a higher one."""
+
+BUSY_TIMEOUT_MS = 5000
 
 CHECKPOINT_PAGES = 256
 """About 1 MiB of log, then it is copied into the file."""
 
+_BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 
 
@@ -87,6 +91,22 @@ class Change:
     state_entries: StateEntries = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is in a file."""
+
+    counters: Counters
+    stored_count: int
+    """Rows of messages, readable or not."""
+    stored_bytes: int
+    """Of their payloads."""
+    first_number: int
+    last_number: int
+    """Of the newest message that ever was."""
+    quarantined_count: int
+    state_entries: dict[str, bytes]
+
+
 class SpoolFile:
     """One open file. Writing belongs to one thread; reading has a connection of its own, for another thread.
 
@@ -95,9 +115,14 @@ class SpoolFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or make. Raises ``SpoolCorrupt`` if the content is damaged, ``SpoolError`` if it cannot be opened."""
+        """Open or make.
+
+        Raises ``SpoolCorrupt`` if the content is damaged or is no spool, ``SpoolNewer``, ``SpoolBusy`` if another
+        program has locked it, ``SpoolError`` if it cannot be opened.
+        """
         self._path = path
-        self._log = path.with_name(path.name + "-wal")
+        # SQLite follows links, and puts the log beside the file itself.
+        self._log = path.resolve().with_name(path.resolve().name + "-wal")
         self.commits = 0
         self.checkpoints = 0
         connections = contextlib.ExitStack()
@@ -105,20 +130,29 @@ class SpoolFile:
             self._writer = self._connect(connections)
             _prepare(self._writer)
             self._reader = self._connect(connections)
+            self._place = Place(path)
+            self._quarantine = QuarantineTable(self._writer)
         except sqlite3.Error as error:
             connections.close()
             if is_corrupt(error):
                 raise SpoolCorrupt(f"{path} is damaged: {error}.") from error
+            if primary_code(error) in _BUSY_CODES:
+                raise SpoolBusy(f"Another program has locked {path}.") from error
             raise SpoolError(f"{path} cannot be opened: {error}.") from error
+        except OSError as error:
+            connections.close()
+            raise SpoolError(f"{path} cannot be opened: {error.strerror}.") from error
         except SpoolError:
             connections.close()
             raise
+        self._log_place: Place | None = None
+        self._quarantined_bytes: int | None = None
 
     def _connect(self, connections: contextlib.ExitStack) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connections.callback(connection.close)
         connection.text_factory = read_text
-        connection.execute("PRAGMA busy_timeout=5000")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA synchronous=FULL")
         # In KiB. What is read is read once; SQLite's own 2 MiB per connection would fill with pages nobody asks for.
         connection.execute("PRAGMA cache_size=-256")
@@ -141,9 +175,9 @@ class SpoolFile:
                 )
                 numbers.append(int(cursor.lastrowid or 0))
             writer.executemany("DELETE FROM messages WHERE number = ?", ((number,) for number in change.removed))
-            evicted = _write_quarantine(writer, change)
-            counters.dropped += evicted
-            counters.quarantined -= evicted
+            evicted_count, quarantined_bytes = self._write_quarantine(change)
+            counters.dropped += evicted_count
+            counters.quarantined -= evicted_count
             for key, value in change.state_entries.items():
                 if value is None:
                     writer.execute("DELETE FROM notes WHERE key = ?", (key,))
@@ -161,12 +195,48 @@ class SpoolFile:
                 writer.execute("ROLLBACK")
             raise
         self.commits += 1
-        return Written(numbers, evicted)
+        self._quarantined_bytes = quarantined_bytes
+        return Written(numbers, evicted_count)
+
+    def _write_quarantine(self, change: Change) -> tuple[int, int | None]:
+        """How many messages had to go for room, and bytes that are in quarantine now, where they are known."""
+        size = self._quarantined_bytes
+        if not change.quarantined and not change.salvaged:
+            return 0, size
+        if size is None:
+            # All of it has to be looked at, once.
+            size = self._quarantine.size_bytes()
+        size += self._quarantine.move(change.quarantined) + self._quarantine.add(change.salvaged)
+        evicted_count, evicted_bytes = self._quarantine.evict(size - change.max_quarantined_bytes)
+        return evicted_count, size - evicted_bytes
+
+    def check_place(self) -> None:
+        """Raises ``SpoolMissing`` if the file or its log was deleted or replaced; ``SpoolError`` if nobody can tell."""
+        self._place.check()
+        if self._log_place is not None:
+            self._log_place.check()
+        elif self.commits:
+            try:
+                self._log_place = Place(self._log)
+            except FileNotFoundError:
+                # Where the file system has no write-ahead log there is no such file either.
+                return
+            except OSError as error:
+                raise explain_unusable(self._path.parent, error) from error
+
+    def salvage(self, until: int) -> tuple[list[Row | DamagedRow], list[QuarantinedRow]]:
+        """Rows of messages up to number ``until``, and the quarantine, as far as they can be read.
+
+        Also of a file that was deleted: it is there as long as it is open.
+        """
+        rows = [row for row in read_rows(self._writer) if row.number <= until]
+        return sorted(rows, key=lambda row: row.number), list(read_quarantine(self._writer))
 
     def checkpoint_if_due(self) -> None:
         """Copy the log into the file once it has grown enough. Raises ``sqlite3.Error``."""
-        if self._log.exists() and self._log.stat().st_size >= CHECKPOINT_PAGES * 4096:
-            self.checkpoint()
+        with contextlib.suppress(OSError):
+            if self._log.stat().st_size >= CHECKPOINT_PAGES * 4096:
+                self.checkpoint()
 
     def checkpoint(self) -> None:
         """Copy the log into the file and empty it. Raises ``sqlite3.Error``."""
@@ -177,7 +247,7 @@ class SpoolFile:
         """The first message whose number is above ``after`` and at most ``until``. Raises ``sqlite3.Error``."""
         rows = self._reader.execute(
             f"SELECT {COLUMNS} FROM messages WHERE number > ? AND number <= ? ORDER BY number LIMIT 1",  # noqa: S608 - constant
-            (after, until if until is not None else 2**62),
+            (after, until if until is not None else MAX_NUMBER),
         ).fetchall()
         return read_row(rows[0]) if rows else None
 
@@ -191,27 +261,32 @@ class SpoolFile:
         ).fetchall():
             for number, size, accepted_s in rows:
                 if number not in excluded:
-                    yield number, size, accepted_s
+                    # Of a damaged row they may be anything.
+                    yield number, size or 0, accepted_s if isinstance(accepted_s, int | float) else math.inf
             after = rows[-1][0]
 
-    def last_number(self) -> int:
-        """Number of the newest message that ever was."""
-        rows = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchall()
-        return int(rows[0][0]) if rows else 0
-
-    def totals(self) -> tuple[int, int]:
-        """Messages in the file, and bytes of their payloads."""
-        question = "SELECT count(*), coalesce(sum(length(payload)), 0) FROM messages"
-        count, size = self._writer.execute(question).fetchone()
-        return int(count), int(size)
+    def contents(self) -> Contents:
+        """All that is to be known of the file when it is opened. Raises ``sqlite3.Error``."""
+        count, size, first, last = self._writer.execute(
+            "SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(min(number), 0), coalesce(max(number), 0) "
+            "FROM messages"
+        ).fetchone()
+        # Numbers of messages that are gone are not used again; but this note of SQLite's own may be damaged.
+        for (seq,) in self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'"):
+            last = max(last, seq) if isinstance(seq, int) else last
+        return Contents(
+            counters=self.counters(),
+            stored_count=int(count),
+            stored_bytes=int(size),
+            first_number=int(first),
+            last_number=int(last),
+            quarantined_count=self._quarantine.count(),
+            state_entries=readable_entries(self._writer.execute("SELECT key, value FROM notes ORDER BY number")),
+        )
 
     def counters(self) -> Counters:
-        """As last committed."""
+        """As last committed. Raises ``sqlite3.Error``."""
         return read_counters(self._writer)
-
-    def state_entries(self) -> dict[str, bytes]:
-        """All state entries, in the order in which their keys first came."""
-        return readable_entries(self._writer.execute("SELECT key, value FROM notes ORDER BY number"))
 
     def close(self) -> None:
         """Let go. The log is copied into the file by SQLite, where that is possible."""
@@ -221,34 +296,12 @@ class SpoolFile:
 
 def is_corrupt(error: sqlite3.Error) -> bool:
     """Whether an error says that the file itself is damaged."""
-    # The low byte is the code, the rest tells its variety.
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in CORRUPT_CODES
+    return primary_code(error) in CORRUPT_CODES
 
 
-def _write_quarantine(connection: sqlite3.Connection, change: Change) -> int:
-    """Move and add rows; how many had to go for room."""
-    connection.executemany(
-        "INSERT INTO quarantine (id, topic, payload, accepted_s, code, reason) "
-        "SELECT id, topic, payload, accepted_s, ?, ? FROM messages WHERE number = ?",
-        [(code, reason, number) for number, (code, reason) in change.quarantined.items()],
-    )
-    connection.executemany("DELETE FROM messages WHERE number = ?", [(number,) for number in change.quarantined])
-    connection.executemany(
-        "INSERT INTO quarantine (id, topic, payload, accepted_s, code, reason) VALUES (?, ?, ?, ?, ?, ?)",
-        [tuple(storable(value) for value in row) for row in change.salvaged],
-    )
-    if not change.quarantined and not change.salvaged:
-        return 0
-    rows = connection.execute("SELECT number, length(payload) FROM quarantine ORDER BY number").fetchall()
-    excess = sum(size or 0 for _, size in rows) - change.max_quarantined_bytes
-    evicted = []
-    for number, size in rows:
-        if excess <= 0:
-            break
-        evicted.append((number,))
-        excess -= size or 0
-    connection.executemany("DELETE FROM quarantine WHERE number = ?", evicted)
-    return len(evicted)
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's code of an error without its variety; 0 for an error of Python's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _write_counters(connection: sqlite3.Connection, counters: Counters) -> None:
@@ -268,14 +321,18 @@ def _write_counters(connection: sqlite3.Connection, counters: Counters) -> None:
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL").fetchall()
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        connection.executescript(f"{_SCHEMA} PRAGMA user_version={SCHEMA_VERSION};")
-    elif version != SCHEMA_VERSION:
-        raise SpoolError(
-            f"the spool has version {version}, this agent knows {SCHEMA_VERSION}.",
-            remedy="Update the agent, or export the spool with the agent that wrote it.",
-        )
-    connection.executescript(_QUARANTINE)
+    if version > SCHEMA_VERSION:
+        raise SpoolNewer(f"The spool has version {version}; this release knows version {SCHEMA_VERSION}.")
+    connection.executescript(_SCHEMA + QUARANTINE_SCHEMA)
+    if version != SCHEMA_VERSION:
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    try:
+        for question in _QUESTIONS:
+            connection.execute(question).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such" not in str(error):
+            raise
+        raise SpoolCorrupt(f"The file is not a spool: {error}.") from error
     found = [row[0] for row in connection.execute("PRAGMA quick_check(3)").fetchall()]
     if found != ["ok"]:
-        raise SpoolCorrupt(f"the spool is damaged: {'; '.join(found)}.")
+        raise SpoolCorrupt(f"The spool is damaged: {'; '.join(found)}.")

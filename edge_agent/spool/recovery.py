@@ -1,15 +1,22 @@
-"""What is done with a spool's file that cannot be used: set aside, and read as far as it still goes."""
+"""What is done about a spool's file that cannot be used: set aside, read as far as it goes, and replaced."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import sqlite3
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_agent.errors import MessageDamaged, SpoolError
-from edge_agent.spool.offline import open_for_reading
+from edge_agent.errors import EdgeAgentError, MessageDamaged, SpoolBusy, SpoolCorrupt, SpoolError, SpoolNewer
+from edge_agent.spool.base import QuarantinedMessage, StateEntries, max_quarantined_bytes
+from edge_agent.spool.file import MAX_NUMBER, Change, Contents, SpoolFile
+from edge_agent.spool.place import explain_unusable, explain_unwritable, has_no_room, move_aside
+from edge_agent.spool.reading import open_for_reading
+from edge_agent.spool.reserve import Reserve
 from edge_agent.spool.rows import (
     Counters,
     DamagedRow,
@@ -21,57 +28,190 @@ from edge_agent.spool.rows import (
     readable_entries,
 )
 
+log = logging.getLogger(__name__)
+
+_SIBLINGS = ("-wal", "-shm", "-journal")
+
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedFile:
-    """A file that was set aside and replaced."""
+    """A file that was set aside, or that vanished, and was replaced."""
 
-    path: Path
+    path: Path | None
+    """Where it is now; None if it is gone."""
+    code: str
     reason: str
     salvaged_count: int
     """Messages that could still be read and were taken over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Salvage:
-    """What a file that was set aside still holds."""
+    """What goes into the file that replaces another one."""
 
-    rows: list[Row]
-    quarantined: list[QuarantinedRow]
-    state_entries: dict[str, bytes | None]
-    counters: Counters
+    cause: EdgeAgentError
+    path: Path | None
+    rows: list[Row] = field(default_factory=list)
+    quarantined: list[QuarantinedRow] = field(default_factory=list)
+    damaged: list[QuarantinedMessage] = field(default_factory=list)
+    """Those of the quarantined that turned out to be no messages only now."""
+    state_entries: StateEntries = field(default_factory=dict)
+    counters: Counters = field(default_factory=Counters)
+
+    def take_in(self, found: Collection[Row | DamagedRow], quarantined: Collection[QuarantinedRow]) -> None:
+        """Take rows over; those that are no messages into the quarantine."""
+        self.quarantined += quarantined
+        for row in found:
+            if isinstance(row, DamagedRow):
+                self.quarantined.append((*row.values, MessageDamaged.code, row.reason))
+                self.damaged.append(QuarantinedMessage(None, row.topic, MessageDamaged.code, row.reason))
+            else:
+                self.rows.append(row)
+
+    def leave_out(self, acknowledged: Collection[int], quarantined: Mapping[int, tuple[str, str]]) -> None:
+        """What happened to messages whose rows were still in the file."""
+        self.rows = [row for row in self.rows if row.number not in acknowledged]
+        self.quarantined += [
+            (row.message.id.bytes, row.message.topic, row.message.payload, row.accepted_s, *quarantined[row.number])
+            for row in self.rows
+            if row.number in quarantined
+        ]
+        self.rows = [row for row in self.rows if row.number not in quarantined]
 
 
-def quarantine_file(path: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A spool's file that can be used."""
+
+    file: SpoolFile
+    contents: Contents
+    replaced: QuarantinedFile | None = None
+    numbers: Sequence[int] = ()
+    """Of the salvaged rows in the new file."""
+    damaged: Sequence[QuarantinedMessage] = ()
+    """To be told."""
+
+
+def open_spool(path: Path, reserve: Reserve, max_bytes: int) -> Opened:
+    """Open the file, or set it aside and replace it if it cannot be used.
+
+    Raises ``SpoolBusy`` if another program has locked it; ``SpoolError`` or ``DiskFull`` if neither can be done.
+    """
+    try:
+        _make_way(path)
+        file = _open_in_reserve(path, reserve)
+    except SpoolBusy:
+        raise
+    except OSError as error:
+        raise explain_unusable(path.parent, error) from error
+    except SpoolError as error:
+        if has_no_room(path.parent):
+            if not isinstance(error, SpoolCorrupt | SpoolNewer):
+                raise explain_unwritable(path, error.message) from error
+            reserve.release()
+        return replace(path, salvage_closed(path, error), max_bytes)
+    try:
+        contents = file.contents()
+        if contents.stored_count and not 0 < contents.first_number <= contents.last_number < MAX_NUMBER:
+            raise SpoolCorrupt(f"{path} is damaged: a message has the number {contents.last_number}.")  # noqa: TRY301
+    except (sqlite3.Error, SpoolCorrupt) as error:
+        file.close()
+        cause = error if isinstance(error, SpoolCorrupt) else SpoolCorrupt(f"{path} is damaged: {error}.")
+        return replace(path, salvage_closed(path, cause), max_bytes)
+    _reconcile(contents.counters, contents.stored_count, contents.quarantined_count)
+    return Opened(file, contents)
+
+
+def salvage_closed(path: Path, cause: EdgeAgentError) -> Salvage:
+    """Set a file aside that nobody has open, and read what can be read of it. Raises ``SpoolError``, ``DiskFull``."""
+    log.error("%s", cause)
+    try:
+        aside = quarantine_file(path, "newer" if isinstance(cause, SpoolNewer) else "corrupt")
+    except OSError as error:
+        raise explain_unusable(path.parent, error) from error
+    saved = Salvage(cause, aside)
+    with contextlib.suppress(SpoolError), open_for_reading(aside, log_needed=False) as old:
+        saved.take_in(sorted(read_rows(old), key=lambda row: row.number), list(read_quarantine(old)))
+        with contextlib.suppress(sqlite3.DatabaseError):
+            saved.state_entries = readable_entries(old.execute("SELECT key, value FROM notes ORDER BY number"))
+        with contextlib.suppress(sqlite3.DatabaseError):
+            saved.counters = read_counters(old)
+    return saved
+
+
+def replace(path: Path, saved: Salvage, max_bytes: int) -> Opened:
+    """Begin a new file with what was salvaged. Raises ``SpoolError``, ``DiskFull``; then it can be tried again."""
+    counters = copy(saved.counters)
+    _reconcile(counters, len(saved.rows), len(saved.quarantined))
+    change = Change(
+        [(row.message, row.accepted_s) for row in saved.rows],
+        salvaged=saved.quarantined,
+        max_quarantined_bytes=max_quarantined_bytes(max_bytes),
+        state_entries=saved.state_entries,
+    )
+    try:
+        _make_way(path)
+        file = SpoolFile(path)
+    except OSError as error:
+        raise explain_unusable(path.parent, error) from error
+    except SpoolError as error:
+        raise explain_unwritable(path, error.message) from error
+    try:
+        written = file.write(change, counters)
+        contents = file.contents()
+    except sqlite3.Error as error:
+        file.close()
+        raise explain_unwritable(path, str(error)) from error
+    replaced = QuarantinedFile(saved.path, saved.cause.code, saved.cause.message, len(saved.rows))
+    return Opened(file, contents, replaced, written.numbers, saved.damaged)
+
+
+def quarantine_replacement(path: Path) -> Path | None:
+    """What lies where a file was that is gone gets another name, which is returned. Raises ``SpoolError``."""
+    try:
+        return quarantine_file(path, "corrupt") if os.path.lexists(path) else None
+    except OSError as error:
+        raise explain_unusable(path.parent, error) from error
+
+
+def quarantine_file(path: Path, word: str) -> Path:
     """Give the file and its log another name, which is returned. Raises ``OSError``."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    aside = path.with_name(f"{path.stem}.corrupt-{stamp}{path.suffix}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.stem}.corrupt-{stamp}-{number}{path.suffix}")
-    path.replace(aside)
-    log = path.with_name(path.name + "-wal")
-    if log.exists():
-        log.replace(aside.with_name(aside.name + "-wal"))
+    aside = move_aside(path, word)
+    log_file = path.with_name(path.name + "-wal")
+    if os.path.lexists(log_file):
+        log_file.rename(aside.with_name(aside.name + "-wal"))
     # An index of the log, which SQLite writes again.
     path.with_name(path.name + "-shm").unlink(missing_ok=True)
     return aside
 
 
-def salvage(path: Path) -> Salvage:
-    """Read what can be read of a file that was set aside."""
-    saved = Salvage([], [], {}, Counters())
-    with contextlib.suppress(SpoolError), open_for_reading(path) as old:
-        saved.quarantined.extend(read_quarantine(old))
-        for row in sorted(read_rows(old), key=lambda row: row.number):
-            if isinstance(row, DamagedRow):
-                saved.quarantined.append((*row.values, MessageDamaged.code, row.reason))
-            else:
-                saved.rows.append(row)
-        with contextlib.suppress(sqlite3.DatabaseError):
-            saved.state_entries.update(readable_entries(old.execute("SELECT key, value FROM notes ORDER BY number")))
-        with contextlib.suppress(sqlite3.DatabaseError):
-            counters = read_counters(old)
-            return Salvage(saved.rows, saved.quarantined, saved.state_entries, counters)
-    return saved
+def _make_way(path: Path) -> None:
+    """Set aside what lies beside the file under the names that SQLite uses and is not a file. Raises ``OSError``."""
+    for suffix in _SIBLINGS:
+        sibling = path.with_name(path.name + suffix)
+        if os.path.lexists(sibling) and not sibling.is_file():
+            log.error("%s is not a file; it is now %s", sibling, move_aside(sibling).name)
+
+
+def _open_in_reserve(path: Path, reserve: Reserve) -> SpoolFile:
+    """Open the file; on a full disk in the room that was kept, for SQLite has to make an index of the log first."""
+    if os.path.lexists(path) and not path.is_file():
+        raise SpoolCorrupt(f"{path} is not a file.")
+    try:
+        return SpoolFile(path)
+    except (SpoolBusy, SpoolCorrupt, SpoolNewer):
+        raise
+    except SpoolError:
+        if not has_no_room(path.parent) or not reserve.release():
+            raise
+        log.warning("the disk is full; the spool opens in its reserve")
+        return SpoolFile(path)
+
+
+def _reconcile(counters: Counters, stored_count: int, quarantined_count: int) -> None:
+    """Let the counters agree with what is there: what is missing was dropped."""
+    found = stored_count + quarantined_count
+    held = counters.accepted - counters.acknowledged - counters.dropped
+    counters.accepted += max(0, found - held)
+    counters.dropped += max(0, held - found)
+    counters.quarantined = quarantined_count

@@ -28,19 +28,29 @@ class SpoolSettings(Settings):
         default="disk", description="disk: outlasts kills and power cuts; memory: gone with the process."
     )
     max_mib: float = Field(
-        default=256, gt=0, le=65536, description="Messages kept at most, without the file's own needs."
+        default=256,
+        gt=0,
+        le=65536,
+        description="Size of the messages kept at most; the quarantine may hold a tenth more.",
     )
     max_age_days: float = Field(
-        default=90, gt=0, le=3650, description="Older messages are dropped; only time in which the agent ran counts."
+        default=90,
+        gt=0,
+        le=3650,
+        description="Older messages are dropped; only time in which the agent ran counts.",
     )
     when_full: Literal["reject_new", "drop_oldest"] = Field(
-        default="reject_new", description="Which messages go when there is no more room. Either way they are counted."
+        default="reject_new",
+        description="Whether a full spool refuses new messages or drops the oldest ones. Both are counted.",
     )
     commit_delay_s: float = Field(
-        default=0.2, ge=0, le=10, description="Results are collected so long for one durable write."
+        default=0.2, ge=0, le=10, description="For so long results are collected before they are written together."
     )
     replay_rate_hz: float = Field(
-        default=20, gt=0, le=10_000, description="Messages of the backlog sent in a second, beside the live ones."
+        default=20,
+        gt=0,
+        le=10_000,
+        description="Messages of the backlog sent per second, beside the live ones.",
     )
 
 
@@ -49,5 +59,5 @@ class StateSettings(Settings):
 
     folder: Path = Field(
         default_factory=default_state_folder,
-        description="Of this agent alone. Default: systemd's StateDirectory, else the user's state folder.",
+        description="For this agent alone. Default: systemd's StateDirectory, else the user's state folder.",
     )

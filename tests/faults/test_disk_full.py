@@ -12,7 +12,8 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from edge_agent.errors import AuditUnwritable, DiskFull
-from edge_agent.events.audit_log import AuditLog, verify_audit
+from edge_agent.events.audit_log import AuditLog
+from edge_agent.events.audit_verify import verify_audit
 from edge_agent.spool import Message, SpoolLimits, SqliteSpool
 from tests.agents import configuration, running
 from tests.faults.disks import fill_up, small_disk
@@ -141,17 +142,18 @@ def test_a_disk_that_others_filled_is_told_and_nothing_is_lost_when_there_is_roo
 
 def test_the_audit_log_goes_on_after_a_full_disk_without_half_a_line(disk: Path) -> None:
     log = AuditLog(disk / "audit.log")
-    log.append(b'{"first":1}')
+    log.append({"first": 1})
     others = fill_up(disk)
     # The page that is begun still takes a line or two.
     for _ in range(5):
         with suppress(AuditUnwritable):
-            log.append(b'{"page":"' + b"x" * 1000 + b'"}')
+            log.append({"page": "x" * 1000})
     with pytest.raises(AuditUnwritable):
-        log.append(b'{"never":"' + b"x" * 1000 + b'"}')
+        log.append({"never": "x" * 1000})
     others.unlink()
-    log.append(b'{"last":1}')
+    log.append({"last": 1})
     log.close()
-    position = verify_audit(disk / "audit.log")
-    assert position is not None
-    assert b'{"last":1}' in (disk / "audit.log").read_bytes()
+    found = verify_audit(disk / "audit.log")
+    assert found.last is not None
+    assert found.last.seq == found.entries_count - 1
+    assert (disk / "audit.log").read_bytes().endswith(b'"last":1}\n')

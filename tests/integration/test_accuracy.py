@@ -34,8 +34,9 @@ def test_classify_is_right_on_98_percent_of_unseen_images(shared_data: Path, spl
     truth = {str(images / row["path"]): row["label"] for row in split if row["split"] == "test"}
     done = agent("classify", *truth)
     assert done.returncode == 0, done.stderr
-    found = {result.source: result.label for result in results(done.stdout)}
-    assert found.keys() == truth.keys()
+    judged = results(done.stdout)
+    assert [result.source for result in judged] == [Path(path).name for path in truth]
+    found = {path: result.label for path, result in zip(truth, judged, strict=True)}
     right = sum(found[source] == label for source, label in truth.items())
     print(f"{right} of {len(truth)} right, {sum(label is None for label in found.values())} without a label")  # noqa: T201 - the figure is what the test is about
     assert right / len(truth) >= MIN_ACCURACY

@@ -19,8 +19,7 @@ from edge_agent.agent import Agent
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.reading import PendingReading, Reading
 from edge_agent.cameras import Camera
-from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
-from edge_agent.cameras.stamp import frame_now
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels, frame_now
 from edge_agent.cli.local_broker import free_port, run_mosquitto
 from edge_agent.contracts import EventKind, Info, Outcome, Reason, Result
 from edge_agent.errors import BundleError, CameraLost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_classify_prints_one_result_per_image(pictures: Path) -> None:
     done = agent("classify", pictures, "--bundle", "demo")
     assert done.returncode == 0, done.stderr
     found = results(done.stdout)
-    assert [Path(each.source or "").name for each in found] == ["0.png", "1.png", "2.png"]
+    assert [each.source for each in found] == ["0.png", "1.png", "2.png"]
     assert all(each.demonstration for each in found)
 
 
@@ -67,7 +68,7 @@ def test_classify_names_what_it_could_not_read_and_exits_with_3(pictures: Path) 
     assert [each.outcome for each in results(done.stdout)] == ["classified", "failed", "classified"]
     assert "2 not read" in done.stderr
     assert "1.png: image_unreadable" in done.stderr
-    assert "absent.jpg: camera_absent" in done.stderr
+    assert "absent.jpg: image_missing" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -79,7 +80,7 @@ def test_classify_reads_videos_frame_by_frame(tmp_path: Path, smear: NDArray[np.
     writer.release()
     done = agent("classify", path, "--bundle", "demo")
     assert done.returncode == 0, done.stderr
-    assert [each.source for each in results(done.stdout)] == [f"{path}#frame={number}" for number in range(4)]
+    assert [each.source for each in results(done.stdout)] == [f"slide.avi#frame={number}" for number in range(4)]
 
 
 def test_classify_as_a_table_says_what_it_is_for(pictures: Path) -> None:
@@ -87,6 +88,30 @@ def test_classify_as_a_table_says_what_it_is_for(pictures: Path) -> None:
     assert done.returncode == 0
     assert "0.png" in done.stdout
     assert "Research use only" in done.stdout
+
+
+def test_classify_takes_files_of_any_name_from_anywhere(pictures: Path, tmp_path: Path) -> None:
+    """Names that are not UTF-8, look like markup or options, or move the terminal; given as they may be given."""
+    names = (b"slide-\xff.png", b"slide[red].png", b"-x.png", b"red\x1b[31m.png", "日本.png".encode())
+    for name in names:
+        shutil.copy(pictures / "0.png", tmp_path / os.fsdecode(name))
+    (tmp_path / "0.png").write_bytes(b"")
+    named = [tmp_path / os.fsdecode(name) for name in names]
+    relative = os.path.relpath(pictures / "1.png")
+    for style in ("json", "table"):
+        done = subprocess.run(
+            [*AGENT, "classify", "--bundle", "demo", "--format", style, "--", *named, relative, tmp_path],
+            capture_output=True,
+            timeout=PATIENCE_S,
+            check=False,
+            env={**os.environ, "COLUMNS": "400"},
+        )
+        assert done.returncode == 3, done.stderr
+        said = done.stdout.decode("utf-8")
+        assert b"Traceback" not in done.stderr
+        assert "\x1b[31m" not in said + done.stderr.decode("utf-8")
+        for shown in ("slide-\\xff.png", "slide[red].png", "-x.png", "red\\x1b[31m.png", "日本.png", "1.png"):
+            assert (json.dumps(shown, ensure_ascii=False)[1:-1] if style == "json" else shown) in said
 
 
 def test_classify_stops_quietly_when_nobody_reads_on(pictures: Path) -> None:

@@ -197,6 +197,49 @@ def test_a_retained_command_is_ignored_and_told(broker_port: int, requester: Req
         assert requester.ask("get-config").command == "get-config"
 
 
+def test_clearing_a_retained_command_is_neither_answered_nor_told(
+    broker_port: int, requester: Requester, subscriber: Subscriber
+) -> None:
+    with serving(configuration(broker_port, trigger=STILL), requester):
+        requester.send("pause", retain=True)
+        requester.send("pause", b"", retain=True)
+        requester.send("resume", b"", retain=True)
+        assert requester.ask("finish-specimen").command == "finish-specimen"
+        kinds = []
+        while "command_refused" not in kinds:
+            kinds.append(subscriber.next("event").body().kind)
+        assert kinds.count("command_ignored") == 1
+
+
+def test_retained_commands_are_told_once_however_often_the_device_connects(
+    broker_port: int, requester: Requester, subscriber: Subscriber
+) -> None:
+    requester.send("pause", retain=True)
+    config = configuration(broker_port, trigger=STILL)
+    with serving(config, requester) as agent:
+        # A reload makes a new connection, over which the retained command comes again.
+        for _ in range(2):
+            agent.reload(config)
+        assert requester.ask("finish-specimen").command == "finish-specimen"
+        kinds = []
+        while "command_refused" not in kinds:
+            kinds.append(subscriber.next("event").body().kind)
+        assert kinds.count("configured") == 2
+        assert kinds.count("command_ignored") == 1
+
+
+@pytest.mark.parametrize(
+    "values", [{"slide": "1"}, {"slide": True}, {"id": f"urn:uuid:{uuid4()}"}, {"id": uuid4().hex}, {"schema_": "x"}]
+)
+def test_what_the_published_schema_refuses_is_refused(
+    broker_port: int, requester: Requester, values: dict[str, object]
+) -> None:
+    with serving(configuration(broker_port, trigger=STILL), requester):
+        asked = request(specimen="S-7K3F-92QX", slide=1)
+        assert code(requester.ask("set-specimen", {**asked, **values})) == "command_invalid"
+        assert requester.ask("set-specimen", asked).state is AnswerState.DONE
+
+
 def test_self_test_tries_the_model_and_calibrate_says_not_yet(broker_port: int, requester: Requester) -> None:
     with serving(configuration(broker_port, trigger=STILL), requester):
         answer = requester.ask("self-test")

@@ -1,105 +1,63 @@
 from __future__ import annotations
 
 import base64
+import os
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.cameras.frame import Encoded, Frame
 from edge_agent.cameras.settings import CapturePolicy, StreamSettings
+from edge_agent.cameras.stream import StreamCamera
 from edge_agent.cameras.supervisor import CameraPhase, CameraState, CameraSupervisor
-from edge_agent.cameras.video import VideoCamera
+from edge_agent.contracts import Outcome
 from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeout
-from edge_agent.testing.cameras import CARD_PATCHES_RGB, card_seen, colour_card
-
-FRAME_INTERVAL_S = 0.02
-
-
-class MjpegServer(ThreadingHTTPServer):
-    """A network camera on loopback: JPEG after JPEG in one HTTP answer, each of another brightness."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), MjpegHandler)
-        self.cut = threading.Event()
-        """Set: the connection under way is cut. The next one is served again."""
-        self.stall = threading.Event()
-        """Set: the connection under way stays open and says no more. The next one is served again."""
-        self.stopping = threading.Event()
-        self.connections_count = 0
-        self.password: str | None = None
-        """User and password in Base64 that are asked for, if any."""
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.server_address[1]}"
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.testing.colour_card import CARD_PATCHES_RGB, card_seen
+from edge_agent.testing.network_camera import NetworkCamera, changing_card
+from edge_agent.vision.settings import QualityLimits
 
 
-class MjpegHandler(BaseHTTPRequestHandler):
-    server: MjpegServer
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        if self.path != "/live":
-            self.send_error(404)
-            return
-        if self.server.password and self.headers["Authorization"] != f"Basic {self.server.password}":
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="scope"')
-            self.end_headers()
-            return
-        self.server.connections_count += 1
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        card = colour_card(ColourOrder.BGR)
-        number = 0
-        while not self.server.stopping.wait(FRAME_INTERVAL_S):
-            if self.server.cut.is_set():
-                self.server.cut.clear()
-                return
-            if self.server.stall.is_set():
-                self.server.stall.clear()
-                self.server.stopping.wait()
-                return
-            number += 1
-            card[:4] = number % 250
-            jpeg = np.asarray(cv2.imencode(".jpg", card)[1], np.uint8).tobytes()
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-            try:
-                self.wfile.write(head.encode() + jpeg + b"\r\n")
-            except (BrokenPipeError, ConnectionResetError):
-                return
+@contextmanager
+def serving(picture: Callable[[int], bytes] = changing_card) -> Iterator[NetworkCamera]:
+    with NetworkCamera(picture) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield running
+        finally:
+            running.stopping.set()
+            running.shutdown()
+            thread.join()
 
 
 @pytest.fixture
-def server() -> Iterator[MjpegServer]:
-    with MjpegServer() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+def server() -> Iterator[NetworkCamera]:
+    with serving() as running:
         yield running
-        running.stopping.set()
-        running.shutdown()
-        thread.join()
 
 
-def camera(server: MjpegServer, path: str = "/live", user: str = "", **changes: Any) -> VideoCamera:
+@pytest.fixture(scope="module")
+def demo_analyzer() -> Analyzer:
+    return Analyzer(Classifier(load_bundle("demo")), QualityLimits())
+
+
+def camera(server: NetworkCamera, path: str = "/live", user: str = "", **changes: Any) -> StreamCamera:
     url = f"http://{user}{server.address}{path}"
-    return VideoCamera(StreamSettings.model_validate({"kind": "stream", "url": url} | changes))
+    return StreamCamera(StreamSettings.model_validate({"kind": "stream", "url": url} | changes))
 
 
 @contextmanager
 def supervised(
-    server: MjpegServer, *, deadline_s: float, read_timeout_s: float
+    server: NetworkCamera, *, deadline_s: float, read_timeout_s: float
 ) -> Iterator[tuple[Iterator[Frame], list[CameraState]]]:
     states: list[CameraState] = []
     supervisor = CameraSupervisor(
@@ -120,7 +78,7 @@ def lost(states: list[CameraState]) -> list[type]:
 
 
 def test_frames_arrive_in_the_declared_colours_and_ffmpeg_says_nothing(
-    server: MjpegServer, capfd: pytest.CaptureFixture[str]
+    server: NetworkCamera, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stream = camera(server)
     stream.open()
@@ -128,14 +86,17 @@ def test_frames_arrive_in_the_declared_colours_and_ffmpeg_says_nothing(
     stream.close()
     for patch, expected in zip(card_seen(frames[-1]), CARD_PATCHES_RGB, strict=True):
         assert patch == pytest.approx(expected, abs=25)
-    assert frames[4].source == f"http://{server.address}/live#frame=4"
-    assert isinstance(frames[0].image, Pixels)
-    assert not np.array_equal(frames[0].image.array, frames[4].image.array)  # type: ignore[union-attr]
+    assert frames[4].source == f"http://{server.address}#frame=4"
+    first, last = frames[0].image, frames[4].image
+    assert isinstance(first, Encoded)
+    assert isinstance(last, Encoded)
+    assert first.data != last.data
+    assert (frames[4].settings.width_px, frames[4].settings.height_px) == (256, 64)
     assert capfd.readouterr().err == ""
 
 
 def test_the_password_reaches_the_server_and_nobody_else(
-    server: MjpegServer, capfd: pytest.CaptureFixture[str]
+    server: NetworkCamera, capfd: pytest.CaptureFixture[str]
 ) -> None:
     server.password = base64.b64encode(b"nurse:sw0rdfish").decode()
     stream = camera(server, user="nurse:sw0rdfish@")
@@ -154,14 +115,14 @@ def test_the_password_reaches_the_server_and_nobody_else(
 
 
 def test_an_address_without_a_stream_is_an_absent_camera(
-    server: MjpegServer, capfd: pytest.CaptureFixture[str]
+    server: NetworkCamera, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(CameraAbsent):
         camera(server, "/nothing").open()
     assert capfd.readouterr().err == ""
 
 
-def test_a_cut_connection_is_reopened(server: MjpegServer) -> None:
+def test_a_cut_connection_is_reopened(server: NetworkCamera) -> None:
     with supervised(server, deadline_s=30, read_timeout_s=20) as (frames, states):
         next(frames)
         server.cut.set()
@@ -179,7 +140,7 @@ def test_a_cut_connection_is_reopened(server: MjpegServer) -> None:
     ids=["by the supervisor", "by FFmpeg"],
 )
 def test_a_stream_that_stands_still_is_found_out_and_reopened(
-    server: MjpegServer, deadline_s: float, read_timeout_s: float, error: type[CameraError]
+    server: NetworkCamera, deadline_s: float, read_timeout_s: float, error: type[CameraError]
 ) -> None:
     with supervised(server, deadline_s=deadline_s, read_timeout_s=read_timeout_s) as (frames, states):
         next(frames)
@@ -190,3 +151,93 @@ def test_a_stream_that_stands_still_is_found_out_and_reopened(
         assert lost(states) == [error]
         assert states[-1].phase is CameraPhase.STREAMING
         server.stopping.set()
+
+
+def jpeg(level: int, size_px: tuple[int, int] = (320, 240)) -> bytes:
+    rng = np.random.default_rng(level)
+    picture = np.clip(rng.normal(level, 20, (size_px[1], size_px[0], 3)), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.imencode(".jpg", picture)[1], np.uint8).tobytes()
+
+
+def with_thumbnail(data: bytes) -> bytes:
+    """A JPEG with a whole small JPEG in its metadata, as cameras put it there."""
+    comment = b"Exif\0\0" + jpeg(90, (16, 16))
+    return data[:2] + b"\xff\xe1" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
+
+
+@pytest.mark.parametrize(
+    "tear",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-2],
+        lambda data: data[: len(data) // 2] + bytes(4096),
+        lambda data: with_thumbnail(data)[: len(with_thumbnail(data)) - len(data) // 2],
+        lambda data: data[len(data) // 2 :],
+        lambda data: data[: len(data) // 3] + data[len(data) // 2 :],
+        lambda data: data[: len(data) // 2] + jpeg(80)[len(jpeg(80)) // 2 :],
+        lambda data: b"HTTP/1.1 503 Busy\r\n\r\n",
+    ],
+    ids=["half", "no end", "padded", "thumbnail whole", "second half", "piece missing", "half of two", "no picture"],
+)
+def test_a_torn_frame_is_never_judged(tear: Callable[[bytes], bytes], demo_analyzer: Analyzer) -> None:
+    """FFmpeg's decoder fills what is missing with the picture before, and reports nothing."""
+    with serving(lambda number: tear(jpeg(160)) if number % 2 else jpeg(80)) as server:
+        stream = camera(server)
+        stream.open()
+        readings = [demo_analyzer.analyse(stream.read()) for _ in range(8)]
+        stream.close()
+    failed = [each.error.code for each in readings if each.error is not None]
+    assert set(failed) == {"image_unreadable"}
+    assert len(failed) in {3, 4, 5}
+    for reading in readings:
+        assert (reading.error is not None) == (reading.outcome is Outcome.FAILED)
+
+
+def test_a_stream_that_changes_its_size_is_read_in_the_new_one(server: NetworkCamera) -> None:
+    server.picture = lambda number: jpeg(100, (64, 48) if number < 4 else (128, 96))
+    stream = camera(server)
+    stream.open()
+    frames = [stream.read() for _ in range(6)]
+    stream.close()
+    assert [(each.settings.width_px, each.settings.height_px) for each in frames[1:]] == [(64, 48)] * 2 + [
+        (128, 96)
+    ] * 3
+    assert all(isinstance(each.image, Encoded) for each in frames)
+
+
+def test_what_identifies_to_the_camera_reaches_it_and_nobody_else(
+    server: NetworkCamera, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where somebody asks OpenCV and FFmpeg to be talkative."""
+    query = "/live?user=nurse&password=sw0rd%2Ffish&token=hush"
+    stream = camera(server, query)
+    stream.open()
+    said = [str(stream.read().source), repr(stream._settings), stream._settings.model_dump_json()]
+    server.cut.set()
+    with pytest.raises(CameraLost) as caught:
+        list(iter(stream.read, None))
+    stream.close()
+    with pytest.raises(CameraAbsent) as caught_absent:
+        camera(server, query.replace("/live", "/hush-hush")).open()
+    said += [str(caught.value), str(caught_absent.value), capfd.readouterr().err]
+    assert server.requests[0] == query
+    assert f"http://{server.address}#frame=0" in said[0]
+    for secret in ("nurse", "sw0rd", "fish", "hush", "live"):
+        assert secret not in "".join(said)
+
+
+def test_talkative_libraries_are_silenced_before_they_are_loaded() -> None:
+    """They would print a stream's address, with its password, to standard error."""
+    code = (
+        "import edge_agent, cv2; from edge_agent.cameras.settings import StreamSettings; "
+        "from edge_agent.cameras.stream import StreamCamera; from edge_agent.errors import CameraError\n"
+        "try: StreamCamera(StreamSettings(kind='stream', url='http://nurse:sw0rdfish@127.0.0.1:1/hush')).open()\n"
+        "except CameraError as error: print(error)"
+    )
+    loud = {"OPENCV_LOG_LEVEL": "VERBOSE", "OPENCV_FFMPEG_LOGLEVEL": "56", "OPENCV_FFMPEG_DEBUG": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **loud}, capture_output=True, text=True, check=True
+    )
+    assert "http://127.0.0.1:1 cannot be opened" in done.stdout
+    for secret in ("nurse", "sw0rdfish", "hush"):
+        assert secret not in done.stdout + done.stderr

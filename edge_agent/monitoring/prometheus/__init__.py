@@ -1,4 +1,4 @@
 """An endpoint for Prometheus with the figures of ``metrics`` and ``health``.
 
-Nothing is imported here: the configuration needs the settings also where the extra ``prometheus`` is not installed.
+Nothing is imported here: the configuration reads the settings even where the extra ``prometheus`` is not installed.
 """

@@ -1,16 +1,17 @@
-"""Serves the last metrics and checks, in the form that Prometheus reads."""
+"""Serves the latest metrics and health checks to Prometheus."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from pydantic.fields import FieldInfo
 
-from edge_agent.contracts import Check, CheckState, Metrics, Percentiles
+from edge_agent.contracts import Check, CheckState, Contract, Metrics, Percentiles
 from edge_agent.errors import PrometheusPortTaken
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 
@@ -18,7 +19,7 @@ _PREFIX = "leukoscope"
 
 
 class Exporter(Collector):
-    """The endpoint and what it shows. Figures are those of the last ``metrics`` message, up to half a minute old."""
+    """The endpoint and its figures. They are those of the last ``metrics`` message, up to half a minute old."""
 
     def __init__(self, settings: PrometheusSettings) -> None:
         """Serve from now on. Raises ``PrometheusPortTaken``."""
@@ -32,14 +33,14 @@ class Exporter(Collector):
             self._server, self._thread = start_http_server(settings.port, settings.host, registry)
         except OSError as error:
             address = f"{settings.host}:{settings.port}"
-            raise PrometheusPortTaken(f"{address} cannot be listened on: {error.strerror}.") from error
+            raise PrometheusPortTaken(f"The endpoint cannot listen on {address}: {error.strerror}.") from error
 
     def set_metrics(self, metrics: Metrics) -> None:
-        """Show these."""
+        """Serve these from now on."""
         self._metrics = metrics
 
     def set_checks(self, checks: tuple[Check, ...]) -> None:
-        """Show these."""
+        """Serve these from now on."""
         self._checks = checks
 
     def stop(self) -> None:
@@ -49,25 +50,56 @@ class Exporter(Collector):
         self._thread.join()
 
     def collect(self) -> Iterable[Metric]:
-        """What the client library asks for at each scrape."""
-        checks = GaugeMetricFamily(f"{_PREFIX}_check_ok", "1 if the part is well", labels=["check", "code"])
-        for check in self._checks:
-            checks.add_metric([check.name, check.code or ""], float(check.state is CheckState.OK))
-        yield checks
+        """Called by the client library for each scrape."""
+        yield from _health(self._checks)
         if self._metrics is None:
             return
         yield _latency(self._metrics.latency_ms)
-        values = self._metrics.model_dump(exclude={"latency_ms", "schema_", "use", "device", "session", "at"})
-        for group, value in values.items():
-            fields = value if isinstance(value, dict) else {group: value}
-            for name, number in fields.items():
-                if isinstance(number, int | float):
-                    path = name if fields is not value else f"{group}_{name}"
-                    yield GaugeMetricFamily(f"{_PREFIX}_{path}", path.replace("_", " "), value=number)
+        yield from _figures(self._metrics)
+
+
+def _health(checks: tuple[Check, ...]) -> Iterator[Metric]:
+    """What cannot be measured is neither 1 nor 0 in the first family, so that no alert fires on it."""
+    ok = GaugeMetricFamily(
+        f"{_PREFIX}_check_ok",
+        "1 if the check found no fault, 0 if it did; left out where nothing can be measured",
+        labels=["check", "code"],
+    )
+    state = GaugeMetricFamily(
+        f"{_PREFIX}_check_state", "1 for the state that the check is in, else 0", labels=["check", "state"]
+    )
+    for check in checks:
+        if check.state is not CheckState.UNKNOWN:
+            ok.add_metric([check.name, check.code or ""], float(check.state is CheckState.OK))
+        for each in CheckState:
+            state.add_metric([check.name, each], float(check.state is each))
+    yield ok
+    yield state
+
+
+def _figures(metrics: Metrics) -> Iterator[Metric]:
+    """Every number of the message, named by its place there; a figure that is null is left out."""
+    for name, field in type(metrics).model_fields.items():
+        value = getattr(metrics, name)
+        if isinstance(value, Contract):
+            for inner, inner_field in type(value).model_fields.items():
+                yield from _figure(f"{name}_{inner}", inner_field, getattr(value, inner))
+        else:
+            yield from _figure(name, field, value)
+
+
+def _figure(name: str, field: FieldInfo, value: object) -> Iterator[Metric]:
+    if isinstance(value, int | float):
+        explanation = (field.description or name.replace("_", " ")).removesuffix(".")
+        yield GaugeMetricFamily(f"{_PREFIX}_{name}", explanation, value=value)
 
 
 def _latency(latency: dict[str, Percentiles]) -> Metric:
-    family = GaugeMetricFamily(f"{_PREFIX}_latency_ms", "Per stage, over half a minute", labels=["stage", "quantile"])
+    family = GaugeMetricFamily(
+        f"{_PREFIX}_latency_ms",
+        "Latency per stage over the last half minute, as quantiles",
+        labels=["stage", "quantile"],
+    )
     for stage, percentiles in latency.items():
         for quantile, value in (
             ("0.5", percentiles.p50_ms),

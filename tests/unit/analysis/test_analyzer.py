@@ -14,14 +14,13 @@ from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.extraction import ExtractedField, FailedFrame, RejectedFrame
 from edge_agent.analysis.reading import PendingReading, Reading
 from edge_agent.analysis.results import ResultMaker
-from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
-from edge_agent.cameras.stamp import frame_now
+from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels, frame_now
 from edge_agent.contracts import Outcome, Reason, Result
 from edge_agent.errors import ImageError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.preprocessing import to_lab
-from edge_agent.vision.quality import QualityLimits
 from edge_agent.vision.segmentation import segment
+from edge_agent.vision.settings import QualityLimits
 
 Array = NDArray[np.uint8]
 

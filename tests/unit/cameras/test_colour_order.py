@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_agent.cameras.camera import Camera
-from edge_agent.cameras.files import FolderCamera
+from edge_agent.cameras.folder import FolderCamera
 from edge_agent.cameras.frame import ColourOrder, Pixels
 from edge_agent.cameras.picamera import PiCamera
 from edge_agent.cameras.settings import (
@@ -21,8 +21,9 @@ from edge_agent.cameras.settings import (
 from edge_agent.cameras.synthetic import SyntheticCamera
 from edge_agent.cameras.v4l2 import V4L2Camera
 from edge_agent.cameras.video import VideoCamera
-from edge_agent.testing.camera_devices import FakePicamera2, FakeVideoCapture
-from edge_agent.testing.cameras import CARD_PATCHES_RGB, card_seen, colour_card
+from edge_agent.testing.colour_card import CARD_PATCHES_RGB, card_seen, colour_card
+from edge_agent.testing.picamera2 import FakePicamera2
+from edge_agent.testing.video_capture import FakeVideoCapture
 
 # Compression blurs colours, most of all in a video; a swap of red and blue is off by 190.
 TOLERANCE_LEVELS = 25
@@ -65,7 +66,9 @@ def test_a_usb_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixel_for
         else FakeVideoCapture([BGR_CARD], fixed={cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"YUYV")})
     )
     monkeypatch.setattr(cv2, "VideoCapture", capture)
-    assert_shows_the_card(V4L2Camera(V4L2Settings(kind="v4l2"), by_id=tmp_path))
+    height, width = BGR_CARD.shape[:2]
+    settings = V4L2Settings(kind="v4l2", width_px=width, height_px=height)
+    assert_shows_the_card(V4L2Camera(settings, by_id=tmp_path))
 
 
 def test_a_raspberry_pi_camera(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.cameras import opencv
-from edge_agent.cameras.guard import DeviceGuard
+from edge_agent.cameras import opencv_capture
+from edge_agent.cameras.device_guard import DeviceGuard
 from edge_agent.errors import CameraLost
-from edge_agent.testing.camera_devices import FakeVideoCapture
+from edge_agent.testing.video_capture import FakeVideoCapture
 
 
 def test_a_capture_closed_while_another_thread_reads_is_released_by_the_reader(
@@ -17,7 +17,7 @@ def test_a_capture_closed_while_another_thread_reads_is_released_by_the_reader(
 ) -> None:
     fake = FakeVideoCapture([np.zeros((2, 2, 3), np.uint8)])
     monkeypatch.setattr(cv2, "VideoCapture", fake)
-    capture = opencv.OpenCvCapture("Camera")
+    capture = opencv_capture.OpenCvCapture("Camera")
     capture.open("x", 0, {})
     fake.may_read.clear()
     reader = threading.Thread(target=capture.read, daemon=True)

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.cameras.picamera import PiCamera
 from edge_agent.cameras.settings import PiCameraSettings
-from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeout
-from edge_agent.testing.camera_devices import FakePicamera2
-from edge_agent.testing.cameras import colour_card
+from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeout, ImageError
+from edge_agent.testing.colour_card import colour_card
+from edge_agent.testing.picamera2 import FakePicamera2, FakePicamera2Request
 
 METADATA = {
     "ExposureTime": 4987,
@@ -119,7 +121,7 @@ def test_a_request_is_given_back_even_if_its_picture_fails(monkeypatch: pytest.M
     def fail(self: object, name: str) -> None:
         raise RuntimeError("no buffer")
 
-    monkeypatch.setattr("edge_agent.testing.camera_devices.FakePicamera2Request.make_array", fail)
+    monkeypatch.setattr("edge_agent.testing.picamera2.FakePicamera2Request.make_array", fail)
     with pytest.raises(CameraLost, match="no buffer"):
         opened.read()
     assert [request.releases_count for request in module.requests] == [1]
@@ -171,6 +173,25 @@ def test_a_usb_camera_that_libcamera_finds_gives_its_jpeg_as_it_is(monkeypatch: 
     assert (frame.settings.width_px, frame.settings.height_px) == (256, 64)
     assert frame.settings.pixel_format == "MJPEG"
     assert [request.releases_count for request in module.requests] == [1]
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: data.size // 2], lambda data: data[:0]], ids=["half", "empty"])
+def test_a_jpeg_cut_short_is_a_frame_with_an_error(
+    monkeypatch: pytest.MonkeyPatch, damage: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+) -> None:
+    whole = FakePicamera2Request.make_buffer
+    monkeypatch.setattr(FakePicamera2Request, "make_buffer", lambda request, name: damage(whole(request, name)))
+    opened = camera(monkeypatch, fake(forced_format="MJPEG"), width_px=256, height_px=64)
+    opened.open()
+    assert isinstance(opened.read().image, ImageError)
+
+
+def test_a_jpeg_of_another_size_than_declared_is_a_frame_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = camera(monkeypatch, fake(forced_format="MJPEG"), width_px=512, height_px=64)
+    opened.open()
+    image = opened.read().image
+    assert isinstance(image, ImageError)
+    assert "256 x 64 px" in image.message
 
 
 def test_a_usb_camera_is_not_asked_for_a_pace_that_it_lacks_the_control_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,8 @@ import pytest
 
 from edge_agent.cameras import supervisor as supervisor_module
 from edge_agent.cameras.camera import Camera
-from edge_agent.cameras.frame import Encoded, Frame, Pixels
+from edge_agent.cameras.frame import Encoded, Frame, Pixels, frame_now
 from edge_agent.cameras.settings import CapturePolicy
-from edge_agent.cameras.stamp import frame_now
 from edge_agent.cameras.supervisor import CameraPhase, CameraState, CameraSupervisor
 from edge_agent.errors import CameraAbsent, CameraLost, CameraStalled, CameraTimeout, ImageError
 from edge_agent.testing.cameras import CameraShelf, Hang, ScriptedCamera, plain_frame

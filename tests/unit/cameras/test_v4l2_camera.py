@@ -12,10 +12,15 @@ from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.cameras.settings import V4L2Settings
 from edge_agent.cameras.v4l2 import V4L2Camera, find_device
 from edge_agent.errors import CameraAbsent, CameraLost, ImageError
-from edge_agent.testing.camera_devices import FakeVideoCapture, opencv_error
+from edge_agent.testing.video_capture import FakeVideoCapture, opencv_error
 
 YUYV = cv2.VideoWriter.fourcc(*"YUYV")
 LOCKED: dict[str, Any] = {"exposure_us": 5000, "gain_steps": 16, "white_balance_k": 4600}
+
+
+def jpeg(width_px: int = 1280, height_px: int = 960) -> bytes:
+    picture = np.random.default_rng(1).integers(0, 255, (height_px, width_px, 3), np.uint8)
+    return np.asarray(cv2.imencode(".jpg", picture)[1], np.uint8).tobytes()
 
 
 def raw(data: bytes) -> np.ndarray:
@@ -153,18 +158,32 @@ def test_a_driver_without_the_controls_leaves_locked_unknown(monkeypatch: pytest
 
 
 def test_a_jpeg_is_handed_on_without_the_padding_behind_it(monkeypatch: pytest.MonkeyPatch, device: Path) -> None:
-    picture = b"\xff\xd8 thumbnail \xff\xd9 picture \xff\xd9"
-    camera = opened(monkeypatch, device, FakeVideoCapture([raw(picture + bytes(50))]))
+    picture = jpeg()
+    camera = opened(monkeypatch, device, FakeVideoCapture([raw(picture + bytes(5000))]))
     image = camera.read().image
     assert isinstance(image, Encoded)
     assert image.data == picture
 
 
-@pytest.mark.parametrize("data", [b"\x00\x00 not a jpeg \xff\xd9", b"\xff\xd8 cut off"], ids=["start", "end"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x00\x00 not a jpeg \xff\xd9",
+        b"\xff\xd8 cut off",
+        b"\xff\xd8 no picture \xff\xd9",
+        jpeg()[:100_000],
+        jpeg()[:100_000] + bytes(5000),
+        jpeg()[100_000:],
+        jpeg(640, 480),
+        b"",
+    ],
+    ids=["start", "end", "nothing between", "half", "half padded", "second half", "another size", "empty"],
+)
 def test_a_broken_jpeg_is_a_frame_with_an_error(monkeypatch: pytest.MonkeyPatch, device: Path, data: bytes) -> None:
     camera = opened(monkeypatch, device, FakeVideoCapture([raw(data)]))
     image = camera.read().image
     assert isinstance(image, ImageError)
+    assert image.code == "image_unreadable"
     assert device.name in str(image)
 
 

@@ -18,16 +18,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge_agent.analysis.analyzer import Analyzer
-from edge_agent.cameras.frame import ColourOrder, Pixels
+from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
-from edge_agent.cameras.stamp import frame_now
 from edge_agent.contracts import Outcome
 from edge_agent.errors import BundleError, BundleMismatch, GoldenMismatch
 from edge_agent.inference import Classifier, load_bundle, shipped_bundles
 from edge_agent.inference.bundle import load_golden
 from edge_agent.inference.familiarity import Familiarity, describe, description_size
 from edge_agent.vision.preprocessing import preprocess
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 
 Array = NDArray[np.uint8]
 SIZE_PX = 224

@@ -1,71 +1,87 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from datetime import UTC, datetime
 
-import psutil
 import pytest
 from uuid_utils.compat import uuid7
 
-from edge_agent.cameras import CaptureCounters
-from edge_agent.contracts import EventKind, Topics
-from edge_agent.errors import SpoolFull
-from edge_agent.events.recorder import EventRecorder
-from edge_agent.monitoring.health import HealthInputs
-from edge_agent.monitoring.host import read_machine
-from edge_agent.monitoring.latency import LatencyMeter
-from edge_agent.monitoring.monitor import HealthMonitor, Sources
-from edge_agent.mqtt import MqttSettings, Publisher
-from edge_agent.spool import MemorySpool, Message
-
-TOPICS = Topics("clinic", "scope-1")
+from edge_agent.contracts import CheckState, Health
+from edge_agent.errors import CameraLost
+from edge_agent.monitoring.health import ClockReading, health_message, overall_state, run_checks
+from tests.unit.monitoring.conftest import MakeInputs
 
 
-def monitor(spool: MemorySpool, folder: Path) -> HealthMonitor:
-    session = uuid7()
-    publisher = Publisher(MqttSettings(), TOPICS, spool, session)
-    inputs = HealthInputs(None, None, None, None, None, read_machine(folder, psutil.Process()))
-    sources = Sources(lambda: publisher, lambda: inputs, lambda: CaptureCounters(0, 0, 0, 0), lambda: 0)
-    return HealthMonitor(
-        spool,
-        EventRecorder(folder, spool, TOPICS, session),
-        LatencyMeter(),
-        session,
-        sources,
-        on_health=lambda _checks: None,
-        on_metrics=lambda _metrics: None,
-        on_failure=lambda _failure: None,
-    )
+def clock(year: int, *, synchronised: bool | None) -> ClockReading:
+    return ClockReading(datetime(year, 6, 1, tzinfo=UTC), synchronised)
 
 
-def told(spool: MemorySpool) -> list[int]:
-    """Refusals told by the events that wait."""
-    found = []
-    while (message := spool.take(live=True)) is not None:
-        event = json.loads(message.payload)
-        if event["kind"] == EventKind.MESSAGES_DROPPED:
-            found.append(event["details"]["refused_count"])
-    return found
+def test_a_device_that_is_well_has_no_code(make_inputs: MakeInputs) -> None:
+    checks = run_checks(make_inputs())
+    assert {check.state for check in checks} == {CheckState.OK}
+    assert {check.code for check in checks} == {None}
+    assert overall_state(checks) is CheckState.OK
 
 
-def test_each_drop_is_told_once_also_by_the_next_session(tmp_path: Path) -> None:
-    spool = MemorySpool(10)
+@pytest.mark.parametrize(
+    ("change", "name", "code"),
+    [
+        ({"camera": CameraLost("unplugged.")}, "camera", "camera_lost"),
+        ({"disk_free_bytes": 100 * 2**20}, "disk", "disk_low"),
+        ({"cpu_temperature_c": 81.0}, "temperature", "machine_hot"),
+        ({"throttling": ("under_voltage",)}, "power", "machine_throttled"),
+        ({"clock": clock(1970, synchronised=None)}, "clock", "clock_unset"),
+        ({"clock": clock(2026, synchronised=False)}, "clock", "clock_unset"),
+        ({"clock": clock(2019, synchronised=True)}, "clock", "clock_unset"),
+    ],
+)
+def test_each_fault_has_its_code_and_says_what_to_do(
+    make_inputs: MakeInputs, change: dict[str, object], name: str, code: str
+) -> None:
+    checks = run_checks(make_inputs(**change))
+    (check,) = [each for each in checks if each.state is not CheckState.OK]
+    assert (check.name, check.state, check.code) == (name, CheckState.DEGRADED, code)
+    assert check.message
+    assert check.remedy
+    assert overall_state(checks) is CheckState.DEGRADED
 
-    def refuse() -> None:
-        with pytest.raises(SpoolFull):
-            spool.append(Message(uuid7(), TOPICS.event, b"x" * 11))
 
-    first = monitor(spool, tmp_path)
-    refuse()
-    refuse()
-    first.look()
-    assert told(spool) == [2]
-    refuse()
-    # So soon after the first it is only noted; at the end of the session it is told.
-    first.look()
-    assert told(spool) == []
-    second = monitor(spool, tmp_path)
-    second.look()
-    assert told(spool) == [1]
-    first._events.close()
-    second._events.close()
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"cpu_temperature_c": None}, "temperature"),
+        ({"throttling": None}, "power"),
+        ({"clock": clock(2026, synchronised=None)}, "clock"),
+    ],
+)
+def test_what_cannot_be_measured_is_unknown_and_no_fault(
+    make_inputs: MakeInputs, change: dict[str, object], name: str
+) -> None:
+    checks = run_checks(make_inputs(**change))
+    (check,) = [each for each in checks if each.state is not CheckState.OK]
+    assert (check.name, check.state, check.code) == (name, CheckState.UNKNOWN, None)
+    assert check.message
+    assert overall_state(checks) is CheckState.OK
+
+
+def test_what_happened_since_boot_is_over(make_inputs: MakeInputs) -> None:
+    checks = run_checks(make_inputs(throttling=("under_voltage_occurred",)))
+    assert {check.state for check in checks} == {CheckState.OK}
+
+
+def test_a_fault_counts_beside_what_is_unknown(make_inputs: MakeInputs) -> None:
+    checks = run_checks(make_inputs(throttling=None, cpu_temperature_c=90.0))
+    assert overall_state(checks) is CheckState.DEGRADED
+
+
+def test_the_message_holds_all_checks(make_inputs: MakeInputs) -> None:
+    checks = run_checks(make_inputs(throttling=None))
+    message = health_message("scope-1", uuid7(), checks)
+    assert message.state is CheckState.OK
+    assert Health.model_validate_json(message.to_json()).checks == checks
+
+
+def test_messages_are_plain_words(make_inputs: MakeInputs) -> None:
+    texts = {check.name: check.message for check in run_checks(make_inputs(cpu_temperature_c=85.4))}
+    assert texts["temperature"] == "The processor is at 85 °C; from 80 °C it slows down."
+    texts = {check.name: check.message for check in run_checks(make_inputs(clock=clock(1970, synchronised=False)))}
+    assert texts["clock"] == "The clock shows 1970-06-01 and is not synchronised with a time server."

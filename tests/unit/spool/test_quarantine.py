@@ -9,11 +9,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
 from edge_agent.spool import MemorySpool, Message, QuarantinedMessage, Spool, SpoolLimits, SpoolStats, SqliteSpool
 from edge_agent.spool.base import MAX_PAYLOAD_BYTES
-from edge_agent.spool.folder import FILE
+from edge_agent.spool.place import FILE
 from tests.mqtt import PATIENCE_S
 
 TOPIC = "leukoscope/v1/site/device/report"
@@ -149,6 +151,35 @@ def test_a_row_that_is_no_message_is_quarantined_and_the_others_are_delivered(tm
     assert_counts_add_up(stats)
     assert [each.code for each in again.pop_quarantined_messages()] == ["message_damaged"]
     assert len(quarantined_rows(tmp_path)) == 1
+    again.close()
+
+
+VALUE = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.binary(max_size=40) | st.text(max_size=40)
+
+
+@settings(max_examples=60)
+@given(rotten=st.lists(st.tuples(VALUE, VALUE, VALUE, VALUE), min_size=1, max_size=4))
+def test_whatever_the_rows_hold_all_messages_are_delivered_and_all_rows_counted(
+    tmp_path_factory: pytest.TempPathFactory, rotten: list[tuple[object, ...]]
+) -> None:
+    folder = tmp_path_factory.mktemp("rotten")
+    spool = SqliteSpool(folder, LIMITS)
+    ids = append(spool, 2)
+    spool.close()
+    with closing(sqlite3.connect(folder / FILE)) as connection, connection:
+        for row in rotten:
+            connection.execute("INSERT INTO messages (id, topic, payload, accepted_s) VALUES (?, ?, ?, ?)", row)
+    again = SqliteSpool(folder, LIMITS)
+    taken = []
+    while (message := again.take(live=False)) is not None:
+        taken.append(message.id)
+    assert taken[:2] == ids
+    assert again.flush(PATIENCE_S)
+    stats = again.stats()
+    assert stats.accepted_count == len(ids) + len(rotten)
+    assert stats.in_flight_count == len(taken)
+    assert stats.quarantined_count + stats.dropped_count == stats.accepted_count - len(taken)
+    assert_counts_add_up(stats)
     again.close()
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from edge_agent.errors import StateEntryInvalid
 from edge_agent.spool import MemorySpool, Spool, SpoolLimits, SqliteSpool, read_state_entries, read_state_entry
-from edge_agent.spool.folder import FILE
+from edge_agent.spool.place import FILE
 from edge_agent.spool.state_entries import QUARANTINED_MAX
 from tests.mqtt import PATIENCE_S
 

@@ -12,11 +12,10 @@ from uuid_utils.compat import uuid7
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.reading import Explanation, Reading
 from edge_agent.analysis.results import ResultMaker
-from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
-from edge_agent.cameras.stamp import frame_now
+from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels, frame_now
 from edge_agent.contracts import Reason, Result
 from edge_agent.inference import Classifier, load_bundle
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 from edge_agent.web.app import make_app
 from edge_agent.web.hosts import HostRule
 from edge_agent.web.picture import draw_explanation, to_jpeg

@@ -12,12 +12,11 @@ from uuid_utils.compat import uuid7
 
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.results import ResultMaker
-from edge_agent.cameras.frame import ColourOrder, Pixels
-from edge_agent.cameras.stamp import frame_now
+from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
 from edge_agent.cli.local_broker import free_port
 from edge_agent.errors import WebPortTaken
 from edge_agent.inference import Classifier, load_bundle
-from edge_agent.vision.quality import QualityLimits
+from edge_agent.vision.settings import QualityLimits
 from edge_agent.web.server import MicroscopePage
 from edge_agent.web.settings import WebSettings
 

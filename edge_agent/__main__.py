@@ -1,0 +1,6 @@
+"""``python -m edge_agent``: the same as ``edge-agent``."""
+
+from edge_agent.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""Section ``[analysis]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from edge_agent.settings import Settings, refuse_home
+
+
+class AnalysisSettings(Settings):
+    """Which model judges the fields, and how it runs."""
+
+    bundle: str = Field(default="accurate", min_length=1, description="Name of a shipped bundle, or a bundle's folder.")
+    threads_count: int = Field(default=1, ge=1, le=64, description="Threads of the TFLite runtime.")
+    max_image_megapixels: float = Field(
+        default=50, gt=0, le=1000, description="Larger pictures are refused before they are decoded."
+    )
+
+    @field_validator("bundle")
+    @classmethod
+    def _refuse_home_of_bundle(cls, bundle: str) -> str:
+        refuse_home(Path(bundle))
+        return bundle

@@ -1,0 +1,61 @@
+"""Closing a device from any thread although its driver allows only one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from edge_agent.errors import CameraLost
+
+
+class DeviceGuard:
+    """Delays a close until the call that is under way has returned.
+
+    To release a capture of OpenCV while another thread reads from it unmaps the memory under the
+    reader: the process dies. So ``close`` releases at once where nobody uses the device; else its
+    user releases it on the way out.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._release: Callable[[], None] | None = None
+        self._in_use = False
+        self._closed = False
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """Around every call into the driver. Raises ``CameraLost`` once closed."""
+        with self._lock:
+            if self._closed:
+                raise CameraLost(f"{self._name} was closed.")
+            self._in_use = True
+        try:
+            yield
+        finally:
+            self._finish_use()
+
+    def hold(self, release: Callable[[], None]) -> None:
+        """The device is open; ``release`` closes it. Called inside ``use``."""
+        with self._lock:
+            self._release = release
+
+    def close(self) -> None:
+        """Close the device, now or as soon as nobody uses it."""
+        with self._lock:
+            self._closed = True
+            release = None if self._in_use else self._take_release()
+        if release:
+            release()
+
+    def _finish_use(self) -> None:
+        with self._lock:
+            self._in_use = False
+            release = self._take_release() if self._closed else None
+        if release:
+            release()
+
+    def _take_release(self) -> Callable[[], None] | None:
+        release, self._release = self._release, None
+        return release

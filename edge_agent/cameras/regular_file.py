@@ -1,0 +1,32 @@
+"""Opening what a folder holds without being held up by it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_agent.errors import ImageError
+
+
+@contextmanager
+def open_regular(path: Path, name: str) -> Iterator[int]:
+    """A descriptor to read the regular file at ``path`` from.
+
+    Raises ``ImageError``, which calls the file ``name``, for what cannot be opened and for what is no regular file: a
+    pipe or a device may never answer. ``path`` may have any bytes in it; it goes nowhere but to the kernel.
+    """
+    try:
+        # Without O_NONBLOCK the very opening of a pipe waits for somebody to write into it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"{name} cannot be read: {reason}.") from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ImageError(f"{name} is not a regular file.", remedy="Give a file, not a pipe or a device.")
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,132 @@
+"""Readings of images, folders and videos that somebody named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from uuid_utils.compat import uuid7
+
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.results import ResultMaker
+from edge_agent.cameras.camera import Camera
+from edge_agent.cameras.file_names import printable_name
+from edge_agent.cameras.folder import FolderCamera
+from edge_agent.cameras.frame import Frame
+from edge_agent.cameras.image_files import VIDEO_SUFFIXES, scan_folder
+from edge_agent.cameras.secret_url import without_address
+from edge_agent.cameras.settings import FolderSettings, VideoSettings
+from edge_agent.cameras.video import VideoCamera
+from edge_agent.contracts import ErrorReport, Outcome, Result
+from edge_agent.errors import CameraError, EndOfFrames, ImageError, ImageMissing
+
+_CAMERA = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class FileReading:
+    """A result, and the path that it came from as it was given."""
+
+    path: Path
+    in_folder: bool
+    """Whether ``path`` is a folder."""
+    result: Result
+
+    @property
+    def name(self) -> str:
+        """The file, and the position in it, to be shown: ``result.source`` begins below the folder."""
+        source = self.result.source or ""
+        if self.in_folder:
+            return f"{_shown(self.path)}/{source}"
+        return _shown(self.path) + source.removeprefix(printable_name(self.path.name))
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadFile:
+    """What could not be read, and why."""
+
+    name: str
+    """To be shown."""
+    error: ErrorReport
+
+
+def count_frames(paths: list[Path]) -> int | None:
+    """How many readings ``paths`` will give; None where a video makes that unknown."""
+    if any(_is_video(path) for path in paths):
+        return None
+    return sum(len(scan_folder(path)) if _is_folder(path) else 1 for path in paths)
+
+
+def classify_paths(
+    paths: list[Path], analyzer: Analyzer, on_unread: Callable[[UnreadFile], None]
+) -> Iterator[FileReading]:
+    """One reading per image or video frame, in the order of ``paths``.
+
+    What cannot be read, or is left out, is told to ``on_unread``; where there is a frame to speak of, its ``failed``
+    reading comes too. Raises nothing for what a path can bring.
+    """
+    maker = ResultMaker("this-computer", uuid7())
+    for path in paths:
+        problem = _problem(path)
+        if problem is not None:
+            on_unread(UnreadFile(_shown(path), ErrorReport.from_error(problem)))
+            continue
+        in_folder = _is_folder(path)
+        try:
+            for frame in _frames(_camera_for(path)):
+                reading = FileReading(path, in_folder, maker.make(analyzer.analyse(frame)))
+                if reading.result.outcome is Outcome.FAILED and reading.result.error is not None:
+                    on_unread(UnreadFile(reading.name, reading.result.error))
+                yield reading
+        except CameraError as error:
+            # To whoever names files there is no camera: a folder is empty, or a video is none.
+            cause = (ImageMissing if in_folder else ImageError)(error.message)
+            on_unread(UnreadFile(_shown(path), ErrorReport.from_error(cause)))
+
+
+def _problem(path: Path) -> ImageError | None:
+    try:
+        path.stat()
+        if _is_folder(path):
+            os.scandir(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return ImageMissing(f"There is no file or folder {_shown(path)}.")
+    except OSError as error:
+        return ImageError(f"{_shown(path)} cannot be read: {error.strerror}.")
+    return None
+
+
+def _shown(path: Path) -> str:
+    # Somebody may take an address for a path, and it may carry a password.
+    return without_address(printable_name(path))
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not _is_folder(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _camera_for(path: Path) -> Camera:
+    # Absolute: a file's name may begin as an address or a home folder does.
+    if _is_video(path):
+        return VideoCamera(VideoSettings(kind="video", id=_CAMERA, path=path.absolute()))
+    return FolderCamera(FolderSettings(kind="folder", id=_CAMERA, path=path.absolute()))
+
+
+def _frames(camera: Camera) -> Iterator[Frame]:
+    try:
+        camera.open()
+        while True:
+            yield camera.read()
+    except EndOfFrames:
+        return
+    finally:
+        camera.close()

@@ -1,0 +1,36 @@
+"""Results as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Column, Table
+from rich.text import Text
+
+from edge_agent.cameras.file_names import printable_name
+from edge_agent.cli.file_readings import FileReading
+from edge_agent.cli.terminal import NOTICE
+
+
+def results_table(readings: Sequence[FileReading]) -> Table:
+    """One row per reading. Of one folder its name is the title; of several paths each row has the whole name."""
+    paths = {reading.path for reading in readings}
+    folder = next(iter(paths)) if len(paths) == 1 and all(reading.in_folder for reading in readings) else None
+    columns = [Column(name, no_wrap=True) for name in ("outcome", "label", "sure %", "malignant %", "nuclei", "ms")]
+    title = None if folder is None else Text(printable_name(folder))
+    table = Table(Column("source", overflow="fold"), *columns, title=title, caption=NOTICE)
+    for reading in readings:
+        result = reading.result
+        why = result.reason or (result.error.code if result.error else None)
+        sure = result.decision.confidence_ratio if result.decision is not None else None
+        table.add_row(
+            # Text, for a name may look like Rich's markup.
+            Text(reading.name if folder is None else result.source or ""),
+            result.outcome if why is None else f"{result.outcome} ({why})",
+            result.label or "",
+            "" if sure is None else f"{100 * sure:.1f}",
+            "" if result.malignant_ratio is None else f"{100 * result.malignant_ratio:.1f}",
+            "" if result.nuclei is None else str(result.nuclei.count),
+            f"{result.latency_ms['total']:.1f}",
+        )
+    return table

@@ -1,0 +1,81 @@
+"""Standard input, output and error as they were handed to us: closed, full, broken off, or not UTF-8."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from typing import Any
+
+from edge_agent.errors import EdgeAgentError, FileUnusable, OutputUnwritable
+
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+
+
+class _WatchedFile(io.FileIO):
+    """Remembers that it could not be written: whoever catches the error cannot tell it from that of another file."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int:  # noqa: ANN401 - any buffer; Python 3.11 has no name for it
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.failure = error
+            raise
+
+
+_output: _WatchedFile | None = None
+
+
+def prepare_streams() -> None:
+    """Make the three streams safe to use. To be called before anything is opened or printed.
+
+    A closed descriptor is taken, or the next file that is opened would get its number and with it what native
+    libraries print. Characters that the encoding lacks, and file names that are not UTF-8, are escaped.
+    """
+    global _output  # noqa: PLW0603 - a process has one standard output
+    # Output that goes nowhere is an error, so 1 is not opened for writing. Messages to a closed 2 are nobody's loss.
+    for descriptor, mode in ((_STDIN, os.O_RDONLY), (_STDOUT, os.O_RDONLY), (_STDERR, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is this one.
+            os.open(os.devnull, mode)
+    encoding = sys.stdout.encoding if sys.stdout else "utf-8"
+    _output = _WatchedFile(_STDOUT, "w", closefd=False)
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(_output), encoding, "backslashreplace", line_buffering=os.isatty(_STDOUT)
+    )
+    sys.stdin = sys.stdin or open(_STDIN, encoding="utf-8", closefd=False)  # noqa: SIM115 - a descriptor
+    sys.stderr = sys.stderr or open(_STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as above
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+
+
+def finish_streams() -> EdgeAgentError | None:
+    """Write out what is left, so that Python has nothing to complain of when it closes the streams.
+
+    Returns what kept standard output from being written; a reader who has seen enough is not worth a word.
+    """
+    for stream, descriptor in ((sys.stdout, _STDOUT), (sys.stderr, _STDERR)):
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    failure = _output.failure if _output is not None else None
+    if failure is None or isinstance(failure, BrokenPipeError):
+        return None
+    return OutputUnwritable(f"Standard output cannot be written: {failure.strerror}.")
+
+
+def explain_os_error(error: OSError) -> EdgeAgentError:
+    """What an error of the operating system that no command explained was about."""
+    unwritten = finish_streams()
+    if unwritten is not None:
+        return unwritten
+    if error.filename is None:
+        return FileUnusable(f"{error.strerror or error}.")
+    return FileUnusable(f"{os.fsdecode(error.filename)}: {error.strerror}.")

@@ -1,0 +1,19 @@
+"""``agent.toml``: read, check, explain."""
+
+from edge_agent.config.explanation import explain, keys_of
+from edge_agent.config.model import SYSTEM_CONFIG, Config, DeviceSettings, LogSettings, system_config
+from edge_agent.config.reading import find_errors, load_config, parse_config, read_config_text
+
+__all__ = [
+    "SYSTEM_CONFIG",
+    "Config",
+    "DeviceSettings",
+    "LogSettings",
+    "explain",
+    "find_errors",
+    "keys_of",
+    "load_config",
+    "parse_config",
+    "read_config_text",
+    "system_config",
+]

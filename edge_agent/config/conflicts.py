@@ -1,0 +1,54 @@
+"""Settings that are right by themselves and cannot both be meant."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+from edge_agent.config.positions import KeyPath
+
+_EVERYWHERE = ipaddress.ip_address(0), ipaddress.IPv6Address(0)
+
+
+def find_conflicts(sections: Mapping[str, Any]) -> list[tuple[KeyPath, str]]:
+    """Servers on one port. ``sections`` are those of a ``Config`` that could be read."""
+    found: list[tuple[KeyPath, str]] = []
+    for (first, first_host, port), (second, second_host, other_port) in combinations(_servers(sections), 2):
+        if port == other_port and _overlap(first_host, second_host):
+            keys: KeyPath = (second, "port")
+            found.append((keys, f"{second}.port: {first} has port {port} too; choose another port for one of them"))
+    return found
+
+
+def _servers(sections: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """Section, host and port of everything that listens on this machine."""
+    mqtt = sections.get("mqtt")
+    if mqtt is not None and is_loopback(mqtt.host):
+        yield "mqtt", mqtt.host, mqtt.port
+    for name in ("web", "prometheus"):
+        settings = sections.get(name)
+        if settings is not None and settings.enabled:
+            yield name, settings.host, settings.port
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``."""
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def _overlap(one: str, other: str) -> bool:
+    addresses = _address(one), _address(other)
+    # A name that is no address may be any of them.
+    return None in addresses or addresses[0] == addresses[1] or any(each in _EVERYWHERE for each in addresses)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    if host.lower().rstrip(".") == "localhost":
+        return ipaddress.ip_address("127.0.0.1")
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None

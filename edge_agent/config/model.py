@@ -1,0 +1,57 @@
+"""What ``agent.toml`` may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.analysis.settings import AnalysisSettings
+from edge_agent.cameras.settings import CameraSettings, CapturePolicy
+from edge_agent.contracts.manifest import Slug
+from edge_agent.monitoring.prometheus.settings import PrometheusSettings
+from edge_agent.mqtt.settings import MqttSettings
+from edge_agent.settings import Settings
+from edge_agent.spool.settings import SpoolSettings, StateSettings
+from edge_agent.vision.settings import QualityLimits
+from edge_agent.web.settings import WebSettings
+
+SYSTEM_CONFIG = Path("/etc/leukoscope/agent.toml")
+"""Where the package has it."""
+
+
+def system_config() -> Path | None:
+    """The device's own configuration, for commands that were not given one; None where there is none."""
+    return SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None
+
+
+class DeviceSettings(Settings):
+    """Section ``[device]``: who this is. Both are part of every topic, so neither may name a patient."""
+
+    site: Slug = Field(description="The clinic or laboratory.")
+    id: Slug = Field(description="This device, unique in its site.")
+
+
+class LogSettings(Settings):
+    """Section ``[log]``."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level written.")
+
+
+class Config(Settings):
+    """The whole of ``agent.toml``."""
+
+    device: DeviceSettings
+    camera: CameraSettings
+    capture: CapturePolicy = CapturePolicy()
+    trigger: TriggerSettings = TriggerSettings()
+    analysis: AnalysisSettings = AnalysisSettings()
+    quality: QualityLimits = QualityLimits()
+    mqtt: MqttSettings = MqttSettings()
+    spool: SpoolSettings = SpoolSettings()
+    state: StateSettings = Field(default_factory=StateSettings)
+    prometheus: PrometheusSettings = PrometheusSettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()

@@ -1,0 +1,135 @@
+"""Where each key of a TOML file stands: ``tomllib`` gives values without positions."""
+
+from __future__ import annotations
+
+import bisect
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+
+KeyPath = tuple[str | int, ...]
+"""Keys from the top, and indices into arrays, such as ``("mqtt", "tls", "ca_file")``."""
+
+_BLANK = re.compile(r"(?:[ \t\r\n,]|#[^\n]*)*")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_STRING = re.compile(
+    r'"""(?:\\.|[^\\])*?"""(?:"{0,2})'
+    r"|'''.*?'''(?:'{0,2})"
+    r'|"(?:\\.|[^"\\])*"'
+    r"|'[^']*'",
+    re.DOTALL,
+)
+_SCALAR = re.compile(r"[^,\]}#\n]*")
+
+
+def find_lines(text: str) -> dict[KeyPath, int]:
+    """The line, from 1, of every key and table of ``text``, which has to be valid TOML.
+
+    A table stands where it is first named, by a header or by a dotted key.
+    """
+    return _Scanner(text).scan()
+
+
+def line_of(lines: Mapping[KeyPath, int], keys: Sequence[str | int]) -> int:
+    """The line of ``keys``, or of the innermost table around it that the file has, or 1."""
+    path = tuple(keys)
+    return next((lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines), 1)
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._newlines = [found.start() for found in re.finditer("\n", text)]
+        self._at = 0
+        self._lines: dict[KeyPath, int] = {}
+        self._elements: dict[KeyPath, int] = {}
+        """How many elements each array of tables has so far."""
+
+    def scan(self) -> dict[KeyPath, int]:
+        table: KeyPath = ()
+        self._skip_blank()
+        while self._at < len(self._text):
+            if self._text.startswith("[[", self._at):
+                table = self._header(2, is_array=True)
+            elif self._text[self._at] == "[":
+                table = self._header(1, is_array=False)
+            else:
+                self._pair(table)
+            self._skip_blank()
+        return self._lines
+
+    def _header(self, brackets: int, *, is_array: bool) -> KeyPath:
+        start = self._at
+        self._at += brackets
+        path: KeyPath = ()
+        keys = self._keys()
+        for number, key in enumerate(keys):
+            path = (*path, key)
+            self._note(path, start)
+            if is_array and number == len(keys) - 1:
+                self._elements[path] = self._elements.get(path, 0) + 1
+            if path in self._elements:
+                path = (*path, self._elements[path] - 1)
+                self._note(path, start)
+        self._at += brackets
+        return path
+
+    def _pair(self, table: KeyPath) -> None:
+        start = self._at
+        path = table
+        for key in self._keys():
+            path = (*path, key)
+            self._note(path, start)
+        self._at += 1  # the equals sign
+        self._skip_blank()
+        self._value(path)
+
+    def _value(self, path: KeyPath) -> None:
+        match self._text[self._at : self._at + 1]:
+            case "[":
+                self._at += 1
+                index = 0
+                while not self._closes("]"):
+                    self._note((*path, index), self._at)
+                    self._value((*path, index))
+                    index += 1
+            case "{":
+                self._at += 1
+                while not self._closes("}"):
+                    self._pair(path)
+            case '"' | "'":
+                self._take(_STRING)
+            case _:
+                self._take(_SCALAR)
+
+    def _closes(self, bracket: str) -> bool:
+        self._skip_blank()
+        if self._at < len(self._text) and self._text[self._at] != bracket:
+            return False
+        self._at += 1
+        return True
+
+    def _keys(self) -> list[str]:
+        """A dotted key; afterwards the position is behind it and the blanks after it."""
+        keys = []
+        while True:
+            self._skip_blank()
+            quoted = _STRING.match(self._text, self._at)
+            keys.append(tomllib.loads(f"key = {self._take(_STRING)}")["key"] if quoted else self._take(_BARE_KEY))
+            self._skip_blank()
+            if self._text[self._at : self._at + 1] != ".":
+                return keys
+            self._at += 1
+
+    def _take(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            raise ValueError(f"not TOML at offset {self._at}")
+        self._at = found.end()
+        return found.group()
+
+    def _skip_blank(self) -> None:
+        self._take(_BLANK)
+
+    def _note(self, path: KeyPath, offset: int) -> None:
+        self._lines.setdefault(path, bisect.bisect_left(self._newlines, offset) + 1)

@@ -1,0 +1,44 @@
+"""``info``: what a device is made of, retained."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.manifest import Slug
+from edge_agent.contracts.result import ModelIdentity
+
+
+class Software(Contract):
+    """Versions of the software."""
+
+    leukoscope: str
+    python: str
+    opencv: str
+    runtime: str
+
+
+class Camera(Contract):
+    """A camera as configured."""
+
+    id: Slug
+    kind: str
+
+
+class Info(Contract):
+    """What the device is made of."""
+
+    schema_: Literal["leukoscope/info/v1"] = Field(default="leukoscope/info/v1", alias="schema")
+    use: Literal["research-only"] = "research-only"
+    demonstration: bool
+    device: Slug
+    session: UUID
+    started_at: UtcTime
+    machine: str
+    software: Software
+    cameras: tuple[Camera, ...]
+    model: ModelIdentity
+    schemas: tuple[str, ...] = Field(description="Ids of the message schemas this device speaks.")

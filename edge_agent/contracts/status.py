@@ -1,0 +1,35 @@
+"""``status``: whether a device is there and what it does, retained; also its last will."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.manifest import Slug
+
+
+class StatusState(StrEnum):
+    """The words of the Homie convention, with ``degraded``."""
+
+    INIT = "init"
+    READY = "ready"
+    DEGRADED = "degraded"
+    SLEEPING = "sleeping"
+    DISCONNECTED = "disconnected"
+    LOST = "lost"
+
+
+class Status(Contract):
+    """Whether the device is there. ``lost`` is the last will: ignore one whose session is not the newest."""
+
+    schema_: Literal["leukoscope/status/v1"] = Field(default="leukoscope/status/v1", alias="schema")
+    use: Literal["research-only"] = "research-only"
+    device: Slug
+    session: UUID
+    state: StatusState
+    code: str | None = Field(description="Code of the error that makes the device degraded.")
+    at: UtcTime | None = Field(description="Null in the last will, which is written before it is sent.")

@@ -1,0 +1,82 @@
+"""One line of the audit log.
+
+A line is a SHA-256 in hex, a space, and a JSON object. The hash is of the hash of the line before, a space, and this
+line's JSON; the very first line follows sixty-four zeros. The JSON has the entry's number as ``seq``, and in the first
+line of each file the hash that it follows as ``previous``, so that a file can be checked by itself. Logs that release
+0.1 began have neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from pydantic_core import from_json, to_json
+
+BEGINNING = "0" * 64
+"""What the very first line follows."""
+
+MAX_LINE_BYTES = 128 * 1024
+"""With its newline. An event is bounded by the size of a message, which is half of this."""
+
+_LINE = re.compile(rb"([0-9a-f]{64}) (\{.*\})", re.DOTALL)
+_TORN = re.compile(rb"[0-9a-f]{0,64}|[0-9a-f]{64} (\{.*)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A line taken apart."""
+
+    sha256: str
+    record: bytes
+    """The JSON as it stands in the line."""
+    values: Mapping[str, object]
+    """The JSON's keys and values."""
+    seq: int | None
+    """The number that the line gives itself; None in a log of release 0.1."""
+    previous: str | None
+    """The hash that the line says it follows; only the first line of a file does."""
+
+    @classmethod
+    def make(cls, seq: int, before: str, values: Mapping[str, object], *, first_of_file: bool) -> Self:
+        """The entry number ``seq``, which follows the hash ``before``."""
+        previous = before if first_of_file else None
+        added = {"seq": seq} if previous is None else {"seq": seq, "previous": previous}
+        record = to_json({**added, **values})
+        return cls(chain(before, record), record, values, seq, previous)
+
+    @classmethod
+    def parse(cls, line: bytes) -> Self:
+        """Take a line without its newline apart. Raises ``ValueError``; the hash is not checked."""
+        found = _LINE.fullmatch(line)
+        if found is None or len(line) >= MAX_LINE_BYTES:
+            raise ValueError("not a line of an audit log")
+        values = from_json(found[2])
+        seq, previous = values.get("seq"), values.get("previous")
+        if seq is not None and (type(seq) is not int or seq < 0):
+            raise ValueError("seq is not a number")
+        if previous is not None and not isinstance(previous, str):
+            raise ValueError("previous is not a hash")
+        return cls(found[1].decode(), found[2], values, seq, previous)
+
+    @property
+    def line(self) -> bytes:
+        """The line with its newline."""
+        return b"%s %s\n" % (self.sha256.encode(), self.record)
+
+    def follows(self, before: str) -> bool:
+        """Whether the hash is right for a line after one whose hash is ``before``."""
+        return self.sha256 == chain(before, self.record)
+
+
+def chain(before: str, record: bytes) -> str:
+    """The hash of a line, in hex."""
+    return hashlib.sha256(f"{before} ".encode() + record).hexdigest()
+
+
+def is_torn_line(rest: bytes) -> bool:
+    """Whether ``rest``, which no newline ends, is what a power cut leaves: the beginning of a line, or zeros."""
+    return len(rest) < MAX_LINE_BYTES and _TORN.fullmatch(rest.rstrip(b"\0")) is not None

@@ -1,0 +1,212 @@
+"""What the spool knows of the messages in its file: where each one stands, and how many there are of each kind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from edge_agent.errors import MessageDamaged
+from edge_agent.spool.base import MAX_REASON_CHARS, Message, QuarantinedMessage
+from edge_agent.spool.rows import Counters, DamagedRow, Row
+
+FindRow = Callable[[int, int | None], Row | DamagedRow | None]
+"""The first row whose number is above the first argument and at most the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """What is still in the file at the begin of a transaction and goes with it, or must not be touched by it."""
+
+    acknowledged: list[int]
+    quarantined: dict[int, tuple[str, str]]
+    in_flight: set[int]
+
+    @property
+    def not_to_drop(self) -> set[int]:
+        """Numbers of messages that must not be dropped."""
+        return self.in_flight | {*self.acknowledged, *self.quarantined}
+
+
+class Ledger:
+    """Not thread-safe: whoever uses it has the spool's lock. Numbers are those of the rows in the file.
+
+    A message in the file waits, unless it is in flight, or was acknowledged or quarantined and only its row is left.
+    """
+
+    def __init__(
+        self, counters: Counters, *, stored_count: int, stored_bytes: int, last_number: int, backlog_until: int
+    ) -> None:
+        """Messages up to ``backlog_until`` are the backlog, later ones are live."""
+        self.counters = counters
+        self.stored_count = stored_count
+        self.stored_bytes = stored_bytes
+        self.last_number = last_number
+        self._clock_base_s, self._opened_at = counters.clock_s, time.monotonic()
+        self._backlog_after, self.backlog_until = 0, backlog_until
+        self._live_after = backlog_until
+        self._in_flight: dict[UUID, Row] = {}
+        self._acknowledged: set[int] = set()
+        # Code and reason.
+        self._quarantined: dict[int, tuple[str, str]] = {}
+        self._untold: list[QuarantinedMessage] = []
+
+    @property
+    def in_flight_count(self) -> int:
+        """Messages in flight."""
+        return len(self._in_flight)
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether rows are to go that are still in the file."""
+        return bool(self._acknowledged or self._quarantined)
+
+    def clock_s(self) -> float:
+        """Time during which the spool was open."""
+        return self._clock_base_s + time.monotonic() - self._opened_at
+
+    def counters_now(self) -> Counters:
+        """A copy, with the clock as it is now."""
+        return replace(self.counters, clock_s=self.clock_s())
+
+    def take(self, find: FindRow, *, live: bool) -> Message | None:
+        """The next message of its kind, from now on in flight. Rows that are no message are quarantined on the way."""
+        while self.stored_count:
+            row = find(self._live_after, None) if live else find(self._backlog_after, self.backlog_until)
+            if row is None:
+                return None
+            if live:
+                self._live_after = row.number
+            else:
+                self._backlog_after = row.number
+            if row.number in self._acknowledged or row.number in self._quarantined:
+                continue
+            if isinstance(row, DamagedRow):
+                self._set_apart(row, QuarantinedMessage(None, row.topic, MessageDamaged.code, row.reason))
+                continue
+            message = row.message
+            known = self._in_flight.setdefault(message.id, row)
+            if known is row:
+                return message
+            if known.number != row.number:
+                reason = "The id is that of another message."
+                self._set_apart(row, QuarantinedMessage(message.id, message.topic, MessageDamaged.code, reason))
+        return None
+
+    def oldest(self, find: FindRow) -> Row | None:
+        """The oldest message that waits or is in flight."""
+        after = 0
+        while (row := find(after, None)) is not None:
+            if isinstance(row, Row) and row.number not in self._acknowledged and row.number not in self._quarantined:
+                return row
+            after = row.number
+        return None
+
+    def acknowledge(self, message_id: UUID) -> bool:
+        """Whether a message was in flight, which is now acknowledged."""
+        row = self._in_flight.pop(message_id, None)
+        if row is None:
+            return False
+        self._acknowledged.add(row.number)
+        self.stored_count -= 1
+        self.stored_bytes -= row.size
+        self.counters.acknowledged += 1
+        return True
+
+    def quarantine(self, message_id: UUID, code: str, reason: str) -> bool:
+        """Whether a message was in flight, which is now quarantined."""
+        row = self._in_flight.pop(message_id, None)
+        if row is None:
+            return False
+        self._set_apart(row, QuarantinedMessage(message_id, row.message.topic, code, reason[:MAX_REASON_CHARS]))
+        return True
+
+    def _set_apart(self, row: Row | DamagedRow, quarantined: QuarantinedMessage) -> None:
+        self._quarantined[row.number] = (quarantined.code, quarantined.reason)
+        self._untold.append(quarantined)
+        self.stored_count -= 1
+        self.stored_bytes -= row.size
+        self.counters.quarantined += 1
+
+    def tell(self, quarantined: Sequence[QuarantinedMessage]) -> None:
+        """These were quarantined elsewhere."""
+        self._untold += quarantined
+
+    def pop_untold(self) -> list[QuarantinedMessage]:
+        """The messages that were quarantined since this was last asked."""
+        untold, self._untold = self._untold, []
+        return untold
+
+    def requeue_all(self) -> None:
+        """All that is stored waits as backlog."""
+        self._in_flight.clear()
+        self._backlog_after, self.backlog_until = 0, self.last_number
+        self._live_after = self.last_number
+
+    def leaving(self) -> Leaving:
+        """Rows to remove with the next transaction, and those in flight."""
+        return Leaving(
+            sorted(self._acknowledged), dict(self._quarantined), {row.number for row in self._in_flight.values()}
+        )
+
+    def settle(
+        self,
+        leaving: Leaving,
+        *,
+        appended_bytes: int,
+        numbers: Sequence[int],
+        dropped: Mapping[int, int],
+        evicted_count: int,
+    ) -> None:
+        """A transaction is durable that added ``numbers`` and removed ``leaving`` and ``dropped`` (sizes by number).
+
+        What became of a dropped message while the transaction was under way counts: acknowledged or quarantined, it is
+        no longer stored and was not dropped. A quarantined one's row is gone nevertheless.
+        """
+        self._acknowledged.difference_update(leaving.acknowledged)
+        for number in leaving.quarantined:
+            self._quarantined.pop(number, None)
+        overtaken = {number for number in dropped if number in self._acknowledged}
+        self._acknowledged -= overtaken
+        for number in dropped.keys() & self._quarantined.keys():
+            # It is counted as it ended: not kept.
+            del self._quarantined[number]
+            overtaken.add(number)
+            self.counters.quarantined -= 1
+            self.counters.dropped += 1
+        really = {number: size for number, size in dropped.items() if number not in overtaken}
+        self._in_flight = {key: row for key, row in self._in_flight.items() if row.number not in really}
+        self.counters.accepted += len(numbers)
+        self.counters.dropped += len(really) + evicted_count
+        self.counters.quarantined -= evicted_count
+        self.stored_count += len(numbers) - len(really)
+        self.stored_bytes += appended_bytes - sum(really.values())
+        if numbers:
+            self.last_number = numbers[-1]
+
+    def forget_leaving(self) -> None:
+        """Leave in the file what was to go from it."""
+        self._acknowledged.clear()
+        self._quarantined.clear()
+
+    def forget_acknowledged(self, numbers: Collection[int]) -> None:
+        """Their rows are gone from the file."""
+        self._acknowledged.difference_update(numbers)
+
+    def counters_after_removing(self, numbers: Collection[int]) -> Counters:
+        """The counters as they are in a file from which these acknowledged rows are gone, and no others."""
+        counters = self.counters_now()
+        counters.acknowledged -= len(self._acknowledged) - len(numbers)
+        counters.quarantined -= len(self._quarantined)
+        return counters
+
+    def hand_over(self, rows: Sequence[Row], numbers: Sequence[int], successor: Ledger) -> None:
+        """Hand on to the ledger of a new file, in which ``rows`` have ``numbers``, what was in flight and is untold."""
+        new_numbers = dict(zip((row.number for row in rows), numbers, strict=True))
+        successor._in_flight = {
+            key: replace(row, number=new_numbers[row.number])
+            for key, row in self._in_flight.items()
+            if row.number in new_numbers
+        }
+        successor._untold = self._untold + successor._untold

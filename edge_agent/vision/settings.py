@@ -1,0 +1,41 @@
+"""Section ``[quality]``."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from edge_agent.settings import Settings
+
+
+class QualityLimits(Settings):
+    """Section ``[quality]``: beyond these a field is ``rejected``.
+
+    The defaults pass nearly all of the training data (docs/quality.md has the figures) and refuse plain misfits.
+    """
+
+    min_focus_score: float = Field(default=20.0, ge=0, description="Tenengrad on nuclei; less is blurred.")
+    min_brightness_pct: float = Field(default=30.0, ge=0, le=100, description="Mean grey level.")
+    max_brightness_pct: float = Field(
+        default=98.0, ge=0, le=100, description="Mean grey level of a field without nuclei."
+    )
+    max_clipped_dark_pct: float = Field(default=20.0, ge=0, le=100, description="Black pixels.")
+    max_clipped_bright_pct: float = Field(
+        default=50.0, ge=0, le=100, description="White pixels of a field without nuclei."
+    )
+    max_clipped_nuclei_pct: float = Field(
+        default=50.0, ge=0, le=100, description="Pixels of nuclei that have lost two channels of three to light."
+    )
+    max_colour_cast_delta_e: float = Field(
+        default=25.0, ge=0, description="Distance of the background from grey in CIE LAB (a*, b*)."
+    )
+    min_colourfulness_delta_e: float = Field(
+        default=4.0,
+        ge=0,
+        description="Spread of the colours in CIE LAB (a*, b*); less is a greyscale picture.",
+    )
+    min_coverage_pct: float = Field(
+        default=0.3, ge=0, le=100, description="Share of the field covered by nuclei; less is an empty field."
+    )
+    max_motion_pct: float = Field(
+        default=4.0, ge=0, le=100, description="Mean change of grey level against the frame before."
+    )

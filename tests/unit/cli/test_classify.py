@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from typer.testing import CliRunner
+
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.cli import app, classify
+from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
+from edge_agent.contracts import Outcome
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.vision.settings import QualityLimits
+
+
+@pytest.fixture(scope="module")
+def analyzer() -> Analyzer:
+    return Analyzer(Classifier(load_bundle("demo")), QualityLimits())
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, smear: NDArray[np.uint8]) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(2):
+        Image.fromarray(smear).save(folder / f"{number}.png")
+    return folder
+
+
+def read(analyzer: Analyzer, *paths: Path) -> tuple[list[FileReading], dict[str, str]]:
+    unread: list[UnreadFile] = []
+    readings = list(classify_paths(list(paths), analyzer, unread.append))
+    assert count_frames(list(paths)) is None or readings is not None
+    return readings, {item.name: item.error.code for item in unread}
+
+
+def test_a_source_is_the_name_below_the_folder_that_was_given(pictures: Path, analyzer: Analyzer) -> None:
+    (pictures / "inner").mkdir()
+    (pictures / "1.png").rename(pictures / "inner" / "1.png")
+    readings, unread = read(analyzer, pictures, pictures / "0.png", pictures / "inner")
+    assert [each.result.source for each in readings] == ["0.png", "inner/1.png", "0.png", "1.png"]
+    assert [each.name for each in readings] == [
+        f"{pictures}/0.png",
+        f"{pictures}/inner/1.png",
+        f"{pictures}/0.png",
+        f"{pictures}/inner/1.png",
+    ]
+    assert unread == {}
+
+
+def test_absolute_and_relative_paths_and_a_file_named_twice_are_all_read(
+    pictures: Path, analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pictures)
+    readings, unread = read(analyzer, Path("0.png"), pictures / "1.png", Path("0.png"), Path("../pictures"), Path())
+    assert [each.name for each in readings] == [
+        "0.png",
+        f"{pictures}/1.png",
+        "0.png",
+        "../pictures/0.png",
+        "../pictures/1.png",
+        "./0.png",
+        "./1.png",
+    ]
+    assert unread == {}
+
+
+def test_each_kind_of_path_that_cannot_be_read_has_its_code(
+    tmp_path: Path, pictures: Path, analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "no-video.avi").write_bytes(b"no video")
+    (tmp_path / "zero.png").touch()
+    os.mkfifo(tmp_path / "pipe.png")
+    os.mkfifo(tmp_path / "pipe.avi")
+    (tmp_path / "folder.avi").mkdir()
+    (tmp_path / "folder.avi" / "broken.jpe").write_bytes(b"broken")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    # Root may list everything, so no mode of the folder would do.
+    monkeypatch.setattr(os, "scandir", refuse)
+    names = {
+        "absent.png": "image_missing",
+        "0.png/below": "image_missing",
+        "empty": "image_missing",
+        "locked": "image_unreadable",
+        "loop": "image_unreadable",
+        "no-video.avi": "image_unreadable",
+        "zero.png": "image_unreadable",
+        "pipe.png": "image_unreadable",
+        "pipe.avi": "image_unreadable",
+        "n" * 300: "image_unreadable",
+    }
+    (tmp_path / "0.png").touch()
+    readings, unread = read(analyzer, *(tmp_path / name for name in names), tmp_path / "folder.avi", pictures)
+    assert unread == {f"{tmp_path}/{name}": code for name, code in names.items()} | {
+        f"{tmp_path}/folder.avi/broken.jpe": "image_unreadable"
+    }
+    assert [each.result.outcome for each in readings][-2:] == ["classified", "classified"]
+
+
+def test_an_address_given_as_a_path_is_not_repeated(analyzer: Analyzer) -> None:
+    readings, unread = read(analyzer, Path("rtsp://nurse:hush@scope/live"), Path("http://scope/?password=hush"))
+    assert readings == []
+    assert unread == {"rtsp://...": "image_missing", "http://...": "image_missing"}
+
+
+def test_what_a_folder_or_video_leaves_out_is_a_failed_reading_with_its_name(
+    tmp_path: Path, smear: NDArray[np.uint8], pictures: Path, analyzer: Analyzer
+) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "cut.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (224, 224))
+    for _ in range(20):
+        writer.write(smear[..., ::-1])
+    writer.release()
+    whole = (tmp_path / "cut.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(whole[: len(whole) // 2])
+    field = Image.fromarray(smear)
+    field.save(pictures / "stack.tif", save_all=True, append_images=[field, field])
+    os.mkfifo(pictures / "pipe.jpg")
+    readings, unread = read(analyzer, pictures, tmp_path / "cut.avi")
+    last = readings[-1]
+    assert last.result.source is not None
+    assert last.result.source.startswith("cut.avi#frame=")
+    assert unread == {
+        f"{pictures}/pipe.jpg": "image_unreadable",
+        f"{pictures}/stack.tif#page=2": "image_unsupported",
+        last.name: "image_unreadable",
+    }
+    assert sum(each.result.outcome is Outcome.FAILED for each in readings) == 3
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    done = CliRunner().invoke(app.app, ["classify", *map(str, arguments), "--bundle", "demo"])
+    return done.exit_code, done.output
+
+
+def test_markup_in_a_name_is_part_of_the_name(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = pictures.rename(pictures.with_name("[bold]pictures[red]"))
+    (folder / "0.png").rename(folder / "slide[a].png")
+    (folder / "1.png").rename(folder / "slide[red]b[.png")
+    monkeypatch.setenv("COLUMNS", "300")
+    status, shown = run(folder, "--format", "table")
+    assert status == 0
+    assert "slide[a].png" in shown
+    assert "slide[red]b[.png" in shown
+    assert "[bold]pictures[red]" in shown
+    absent = "gone[a].png"
+    status, shown = run(absent)
+    assert status == 3
+    assert f"{absent}: image_missing: There is no file or folder {absent}." in shown
+
+
+def test_an_empty_folder_is_named_and_its_table_is_empty(tmp_path: Path) -> None:
+    for style in ("json", "table"):
+        status, shown = run(tmp_path, "--format", style)
+        assert status == 3
+        assert "image_missing" in shown
+
+
+@pytest.mark.parametrize("style", ["json", "table"])
+def test_an_interruption_shows_what_there_is(pictures: Path, monkeypatch: pytest.MonkeyPatch, style: str) -> None:
+    def interrupted(
+        paths: list[Path], analyzer: Analyzer, on_unread: Callable[[UnreadFile], None]
+    ) -> Iterator[FileReading]:
+        yield from classify_paths([Path("gone.png"), *paths], analyzer, on_unread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(classify, "classify_paths", interrupted)
+    status, shown = run(pictures, "--format", style)
+    assert status == 130
+    assert "0.png" in shown
+    assert "1.png" in shown
+    assert "gone.png" in shown
+
+
+def test_output_is_json_whatever_bytes_a_name_has(pictures: Path) -> None:
+    (pictures / "0.png").rename(pictures / os.fsdecode(b"slide-\xff\n.png"))
+    status, shown = run(pictures)
+    assert status == 0
+    assert [json.loads(line)["source"] for line in shown.splitlines()] == ["1.png", r"slide-\xff\n.png"]

@@ -1,0 +1,126 @@
+"""The Prometheus endpoint shows the figures of the last messages, in words that a person understands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from uuid_utils.compat import uuid7
+
+from edge_agent.cli.local_broker import free_port
+from edge_agent.contracts import CaptureMetrics, Check, CheckState, Metrics, Percentiles, SpoolMetrics
+from edge_agent.errors import CameraLost, PrometheusPortTaken
+from edge_agent.monitoring.prometheus.exporter import Exporter
+from edge_agent.monitoring.prometheus.settings import PrometheusSettings
+from tests.unit.monitoring.conftest import machine
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+METRICS = Metrics(
+    device="scope-1",
+    session=uuid7(),
+    at=datetime.now(UTC),
+    uptime_s=30.5,
+    readings_count=15,
+    reading_rate_hz=0.5,
+    frame_rate_hz=10.0,
+    latency_ms={"total": Percentiles(p50_ms=20.0, p95_ms=30.0, p99_ms=40.0, samples_count=15)},
+    capture=CaptureMetrics(frames_count=300, superseded_count=4, identical_count=3, reopened_count=2),
+    spool=SpoolMetrics(
+        waiting_count=1,
+        in_flight_count=2,
+        stored_bytes=300,
+        oldest_age_s=None,
+        accepted_count=10,
+        acknowledged_count=7,
+        refused_count=0,
+        dropped_count=0,
+        commits_count=4,
+        checkpoints_count=1,
+    ),
+    machine=machine(),
+)
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def exporter(port: int) -> Iterator[Exporter]:
+    found = Exporter(PrometheusSettings(enabled=True, port=port))
+    yield found
+    found.stop()
+
+
+def page(port: int) -> str:
+    return httpx2.get(f"http://127.0.0.1:{port}/metrics").text
+
+
+def samples(port: int) -> Samples:
+    families = text_string_to_metric_families(page(port))
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_every_figure_of_the_message_is_there(exporter: Exporter, port: int) -> None:
+    exporter.set_metrics(METRICS)
+    found = samples(port)
+    plain = {name: value for (name, labels), value in found.items() if not labels}
+    assert plain["leukoscope_uptime_s"] == 30.5
+    assert plain["leukoscope_readings_count"] == 15
+    assert plain["leukoscope_reading_rate_hz"] == 0.5
+    assert plain["leukoscope_capture_frames_count"] == 300
+    assert plain["leukoscope_spool_acknowledged_count"] == 7
+    assert plain["leukoscope_machine_cpu_temperature_c"] == 50
+    # A figure that is null has no value to show.
+    assert "leukoscope_spool_oldest_age_s" not in plain
+    assert "leukoscope_machine_written_bytes" not in plain
+    stage = ("stage", "total")
+    latency = {
+        quantile: found["leukoscope_latency_ms", frozenset({stage, ("quantile", quantile)})]
+        for quantile in ("0.5", "0.95", "0.99")
+    }
+    assert latency == {"0.5": 20.0, "0.95": 30.0, "0.99": 40.0}
+
+
+def test_a_check_is_well_at_fault_or_unknown(exporter: Exporter, port: int) -> None:
+    exporter.set_checks(
+        (
+            Check(name="spool", state=CheckState.OK),
+            Check.from_error("camera", CameraLost("unplugged.")),
+            Check.unknown("power", "Only a Raspberry Pi reports it."),
+        )
+    )
+    found = samples(port)
+    ok = {dict(labels)["check"]: value for (name, labels), value in found.items() if name == "leukoscope_check_ok"}
+    assert ok == {"spool": 1.0, "camera": 0.0}
+    assert ("leukoscope_check_ok", frozenset({("check", "camera"), ("code", "camera_lost")})) in found
+    states = {
+        (dict(labels)["check"], dict(labels)["state"])
+        for (name, labels), value in found.items()
+        if name == "leukoscope_check_state" and value == 1
+    }
+    assert states == {("spool", "ok"), ("camera", "degraded"), ("power", "unknown")}
+
+
+def test_every_figure_is_explained(exporter: Exporter, port: int) -> None:
+    exporter.set_metrics(METRICS)
+    exporter.set_checks((Check(name="spool", state=CheckState.OK),))
+    explained = [line.split(" ", 3) for line in page(port).splitlines() if line.startswith("# HELP leukoscope_")]
+    assert len(explained) > 20
+    for _, _, name, explanation in explained:
+        assert explanation != name.removeprefix("leukoscope_").replace("_", " ")
+        assert explanation[0].isupper() or explanation[0].isdigit()
+
+
+def test_a_port_that_is_taken_is_named(exporter: Exporter, port: int) -> None:
+    with pytest.raises(PrometheusPortTaken, match=str(port)):
+        Exporter(PrometheusSettings(enabled=True, port=port))

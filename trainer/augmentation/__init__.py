@@ -1,0 +1,1 @@
+"""Changes of images: random variants for training, and shifts for tests."""

@@ -1,0 +1,1 @@
+"""Networks, preprocessings and baselines, measured on one split."""

@@ -1,0 +1,1 @@
+"""The images: their description, how they are read, split and drawn."""

@@ -1,0 +1,101 @@
+"""Runs images through a bundle exactly as the agent does: preprocessing, int8 file, refusals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic_ns
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import Reading
+from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
+from edge_agent.contracts import Manifest, Outcome
+from edge_agent.errors import InferenceError
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.vision.settings import QualityLimits
+from trainer.networks.int8 import preprocess_for
+from trainer.progress import track
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """What the whole agent answers for n fields."""
+
+    probabilities: NDArray[np.float64]
+    """(n, c): the network's, also of fields that the agent refused before or after asking it."""
+    answered: NDArray[np.bool_]
+    """(n,): where the agent gave a label."""
+    reasons: tuple[str | None, ...]
+    """Why it did not, or None where it did."""
+    latency_ms: dict[str, NDArray[np.float64]]
+    """Per stage, of the fields that went through it."""
+
+    @property
+    def top(self) -> NDArray[np.int64]:
+        """(n,): index of the top class, refused or not."""
+        return np.asarray(self.probabilities.argmax(axis=1), np.int64)
+
+    @property
+    def answers(self) -> NDArray[np.int64]:
+        """(n,): index of the answered label, -1 where refused."""
+        return np.where(self.answered, self.top, -1)
+
+    @property
+    def refusals(self) -> dict[str, int]:
+        """How many were refused, by reason, the commonest first."""
+        return dict(Counter(reason for reason in self.reasons if reason is not None).most_common())
+
+
+class BundleAnalyzer:
+    """The agent's analyzer of one bundle, with the default quality limits."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+        self._analyzer = Analyzer(classifier, QualityLimits())
+
+    @classmethod
+    def load(cls, bundle: str) -> Self:
+        """The analyzer of a shipped bundle's name, or of a folder. Raises ``BundleError``."""
+        return cls(Classifier(load_bundle(bundle)))
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the bundle in use."""
+        return self.classifier.manifest
+
+    def read(self, image: Pixels | Encoded) -> Reading:
+        """The agent's reading of one picture, as of a frame from a camera."""
+        return self._analyzer.analyse(Frame("evaluation", datetime.now(UTC), monotonic_ns(), image))
+
+    def predict_fields(self, fields: NDArray[np.uint8], what: str = "Analyzing images") -> Predictions:
+        """Analyze fields, uint8 RGB (n, 224, 224, 3). Raises ``InferenceError``."""
+        return self.predict([Pixels(field, ColourOrder.RGB) for field in fields], what)
+
+    def predict(self, images: Sequence[Pixels | Encoded], what: str = "Analyzing images") -> Predictions:
+        """Analyze readable pictures, each at least as large as the model's input. Raises ``InferenceError``."""
+        readings = [self.read(image) for image in track(images, what)]
+        answered = np.array([reading.outcome is Outcome.CLASSIFIED for reading in readings])
+        stages = dict.fromkeys(stage for reading in readings for stage in reading.latency_ms)
+        return Predictions(
+            np.stack([self._probabilities(reading) for reading in readings]),
+            answered,
+            tuple(None if reading.reason is None else reading.reason.value for reading in readings),
+            {
+                stage: np.array([reading.latency_ms[stage] for reading in readings if stage in reading.latency_ms])
+                for stage in stages
+            },
+        )
+
+    def _probabilities(self, reading: Reading) -> NDArray[np.float64]:
+        if reading.probabilities is not None:
+            return np.array([reading.probabilities[label.code] for label in self.manifest.labels])
+        if reading.explanation is None:
+            cause = reading.reason if reading.error is None else reading.error.message
+            raise InferenceError(f"an image of the evaluation cannot be classified: {cause}")
+        return self.classifier.classify(preprocess_for(reading.explanation.field, self.classifier)).probabilities

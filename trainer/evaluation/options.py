@@ -1,0 +1,19 @@
+"""What 'trainer evaluate' measures beside the figures on images as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DRAWS = 3
+"""How often each image is shifted at random where a shift is a range."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOptions:
+    """Measurements under shifts, with ``draws`` per image, and on ``foreign`` folders; ``seed`` of all draws."""
+
+    shifts: bool = False
+    draws: int = DRAWS
+    foreign: tuple[Path, ...] = ()
+    seed: int = 0

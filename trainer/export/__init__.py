@@ -1,0 +1,1 @@
+"""From a run to an int8 file and a bundle."""

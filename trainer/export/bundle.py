@@ -1,0 +1,90 @@
+"""'trainer bundle': from a quantized run to a bundle that the agent loads, with its figures on its cards."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.inference.bundle import CARD, GOLDEN, OOD
+from trainer.data.dataset import read_files
+from trainer.data.split import Part, in_part, read_split
+from trainer.errors import RunError
+from trainer.evaluation.audit import Audit
+from trainer.evaluation.evaluate import class_indices, evaluate
+from trainer.evaluation.figures import Figures
+from trainer.evaluation.foreign import list_foreign
+from trainer.evaluation.options import EvaluationOptions
+from trainer.export.bundle_files import (
+    DATA_CARD,
+    build_manifest,
+    load_draft,
+    uncalibrated_contents,
+    write_bundle,
+)
+from trainer.export.calibrate import calibrate, fit_bundle_familiarity
+from trainer.export.golden import golden_vectors
+from trainer.export.identity import BundleIdentity
+from trainer.export.quantization import read_model
+from trainer.files import holds_files, write_json
+from trainer.reports.card import render_card
+from trainer.reports.data_card import check_audit, render_data_card
+from trainer.training.familiarity import to_npz
+from trainer.training.run import EVALUATION, SPLIT, read_config, read_duration
+
+
+def bundle(
+    run: Path,
+    data: Path,
+    out: Path,
+    identity: BundleIdentity,
+    *,
+    audit: Audit | None = None,
+    foreign: Sequence[Path] = (),
+) -> Figures:
+    """Calibrate a quantized run, measure it, and write the bundle to ``out``. Returns the figures on the test images.
+
+    Familiarity, temperature and thresholds are found through the int8 file, not the float network, because they are
+    used with the file: familiarity is fitted on training images, all else is chosen on validation images. ``audit``
+    is of the same images, for the cards; ``foreign`` are folders of images that must be refused, measured for the
+    card alone. Everything given is checked before anything is computed. Raises ``TrainerError`` or ``BundleError``.
+    """
+    if holds_files(out):
+        raise RunError(f"{out} is not empty.", remedy="Remove the old bundle, or name another --out.")
+    config = read_config(run)
+    check_audit(audit, config)
+    duration = read_duration(run)
+    contents = uncalibrated_contents(read_model(run))
+    assignments = read_split(run / SPLIT, data)
+    for each in foreign:
+        list_foreign(each)
+    files = {part: in_part(assignments, part) for part in Part}
+    codes = list(config.dataset.codes)
+    truth = {part: class_indices(files[part], codes) for part in Part}
+    contents[DATA_CARD] = render_data_card(config, assignments, audit).encode()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        classifier = load_draft(folder / "uncalibrated", identity, config, contents)
+        validation = read_files(data, files[Part.VALIDATION])
+        familiarity = fit_bundle_familiarity(classifier, read_files(data, files[Part.TRAIN]), config.options.seed)
+        contents[OOD] = to_npz(familiarity)
+        calibration = calibrate(classifier, familiarity, validation, truth[Part.VALIDATION])
+
+        draft = folder / "calibrated"
+        calibrated = load_draft(draft, identity, config, contents, calibration)
+        contents[GOLDEN] = golden_vectors(folder, calibrated)
+        figures = {
+            part: evaluate(str(draft), data, run / SPLIT, part, options)
+            for part, options in (
+                (Part.VALIDATION, EvaluationOptions()),
+                (Part.TEST, EvaluationOptions(shifts=True, foreign=tuple(foreign))),
+            )
+        }
+    manifest = build_manifest(identity, config, contents, calibration)
+    card = render_card(manifest, config, duration, figures[Part.VALIDATION], figures[Part.TEST], audit)
+    contents[CARD] = card.encode()
+    write_bundle(out, build_manifest(identity, config, contents, calibration), contents)
+    Classifier(load_bundle(out)).verify_golden()
+    write_json(run / EVALUATION, figures[Part.TEST])
+    return figures[Part.TEST].figures

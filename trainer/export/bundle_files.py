@@ -1,0 +1,128 @@
+"""Writes a bundle's folder: its manifest and its files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import edge_agent
+from edge_agent.contracts import MANIFEST_SCHEMA, Manifest
+from edge_agent.contracts.manifest import InputTensor, OutputTensors, PreprocessingId, Thresholds, Training
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.inference.bundle import CARD, GOLDEN, MANIFEST, MODEL, OOD
+from edge_agent.inference.familiarity import description_size
+from trainer.export.conversion import input_quantization, middle_channels
+from trainer.export.identity import BundleIdentity
+from trainer.export.quantization import read_model
+from trainer.files import make_folder, replacing
+from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_SIZE_PX, LOGITS, MIDDLE_MAP
+from trainer.training.familiarity import placeholder_familiarity, to_npz
+from trainer.training.run import RunConfig, read_config
+
+DATA_CARD = "data.md"
+SPLIT_DESCRIPTION = (
+    "test {test:g} and validation {validation:g} of the images, stratified by class; overlapping fields on one side"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Temperature and thresholds. The defaults are of an unfinished bundle: nothing is refused."""
+
+    temperature: float = 1.0
+    min_confidence_ratio: float = 0.0
+    max_unfamiliarity_score: float = 1e9
+
+
+def uncalibrated_classifier(run: Path, folder: Path) -> Classifier:
+    """A quantized run as a classifier of which only the logits are meaningful.
+
+    ``folder`` is for its unfinished bundle. Raises ``TrainerError`` or ``BundleError``.
+    """
+    return load_draft(
+        folder, BundleIdentity("draft", "0.0.0"), read_config(run), uncalibrated_contents(read_model(run))
+    )
+
+
+def uncalibrated_contents(model: bytes) -> dict[str, bytes]:
+    """A bundle's files by name around ``model``, with placeholders for what is computed later."""
+    return {
+        MODEL: model,
+        OOD: to_npz(placeholder_familiarity(description_size(middle_channels(model)))),
+        GOLDEN: b"",
+        CARD: b"",
+    }
+
+
+def load_draft(
+    folder: Path,
+    identity: BundleIdentity,
+    config: RunConfig,
+    contents: Mapping[str, bytes],
+    calibration: Calibration | None = None,
+) -> Classifier:
+    """Write an unfinished bundle to ``folder`` and load it. Raises ``BundleError`` or ``OutputUnwritable``."""
+    write_bundle(folder, build_manifest(identity, config, contents, calibration), contents)
+    return Classifier(load_bundle(folder))
+
+
+def build_manifest(
+    identity: BundleIdentity,
+    config: RunConfig,
+    contents: Mapping[str, bytes],
+    calibration: Calibration | None = None,
+) -> Manifest:
+    """The manifest of these files. Raises ``RunError`` if the model is damaged."""
+    options, dataset = config.options, config.dataset
+    chosen = calibration or Calibration()
+    scale, zero_point = input_quantization(contents[MODEL])
+    return Manifest(
+        schema=MANIFEST_SCHEMA,
+        name=identity.name,
+        version=identity.version,
+        created_at=datetime.now(UTC),
+        demonstration=dataset.synthetic,
+        labels=tuple(each.label for each in dataset.classes),
+        input=InputTensor(
+            height_px=INPUT_SIZE_PX,
+            width_px=INPUT_SIZE_PX,
+            colour_order="RGB",
+            dtype="int8",
+            scale=scale,
+            zero_point=zero_point,
+        ),
+        preprocessing=PreprocessingId(id=options.preprocessing, denoise=options.denoise),
+        um_per_pixel=dataset.um_per_pixel,
+        outputs=OutputTensors(
+            logits=LOGITS, class_activation_map=CLASS_ACTIVATION_MAP, features=FEATURES, middle_map=MIDDLE_MAP
+        ),
+        temperature=chosen.temperature,
+        thresholds=Thresholds(
+            max_unfamiliarity_score=chosen.max_unfamiliarity_score, min_confidence_ratio=chosen.min_confidence_ratio
+        ),
+        training=Training(
+            dataset=dataset.name,
+            dataset_sha256=config.dataset_sha256,
+            images_count=config.images_count,
+            split=SPLIT_DESCRIPTION.format(test=options.test_share, validation=options.validation_share),
+            seed=options.seed,
+            commit=config.commit,
+            command=config.command,
+        ),
+        min_agent_version=edge_agent.__version__,
+        files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+    )
+
+
+def write_bundle(folder: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
+    """Write the files and the manifest, which comes last, so that an incomplete folder is no bundle.
+
+    Raises ``OutputUnwritable``.
+    """
+    make_folder(folder)
+    for name, content in {**contents, MANIFEST: f"{manifest.model_dump_json(indent=2)}\n".encode()}.items():
+        with replacing(folder / name) as file:
+            file.write(content)

@@ -1,0 +1,41 @@
+"""The name and version of a bundle, as its manifest allows them."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+
+from pydantic import ValidationError, create_model
+
+from edge_agent.contracts import Manifest
+from trainer.errors import DataError
+
+# The manifest's own constraints, so that the two cannot differ.
+_Allowed = create_model(
+    "_Allowed",
+    name=(str, copy(Manifest.model_fields["name"])),
+    version=(str, copy(Manifest.model_fields["version"])),
+)
+_HINTS = {
+    "name": "use up to 64 lower-case letters, digits and single hyphens, such as 'my-bundle'",
+    "version": "use three numbers, such as 1.0.0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BundleIdentity:
+    """What a bundle is called. Raises ``DataError`` for what a manifest does not allow."""
+
+    name: str
+    version: str
+
+    def __post_init__(self) -> None:
+        try:
+            _Allowed(name=self.name, version=self.version)
+        except ValidationError as error:
+            wrong = [str(each["loc"][0]) for each in error.errors()]
+            raise DataError(
+                "; ".join(f"'{getattr(self, each)}' is not a {each} for a bundle: {_HINTS[each]}" for each in wrong)
+                + ".",
+                remedy=f"Correct {' and '.join(f'--{each}' for each in wrong)}.",
+            ) from error

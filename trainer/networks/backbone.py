@@ -1,0 +1,90 @@
+"""MobileNetV2 (Sandler et al., 2018) for transfer and full-integer conversion, with the layer names of Keras.
+
+It differs from ``keras.applications.MobileNetV2`` in one thing: stride-2 convolutions pad by themselves
+("same"), which for even sizes is what Keras' explicit ZeroPadding2D does. The converted file then has no
+PAD ops. Weights are exchanged as ``.npz`` files with keys ``layer/variable``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from trainer.errors import WeightsError
+from trainer.networks.weights import BATCH_NORM_EPSILON, Weights, named_weights, read_weights, set_weights
+from trainer.spec import IMAGENET, INPUT_NAME, INPUT_SIZE_PX
+
+_BATCH_NORM_MOMENTUM = 0.999
+
+# (expansion, channels at alpha 1, blocks, stride of the first block): table 2 of the paper.
+_STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+
+
+def build_backbone(alpha: float) -> keras.Model:
+    """MobileNetV2 without its top: float32 (n, 224, 224, 3) in [-1, 1] to (n, 7, 7, d), randomly initialised."""
+    inputs = keras.Input((INPUT_SIZE_PX, INPUT_SIZE_PX, 3), name=INPUT_NAME)
+    x = keras.layers.Conv2D(_channels(32 * alpha), 3, strides=2, padding="same", use_bias=False, name="Conv1")(inputs)
+    x = _relu6(_batch_norm(x, "bn_Conv1"), "Conv1_relu")
+    block = 0
+    for expansion, channels, repeats, first_stride in _STAGES:
+        for repeat in range(repeats):
+            stride = first_stride if repeat == 0 else 1
+            x = _inverted_residual(x, block, expansion, _channels(channels * alpha), stride)
+            block += 1
+    # The paper widens the last layer with alpha but never narrows it.
+    last = _channels(1280 * alpha) if alpha > 1.0 else 1280
+    x = keras.layers.Conv2D(last, 1, use_bias=False, name="Conv_1")(x)
+    x = _relu6(_batch_norm(x, "Conv_1_bn"), "out_relu")
+    return keras.Model(inputs, x, name=f"mobilenet_v2_{alpha}")
+
+
+def load_backbone(alpha: float, weights: str) -> keras.Model:
+    """The backbone with ``weights``: the path of an ``.npz``, or "imagenet" for Keras' own download.
+
+    Raises ``WeightsError``.
+    """
+    backbone = build_backbone(alpha)
+    set_weights(backbone, _imagenet_weights(alpha) if weights == IMAGENET else read_weights(Path(weights)))
+    return backbone
+
+
+def _imagenet_weights(alpha: float) -> Weights:
+    try:
+        original = keras.applications.MobileNetV2(
+            (INPUT_SIZE_PX, INPUT_SIZE_PX, 3), alpha=alpha, include_top=False, weights=IMAGENET
+        )
+    except Exception as error:  # Keras raises a bare Exception when a download fails.
+        raise WeightsError(f"the ImageNet weights for alpha {alpha} cannot be downloaded: {error}.") from error
+    return named_weights(original)
+
+
+def _channels(wanted: float) -> int:
+    """Nearest multiple of eight, never more than a tenth below ``wanted`` (as in the paper's own code)."""
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
+
+
+def _batch_norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    return keras.layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, momentum=_BATCH_NORM_MOMENTUM, name=name)(x)
+
+
+def _relu6(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    return keras.layers.ReLU(6.0, name=name)(x)
+
+
+def _inverted_residual(
+    x: keras.KerasTensor, block: int, expansion: int, channels: int, stride: int
+) -> keras.KerasTensor:
+    prefix = f"block_{block}" if block else "expanded_conv"
+    shortcut = x
+    if expansion != 1:
+        x = keras.layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name=f"{prefix}_expand")(x)
+        x = _relu6(_batch_norm(x, f"{prefix}_expand_BN"), f"{prefix}_expand_relu")
+    x = keras.layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=f"{prefix}_depthwise")(x)
+    x = _relu6(_batch_norm(x, f"{prefix}_depthwise_BN"), f"{prefix}_depthwise_relu")
+    x = keras.layers.Conv2D(channels, 1, use_bias=False, name=f"{prefix}_project")(x)
+    x = _batch_norm(x, f"{prefix}_project_BN")
+    if stride == 1 and shortcut.shape[-1] == channels:
+        return keras.layers.Add(name=f"{prefix}_add")([shortcut, x])
+    return x

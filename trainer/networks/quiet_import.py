@@ -1,0 +1,46 @@
+"""Imports Keras and TensorFlow without the messages that their native code prints when it starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+
+
+def import_keras() -> None:
+    """Import Keras with its backend; later imports of either find it loaded. Raises ``ImportError``.
+
+    TensorFlow prints notes on the processor before any setting of its log level counts.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _native_stderr_kept_back():
+        import_module("keras")
+
+
+@contextmanager
+def _native_stderr_kept_back() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2, and pass it on only if the body fails."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        saved = os.dup(2)
+    except OSError:
+        # There is no standard error at all.
+        yield
+        return
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            kept.seek(0)
+            with suppress(OSError):
+                os.write(2, kept.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
