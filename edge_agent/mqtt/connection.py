@@ -21,8 +21,20 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import SecretStr
 
-from edge_agent.errors import BrokerError, BrokerUnreachable
+from edge_agent.errors import BrokerUnreachable
 from edge_agent.mqtt.address import format_address
+from edge_agent.mqtt.connection_events import (
+    LAST,
+    Accepted,
+    Acknowledged,
+    Event,
+    Lost,
+    NotReached,
+    Received,
+    Refused,
+    Subscribed,
+    Unanswered,
+)
 from edge_agent.mqtt.limits import ServerLimits, read_limits
 from edge_agent.mqtt.outgoing import Outgoing
 from edge_agent.mqtt.peer import (
@@ -50,89 +62,6 @@ _PACKETS_MAX = 100
 
 FAREWELL_S = 1.0
 """For the last bytes to leave this machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The broker's CONNACK lets the client in."""
-
-    limits: ServerLimits
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The broker's CONNACK does not."""
-
-    reason: int
-    text: str
-    server: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class NotReached:
-    """There is no connection to somebody who speaks MQTT as configured."""
-
-    error: BrokerError
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswered:
-    """Somebody is there, and hung up or kept silent instead of answering CONNECT."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The connection is gone, after the broker had accepted it."""
-
-    reason: int | None
-    """Of the broker's DISCONNECT; None if it sent none."""
-    text: str
-    server: str | None
-    network: bool = False
-    """Whether it was the network: the broker did not answer pings."""
-    malformed: bool = False
-    """Whether the broker sent what cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """The broker's answer to a message with QoS 1."""
-
-    number: int
-    reason: int
-    text: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether the broker took the message."""
-        return self.reason < 0x80
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribed:
-    """The broker's answer to a subscription."""
-
-    number: int
-    reason: int
-    text: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether the broker granted it."""
-        return self.reason < 0x80
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message for this client."""
-
-    message: mqtt.MQTTMessage
-
-
-Event = Accepted | Refused | NotReached | Unanswered | Lost | Acknowledged | Subscribed | Received
-_LAST = (Refused, NotReached, Unanswered, Lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +161,7 @@ class Connection:
         self._thread.start()
 
     def serve(self) -> list[Event]:
-        """Read and write what can be, and return what happened. After one of ``_LAST`` nothing follows."""
+        """Read and write what can be, and return what happened. After one of ``LAST`` nothing follows."""
         if not self._over:
             if not self._reached:
                 self._look_at_attempt()
@@ -244,7 +173,7 @@ class Connection:
         found = []
         while self._events:
             found.append(self._events.popleft())
-            if isinstance(found[-1], _LAST):
+            if isinstance(found[-1], LAST):
                 self._events.clear()
                 self._over = True
         return found
@@ -392,7 +321,7 @@ class Connection:
         if self._accepted:
             # paho looks after the pings, when it is asked to.
             self._due_at = now + 1.0
-        elif self._due_at is None or now < self._due_at or any(isinstance(event, _LAST) for event in self._events):
+        elif self._due_at is None or now < self._due_at or any(isinstance(event, LAST) for event in self._events):
             return
         elif self._reached:
             self._events.append(Unanswered(f"it sent no answer within {ANSWER_DEADLINE_S:g} s"))

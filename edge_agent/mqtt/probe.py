@@ -8,16 +8,8 @@ from dataclasses import dataclass
 from edge_agent.errors import BrokerError, BrokerUnreachable
 from edge_agent.mqtt.address import format_address
 from edge_agent.mqtt.calls import Calls
-from edge_agent.mqtt.connection import (
-    Accepted,
-    Connection,
-    Lost,
-    NotReached,
-    Refused,
-    Unanswered,
-    client_id,
-    read_credentials,
-)
+from edge_agent.mqtt.connection import Connection, client_id, read_credentials
+from edge_agent.mqtt.connection_events import Accepted, Lost, NotReached, Refused, Unanswered
 from edge_agent.mqtt.limits import ServerLimits
 from edge_agent.mqtt.reasons import UNSUPPORTED_PROTOCOL_VERSION, explain_disconnect, explain_refusal
 from edge_agent.mqtt.settings import MqttSettings

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from edge_agent.contracts import Status, StatusState, Topics
@@ -26,10 +26,10 @@ from edge_agent.errors import (
 from edge_agent.mqtt.address import format_address
 from edge_agent.mqtt.backoff import Backoff
 from edge_agent.mqtt.calls import Calls
-from edge_agent.mqtt.connection import (
+from edge_agent.mqtt.connection import Connection, Will, client_id, read_credentials
+from edge_agent.mqtt.connection_events import (
     Accepted,
     Acknowledged,
-    Connection,
     Event,
     Lost,
     NotReached,
@@ -37,12 +37,10 @@ from edge_agent.mqtt.connection import (
     Refused,
     Subscribed,
     Unanswered,
-    Will,
-    client_id,
-    read_credentials,
 )
 from edge_agent.mqtt.fallback import UNANSWERED_MAX, Fallback, VersionChoice
 from edge_agent.mqtt.flow import SpoolFlow
+from edge_agent.mqtt.in_flight import InFlight
 from edge_agent.mqtt.limits import ServerLimits
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.mqtt.outgoing import Outgoing
@@ -57,6 +55,7 @@ from edge_agent.mqtt.reasons import (
     explain_refusal,
 )
 from edge_agent.mqtt.requests import Request, read_request
+from edge_agent.mqtt.rival import RivalWatch
 from edge_agent.mqtt.secret_files import exposed_secrets
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.mqtt.suspects import Suspects
@@ -70,9 +69,6 @@ STUCK_S = 60.0
 
 GOODBYE_S = 1.0
 """For the acknowledgement of the last status."""
-
-_CLOCKS_DIFFER = timedelta(minutes=1)
-"""By so much, at most, the clocks of two devices are expected to differ."""
 
 _COMMANDS = "commands"
 _OWN_STATUS = "own status"
@@ -91,15 +87,6 @@ class BrokerState:
     error: EdgeAgentError | None = None
     version: str | None = None
     """Of MQTT, while it is connected."""
-
-
-@dataclass(frozen=True, slots=True)
-class _InFlight:
-    key: Hashable
-    item: Outgoing | None
-    """None: the subscription."""
-    order: int
-    at_s: float
 
 
 class Publisher:
@@ -149,20 +136,17 @@ class Publisher:
         self._connection: Connection | None = None
         self._abandoned: Connection | None = None
         self._limits = ServerLimits()
-        self._in_flight: dict[int, _InFlight] = {}
-        self._order = self._newest_acknowledged = 0
+        self._in_flight = InFlight()
         self._accepts = False
         self._subscriptions: dict[Hashable, str] = {}
         self._unsubscribed: set[Hashable] = set()
         self._provisional: set[Hashable] = set()
         self._released: set[Hashable] = set()
-        self._looks_for_rival = False
+        self._rivals = RivalWatch(session)
         self._retains = Fallback()
         self._unanswered_count = 0
         self._foreign: BrokerForeign | None = None
         self._connected_at = 0.0
-        self._accepted_at: datetime | None = None
-        self._formerly_accepted_at: datetime | None = None
         self._attempt_at: float | None = 0.0
         self._stop_at: float | None = None
         self._thread = threading.Thread(target=self._run_and_report, name="publisher", daemon=True)
@@ -266,7 +250,7 @@ class Publisher:
 
     def _silent_at(self) -> float | None:
         # The broker acknowledges in order: the first entry is the oldest.
-        oldest = next(iter(self._in_flight.values()), None)
+        oldest = self._in_flight.oldest
         return None if oldest is None else oldest.at_s + self._settings.acknowledge_s
 
     def _on_time(self) -> None:
@@ -381,20 +365,9 @@ class Publisher:
         else:
             self._on_request(request)
 
-    def _look_for_rival(self, payload: bytes) -> None:
-        """Whether somebody else says that he is this device. Raises ``ValueError`` if that is no status.
-
-        Some brokers, mosquitto 2.0.11 among them, end the older connection of two with one name without a word. But
-        while this process was gone for a moment, only another can have left another session's status behind.
-        """
-        if not payload:
-            return
-        status = Status.model_validate_json(payload)
-        gone = status.state in {StatusState.LOST, StatusState.DISCONNECTED}
-        # A broker that crashed may have an older status of this device itself.
-        since = self._formerly_accepted_at
-        recent = since is not None and status.at is not None and status.at > since - _CLOCKS_DIFFER
-        if status.session != self._session and not gone and recent and _RIVAL not in self._complaints:
+    def _look_for_rival(self, status: bytes) -> None:
+        """Raises ``ValueError`` if that is no status."""
+        if self._rivals.sees(status):
             error = BrokerSessionTaken(
                 f"Another client also connects to the broker at {self._address} as "
                 f"{self._topics.site}/{self._topics.device}; the two keep disconnecting each other."
@@ -414,9 +387,8 @@ class Publisher:
         # In 3.1.1 a broker does not say what it can do; what it let pass in the will, it lets pass.
         self._limits = event.limits if version_5 else replace(event.limits, retain_available=self._retains.wanted)
         self._connected_at = time.monotonic()
-        self._formerly_accepted_at, self._accepted_at = self._accepted_at, datetime.now(UTC)
+        self._rivals.accepted()
         self._accepts = False
-        self._newest_acknowledged = self._order
         self._complaints.clear()
         problem = self._limits.problem(self._address)
         if problem is not None:
@@ -425,7 +397,7 @@ class Publisher:
         self._subscriptions.clear()
         if self._limits.wildcards_available:
             self._subscriptions[_COMMANDS] = self._topics.commands
-        if self._looks_for_rival:
+        if self._rivals.looks:
             self._subscriptions[_OWN_STATUS] = self._topics.status
         self._outbox.begin()
         self._broker = BrokerState(connected=True, version=version)
@@ -479,10 +451,10 @@ class Publisher:
         self._retains.ended()
         blamed = True if event.malformed else blames_content(event.reason)
         if blamed is not False and not event.network:
-            guilty = self._suspects.lost([sent.key for sent in self._in_flight.values()], blamed=bool(blamed))
+            guilty = self._suspects.lost(self._in_flight.keys, blamed=bool(blamed))
             if guilty is not None:
                 self._convict(guilty, f"The broker closes the connection when it receives this: {event.text}.")
-        self._looks_for_rival = event.reason is None and not event.network
+        self._rivals.lost(unexplained=event.reason is None and not event.network)
         rival = self._complaints.get(_RIVAL) if event.reason is None else None
         taken = event.reason == SESSION_TAKEN_OVER or rival is not None
         pause_s = self._backoff.next_taken_s() if taken else None
@@ -500,8 +472,10 @@ class Publisher:
 
     def _be_ignored(self) -> None:
         """Nothing, or one message alone, was not acknowledged in time."""
-        oldest = next(iter(self._in_flight.values()))
-        overtaken = oldest.order < self._newest_acknowledged
+        oldest = self._in_flight.oldest
+        if oldest is None:
+            return
+        overtaken = self._in_flight.is_overtaken(oldest)
         # Once it was passed over it need not be again: where others go through, there may be no more of them.
         passed_over = overtaken or (self._accepts and self._suspects.suspects(oldest.key))
         if passed_over and self._suspects.overtaken(oldest.key):
@@ -514,7 +488,7 @@ class Publisher:
 
     def _convict(self, key: Hashable, reason: str) -> None:
         """One message must not cost all others the connection."""
-        sent = next(sent for sent in self._in_flight.values() if sent.key == key)
+        sent = self._in_flight.find(key)
         if not self._accepts:
             # Perhaps it takes nothing at all. That is no fault of a message, and what is withheld has another try.
             if isinstance(key, UUID):
@@ -570,7 +544,7 @@ class Publisher:
             self._set_broker(replace(self._broker, error=self._complaint()))
 
     def _be_subscribed(self, event: Subscribed) -> None:
-        sent = self._in_flight.pop(event.number, None)
+        sent = self._in_flight.take(event.number)
         if sent is None:
             return
         self._suspects.clear(sent.key)
@@ -582,11 +556,10 @@ class Publisher:
             self._complain(_COMMANDS, error)
 
     def _be_acknowledged(self, event: Acknowledged) -> None:
-        sent = self._in_flight.pop(event.number, None)
+        sent = self._in_flight.take(event.number)
         if sent is None or sent.item is None:
             return
         self._suspects.clear(sent.key)
-        self._newest_acknowledged = max(self._newest_acknowledged, sent.order)
         if not event.ok:
             self._be_turned_down(sent.item, event)
             return
@@ -638,7 +611,7 @@ class Publisher:
         """Whether the broker may be sent one more message with QoS 1."""
         if self._suspects.alone and self._in_flight:
             return False
-        return sum(sent.item is not None for sent in self._in_flight.values()) < self._limits.receive_maximum
+        return self._in_flight.messages_count < self._limits.receive_maximum
 
     def _may_flow(self) -> bool:
         """Whether the spool has its turn."""
@@ -648,7 +621,7 @@ class Publisher:
             return True
         # What was sent last cost the connection: let the introduction show first that it was not that.
         introduced = self._outbox.idle and not self._subscriptions
-        return introduced and all(isinstance(sent.key, UUID) for sent in self._in_flight.values())
+        return introduced and all(isinstance(key, UUID) for key in self._in_flight.keys)
 
     def _send_what_waits(self) -> None:
         if not self._broker.connected or self._connection is None:
@@ -659,7 +632,7 @@ class Publisher:
                 key = next(iter(self._subscriptions))
                 topic = self._subscriptions.pop(key)
                 if key not in self._unsubscribed:
-                    self._note_in_flight(self._connection.subscribe(topic), key, None)
+                    self._in_flight.add(self._connection.subscribe(topic), key, None)
                 continue
             item = self._outbox.next()
             if item is None and self._may_flow():
@@ -694,12 +667,8 @@ class Publisher:
         if item.qos == 0:
             self._outbox.acknowledged(item)
             return None
-        self._note_in_flight(number, item.key, item)
+        self._in_flight.add(number, item.key, item)
         return number
-
-    def _note_in_flight(self, number: int, key: Hashable, item: Outgoing | None) -> None:
-        self._order += 1
-        self._in_flight[number] = _InFlight(key, item, self._order, time.monotonic())
 
     def _keep_back(self, item: Outgoing, code: str, reason: str) -> None:
         """The broker need not be asked: it would not take this."""
