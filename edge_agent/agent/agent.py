@@ -25,7 +25,7 @@ from edge_agent.clock import clock_synchronised
 from edge_agent.commands.dispatcher import CommandDispatcher
 from edge_agent.commands.handlers import Operations, make_handlers
 from edge_agent.config import Config
-from edge_agent.contracts import Check, EventKind, Health, Metrics, Report, Result, Specimen, Topics
+from edge_agent.contracts import Check, EventKind, Health, Metrics, Result, Topics
 from edge_agent.errors import AgentPaused, CameraTimeout, ConfigError, EdgeAgentError
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.monitoring.health import ClockReading, HealthInputs
@@ -297,14 +297,6 @@ class Agent:
             raise self._status.camera_error or CameraTimeout(
                 f"No frame came within {CAPTURE_DEADLINE_S:g} s."
             ) from error
-
-    def set_specimen(self, specimen: Specimen) -> None:
-        """See ``SpecimenTracker.set``."""
-        self._specimens.set(specimen)
-
-    def finish_specimen(self) -> Report:
-        """See ``SpecimenTracker.finish``."""
-        return self._specimens.finish()
 
     def self_test(self) -> tuple[Check, ...]:
         """Load the bundle once more and hold it against its golden outputs; then all checks as they are now."""

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from edge_agent.contracts import EventKind, ModelIdentity, Report, Result, Specimen, SpecimenField, Topics
-from edge_agent.errors import EdgeAgentError, SpecimenMissing, SpecimenOpen
+from edge_agent.errors import EdgeAgentError, SpecimenMissing, SpecimenOpen, StateEntryInvalid
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.specimens.tally import Tally
-from edge_agent.spool import Message, Spool
-
-log = logging.getLogger(__name__)
+from edge_agent.spool import Message, Spool, read_state_entry
 
 STATE_KEY = "specimen"
 """Where the spool keeps the tally, as durable as the results that it counts."""
@@ -96,10 +91,12 @@ class SpecimenTracker:
             return result, None
 
     def _restore(self) -> Tally | None:
-        entry = self._spool.state_entries(STATE_KEY).get(STATE_KEY)
-        try:
-            return None if entry is None else Tally.model_validate_json(entry)
-        except ValidationError:
-            log.warning("The open slide could not be restored; readings go on without one.")
-            self._spool.write_state_entries({STATE_KEY: None})
-            return None
+        return read_state_entry(self._spool, STATE_KEY, Tally.model_validate_json, on_invalid=self._record_unreadable)
+
+    def _record_unreadable(self, error: StateEntryInvalid) -> None:
+        self._events.record(
+            EventKind.STATE_IGNORED,
+            "The open slide could not be restored; readings go on without one.",
+            code=error.code,
+            problem=error.message,
+        )
