@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import platform
-import queue
 import shutil
 import sys
 import tempfile
@@ -20,10 +19,7 @@ from pathlib import Path
 from typing import Annotated
 
 import cv2
-import paho.mqtt.client as mqtt
 import typer
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent import __version__
 from edge_agent.agent import make_analyzer
@@ -37,8 +33,6 @@ from edge_agent.config.examination import examine_config
 from edge_agent.contracts import Outcome
 from edge_agent.errors import (
     AuditBroken,
-    BrokerRefused,
-    BrokerUnreachable,
     CameraAbsent,
     CameraError,
     ConfigDoubtful,
@@ -51,10 +45,10 @@ from edge_agent.events.audit_segments import older_segments
 from edge_agent.events.audit_verify import verify_audit
 from edge_agent.inference.runtime import runtime_name
 from edge_agent.monitoring.health import ClockReading, clock_problem, disk_problem
-from edge_agent.mqtt.publisher import UNSUPPORTED_PROTOCOL_VERSION, explain_failure
+from edge_agent.mqtt.address import format_address
+from edge_agent.mqtt.probe import probe_broker
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-BROKER_DEADLINE_S = 5.0
 
 _TRIED_OUT = {("camera", "device"), ("camera", "path")}
 
@@ -179,35 +173,18 @@ def _camera(config: Config) -> str:
 
 def _broker(config: Config) -> str:
     settings = config.mqtt
-    if settings.tls is None and settings.host not in LOCAL_HOSTS:
-        transport = "not encrypted"
+    if settings.tls is None:
+        transport = "on this machine" if settings.host in LOCAL_HOSTS else "not encrypted"
     else:
-        transport = "on this machine" if settings.tls is None else "encrypted, its certificate is trusted"
-    answers: queue.SimpleQueue[ReasonCode] = queue.SimpleQueue()
-    version = MQTTProtocolVersion.MQTTv311 if settings.version == "3.1.1" else MQTTProtocolVersion.MQTTv5
-    # Another client id than the agent's: the broker would throw a running agent out.
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"doctor-{config.device.id}", protocol=version)
-    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.put(reason)
-    password = settings.password()
-    if settings.username is not None:
-        client.username_pw_set(settings.username, None if password is None else password.get_secret_value())
-    if settings.tls is not None:
-        client.tls_set_context(settings.tls.context())
-    address = f"{settings.host}:{settings.port}"
-    try:
-        client.connect(settings.host, settings.port, keepalive=settings.keepalive_s)
-        client.loop_start()
-        reason = answers.get(timeout=BROKER_DEADLINE_S)
-    except queue.Empty as error:
-        raise BrokerUnreachable(f"{address} does not answer.") from error
-    except (OSError, ValueError) as error:
-        raise explain_failure(error, address) from error
-    finally:
-        client.disconnect()
-        client.loop_stop()
-    if reason.is_failure and not (settings.version == "auto" and reason.value == UNSUPPORTED_PROTOCOL_VERSION):
-        raise BrokerRefused(f"The broker at {address} refused the connection: {reason}.")
-    return f"{address} answers, {transport}"
+        transport = "encrypted, its certificate is trusted"
+    found = probe_broker(settings, config.device.site, config.device.id)
+    address = format_address(settings.host, settings.port)
+    problem = found.limits.problem(address)
+    if problem is not None:
+        raise problem
+    packets = found.limits.maximum_packet_bytes
+    bound = "" if packets is None else f", packets of up to {packets} bytes"
+    return f"{address} answers, MQTT {found.version}, {transport}{bound}"
 
 
 def _disk(config: Config) -> str:

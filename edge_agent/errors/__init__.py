@@ -64,6 +64,12 @@
         ├── BrokerUnreachable  broker_unreachable
         ├── BrokerRefused      broker_refused
         ├── BrokerSilent       broker_silent
+        ├── BrokerDropped      broker_dropped
+        ├── BrokerSessionTaken broker_session_taken
+        ├── BrokerLimits       broker_limits
+        ├── BrokerMoved        broker_moved
+        ├── BrokerForeign      broker_not_mqtt
+        ├── SecretExposed      secret_exposed
         ├── BrokerUntrusted    broker_untrusted
         ├── CertificateTime    certificate_time
         └── BrokerMissing      broker_missing
@@ -77,13 +83,19 @@ from edge_agent.errors.audit import (
 )
 from edge_agent.errors.base import EdgeAgentError
 from edge_agent.errors.broker import (
+    BrokerDropped,
     BrokerError,
+    BrokerForeign,
+    BrokerLimits,
     BrokerMissing,
+    BrokerMoved,
     BrokerRefused,
+    BrokerSessionTaken,
     BrokerSilent,
     BrokerUnreachable,
     BrokerUntrusted,
     CertificateTime,
+    SecretExposed,
 )
 from edge_agent.errors.cameras import (
     CameraAbsent,
@@ -165,9 +177,14 @@ __all__ = [
     "AnalysisError",
     "AuditBroken",
     "AuditUnwritable",
+    "BrokerDropped",
     "BrokerError",
+    "BrokerForeign",
+    "BrokerLimits",
     "BrokerMissing",
+    "BrokerMoved",
     "BrokerRefused",
+    "BrokerSessionTaken",
     "BrokerSilent",
     "BrokerUnreachable",
     "BrokerUntrusted",
@@ -214,6 +231,7 @@ __all__ = [
     "PrometheusMissing",
     "PrometheusPortTaken",
     "RuntimeMissing",
+    "SecretExposed",
     "SpecimenMissing",
     "SpecimenOpen",
     "SpoolBusy",
