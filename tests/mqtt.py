@@ -67,6 +67,9 @@ class Subscriber:
         """The next message of a kind, passing over others."""
         while True:
             message = self._messages.get(timeout=PATIENCE_S)
+            if not self._raw and not message.payload:
+                # A retained message was cleared.
+                continue
             if not self._raw and message.kind != "command":
                 message.body()
             if message.kind == kind:

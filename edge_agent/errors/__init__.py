@@ -4,7 +4,9 @@
 
     EdgeAgentError
     ├── ConfigError            config_invalid
+    ├── ConfigDoubtful         config_doubtful
     ├── FileUnusable           file_unusable
+    ├── InputEnded             input_ended
     ├── OutputUnwritable       output_unwritable
     ├── ImageError             image_unreadable
     │   ├── ImageMissing       image_missing
@@ -62,6 +64,12 @@
         ├── BrokerUnreachable  broker_unreachable
         ├── BrokerRefused      broker_refused
         ├── BrokerSilent       broker_silent
+        ├── BrokerDropped      broker_dropped
+        ├── BrokerSessionTaken broker_session_taken
+        ├── BrokerLimits       broker_limits
+        ├── BrokerMoved        broker_moved
+        ├── BrokerForeign      broker_not_mqtt
+        ├── SecretExposed      secret_exposed
         ├── BrokerUntrusted    broker_untrusted
         ├── CertificateTime    certificate_time
         └── BrokerMissing      broker_missing
@@ -75,13 +83,19 @@ from edge_agent.errors.audit import (
 )
 from edge_agent.errors.base import EdgeAgentError
 from edge_agent.errors.broker import (
+    BrokerDropped,
     BrokerError,
+    BrokerForeign,
+    BrokerLimits,
     BrokerMissing,
+    BrokerMoved,
     BrokerRefused,
+    BrokerSessionTaken,
     BrokerSilent,
     BrokerUnreachable,
     BrokerUntrusted,
     CertificateTime,
+    SecretExposed,
 )
 from edge_agent.errors.cameras import (
     CameraAbsent,
@@ -106,6 +120,7 @@ from edge_agent.errors.commands import (
     SpecimenOpen,
 )
 from edge_agent.errors.config import (
+    ConfigDoubtful,
     ConfigError,
 )
 from edge_agent.errors.endpoints import (
@@ -116,6 +131,7 @@ from edge_agent.errors.endpoints import (
 )
 from edge_agent.errors.files import (
     FileUnusable,
+    InputEnded,
     OutputUnwritable,
 )
 from edge_agent.errors.host import (
@@ -161,9 +177,14 @@ __all__ = [
     "AnalysisError",
     "AuditBroken",
     "AuditUnwritable",
+    "BrokerDropped",
     "BrokerError",
+    "BrokerForeign",
+    "BrokerLimits",
     "BrokerMissing",
+    "BrokerMoved",
     "BrokerRefused",
+    "BrokerSessionTaken",
     "BrokerSilent",
     "BrokerUnreachable",
     "BrokerUntrusted",
@@ -188,6 +209,7 @@ __all__ = [
     "CommandNotYet",
     "CommandRetained",
     "CommandUnknown",
+    "ConfigDoubtful",
     "ConfigError",
     "DiskFull",
     "DiskLow",
@@ -200,6 +222,7 @@ __all__ = [
     "ImageTooLarge",
     "ImageUnsupported",
     "InferenceError",
+    "InputEnded",
     "MachineHot",
     "MachineThrottled",
     "MessageDamaged",
@@ -208,6 +231,7 @@ __all__ = [
     "PrometheusMissing",
     "PrometheusPortTaken",
     "RuntimeMissing",
+    "SecretExposed",
     "SpecimenMissing",
     "SpecimenOpen",
     "SpoolBusy",

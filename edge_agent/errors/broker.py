@@ -33,6 +33,51 @@ class BrokerSilent(BrokerError):
     remedy = "Look at the broker's log and load; results wait meanwhile."
 
 
+class BrokerDropped(BrokerError):
+    """The broker accepts connections and soon closes them. Results wait; the agent waits longer before each attempt."""
+
+    code = "broker_dropped"
+    remedy = (
+        "Read the broker's log; check this device's access rights, and that no other client has its site and id; "
+        "results wait meanwhile."
+    )
+
+
+class BrokerSessionTaken(BrokerError):
+    """Another client connected under this device's name, and the broker closed this connection. The pause is long."""
+
+    code = "broker_session_taken"
+    remedy = "Give each device a site and id of its own, and run one agent per device; results wait meanwhile."
+
+
+class BrokerLimits(BrokerError):
+    """The broker cannot do, or does not allow, what this device needs. What it accepts is delivered."""
+
+    code = "broker_limits"
+    remedy = "Raise the broker's limits for this device; results wait meanwhile."
+
+
+class BrokerMoved(BrokerError):
+    """The broker sends its clients to another server. The agent follows the configuration alone, and keeps trying."""
+
+    code = "broker_moved"
+    remedy = "Ask the broker's administrator for its new address and set mqtt.host; results wait meanwhile."
+
+
+class BrokerForeign(BrokerError):
+    """What answers at the broker's address does not speak MQTT, or not as configured (with or without TLS)."""
+
+    code = "broker_not_mqtt"
+    remedy = "Check mqtt.host and mqtt.port: 1883 is usual without TLS, 8883 with it; results wait meanwhile."
+
+
+class SecretExposed(BrokerError):
+    """A password or key can be read by every user of this machine. It is used all the same."""
+
+    code = "secret_exposed"
+    remedy = "Remove the access of other users: chmod o-rwx FILE."
+
+
 class BrokerUntrusted(BrokerError):
     """The broker's certificate does not prove that it is the broker. Nothing is sent to it."""
 

@@ -2,83 +2,100 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
-import random
-import socket
-import ssl
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
-from pydantic_core import from_json, to_json
-
 from edge_agent.contracts import Status, StatusState, Topics
 from edge_agent.errors import (
+    BrokerDropped,
+    BrokerForeign,
+    BrokerLimits,
     BrokerRefused,
+    BrokerSessionTaken,
     BrokerSilent,
     BrokerUnreachable,
-    BrokerUntrusted,
-    CertificateTime,
     EdgeAgentError,
+    MessageDamaged,
+    MessageTooLarge,
+)
+from edge_agent.mqtt.address import format_address
+from edge_agent.mqtt.backoff import Backoff
+from edge_agent.mqtt.calls import Calls
+from edge_agent.mqtt.connection import Connection, Will, client_id, read_credentials
+from edge_agent.mqtt.connection_events import (
+    Accepted,
+    Acknowledged,
+    Event,
+    Lost,
+    NotReached,
+    Received,
+    Refused,
+    Subscribed,
+    Unanswered,
+)
+from edge_agent.mqtt.fallback import UNANSWERED_MAX, Fallback, VersionChoice
+from edge_agent.mqtt.flow import SpoolFlow
+from edge_agent.mqtt.in_flight import InFlight
+from edge_agent.mqtt.limits import ServerLimits
+from edge_agent.mqtt.outbox import Outbox
+from edge_agent.mqtt.outgoing import Outgoing
+from edge_agent.mqtt.reasons import (
+    QOS_NOT_SUPPORTED,
+    QUOTA_EXCEEDED,
+    RETAIN_NOT_SUPPORTED,
+    SESSION_TAKEN_OVER,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    blames_content,
+    explain_disconnect,
+    explain_refusal,
 )
 from edge_agent.mqtt.requests import Request, read_request
+from edge_agent.mqtt.rival import RivalWatch
+from edge_agent.mqtt.secret_files import exposed_secrets
 from edge_agent.mqtt.settings import MqttSettings
-from edge_agent.spool.base import Message, Spool
+from edge_agent.mqtt.suspects import Suspects
+from edge_agent.spool.base import Spool
+from edge_agent.watchdog import StallDetector
 
 log = logging.getLogger(__name__)
 
-UNSUPPORTED_PROTOCOL_VERSION = 132
-"""Reason code of a CONNACK (MQTT 5, 3.2.2.2); paho gives it for 3.1.1 brokers too."""
+STUCK_S = 60.0
+"""No piece of the thread's work waits for the network; the disk may take many seconds."""
 
-ANSWER_DEADLINE_S = 5.0
-"""For the broker's CONNACK."""
+GOODBYE_S = 1.0
+"""For the acknowledgement of the last status."""
 
-UNANSWERED_MAX = 3
-"""So many hang-ups in a row without a CONNACK, and the broker may be one that does not understand MQTT 5."""
-
-METRICS_RING = 120
-"""An hour of metrics at the usual pace is kept while the broker is away; older ones go."""
-
-_ANSWERS_RING = 20
-_OTHERS_IN_FLIGHT = 5
-"""Status, info and answers go beside the spool's messages."""
+_COMMANDS = "commands"
+_OWN_STATUS = "own status"
+_RIVAL = "rival"
+_FLOW = "flow"
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerState:
-    """Whether the broker takes our messages now, and why not."""
+    """Whether the broker takes our messages now, and what is wrong.
+
+    With an ``error`` while it is ``connected``, the broker lacks or refuses something; the rest is delivered.
+    """
 
     connected: bool
     error: EdgeAgentError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    message_id: UUID
-    at_s: float
+    version: str | None = None
+    """Of MQTT, while it is connected."""
 
 
 class Publisher:
-    """One connection to one broker at a time, and the thread that feeds it.
+    """One connection to one broker at a time, and the thread that owns it.
 
-    A message leaves the spool only when the broker has acknowledged it (PUBACK without an error). With each new
-    connection all that was not acknowledged is backlog: live messages go first, the backlog beside them at a limited
-    rate, marked ``replayed``. After a failure the next attempt comes ever later, at a random moment, so that a fleet
-    does not come back all at once.
+    A message leaves the spool only when the broker has acknowledged it, or is quarantined; see ``SpoolFlow``. After a
+    failure the next attempt comes ever later, at a random moment, so that a fleet does not come back all at once.
 
-    All state belongs to the publisher's own thread. paho's callbacks and the public methods only post calls to it.
+    All state belongs to the publisher's own thread. The public methods only post calls to it.
     """
 
     def __init__(
@@ -97,33 +114,44 @@ class Publisher:
 
         The callbacks are called in the publisher's thread and must not wait; after ``on_failure`` it has ended.
         """
+        self.stall_detector = StallDetector(STUCK_S)
         self._settings = settings
         self._topics = topics
         self._spool = spool
         self._session = session
-        self._replay_interval_s = 1 / replay_rate_hz
         self._on_state = on_state
         self._on_request = on_request
         self._on_failure = on_failure
-        self._password = settings.password()
-        self._tls = None if settings.tls is None else settings.tls.context()
-        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._in_flight: dict[int, _Sent] = {}
-        self._window = settings.max_in_flight_count
-        self._backlog_waits = True
-        self._replay_at = 0.0
-        self._retained: dict[str, bytes] = {}
-        self._metrics: deque[bytes] = deque(maxlen=METRICS_RING)
-        self._answers: deque[tuple[str, bytes, bytes | None]] = deque(maxlen=_ANSWERS_RING)
+        self._credentials = read_credentials(settings)
+        self._address = format_address(settings.host, settings.port)
+        self._calls = Calls()
+        self._outbox = Outbox(topics, spool)
+        self._flow = SpoolFlow(spool, replay_rate_hz, settings.max_in_flight_count, float(settings.reconnect_max_s))
+        self._suspects = Suspects()
+        self._versions = VersionChoice(settings.version)
+        self._backoff = Backoff(float(settings.reconnect_max_s))
         self._broker = BrokerState(connected=False)
+        self._complaints: dict[Hashable, EdgeAgentError] = {}
         self._status = self._make_status(StatusState.INIT, None)
-        self._version_5 = settings.version != "3.1.1"
-        self._client: mqtt.Client | None = None
-        self._failures = self._unanswered = 0
+        self._connection: Connection | None = None
+        self._abandoned: Connection | None = None
+        self._limits = ServerLimits()
+        self._in_flight = InFlight()
+        self._accepts = False
+        self._subscriptions: dict[Hashable, str] = {}
+        self._unsubscribed: set[Hashable] = set()
+        self._provisional: set[Hashable] = set()
+        self._released: set[Hashable] = set()
+        self._rivals = RivalWatch(session)
+        self._retains = Fallback()
+        self._unanswered_count = 0
+        self._foreign: BrokerForeign | None = None
+        self._connected_at = 0.0
         self._attempt_at: float | None = 0.0
-        self._answer_due_at: float | None = None
         self._stop_at: float | None = None
-        self._thread = threading.Thread(target=self._run_or_tell, name="publisher", daemon=True)
+        self._thread = threading.Thread(target=self._run_and_report, name="publisher", daemon=True)
+        for exposed in exposed_secrets(settings):
+            log.warning("%s", exposed, extra={"code": exposed.code})
 
     @property
     def broker(self) -> BrokerState:
@@ -132,11 +160,12 @@ class Publisher:
 
     def start(self) -> None:
         """Begin to connect, and return at once whether a broker is there or not."""
+        self._calls.open()
         self._thread.start()
 
     def wake(self) -> None:
         """There is something new in the spool."""
-        self._calls.put(lambda: None)
+        self._calls.wake()
 
     def set_status(self, state: StatusState, code: str | None = None) -> None:
         """Publish a new status now, or as soon as there is a connection."""
@@ -144,49 +173,84 @@ class Publisher:
 
     def set_retained(self, topic: str, payload: bytes) -> None:
         """Publish a retained message now and after each connect."""
-        self._calls.put(lambda: self._keep_retained(topic, payload))
+        self._calls.put(lambda: self._outbox.put_retained(topic, payload))
 
     def send_metrics(self, payload: bytes) -> None:
         """Publish metrics with QoS 0; while there is no connection the newest are kept."""
-        self._calls.put(lambda: self._take_metrics(payload))
+        self._calls.put(lambda: self._outbox.put_metrics(payload))
 
     def answer(self, request: Request, payload: bytes) -> None:
         """Answer a request; while there is no connection the newest answers are kept."""
-        self._calls.put(lambda: self._take_answer(request.answer_topic, payload, request.correlation))
+        self._calls.put(lambda: self._outbox.put_answer(request.answer_topic, payload, request.correlation))
 
     def stop(self) -> None:
-        """Give the broker ``drain_s`` to take what is left, say ``disconnected``, and let go of the connection."""
+        """Give the broker ``drain_s`` to take what is left, say ``disconnected``, and let go of the connection.
+
+        A broker that does not read costs two seconds more at most; a connection that is still being made is not
+        waited for.
+        """
         if self._thread.ident is None:
             return
         self._calls.put(self._begin_to_stop)
         self._thread.join()
 
-    def _run_or_tell(self) -> None:
+    def _run_and_report(self) -> None:
         try:
             self._run()
         except BaseException as failure:
             log.critical("the publisher's thread failed", exc_info=failure)
             self._on_failure(failure)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+            self._calls.close()
 
     def _run(self) -> None:
         while not self._finished():
-            with contextlib.suppress(queue.Empty):
-                self._calls.get(timeout=self._longest_wait_s())()
-            self._on_time()
-            self._send_what_waits()
+            self._wait(self._longest_wait_s())
+            with self.stall_detector.work():
+                self._serve()
+                self._run_calls()
+                self._on_time()
+                self._send_what_waits()
         self._say_goodbye()
+        with self.stall_detector.work():
+            self._spool.requeue_all()
+            left = self._spool.stats().waiting_count
+        if left:
+            log.warning("stopped with %d messages that the broker has not acknowledged", left)
+
+    def _wait(self, timeout_s: float) -> None:
+        connection = self._connection
+        if connection is None:
+            self._calls.wait(timeout_s, None, writes=False)
+        else:
+            self._calls.wait(timeout_s, connection.socket, writes=connection.writes)
+
+    def _serve(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        for event in connection.serve():
+            if connection is self._connection:
+                self._meet(event, connection)
+
+    def _run_calls(self) -> None:
+        while (call := self._calls.next()) is not None:
+            call()
+            self._send_what_waits()
 
     def _longest_wait_s(self) -> float:
-        moments = [self._status_due_at, self._attempt_at, self._answer_due_at, self._stop_at]
-        if self._broker.connected:
-            if self._backlog_waits and len(self._in_flight) < self._window:
-                moments.append(self._replay_at)
-            moments.append(self._silent_at())
+        moments = [self._status_due_at, self._attempt_at, self._stop_at, self._silent_at()]
+        if self._connection is not None:
+            moments.append(self._connection.due_at)
+        if self._broker.connected and self._has_room() and self._may_flow():
+            moments.append(self._flow.due_at())
         return max(0.0, min(moment for moment in moments if moment is not None) - time.monotonic())
 
     def _silent_at(self) -> float | None:
-        # Acknowledgements come in order: the first entry is the oldest.
-        oldest = next(iter(self._in_flight.values()), None)
+        # The broker acknowledges in order: the first entry is the oldest.
+        oldest = self._in_flight.oldest
         return None if oldest is None else oldest.at_s + self._settings.acknowledge_s
 
     def _on_time(self) -> None:
@@ -194,34 +258,11 @@ class Publisher:
         if self._attempt_at is not None and now >= self._attempt_at:
             self._attempt_at = None
             self._connect()
-        if self._answer_due_at is not None and now >= self._answer_due_at:
-            self._hung_up("no answer to CONNECT")
         silent_at = self._silent_at()
         if silent_at is not None and now >= silent_at:
-            waited = f"{self._settings.acknowledge_s:g} s"
-            self._lose(BrokerSilent(f"The broker at {self._address} has acknowledged nothing for {waited}."))
+            self._be_ignored()
         if now >= self._status_due_at:
             self._change_status(self._status.state, self._status.code)
-
-    def _send_what_waits(self) -> None:
-        while self._broker.connected and self._client is not None and len(self._in_flight) < self._window:
-            message = self._spool.take(live=True) or self._take_backlog()
-            if message is None:
-                return
-            handed_over = self._client.publish(message.topic, message.payload, qos=1)
-            self._in_flight[handed_over.mid] = _Sent(message.id, time.monotonic())
-
-    def _take_backlog(self) -> Message | None:
-        now = time.monotonic()
-        if not self._backlog_waits or now < self._replay_at:
-            return None
-        message = self._spool.take(live=False)
-        if message is None:
-            self._backlog_waits = False
-            return None
-        # What was missed of the last tenth of a second may be made up for.
-        self._replay_at = max(self._replay_at, now - 0.1) + self._replay_interval_s
-        return Message(message.id, message.topic, mark_replayed(message.payload))
 
     def _begin_to_stop(self) -> None:
         self._stop_at = time.monotonic() + self._settings.drain_s
@@ -230,31 +271,29 @@ class Publisher:
         if self._stop_at is None:
             return False
         stats = self._spool.stats()
-        drained = not stats.waiting_count and not stats.in_flight_count
+        drained = not (stats.waiting_count or stats.in_flight_count or self._in_flight or not self._outbox.idle)
         return drained or not self._broker.connected or time.monotonic() >= self._stop_at
 
     def _say_goodbye(self) -> None:
-        # Before the last status: whatever still waits here must not be told after it.
-        self._take_last_calls()
-        if self._client is not None and self._broker.connected:
+        # Before the last status: whatever still waits here must not be said after it.
+        with self.stall_detector.work():
+            self._run_calls()
+        connection = self._connection
+        if connection is None:
+            return
+        if self._broker.connected and not self._outbox.withholds(self._topics.status):
             self._status = self._make_status(StatusState.DISCONNECTED, None)
-            goodbye = self._publish_status(self._client)
-            try:
-                goodbye.wait_for_publish(self._settings.drain_s)
-            except (RuntimeError, ValueError) as error:
-                log.warning("the last status could not be sent: %s", error)
-        if self._client is not None:
-            self._client.disconnect()
-        self._let_go(grace_s=1.0)
-        self._spool.requeue_all()
-        left = self._spool.stats().waiting_count
-        if left:
-            log.warning("stopped with %d messages that the broker has not acknowledged", left)
-
-    def _take_last_calls(self) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._calls.get_nowait()()
+            # Without room for one more acknowledgement it goes without.
+            number = self._send(self._status_item(qos=1 if self._has_room() else 0))
+            until = time.monotonic() + GOODBYE_S
+            connection.flush()
+            while number in self._in_flight and self._connection is connection and time.monotonic() < until:
+                self._wait(until - time.monotonic())
+                with self.stall_detector.work():
+                    self._serve()
+        if self._connection is connection:
+            connection.close(farewell=True)
+            self._connection = None
 
     def _make_status(self, state: StatusState, code: str | None) -> Status:
         at = None if state is StatusState.LOST else datetime.now(UTC)
@@ -263,243 +302,379 @@ class Publisher:
 
     def _change_status(self, state: StatusState, code: str | None) -> None:
         self._status = self._make_status(state, code)
-        if self._client is not None and self._broker.connected:
-            self._publish_status(self._client)
+        self._outbox.put_status(self._status.to_json(), self._settings.status_expiry_s)
 
-    def _publish_status(self, client: mqtt.Client) -> mqtt.MQTTMessageInfo:
-        properties = self._properties(PacketTypes.PUBLISH, MessageExpiryInterval=self._settings.status_expiry_s)
-        return client.publish(self._topics.status, self._status.to_json(), qos=1, retain=True, properties=properties)
-
-    def _keep_retained(self, topic: str, payload: bytes) -> None:
-        self._retained[topic] = payload
-        if self._client is not None and self._broker.connected:
-            self._client.publish(topic, payload, qos=1, retain=True)
-
-    def _take_metrics(self, payload: bytes) -> None:
-        self._metrics.append(payload)
-        self._send_metrics()
-
-    def _send_metrics(self) -> None:
-        while self._metrics and self._client is not None and self._broker.connected:
-            self._client.publish(self._topics.metrics, self._metrics.popleft(), qos=0)
-
-    def _take_answer(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
-        self._answers.append((topic, payload, correlation))
-        self._send_answers()
-
-    def _send_answers(self) -> None:
-        while self._answers and self._client is not None and self._broker.connected:
-            topic, payload, correlation = self._answers.popleft()
-            properties = None
-            if correlation is not None:
-                properties = self._properties(PacketTypes.PUBLISH, CorrelationData=correlation)
-            self._client.publish(topic, payload, qos=1, properties=properties)
-
-    def _properties(self, packet: int, **values: object) -> Properties | None:
-        """MQTT 5's properties of a packet; None in 3.1.1, which has none."""
-        if not self._version_5:
-            return None
-        properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho lacks the hint
-        for name, value in values.items():
-            setattr(properties, name, value)
-        return properties
-
-    @property
-    def _address(self) -> str:
-        return f"{self._settings.host}:{self._settings.port}"
-
-    def _make_client(self) -> mqtt.Client:
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"leukoscope-{self._topics.site}-{self._topics.device}",
-            protocol=MQTTProtocolVersion.MQTTv5 if self._version_5 else MQTTProtocolVersion.MQTTv311,
-            # After a failure this thread makes a new client, so that nothing of the old one is sent again.
-            reconnect_on_failure=False,
-        )
-        client.on_connect = lambda who, _data, _flags, reason, properties: self._calls.put(
-            lambda: self._connect_answered(who, reason, properties)
-        )
-        client.on_disconnect = lambda who, _data, _flags, reason, _properties: self._calls.put(
-            lambda: self._disconnected(who, reason)
-        )
-        client.on_publish = lambda who, _data, number, reason, _properties: self._calls.put(
-            lambda: self._acknowledged(who, number, reason)
-        )
-        client.on_message = lambda who, _data, message: self._calls.put(lambda: self._requested(who, message))
-        client.on_subscribe = lambda who, _data, _number, reasons, _properties: self._calls.put(
-            lambda: self._subscribed(who, reasons)
-        )
-        client.connect_timeout = ANSWER_DEADLINE_S
-        client.max_inflight_messages_set(self._settings.max_in_flight_count + _OTHERS_IN_FLIGHT)
-        if self._settings.username is not None:
-            secret = None if self._password is None else self._password.get_secret_value()
-            client.username_pw_set(self._settings.username, secret)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
-        will = self._make_status(StatusState.LOST, None)
-        delay = self._properties(PacketTypes.WILLMESSAGE, WillDelayInterval=self._settings.will_delay_s)
-        client.will_set(self._topics.status, will.to_json(), qos=1, retain=True, properties=delay)
-        return client
+    def _status_item(self, *, qos: int) -> Outgoing:
+        topic = self._topics.status
+        payload = self._status.to_json()
+        return Outgoing(topic, topic, payload, retain=True, qos=qos, expiry_s=self._settings.status_expiry_s)
 
     def _connect(self) -> None:
-        """One attempt. It may wait for the network: while there is no connection nothing else is to be done."""
-        client = self._make_client()
+        """Begin one attempt."""
+        if self._abandoned is not None and self._abandoned.connecting:
+            # One thread in a look-up that does not end is enough.
+            self._lose(BrokerUnreachable(f"The look-up of {self._settings.host} does not come to an end."))
+            return
+        self._abandoned = None
+        will = self._make_status(StatusState.LOST, None).to_json()
         self._status = self._make_status(self._status.state, self._status.code)
-        options: dict[str, object] = {}
-        if self._version_5:
-            # A session that lives as long as the will waits: a new connection within that time keeps the will unsaid.
-            expiry_s = self._settings.will_delay_s
-            options = {
-                "clean_start": False,
-                "properties": self._properties(PacketTypes.CONNECT, SessionExpiryInterval=expiry_s),
-            }
-        try:
-            client.connect(
-                self._settings.host,
-                self._settings.port,
-                keepalive=self._settings.keepalive_s,
-                **options,  # type: ignore[arg-type]  # two keywords of different types in one mapping
-            )
-        except (OSError, ValueError) as error:
-            self._lose(explain_failure(error, self._address))
-            return
-        self._client = client
-        self._answer_due_at = time.monotonic() + ANSWER_DEADLINE_S
-        client.loop_start()
+        limits = self._limits
+        version_5 = self._versions.is_5
+        retain = limits.retain_available if version_5 else self._retains.wanted
+        connection = Connection(
+            self._settings,
+            self._credentials,
+            client_id(self._topics.site, self._topics.device),
+            version_5=version_5,
+            will=Will(self._topics.status, will, qos=min(1, limits.maximum_qos), retain=retain),
+            # Not at the first hang-ups, which are those of a broker that starts.
+            suspects_tls=self._unanswered_count % (UNANSWERED_MAX + 1) == UNANSWERED_MAX,
+            on_change=self.wake,
+        )
+        self._connection = connection
+        connection.open()
 
-    def _let_go(self, *, grace_s: float = 0.0) -> None:
-        """End the connection and paho's thread, whatever the network does. Its later callbacks count for nothing."""
-        client, self._client = self._client, None
-        if client is None:
+    def _meet(self, event: Event, connection: Connection) -> None:
+        match event:
+            case Accepted():
+                self._be_accepted(event, connection)
+            case Refused():
+                self._be_refused(event)
+            case NotReached():
+                self._foreign = event.error if isinstance(event.error, BrokerForeign) else None
+                self._lose(event.error)
+            case Unanswered():
+                self._be_unanswered(event, connection)
+            case Lost():
+                self._be_lost(event)
+            case Acknowledged():
+                self._be_acknowledged(event)
+            case Subscribed():
+                self._be_subscribed(event)
+            case Received():
+                self._receive(event)
+
+    def _receive(self, event: Received) -> None:
+        try:
+            if event.message.topic == self._topics.status:
+                self._look_for_rival(bytes(event.message.payload))
+                return
+            request = read_request(event.message, self._topics)
+        except ValueError as error:
+            log.warning("a message that cannot be read came from the broker: %s", error)
+        else:
+            self._on_request(request)
+
+    def _look_for_rival(self, status: bytes) -> None:
+        """Raises ``ValueError`` if that is no status."""
+        if self._rivals.sees(status):
+            error = BrokerSessionTaken(
+                f"Another client also connects to the broker at {self._address} as "
+                f"{self._topics.site}/{self._topics.device}; the two keep disconnecting each other."
+            )
+            self._complain(_RIVAL, error)
+
+    def _be_accepted(self, event: Accepted, connection: Connection) -> None:
+        self._unanswered_count, self._foreign = 0, None
+        version_5 = connection.version_5
+        if not self._versions.accepted() or not (version_5 or self._retains.accepted()):
+            log.info("the broker at %s answers now; trying again what it did not answer before", self._address)
+            connection.close(farewell=True)
+            self._try_again_at_once()
             return
-        breaker = threading.Timer(grace_s, _break, [client.socket()])
-        breaker.start()
-        client.loop_stop()
-        breaker.cancel()
-        breaker.join()
+        version = "5" if version_5 else "3.1.1"
+        log.info("connected to the broker at %s (MQTT %s)", self._address, version)
+        # In 3.1.1 a broker does not say what it can do; what it let pass in the will, it lets pass.
+        self._limits = event.limits if version_5 else replace(event.limits, retain_available=self._retains.wanted)
+        self._connected_at = time.monotonic()
+        self._rivals.accepted()
+        self._accepts = False
+        self._complaints.clear()
+        problem = self._limits.problem(self._address)
+        if problem is not None:
+            self._complaints[BrokerLimits] = problem
+        self._flow.begin()
+        self._subscriptions.clear()
+        if self._limits.wildcards_available:
+            self._subscriptions[_COMMANDS] = self._topics.commands
+        if self._rivals.looks:
+            self._subscriptions[_OWN_STATUS] = self._topics.status
+        self._outbox.begin()
+        self._broker = BrokerState(connected=True, version=version)
+        self._change_status(self._status.state, self._status.code)
+        self._outbox.put_answers()
+        if self._limits.retain_available:
+            self._outbox.clear_former_topics()
+        self._set_broker(BrokerState(connected=True, error=self._complaint(), version=version))
+
+    def _be_refused(self, event: Refused) -> None:
+        limits = self._limits
+        if event.reason == UNSUPPORTED_PROTOCOL_VERSION and self._versions.refused():
+            log.info("the broker at %s has no MQTT 5; using 3.1.1", self._address)
+            self._try_again_at_once()
+        elif event.reason == RETAIN_NOT_SUPPORTED and limits.retain_available:
+            # The last will was to be retained.
+            self._limits = replace(limits, retain_available=False)
+            self._try_again_at_once()
+        elif event.reason == QOS_NOT_SUPPORTED and limits.maximum_qos:
+            self._limits = replace(limits, maximum_qos=0)
+            self._try_again_at_once()
+        else:
+            self._lose(explain_refusal(self._address, event.reason, event.text, event.server))
+
+    def _try_again_at_once(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._attempt_at = time.monotonic()
+
+    def _be_unanswered(self, event: Unanswered, connection: Connection) -> None:
+        """No CONNACK came. Some brokers that do not understand MQTT 5 only hang up, or say nothing at all."""
+        self._unanswered_count += 1
+        self._versions.unanswered()
+        if not connection.version_5:
+            # In 3.1.1 a broker that keeps no retained messages cannot say that it is the last will that it refuses.
+            self._retains.unanswered()
+        if self._foreign is not None:
+            # Known since the last look.
+            self._lose(self._foreign)
+            return
+        remedy = None
+        if self._settings.tls is None:
+            remedy = "Check that the broker runs, and whether it expects TLS (a section [mqtt.tls]); results wait."
+        self._lose(BrokerUnreachable(f"The broker at {self._address} does not answer: {event.text}.", remedy=remedy))
+
+    def _be_lost(self, event: Lost) -> None:
+        """The broker had accepted the connection, and now it is gone."""
+        self._backoff.ended(time.monotonic() - self._connected_at, delivered=self._flow.delivered)
+        self._versions.ended()
+        self._retains.ended()
+        blamed = True if event.malformed else blames_content(event.reason)
+        if blamed is not False and not event.network:
+            guilty = self._suspects.lost(self._in_flight.keys, blamed=bool(blamed))
+            if guilty is not None:
+                self._convict(guilty, f"The broker closes the connection when it receives this: {event.text}.")
+        self._rivals.lost(unexplained=event.reason is None and not event.network)
+        rival = self._complaints.get(_RIVAL) if event.reason is None else None
+        taken = event.reason == SESSION_TAKEN_OVER or rival is not None
+        pause_s = self._backoff.next_taken_s() if taken else None
+        if rival is not None:
+            error: EdgeAgentError = rival
+        elif event.reason is not None:
+            error = explain_disconnect(self._address, event.reason, event.text, event.server)
+        elif self._backoff.drops_count > 1 or (self._backoff.drops_count and self._in_flight and not self._accepts):
+            error = BrokerDropped(
+                f"The broker at {self._address} accepts connections and closes them again soon: {event.text}."
+            )
+        else:
+            error = BrokerUnreachable(f"The connection to the broker at {self._address} was lost: {event.text}.")
+        self._lose(error, retry_s=pause_s)
+
+    def _be_ignored(self) -> None:
+        """Nothing, or one message alone, was not acknowledged in time."""
+        oldest = self._in_flight.oldest
+        if oldest is None:
+            return
+        overtaken = self._in_flight.is_overtaken(oldest)
+        # Once it was passed over it need not be again: where others go through, there may be no more of them.
+        passed_over = overtaken or (self._accepts and self._suspects.suspects(oldest.key))
+        if passed_over and self._suspects.overtaken(oldest.key):
+            self._convict(oldest.key, "The broker does not acknowledge this, though it acknowledges other messages.")
+        self._backoff.ended(time.monotonic() - self._connected_at, delivered=self._flow.delivered)
+        self._versions.ended()
+        self._retains.ended()
+        waited = f"{self._settings.acknowledge_s:g} s"
+        self._lose(BrokerSilent(f"The broker at {self._address} has acknowledged nothing for {waited}."))
+
+    def _convict(self, key: Hashable, reason: str) -> None:
+        """One message must not cost all others the connection."""
+        sent = self._in_flight.find(key)
+        if not self._accepts:
+            # Perhaps it takes nothing at all. That is no fault of a message, and what is withheld has another try.
+            if isinstance(key, UUID):
+                return
+            if key not in self._released:
+                self._provisional.add(key)
+        until = "the broker accepts something else" if key in self._provisional else "the agent restarts"
+        if sent.item is None:
+            self._unsubscribed.add(key)
+            log.error("the device does not subscribe to its %s until %s: %s", key, until, reason)
+        elif isinstance(key, UUID):
+            self._flow.quarantine(key, BrokerDropped.code, reason, topic=sent.item.topic)
+        else:
+            self._outbox.withhold(key)
+            log.error("nothing is published on %s until %s: %s", sent.item.topic, until, reason)
 
     def _lose(self, error: EdgeAgentError, *, retry_s: float | None = None) -> None:
         """There is no connection now: all waits as backlog, and the next attempt is in a while."""
-        self._answer_due_at = None
-        self._let_go()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+            if connection.connecting:
+                self._abandoned = connection
         self._in_flight.clear()
-        self._spool.requeue_all()
-        self._failures += 1
-        if retry_s is None:
-            retry_s = pause_s(self._failures, self._settings.reconnect_max_s)
-        self._attempt_at = time.monotonic() + retry_s
+        self._complaints.clear()
+        self._outbox.end()
+        self._flow.end()
+        pause_s = self._backoff.next_s()
+        self._attempt_at = time.monotonic() + (pause_s if retry_s is None else retry_s)
         self._set_broker(BrokerState(connected=False, error=error))
 
     def _set_broker(self, state: BrokerState) -> None:
         before, self._broker = self._broker, state
         if state.error is not None and (before.error is None or before.error.message != state.error.message):
             # Once when it begins, not at every attempt.
-            log.warning("%s", state.error)
+            log.warning("%s", state.error, extra={"code": state.error.code})
         self._on_state(state)
 
-    def _connect_answered(self, client: mqtt.Client, reason: ReasonCode, properties: Properties | None) -> None:
-        if client is not self._client:
-            return
-        self._answer_due_at = None
-        self._unanswered = 0
-        if reason.value == UNSUPPORTED_PROTOCOL_VERSION and self._version_5 and self._settings.version == "auto":
-            log.info("the broker at %s has no MQTT 5; using 3.1.1", self._address)
-            self._version_5 = False
-            self._lose(BrokerRefused(f"The broker at {self._address} has no MQTT 5."), retry_s=0.0)
-        elif reason.is_failure:
-            self._lose(BrokerRefused(f"The broker at {self._address} refused the connection: {reason}."))
+    def _complaint(self) -> EdgeAgentError | None:
+        """What is wrong with the connection that there is."""
+        return next(iter(self._complaints.values()), None)
+
+    def _complain(self, key: Hashable, error: EdgeAgentError | None) -> None:
+        """Something about the broker is wrong now, or is so no longer."""
+        if error is not None:
+            known = self._complaints.get(key)
+            if known is not None and known.message == error.message:
+                return
+            self._complaints[key] = error
         else:
-            version = "5" if self._version_5 else "3.1.1"
-            log.info("connected to the broker at %s (MQTT %s)", self._address, version)
-            self._failures = 0
-            allowed = getattr(properties, "ReceiveMaximum", 65535) - _OTHERS_IN_FLIGHT
-            self._window = max(1, min(self._settings.max_in_flight_count, allowed))
-            self._spool.requeue_all()
-            self._backlog_waits, self._replay_at = True, 0.0
-            self._set_broker(BrokerState(connected=True))
-            self._introduce(client)
+            self._complaints.pop(key, None)
+        if self._broker.connected and self._complaint() is not self._broker.error:
+            self._set_broker(replace(self._broker, error=self._complaint()))
 
-    def _introduce(self, client: mqtt.Client) -> None:
-        # Before the status: whoever sees that the device is there may ask it something.
-        if self._version_5:
-            # With the flag as it was published: else only commands that lay there before would show it.
-            client.subscribe(self._topics.commands, options=SubscribeOptions(qos=1, retainAsPublished=True))
-        else:
-            client.subscribe(self._topics.commands, qos=1)
-        for topic, payload in self._retained.items():
-            client.publish(topic, payload, qos=1, retain=True)
-        self._change_status(self._status.state, self._status.code)
-        self._send_answers()
-        self._send_metrics()
-
-    def _subscribed(self, client: mqtt.Client, reasons: list[ReasonCode]) -> None:
-        if client is self._client and any(reason.is_failure for reason in reasons):
-            log.error("%s", BrokerRefused(f"The broker at {self._address} does not let this device read its commands."))
-
-    def _disconnected(self, client: mqtt.Client, reason: ReasonCode) -> None:
-        if client is not self._client:
-            return
-        if self._answer_due_at is not None:
-            self._hung_up(str(reason))
-        else:
-            self._lose(BrokerUnreachable(f"The connection to the broker was lost: {reason}."))
-
-    def _hung_up(self, reason: str) -> None:
-        """No CONNACK came. Some brokers that do not understand MQTT 5 only hang up, or say nothing at all."""
-        self._unanswered += 1
-        if self._settings.version == "auto" and self._unanswered % UNANSWERED_MAX == 0:
-            self._version_5 = not self._version_5
-        self._lose(BrokerUnreachable(f"The broker at {self._address} does not answer: {reason}."))
-
-    def _acknowledged(self, client: mqtt.Client, number: int, reason: ReasonCode) -> None:
-        if client is not self._client:
-            return
-        sent = self._in_flight.pop(number, None)
+    def _be_subscribed(self, event: Subscribed) -> None:
+        sent = self._in_flight.take(event.number)
         if sent is None:
             return
-        if reason.is_failure:
-            # No acknowledgement: after a pause everything in flight is sent once more over a new connection.
-            self._lose(
-                BrokerRefused(f"The broker turned a message down: {reason}."),
-                retry_s=float(self._settings.reconnect_max_s),
+        self._suspects.clear(sent.key)
+        if not event.ok and sent.key == _COMMANDS:
+            error = BrokerRefused(
+                f"The broker at {self._address} does not let this device read its commands: {event.text}.",
+                remedy=f"Allow this device to read {self._topics.commands} at the broker.",
             )
+            self._complain(_COMMANDS, error)
+
+    def _be_acknowledged(self, event: Acknowledged) -> None:
+        sent = self._in_flight.take(event.number)
+        if sent is None or sent.item is None:
+            return
+        self._suspects.clear(sent.key)
+        if not event.ok:
+            self._be_turned_down(sent.item, event)
+            return
+        if not self._accepts:
+            self._accepts = True
+            self._flow.accepts()
+            self._release()
+        if isinstance(sent.key, UUID):
+            self._flow.acknowledged(sent.key)
+            self._complain(_FLOW, None)
         else:
-            self._spool.acknowledge(sent.message_id)
+            self._outbox.acknowledged(sent.item)
+            self._complain(sent.key, None)
 
-    def _requested(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
-        if client is self._client:
-            self._on_request(read_request(message, self._topics))
+    def _release(self) -> None:
+        """The broker takes something: what was withheld before it had shown that is said again."""
+        provisional, self._provisional = self._provisional, set()
+        self._released |= provisional
+        self._unsubscribed -= provisional
+        self._outbox.release(provisional)
+        if self._topics.status in provisional:
+            self._change_status(self._status.state, self._status.code)
 
+    def _be_turned_down(self, item: Outgoing, event: Acknowledged) -> None:
+        refusal = f"The broker at {self._address} refuses what this device publishes"
+        if isinstance(item.key, UUID):
+            now = time.monotonic()
+            self._flow.refused(item.key, event.reason, event.text, accepts=self._accepts, now=now)
+            kind = BrokerLimits if event.reason == QUOTA_EXCEEDED else BrokerRefused
+            waits = self._flow.refused_entirely or self._flow.defers
+            self._complain(_FLOW, kind(f"{refusal}: {event.text}.") if waits else None)
+            return
+        self._outbox.refused(item)
+        if item.retain and not item.payload:
+            log.warning(
+                "%s, which this device used under its former name, could not be cleared (%s); to clear it by hand: "
+                "mosquitto_pub -r -n -t %s",
+                item.topic,
+                event.text,
+                item.topic,
+            )
+        elif item.retain:
+            remedy = f"Allow this device to write below {self._topics.prefix}/ at the broker."
+            self._complain(item.key, BrokerRefused(f"{refusal} on {item.topic}: {event.text}.", remedy=remedy))
+        else:
+            log.warning("%s on %s: %s", refusal, item.topic, event.text)
 
-def pause_s(failures_count: int, max_s: float) -> float:
-    """How long to wait after so many failures in a row: twice as long each time, and at a random moment."""
-    longest_s = min(max_s, 2.0 ** min(failures_count - 1, 20))
-    return random.uniform(0.5, 1.0) * longest_s  # noqa: S311 - to spread attempts, not to keep a secret
+    def _has_room(self) -> bool:
+        """Whether the broker may be sent one more message with QoS 1."""
+        if self._suspects.alone and self._in_flight:
+            return False
+        return self._in_flight.messages_count < self._limits.receive_maximum
 
+    def _may_flow(self) -> bool:
+        """Whether the spool has its turn."""
+        if self._limits.maximum_qos < 1:
+            return False
+        if not self._suspects.any:
+            return True
+        # What was sent last cost the connection: let the introduction show first that it was not that.
+        introduced = self._outbox.idle and not self._subscriptions
+        return introduced and all(isinstance(key, UUID) for key in self._in_flight.keys)
 
-def mark_replayed(payload: bytes) -> bytes:
-    """A spooled message as it is sent late."""
-    return to_json({**from_json(payload), "replayed": True})
+    def _send_what_waits(self) -> None:
+        if not self._broker.connected or self._connection is None:
+            return
+        while self._has_room():
+            if self._subscriptions:
+                # Before the status: whoever sees that the device is there may ask it something.
+                key = next(iter(self._subscriptions))
+                topic = self._subscriptions.pop(key)
+                if key not in self._unsubscribed:
+                    self._in_flight.add(self._connection.subscribe(topic), key, None)
+                continue
+            item = self._outbox.next()
+            if item is None and self._may_flow():
+                item = self._flow.next(time.monotonic())
+                if item is None and self._suspects.any and not self._in_flight and self._flow.idle:
+                    self._suspects.clear_all()
+            if item is None:
+                break
+            self._send(item)
+        while (metrics := self._outbox.next_metrics()) is not None:
+            self._send(metrics)
+        self._connection.flush()
 
+    def _send(self, item: Outgoing) -> int | None:
+        """Publish as far as the broker's limits let; the number of what is to be acknowledged."""
+        connection, limits = self._connection, self._limits
+        if connection is None:
+            return None
+        item = replace(item, qos=min(item.qos, limits.maximum_qos), retain=item.retain and limits.retain_available)
+        try:
+            size = connection.packet_bytes(item)
+            if limits.maximum_packet_bytes is not None and size > limits.maximum_packet_bytes:
+                reason = f"Its packet of {size} bytes is larger than the broker's maximum of "
+                self._keep_back(item, MessageTooLarge.code, f"{reason}{limits.maximum_packet_bytes}.")
+                return None
+            number = connection.publish(item)
+        except ValueError as error:
+            self._keep_back(item, MessageDamaged.code, f"Its topic cannot be used: {error}.")
+            return None
+        if item.retain and item.payload:
+            self._outbox.sent_retained(item.topic)
+        if item.qos == 0:
+            self._outbox.acknowledged(item)
+            return None
+        self._in_flight.add(number, item.key, item)
+        return number
 
-def _break(connection: object) -> None:
-    """Let paho's thread see the end of its connection, which it would else wait for."""
-    if isinstance(connection, socket.socket):
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
-
-
-def explain_failure(error: OSError | ValueError, address: str) -> EdgeAgentError:
-    """Why an attempt to connect failed."""
-    match error:
-        case ssl.SSLCertVerificationError(verify_code=9 | 10):
-            return CertificateTime(f"The certificate of {address}: {error.verify_message}.")
-        case ssl.SSLCertVerificationError():
-            return BrokerUntrusted(f"The certificate of {address}: {error.verify_message}.")
-        case ssl.SSLError():
-            return BrokerUnreachable(f"{address} does not speak TLS as it should: {error.reason or error}.")
-        case socket.gaierror():
-            return BrokerUnreachable(f"The name in {address} is not known: {error.strerror}.")
-        case OSError():
-            return BrokerUnreachable(f"Nobody answers at {address}: {error.strerror or error}.")
-    return BrokerUnreachable(f"{address} is no address: {error}.")
+    def _keep_back(self, item: Outgoing, code: str, reason: str) -> None:
+        """The broker need not be asked: it would not take this."""
+        self._suspects.clear(item.key)
+        if isinstance(item.key, UUID):
+            self._flow.quarantine(item.key, code, reason, topic=item.topic)
+        else:
+            self._outbox.refused(item)
+            log.warning("a message for %s is not sent: %s", item.topic, reason, extra={"code": code})

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import ssl
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from edge_agent.errors import ConfigError
+from edge_agent.mqtt.address import check_host
+from edge_agent.mqtt.peer import BrokerSocket
 from edge_agent.settings import Settings
 
 PASSWORD_VARIABLE = "LEUKOSCOPE_MQTT_PASSWORD"  # noqa: S105 - the variable's name, not a password
@@ -24,17 +26,6 @@ def credential(path: Path) -> Path:
     """Where to read a secret: the service's own copy (``LoadCredential=``) of a file below ``CREDENTIALS``."""
     folder = os.environ.get(CREDENTIALS_VARIABLE)
     return Path(folder, f"{CREDENTIALS.name}_{path.name}") if folder and path.parent == CREDENTIALS else path
-
-
-class _TidySocket(ssl.SSLSocket):
-    """Closed where the handshake fails; paho would leave it to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the base
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
 
 
 class TlsSettings(Settings):
@@ -58,7 +49,7 @@ class TlsSettings(Settings):
             context = ssl.create_default_context(cafile=None if self.ca_file is None else credential(self.ca_file))
         except OSError as error:
             raise ConfigError(f"mqtt.tls.ca_file {self.ca_file} cannot be used: {error}.") from error
-        context.sslsocket_class = _TidySocket
+        context.sslsocket_class = BrokerSocket
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.certificate_file is not None and self.key_file is not None:
             try:
@@ -77,7 +68,9 @@ class TlsSettings(Settings):
 class MqttSettings(Settings):
     """How to reach the broker. The password never stands in the file itself."""
 
-    host: str = Field(default="127.0.0.1", min_length=1, description="Name or address of the broker.")
+    host: Annotated[str, AfterValidator(check_host)] = Field(
+        default="127.0.0.1", min_length=1, description="Name or IP address of the broker, without port or mqtt://."
+    )
     port: int = Field(default=1883, ge=1, le=65535, description="TCP port of the broker.")
     version: Literal["auto", "5", "3.1.1"] = Field(
         default="auto", description="MQTT version; 'auto' is 5, or 3.1.1 where the broker has no 5."
@@ -106,7 +99,10 @@ class MqttSettings(Settings):
         description="How long the broker waits before it says 'lost': a quick restart is no loss (MQTT 5).",
     )
     acknowledge_s: float = Field(
-        default=60, ge=1, le=3600, description="A broker that acknowledges nothing for so long is connected to anew."
+        default=60,
+        ge=1,
+        le=3600,
+        description="After so long without an acknowledgement the agent connects again.",
     )
     tls: TlsSettings | None = Field(default=None, description="Absent: no encryption, for a broker on this machine.")
     drain_s: float = Field(

@@ -19,8 +19,9 @@ from edge_agent.cli.local_broker import free_port, run_amqtt, run_mosquitto
 from edge_agent.contracts import Info, StatusState, Topics
 from edge_agent.errors import BrokerRefused, BrokerUnreachable
 from edge_agent.mqtt import BrokerState, MqttSettings, Publisher
-from edge_agent.mqtt.publisher import METRICS_RING, pause_s
-from edge_agent.spool import MemorySpool, Message, Spool
+from edge_agent.mqtt.outbox import METRICS_RING
+from edge_agent.spool import MemorySpool, Message, Spool, SpoolStats
+from tests.faults.proxy import bad_proxy
 from tests.mqtt import PATIENCE_S, Received, Subscriber
 
 TOPICS = Topics("clinic", "scope-1")
@@ -97,19 +98,27 @@ def test_info_and_status_are_retained_and_a_clean_stop_says_so(info: Info, broke
     late.close()
 
 
-def test_nothing_is_told_after_the_goodbye(info: Info, broker_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A status that somebody wanted while the publisher was already stopping."""
-    with running(info, broker_port) as rig:
-        rig.until(lambda state: state.connected)
-        finished = rig.publisher._finished
+class TalkativeSpool(MemorySpool):
+    """Lets somebody want a status at the last moment: when the publisher has looked whether it may end."""
 
-        def late() -> bool:
-            done = finished()
-            if done:
-                rig.publisher.set_status(StatusState.READY)
-            return done
+    publisher: Publisher | None = None
 
-        monkeypatch.setattr(rig.publisher, "_finished", late)
+    def stats(self) -> SpoolStats:
+        found = super().stats()
+        if self.publisher is not None:
+            self.publisher.set_status(StatusState.READY)
+        return found
+
+
+def test_nothing_is_said_after_the_goodbye(info: Info, broker_port: int) -> None:
+    spool = TalkativeSpool(2**20)
+    states: queue.SimpleQueue[BrokerState] = queue.SimpleQueue()
+    mqtt = MqttSettings(port=broker_port)
+    publisher = Publisher(mqtt, TOPICS, spool, info.session, on_state=states.put)
+    publisher.start()
+    assert states.get(timeout=PATIENCE_S).connected
+    spool.publisher = publisher
+    publisher.stop()
     watcher = Subscriber(broker_port)
     assert watcher.next("status").body().state == "disconnected"
     watcher.close()
@@ -184,7 +193,7 @@ def amqtt_port() -> Iterator[int]:
 def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(
     info: Info, amqtt_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.mqtt.publisher.ANSWER_DEADLINE_S", 0.5)
+    monkeypatch.setattr("edge_agent.mqtt.connection.ANSWER_DEADLINE_S", 0.5)
     with running(info, amqtt_port, keepalive_s=5) as rig:
         rig.until(lambda state: state.connected)
         watcher = Subscriber(amqtt_port, raw=True, version=MQTTProtocolVersion.MQTTv311)
@@ -216,15 +225,11 @@ def test_no_more_than_allowed_is_in_flight_to_a_broker_that_never_acknowledges(i
 
 
 def test_the_last_will_speaks_when_the_agent_is_gone(info: Info, broker_port: int, subscriber: Subscriber) -> None:
-    with running(info, broker_port, will_delay_s=0) as rig:
+    with bad_proxy(broker_port) as proxy, running(info, proxy.port, will_delay_s=0) as rig:
         rig.until(lambda state: state.connected)
         subscriber.until_state("init")
-        # The socket dies under paho as it would with the process.
-        client = rig.publisher._client
-        assert client is not None
-        sock = client.socket()
-        assert isinstance(sock, socket.socket)
-        sock.shutdown(socket.SHUT_RDWR)
+        # The connection dies as it would with the process.
+        proxy.cut()
         status = subscriber.until_state("lost")
         assert status.session == info.session
         assert status.at is None
@@ -232,28 +237,6 @@ def test_the_last_will_speaks_when_the_agent_is_gone(info: Info, broker_port: in
 
 def test_a_message_knows_its_kind() -> None:
     assert Received(TOPICS.result("camera0"), b"", retained=False).kind == "result"
-
-
-def test_a_result_that_the_broker_turns_down_is_kept(info: Info, mosquitto: str, tmp_path: Path) -> None:
-    """MQTT 5 acknowledges even what it refuses; only the reason code tells."""
-    port = free_port()
-    rights = tmp_path / "acl"
-    rights.write_text(f"topic write {TOPICS.status}\ntopic write {TOPICS.info}\n")
-    rights.chmod(0o644)
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)  # mosquitto reads it as its own user
-    configuration = f"allow_anonymous true\nacl_file {rights}"
-    with (
-        run_mosquitto(mosquitto, port, extra_configuration=configuration),
-        running(info, port, reconnect_max_s=600) as rig,
-    ):
-        rig.until(lambda state: state.connected)
-        rig.append(1)
-        state = rig.until(lambda state: not state.connected)
-        assert isinstance(state.error, BrokerRefused)
-        stats = rig.spool.stats()
-    assert stats.acknowledged_count == 0
-    assert stats.waiting_count + stats.in_flight_count == 1
 
 
 def test_metrics_of_a_while_without_a_broker_are_kept_in_a_ring(info: Info, mosquitto: str) -> None:
@@ -267,13 +250,6 @@ def test_metrics_of_a_while_without_a_broker_are_kept_in_a_ring(info: Info, mosq
             seen = [int(watcher.next("metrics").payload) for _ in range(METRICS_RING)]
             watcher.close()
     assert seen == list(range(5, METRICS_RING + 5))
-
-
-def test_attempts_come_ever_later_and_at_a_random_moment() -> None:
-    for failures, longest_s in ((1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (1000, 10)):
-        pauses = [pause_s(failures, 10) for _ in range(200)]
-        assert longest_s / 2 <= min(pauses) < max(pauses) <= longest_s
-        assert max(pauses) - min(pauses) > longest_s / 4
 
 
 def test_the_status_is_repeated_so_that_it_does_not_expire(

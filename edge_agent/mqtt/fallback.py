@@ -1,0 +1,86 @@
+"""What to give up, and for how long, where a broker answers with silence alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+UNANSWERED_MAX = 3
+"""So many attempts without an answer, and one with less follows."""
+
+
+class Fallback:
+    """Something that is wanted of a broker, and given up only where it has to be.
+
+    A broker that is starting up hangs up as well as one that does not understand. So silence proves nothing: only an
+    attempt without, that is answered, where one more with it is not, and both only until the connection ends.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = True
+        """Whether the next attempt asks for it."""
+        self._unanswered_count = 0
+        self._does_without = False
+
+    def unanswered(self) -> None:
+        """The attempt met silence."""
+        if not self.wanted:
+            self.wanted = True
+            return
+        self._unanswered_count += 1
+        if self._does_without or self._unanswered_count >= UNANSWERED_MAX:
+            self.wanted = False
+            self._unanswered_count = 0
+
+    def accepted(self) -> bool:
+        """The attempt succeeded. False if one more, with what is wanted, is to be made before it is used."""
+        if self.wanted:
+            self._unanswered_count = 0
+            self._does_without = False
+        elif not self._does_without:
+            self._does_without = self.wanted = True
+            return False
+        return True
+
+    def ended(self) -> None:
+        """An accepted connection is over: the broker may be another one now."""
+        self.wanted = True
+
+
+class VersionChoice:
+    """MQTT 5 wherever the broker has it; 3.1.1 where it refuses 5, or answers only 3.1.1."""
+
+    def __init__(self, configured: Literal["auto", "5", "3.1.1"]) -> None:
+        self._configured = configured
+        self._fallback = Fallback()
+        self._refused_5 = False
+
+    @property
+    def is_5(self) -> bool:
+        """Whether the next attempt speaks MQTT 5."""
+        if self._configured != "auto":
+            return self._configured == "5"
+        return self._fallback.wanted and not self._refused_5
+
+    def unanswered(self) -> None:
+        """The broker hung up before it answered, or was silent."""
+        if self._refused_5:
+            self._refused_5 = False
+        else:
+            self._fallback.unanswered()
+
+    def refused(self) -> bool:
+        """The broker refused the version. True if there is another to try at once."""
+        if self._configured == "auto" and self.is_5:
+            self._refused_5 = True
+            return True
+        self.ended()
+        return False
+
+    def accepted(self) -> bool:
+        """The broker accepted the connection. False if version 5 is to be tried once more before it is used."""
+        return self._configured != "auto" or self._refused_5 or self._fallback.accepted()
+
+    def ended(self) -> None:
+        """An accepted connection is over: version 5 may be there now."""
+        self._refused_5 = False
+        self._fallback.ended()

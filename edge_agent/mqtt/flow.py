@@ -1,0 +1,220 @@
+"""The flow of the spool: what is taken from it, and what becomes of each message."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from pydantic_core import from_json, to_json
+
+from edge_agent.errors import BrokerRefused, MessageDamaged
+from edge_agent.mqtt.backoff import pause_s
+from edge_agent.mqtt.outgoing import Outgoing
+from edge_agent.mqtt.reasons import Refusal, refusal_of
+from edge_agent.spool.base import Message, Spool
+
+log = logging.getLogger(__name__)
+
+TRIES_MAX = 10
+"""A message that the broker puts off so often, while it takes others, is quarantined: with growing pauses that is
+after more than five minutes."""
+
+RETRY_MAX_S = 60.0
+DEFERRED_MAX = 200
+"""Messages that wait for another try are kept in memory; so many, and no more are taken from the spool."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    item: Outgoing
+    acknowledged_count: int
+    """Of the spool's messages, when this one was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Deferred:
+    item: Outgoing
+    due_at: float
+    unproven: bool
+    """Whether the broker had not taken anything at all when it refused this."""
+
+
+class SpoolFlow:
+    """Live messages go first, the backlog beside them at a limited rate, marked ``replayed``.
+
+    A message leaves the spool when the broker has acknowledged it, or is quarantined: when it is damaged, when it is
+    too large for the broker, or when the broker refuses it for good. A refusal counts only where the broker has taken
+    something else over the same connection. A broker that takes nothing at all refuses the device, not the message:
+    then everything waits.
+    """
+
+    def __init__(self, spool: Spool, replay_rate_hz: float, max_in_flight: int, retry_max_s: float) -> None:
+        """``retry_max_s``: longest pause before the next try at a broker that refuses everything."""
+        self._spool = spool
+        self._replay_interval_s = 1 / replay_rate_hz
+        self._max_in_flight = max_in_flight
+        self._retry_max_s = retry_max_s
+        self._sent: dict[UUID, _Sent] = {}
+        self._deferred: list[_Deferred] = []
+        self._tries: dict[UUID, int] = {}
+        self._put_offs: dict[UUID, int] = {}
+        self._refusals = 0
+        self._backlog_waits = False
+        self._replay_at = 0.0
+        self._acknowledged_count = 0
+        self._reported: set[tuple[str, str]] = set()
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the broker has acknowledged a message over this connection."""
+        return self._acknowledged_count > 0
+
+    @property
+    def refused_entirely(self) -> bool:
+        """Whether the broker has refused messages and taken nothing at all over this connection."""
+        return any(deferred.unproven for deferred in self._deferred)
+
+    @property
+    def defers(self) -> bool:
+        """Whether messages wait for another try."""
+        return bool(self._deferred)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of the spool is under way or waits for its time."""
+        return not self._sent and not self._deferred and not self._backlog_waits
+
+    def begin(self) -> None:
+        """There is a new connection: all that was not acknowledged is backlog."""
+        self.end()
+        self._acknowledged_count = 0
+        self._reported.clear()
+        self._backlog_waits, self._replay_at = True, 0.0
+
+    def end(self) -> None:
+        """The connection is gone."""
+        self._sent.clear()
+        self._deferred.clear()
+        self._refusals = 0
+        self._backlog_waits = False
+        self._spool.requeue_all()
+
+    def due_at(self) -> float | None:
+        """``time.monotonic()`` at which ``next`` may have something that it does not have now."""
+        if len(self._sent) >= self._max_in_flight:
+            return None
+        moments = [deferred.due_at for deferred in self._deferred]
+        if self._backlog_waits and not self._is_blocked():
+            moments.append(self._replay_at)
+        return min(moments, default=None)
+
+    def next(self, now: float) -> Outgoing | None:
+        """The message to send now; it counts as sent. None if there is none, or enough are in flight."""
+        if len(self._sent) >= self._max_in_flight:
+            return None
+        item = None
+        if not self._is_blocked():
+            message = self._spool.take(live=True)
+            item = None if message is None else Outgoing(message.id, message.topic, message.payload)
+        item = item or self._take_deferred(now)
+        if item is None and not self._is_blocked():
+            item = self._take_backlog(now)
+        if item is not None:
+            self._sent[_id_of(item)] = _Sent(item, self._acknowledged_count)
+        return item
+
+    def acknowledged(self, key: Hashable) -> None:
+        """The broker has taken a message."""
+        if isinstance(key, UUID):
+            self._forget(key)
+            self._acknowledged_count += 1
+            self._spool.acknowledge(key)
+
+    def accepts(self) -> None:
+        """The broker has taken something of this device: what it refused before it could show that is sent again."""
+        if self.refused_entirely:
+            self._refusals = 0
+            self._deferred = [
+                replace(deferred, due_at=0.0, unproven=False) if deferred.unproven else deferred
+                for deferred in self._deferred
+            ]
+
+    def refused(self, key: Hashable, reason: int, text: str, *, accepts: bool, now: float) -> None:
+        """The broker has refused a message. ``accepts``: it has taken something else over this connection."""
+        if not isinstance(key, UUID) or key not in self._sent:
+            return
+        sent = self._sent.pop(key)
+        if not accepts:
+            self._refusals += 1
+            due_at = now + pause_s(self._refusals, self._retry_max_s)
+            self._deferred.append(_Deferred(sent.item, due_at, unproven=True))
+            return
+        if refusal_of(reason) is Refusal.PASSING:
+            # Only what the broker takes in the meantime shows that it is this message that has to wait.
+            if self._acknowledged_count > sent.acknowledged_count:
+                self._tries[key] = self._tries.get(key, 0) + 1
+            if self._tries.get(key, 0) < TRIES_MAX:
+                self._put_offs[key] = self._put_offs.get(key, 0) + 1
+                due_at = now + pause_s(self._put_offs[key], RETRY_MAX_S)
+                self._deferred.append(_Deferred(sent.item, due_at, unproven=False))
+                return
+        self.quarantine(key, BrokerRefused.code, f"The broker refused it: {text}.", topic=sent.item.topic)
+
+    def quarantine(self, message_id: UUID, code: str, reason: str, *, topic: str) -> None:
+        """Send a message no more; the spool keeps it aside."""
+        self._forget(message_id)
+        self._spool.quarantine(message_id, code, reason)
+        # Of a broker that refuses a whole topic, the first message tells as much as all.
+        level = logging.DEBUG if (topic, code) in self._reported else logging.WARNING
+        self._reported.add((topic, code))
+        log.log(level, "a message for %s is quarantined: %s", topic, reason, extra={"code": code})
+
+    def _is_blocked(self) -> bool:
+        """Whether nothing new is taken from the spool."""
+        unproven = sum(deferred.unproven for deferred in self._deferred)
+        return unproven >= self._max_in_flight or len(self._deferred) >= DEFERRED_MAX
+
+    def _forget(self, message_id: UUID) -> None:
+        self._sent.pop(message_id, None)
+        self._tries.pop(message_id, None)
+        self._put_offs.pop(message_id, None)
+
+    def _take_deferred(self, now: float) -> Outgoing | None:
+        for number, deferred in enumerate(self._deferred):
+            if deferred.due_at <= now:
+                return self._deferred.pop(number).item
+        return None
+
+    def _take_backlog(self, now: float) -> Outgoing | None:
+        if not self._backlog_waits or now < self._replay_at:
+            return None
+        message = self._spool.take(live=False)
+        if message is None:
+            self._backlog_waits = False
+            return None
+        # What was missed of the last tenth of a second may be made up for.
+        self._replay_at = max(self._replay_at, now - 0.1) + self._replay_interval_s
+        try:
+            return Outgoing(message.id, message.topic, mark_replayed(message.payload))
+        except ValueError as error:
+            self._quarantine_damaged(message, error)
+            return None
+
+    def _quarantine_damaged(self, message: Message, error: ValueError) -> None:
+        self.quarantine(message.id, MessageDamaged.code, f"Its content is damaged: {error}.", topic=message.topic)
+
+
+def mark_replayed(payload: bytes) -> bytes:
+    """A spooled message as it is sent late. Raises ``ValueError`` if it is no JSON object."""
+    content = from_json(payload)
+    if not isinstance(content, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 - of a payload, whatever is wrong with it
+    return to_json({**content, "replayed": True})
+
+
+def _id_of(item: Outgoing) -> UUID:
+    if not isinstance(item.key, UUID):
+        raise TypeError(f"{item.key!r} is not the id of a spooled message")
+    return item.key

@@ -1,0 +1,150 @@
+"""What the device says of itself beside the spool: status, retained messages, answers, metrics."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Hashable
+from itertools import count
+
+from edge_agent.contracts import Topics
+from edge_agent.mqtt.outgoing import Outgoing
+from edge_agent.spool.base import Spool
+
+log = logging.getLogger(__name__)
+
+METRICS_RING = 120
+"""An hour of metrics at the usual pace is kept while the broker is away; older ones go."""
+
+ANSWERS_RING = 20
+
+RETAINED = "retained_topic:"
+"""Begins the state entries that name the topics on which the broker keeps a message of this device."""
+
+
+class Outbox:
+    """Keeps what is to be said over each new connection, and what could not be said yet.
+
+    Each topic on which a message is retained is noted in the spool's state. A device that has got another site or id
+    since then clears the old topics, so that nobody sees a device there that is gone.
+    """
+
+    def __init__(self, topics: Topics, spool: Spool) -> None:
+        self._topics = topics
+        self._spool = spool
+        self._retained: dict[str, bytes] = {}
+        self._answers: dict[Hashable, Outgoing] = {}
+        self._metrics: deque[bytes] = deque(maxlen=METRICS_RING)
+        self._waiting: deque[Outgoing] = deque()
+        self._numbers = count()
+        self._withheld: set[Hashable] = set()
+        self._connected = False
+        self._noted: set[str] = set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be sent."""
+        return not self._waiting
+
+    def begin(self) -> None:
+        """There is a new connection: introduce the device. Status, answers and ``clear_former_topics`` follow."""
+        self._connected = True
+        self._waiting.clear()
+        self._noted = set(self._spool.state_entries(RETAINED))
+        for topic, payload in self._retained.items():
+            self._put(Outgoing(topic, topic, payload, retain=True))
+
+    def end(self) -> None:
+        """The connection is gone. Answers that were not acknowledged wait for the next."""
+        self._connected = False
+        self._waiting.clear()
+
+    def put_status(self, payload: bytes, expiry_s: int) -> None:
+        """The device's status has changed, or is to be repeated. Nothing is kept of it without a connection."""
+        if self._connected:
+            self._put(Outgoing(self._topics.status, self._topics.status, payload, retain=True, expiry_s=expiry_s))
+
+    def put_retained(self, topic: str, payload: bytes) -> None:
+        """Send a retained message now and over each new connection."""
+        self._retained[topic] = payload
+        if self._connected:
+            self._put(Outgoing(topic, topic, payload, retain=True))
+
+    def put_answer(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
+        """Answer a request; while there is no connection the newest answers are kept."""
+        key = ("answer", next(self._numbers))
+        self._answers[key] = Outgoing(key, topic, payload, correlation=correlation)
+        if len(self._answers) > ANSWERS_RING:
+            self._answers.pop(next(iter(self._answers)))
+        if self._connected:
+            self._put(self._answers[key])
+
+    def put_answers(self) -> None:
+        """Send the answers that wait since before this connection."""
+        for item in self._answers.values():
+            self._put(item)
+
+    def clear_former_topics(self) -> None:
+        """Have the broker forget what it keeps of this device under a former name."""
+        for entry in sorted(self._noted):
+            topic = entry.removeprefix(RETAINED)
+            if not topic.startswith(f"{self._topics.prefix}/"):
+                self._put(Outgoing(("clear", topic), topic, b"", retain=True))
+
+    def put_metrics(self, payload: bytes) -> None:
+        """Send metrics; while there is no connection the newest are kept."""
+        self._metrics.append(payload)
+
+    def next(self) -> Outgoing | None:
+        """The message to send now."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def next_metrics(self) -> Outgoing | None:
+        """Metrics to send now. They go with QoS 0, so nobody need wait for them."""
+        return Outgoing("metrics", self._topics.metrics, self._metrics.popleft(), qos=0) if self._metrics else None
+
+    def sent_retained(self, topic: str) -> None:
+        """The broker is about to keep a message of this topic."""
+        entry = f"{RETAINED}{topic}"
+        if entry not in self._noted:
+            self._noted.add(entry)
+            self._spool.write_state_entries({entry: b""})
+
+    def acknowledged(self, item: Outgoing) -> None:
+        """The broker has taken it."""
+        self._answers.pop(item.key, None)
+        if item.retain and not item.payload:
+            entry = f"{RETAINED}{item.topic}"
+            self._noted.discard(entry)
+            self._spool.write_state_entries({entry: None})
+            log.info("cleared %s, which this device used under its former name", item.topic)
+
+    def refused(self, item: Outgoing) -> None:
+        """The broker does not take it: it is sent again when it changes, or over the next connection."""
+        self._answers.pop(item.key, None)
+
+    def withhold(self, key: Hashable) -> None:
+        """The broker drops the connection at this: send it no more, also when it changes."""
+        self._withheld.add(key)
+        self._answers.pop(key, None)
+
+    def release(self, keys: set[Hashable]) -> None:
+        """Say these again after all."""
+        self._withheld -= keys
+        for topic, payload in self._retained.items():
+            if topic in keys and self._connected:
+                self._put(Outgoing(topic, topic, payload, retain=True))
+
+    def withholds(self, key: Hashable) -> bool:
+        """Whether this is not to be sent."""
+        return key in self._withheld
+
+    def _put(self, item: Outgoing) -> None:
+        if item.key in self._withheld:
+            return
+        for number, other in enumerate(self._waiting):
+            if other.key == item.key:
+                # Not sent yet: nobody need see what is no longer true.
+                self._waiting[number] = item
+                return
+        self._waiting.append(item)

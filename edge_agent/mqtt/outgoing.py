@@ -1,0 +1,20 @@
+"""A message on its way out, whatever it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What is published, and how."""
+
+    key: Hashable
+    """What it is: the id of a spooled message, the topic of a retained one."""
+    topic: str
+    payload: bytes = field(repr=False)
+    retain: bool = False
+    qos: int = 1
+    expiry_s: int | None = None
+    correlation: bytes | None = None

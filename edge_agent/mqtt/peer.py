@@ -1,0 +1,170 @@
+"""Who answers at the broker's address, where it is not the broker."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+from edge_agent.errors import (
+    BrokerError,
+    BrokerForeign,
+    BrokerRefused,
+    BrokerUnreachable,
+    BrokerUntrusted,
+    CertificateTime,
+)
+from edge_agent.mqtt.reasons import shown
+
+FIRST_BYTES = 32
+"""So many of an answer tell its protocol."""
+
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNEXPECTED_EOF_WHILE_READING", "RECORD_LAYER_FAILURE"})
+
+
+class HandshakeError(OSError):
+    """The TCP connection was there, and TLS failed by ``__cause__``."""
+
+
+class BrokerSocket(ssl.SSLSocket):
+    """Closed where the handshake fails (paho would leave that to the garbage collector); keeps what came first."""
+
+    first_bytes: bytes = b""
+    refusal: str | None = None
+    """What TLS says of why the other side ended the connection."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the base
+        """See the base. Raises ``HandshakeError``, or what is wrong with the certificate."""
+        try:
+            super().do_handshake(block)
+        except ssl.SSLCertVerificationError:
+            self.close()
+            raise
+        except OSError as error:
+            self.close()
+            raise HandshakeError(str(error)) from error
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """See the base."""
+        try:
+            received = super().recv(buflen, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            self.refusal = error.reason
+            raise
+        if len(self.first_bytes) < FIRST_BYTES:
+            self.first_bytes += received
+        return received
+
+
+def first_bytes(connection: object) -> bytes:
+    """What a connection received first, without taking it; for one that is not encrypted: what it has not read yet."""
+    if isinstance(connection, BrokerSocket):
+        return connection.first_bytes
+    if isinstance(connection, socket.socket):
+        try:
+            return connection.recv(FIRST_BYTES, socket.MSG_PEEK)
+        except OSError:
+            return b""
+    return b""
+
+
+def recognise(received: bytes) -> str | None:
+    """The protocol of somebody who answers a CONNECT with ``received``; None if it may be MQTT."""
+    if not received or received[0] in {0x20, 0xE0, 0xF0}:
+        return None
+    if received[0] in {0x15, 0x16} and received[1:2] in {b"", b"\x03"}:
+        return "TLS"
+    if received.startswith(b"HTTP/") or received.lstrip().startswith(b"<"):
+        return "HTTP"
+    for beginning, name in ((b"SSH-", "SSH"), (b"AMQP", "AMQP"), (b"220", "SMTP or FTP"), (b"* OK", "IMAP")):
+        if received.startswith(beginning):
+            return name
+    return "something else"
+
+
+def explain_foreign(address: str, received: bytes, *, encrypted: bool) -> BrokerForeign | None:
+    """The error of a peer that does not speak MQTT; None if its answer may be MQTT."""
+    protocol = recognise(received)
+    match protocol:
+        case None:
+            return None
+        case "TLS":
+            return explain_encrypted(address)
+        case "HTTP":
+            return BrokerForeign(
+                f"{address} is a web server, not an MQTT broker{' (over TLS)' if encrypted else ''}.",
+                remedy=f"Set mqtt.port to the broker's MQTT port ({8883 if encrypted else 1883}), not its web page's.",
+            )
+        case "something else":
+            return BrokerForeign(f'{address} does not speak MQTT; it answers "{shown(_text(received))}".')
+    return BrokerForeign(f"{address} speaks {protocol}, not MQTT.")
+
+
+def explain_encrypted(address: str) -> BrokerForeign:
+    """The peer speaks TLS, and this device does not."""
+    return BrokerForeign(
+        f"{address} speaks TLS, and this device is configured without.",
+        remedy="Add a section [mqtt.tls], or set mqtt.port to the broker's port without TLS (1883).",
+    )
+
+
+def _text(received: bytes) -> str:
+    return received.decode("ascii", "backslashreplace")
+
+
+def expects_tls(host: str, port: int, timeout_s: float) -> bool:
+    """Whether somebody who hung up at an unencrypted CONNECT answers the beginning of TLS. Nothing is sent over it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, port), timeout=timeout_s) as connection,
+            context.wrap_socket(connection, server_hostname=host),
+        ):
+            return True
+    except ssl.SSLError as error:
+        # It refuses, and does so in TLS: it may want a certificate.
+        return "ALERT" in (error.reason or "")
+    except (OSError, ValueError):
+        return False
+
+
+def explain_tls_refusal(address: str, reason: str) -> BrokerRefused:
+    """The other side of an encrypted connection does not want this device."""
+    return BrokerRefused(
+        f"The broker at {address} refused the TLS connection: {reason}.",
+        remedy="Check mqtt.tls.certificate_file and key_file, and the TLS versions that the broker accepts.",
+    )
+
+
+def explain_failure(error: Exception, address: str) -> BrokerError:  # noqa: PLR0911 - one per way to fail
+    """Why an attempt to connect failed."""
+    match error:
+        case ssl.SSLCertVerificationError(verify_code=9 | 10):
+            return CertificateTime(f"The certificate of {address}: {error.verify_message}.")
+        case ssl.SSLCertVerificationError():
+            return BrokerUntrusted(f"The certificate of {address}: {error.verify_message}.")
+        case HandshakeError():
+            return _explain_handshake(error.__cause__, address)
+        case ssl.SSLError():
+            return BrokerUnreachable(f"{address} does not speak TLS as it should: {error.reason or error}.")
+        case socket.gaierror():
+            return BrokerUnreachable(f"The name in {address} is not known: {error.strerror}.")
+        case TimeoutError():
+            return BrokerUnreachable(f"Nobody answers at {address}: timed out.")
+        case OSError():
+            return BrokerUnreachable(f"Nobody answers at {address}: {error.strerror or error}.")
+    return BrokerUnreachable(f"{address} is no address: {error}.")
+
+
+def _explain_handshake(cause: BaseException | None, address: str) -> BrokerError:
+    if isinstance(cause, ssl.SSLError) and cause.reason not in _NOT_TLS:
+        if "ALERT" in (cause.reason or ""):
+            return explain_tls_refusal(address, cause.reason)
+        return BrokerUnreachable(f"{address} does not speak TLS as it should: {cause.reason or cause}.")
+    return BrokerForeign(
+        f"{address} does not speak TLS, and this device is configured with it.",
+        remedy="Set mqtt.port to the broker's port with TLS (8883). For one on this machine: remove [mqtt.tls].",
+    )

@@ -1,0 +1,32 @@
+"""Whether the files with secrets are as private as they should be."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from edge_agent.errors import SecretExposed
+from edge_agent.mqtt.settings import MqttSettings, credential
+
+
+def exposed_secrets(settings: MqttSettings) -> list[SecretExposed]:
+    """One error per password or key file that every user of this machine can read. A file that is not there is none."""
+    files: list[tuple[str, Path | None]] = [("mqtt.password_file", settings.password_file)]
+    if settings.tls is not None:
+        files.append(("mqtt.tls.key_file", settings.tls.key_file))
+    return [
+        SecretExposed(
+            f"{key} {path} can be read by every user of this machine.",
+            remedy=f"Remove the access of other users: chmod o-rwx {path}",
+        )
+        for key, path in files
+        if path is not None and _is_exposed(credential(path))
+    ]
+
+
+def _is_exposed(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return bool(mode & (stat.S_IROTH | stat.S_IWOTH))

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from edge_agent.contracts import Topics
+from edge_agent.mqtt.outbox import ANSWERS_RING, METRICS_RING, Outbox
+from edge_agent.mqtt.outgoing import Outgoing
+from edge_agent.spool import MemorySpool
+
+OLD, NEW = Topics("clinic", "scope-1"), Topics("clinic", "scope-10")
+
+
+def waiting(outbox: Outbox) -> list[Outgoing]:
+    found = []
+    while (item := outbox.next()) is not None:
+        found.append(item)
+    return found
+
+
+def begun(topics: Topics, spool: MemorySpool) -> Outbox:
+    outbox = Outbox(topics, spool)
+    outbox.put_retained(topics.info, b"{}")
+    outbox.begin()
+    outbox.clear_former_topics()
+    return outbox
+
+
+def test_a_renamed_device_clears_what_is_retained_under_its_old_name_until_the_broker_has_it() -> None:
+    spool = MemorySpool(2**20)
+    before = begun(OLD, spool)
+    for topic in (OLD.info, OLD.status):
+        before.sent_retained(topic)
+    for _ in range(2):
+        after = begun(NEW, spool)
+        cleared = [item for item in waiting(after) if not item.payload]
+        assert [(item.topic, item.retain) for item in cleared] == [(OLD.info, True), (OLD.status, True)]
+    for item in cleared:
+        after.acknowledged(item)
+    assert [item.topic for item in waiting(begun(NEW, spool))] == [NEW.info]
+
+
+def test_a_device_that_keeps_its_name_clears_nothing() -> None:
+    spool = MemorySpool(2**20)
+    begun(OLD, spool).sent_retained(OLD.info)
+    assert [item.payload for item in waiting(begun(OLD, spool))] == [b"{}"]
+
+
+def test_what_has_not_been_sent_yet_is_replaced_by_what_is_true_now() -> None:
+    outbox = begun(OLD, MemorySpool(2**20))
+    outbox.put_retained(OLD.info, b'{"new":1}')
+    outbox.put_status(b"1", 180)
+    outbox.put_status(b"2", 180)
+    assert [item.payload for item in waiting(outbox)] == [b'{"new":1}', b"2"]
+
+
+def test_an_answer_waits_for_the_broker_and_is_gone_once_it_is_taken_or_refused() -> None:
+    outbox = Outbox(OLD, MemorySpool(2**20))
+    for number in range(ANSWERS_RING + 2):
+        outbox.put_answer(f"{OLD.answers}ping", str(number).encode(), None)
+    outbox.begin()
+    outbox.put_answers()
+    first, second, *rest = waiting(outbox)
+    assert first.payload == b"2"
+    assert len(rest) == ANSWERS_RING - 2
+    outbox.acknowledged(first)
+    outbox.refused(second)
+    outbox.end()
+    outbox.begin()
+    outbox.put_answers()
+    assert waiting(outbox) == rest
+
+
+def test_what_costs_the_connection_is_not_said_again() -> None:
+    outbox = begun(OLD, MemorySpool(2**20))
+    outbox.withhold(OLD.info)
+    outbox.put_retained(OLD.info, b'{"new":1}')
+    outbox.begin()
+    assert waiting(outbox) == []
+
+
+def test_the_newest_metrics_are_kept() -> None:
+    outbox = Outbox(OLD, MemorySpool(2**20))
+    for number in range(METRICS_RING + 5):
+        outbox.put_metrics(str(number).encode())
+    first = outbox.next_metrics()
+    assert first is not None
+    assert (first.payload, first.qos) == (b"5", 0)
