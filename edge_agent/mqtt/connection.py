@@ -1,4 +1,4 @@
-"""One connection to the broker, from the look-up of its name to the goodbye."""
+"""One connection to the broker, from the look-up of its name to the disconnect."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ CONNECT_DEADLINE_S = 30.0
 """For the look-up of the name, TCP and TLS together."""
 
 _PACKETS_MAX = 100
-"""So many are read before something else has its turn."""
+"""Number of packets read before other work has its turn."""
 
 FAREWELL_S = 1.0
 """For the last bytes to leave this machine."""
@@ -66,7 +66,7 @@ FAREWELL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a client proves itself with, and trusts the broker by."""
+    """How the client proves its identity, and verifies the broker's."""
 
     password: SecretStr | None
     tls: ssl.SSLContext | None
@@ -84,7 +84,7 @@ def client_id(site: str, device: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker says for a client that is gone without a goodbye."""
+    """What the broker publishes for a client that is gone without disconnecting."""
 
     topic: str
     payload: bytes
@@ -93,10 +93,10 @@ class Will:
 
 
 class Connection:
-    """paho's client without a thread of its own: whoever owns this calls ``serve`` when the socket is ready.
+    """Paho's client without its own thread: the owner calls ``serve`` when the socket is ready.
 
-    Only the look-up of the name, TCP and TLS, which may block for as long as the system likes, run in a thread. It is
-    never waited for: ``close`` abandons it, and what it still brings about is closed.
+    Only the look-up of the name, TCP and TLS, which may block for any time, run in a thread. Nothing waits for it:
+    ``close`` abandons it, and a connection that it still opens is closed.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Connection:
         suspects_tls: bool = False,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """``suspects_tls``: where the other side hangs up without a word, look whether it expects TLS.
+        """``suspects_tls``: if the server hangs up without an answer, check whether it expects TLS.
 
         ``on_change`` is called in the connecting thread once that is done.
         """
@@ -136,7 +136,7 @@ class Connection:
 
     @property
     def connecting(self) -> bool:
-        """Whether its thread is still at work, also after it was abandoned."""
+        """Whether its thread is still running, also after it was abandoned."""
         return self._thread.is_alive()
 
     @property
@@ -156,12 +156,12 @@ class Connection:
         return self._client.want_write()
 
     def open(self) -> None:
-        """Begin to connect."""
+        """Start to connect."""
         self._due_at = time.monotonic() + CONNECT_DEADLINE_S
         self._thread.start()
 
     def serve(self) -> list[Event]:
-        """Read and write what can be, and return what happened. After one of ``LAST`` nothing follows."""
+        """Read and write what is possible, and return the events. Nothing follows one of ``LAST``."""
         if not self._over:
             if not self._reached:
                 self._look_at_attempt()
@@ -185,9 +185,12 @@ class Connection:
             self._drive(self._client.loop_write)
 
     def publish(self, item: Outgoing) -> int:
-        """Send a message; the number that its ``Acknowledged`` will have. Raises ``ValueError`` for a bad topic."""
+        """Send a message, and return the number that its ``Acknowledged`` will have.
+
+        Raises ``ValueError`` for a bad topic.
+        """
         if not item.topic or "\0" in item.topic:
-            raise ValueError("a topic must not be empty or hold a null character")
+            raise ValueError("a topic must not be empty or contain a null character")
         properties = self._publish_properties(item)
         return self._client.publish(item.topic, item.payload, item.qos, item.retain, properties).mid
 
@@ -201,16 +204,16 @@ class Connection:
         return 1 + length_bytes + size
 
     def subscribe(self, topic: str) -> int:
-        """Ask for the messages on ``topic``; the number that its ``Subscribed`` will have."""
+        """Subscribe to ``topic``, and return the number that its ``Subscribed`` will have."""
         if self.version_5:
-            # With the flag as it was published: else only commands that lay there before would show it.
+            # Keep the retain flag as published; otherwise only commands retained before the subscription would show it.
             _, number = self._client.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=True))
         else:
             _, number = self._client.subscribe(topic, qos=1)
         return number or 0
 
     def close(self, *, farewell: bool = False) -> None:
-        """End it at once. With ``farewell`` the broker is told, and does not publish the will."""
+        """Close it at once. With ``farewell`` it disconnects properly, so that the broker does not publish the will."""
         if farewell and self.socket is not None:
             self._client.on_disconnect = None
             self._client.disconnect()
@@ -233,7 +236,7 @@ class Connection:
         """In a thread of its own."""
         options: dict[str, object] = {}
         if self.version_5:
-            # A session that lives as long as the will waits: a new connection within that time keeps the will unsaid.
+            # A session that lasts as long as the will's delay: a new connection within that time cancels the will.
             expiry_s = self._settings.will_delay_s
             options = {
                 "clean_start": False,
@@ -247,7 +250,7 @@ class Connection:
                 keepalive=self._settings.keepalive_s,
                 **options,  # type: ignore[arg-type]  # two keywords of different types in one mapping
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is why there is no connection
+        except Exception as error:  # noqa: BLE001 - whatever it is, it explains why there is no connection
             failure = error
         with self._lock:
             self._failure = failure
@@ -266,7 +269,7 @@ class Connection:
             self._due_at = time.monotonic() + ANSWER_DEADLINE_S
 
     def _try_tls(self) -> None:
-        """In a thread of its own: brokers that expect TLS hang up without a word."""
+        """Runs in its own thread: brokers that expect TLS hang up without an answer."""
         try:
             self._expects_tls = expects_tls(self._settings.host, self._settings.port, ANSWER_DEADLINE_S)
         finally:
@@ -284,7 +287,7 @@ class Connection:
             self._encrypted = connection
         if not self._first_bytes:
             self._first_bytes = first_bytes(connection)
-            # A peer that is no broker must not be read as if it were: its first bytes could be a packet by chance.
+            # Do not parse the data of a server that is not a broker: it could look like a packet by chance.
             foreign = explain_foreign(self.address, self._first_bytes, encrypted=self._settings.tls is not None)
             if foreign is not None:
                 self._events.append(NotReached(foreign))
@@ -299,7 +302,7 @@ class Connection:
                 self._events.append(NotReached(foreign))
 
     def _drive(self, work: Callable[[], object]) -> None:
-        """Let paho read or write. What the other side sends may hold what paho did not expect."""
+        """Let paho read or write. It may raise anything on unexpected data."""
         try:
             work()
         except Exception:
@@ -308,7 +311,10 @@ class Connection:
             self._events.append(Lost(None, text, None, malformed=True) if self._accepted else Unanswered(text))
 
     def _read_all(self) -> None:
-        """Read what is there. Before each write: one that fails would end the connection before its reason was read."""
+        """Read what has arrived.
+
+        Done before each write, because a failed write would end the connection before its reason is read.
+        """
         for _ in range(_PACKETS_MAX):
             self._client.loop_read()
             connection = self.socket
@@ -319,7 +325,7 @@ class Connection:
     def _look_at_clock(self) -> None:
         now = time.monotonic()
         if self._accepted:
-            # paho looks after the pings, when it is asked to.
+            # paho sends the pings when it is called.
             self._due_at = now + 1.0
         elif self._due_at is None or now < self._due_at or any(isinstance(event, LAST) for event in self._events):
             return
@@ -330,7 +336,7 @@ class Connection:
             self._events.append(NotReached(error))
 
     def _drop(self) -> None:
-        """Close the socket without a word to the broker."""
+        """Close the socket without a DISCONNECT."""
         self._client.on_disconnect = None
         connection = self._client.socket()
         if connection is not None:
@@ -360,7 +366,7 @@ class Connection:
             CallbackAPIVersion.VERSION2,
             client_id=name,
             protocol=MQTTProtocolVersion.MQTTv5 if self.version_5 else MQTTProtocolVersion.MQTTv311,
-            # After a failure there is a new client, so that nothing of the old one is sent again.
+            # Each connection has a new client, so that the old one's queue is not sent again.
             reconnect_on_failure=False,
         )
         client.on_connect = self._on_connect
@@ -370,7 +376,7 @@ class Connection:
         )
         client.on_subscribe = self._on_subscribe
         client.on_message = lambda _client, _data, message: self._events.append(Received(message))
-        # paho writes by itself, in whatever thread, unless somebody else says that he looks after the socket.
+        # With these callbacks set, paho leaves writing to the owner; otherwise it writes in any thread.
         client.on_socket_register_write = lambda *_: None
         client.on_socket_unregister_write = lambda *_: None
         client.connect_timeout = ANSWER_DEADLINE_S
@@ -409,7 +415,7 @@ class Connection:
         reasons: list[ReasonCode],
         properties: Properties | None,
     ) -> None:
-        # One topic was asked for; an answer without a reason is none that grants it.
+        # One topic was requested; an answer without a reason does not grant it.
         reason = max(reasons, default=ReasonCode(PacketTypes.SUBACK, identifier=0x80))
         self._events.append(Subscribed(number, reason.value, describe(reason, properties)))
 
@@ -425,7 +431,7 @@ class Connection:
             kind = Lost if self._accepted else Refused
             self._events.append(kind(reason.value, describe(reason, properties), server_reference(properties)))
             return
-        # Not what the broker said, but what paho found.
+        # Not sent by the broker, but detected by paho.
         match reason.value:
             case 0x8D:
                 text = "it did not answer a ping"
@@ -441,7 +447,7 @@ class Connection:
         if self._accepted:
             self._events.append(Lost(None, text, None, network=reason.value == 0x8D, malformed=reason.value == 0x82))
         elif self._first_bytes[:1] == b"\x20" and self._first_bytes[3:4] == b"\x01":
-            # paho passes a refusal of version 3.1.1 over.
+            # paho does not report a refusal of version 3.1.1.
             self._events.append(Refused(UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", None))
         else:
             self._unanswered = Unanswered(f"it closed the connection ({text})")

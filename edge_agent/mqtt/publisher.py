@@ -1,4 +1,4 @@
-"""Carries the spool's messages and the device's own state to the broker, for as long as it takes."""
+"""Publishes the spool's messages and the device's state, and reconnects as long as needed."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ from edge_agent.watchdog import StallDetector
 log = logging.getLogger(__name__)
 
 STUCK_S = 60.0
-"""No piece of the thread's work waits for the network; the disk may take many seconds."""
+"""The thread's work never waits for the network; the disk may take many seconds."""
 
 GOODBYE_S = 1.0
-"""For the acknowledgement of the last status."""
+"""Wait for the acknowledgement of the last status."""
 
 _COMMANDS = "commands"
 _OWN_STATUS = "own status"
@@ -78,22 +78,22 @@ _FLOW = "flow"
 
 @dataclass(frozen=True, slots=True)
 class BrokerState:
-    """Whether the broker takes our messages now, and what is wrong.
+    """Whether the broker is connected, and what is wrong.
 
-    With an ``error`` while it is ``connected``, the broker lacks or refuses something; the rest is delivered.
+    An ``error`` while ``connected`` means that the broker lacks or refuses something; the rest is delivered.
     """
 
     connected: bool
     error: EdgeAgentError | None = None
     version: str | None = None
-    """Of MQTT, while it is connected."""
+    """Version of MQTT, while connected."""
 
 
 class Publisher:
     """One connection to one broker at a time, and the thread that owns it.
 
-    A message leaves the spool only when the broker has acknowledged it, or is quarantined; see ``SpoolFlow``. After a
-    failure the next attempt comes ever later, at a random moment, so that a fleet does not come back all at once.
+    A message leaves the spool only when the broker has acknowledged it, or is quarantined; see ``SpoolFlow``. After
+    each failure the pause before the next attempt grows, with jitter, so that a fleet does not reconnect all at once.
 
     All state belongs to the publisher's own thread. The public methods only post calls to it.
     """
@@ -159,12 +159,12 @@ class Publisher:
         return self._broker
 
     def start(self) -> None:
-        """Begin to connect, and return at once whether a broker is there or not."""
+        """Start to connect, and return at once."""
         self._calls.open()
         self._thread.start()
 
     def wake(self) -> None:
-        """There is something new in the spool."""
+        """Check the spool for new messages."""
         self._calls.wake()
 
     def set_status(self, state: StatusState, code: str | None = None) -> None:
@@ -184,10 +184,9 @@ class Publisher:
         self._calls.put(lambda: self._outbox.put_answer(request.answer_topic, payload, request.correlation))
 
     def stop(self) -> None:
-        """Give the broker ``drain_s`` to take what is left, say ``disconnected``, and let go of the connection.
+        """Wait up to ``drain_s`` for the broker to accept what is left, publish ``disconnected``, and disconnect.
 
-        A broker that does not read costs two seconds more at most; a connection that is still being made is not
-        waited for.
+        A broker that does not read costs at most two more seconds; an unfinished connection is not waited for.
         """
         if self._thread.ident is None:
             return
@@ -275,7 +274,7 @@ class Publisher:
         return drained or not self._broker.connected or time.monotonic() >= self._stop_at
 
     def _say_goodbye(self) -> None:
-        # Before the last status: whatever still waits here must not be said after it.
+        # Before the last status, which nothing may follow.
         with self.stall_detector.work():
             self._run_calls()
         connection = self._connection
@@ -283,7 +282,7 @@ class Publisher:
             return
         if self._broker.connected and not self._outbox.withholds(self._topics.status):
             self._status = self._make_status(StatusState.DISCONNECTED, None)
-            # Without room for one more acknowledgement it goes without.
+            # Without room for another acknowledgement it is sent without one.
             number = self._send(self._status_item(qos=1 if self._has_room() else 0))
             until = time.monotonic() + GOODBYE_S
             connection.flush()
@@ -310,10 +309,10 @@ class Publisher:
         return Outgoing(topic, topic, payload, retain=True, qos=qos, expiry_s=self._settings.status_expiry_s)
 
     def _connect(self) -> None:
-        """Begin one attempt."""
+        """Start one attempt."""
         if self._abandoned is not None and self._abandoned.connecting:
-            # One thread in a look-up that does not end is enough.
-            self._lose(BrokerUnreachable(f"The look-up of {self._settings.host} does not come to an end."))
+            # One thread in an endless look-up is enough.
+            self._lose(BrokerUnreachable(f"The look-up of {self._settings.host} does not finish."))
             return
         self._abandoned = None
         will = self._make_status(StatusState.LOST, None).to_json()
@@ -327,7 +326,7 @@ class Publisher:
             client_id(self._topics.site, self._topics.device),
             version_5=version_5,
             will=Will(self._topics.status, will, qos=min(1, limits.maximum_qos), retain=retain),
-            # Not at the first hang-ups, which are those of a broker that starts.
+            # Not at the first hang-ups, which are typical of a broker that is starting.
             suspects_tls=self._unanswered_count % (UNANSWERED_MAX + 1) == UNANSWERED_MAX,
             on_change=self.wake,
         )
@@ -361,12 +360,12 @@ class Publisher:
                 return
             request = read_request(event.message, self._topics)
         except ValueError as error:
-            log.warning("a message that cannot be read came from the broker: %s", error)
+            log.warning("the broker sent a message that cannot be read: %s", error)
         else:
             self._on_request(request)
 
     def _look_for_rival(self, status: bytes) -> None:
-        """Raises ``ValueError`` if that is no status."""
+        """Raises ``ValueError`` if it is not a status."""
         if self._rivals.sees(status):
             error = BrokerSessionTaken(
                 f"Another client also connects to the broker at {self._address} as "
@@ -384,7 +383,7 @@ class Publisher:
             return
         version = "5" if version_5 else "3.1.1"
         log.info("connected to the broker at %s (MQTT %s)", self._address, version)
-        # In 3.1.1 a broker does not say what it can do; what it let pass in the will, it lets pass.
+        # In 3.1.1 a broker does not declare its limits; what it accepted in the will, it accepts.
         self._limits = event.limits if version_5 else replace(event.limits, retain_available=self._retains.wanted)
         self._connected_at = time.monotonic()
         self._rivals.accepted()
@@ -429,11 +428,11 @@ class Publisher:
         self._attempt_at = time.monotonic()
 
     def _be_unanswered(self, event: Unanswered, connection: Connection) -> None:
-        """No CONNACK came. Some brokers that do not understand MQTT 5 only hang up, or say nothing at all."""
+        """There was no CONNACK. Some brokers that do not understand MQTT 5 only hang up, or send nothing."""
         self._unanswered_count += 1
         self._versions.unanswered()
         if not connection.version_5:
-            # In 3.1.1 a broker that keeps no retained messages cannot say that it is the last will that it refuses.
+            # In 3.1.1 a broker without retained messages cannot report that it refuses the last will.
             self._retains.unanswered()
         if self._foreign is not None:
             # Known since the last look.
@@ -445,7 +444,7 @@ class Publisher:
         self._lose(BrokerUnreachable(f"The broker at {self._address} does not answer: {event.text}.", remedy=remedy))
 
     def _be_lost(self, event: Lost) -> None:
-        """The broker had accepted the connection, and now it is gone."""
+        """An accepted connection was lost."""
         self._backoff.ended(time.monotonic() - self._connected_at, delivered=self._flow.delivered)
         self._versions.ended()
         self._retains.ended()
@@ -487,10 +486,11 @@ class Publisher:
         self._lose(BrokerSilent(f"The broker at {self._address} has acknowledged nothing for {waited}."))
 
     def _convict(self, key: Hashable, reason: str) -> None:
-        """One message must not cost all others the connection."""
+        """Quarantine or withhold one message, so that it does not cost all others the connection."""
         sent = self._in_flight.find(key)
         if not self._accepts:
-            # Perhaps it takes nothing at all. That is no fault of a message, and what is withheld has another try.
+            # Perhaps it accepts nothing at all. That is not the message's fault, and what is withheld gets another
+            # attempt.
             if isinstance(key, UUID):
                 return
             if key not in self._released:
@@ -506,7 +506,7 @@ class Publisher:
             log.error("nothing is published on %s until %s: %s", sent.item.topic, until, reason)
 
     def _lose(self, error: EdgeAgentError, *, retry_s: float | None = None) -> None:
-        """There is no connection now: all waits as backlog, and the next attempt is in a while."""
+        """There is no connection: everything becomes backlog, and the next attempt follows after a pause."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -523,16 +523,16 @@ class Publisher:
     def _set_broker(self, state: BrokerState) -> None:
         before, self._broker = self._broker, state
         if state.error is not None and (before.error is None or before.error.message != state.error.message):
-            # Once when it begins, not at every attempt.
+            # Only when it begins, not at every attempt.
             log.warning("%s", state.error, extra={"code": state.error.code})
         self._on_state(state)
 
     def _complaint(self) -> EdgeAgentError | None:
-        """What is wrong with the connection that there is."""
+        """The problem with the current connection."""
         return next(iter(self._complaints.values()), None)
 
     def _complain(self, key: Hashable, error: EdgeAgentError | None) -> None:
-        """Something about the broker is wrong now, or is so no longer."""
+        """Set or clear the problem with the current connection."""
         if error is not None:
             known = self._complaints.get(key)
             if known is not None and known.message == error.message:
@@ -575,7 +575,7 @@ class Publisher:
             self._complain(sent.key, None)
 
     def _release(self) -> None:
-        """The broker takes something: what was withheld before it had shown that is said again."""
+        """The broker accepts something: send again what was withheld before."""
         provisional, self._provisional = self._provisional, set()
         self._released |= provisional
         self._unsubscribed -= provisional
@@ -608,18 +608,18 @@ class Publisher:
             log.warning("%s on %s: %s", refusal, item.topic, event.text)
 
     def _has_room(self) -> bool:
-        """Whether the broker may be sent one more message with QoS 1."""
+        """Whether another message with QoS 1 may be sent."""
         if self._suspects.alone and self._in_flight:
             return False
         return self._in_flight.messages_count < self._limits.receive_maximum
 
     def _may_flow(self) -> bool:
-        """Whether the spool has its turn."""
+        """Whether spooled messages may be sent."""
         if self._limits.maximum_qos < 1:
             return False
         if not self._suspects.any:
             return True
-        # What was sent last cost the connection: let the introduction show first that it was not that.
+        # The last connection may have been lost over a message: first see whether the retained messages are accepted.
         introduced = self._outbox.idle and not self._subscriptions
         return introduced and all(isinstance(key, UUID) for key in self._in_flight.keys)
 
@@ -628,7 +628,7 @@ class Publisher:
             return
         while self._has_room():
             if self._subscriptions:
-                # Before the status: whoever sees that the device is there may ask it something.
+                # Before the status: a client that sees the device may send it a command.
                 key = next(iter(self._subscriptions))
                 topic = self._subscriptions.pop(key)
                 if key not in self._unsubscribed:
@@ -647,7 +647,7 @@ class Publisher:
         self._connection.flush()
 
     def _send(self, item: Outgoing) -> int | None:
-        """Publish as far as the broker's limits let; the number of what is to be acknowledged."""
+        """Publish within the broker's limits; returns the packet number if it is to be acknowledged."""
         connection, limits = self._connection, self._limits
         if connection is None:
             return None
@@ -671,7 +671,7 @@ class Publisher:
         return number
 
     def _keep_back(self, item: Outgoing, code: str, reason: str) -> None:
-        """The broker need not be asked: it would not take this."""
+        """Handle a message that the broker would not accept, without sending it."""
         self._suspects.clear(item.key)
         if isinstance(item.key, UUID):
             self._flow.quarantine(item.key, code, reason, topic=item.topic)
