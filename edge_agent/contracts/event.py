@@ -35,7 +35,7 @@ class EventKind(StrEnum):
 
 
 class AuditPosition(Contract):
-    """Where an event stands in the device's audit log. Keep these to prove later that the log was not rewritten."""
+    """The position of an event in the device's audit log. Keep these to prove later that the log was not rewritten."""
 
     seq: int = Field(ge=0)
     sha256: Sha256

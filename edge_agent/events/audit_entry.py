@@ -32,7 +32,7 @@ class AuditEntry:
 
     sha256: str
     record: bytes
-    """The JSON as it stands in the line."""
+    """The JSON, unchanged from the line."""
     values: Mapping[str, object]
     """The JSON's keys and values."""
     seq: int | None

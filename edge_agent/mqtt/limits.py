@@ -29,7 +29,7 @@ class ServerLimits:
             )
         if not self.retain_available:
             return BrokerLimits(
-                f"The broker at {address} does not keep retained messages, so nobody who subscribes later sees this "
+                f"The broker at {address} does not keep retained messages, so later subscribers do not see this "
                 "device's status.",
                 remedy="Allow retained messages for this device at the broker.",
             )

@@ -153,9 +153,9 @@ def explain_failure(error: Exception, address: str) -> BrokerError:  # noqa: PLR
         case socket.gaierror():
             return BrokerUnreachable(f"The name in {address} is not known: {error.strerror}.")
         case TimeoutError():
-            return BrokerUnreachable(f"Nobody answers at {address}: timed out.")
+            return BrokerUnreachable(f"{address} does not answer: timed out.")
         case OSError():
-            return BrokerUnreachable(f"Nobody answers at {address}: {error.strerror or error}.")
+            return BrokerUnreachable(f"{address} does not answer: {error.strerror or error}.")
     return BrokerUnreachable(f"{address} is not an address: {error}.")
 
 

@@ -48,7 +48,7 @@ class FakeVideoCapture:
         return self
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        """As told."""
+        """Whether it was opened and not released."""
         return self._opens
 
     def set(self, prop: int, value: float) -> bool:
