@@ -10,6 +10,6 @@ from benchmarks.app import app
 __all__ = ["device", "kmeans", "latency", "memory", "quality", "spool", "suite", "throughput", "training"]
 
 if __name__ == "__main__":
-    # TensorFlow's notices of its own start would hide the figures.
+    # TensorFlow's start-up notices would hide the figures.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     app()

@@ -1,6 +1,6 @@
-"""An agent in a process of its own, as other benchmarks start it: ``python -m benchmarks.agent_run``.
+"""An agent in its own process, as used by other benchmarks: ``python -m benchmarks.agent_run``.
 
-Frames come from a folder as fast as they are wanted; results go through the durable spool to a real broker.
+Frames come from a folder as fast as the agent takes them; results go through the durable spool to a real broker.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from edge_agent.cli.local_broker import free_port, local_broker
 from edge_agent.config import Config
 
 ENVIRONMENT = {**os.environ, "MALLOC_ARENA_MAX": "1"}
-"""As the systemd unit sets it: a heap per thread costs 2.5 MB and gains nothing here."""
+"""As in the systemd unit: a heap per thread costs 2.5 MB and gains nothing here."""
 
 WARM_UP = 100
 PATIENCE_S = 900.0
@@ -34,7 +34,7 @@ FRAMES = 8
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What to run."""
+    """The parameters of a run."""
 
     bundle: str
     frames: str
@@ -44,7 +44,7 @@ class Run:
     readings: int
     threads: int
     cores: int
-    """The process is pinned to so many."""
+    """Number of cores that the process is pinned to."""
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def surroundings(jpeg_quality: int) -> Iterator[tuple[Path, int, str]]:
 
 
 def configuration(frames: str, port: int, version: str, state: str, *, bundle: str, threads: int) -> dict[str, object]:
-    """Every frame is judged, as fast as possible: refused ones would be cheap."""
+    """Every frame is judged, as fast as possible; rejected ones would cost less."""
     return {
         "device": {"site": "benchmark", "id": "scope-1"},
         "camera": {"kind": "folder", "path": frames, "loop": True},
@@ -77,7 +77,7 @@ def configuration(frames: str, port: int, version: str, state: str, *, bundle: s
 
 
 def run(what: Run) -> dict[str, float]:
-    """Run it in a child: readings per second after the warm-up. Raises ``CalledProcessError``."""
+    """Run it in a child process; returns readings per second after the warm-up. Raises ``CalledProcessError``."""
     command = [sys.executable, "-m", "benchmarks.agent_run", json.dumps(asdict(what))]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S, env=ENVIRONMENT)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""What to run on a board: latency with and without its Edge TPU, and whether heat slows it down meanwhile."""
+"""Measures a board: latency with and without an Edge TPU, and whether heat slows it down."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ REFERENCE_COLUMNS = (
 
 @dataclass(slots=True)
 class Sample:
-    """What one case came to."""
+    """The result of one case."""
 
     times_ms: list[float] = field(default_factory=list)
     temperatures_c: list[float] = field(default_factory=list)
@@ -58,7 +58,9 @@ class Sample:
 
 @app.command("device")
 def device(
-    seconds: Annotated[float, typer.Option(min=1, help="Per case: heat takes minutes.")] = 60.0,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="Duration of each case; heat takes minutes to build up.")
+    ] = 60.0,
     edge_tpu_model: Annotated[
         Path | None, typer.Option(help="A bundle's model as 'trainer quantize' compiled it for the Edge TPU.")
     ] = None,
@@ -85,7 +87,7 @@ def device(
 
 
 def _load(case: Case, seconds: float) -> Sample:
-    """Run a case without a pause; the board's own sensors are read once a second."""
+    """Run a case without a pause; the board's sensors are read once a second."""
     sample = Sample()
     until = time.monotonic() + seconds
     next_look = 0.0
@@ -121,7 +123,7 @@ def _row(case: Case, sample: Sample, invokes: dict[str, float]) -> dict[str, Any
 
 
 def _edge_tpu(model: Path | None, absent: list[Absent]) -> list[Case]:
-    """The invoke of a compiled model on an Edge TPU, where there is all that it takes."""
+    """The invoke of a compiled model on an Edge TPU, if the hardware and library are available."""
     case = "Edge TPU, bare invoke"
     if model is None:
         absent.append(Absent(case, "no compiled model: name one with --edge-tpu-model"))
@@ -148,7 +150,7 @@ def _edge_tpu(model: Path | None, absent: list[Absent]) -> list[Case]:
 
 
 def append_rows(reference: Path, rows: list[dict[str, Any]], *, valid: bool) -> None:
-    """Add measured rows to the reference file, which is made if it is not there."""
+    """Add measured rows to the reference file, which is created if needed."""
     machine = describe_machine()
     shared = {
         "kind": "measured",
@@ -173,7 +175,7 @@ def _draw(samples: dict[Case, Sample]) -> Callable[[Axes], None]:
         for case, sample in samples.items():
             parts = np.array_split(np.array(sample.times_ms), min(60, len(sample.times_ms)))
             axes.plot([float(np.median(part)) for part in parts], label=f"{case.bundle}: {case.name}")
-        axes.set_xlabel("share of the run, from its begin to its end")
+        axes.set_xlabel("share of the run, from start to end")
         axes.set_ylabel("milliseconds, medians")
         axes.set_ylim(0)
         axes.legend(fontsize=7)

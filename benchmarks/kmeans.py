@@ -1,4 +1,4 @@
-"""Speed of the exact k-means beside scikit-learn's and OpenCV's, on the same pixels in the same run."""
+"""Speed of the exact k-means compared with scikit-learn's and OpenCV's, on the same pixels in the same run."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ Array = NDArray[np.uint8]
 BUNDLES = ("accurate", "fast")
 WARM_UP_ROUNDS = 10
 RECIPE_EVERY = 10
-"""The recipe takes thirty times as long as all else together, so it runs in every tenth round."""
+"""The recipe takes thirty times as long as everything else together, so it runs in every tenth round."""
 
 BARE_INVOKE, FIELD, MJPEG, RECIPE = "bare invoke", "224x224 array", "1280x960 MJPEG", "published recipe (224x224)"
 
@@ -55,7 +55,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Something that is timed. ``stages`` returns what the call says of its parts, if it does."""
+    """Something that is timed. ``stages`` returns the times of its parts, if known."""
 
     name: str
     bundle: str
@@ -72,15 +72,17 @@ class Case:
 
 @app.command("latency")
 def latency(
-    rounds: Annotated[int, typer.Option(min=5, help="Times that every case runs, one after the other.")] = 200,
-    threads: Annotated[int | None, typer.Option(min=1, help="Beside 1; else as many as there are cores.")] = None,
+    rounds: Annotated[int, typer.Option(min=5, help="Number of rounds in which every case runs once.")] = 200,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Number of threads besides 1. Default: the number of cores.")
+    ] = None,
     max_others_pct: MaxOthers = MAX_OTHERS_PCT,
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
-    """Latency per stage and in all, interleaved with the bare invoke, the published recipe and the usual example."""
+    """Latency per stage and in total, interleaved with the bare invoke, the published recipe and the usual example."""
     findings = Findings("latency", COLUMNS)
-    # Loading, and converting the recipe's network, is no part of what is measured.
+    # Loading, and converting the recipe's network, is not measured.
     cases = list(_cases(sorted({1, threads or os.cpu_count() or 1}), findings.absent))
     with reported(findings, as_json=as_json, out=out, max_others_pct=max_others_pct):
         findings.rows = measure(cases, rounds)
@@ -96,11 +98,11 @@ def latency(
 
 
 JPEG_QUALITY = 75
-"""Makes 195 kB of the drawn frame. Twenty real ones of that size, straight from a camera, have 153 to 225 kB."""
+"""Gives 195 kB for the drawn frame. Twenty real frames of that size from a camera have 153 to 225 kB."""
 
 
 def frames() -> dict[str, Pixels | Encoded]:
-    """The same drawn field as the camera may give it."""
+    """The same drawn field in the forms that a camera may deliver."""
     field, _ = draw_smear(np.random.default_rng(7), "pre-b", size_px=(224, 224))
     full, _ = draw_smear(np.random.default_rng(7), "pre-b", size_px=(960, 1280))
     large, _ = draw_smear(np.random.default_rng(7), "pre-b", size_px=(1232, 1640))
@@ -114,7 +116,7 @@ def frames() -> dict[str, Pixels | Encoded]:
 
 
 def bundle_cases(name: str, thread_counts: list[int], absent: list[Absent]) -> Iterator[Case]:
-    """The cases of one bundle; where it cannot be loaded, there is a reason instead."""
+    """The cases of one bundle, or the reason why it cannot be loaded."""
     pictures = frames()
     full = pictures["1280x960 array"]
     if not isinstance(full, Pixels):
@@ -122,7 +124,7 @@ def bundle_cases(name: str, thread_counts: list[int], absent: list[Absent]) -> I
     for threads in thread_counts:
         try:
             bundle = load_bundle(name)
-            # Wide limits: a refused field would be cheap.
+            # Wide limits, because a rejected field would cost less.
             limits = QualityLimits(max_motion_pct=100, min_focus_score=0, min_coverage_pct=0)
             analyzer = Analyzer(Classifier(bundle, threads=threads), limits)
             runtime = Runtime(bundle.model_path, threads=threads)
@@ -164,7 +166,7 @@ def _whole(analyzer: Analyzer, image: Pixels | Encoded) -> Callable[[], dict[str
 
 
 def _example(runtime: Runtime, rgb: Array) -> Callable[[], None]:
-    """What the examples of picamera2 and of the Coral do: no denoising, no segmentation, no refusal."""
+    """Like the examples of picamera2 and Coral: no denoising, no segmentation, no refusal."""
     side = runtime.input.shape[1]
 
     def call() -> None:
@@ -182,10 +184,13 @@ def _quiet(judge: Callable[[Array], object], rgb: Array) -> Callable[[], None]:
 
 
 def measure(cases: list[Case], rounds: int) -> list[dict[str, Any]]:
-    """Run all cases in turn, ``rounds`` times. A row each; its ratio is of medians, to the bare invoke of its kind."""
+    """Run all cases in turn, ``rounds`` times.
+
+    One row each, with the ratio of its median to that of its bare invoke.
+    """
     times: dict[tuple[str, str, int], list[float]] = {case.key: [] for case in cases}
     stages: dict[tuple[str, str, int], dict[str, list[float]]] = {case.key: {} for case in cases}
-    # OpenCV would take all cores for itself whatever the runtime is told.
+    # OpenCV would use all cores, whatever the runtime is told.
     cv2.setNumThreads(1)
     for number in track(range(-WARM_UP_ROUNDS, rounds), "Measuring", console=Console(stderr=True), transient=True):
         for case in cases:
@@ -221,7 +226,7 @@ def measure(cases: list[Case], rounds: int) -> list[dict[str, Any]]:
 
 
 def goals(rows: list[dict[str, Any]]) -> list[Goal]:
-    """Of one thread."""
+    """The goals, for one thread."""
     p50 = {(row["bundle"], row["case"]): row["p50_ms"] for row in rows if row["threads_count"] == 1}
     whole, invoke = p50.get(("accurate", FIELD)), p50.get(("accurate", BARE_INVOKE))
     mjpeg, recipe = p50.get(("accurate", MJPEG)), p50.get(("accurate", RECIPE))
@@ -234,7 +239,7 @@ def goals(rows: list[dict[str, Any]]) -> list[Goal]:
 
 
 def _draw(rows: list[dict[str, Any]]) -> Callable[[Axes], None]:
-    """Stages on top of one another, beside the bare invoke."""
+    """Draw stacked stages beside the bare invoke."""
     shown = [row for row in rows if row["threads_count"] == 1 and row["case"] != RECIPE]
 
     def draw(axes: Axes) -> None:
@@ -245,7 +250,7 @@ def _draw(rows: list[dict[str, Any]]) -> Callable[[Axes], None]:
             widths = np.array([row["stages_p50_ms"].get(stage, 0.0) for row in shown])
             axes.barh(names, widths, left=left, label=stage, color=f"C{number}")
             left += widths
-        # What has no stages, and the message and other things around them.
+        # Cases without stages, and the message and other work around the stages.
         rest = np.maximum(0, np.array([row["p50_ms"] for row in shown]) - left)
         axes.barh(names, rest, left=left, label="message, or all of it", color="lightgrey")
         axes.invert_yaxis()

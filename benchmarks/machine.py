@@ -1,4 +1,4 @@
-"""What machine this is, and whether its figures can be believed."""
+"""Describes the machine, and whether its figures are valid."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from edge_agent.inference.runtime import runtime_name
 from edge_agent.monitoring.host import THROTTLING_FILE, cpu_temperature_c, read_throttling
 
 MAX_OTHERS_PCT = 10.0
-"""Of the machine's processor time; with more taken by others, figures are not called valid."""
+"""Share of the machine's processor time; if other processes take more, figures are not valid."""
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Stands beside every figure."""
+    """The machine, reported with every figure."""
 
     model: str
     architecture: str
     cores_count: int
     memory_gb: float
     governor: str | None
-    """None where the kernel does not tell."""
+    """None if the kernel does not report it."""
     versions: dict[str, str]
 
 
 def describe_machine() -> Machine:
-    """The machine that runs this, as it is now."""
+    """The current machine."""
     return Machine(
         model=_model(),
         architecture=platform.machine(),
@@ -67,10 +67,10 @@ def _model() -> str:
 
 @dataclass(slots=True)
 class Conditions:
-    """How it was while something was measured."""
+    """The conditions during a measurement."""
 
     others_pct: float = 0.0
-    """Processor time that other processes took, of all cores."""
+    """Processor time taken by other processes, over all cores."""
     temperature_c: float | None = None
     throttling: tuple[str, ...] | None = None
     objections: list[str] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Conditions:
 
 @contextmanager
 def observed(max_others_pct: float = MAX_OTHERS_PCT) -> Iterator[Conditions]:
-    """Watch the machine while the body measures; what is yielded is filled in at the end."""
+    """Watch the machine while the body measures; the yielded object is filled in at the end."""
     conditions = Conditions()
     cores = os.cpu_count() or 1
     busy, own, began = _busy_s(), _own_s(), time.monotonic()
@@ -105,7 +105,7 @@ def observed(max_others_pct: float = MAX_OTHERS_PCT) -> Iterator[Conditions]:
 
 def _busy_s() -> float:
     times = psutil.cpu_times()._asdict()
-    # What a guest uses is part of 'user' already.
+    # A guest's time is already part of 'user'.
     return float(sum(times.get(name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal")))
 
 
@@ -115,5 +115,5 @@ def _own_s() -> float:
 
 
 def as_record(machine: Machine, conditions: Conditions) -> dict[str, object]:
-    """For ``--json``."""
+    """As a dictionary, for ``--json``."""
     return {"machine": asdict(machine), "conditions": {**asdict(conditions), "valid": conditions.valid}}

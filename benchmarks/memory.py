@@ -1,4 +1,4 @@
-"""Resident memory of the agent as it works, and how long it takes to begin."""
+"""Resident memory of the agent, and how long it takes to start."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ COLUMNS = {
 
 @app.command("memory")
 def memory(
-    early: Annotated[int, typer.Option(min=1, help="Readings after which memory is noted first.")] = 1000,
-    late: Annotated[int, typer.Option(min=2, help="And a second time.")] = 10_000,
-    starts: Annotated[int, typer.Option(min=1, help="Times that the agent is started.")] = 5,
+    early: Annotated[int, typer.Option(min=1, help="Readings before the first measurement of memory.")] = 1000,
+    late: Annotated[int, typer.Option(min=2, help="Readings before the second measurement.")] = 10_000,
+    starts: Annotated[int, typer.Option(min=1, help="How often the agent is started.")] = 5,
     max_others_pct: MaxOthers = MAX_OTHERS_PCT,
     as_json: AsJson = False,
     out: Out = None,
@@ -66,7 +66,7 @@ def memory(
             runs.append(watch(bundle, str(frames), port, version, (1, early, late)))
             marks = runs[-1].resident_mb
             if len(marks) < 3:
-                findings.absent.append(Absent(f"{bundle}, memory", "the agent ended, or gave no more results"))
+                findings.absent.append(Absent(f"{bundle}, memory", "the agent ended, or delivered no more results"))
             firsts = [run.first_result_s for run in runs if run.first_result_s is not None]
             findings.rows.append(
                 {
@@ -100,16 +100,16 @@ def _import_s() -> float:
 
 @dataclass(slots=True)
 class Watched:
-    """A run of ``edge-agent run``, as a subscriber and the kernel saw it."""
+    """A run of ``edge-agent run``, as seen by a subscriber and the kernel."""
 
     first_result_s: float | None = None
     """From the start of the process to the arrival of its first result."""
     resident_mb: dict[int, float] = field(default_factory=dict)
-    """After so many readings."""
+    """By number of readings."""
 
 
 def watch(bundle: str, frames: str, port: int, version: str, marks: tuple[int, ...]) -> Watched:
-    """Run the command as the service does until the last of ``marks``, or its first result."""
+    """Run the command like the service, until the last of ``marks`` or the first result."""
     watched = Watched()
     results: queue.SimpleQueue[int] = queue.SimpleQueue()
     client = Client(CallbackAPIVersion.VERSION2)
@@ -129,7 +129,7 @@ def watch(bundle: str, frames: str, port: int, version: str, marks: tuple[int, .
         )
         memory = psutil.Process(process.pid)
         try:
-            # Those that never come end the wait; the row says what is missing.
+            # A missing result ends the wait, and the row says what is missing.
             with contextlib.suppress(queue.Empty):
                 results.get(timeout=PATIENCE_S)
                 watched.first_result_s = time.perf_counter() - began
@@ -148,7 +148,7 @@ def watch(bundle: str, frames: str, port: int, version: str, marks: tuple[int, .
 
 
 def _as_toml(sections: dict[str, Any]) -> str:
-    """Strings, numbers and truths are written alike in JSON and TOML."""
+    """Strings, numbers and booleans are the same in JSON and TOML."""
     return "\n".join(
         f"[{name}]\n" + "\n".join(f"{key} = {json.dumps(value)}" for key, value in section.items())
         for name, section in sections.items()

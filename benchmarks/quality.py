@@ -1,4 +1,4 @@
-"""Where the measures of quality lie on a folder of images, and how many the default limits would refuse."""
+"""The quality measures of a folder of images, and how many of them the default limits reject."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PERCENTILES = (0, 0.1, 1, 50, 99, 99.9, 100)
 
 @app.command("quality")
 def quality(data: Annotated[Path, typer.Argument(help="Folder of images.")]) -> None:
-    """Percentiles of every measure over a folder, and what the default limits refuse."""
+    """Percentiles of every measure over a folder, and what the default limits reject."""
     measures: dict[str, list[float]] = {}
     refused: dict[str, int] = {}
     paths = list_images(data)
@@ -47,4 +47,4 @@ def quality(data: Annotated[Path, typer.Argument(help="Folder of images.")]) -> 
         table.add_row(name, *(f"{value:.2f}" for value in np.percentile(found, PERCENTILES)))
     console = Console()
     console.print(table)
-    console.print(f"refused by the default limits: {refused or 'none'}")
+    console.print(f"rejected by the default limits: {refused or 'none'}")

@@ -1,4 +1,4 @@
-"""The published recipe written out plainly: what the device has to beat, and what its figure leaves out."""
+"""The published recipe, implemented plainly: what the device has to beat."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _float_network() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - a device may have tflite-runtime instead
 
     network = keras.applications.MobileNetV2((SIZE_PX, SIZE_PX, 3), weights=None, classes=4)
-    # Keras tells of every variable, on the output that the figures go to.
+    # Keras prints every variable to the output that the figures go to.
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         model = tf.lite.TFLiteConverter.from_keras_model(network).convert()

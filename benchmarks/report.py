@@ -1,4 +1,4 @@
-"""What a benchmark found, and how it is told: a table, JSON, a plot. The same for all of them."""
+"""The findings of a benchmark, and their output as table, JSON and plot, shared by all of them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isat
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of the table.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for NAME.json and the plot NAME.png.")]
-MaxOthers = Annotated[float, typer.Option(help="Figures are not valid if other processes take more, in percent.")]
+MaxOthers = Annotated[
+    float, typer.Option(help="Figures are not valid if other processes take more processor time than this, in percent.")
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is to be reached. A ratio within one run can be compared between runs; milliseconds cannot."""
+    """A goal. Ratios within a run can be compared between runs; milliseconds cannot."""
 
     name: str
     limit: float
@@ -38,7 +40,7 @@ class Goal:
 
     @property
     def reached(self) -> bool:
-        """False too where it could not be measured."""
+        """False also if it could not be measured."""
         if self.measured is None:
             return False
         return self.measured <= self.limit if self.at_most else self.measured >= self.limit
@@ -54,27 +56,27 @@ class Absent:
 
 @dataclass(slots=True)
 class Findings:
-    """Filled in by a benchmark."""
+    """The findings, filled in by a benchmark."""
 
     benchmark: str
     columns: dict[str, str]
-    """Heading of each of a row's keys that the table shows."""
+    """Heading of each key that the table shows."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     draw: Callable[[Axes], None] | None = None
     valid: bool = False
-    """Known once it is reported."""
+    """Set when the findings are reported."""
 
 
 @contextmanager
 def reported(
     findings: Findings, *, as_json: bool, out: Path | None, max_others_pct: float = MAX_OTHERS_PCT
 ) -> Iterator[Findings]:
-    """Watch the machine while the body fills in what it finds, then tell it.
+    """Watch the machine while the body fills in the findings, then report them.
 
-    Exits with status 0 also if figures are not valid: they say so.
+    Exits with 0 even if the figures are not valid, which the report says.
     """
     with observed(max_others_pct) as conditions:
         yield findings
@@ -92,7 +94,7 @@ def reported(
 
 
 def ratio(above: float | None, below: float | None) -> float | None:
-    """To three places; None where one of them is missing."""
+    """The ratio to three places; None if one of them is missing."""
     return None if above is None or below is None else round(above / below, 3)
 
 
@@ -146,7 +148,7 @@ def _cell(value: object) -> str:
 
 def _plot(findings: Findings, path: Path) -> None:
     try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - a device has none, and does without plots
+        from matplotlib.figure import Figure  # noqa: PLC0415 - a device does not have it, and needs no plots
     except ImportError:
         console.print(f"no {path.name}: matplotlib is not installed", style="yellow")
         return

@@ -1,4 +1,4 @@
-"""What the durable spool costs a medium: syncs and bytes per 1,000 results, and how long a card may last of them."""
+"""The cost of the durable spool: syncs and bytes per 1,000 results, and the estimated life of a card."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 CARD_BYTES = 32e9
 CARD_CYCLES = 500
-"""Of a consumer card's TLC flash; makers rarely say."""
+"""Of a consumer card's TLC flash; makers rarely publish it."""
 AMPLIFICATION = 10
-"""Bytes that the card's controller writes for each byte of a small synced write; measured by nobody here."""
+"""Bytes that the card's controller writes for each byte of a small synced write. A guess, not measured."""
 PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of 1,000 results that come in groups of one size and are acknowledged at once."""
+    """The cost of 1,000 results in groups of one size, acknowledged at once."""
 
     group_count: int
     commits_count: int
@@ -67,7 +67,7 @@ COLUMNS = {
 @app.command("spool")
 def spool(
     results: Annotated[int, typer.Option(min=10, help="Results per group size.")] = 1000,
-    folder: Annotated[Path | None, typer.Option(help="Folder on the medium; else the working folder.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder on the medium. Default: the working folder.")] = None,
     max_others_pct: MaxOthers = MAX_OTHERS_PCT,
     as_json: AsJson = False,
     out: Out = None,
@@ -97,17 +97,17 @@ def _draw(costs: list[Cost]) -> Callable[[Axes], None]:
 
 
 def _life(costs: list[Cost], results: int) -> str:
-    """A rule of three with stated assumptions, at a result every two seconds around the clock."""
+    """An estimate with stated assumptions, for a result every two seconds around the clock."""
     per_result = max(cost.written_mb for cost in costs) * 1e6 / results
     years = CARD_BYTES * CARD_CYCLES / AMPLIFICATION / per_result / (43_200 * 365)
     return (
         f"Estimate: a {CARD_BYTES / 1e9:.0f} GB card of {CARD_CYCLES} cycles, {AMPLIFICATION} bytes of flash per byte "
-        f"written, one result every 2 s, each with a commit of its own: {years:.0f} years."
+        f"written, one result every 2 s, each committed separately: {years:.0f} years."
     )
 
 
 def measure(group: int, results: int, folder: Path) -> Cost:
-    """Run one group size in a process of its own, under strace where there is one."""
+    """Run one group size in its own process, under strace if installed."""
     strace = shutil.which("strace")
     with tempfile.TemporaryDirectory(dir=folder, prefix="spool-benchmark-") as place:
         log = Path(place, "syncs")
@@ -115,7 +115,7 @@ def measure(group: int, results: int, folder: Path) -> Cost:
         plain = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         fsyncs = None
         if strace is not None:
-            # A second run: tracing slows the first one's times down.
+            # A second run for the times, which tracing slows down.
             traced = [strace, "-f", "-q", "-e", "trace=fsync,fdatasync", "-o", str(log), *command]
             counted = subprocess.run(traced, capture_output=True, text=True, check=False)
             if counted.returncode == 0:
@@ -135,7 +135,7 @@ def _messages(count: int) -> Iterator[Message]:
 
 
 def _run(group: int, results: int, folder: Path) -> dict[str, float]:
-    """Append groups, let each be committed, take and acknowledge it, and go on."""
+    """Append groups; wait until each is committed, then take and acknowledge it."""
     messages = list(_messages(results))
     store = SqliteSpool(folder / "spool", SpoolLimits(max_bytes=2**30, max_age_s=1e9, commit_delay_s=0))
     before = psutil.Process().io_counters().write_bytes

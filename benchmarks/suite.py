@@ -1,4 +1,4 @@
-"""All benchmarks in a row, and whether a ratio has become worse than the last committed one."""
+"""Runs all benchmarks, and checks whether a ratio has become worse than the last committed one."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ Ratios = dict[str, dict[str, Any]]
 @app.command("suite")
 def suite(
     out: Annotated[Path | None, typer.Option(help="Folder for the JSON and plot of each.")] = None,
-    short: Annotated[bool, typer.Option("--short", help="Few repetitions: whether all runs.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="Few repetitions, to check that everything runs.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="Name of a benchmark; may be repeated.")] = None,
-    tolerance_pct: Annotated[float, typer.Option(min=0, help="By so much a ratio may be worse.")] = 25.0,
+    tolerance_pct: Annotated[float, typer.Option(min=0, help="How much worse a ratio may be.")] = 25.0,
     committed: Annotated[Path, typer.Option(help="Ratios to compare with.")] = COMMITTED,
     keep: Annotated[bool, typer.Option("--keep", help="Write the ratios found as the new ones.")] = False,
 ) -> None:
     """Run all benchmarks and compare their ratios, not their times, with the last committed ones.
 
-    Exit status 1: a ratio is worse by more than the tolerance. 3: the machine was not quiet enough to say.
-    4: a benchmark broke.
+    Exit status 1: a ratio is worse by more than the tolerance. 3: the machine was not quiet enough. 4: a benchmark
+    failed.
     """
     with tempfile.TemporaryDirectory(prefix="leukoscope-benchmark-") as name:
         folder = out or Path(name)
@@ -75,12 +75,14 @@ def suite(
     worse = compare(found, before["ratios"] if comparable else {}, tolerance_pct)
     _show(found, before["ratios"] if comparable else {}, worse, tolerance_pct)
     if not comparable:
-        typer.echo(f"nothing to compare with on {platform.machine()}: {committed.name} is of another kind of processor")
+        typer.echo(
+            f"nothing to compare with on {platform.machine()}: {committed.name} is from another kind of processor"
+        )
     if broken:
-        typer.echo(f"broke: {', '.join(broken)}", err=True)
+        typer.echo(f"failed: {', '.join(broken)}", err=True)
         raise typer.Exit(BROKEN)
     if invalid:
-        typer.echo(f"not valid, so nothing is said of them: {', '.join(invalid)}", err=True)
+        typer.echo(f"not valid, so not compared: {', '.join(invalid)}", err=True)
         raise typer.Exit(NOT_VALID)
     if keep:
         kept = {"architecture": platform.machine(), "ratios": {**before.get("ratios", {}), **found}}
@@ -101,7 +103,7 @@ def read_ratios(records: list[dict[str, Any]]) -> Ratios:
 
 
 def compare(found: Ratios, before: Ratios, tolerance_pct: float) -> list[str]:
-    """Names of those that are worse than before by more than the tolerance, in their bad direction."""
+    """Names of the ratios that are worse than before by more than the tolerance."""
     worse = []
     for name, ratio in found.items():
         if name not in before:

@@ -30,7 +30,7 @@ COLUMNS = {
 @app.command("throughput")
 def throughput(
     readings: Annotated[int, typer.Option(min=2 * WARM_UP, help="Readings per run.")] = 600,
-    repeats: Annotated[int, typer.Option(min=1, help="Runs of each kind, one after the other.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each kind.")] = 3,
     max_others_pct: MaxOthers = MAX_OTHERS_PCT,
     as_json: AsJson = False,
     out: Out = None,
@@ -40,7 +40,7 @@ def throughput(
     available = len(os.sched_getaffinity(0))
     kinds = [(cores, threads) for cores, threads in ((1, 1), (2, 1), (2, 2)) if cores <= available]
     if available < 2:
-        findings.absent.append(Absent("two cores", "this machine lends only one"))
+        findings.absent.append(Absent("two cores", "this machine has only one"))
     with (
         reported(findings, as_json=as_json, out=out, max_others_pct=max_others_pct),
         surroundings(JPEG_QUALITY) as (frames, port, version),

@@ -1,4 +1,4 @@
-"""How fast a model is made: images per second in fine-tuning, and the steps of the recipe."""
+"""Speed of training: images per second in fine-tuning, and the time of each step."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ COLUMNS = {"step": "step", "wall_s": "s", "images_hz": "images per second"}
 
 @app.command("training")
 def training(  # noqa: PLR0913, PLR0917 - options of a command line
-    data: Annotated[Path | None, typer.Option(help="Class folders; else synthetic smears are drawn.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Weights; else random ones, which cost the same.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Class folders. Default: drawn smears.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights. Default: random ones, which take the same time.")
+    ] = None,
     per_class: Annotated[int, typer.Option(min=10, help="Synthetic images per class.")] = 40,
     alpha: Annotated[str, typer.Option(help="Width of the network.")] = "1.0",
     variants: Annotated[int, typer.Option(min=1, help="Augmented variants of each image.")] = 2,
-    epochs: Annotated[int, typer.Option(min=1, help="Of fine-tuning.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of fine-tuning.")] = 3,
     max_others_pct: MaxOthers = MAX_OTHERS_PCT,
     as_json: AsJson = False,
     out: Out = None,
@@ -68,7 +70,7 @@ def training(  # noqa: PLR0913, PLR0917 - options of a command line
                 [sys.executable, "-m", "trainer.cli", *arguments], capture_output=True, text=True, check=False
             )
             if done.returncode != 0:
-                said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["nothing was said"]
+                said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no output"]
                 findings.absent.append(Absent(step, said[-1]))
                 break
             findings.rows.append({"step": step, "wall_s": round(time.perf_counter() - began, 1)})
@@ -92,7 +94,7 @@ def _random_weights(path: Path, alpha: float) -> Path:
 
 
 def _fine_tuning(run: Path) -> dict[str, Any]:
-    """Of the epochs' own clock, validation included."""
+    """From the epochs' own times, including validation."""
     with (run / "curves.csv").open(newline="") as file:
         seconds = [float(row["seconds"]) for row in csv.DictReader(file) if int(row["epoch"]) > 0]
     with (run / "manifest.csv").open(newline="") as file:

@@ -1,7 +1,7 @@
 """Makes the bundles: data, training, quantization, evaluation. Never imported by ``edge_agent``.
 
-What others may use is listed in ``__all__``. It is imported when it is first used: TensorFlow, which training and
-quantization need, takes seconds, and the extra ``leukoscope[trainer]`` may not be installed.
+The public interface is listed in ``__all__``. Names are imported when they are first used: TensorFlow, which training
+and quantization need, takes seconds, and the extra ``leukoscope[trainer]`` may not be installed.
 """
 
 from importlib import import_module as _import_module

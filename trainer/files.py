@@ -1,4 +1,4 @@
-"""Writes files all or nothing, and checks early whether there will be somewhere to write to."""
+"""Writes files all or nothing, and checks early whether the output can be written."""
 
 from __future__ import annotations
 

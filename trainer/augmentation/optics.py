@@ -1,7 +1,7 @@
 """What microscopes, lamps, stains and cameras do to a field, each as a pure function of explicit parameters.
 
 Training varies them at random (``augmentation``), evaluation sets them to stated values. All take and return
-uint8 RGB fields (h, w, 3) and leave their argument as it was.
+uint8 RGB fields (h, w, 3) and leave their argument unchanged.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def white_balance(field: Field, gains: ArrayLike) -> Field:
 
 
 def blur(field: Field, sigma_px: float) -> Field:
-    """Out of focus: Gaussian blur. 0 leaves the field as it is."""
+    """Out of focus: Gaussian blur. 0 leaves the field unchanged."""
     return np.asarray(cv2.GaussianBlur(field, (0, 0), sigma_px), np.uint8) if sigma_px > 0 else field.copy()
 
 

@@ -1,4 +1,4 @@
-"""The command line: its commands, and what becomes of errors."""
+"""The command line: its commands, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ for command in (synth, prepare, audit, train, quantize, bundle, evaluate, compar
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line. What a user can cause ends in one error on stderr and exit status 2, not in a traceback."""
+    """Run the command line. User errors end in one error on stderr and exit status 2, not in a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        # A file name may hold what the terminal's encoding lacks.
+        # A file name may contain characters that the terminal's encoding lacks.
         with suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     except ImportError as error:
         _fail(_missing(error))
     except BrokenPipeError:
-        # The reader of the output has seen enough, as 'head' has.
+        # The reader of the output, such as 'head', has closed it.
         _discard(sys.stdout)
         sys.exit(EXIT_FAILED)
     except OSError as error:
@@ -90,6 +90,6 @@ def _inaccessible(error: OSError) -> EdgeAgentError:
 
 
 def _discard(stream: IO[str]) -> None:
-    """Send what is left in the buffer nowhere: Python writes it when it ends, and would complain."""
+    """Discard what is left in the buffer: Python would write it when it ends, and fail."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

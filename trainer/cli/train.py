@@ -30,13 +30,13 @@ def train(
         str, typer.Option(callback=one_of(PREPROCESSINGS), help=f"{', '.join(PREPROCESSINGS)}.")
     ] = "rgb@1",
     denoise: Annotated[str, typer.Option(callback=one_of(DENOISERS), help=f"{', '.join(DENOISERS)}.")] = "median3",
-    seed: Annotated[int, typer.Option(min=0, help="Of split, augmentation and training.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of split, augmentation and training.")] = 1,
     test_share: TestShareOption = 0.1,
     validation_share: ValidationShareOption = 0.1,
     variants: Annotated[int, typer.Option(min=1, help="Augmented variants of each training image.")] = 16,
     epochs: Annotated[int, typer.Option(min=0, help="Upper limit for the last layers; 0 trains the head alone.")] = 30,
     teacher: Annotated[
-        list[Path] | None, typer.Option(help="Finished run whose network is to be imitated; several are averaged.")
+        list[Path] | None, typer.Option(help="Finished run whose network teaches this one; several are averaged.")
     ] = None,
     split: Annotated[Path | None, typer.Option(help="Use this split (CSV) instead of making one.")] = None,
 ) -> None:

@@ -46,7 +46,7 @@ class Candidate:
     sees: str
     make: Callable[[], ComparedClassifier]
     keep: bool = True
-    """Whether its row is kept for the next time: a bundle of the same name may then be another one."""
+    """Whether its row is kept for the next run; not for bundles, since another bundle may have the same name."""
 
 
 def varied(training: LabelledFields, plan: Plan) -> LabelledFields:

@@ -46,7 +46,7 @@ def compare(
 ) -> Comparison:
     """Fit and measure everything, keeping finished rows in ``out`` so that a killed comparison can be resumed.
 
-    ``bundles`` are measured as well. What lacks its weights gets a row with the reason. Raises ``TrainerError`` or
+    ``bundles`` are measured as well. Candidates without weights get a row with the reason. Raises ``TrainerError`` or
     ``BundleError``.
     """
     check_output_folder(out)

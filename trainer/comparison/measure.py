@@ -25,7 +25,7 @@ TIMED_COUNT = 40
 def measure_row(out: Path, candidate: Candidate, validation: MeasuredPart, test: MeasuredPart) -> Row:
     """Fit the candidate and measure it, or read the row of an earlier, unfinished comparison from ``out``.
 
-    What lacks its weights gets a row with the reason.
+    Candidates without weights get a row with the reason.
     """
     slug = re.sub(r"[^a-z0-9.]+", "-", f"{candidate.name} {candidate.sees}".lower()).strip("-")
     path = out / f"{slug}.row.json"

@@ -1,4 +1,4 @@
-"""Measures nuclei as was usual before neural networks: shape, size, colour, texture and number.
+"""Measures nuclei as was common before neural networks: shape, size, colour, texture and number.
 
 They feed the classical classifiers that a network is compared with. The measures are those in common use for blasts
 (area, roundness, solidity, eccentricity, stain, chromatin's coarseness), by the device's own segmentation.
@@ -31,7 +31,7 @@ def describe_nuclei(field: NDArray[np.uint8]) -> Floats:
     lab = to_lab(DENOISERS[_DENOISE](field))
     found = segment(lab)
     contours, _ = cv2.findContours(found.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    # Of fewer than five points no ellipse can be fitted.
+    # An ellipse needs at least five points.
     nuclei = [_describe(contour, lab) for contour in contours if len(contour) >= 5]
     if not nuclei:
         return np.zeros(VALUES_COUNT, np.float32)
@@ -53,7 +53,7 @@ def _describe(contour: cv2.typing.MatLike, lab: NDArray[np.uint8]) -> list[float
     _, axes, _ = cv2.fitEllipse(contour)
     minor, major = sorted(axes)
     mean, spread = cv2.meanStdDev(part, mask=mask)
-    # The border of a nucleus is no chromatin.
+    # The border of a nucleus is not chromatin.
     inside = cv2.erode(mask, _BORDER, borderValue=0)
     detail = cv2.absdiff(part[..., 0], cv2.GaussianBlur(part[..., 0], (0, 0), 2))
     return [

@@ -20,7 +20,7 @@ OTHER_ARCHITECTURES = ("EfficientNetB0", "NASNetMobile", "VGG16")
 class Plan(Settings):
     """``plan.json``: what is compared on what."""
 
-    split_sha256: str = Field(description="Of the split's file, which holds the images' own hashes.")
+    split_sha256: str = Field(description="SHA-256 of the split's file, which contains the images' hashes.")
     weights: dict[float, str] = Field(description="ImageNet weights of MobileNetV2 by alpha.")
     preprocessings: tuple[str, ...] = Field(
         description="Of the widest network; the first one is also used for the others and for the ensemble."
@@ -50,6 +50,6 @@ def start_or_resume(out: Path, plan: Plan) -> None:
         raise RunError(f"{path} cannot be read.", remedy="Name another --out.") from error
     if begun != plan:
         raise RunError(
-            f"{out} holds a comparison with other options or another split.",
+            f"{out} contains a comparison with other options or another split.",
             remedy="Give the same options to resume it, name another --out, or remove it.",
         )

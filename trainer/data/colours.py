@@ -1,4 +1,4 @@
-"""What the light and the stain of a field are, whatever cells it shows."""
+"""Describes the light and stain of a field, independently of its cells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BACKGROUND_SHARE = 0.25
-"""The brightest quarter is background in every smear that is not packed with cells."""
+"""The brightest quarter is background unless the smear is packed with cells."""
 _STAINED_DENSITY = 0.15
 """Optical density from which a pixel counts as stained (Macenko et al., 2009)."""
 

@@ -49,7 +49,7 @@ class Dataset:
 
     @property
     def sha256(self) -> str:
-        """Of the sorted list of the images' own sha256."""
+        """SHA-256 of the sorted list of the images' SHA-256."""
         return hash_of_hashes(file.sha256 for file in self.files)
 
 

@@ -1,6 +1,6 @@
 """Describes a data set: its classes and where it comes from, as ``dataset.toml`` says.
 
-The bundle's labels and cards are written from this, so that nobody has to retype what a class means.
+The bundle's labels and cards are written from this, so that the meaning of a class is written only once.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class ClassFolder(Settings):
     """One class: a folder of images."""
 
     folder: str = Field(min_length=1, description="Name of the folder below the data folder.")
-    code: Slug = Field(description="What messages carry.")
-    display_name: str = Field(min_length=1, description="What people read.")
+    code: Slug = Field(description="Code of the class in messages.")
+    display_name: str = Field(min_length=1, description="Name of the class for people.")
     meaning: str = Field(min_length=1, description="What the data mean by this class.")
     malignant: bool
 
@@ -50,7 +50,7 @@ class Description(Settings):
     source: str = Field(min_length=1, description="Who made the images, of what, and where they are published.")
     licence: str = Field(min_length=1)
     limits: str = Field(min_length=1, description="What a model trained on them cannot know; printed on its card.")
-    synthetic: bool = Field(description="True if these are no real smears: the bundle is then a demonstration.")
+    synthetic: bool = Field(description="True if these are not real smears; the bundle is then a demonstration.")
     um_per_pixel: float | None = Field(default=None, gt=0, description="Physical size of a pixel at 224 px.")
     um_per_pixel_source: str = Field(default="unknown", description="How um_per_pixel was found.")
     classes: tuple[ClassFolder, ...]
@@ -130,7 +130,7 @@ def _explain(problem: ErrorDetails) -> str:
 
 
 def _class_problems(classes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Location, str]]:
-    """What is wrong with the classes together, each being right by itself."""
+    """Problems between classes that are valid by themselves."""
     if len(classes) < 2:
         yield ("classes", 0), "a classifier needs at least two classes."
     for attribute in ("folder", "code"):

@@ -1,4 +1,4 @@
-"""Clusters of images by stain and light, as the nearest there is to slides."""
+"""Clusters of images by stain and light, as a substitute for slides."""
 
 from __future__ import annotations
 

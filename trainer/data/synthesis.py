@@ -1,4 +1,4 @@
-"""'trainer synth': a data set of drawn smears, so that everything can be tried without real data."""
+"""'trainer synth': a data set of drawn smears, so that everything can be tested without real data."""
 
 from __future__ import annotations
 

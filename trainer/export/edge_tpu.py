@@ -1,6 +1,6 @@
-"""Checks that a file runs entirely on an Edge TPU: by its ops and, where it is installed, by the compiler.
+"""Checks that a file runs entirely on an Edge TPU: by its ops and, if installed, by the compiler.
 
-The compiler was last released in 2021 and is not free software, so nothing depends on it where it is not installed.
+The compiler was last released in 2021 and is not free software, so nothing depends on it.
 What it accepts is documented by Google ("TensorFlow models on the Edge TPU").
 """
 

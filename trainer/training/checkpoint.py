@@ -63,7 +63,7 @@ _GROUPS = ("weights", "average", "best", "optimizer")
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Replace the last checkpoint at once. Raises ``OutputUnwritable``; the last one stays then."""
+    """Replace the last checkpoint in one step. Raises ``OutputUnwritable``, and then the last one stays."""
     arrays: dict[str, Any] = {
         f"{group}/{index:04d}": array for group in _GROUPS for index, array in enumerate(getattr(checkpoint, group))
     }

@@ -84,7 +84,7 @@ def train(options: TrainOptions) -> None:
     validation = PartData(dataset, in_part(assignments, Part.VALIDATION), description)
     kept = cache_maps(network, training, validation, options, teacher)
     measured = read_outputs(kept.train[0], mapped=True)
-    # Files are sorted by class: so many steps apart, all are there.
+    # Files are sorted by class, so equal steps take images of every class.
     measure_batch_norms(network, middle, measured[:: math.ceil(len(measured) / MEASURED_COUNT)])
     tail = build_tail(network, middle)
     trials = _fit_head(network, tail, kept, training.labels, validation.labels)
@@ -126,11 +126,11 @@ def train(options: TrainOptions) -> None:
 
 
 def _check(options: TrainOptions) -> None:
-    """Raise ``TrainerError`` for what can be known to fail before any image is read."""
+    """Raise ``TrainerError`` for problems that are known before any image is read."""
     out = Path(options.out)
     check_output_folder(out)
     if (out / WEIGHTS).exists():
-        raise RunError(f"{out} already holds a finished run.", remedy="Name another --out, or remove it.")
+        raise RunError(f"{out} already contains a finished run.", remedy="Name another --out, or remove it.")
     if options.split is not None:
         read_split(Path(options.split), Path(options.data))
     for teacher in options.teacher:
@@ -144,7 +144,7 @@ def _start_or_resume(options: TrainOptions, dataset: Dataset, description: Descr
         config = read_config(out)
         if config.options != options or config.dataset_sha256 != dataset.sha256:
             raise RunError(
-                f"{out} holds an unfinished run with other options or images.",
+                f"{out} contains an unfinished run with other options or images.",
                 remedy="Give the same options to resume it, name another --out, or remove it.",
             )
         console.print(f"Resuming the unfinished run in {out}.")

@@ -91,7 +91,7 @@ def test_a_broken_benchmark_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     fake_benchmarks(monkeypatch, record(1.0), status=2)
     done = RUN.invoke(app, ["suite", "--committed", str(tmp_path / "ratios.json")])
     assert done.exit_code == suite.BROKEN
-    assert "broke: latency" in done.output
+    assert "failed: latency" in done.output
 
 
 def test_the_committed_ratios_are_those_of_the_benchmarks_there_are() -> None:

@@ -262,5 +262,5 @@ def test_a_second_run_does_not_overwrite_the_first(folder: Path, capsys: pytest.
     before = (folder / "run" / "config.json").read_text()
     training = ("train", "--data", folder / "data", "--weights", folder / "weights.npz", "--alpha", ALPHA)
     assert _run(*training, "--out", folder / "run") == 2
-    assert "already holds a finished run" in capsys.readouterr().err
+    assert "already contains a finished run" in capsys.readouterr().err
     assert (folder / "run" / "config.json").read_text() == before
