@@ -26,7 +26,7 @@ from edge_agent.errors import (
 from edge_agent.mqtt.address import format_address
 from edge_agent.mqtt.backoff import Backoff
 from edge_agent.mqtt.calls import Calls
-from edge_agent.mqtt.connection import Connection, Will, client_id, read_credentials
+from edge_agent.mqtt.connection import Connection
 from edge_agent.mqtt.connection_events import (
     Accepted,
     Acknowledged,
@@ -38,12 +38,14 @@ from edge_agent.mqtt.connection_events import (
     Subscribed,
     Unanswered,
 )
+from edge_agent.mqtt.credentials import client_id, read_credentials
 from edge_agent.mqtt.fallback import UNANSWERED_MAX, Fallback, VersionChoice
 from edge_agent.mqtt.flow import SpoolFlow
 from edge_agent.mqtt.in_flight import InFlight
 from edge_agent.mqtt.limits import ServerLimits
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.mqtt.outgoing import Outgoing
+from edge_agent.mqtt.paho_client import Will
 from edge_agent.mqtt.reasons import (
     QOS_NOT_SUPPORTED,
     QUOTA_EXCEEDED,
@@ -225,7 +227,7 @@ class Publisher:
         if connection is None:
             self._calls.wait(timeout_s, None, writes=False)
         else:
-            self._calls.wait(timeout_s, connection.socket, writes=connection.writes)
+            self._calls.wait(timeout_s, connection.socket, writes=connection.wants_write)
 
     def _serve(self) -> None:
         connection = self._connection

@@ -17,6 +17,7 @@ from edge_agent.errors import (
     BrokerUnreachable,
 )
 
+PROTOCOL_ERROR = 0x82
 UNSUPPORTED_PROTOCOL_VERSION = 0x84
 BAD_USER_NAME_OR_PASSWORD = 0x86
 NOT_AUTHORIZED = 0x87
@@ -47,7 +48,7 @@ _MESSAGE_CODES = frozenset({NOT_AUTHORIZED, TOPIC_NAME_INVALID, PACKET_TOO_LARGE
 _BLAMING = frozenset(
     {
         0x81,  # malformed packet
-        0x82,  # protocol error
+        PROTOCOL_ERROR,
         0x83,  # implementation specific error
         NOT_AUTHORIZED,
         TOPIC_NAME_INVALID,

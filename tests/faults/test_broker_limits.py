@@ -21,7 +21,7 @@ from edge_agent.cli.local_broker import free_port, run_amqtt, run_mosquitto
 from edge_agent.contracts import Info, Status, StatusState
 from edge_agent.errors import BrokerForeign, BrokerLimits, BrokerRefused, BrokerSessionTaken, EdgeAgentError
 from edge_agent.mqtt import MqttSettings
-from edge_agent.mqtt.connection import client_id
+from edge_agent.mqtt.credentials import client_id
 from edge_agent.mqtt.probe import probe_broker
 from tests.faults.proxy import bad_proxy
 from tests.mqtt import PATIENCE_S, Subscriber
