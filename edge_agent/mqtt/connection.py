@@ -15,7 +15,7 @@ from edge_agent.mqtt.background_call import BackgroundCall
 from edge_agent.mqtt.connection_events import FINAL_EVENTS, Event, Lost, NotReached, Refused, Unanswered
 from edge_agent.mqtt.credentials import Credentials
 from edge_agent.mqtt.outgoing import Outgoing
-from edge_agent.mqtt.paho_client import PahoClient, Will
+from edge_agent.mqtt.paho_client import PahoClient
 from edge_agent.mqtt.peer import (
     BrokerSocket,
     expects_tls,
@@ -57,11 +57,13 @@ class Connection:
         name: str,
         *,
         version_5: bool,
-        will: Will | None = None,
+        will: Outgoing | None = None,
         suspects_tls: bool = False,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """``suspects_tls``: if the other side hangs up without a word, find out whether it expects TLS.
+        """``will``: what the broker publishes if the connection ends without a goodbye.
+
+        ``suspects_tls``: if the other side hangs up without a word, find out whether it expects TLS.
 
         ``on_change`` is called in another thread when ``serve`` should be called.
         """

@@ -132,7 +132,7 @@ class SpoolFlow:
             self._acknowledged_count += 1
             self._spool.acknowledge(key)
 
-    def accepts(self) -> None:
+    def retry_unproven(self) -> None:
         """The broker has taken something of this device: what it refused before it could show that is sent again."""
         if self.refused_entirely:
             self._refusals = 0
@@ -151,7 +151,7 @@ class SpoolFlow:
             due_at = now + pause_s(self._refusals, self._retry_max_s)
             self._deferred.append(_Deferred(sent.item, due_at, unproven=True))
             return
-        if refusal_of(reason) is Refusal.PASSING:
+        if refusal_of(reason) is Refusal.TRANSIENT:
             # Only what the broker takes in the meantime shows that it is this message that has to wait.
             if self._acknowledged_count > sent.acknowledged_count:
                 self._tries[key] = self._tries.get(key, 0) + 1
@@ -166,7 +166,7 @@ class SpoolFlow:
         """Send a message no more; the spool keeps it aside."""
         self._forget(message_id)
         self._spool.quarantine(message_id, code, reason)
-        # Of a broker that refuses a whole topic, the first message tells as much as all.
+        # If the broker refuses a whole topic, one warning says enough.
         level = logging.DEBUG if (topic, code) in self._reported else logging.WARNING
         self._reported.add((topic, code))
         log.log(level, "a message for %s is quarantined: %s", topic, reason, extra={"code": code})
@@ -194,7 +194,7 @@ class SpoolFlow:
         if message is None:
             self._backlog_waits = False
             return None
-        # What was missed of the last tenth of a second may be made up for.
+        # A delay of up to a tenth of a second is made up for.
         self._replay_at = max(self._replay_at, now - 0.1) + self._replay_interval_s
         try:
             return Outgoing(message.id, message.topic, mark_replayed(message.payload))

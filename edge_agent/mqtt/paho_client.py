@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -22,16 +21,6 @@ from edge_agent.mqtt.reasons import describe, server_reference
 from edge_agent.mqtt.settings import MqttSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Will:
-    """What the broker publishes for a client that is gone without a goodbye."""
-
-    topic: str
-    payload: bytes
-    qos: int = 1
-    retain: bool = True
-
-
 class PahoClient:
     """One client for one connection. Whoever owns it calls ``read``, ``write`` and ``keep_alive``."""
 
@@ -42,11 +31,14 @@ class PahoClient:
         name: str,
         *,
         version_5: bool,
-        will: Will | None,
+        will: Outgoing | None,
         on_event: Callable[[Event], None],
         on_closed: Callable[[int], None],
     ) -> None:
-        """``on_closed`` gets paho's own reason where the connection ends without a packet from the broker."""
+        """``will``: what the broker publishes for a client that is gone without a goodbye.
+
+        ``on_closed`` gets paho's own reason where the connection ends without a packet from the broker.
+        """
         self.accepted = False
         """Whether the broker's CONNACK has let the client in."""
         self._settings = settings
@@ -137,7 +129,7 @@ class PahoClient:
             with contextlib.suppress(OSError):
                 connection.close()
 
-    def _make_client(self, credentials: Credentials, name: str, will: Will | None) -> mqtt.Client:
+    def _make_client(self, credentials: Credentials, name: str, will: Outgoing | None) -> mqtt.Client:
         settings = self._settings
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,

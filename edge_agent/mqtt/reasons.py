@@ -94,13 +94,13 @@ class Refusal(Enum):
 
     MESSAGE = "message"
     """This message will be refused again: its topic, size or content is not allowed."""
-    PASSING = "passing"
+    TRANSIENT = "transient"
     """Another attempt may succeed: a quota that fills and empties, an error that the broker does not explain."""
 
 
 def refusal_of(value: int) -> Refusal:
     """What the reason code of a PUBACK says."""
-    return Refusal.MESSAGE if value in _MESSAGE_CODES else Refusal.PASSING
+    return Refusal.MESSAGE if value in _MESSAGE_CODES else Refusal.TRANSIENT
 
 
 def blames_content(value: int | None) -> bool | None:
