@@ -308,10 +308,15 @@ class Agent:
         return (Check.from_error("model", problem), *self._monitor.run_checks())
 
     def _stall_detectors(self) -> dict[str, StallDetector]:
-        detectors = self._pipeline.stall_detectors
+        detectors = {
+            **self._pipeline.stall_detectors,
+            "commands": self._dispatcher.stall_detector,
+            "monitor": self._monitor.stall_detector,
+            "publisher": self._publisher.stall_detector,
+        }
         if isinstance(self._spool, SqliteSpool):
             detectors["spool"] = self._spool.stall_detector
-        return {**detectors, "commands": self._dispatcher.stall_detector, "monitor": self._monitor.stall_detector}
+        return detectors
 
     def _begin_reading(self) -> None:
         self._pipeline = self._make_pipeline()
@@ -420,7 +425,7 @@ class Agent:
         self._on_metrics(metrics)
 
     def _publish_status(self) -> None:
-        self._publisher.set_status(*self._status.current())
+        self._publisher.set_status(*self._status.current(self._publisher.broker))
 
     def _fail(self, failure: BaseException) -> None:
         """Something ended that must not end: whoever waits for the agent finds out."""

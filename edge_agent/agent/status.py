@@ -26,14 +26,14 @@ class DeviceStatus:
         if state.phase is not CameraPhase.OPENING:
             self.camera_error = state.error
 
-    def current(self) -> tuple[StatusState, str | None]:
+    def current(self, broker: BrokerState) -> tuple[StatusState, str | None]:
         """State and code, as published."""
         if self.paused:
             return StatusState.SLEEPING, None
-        # Whoever reads this knows that there is a connection; the camera's error is newer than its check.
-        codes = [check.code for check in self.checks if check.code and check.name not in {"broker", "camera"}]
-        if self.camera_error is not None:
-            codes.insert(0, self.camera_error.code)
+        # The errors of camera and broker are newer than their checks, and whoever reads this has a connection.
+        errors = [self.camera_error, broker.error if broker.connected else None]
+        codes = [error.code for error in errors if error is not None]
+        codes += [check.code for check in self.checks if check.code and check.name not in {"broker", "camera"}]
         if codes:
             return StatusState.DEGRADED, codes[0]
         return (StatusState.READY if self.streaming else StatusState.INIT), None
@@ -46,6 +46,8 @@ class DeviceStatus:
             camera = self.camera_error.code
         else:
             camera = "reading" if self.streaming else "waiting for the camera"
-        connection = "connected" if broker.connected else "no broker" if broker.error is None else broker.error.code
+        connection = "connected" if broker.connected else "no broker"
+        if broker.error is not None:
+            connection = f"{connection} ({broker.error.code})"
         waiting = spool.waiting_count + spool.in_flight_count
         return f"{camera}; {connection}; {readings_count} readings; {waiting} messages waiting"

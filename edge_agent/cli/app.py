@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -25,20 +26,19 @@ class Commands(LazyCommands):
         ),
         "classify": LazyCommand(
             "edge_agent.cli.classify:classify",
-            "Judge images, folders and videos. Exits with 3 if some of them could not be read.",
+            "Judge images, folders and videos. Exits with 3 if anything in them could not be read.",
         ),
         "setup": LazyCommand(
             "edge_agent.cli.setup:setup",
-            "Ask for site, device, broker and camera, write the configuration, and try it out.",
+            "Ask for site, device, broker, camera and bundle, write the configuration, and try it out.",
         ),
         "check-config": LazyCommand(
             "edge_agent.cli.check_config:check_config",
-            "Check a configuration. Exits with 2 and names line, key and remedy if it is wrong.",
+            "Check a configuration and the files it names, without starting anything.",
         ),
         "doctor": LazyCommand(
             "edge_agent.cli.doctor:doctor",
-            "Try runtime, bundle, camera, broker, disk and clock, and say what to do. Exits with 1 if anything is "
-            "wrong.",
+            "Try each part, list the cameras, and say what to do about what is wrong.",
         ),
         "schema": LazyCommand(
             "edge_agent.cli.schema:schema",
@@ -86,8 +86,22 @@ def _run() -> int:
         explained = explain_os_error(error)
         if not isinstance(error, BrokenPipeError) and not isinstance(explained, OutputUnwritable):
             print_error(explained)
-        return EXIT_FAILED
+        return EXIT_INTERRUPTED if _was_interrupted(error) else EXIT_FAILED
+    except Exception as error:
+        # What had only half begun may fail to stop.
+        if _was_interrupted(error):
+            return EXIT_INTERRUPTED
+        raise
     return 0
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether ``error`` arose while Ctrl+C was being handled."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - Typer's way of an option that acts at once
@@ -99,6 +113,8 @@ def _version(value: bool) -> None:  # noqa: FBT001 - Typer's way of an option th
 def _no_color(value: bool) -> None:  # noqa: FBT001 - as above
     if value:
         output.no_color = errors.no_color = True
+        # Typer's own help and usage errors go by it.
+        os.environ["NO_COLOR"] = "1"
 
 
 @app.callback()
@@ -107,7 +123,10 @@ def _common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     no_color: Annotated[
-        bool, typer.Option("--no-color", callback=_no_color, help="No colours, as the variable NO_COLOR asks for too.")
+        bool,
+        typer.Option(
+            "--no-color", callback=_no_color, is_eager=True, help="No colours, as the variable NO_COLOR asks for too."
+        ),
     ] = False,
 ) -> None:
     pass

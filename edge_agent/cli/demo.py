@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import signal
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import paho.mqtt.client as mqtt
 import typer
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from pydantic import ValidationError
 
 from edge_agent import __version__
 from edge_agent.acquisition.settings import TriggerSettings
@@ -25,7 +27,7 @@ from edge_agent.cameras.settings import CameraSettings, FolderSettings, Syntheti
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.local_broker import LOOPBACK, free_port, local_broker
 from edge_agent.cli.terminal import EXIT_FAILED, NOTICE, output, set_up_logging
-from edge_agent.config import Config, DeviceSettings
+from edge_agent.config import Config, DeviceSettings, explain
 from edge_agent.contracts import Outcome, Result, Topics
 from edge_agent.daemon.service import make_microscope_page
 from edge_agent.errors import BrokerUnreachable, CameraAbsent, ConfigError, WebMissing
@@ -162,9 +164,9 @@ def describe(result: Result) -> str:
 def demo(
     frames: Annotated[
         Path | None,
-        typer.Option(help="Folder with images to judge instead of drawn ones.", metavar="PATH", parser=expand_path),
+        typer.Option(help="Folder with images to judge instead of drawn smears.", metavar="PATH", parser=expand_path),
     ] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="End after so many readings.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after this many readings.")] = None,
     bundle: Annotated[
         str | None, typer.Option(help="Bundle to judge with: 'demo' for drawn frames, 'accurate' or 'fast' for yours.")
     ] = None,
@@ -190,7 +192,8 @@ def demo(
         view = None
 
     def play(mqtt: MqttSettings, broker_name: str, state: Path) -> None:
-        config = demo_config(frames, bundle, mqtt=mqtt, interval_s=interval_s, state=state)
+        with _explained_options():
+            config = demo_config(frames, bundle, mqtt=mqtt, interval_s=interval_s, state=state)
         source = "drawn smears (they mean nothing clinically)" if frames is None else str(frames)
         output.print(
             f"Frames: {source}. Bundle: {config.analysis.bundle}. Broker: {broker_name} at {mqtt.host}:{mqtt.port}.",
@@ -216,8 +219,22 @@ def demo(
         if not separator or not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
             raise ConfigError(f"--broker {broker}: needs HOST:PORT.", remedy="For example --broker 127.0.0.1:1883.")
         with tempfile.TemporaryDirectory(prefix="leukoscope-demo-") as state:
-            play(MqttSettings(host=host, port=int(port)), "yours", Path(state))
+            with _explained_options():
+                settings = MqttSettings(host=host.strip("[]"), port=int(port))
+            play(settings, "yours", Path(state))
     else:
         port_number = free_port()
         with tempfile.TemporaryDirectory(prefix="leukoscope-demo-") as state, local_broker(port_number) as local:
             play(MqttSettings(host=LOOPBACK, port=port_number, version=local.version), local.name, Path(state))
+
+
+@contextlib.contextmanager
+def _explained_options() -> Iterator[None]:
+    """Raises ``ConfigError`` for an option that the configuration's rules refuse."""
+    try:
+        yield
+    except ValidationError as error:
+        reasons = "; ".join(explain(problem) for problem in error.errors())
+        raise ConfigError(
+            f"{reasons}.", remedy="Give another value; 'edge-agent demo --help' lists the options."
+        ) from error

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import platform
 import shutil
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import typer
 
+from edge_agent import __version__
 from edge_agent.agent import make_analyzer
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
+from edge_agent.cameras.v4l2 import BY_ID
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.terminal import EXIT_FAILED, output, set_up_logging
 from edge_agent.clock import clock_synchronised
 from edge_agent.config import Config, DeviceSettings, load_config, system_config
+from edge_agent.config.examination import examine_config
 from edge_agent.contracts import Outcome
 from edge_agent.errors import (
     AuditBroken,
     CameraAbsent,
     CameraError,
+    ConfigDoubtful,
     EdgeAgentError,
+    FileUnusable,
     SpoolError,
 )
 from edge_agent.events.audit_segments import FILE as AUDIT_FILE
@@ -38,9 +47,19 @@ from edge_agent.inference.runtime import runtime_name
 from edge_agent.monitoring.health import ClockReading, clock_problem, disk_problem
 from edge_agent.mqtt.address import format_address
 from edge_agent.mqtt.probe import probe_broker
-from edge_agent.mqtt.secret_files import exposed_secrets
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_TRIED_OUT = {("camera", "device"), ("camera", "path")}
+
+
+class State(StrEnum):
+    """What a finding asks for."""
+
+    OK = "ok"
+    WARN = "warn"
+    """Worth a look; the agent runs all the same."""
+    FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +67,19 @@ class Finding:
     """What one check found. ``code`` is ``ok`` or an error's."""
 
     check: str
+    state: State
     code: str
     detail: str
     remedy: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing needs to be done."""
-        return self.code == "ok"
 
 
 def examine(config: Config) -> Iterator[Finding]:
     """Run all checks, one after the other; none stops the rest."""
     checks: tuple[tuple[str, Callable[[Config], str]], ...] = (
+        ("software", _software),
         ("runtime", _runtime),
         ("bundle", _bundle),
+        ("cameras", _cameras),
         ("camera", _camera),
         ("broker", _broker),
         ("disk", _disk),
@@ -73,11 +90,27 @@ def examine(config: Config) -> Iterator[Finding]:
         try:
             detail = check(config)
         except EdgeAgentError as error:
-            yield Finding(name, error.code, error.message, error.remedy)
+            yield Finding(name, State.FAIL, error.code, error.message, error.remedy)
+        except OSError as error:
+            unusable = FileUnusable.from_os_error(error)
+            yield Finding(name, State.FAIL, unusable.code, unusable.message, unusable.remedy)
         else:
-            yield Finding(name, "ok", detail)
-    for exposed in exposed_secrets(config.mqtt):
-        yield Finding("secrets", exposed.code, exposed.message, exposed.remedy)
+            yield Finding(name, State.OK, "ok", detail)
+
+
+def examine_file(config: Path) -> Iterator[Finding]:
+    """What 'check-config' warns of, without what the other checks try out. Raises ``ConfigError``."""
+    warnings = [each for each in examine_config(config) if each.is_warning and each.keys not in _TRIED_OUT]
+    for problem in warnings:
+        yield Finding("config", State.WARN, ConfigDoubtful.code, problem.describe(config))
+    if not warnings:
+        yield Finding("config", State.OK, "ok", str(config))
+
+
+def _software(_config: Config) -> str:
+    return (
+        f"leukoscope {__version__}, Python {platform.python_version()}, OpenCV {cv2.__version__}, {platform.machine()}"
+    )
 
 
 def _runtime(_config: Config) -> str:
@@ -87,6 +120,30 @@ def _runtime(_config: Config) -> str:
 def _bundle(config: Config) -> str:
     model = make_analyzer(config).model
     return f"{model.name} {model.version} verified, golden fields agree"
+
+
+def _cameras(_config: Config) -> str:
+    found = [str(path) for path in sorted(BY_ID.glob("*-video-index0"))]
+    if not found:
+        # Without udev there are only the kernel's own names.
+        found = [str(path) for path in sorted(Path("/dev").glob("video*"))]
+    listed = ", ".join(found) or "none"
+    modules = list_pi_cameras()
+    if modules is None:
+        return f"USB: {listed}"
+    return f"USB: {listed}; Raspberry Pi: {', '.join(modules) or 'none'}"
+
+
+def list_pi_cameras() -> list[str] | None:
+    """Number and model of each camera on the Raspberry Pi's own connectors; None where picamera2 is not installed."""
+    try:
+        from picamera2 import Picamera2
+
+        return [
+            f"{number} ({each.get('Model', 'unknown')})" for number, each in enumerate(Picamera2.global_camera_info())
+        ]
+    except Exception:  # noqa: BLE001 - a distribution's library that may fail in any way, asked only for a list
+        return None
 
 
 def _camera(config: Config) -> str:
@@ -132,17 +189,19 @@ def _broker(config: Config) -> str:
 
 def _disk(config: Config) -> str:
     folder = config.state.folder
+    # Not made here: what root makes, the agent's user could not write to.
+    nearest = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile(dir=nearest) as file:
             file.write(b"\0" * 65536)
-        free_bytes = shutil.disk_usage(folder).free
+        free_bytes = shutil.disk_usage(nearest).free
     except OSError as error:
-        raise SpoolError(f"{folder} cannot be written: {error.strerror}.") from error
+        raise SpoolError(f"{nearest} cannot be written: {error.strerror}.") from error
     problem = disk_problem(free_bytes)
     if problem is not None:
         raise problem
-    return f"{folder} can be written, {free_bytes / 2**30:.1f} GiB free"
+    state = "can be written" if nearest == folder.absolute() else "will be made when the agent starts"
+    return f"{folder} {state}, {free_bytes / 2**30:.1f} GiB free"
 
 
 def _audit(config: Config) -> str:
@@ -172,28 +231,43 @@ def doctor(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", help="The agent.toml to go by; else the device's own.", metavar="FILE", parser=expand_path
+            "--config",
+            help="The agent.toml to use instead of the device's own.",
+            metavar="FILE",
+            parser=expand_path,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
 ) -> None:
-    """Try runtime, bundle, camera, broker, disk and clock, and say what to do. Exits with 1 if anything is wrong."""
+    """Try each part, list the cameras, and say what to do about what is wrong.
+
+    Each line begins with ok, warn or FAIL. Exits with 1 if anything failed; warnings alone exit with 0.
+    """
     set_up_logging("error")
     config = config or system_config()
     settings = load_config(config) if config is not None else _bare_config()
-    findings: list[Finding] = []
-    for finding in examine(settings):
-        findings.append(finding)
+    failed = False
+    for finding in itertools.chain(() if config is None else examine_file(config), examine(settings)):
+        failed = failed or finding.state is State.FAIL
         if as_json:
-            record = {"check": finding.check, "code": finding.code, "detail": finding.detail, "remedy": finding.remedy}
-            sys.stdout.write(json.dumps(record) + "\n")
-            continue
-        mark = "[green]ok  [/green]" if finding.ok else "[red]FAIL[/red]"
-        code = "" if finding.ok else f"{finding.code}: "
-        output.print(f"{mark} {finding.check:<8} ", end="")
-        output.print(f"{code}{finding.detail} {finding.remedy}".rstrip(), markup=False)
-    if not all(finding.ok for finding in findings):
+            sys.stdout.write(json.dumps(asdict(finding)) + "\n")
+        else:
+            _print_finding(finding)
+        # A person watches, and some checks take seconds.
+        sys.stdout.flush()
+    if failed:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _print_finding(finding: Finding) -> None:
+    word, colour = {State.OK: ("ok", "green"), State.WARN: ("warn", "yellow"), State.FAIL: ("FAIL", "red")}[
+        finding.state
+    ]
+    output.print(f"[{colour}]{word:<4}[/] {finding.check:<8} ", end="")
+    code = "" if finding.state is State.OK else f"{finding.code}: "
+    output.print(f"{code}{finding.detail}", markup=False)
+    if finding.remedy:
+        output.print(f"{'':<14}{finding.remedy}", markup=False)
 
 
 def _bare_config() -> Config:

@@ -18,19 +18,19 @@ log = logging.getLogger("edge_agent")
 
 def run(
     config: Annotated[
-        Path, typer.Option("--config", help="The agent.toml to run by.", metavar="FILE", parser=expand_path)
+        Path, typer.Option("--config", help="The agent.toml to run with.", metavar="FILE", parser=expand_path)
     ],
     safe_mode: Annotated[
         bool,
         typer.Option(
             "--safe-mode",
-            help="Where the agent cannot start, stay connected and say why, instead of ending. For a service.",
+            help="If the agent cannot start, stay connected and report why instead of exiting. Meant for a service.",
         ),
     ] = False,
 ) -> None:
     """Run the agent until SIGTERM.
 
-    SIGHUP reads the configuration again, SIGUSR1 asks for a reading, SIGUSR2 looks for the camera at once.
+    SIGHUP reads the configuration again, SIGUSR1 takes a reading, SIGUSR2 looks for the camera at once.
     """
     signals = SignalQueue()
     from edge_agent.daemon.journald import make_log_handler

@@ -16,7 +16,7 @@ from edge_agent.cli.terminal import output
 from edge_agent.config import Config
 from edge_agent.contracts import MESSAGES, Command, Manifest, ModelDesired
 from edge_agent.contracts.asyncapi import BrokerDefaults, asyncapi_document
-from edge_agent.errors import ConfigError, EdgeAgentError
+from edge_agent.errors import EdgeAgentError, FileUnusable
 from edge_agent.monitoring.monitor import HEALTH_INTERVAL_S, METRICS_INTERVAL_S
 from edge_agent.mqtt.settings import MqttSettings
 
@@ -30,7 +30,7 @@ def write_contract(folder: Path) -> list[Path]:
     written = []
     for name, content in contract_files().items():
         path = folder / name
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
         written.append(path)
     return written
 
@@ -94,12 +94,13 @@ def _kinds(base: type[EdgeAgentError]) -> Iterator[type[EdgeAgentError]]:
 
 def schema(
     out: Annotated[
-        Path, typer.Option("--out", help="Folder to write into; made if needed.", metavar="DIR", parser=expand_path)
+        Path, typer.Option("--out", help="Folder to write into; created if needed.", metavar="DIR", parser=expand_path)
     ],
 ) -> None:
     """Write the contract: JSON Schemas of all messages and of the configuration, AsyncAPI, error codes."""
     try:
-        for path in write_contract(out):
-            output.print(str(path), markup=False)
+        written = write_contract(out)
     except OSError as error:
-        raise ConfigError(f"{out} cannot be written: {error.strerror}.", remedy="Give another folder.") from error
+        raise FileUnusable.from_os_error(error) from error
+    for path in written:
+        output.print(str(path), markup=False)

@@ -14,7 +14,7 @@ from edge_agent.spool.settings import default_state_folder
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", help="The agent.toml to go by; else the device's own.", metavar="FILE", parser=expand_path
+        "--config", help="The agent.toml to use instead of the device's own.", metavar="FILE", parser=expand_path
     ),
 ]
 

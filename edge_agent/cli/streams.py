@@ -33,7 +33,8 @@ def prepare_streams() -> None:
     """Make the three streams safe to use. To be called before anything is opened or printed.
 
     A closed descriptor is taken, or the next file that is opened would get its number and with it what native
-    libraries print. Characters that the encoding lacks, and file names that are not UTF-8, are escaped.
+    libraries print. Characters that the encoding lacks, and file names that are not UTF-8, are escaped;
+    what is typed in another encoding becomes U+FFFD.
     """
     global _output  # noqa: PLW0603 - a process has one standard output
     # Output that goes nowhere is an error, so 1 is not opened for writing. Messages to a closed 2 are nobody's loss.
@@ -50,6 +51,8 @@ def prepare_streams() -> None:
     )
     sys.stdin = sys.stdin or open(_STDIN, encoding="utf-8", closefd=False)  # noqa: SIM115 - a descriptor
     sys.stderr = sys.stderr or open(_STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as above
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
 
@@ -60,6 +63,8 @@ def finish_streams() -> EdgeAgentError | None:
     Returns what kept standard output from being written; a reader who has seen enough is not worth a word.
     """
     for stream, descriptor in ((sys.stdout, _STDOUT), (sys.stderr, _STDERR)):
+        if stream.closed:
+            continue
         try:
             stream.flush()
         except OSError:
@@ -73,9 +78,4 @@ def finish_streams() -> EdgeAgentError | None:
 
 def explain_os_error(error: OSError) -> EdgeAgentError:
     """What an error of the operating system that no command explained was about."""
-    unwritten = finish_streams()
-    if unwritten is not None:
-        return unwritten
-    if error.filename is None:
-        return FileUnusable(f"{error.strerror or error}.")
-    return FileUnusable(f"{os.fsdecode(error.filename)}: {error.strerror}.")
+    return finish_streams() or FileUnusable.from_os_error(error)

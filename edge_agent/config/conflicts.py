@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-from edge_agent.config.positions import KeyPath
+from edge_agent.config.layout import KeyPath
 
 _EVERYWHERE = ipaddress.ip_address(0), ipaddress.IPv6Address(0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from edge_agent.cameras.settings import (
     VideoSettings,
 )
 from edge_agent.config.conflicts import is_loopback
-from edge_agent.config.positions import KeyPath, find_lines, line_of
+from edge_agent.config.layout import KeyPath, find_lines, line_of
 from edge_agent.config.reading import find_errors, parse_config, read_config_text, usable_sections
 from edge_agent.errors import BundleError, CameraAbsent, ConfigError
 from edge_agent.mqtt.settings import CREDENTIALS, MqttSettings, credential
@@ -54,6 +54,7 @@ def examine_config(path: Path) -> tuple[Problem, ...]:
         if name in sections:
             found += check(sections[name])
     found += _check_patience(sections)
+    found += _check_stillness(sections)
     found += _check_secrecy(path, sections)
     lines = find_lines(text)
     placed = (Problem(each.keys, each.explanation, each.is_warning, line_of(lines, each.keys)) for each in found)
@@ -94,6 +95,15 @@ def _check_camera(settings: CameraSettings) -> Iterator[Problem]:
             if not _exists(settings.path):
                 yield _warning(keys, f"there is no {settings.path} now; create it, or correct the path")
             yield from _relative(keys, settings.path)
+
+
+def _check_stillness(sections: Mapping[str, Any]) -> Iterator[Problem]:
+    camera, trigger = sections.get("camera"), sections.get("trigger")
+    if isinstance(camera, FolderSettings) and trigger is not None and trigger.mode == "settled":
+        yield _warning(
+            ("trigger", "mode"),
+            "images that differ never come to rest, so they are passed over unread; use continuous or triggered",
+        )
 
 
 def _check_mqtt(settings: MqttSettings) -> Iterator[Problem]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,11 @@ from pydantic import ValidationError
 
 from edge_agent.config.conflicts import find_conflicts
 from edge_agent.config.explanation import explain, keys_of
+from edge_agent.config.files import read_regular_file
+from edge_agent.config.layout import KeyPath, find_lines, line_of
 from edge_agent.config.model import Config
-from edge_agent.config.positions import KeyPath, find_lines, line_of
 from edge_agent.errors import ConfigError
 
-_MAX_BYTES = 2**20
 _STAND_INS = {"device": {"site": "none", "id": "none"}, "camera": {"kind": "synthetic"}}
 """For sections that have to be there."""
 
@@ -35,18 +33,11 @@ def load_config(path: Path) -> Config:
 def read_config_text(path: Path) -> str:
     """The file's text with its own line ends, without a byte-order mark. Raises ``ConfigError``."""
     try:
-        # A named pipe that nobody writes to would hold us for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise _unreadable(path, "it is not a regular file")
-            content = file.read(_MAX_BYTES + 1)
-        if len(content) > _MAX_BYTES:
-            raise _unreadable(path, f"it is larger than {_MAX_BYTES // 2**20} MiB")
-        return content.decode("utf-8-sig")
+        return read_regular_file(path).decode("utf-8").removeprefix("\ufeff")
     except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
-    except ValueError as error:
+        reason = error.strerror or str(error)
+        raise _unreadable(path, f"{reason[:1].lower()}{reason[1:]}") from error
+    except UnicodeDecodeError as error:
         raise _unreadable(path, "it is not UTF-8 text") from error
 
 

@@ -4,7 +4,9 @@
 
     EdgeAgentError
     ├── ConfigError            config_invalid
+    ├── ConfigDoubtful         config_doubtful
     ├── FileUnusable           file_unusable
+    ├── InputEnded             input_ended
     ├── OutputUnwritable       output_unwritable
     ├── ImageError             image_unreadable
     │   ├── ImageMissing       image_missing
@@ -118,6 +120,7 @@ from edge_agent.errors.commands import (
     SpecimenOpen,
 )
 from edge_agent.errors.config import (
+    ConfigDoubtful,
     ConfigError,
 )
 from edge_agent.errors.endpoints import (
@@ -128,6 +131,7 @@ from edge_agent.errors.endpoints import (
 )
 from edge_agent.errors.files import (
     FileUnusable,
+    InputEnded,
     OutputUnwritable,
 )
 from edge_agent.errors.host import (
@@ -205,6 +209,7 @@ __all__ = [
     "CommandNotYet",
     "CommandRetained",
     "CommandUnknown",
+    "ConfigDoubtful",
     "ConfigError",
     "DiskFull",
     "DiskLow",
@@ -217,6 +222,7 @@ __all__ = [
     "ImageTooLarge",
     "ImageUnsupported",
     "InferenceError",
+    "InputEnded",
     "MachineHot",
     "MachineThrottled",
     "MessageDamaged",

@@ -10,3 +10,10 @@ class ConfigError(EdgeAgentError):
 
     code = "config_invalid"
     remedy = "Correct the named lines; 'edge-agent schema' writes the JSON Schema of the file."
+
+
+class ConfigDoubtful(EdgeAgentError):
+    """A setting is allowed and probably not meant. ``check-config`` and ``doctor`` warn of it; the agent runs."""
+
+    code = "config_doubtful"
+    remedy = "Change the named line, unless it is what you want."

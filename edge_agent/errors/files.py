@@ -1,6 +1,9 @@
-"""Files that a command was given, and what it prints."""
+"""Files that a command was given, what it reads from a person, and what it prints."""
 
 from __future__ import annotations
+
+import os
+from typing import Self
 
 from edge_agent.errors.base import EdgeAgentError
 
@@ -11,9 +14,23 @@ class FileUnusable(EdgeAgentError):
     code = "file_unusable"
     remedy = "Check the path and who may read and write it, or give another one."
 
+    @classmethod
+    def from_os_error(cls, error: OSError) -> Self:
+        """What the operating system said, of the file that it said it of."""
+        if error.filename is None:
+            return cls(f"{error.strerror or error}.")
+        return cls(f"{os.fsdecode(error.filename)}: {error.strerror or error}.")
+
 
 class OutputUnwritable(EdgeAgentError):
     """What a command prints cannot be written: the disk is full, or its output is closed."""
 
     code = "output_unwritable"
     remedy = "Free some space, or send the output somewhere else."
+
+
+class InputEnded(EdgeAgentError):
+    """The input of a command that asks questions ended before the last one. Nothing was changed."""
+
+    code = "input_ended"
+    remedy = "Run it in a terminal, or give it an answer to every question."

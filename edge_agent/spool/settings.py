@@ -9,6 +9,7 @@ from typing import Literal
 import platformdirs
 from pydantic import Field
 
+from edge_agent.errors import ConfigError
 from edge_agent.settings import Settings
 
 STATE_VARIABLE = "STATE_DIRECTORY"
@@ -16,9 +17,15 @@ STATE_VARIABLE = "STATE_DIRECTORY"
 
 
 def default_state_folder() -> Path:
-    """The folder that systemd made for the unit, or the user's."""
+    """The folder that systemd made for the unit, or the user's. Raises ``ConfigError`` where there is neither."""
     folder = os.environ.get(STATE_VARIABLE, "").partition(":")[0]
-    return Path(folder) if folder else platformdirs.user_state_path("leukoscope")
+    if folder:
+        return Path(folder)
+    path = platformdirs.user_state_path("leukoscope")
+    if not path.is_absolute():
+        # An unknown user without HOME: a folder named '~' would be made wherever the agent starts.
+        raise ConfigError("This user has no home folder to keep the state in.", remedy="Set state.folder, or HOME.")
+    return path
 
 
 class SpoolSettings(Settings):

@@ -131,6 +131,7 @@ def test_classify_stops_quietly_when_nobody_reads_on(pictures: Path) -> None:
         (["check-config", "absent.toml"], 2, "config_invalid"),
         (["run", "--config", "absent.toml"], 2, "config_invalid"),
         (["demo", "--broker", "nowhere"], 2, "HOST:PORT"),
+        (["demo", "--interval-s", "1e9"], 2, "interval_s: input should be less than or equal to 86400"),
         (["demo", "--broker", "127.0.0.1:1", "--count", "1"], 1, "broker_unreachable"),
         (["demo", "--frames", "absent-folder", "--count", "1"], 1, "camera_absent"),
     ],
@@ -161,7 +162,9 @@ def test_doctor_finds_nothing_wrong_with_a_device_that_works(tmp_path: Path, bro
     done = agent("doctor", "--config", write_config(tmp_path, broker_port), "--json")
     findings = {each["check"]: each["code"] for each in map(json.loads, done.stdout.splitlines())}
     clock = findings.pop("clock")
-    assert findings == dict.fromkeys(["runtime", "bundle", "camera", "broker", "disk", "audit"], "ok")
+    assert findings == dict.fromkeys(
+        ["config", "software", "runtime", "bundle", "cameras", "camera", "broker", "disk", "audit"], "ok"
+    )
     assert clock in {"ok", "clock_unset"}
 
 

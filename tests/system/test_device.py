@@ -163,7 +163,9 @@ def test_broken_configuration(running: Device, clock: Clock) -> None:
 
 def test_setup(running: Device, clock: Clock) -> None:
     """As whoever sets the device up does: a wrong answer, then right ones; nothing else has to be done."""
-    answers = ("North Clinic", "north-clinic", "scope-7", "", "", "", "", "", "", "continuous", "0.5")
+    names = ("North Clinic", "north-clinic", "scope-7", "no")
+    broker_and_camera = ("",) * 6
+    answers = (*names, *broker_and_camera, "", "continuous", "0.5", "no")
     typed = "".join(f"{answer}\n" for answer in answers)
     with clock.time("to a result under the new name") as began_s:
         said = running.box.ssh("leukoscope setup", check=False, typed=typed)
@@ -173,7 +175,7 @@ def test_setup(running: Device, clock: Clock) -> None:
             since_s=began_s,
         )
     assert "lower-case letters" in said
-    assert "leukoscope.service took it up" in said
+    assert "leukoscope.service was restarted" in said
     for check in ("runtime", "bundle", "broker", "disk", "audit"):
         assert f"ok   {check}" in said, said
     assert running.box.ssh(f"stat -c '%a %U %G' {CONFIGURATION_FILE}").split() == ["640", "root", "leukoscope"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import threading
 from collections.abc import Iterable, Iterator
 from wsgiref.simple_server import WSGIServer
@@ -16,6 +18,7 @@ from edge_agent.errors import PrometheusPortTaken
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 
 _PREFIX = "leukoscope"
+_OTHER_HOST = "Set prometheus.host to an address of this device, or to 127.0.0.1."
 
 
 class Exporter(Collector):
@@ -31,9 +34,13 @@ class Exporter(Collector):
         self._thread: threading.Thread
         try:
             self._server, self._thread = start_http_server(settings.port, settings.host, registry)
-        except OSError as error:
-            address = f"{settings.host}:{settings.port}"
-            raise PrometheusPortTaken(f"The endpoint cannot listen on {address}: {error.strerror}.") from error
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "that is not a host name"
+            host_is_wrong = isinstance(error, UnicodeError | socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+            raise PrometheusPortTaken(
+                f"The endpoint cannot listen on {settings.host} port {settings.port}: {reason}.",
+                remedy=_OTHER_HOST if host_is_wrong else None,
+            ) from error
 
     def set_metrics(self, metrics: Metrics) -> None:
         """Serve these from now on."""

@@ -139,3 +139,10 @@ def test_a_state_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     found = only(examine(tmp_path, GOOD + f'[state]\nfolder = "{tmp_path}/file/state"\n'))
     assert found.startswith(f"error 9: state.folder: {tmp_path}/file is not a folder")
+
+
+@pytest.mark.parametrize("mode", ["continuous", "settled", "triggered"])
+def test_waiting_for_rest_in_a_folder_of_images_is_doubtful(tmp_path: Path, mode: str) -> None:
+    text = GOOD.replace('"synthetic"', f'"folder"\npath = "{tmp_path}"') + f'[trigger]\nmode = "{mode}"\n'
+    found = examine(tmp_path, text)
+    assert [each.partition(": ")[2].startswith("trigger.mode: ") for each in found] == [True] * (mode == "settled")

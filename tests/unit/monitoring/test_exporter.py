@@ -124,3 +124,10 @@ def test_every_figure_is_explained(exporter: Exporter, port: int) -> None:
 def test_a_port_that_is_taken_is_named(exporter: Exporter, port: int) -> None:
     with pytest.raises(PrometheusPortTaken, match=str(port)):
         Exporter(PrometheusSettings(enabled=True, port=port))
+
+
+@pytest.mark.parametrize("host", ["a..b", "192.0.2.1"])
+def test_a_host_that_cannot_be_listened_on_is_one_error_that_names_the_setting(host: str) -> None:
+    with pytest.raises(PrometheusPortTaken) as raised:
+        Exporter(PrometheusSettings(enabled=True, host=host, port=free_port()))
+    assert "prometheus.host" in raised.value.remedy

@@ -1,4 +1,4 @@
-"""Where each key of a TOML file stands: ``tomllib`` gives values without positions."""
+"""Where everything in a TOML file stands: ``tomllib`` gives values without positions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import bisect
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 KeyPath = tuple[str | int, ...]
 """Keys from the top, and indices into arrays, such as ``("mqtt", "tls", "ca_file")``."""
@@ -22,12 +23,50 @@ _STRING = re.compile(
 _SCALAR = re.compile(r"[^,\]}#\n]*")
 
 
-def find_lines(text: str) -> dict[KeyPath, int]:
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """``key = value``, as a line or inside an inline table. Offsets are into the text."""
+
+    path: KeyPath
+    """From the top of the file."""
+    dotted_count: int
+    """How many keys are written before the equals sign."""
+    start: int
+    value_start: int
+    end: int
+    is_inline: bool
+    """Whether it stands inside an inline table or array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """``[table]`` or ``[[array]]``. Offsets are into the text."""
+
+    path: KeyPath
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All parts of a file, in its order."""
+
+    pairs: tuple[Pair, ...]
+    headers: tuple[Header, ...]
+    lines: Mapping[KeyPath, int]
+
+
+def scan(text: str) -> Layout:
+    """The parts of ``text``, which has to be valid TOML."""
+    return _Scanner(text).scan()
+
+
+def find_lines(text: str) -> Mapping[KeyPath, int]:
     """The line, from 1, of every key and table of ``text``, which has to be valid TOML.
 
     A table stands where it is first named, by a header or by a dotted key.
     """
-    return _Scanner(text).scan()
+    return scan(text).lines
 
 
 def line_of(lines: Mapping[KeyPath, int], keys: Sequence[str | int]) -> int:
@@ -42,10 +81,12 @@ class _Scanner:
         self._newlines = [found.start() for found in re.finditer("\n", text)]
         self._at = 0
         self._lines: dict[KeyPath, int] = {}
+        self._pairs: list[Pair] = []
+        self._headers: list[Header] = []
         self._elements: dict[KeyPath, int] = {}
         """How many elements each array of tables has so far."""
 
-    def scan(self) -> dict[KeyPath, int]:
+    def scan(self) -> Layout:
         table: KeyPath = ()
         self._skip_blank()
         while self._at < len(self._text):
@@ -54,9 +95,10 @@ class _Scanner:
             elif self._text[self._at] == "[":
                 table = self._header(1, is_array=False)
             else:
-                self._pair(table)
+                self._pair(table, is_inline=False)
             self._skip_blank()
-        return self._lines
+        self._pairs.sort(key=lambda pair: pair.start)
+        return Layout(tuple(self._pairs), tuple(self._headers), self._lines)
 
     def _header(self, brackets: int, *, is_array: bool) -> KeyPath:
         start = self._at
@@ -72,17 +114,23 @@ class _Scanner:
                 path = (*path, self._elements[path] - 1)
                 self._note(path, start)
         self._at += brackets
+        self._headers.append(Header(path, start, self._at))
         return path
 
-    def _pair(self, table: KeyPath) -> None:
+    def _pair(self, table: KeyPath, *, is_inline: bool) -> None:
         start = self._at
         path = table
-        for key in self._keys():
+        keys = self._keys()
+        for key in keys:
             path = (*path, key)
             self._note(path, start)
         self._at += 1  # the equals sign
         self._skip_blank()
+        value_start = self._at
         self._value(path)
+        value = self._text[value_start : self._at].rstrip()
+        end = value_start + len(value)
+        self._pairs.append(Pair(path, len(keys), start, value_start, end, is_inline))
 
     def _value(self, path: KeyPath) -> None:
         match self._text[self._at : self._at + 1]:
@@ -96,7 +144,7 @@ class _Scanner:
             case "{":
                 self._at += 1
                 while not self._closes("}"):
-                    self._pair(path)
+                    self._pair(path, is_inline=True)
             case '"' | "'":
                 self._take(_STRING)
             case _:

@@ -1,0 +1,374 @@
+"""The questions of ``edge-agent setup``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Protocol
+
+from edge_agent.cameras.v4l2 import BY_ID
+from edge_agent.cli.atomic_file import replace_file
+from edge_agent.cli.config_document import ConfigDocument, Scalar
+from edge_agent.config import Config, config_error, find_errors
+from edge_agent.config.conflicts import is_loopback
+from edge_agent.config.files import read_regular_file
+from edge_agent.contracts import Topics
+from edge_agent.errors import BundleError, ConfigError
+from edge_agent.inference import load_bundle, shipped_bundles
+
+TEMPLATE = "agent.toml"
+
+CREDENTIAL_FILES = {
+    "password_file": "mqtt-password",
+    "ca_file": "ca.crt",
+    "certificate_file": "device.crt",
+    "key_file": "device.key",
+}
+"""The name of each secret below the credentials. One name each, so that none can overwrite another."""
+
+CAMERAS = {
+    "v4l2": "a USB camera",
+    "picamera": "a Raspberry Pi camera",
+    "synthetic": "drawn smears, to try everything else out",
+}
+SIGN_INS = {
+    "none": "the broker asks for nothing",
+    "password": "user name and password",
+    "certificate": "a certificate of this device",
+}
+TRIGGERS = {
+    "settled": "a reading of each new field, once the stage rests",
+    "continuous": "a reading every few seconds",
+    "triggered": "a reading when somebody asks for one",
+}
+BUNDLES = {
+    "accurate": "the most accurate one",
+    "fast": "for a Raspberry Pi 4 or Zero 2 without a Coral",
+    "demo": "for drawn smears only; it means nothing clinically",
+}
+LISTENERS = {
+    "this-machine": "only a browser on this machine",
+    "network": "everybody on the network, without a password",
+}
+_HOSTS = {"this-machine": "127.0.0.1", "network": "0.0.0.0"}  # noqa: S104 - only where somebody chose it
+
+_ASKED = frozenset(
+    {
+        ("device", "site"),
+        ("device", "id"),
+        ("mqtt", "host"),
+        ("mqtt", "port"),
+        ("mqtt", "username"),
+        ("mqtt", "password_file"),
+        ("mqtt", "tls"),
+        ("camera", "kind"),
+        ("camera", "device"),
+        ("analysis", "bundle"),
+        ("trigger", "mode"),
+        ("trigger", "interval_s"),
+        ("web", "enabled"),
+        ("web", "host"),
+        ("web", "port"),
+    }
+)
+
+
+class Asker(Protocol):
+    """Puts a question to a person and returns what they type; ``default`` if that is nothing."""
+
+    def __call__(self, question: str, default: str | None, *, secret: bool = False) -> str:
+        """One line. A question without a default is put again until there is an answer."""
+        ...
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Every answer is checked at once by the same rules as the file. Nothing is written before the last one."""
+
+    ask: Asker
+    say: Callable[[str], None]
+    config: Path
+    credentials: Path
+    _document: ConfigDocument = field(init=False, repr=False)
+    _secrets: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
+    """Written with the file, not before: who gives up half-way has changed nothing."""
+
+    def run(self) -> None:
+        """Ask everything, then write. Raises ``ConfigError`` if the file cannot be used or written."""
+        self._document = self._begin()
+        self._device()
+        self._broker()
+        self._camera()
+        self._bundle()
+        mode = self._choose(("trigger", "mode"), TRIGGERS, "When is a field read?")
+        if mode == "continuous":
+            self._set(("trigger", "interval_s"), "Seconds between two readings", as_number=True)
+        self._page()
+        self._write()
+        self.say(f"Written to {self.config}.")
+
+    def _begin(self) -> ConfigDocument:
+        """The file that is there, else the template: comments and what is not asked for stay."""
+        if not self.config.exists():
+            template = resources.files("edge_agent").joinpath(TEMPLATE).read_text(encoding="utf-8")
+            return ConfigDocument.parse(template)
+        try:
+            document = ConfigDocument.read(self.config)
+        except ConfigError as error:
+            remedy = "Correct it, or move it away to begin with a new one. Nothing was changed."
+            raise ConfigError(error.message, remedy=remedy) from error
+        # Questions that end in an error over something else would be in vain.
+        unasked = [(keys, what) for keys, what in find_errors(document.values) if not _is_asked(keys)]
+        if unasked:
+            raise config_error(self.config, document.text, unasked)
+        return document
+
+    def _device(self) -> None:
+        self.say("Site and device are part of every topic, which everybody with access to the broker can read.")
+        before = self._document.get("device")
+        while True:
+            self._set(("device", "site"), "Name of the clinic or laboratory (a-z, 0-9, -)")
+            self._set(("device", "id"), "Name of this device, unique there (a-z, 0-9, -)")
+            site, device = self._document.get("device", "site"), self._document.get("device", "id")
+            if self._document.get("device") == before:
+                return
+            # No rule tells the name of a person from that of a place, but whoever chose it can.
+            self.say(f"Topics will begin with {Topics(site, device).prefix}/.")
+            if not self._yes(f"Does '{site}' or '{device}' name a person, such as a patient or a doctor?", None):
+                return
+            self.say("Names of persons must not be published. Choose other names, such as north-clinic and scope-1.")
+
+    def _broker(self) -> None:
+        document = self._document
+        self._set(("mqtt", "host"), "Name or address of the MQTT broker")
+        had_tls = document.get("mqtt", "tls") is not None
+        encrypted = self._yes("Encrypt the connection (TLS)?", had_tls or not is_loopback(document.get("mqtt", "host")))
+        if encrypted:
+            document.add_table(("mqtt", "tls"))
+        else:
+            document.remove("mqtt", "tls")
+        if encrypted != had_tls:
+            # The other kind of connection has another usual port.
+            document.set(("mqtt", "port"), 8883 if encrypted else 1883)
+        self._set(("mqtt", "port"), "Its port", as_number=True)
+        if encrypted:
+            self._file("ca_file", "File with the certificate of the broker's authority; nothing for a public one")
+        how = self._pick(SIGN_INS, "How does this device sign in?", self._sign_in())
+        if how != "password":
+            document.remove("mqtt", "username")
+            document.remove("mqtt", "password_file")
+        if how != "certificate":
+            document.remove("mqtt", "tls", "certificate_file")
+            document.remove("mqtt", "tls", "key_file")
+        if how == "password":
+            self._set(("mqtt", "username"), "User name")
+            self._password()
+        elif how == "certificate":
+            self._certificate()
+
+    def _sign_in(self) -> str:
+        if self._document.get("mqtt", "username") is not None:
+            return "password"
+        return "none" if self._document.get("mqtt", "tls", "certificate_file") is None else "certificate"
+
+    def _password(self) -> None:
+        while True:
+            typed = self.ask("Password (it is not shown)", "", secret=True)
+            if not typed and self._document.get("mqtt", "password_file"):
+                return
+            if not typed:
+                self.say("A password is needed.")
+            elif "\ufffd" in typed:
+                self.say("The password is not UTF-8 text.")
+            else:
+                target = self.credentials / CREDENTIAL_FILES["password_file"]
+                self._secrets[target] = typed + "\n"
+                self._document.set(("mqtt", "password_file"), str(target))
+                return
+
+    def _certificate(self) -> None:
+        if self._document.get("mqtt", "tls") is None:
+            self.say("A certificate needs an encrypted connection, so it will be encrypted.")
+            self._document.add_table(("mqtt", "tls"))
+        for key, question in (("certificate_file", "File with this device's certificate"), ("key_file", "Its key")):
+            self._file(key, question, needed=True)
+
+    def _file(self, key: str, question: str, *, needed: bool = False) -> None:
+        """A file that the service can read: a copy below the credentials, under the name of its part."""
+        path = ("mqtt", "tls", key)
+        while True:
+            typed = self.ask(question, self._document.get(*path) or "").strip()
+            if not typed and not needed:
+                self._document.remove(*path)
+                return
+            try:
+                source = Path(typed).expanduser()
+                content = read_regular_file(source).decode()
+            except OSError as error:
+                self.say(f"{typed or 'No file'} cannot be read: {error.strerror}.")
+            except UnicodeDecodeError:
+                self.say(f"{typed} is not in PEM form: it is not text.")
+            except RuntimeError:
+                self.say(f"There is no home folder for {typed}; write the path in full.")
+            else:
+                problem = _pem_problem(key, content)
+                if problem is not None:
+                    self.say(f"{typed} {problem}")
+                    continue
+                target = self.credentials / CREDENTIAL_FILES[key]
+                if source.resolve() != target.resolve():
+                    self._secrets[target] = content
+                self._document.set(path, str(target))
+                return
+
+    def _camera(self) -> None:
+        document = self._document
+        before = document.get("camera", "kind")
+        kinds = dict(CAMERAS)
+        if before is not None and before not in kinds:
+            kinds[before] = "as in the file now"
+        kind = self._pick(kinds, "Which camera?", before or "v4l2")
+        if kind != before:
+            # Keys of another kind would be errors.
+            for key in document.get("camera") or {}:
+                if key != "kind":
+                    document.remove("camera", key)
+            document.set(("camera", "kind"), kind)
+        if kind == "v4l2":
+            found = sorted(str(path) for path in BY_ID.glob("*-video-index0")) if BY_ID.is_dir() else []
+            self.say("USB cameras found: " + (", ".join(found) or "none yet"))
+            self._set(("camera", "device"), "Its path, or 'auto' for the only one", default="auto")
+
+    def _bundle(self) -> None:
+        path = ("analysis", "bundle")
+        before = self._document.get(*path)
+        for name in shipped_bundles():
+            self.say(f"  {name}: {BUNDLES.get(name, 'a shipped bundle')}")
+        drawn = self._document.get("camera", "kind") == "synthetic"
+        while True:
+            self._set(
+                path, "Which bundle judges the fields? Its name, or its folder", default="demo" if drawn else "accurate"
+            )
+            try:
+                load_bundle(self._document.get(*path))
+            except BundleError as error:
+                self.say(f"{error.message} {error.remedy}")
+                if before is None:
+                    self._document.remove(*path)
+                else:
+                    self._document.set(path, before)
+            else:
+                return
+
+    def _page(self) -> None:
+        document = self._document
+        shown = bool(document.get("web", "enabled"))
+        shown = self._yes("Show the microscope page, with the field and its reading, in a browser?", shown)
+        document.set(("web", "enabled"), shown)
+        if not shown:
+            return
+        host = document.get("web", "host") or "127.0.0.1"
+        choices = dict(LISTENERS)
+        known = next((name for name, address in _HOSTS.items() if address == host), None)
+        if known is None:
+            choices[host.lower()] = "as in the file now"
+        who = self._pick(choices, "Who can open it?", known or host.lower())
+        if who in _HOSTS:
+            document.set(("web", "host"), _HOSTS[who])
+        self._set(("web", "port"), "Its port", as_number=True)
+
+    def _choose(self, path: tuple[str, str], choices: Mapping[str, str], question: str) -> str:
+        chosen = self._pick(choices, question, str(self._document.get(*path) or next(iter(choices))))
+        self._document.set(path, chosen)
+        return chosen
+
+    def _pick(self, choices: Mapping[str, str], question: str, default: str | None) -> str:
+        for name, meaning in choices.items():
+            if meaning:
+                self.say(f"  {name}: {meaning}")
+        while True:
+            typed = self.ask(question, default).strip().lower()
+            if typed in choices:
+                return typed
+            self.say(f"'{typed}' is none of these: {', '.join(choices)}.")
+
+    def _yes(self, question: str, default: bool | None) -> bool:  # noqa: FBT001 - three-valued
+        shown = None if default is None else "yes" if default else "no"
+        return self._pick({"yes": "", "no": ""}, f"{question} (yes/no)", shown) == "yes"
+
+    def _set(
+        self, path: tuple[str, str], question: str, *, default: str | None = None, as_number: bool = False
+    ) -> None:
+        """Ask until the configuration's own rules have nothing against the answer."""
+        before = self._document.get(*path)
+        offered = default if default is not None and before is None else before
+        if offered is None:
+            offered = _default(*path)
+        while True:
+            typed = self.ask(question, None if offered is None else str(offered)).strip()
+            value: Scalar | None = _number(typed) if as_number else typed
+            if value is None:
+                self.say(f"'{typed}' is not a number.")
+                continue
+            self._document.set(path, value)
+            problem = next((what for keys, what in find_errors(self._document.values) if keys[:2] == path), None)
+            if problem is None:
+                return
+            self.say(problem)
+            if before is None:
+                self._document.remove(*path)
+            else:
+                self._document.set(path, before)
+
+    def _write(self) -> None:
+        errors = find_errors(self._document.values)
+        if errors:
+            raise config_error(self.config, self._document.text, errors)
+        # The text is made first: it may turn out that it cannot be.
+        text = self._document.text
+        if self._secrets:
+            self._make_credentials()
+        for path, content in self._secrets.items():
+            replace_file(path, content.encode(), mode=0o600)
+        replace_file(self.config, text.encode(), keep_before=True)
+
+    def _make_credentials(self) -> None:
+        try:
+            self.credentials.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ConfigError(
+                f"{self.credentials} cannot be made: {error.strerror}.", remedy="Run it as root, with sudo."
+            ) from error
+
+
+def _is_asked(keys: tuple[str | int, ...]) -> bool:
+    # The keys of a camera go with its kind.
+    return keys[:2] in _ASKED or keys in {("device",), ("camera",)}
+
+
+def _default(name: str, key: str) -> object:
+    """What the key is where the file does not have it; None where it has to be there."""
+    section = Config.model_fields[name]
+    return getattr(section.default, key, None)
+
+
+def _pem_problem(key: str, content: str) -> str | None:
+    """What is wrong with the content of the file for ``key``."""
+    if "-----BEGIN" not in content:
+        return "is not in PEM form: it has no line '-----BEGIN ...'."
+    if key == "key_file":
+        if "ENCRYPTED" in content:
+            return "is encrypted, and nobody types its password when the device starts. Give the key without one."
+        return None if "PRIVATE KEY-----" in content else "holds no private key."
+    return None if "-----BEGIN CERTIFICATE-----" in content else "holds no certificate."
+
+
+def _number(typed: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(typed)
+        except ValueError:
+            continue
+    return None
