@@ -1,7 +1,7 @@
 """Leukoscope's edge agent: from a camera on a microscope to readings over MQTT. Research use only.
 
-What others may build on is exported here; all else may change between releases. Names are imported when they are first
-used, so that ``import edge_agent`` stays cheap.
+The public interface is exported here; everything else may change between releases. Names are imported when they are
+first used, so that ``import edge_agent`` stays cheap.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import importlib
 import os
 from typing import TYPE_CHECKING
 
-# OpenCV and its FFmpeg read these once, when they are loaded or first used, so they are set before anything of
-# ours can import cv2. What the libraries say goes to stderr, with a stream's password in it; errors are ours to tell.
-# So these are set whatever the environment says.
+# OpenCV and its FFmpeg read these once, when they are loaded or first used, so they are set before any module can
+# import cv2. These libraries log to stderr, including a stream's password, so they are silenced whatever the
+# environment says; the agent reports their errors itself.
 os.environ["OPENCV_LOG_LEVEL"] = "SILENT"
 os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # AV_LOG_QUIET
 for _talkative in ("OPENCV_FFMPEG_DEBUG", "OPENCV_FFMPEG_SKIP_LOG_CALLBACK"):

@@ -1,4 +1,4 @@
-"""Base of everything that ``agent.toml`` may say."""
+"""Base of all settings in ``agent.toml``."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pydantic_core import PydanticCustomError
 
 
 class Settings(BaseModel):
-    """Closed and immutable: an unknown key is an error, a reload makes new settings.
+    """Closed and immutable: an unknown key is an error, and a reload creates new settings.
 
     Every field of a subclass has a unit in its name, a description and, where one is safe, a default.
     Each package keeps the settings of what it owns; ``edge_agent.config`` only puts them together.
     ``min_x`` may not be above ``max_x``, and no path may begin with ``~``.
     """
 
-    # What was given may be a password in the wrong place: no error of ours repeats it unasked.
+    # The input may be a password in the wrong place, so errors never repeat it.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Further pairs of fields of which the first may not be above the second."""
+    """More pairs of fields of which the first must not be above the second."""
 
     @field_validator("*", mode="after")
     @classmethod
@@ -45,7 +45,7 @@ class Settings(BaseModel):
 
 
 def refuse_home(path: Path) -> None:
-    """Raise ``ValueError`` for a path below ``~``: the service and whoever checks its file have different homes."""
+    """Raise ``ValueError`` for a path below ``~``: each user has another home folder."""
     if not str(path).startswith("~"):
         return
     try:

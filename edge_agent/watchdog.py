@@ -1,4 +1,4 @@
-"""Whether a thread gets on with its work: what the watchdog is fed by."""
+"""Detects threads that make no progress."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 class StallDetector:
-    """Of one thread. It rests, or it works, and no piece of work may take longer than ``limit_s``.
+    """Watches one thread. It rests or works, and no piece of work may take longer than ``limit_s``.
 
-    A thread that waits for something to do is at rest for as long as it likes. One that has ended by a defect is not
-    told here: it reports its failure, and the whole process ends. ``stuck`` may be asked by any thread.
+    A thread may wait for something to do as long as it likes. One that ended by a defect is not detected here: it
+    reports its failure, and the whole process ends. ``stuck`` may be asked by any thread.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -29,6 +29,6 @@ class StallDetector:
 
     @property
     def stuck(self) -> bool:
-        """Whether the piece in hand takes longer than it may."""
+        """Whether the current piece of work takes too long."""
         since = self._since
         return since is not None and time.monotonic() - since > self._limit_s

@@ -1,1 +1,1 @@
-"""From the camera to readings: the pipeline of threads, and when a frame is worth a reading."""
+"""From the camera to readings: the pipeline of threads, and when a frame is read."""

@@ -1,4 +1,4 @@
-"""Requests for a reading of what lies under the microscope now."""
+"""Requests for a reading of what is under the microscope now."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from edge_agent.contracts import Result
 from edge_agent.errors import EdgeAgentError
 
 FRAMES_UNDER_WAY = 2
-"""So many frames that are handed over after a request may have been exposed before it: one was being read out, and
-drivers hold another."""
+"""Number of frames handed over after a request that may have been exposed before it: one was being read out, and the
+driver may hold another."""
 
 
 @dataclass(slots=True, eq=False)
 class CaptureRequest:
-    """Somebody who waits for a reading."""
+    """A caller that waits for a reading."""
 
     asked_ns: int
     """``time.monotonic_ns()``."""
     result: Future[Result] = field(default_factory=Future)
     frames_count: int = 0
-    """Frames handed over since."""
+    """Frames handed over since the request."""
     due: bool = False
-    """Whether the frame in hand was exposed after the request."""
+    """Whether the current frame was exposed after the request."""
 
 
 class CaptureRequests:
-    """Who waits, and whether a frame is new enough for them. Any thread may use it."""
+    """The requests that wait, and whether a frame is new enough for them. Any thread may use it."""
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._clock_ns = clock_ns
@@ -40,24 +40,24 @@ class CaptureRequests:
 
     @property
     def waiting(self) -> bool:
-        """Whether anybody waits."""
+        """Whether a request waits."""
         return bool(self._waiting)
 
     def add(self) -> CaptureRequest:
-        """Ask for a reading of a frame that is exposed from now on, or of the next file."""
+        """Request a reading of a frame that is exposed from now on, or of the next file."""
         request = CaptureRequest(self._clock_ns())
         with self._lock:
             self._waiting.append(request)
         return request
 
     def withdraw(self, request: CaptureRequest) -> None:
-        """Wait no longer."""
+        """Cancel one request."""
         with self._lock:
             if request in self._waiting:
                 self._waiting.remove(request)
 
     def due(self, frame: Frame, *, live: bool) -> bool:
-        """Take note of a frame. Whether it serves anybody who waits; ``take`` then says whom."""
+        """Register a frame. True if it serves a request; ``take`` then returns which."""
         with self._lock:
             for request in self._waiting:
                 if frame.monotonic_ns >= request.asked_ns:
@@ -66,14 +66,14 @@ class CaptureRequests:
             return any(request.due for request in self._waiting)
 
     def take(self) -> Sequence[CaptureRequest]:
-        """Those whom the frame in hand serves. They wait no longer for another one."""
+        """The requests that the current frame serves. They no longer wait for another one."""
         with self._lock:
             served = [request for request in self._waiting if request.due]
             self._waiting = [request for request in self._waiting if not request.due]
         return served
 
     def cancel(self, error: EdgeAgentError) -> None:
-        """No further frame will come: everybody who waits gets ``error``."""
+        """No more frames will come: every waiting request gets ``error``."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
         for request in waiting:

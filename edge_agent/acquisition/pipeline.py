@@ -25,31 +25,32 @@ from edge_agent.watchdog import StallDetector
 log = logging.getLogger(__name__)
 
 REFERENCE_MAX_AGE_S = 1.0
-"""A frame this much older than the one that is read says nothing about motion."""
+"""A frame older than this, relative to the one that is read, says nothing about motion."""
 
 STUCK_S = 20.0
-"""No frame takes so long, on any board: whatever does will not end by itself."""
+"""No frame takes this long on any board, so a thread that does is stuck."""
 
 IN_HAND_MAX = 2
-"""Prepared frames that may wait for the network or be in it; with one, each thread waits for the other's hiccups."""
+"""Prepared frames that may wait for the network or be in it; with one, each thread would wait for every delay of the
+other."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineCallbacks:
-    """What a pipeline calls, in its own threads."""
+    """Functions that a pipeline calls in its own threads."""
 
     on_reading: Callable[[Reading], Result]
-    """In the inference thread; all else in the analysis thread or either. Gives the reading's message."""
+    """Called in the inference thread, the others in either thread. Returns the reading's message."""
     on_camera: Callable[[CameraState], None]
     on_end: Callable[[], None]
-    """The frames have come to their end, or enough were read; not after ``stop``."""
+    """There are no more frames, or enough were read; not called after ``stop``."""
     on_failure: Callable[[BaseException], None]
 
 
 class AnalysisPipeline:
-    """The analysis threads, from their start to their stop: to pause or change anything, stop it and make another.
+    """The analysis threads from start to stop. To pause or change anything, stop it and create another.
 
-    One thread takes frames and prepares them; the other, the network's, completes the one before meanwhile.
+    One thread takes frames and prepares them, while the other runs the network on the frame before.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class AnalysisPipeline:
 
     @property
     def stall_detectors(self) -> dict[str, StallDetector]:
-        """Of the threads, and of the wait for the camera."""
+        """The detectors of the threads, and of the wait for the camera."""
         return {
             "capture": self._supervisor.stall_detector,
             "analysis": self._preparing,
@@ -87,7 +88,7 @@ class AnalysisPipeline:
 
     @property
     def counters(self) -> CaptureCounters:
-        """Of the camera, since this pipeline began."""
+        """Counters of the camera since this pipeline started."""
         return self._supervisor.counters
 
     def wake(self) -> None:
@@ -99,22 +100,22 @@ class AnalysisPipeline:
         self._thread.start()
 
     def request(self) -> CaptureRequest:
-        """Ask for a reading now, whatever the mode."""
+        """Request a reading now, in any mode."""
         request = self._requests.add()
         self._woken.set()
         return request
 
     def withdraw(self, request: CaptureRequest) -> None:
-        """Nobody waits for ``request`` any longer."""
+        """Cancel ``request``."""
         self._requests.withdraw(request)
 
     @property
     def requested(self) -> bool:
-        """Whether a reading was asked for and has not begun."""
+        """Whether a reading was requested and has not started."""
         return self._requests.waiting
 
     def stop(self) -> None:
-        """Finish the frame in hand and let go of the camera. Requests that still wait get ``AgentPaused``."""
+        """Finish the current frame and release the camera. Requests that still wait get ``AgentPaused``."""
         self._end()
         if self._thread.ident is not None:
             self._thread.join()
@@ -126,7 +127,7 @@ class AnalysisPipeline:
 
     def _run(self) -> None:
         try:
-            # Leaving it waits for the reading in hand.
+            # Leaving the block waits for the current reading.
             with ThreadPoolExecutor(1, "inference") as inference:
                 self._read(inference)
         except BaseException as failure:
@@ -143,14 +144,14 @@ class AnalysisPipeline:
             due = self._requests.due(frame, live=True) if live else self._wait_until_wanted(frame)
             now_s = time.monotonic()
             if self._stop.is_set() or not (self._requests.waiting or self._trigger.looks(now_s)):
-                # While no frame is worth decoding the next burst needs its own first frame.
+                # While no frame is decoded, the next burst needs its own first frame.
                 self._before = None
                 continue
             with self._preparing.work():
                 extracted = self._analyzer.extract(frame)
             before, self._before = self._before, extracted
             if live and before is None:
-                # The first frame of a burst only shows what the second is to be compared with.
+                # The first frame of a burst is only what the second is compared with.
                 continue
             if self._trigger.wants(extracted.thumbnail, now_s, requested=due):
                 with self._preparing.work():
@@ -162,7 +163,7 @@ class AnalysisPipeline:
                 in_hand.append(inference.submit(self._complete, prepared, self._requests.take() if due else ()))
 
     def _wait_until_wanted(self, frame: Frame) -> bool:
-        """Every frame of a file counts, so it is the file that waits. Whether it was asked for."""
+        """Wait until a file's frame is due, since every one of them counts. True if it was requested."""
         while not self._stop.is_set():
             if self._requests.due(frame, live=False):
                 return True
@@ -189,13 +190,13 @@ class AnalysisPipeline:
         if self._readings_left is not None:
             self._readings_left -= 1
             if self._readings_left <= 0:
-                # The analysis thread may wait for a frame that nobody wants any more.
+                # The analysis thread may be waiting for a frame that is no longer needed.
                 self._enough.set()
                 self._end()
 
     def _camera_changed(self, state: CameraState) -> None:
         if state.phase is not CameraPhase.STREAMING:
-            # What a camera saw before it was opened anew says nothing about motion.
+            # A frame from before the camera was opened again says nothing about motion.
             self._before = None
         self._callbacks.on_camera(state)
 

@@ -17,13 +17,22 @@ class TriggerSettings(Settings):
         description="continuous: every interval_s; settled: each new field once the stage rests; "
         "triggered: on signal SIGUSR1 or the command 'capture'.",
     )
-    interval_s: float = Field(default=2.0, ge=0, le=86400, description="Between two readings in mode continuous.")
+    interval_s: float = Field(default=2.0, ge=0, le=86400, description="Time between two readings in mode continuous.")
     rest_frames_count: int = Field(
-        default=3, ge=1, le=100, description="Frames in a row that must hardly differ for the stage to be at rest."
+        default=3,
+        ge=1,
+        le=100,
+        description="Number of consecutive frames without change after which the stage counts as at rest.",
     )
     rest_change_pct: float = Field(
-        default=1.5, ge=0, le=100, description="Mean change of grey level that still counts as rest."
+        default=1.5,
+        ge=0,
+        le=100,
+        description="Largest mean change of grey level between two frames of a stage at rest.",
     )
     new_field_change_pct: float = Field(
-        default=4.0, ge=0, le=100, description="Mean change against the field read last that makes a field new."
+        default=4.0,
+        ge=0,
+        le=100,
+        description="Smallest mean change against the last field read that makes a field a new one.",
     )

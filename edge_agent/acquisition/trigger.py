@@ -1,4 +1,4 @@
-"""When is a frame worth a reading? Three modes, as a state machine without clocks or threads of its own."""
+"""Decides when a frame is read. Three modes, as a state machine without clocks or threads of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Trigger:
         self._resting_frames = 0
 
     def wait_s(self, now_s: float) -> float | None:
-        """How long a file may wait before it is read, in seconds. None: until somebody asks for it."""
+        """How long a file waits before it is read, in seconds. None: until it is requested."""
         match self._settings.mode:
             case "continuous":
                 return max(0.0, self._due_s - now_s)
@@ -34,7 +34,7 @@ class Trigger:
                 return None
 
     def looks(self, now_s: float) -> bool:
-        """Whether the frame of now is worth decoding, apart from requests."""
+        """Whether the current frame needs to be decoded, apart from requests."""
         wait_s = self.wait_s(now_s)
         return wait_s is not None and wait_s <= 0
 
@@ -48,7 +48,7 @@ class Trigger:
             case "continuous":
                 wanted = self.looks(now_s)
                 if wanted:
-                    # Keeps the pace, but does not catch up on what it is late for.
+                    # Keeps the pace, but does not catch up when it is late.
                     late = now_s - self._due_s > self._settings.interval_s
                     self._due_s = (now_s if late else self._due_s) + self._settings.interval_s
             case "triggered":
@@ -61,7 +61,7 @@ class Trigger:
 
     def _has_settled(self, before: Thumbnail | None, thumbnail: Thumbnail | None) -> bool:
         if thumbnail is None:
-            # A frame without a field has nothing to settle: it is reported once, not once a frame.
+            # A frame without a field cannot settle. It is reported once, not for every frame.
             self._resting_frames = 0
             return not self._has_read or self._read is not None
         change = 100.0 if before is None else change_pct(before, thumbnail)

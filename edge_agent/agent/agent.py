@@ -1,4 +1,4 @@
-"""Wires the parts and owns their life: start, stop, reload."""
+"""Connects the parts, and starts, stops and reloads them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DURABLE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Since the agent began. Every reading is accepted by the spool or refused by it."""
+    """Counts since the agent started. The spool accepts or refuses every reading."""
 
     readings_count: int
     refused_count: int
@@ -72,7 +72,7 @@ class Agent:
         on_metrics: Callable[[Metrics], None] = lambda _metrics: None,
         max_readings: int | None = None,
     ) -> None:
-        """Load the bundle and open the spool; nothing else runs yet.
+        """Load the bundle and open the spool; nothing else is started.
 
         Raises ``BundleError``, ``RuntimeMissing``, ``ConfigError``, ``SpoolError``.
         ``camera`` replaces the configured one (for tests). ``on_result`` is called in the inference thread, the other
@@ -100,12 +100,12 @@ class Agent:
         self._stopping = False
         self._analyzer = make_analyzer(config)
         with ExitStack() as stack:
-            # Whoever tries again in this process after a failure must find the spool free.
+            # Another attempt in this process after a failure must find the spool free.
             self._build(config, stack)
             self._closing = stack.pop_all()
 
     def _build(self, config: Config, closing: ExitStack) -> None:
-        """Make the parts, and put on ``closing`` what ends each of them: the last one made is the first to end."""
+        """Create the parts, and put on ``closing`` what stops each of them: the last one created is stopped first."""
         closing.callback(self._raise_failure)
         self._spool_code: str | None = None
         self._spool = open_spool(config, self._spool_changed, self._fail)
@@ -181,20 +181,20 @@ class Agent:
 
     @property
     def stuck(self) -> tuple[str, ...]:
-        """Names of the parts that do not get on with their work."""
+        """Names of the parts that make no progress."""
         return tuple(name for name, detector in self._stall_detectors().items() if detector.stuck)
 
     @property
     def summary(self) -> str:
-        """One line for a person: what it does, and what there is of it."""
+        """One line for a person: camera, broker, and the number of readings and waiting messages."""
         return self._status.summary(self._publisher.broker, self._spool.stats(), self._readings_count)
 
     def start(self) -> None:
-        """Start all threads and return. Neither the camera nor the broker needs to be there."""
+        """Start all threads and return. Neither the camera nor the broker needs to be available."""
         model = self._analyzer.model
         self._events.record(
             EventKind.STARTED,
-            f"leukoscope {__version__} began with the bundle {model.name} {model.version}.",
+            f"leukoscope {__version__} started with the bundle {model.name} {model.version}.",
             software=__version__,
             model=model.name,
             model_version=model.version,
@@ -206,29 +206,29 @@ class Agent:
         self._pipeline.start()
 
     def trigger(self) -> None:
-        """Ask for a reading now, whatever the mode. Asking again before it has begun changes nothing."""
+        """Request a reading now, in any mode. Another request before it has started changes nothing."""
         with self._control:
             if not self._pipeline.requested:
                 self._pipeline.request()
 
     def look_for_camera(self) -> None:
-        """A camera may have been plugged in: do not wait for the next try."""
+        """Look for the camera now instead of at the next attempt: one may have been plugged in."""
         self._pipeline.wake()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until the frames have come to their end, or a thread failed. True if so, False at the time-out."""
+        """Wait until there are no more frames, or a thread failed. False if ``timeout_s`` passed first."""
         return self._finished.wait(timeout_s)
 
     def stop(self) -> None:
-        """Finish the frame and the command in hand, let the broker take what is left, say goodbye.
+        """Finish the current frame and command, deliver what the broker still takes, and disconnect.
 
-        A part that fails to stop does not keep the others from stopping. Raises that failure, or what made a thread
-        fail before.
+        A part that fails to stop does not keep the others from stopping. Raises that failure, or the one that ended a
+        thread before.
         """
         self._closing.close()
 
     def reload(self, config: Config) -> None:
-        """Go over to another configuration. Session, numbers and waiting results go on.
+        """Switch to another configuration. Session, numbering and waiting results continue.
 
         The new bundle and password are read first: if that raises, the old configuration stays in force. Sections
         that need a restart raise ``ConfigError`` if they differ.
@@ -248,26 +248,26 @@ class Agent:
             self._analyzer = analyzer
             self._results.device = config.device.id
             self._topics = self._events.topics = Topics(config.device.site, config.device.id)
-            # A new bundle or camera is told in the device's info, which goes out with a new connection.
+            # A new bundle or camera is part of the device's info, which is sent with a new connection.
             self._publisher.stop()
             self._publisher = publisher
             self._introduce()
             self._publisher.start()
-            self._events.record(EventKind.CONFIGURED, "The configuration was read again and is in force.")
+            self._events.record(EventKind.CONFIGURED, "The configuration was reloaded.")
             if not self._status.paused:
                 self._begin_reading()
             self._monitor.publish_health_again()
             self._publish_status()
 
     def pause(self) -> None:
-        """Let go of the camera and read nothing until ``resume``; a restart resumes too."""
+        """Release the camera and read nothing until ``resume`` or a restart."""
         with self._control:
             if self._status.paused:
                 return
             self._end_reading()
             self._status.streaming = False
             self._status.paused = True
-            self._events.record(EventKind.PAUSED, "Reading is paused.")
+            self._events.record(EventKind.PAUSED, "Reading was paused.")
             self._publish_status()
 
     def resume(self) -> None:
@@ -276,7 +276,7 @@ class Agent:
             if not self._status.paused or self._stopping:
                 return
             self._status.paused = False
-            self._events.record(EventKind.RESUMED, "Reading goes on.")
+            self._events.record(EventKind.RESUMED, "Reading was resumed.")
             self._begin_reading()
             self._publish_status()
 
@@ -299,7 +299,7 @@ class Agent:
             ) from error
 
     def self_test(self) -> tuple[Check, ...]:
-        """Load the bundle once more and hold it against its golden outputs; then all checks as they are now."""
+        """Load the bundle again and compare it with its golden outputs; then run all checks."""
         problem: EdgeAgentError | None = None
         try:
             make_analyzer(self._config)
@@ -328,7 +328,7 @@ class Agent:
 
     def _end_reading_for_good(self) -> None:
         with self._control:
-            # No command that is still carried out may begin to read again.
+            # A command that is still running must not start to read again.
             self._stopping = self._status.paused = True
             self._pipeline.stop()
 
@@ -361,14 +361,14 @@ class Agent:
         )
 
     def _introduce(self) -> None:
-        """Say what the device is made of, now and after each connect."""
+        """Publish info and model, now and after each connect."""
         info = device_info(self._config, self._analyzer, self.session, self._started_at)
         reported = reported_model(self._config, self._analyzer, self.session)
         self._publisher.set_retained(self._topics.info, info.to_json())
         self._publisher.set_retained(self._topics.model_reported, reported.to_json())
 
     def _keep(self, reading: Reading) -> Result:
-        """Make a reading a result, and hand it to the spool."""
+        """Turn a reading into a result, and append it to the spool."""
         result, refusal = self._specimens.append(lambda place: self._results.make(reading, place))
         self._readings_count += 1
         if refusal is None:
@@ -393,9 +393,9 @@ class Agent:
         self._publish_status()
 
     def _spool_changed(self) -> None:
-        """Something was committed, or can no longer be."""
+        """Called when the spool has committed something, or its error has changed."""
         if not self._built:
-            # The spool's thread is there before those whom it tells.
+            # The spool's thread starts before the parts that it notifies exist.
             return
         self._publisher.wake()
         error = self._spool.error
@@ -428,7 +428,7 @@ class Agent:
         self._publisher.set_status(*self._status.current(self._publisher.broker))
 
     def _fail(self, failure: BaseException) -> None:
-        """Something ended that must not end: whoever waits for the agent finds out."""
+        """A thread ended that must not end: ``wait`` returns, and ``stop`` raises the failure."""
         self._failure = failure
         self._finished.set()
 
@@ -437,7 +437,7 @@ class Agent:
             raise self._failure
 
     def _flush(self) -> None:
-        """The last event, and the wait for the disk before the publisher has its last chance."""
+        """Record the last event, and wait for the disk before the publisher stops."""
         self._events.record(EventKind.STOPPED, f"The agent stopped after {self._readings_count} readings.")
         if not self._spool.flush(DURABLE_S):
             log.error("not everything could be written to the spool: %s", self._spool.error)

@@ -1,4 +1,4 @@
-"""What the device is made of: the retained ``info`` and ``model/reported``."""
+"""The retained messages ``info`` and ``model/reported``."""
 
 from __future__ import annotations
 

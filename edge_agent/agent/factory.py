@@ -1,4 +1,4 @@
-"""From a configuration to the agent's parts."""
+"""Creates the agent's parts from a configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge_agent.spool import MemorySpool, Spool, SpoolLimits, SqliteSpool
 
 
 def make_analyzer(config: Config) -> Analyzer:
-    """Load, verify and try out the configured bundle. Raises ``BundleError`` or ``RuntimeMissing``."""
+    """Load, verify and test the configured bundle. Raises ``BundleError`` or ``RuntimeMissing``."""
     classifier = Classifier(load_bundle(config.analysis.bundle), threads=config.analysis.threads_count)
     classifier.verify_golden()
     return Analyzer(

@@ -1,4 +1,4 @@
-"""What the device says of itself in one word: its status."""
+"""The device's status: its state in one word."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_agent.spool import SpoolStats
 
 @dataclass(slots=True)
 class DeviceStatus:
-    """What the status follows from. Each field is replaced as a whole, so that any thread may read it."""
+    """What the status depends on. Each field is replaced as a whole, so that any thread may read it."""
 
     paused: bool = False
     streaming: bool = False
@@ -21,7 +21,7 @@ class DeviceStatus:
     checks: tuple[Check, ...] = ()
 
     def camera_changed(self, state: CameraState) -> None:
-        """Note what the camera does. While it is being opened, its last error stays."""
+        """Store the camera's state. While it is being opened, its last error stays."""
         self.streaming = state.phase is CameraPhase.STREAMING
         if state.phase is not CameraPhase.OPENING:
             self.camera_error = state.error
@@ -30,7 +30,7 @@ class DeviceStatus:
         """State and code, as published."""
         if self.paused:
             return StatusState.SLEEPING, None
-        # The errors of camera and broker are newer than their checks, and whoever reads this has a connection.
+        # The errors of camera and broker are newer than their checks. A reader of this message has a connection.
         errors = [self.camera_error, broker.error if broker.connected else None]
         codes = [error.code for error in errors if error is not None]
         codes += [check.code for check in self.checks if check.code and check.name not in {"broker", "camera"}]

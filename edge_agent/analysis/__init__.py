@@ -1,4 +1,4 @@
-"""From a frame to a reading, and from a reading to the message that leaves the device."""
+"""Turns frames into readings, and readings into the messages that leave the device."""
 
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.reading import Reading

@@ -1,4 +1,4 @@
-"""From a frame to a reading: the only place that knows the order of the stages."""
+"""Turns a frame into a reading: the only place that knows the order of the stages."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Analyzer:
         um_per_pixel: float | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
-        """Judge with ``classifier`` what ``limits`` let through.
+        """Judge with ``classifier`` the fields that are within ``limits``.
 
         ``um_per_pixel`` is the size of a pixel of the frames in the specimen, in micrometres, None if unknown.
         ``max_pixels`` bounds what is decoded.
@@ -71,18 +71,18 @@ class Analyzer:
         return self._classifier.manifest.demonstration
 
     def analyse(self, frame: Frame) -> Reading:
-        """Extract and judge one frame by itself. Never raises for what a frame can bring."""
+        """Extract and judge a single frame. Never raises, whatever the frame contains."""
         return self.read(self.extract(frame))
 
     def read(self, extraction: Extraction, *, previous: Extraction | None = None) -> Reading:
         """Judge what ``extract`` returned. ``previous`` is the extraction just before it, to measure motion against.
 
-        Never raises for what a frame can bring: a problem makes the reading ``rejected`` or ``failed``.
+        Never raises, whatever the frame contains: a problem makes the reading ``rejected`` or ``failed``.
         """
         return self.complete(self.prepare(extraction, previous=previous))
 
     def extract(self, frame: Frame) -> Extraction:
-        """Decode a frame as far as needed and cut its field out. Problems are returned, not raised."""
+        """Decode a frame as far as needed and cut out its field. Problems are returned, not raised."""
         timer = StageTimer.since(frame.monotonic_ns)
         try:
             rgb = self._extract_field(frame, timer)
@@ -97,7 +97,7 @@ class Analyzer:
         return ExtractedField(frame, timer, rgb, small)
 
     def prepare(self, extraction: Extraction, *, previous: Extraction | None = None) -> PendingReading | Reading:
-        """All of ``read`` that comes before the network; a reading already where the network is not needed.
+        """The part of ``read`` before the network; returns a finished reading if the network is not needed.
 
         One thread may prepare while another completes.
         """
@@ -113,7 +113,7 @@ class Analyzer:
             return self._failed(extraction, _defect(error))
 
     def complete(self, prepared: PendingReading | Reading) -> Reading:
-        """The rest of ``read``: the network, and what follows from it. A finished reading is returned as it is."""
+        """The rest of ``read``: the network and the decision. A finished reading is returned unchanged."""
         if isinstance(prepared, Reading):
             return prepared
         prepared.extracted.timer.lap("handover")
@@ -258,17 +258,17 @@ class Analyzer:
 
 
 def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:
-    """To a thousandth: what a message does not mean it does not carry."""
+    """Round to a thousandth: messages do not carry digits without meaning."""
     return {name: None if value is None else round(value, 3) for name, value in values.items()}
 
 
 def _ratio(probability: float) -> float:
-    """Rounded to what an int8 model can mean, and never above 1 by a rounding error."""
+    """Round to the precision of an int8 model, and never above 1 by a rounding error."""
     return min(1.0, round(float(probability), 6))
 
 
 def _image_identity(extraction: Extraction) -> ImageIdentity | None:
-    """The compressed bytes' hash where there are any, else that of the field's pixels."""
+    """The hash of the compressed bytes if there are any, else of the field's pixels."""
     image = extraction.frame.image
     if isinstance(image, Encoded):
         content: bytes | memoryview = image.data

@@ -1,4 +1,4 @@
-"""What comes of a frame before it is judged: its field, or the reason why there is none."""
+"""What is extracted from a frame: its field, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ExtractedField:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RejectedFrame:
-    """A frame that shows no field that could be judged."""
+    """A frame that shows no usable field."""
 
     frame: Frame
     timer: StageTimer
@@ -55,4 +55,4 @@ class FailedFrame:
 
 
 Extraction: TypeAlias = ExtractedField | RejectedFrame | FailedFrame
-"""All that can come of a frame. Each has ``frame``, ``timer`` and ``thumbnail``."""
+"""What extraction can return. Each has ``frame``, ``timer`` and ``thumbnail``."""

@@ -24,7 +24,7 @@ from edge_agent.vision.segmentation import Segmentation
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """Arrays behind a reading, for the person at the microscope; they never leave the device."""
+    """Arrays behind a reading, for the microscope page; they are never sent over MQTT."""
 
     field: NDArray[np.uint8]
     """uint8 RGB (size, size, 3)."""
@@ -58,7 +58,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FieldAnalysis:
-    """What is known of a field without the network."""
+    """What is known about a field without the network."""
 
     segmentation: Segmentation
     quality: Quality

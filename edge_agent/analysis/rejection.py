@@ -13,8 +13,8 @@ def rejection_reason(
     """The first reason for which a field is not fit to be judged, or None.
 
     ``coverage_pct`` is the share of the field that is nucleus; ``motion_pct`` the change against the field before,
-    None where there is none. What spoils the other measures comes first: a black field is under-exposed, not empty
-    or blurred.
+    None where there is none. Reasons that distort the other measures come first: a black field is under-exposed, not
+    empty or blurred.
     """
     checks = (
         (Reason.UNDER_EXPOSED, measured.brightness_pct < limits.min_brightness_pct),
@@ -30,7 +30,7 @@ def rejection_reason(
 
 
 def _over_exposed(measured: FieldQuality, limits: QualityLimits) -> bool:
-    """By the nuclei, where there are any: white paper between the cells has nothing to lose."""
+    """Judged by the nuclei if there are any: clipped glass between the cells carries no information."""
     if measured.clipped_nuclei_pct is not None:
         return measured.clipped_nuclei_pct > limits.max_clipped_nuclei_pct
     return (

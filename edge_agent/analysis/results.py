@@ -1,4 +1,4 @@
-"""From a reading to the message that leaves the device."""
+"""Turns a reading into the message that leaves the device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ResultMaker:
     _next_seq: int = 0
 
     def make(self, reading: Reading, specimen: SpecimenField | None = None) -> Result:
-        """The message of a reading. Each call takes the next number of the session."""
+        """Create the message of a reading. Each call uses the next number of the session."""
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         frame = reading.frame
         return Result(

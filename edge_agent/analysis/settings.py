@@ -10,12 +10,12 @@ from edge_agent.settings import Settings, refuse_home
 
 
 class AnalysisSettings(Settings):
-    """Which model judges the fields, and how it runs."""
+    """The model, and how it runs."""
 
     bundle: str = Field(default="accurate", min_length=1, description="Name of a shipped bundle, or a bundle's folder.")
-    threads_count: int = Field(default=1, ge=1, le=64, description="Threads of the TFLite runtime.")
+    threads_count: int = Field(default=1, ge=1, le=64, description="Number of threads of the TFLite runtime.")
     max_image_megapixels: float = Field(
-        default=50, gt=0, le=1000, description="Larger pictures are refused before they are decoded."
+        default=50, gt=0, le=1000, description="Larger images are refused before they are decoded."
     )
 
     @field_validator("bundle")

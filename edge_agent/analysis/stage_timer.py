@@ -6,7 +6,7 @@ import time
 
 
 class StageTimer:
-    """Milliseconds per stage, in the order of the stages. Passes with its frame from thread to thread."""
+    """Milliseconds per stage, in the order of the stages. Moves with its frame from thread to thread."""
 
     def __init__(self, waiting_ms: float) -> None:
         """Start now. ``waiting_ms`` is how long the frame waited before its first stage."""
@@ -26,7 +26,7 @@ class StageTimer:
         self._last = now
 
     def skip(self) -> None:
-        """Leave the time since the last lap out of every stage."""
+        """Do not count the time since the last lap for any stage."""
         self._last = time.perf_counter()
 
     @property

@@ -1,4 +1,4 @@
-"""The Camera seam."""
+"""The protocol that all cameras follow."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from edge_agent.cameras.frame import Frame
 class Camera(Protocol):
     """A source of frames. Used by one thread at a time, except ``close``, which any thread may call.
 
-    After any error but ``EndOfFrames`` the user closes the camera and opens a new one: an
-    implementation never has to recover by itself.
+    After any error except ``EndOfFrames`` the user closes the camera and opens a new one, so an implementation never
+    has to recover by itself.
     """
 
     @property
@@ -21,7 +21,7 @@ class Camera(Protocol):
 
     @property
     def live(self) -> bool:
-        """True where time goes on without us (a sensor, a stream): only the newest frame counts.
+        """True for sensors and streams, which do not wait: only the newest frame counts.
 
         False for files: every frame counts, and the source waits for its reader.
         """
@@ -32,7 +32,7 @@ class Camera(Protocol):
         ...
 
     def read(self) -> Frame:
-        """The next frame, waiting for it. Raises ``CameraError``; ``EndOfFrames`` where there is none left."""
+        """The next frame, waiting for it. Raises ``CameraError``; ``EndOfFrames`` if there are no more."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The thread in which a camera lives, and the one place where its frame waits."""
+"""The thread that owns a camera and holds its newest frame."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _log = logging.getLogger(__name__)
 class CameraWorker:
     """Opens one camera and reads from it until it fails or is ended. Used once.
 
-    Holds one frame at most. A live camera's newer frame takes the older one's place; a file is read
-    on only when its frame has been taken, so that none is lost and none is read far ahead.
+    Holds one frame at most. A newer frame of a live camera replaces the older one. A file is read further only after
+    its frame was taken, so that none is lost.
     """
 
     def __init__(self, make: Callable[[], Camera]) -> None:
         self._make = make
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._changed = threading.Condition()
-        # All below is guarded by the condition.
+        # Everything below is guarded by the condition.
         self._camera: Camera | None = None
         self._is_open = False
         self._ending = False
@@ -33,30 +33,30 @@ class CameraWorker:
 
     @property
     def live(self) -> bool:
-        """As the camera says. Known once ``opened``."""
+        """Whether the camera is live. Known once ``opened``."""
         return self._camera is not None and self._camera.live
 
     @property
     def superseded_count(self) -> int:
-        """Frames that nobody took before a newer one came."""
+        """Frames that were replaced by a newer one before they were taken."""
         return self._superseded_count
 
     def start(self) -> None:
-        """Begin to open the camera."""
+        """Start to open the camera."""
         self._thread.start()
 
     def opened(self, timeout_s: float) -> bool:
-        """Whether within ``timeout_s`` the camera is open, or failed to."""
+        """Wait up to ``timeout_s`` until the camera is open or failed to open; whether that happened."""
         with self._changed:
             return self._changed.wait_for(lambda: self._is_open or self._failure is not None, timeout_s)
 
     def ready(self, timeout_s: float) -> bool:
-        """Whether within ``timeout_s`` there is a frame, or a failure, to ``take``."""
+        """Wait up to ``timeout_s`` for a frame or failure to ``take``; whether there is one."""
         with self._changed:
             return self._changed.wait_for(lambda: self._frame is not None or self._failure is not None, timeout_s)
 
     def take(self) -> Frame:
-        """The frame that waits, or else what the camera raised. Only when ``ready``."""
+        """Return the waiting frame, or raise what the camera raised. Only when ``ready``."""
         with self._changed:
             if self._frame is None:
                 if self._failure is None:
@@ -74,7 +74,7 @@ class CameraWorker:
             camera = self._camera
         threads = [self._thread]
         if self._thread.is_alive() and camera is not None:
-            # A close may hang in the driver as a read does.
+            # A close may hang in the driver, like a read.
             closer = threading.Thread(target=camera.close, name="camera-close", daemon=True)
             closer.start()
             threads.append(closer)
@@ -101,7 +101,7 @@ class CameraWorker:
                 self._failure = failure
                 self._changed.notify_all()
                 if self._ending:
-                    _log.debug("An ended camera raised %s.", failure)
+                    _log.debug("A camera that was stopped raised %s.", failure)
         finally:
             if camera is not None:
                 camera.close()

@@ -1,4 +1,4 @@
-"""Pictures that a camera compressed itself."""
+"""JPEGs that a camera compressed itself."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def captured_jpeg(
 ) -> Encoded | ImageError:
     """The JPEG that ``name`` put into its buffer, or what is wrong with it.
 
-    :param raw: uint8, the bytes as they came. Zeros behind the picture, with which drivers pad it, are cut off.
-    :param size_px: (width, height) that the camera declares; None for what it does not tell.
+    :param raw: uint8, the bytes as received. Zeros after the picture, with which drivers pad it, are removed.
+    :param size_px: (width, height) that the camera declares; None where it does not report it.
 
-    A picture whose bytes break off, or of another size than declared, is an ``ImageError``: the missing part would be
-    grey, or what is left of the picture before.
+    A picture that is cut short, or of another size than declared, is an ``ImageError``: the missing part would be grey,
+    or left over from the picture before.
     """
     data = raw.tobytes().rstrip(b"\0")
     if not data.startswith(_START):
         return ImageError(f"{name} gave {len(data)} bytes that are not a JPEG.", remedy=_REMEDY)
     if _END not in data:
-        return ImageError(f"{name} gave a JPEG without its end ({len(data)} bytes).", remedy=_REMEDY)
+        return ImageError(f"{name} delivered a JPEG without an end ({len(data)} bytes).", remedy=_REMEDY)
     try:
-        # How many pixels are too many is for the analysis to say.
+        # The analysis decides how many pixels are too many.
         header = read_header(data, max_pixels=sys.maxsize)
     except ImageError as error:
         return ImageError(f"{name} gave a damaged JPEG. {error.message}", remedy=_REMEDY)
@@ -45,4 +45,4 @@ def captured_jpeg(
     return Encoded(data)
 
 
-_REMEDY = "Check the cable, or the network on the way; a picture now and then is lost to a weak one."
+_REMEDY = "Check the cable or network; a weak one loses a picture now and then."

@@ -10,11 +10,10 @@ from edge_agent.errors import CameraLost
 
 
 class DeviceGuard:
-    """Delays a close until the call that is under way has returned.
+    """Delays a close until the current call has returned.
 
-    To release a capture of OpenCV while another thread reads from it unmaps the memory under the
-    reader: the process dies. So ``close`` releases at once where nobody uses the device; else its
-    user releases it on the way out.
+    Releasing an OpenCV capture while another thread reads from it unmaps memory in use, and the process dies. So
+    ``close`` releases at once if the device is not in use; else its user releases it afterwards.
     """
 
     def __init__(self, name: str) -> None:
@@ -42,7 +41,7 @@ class DeviceGuard:
             self._release = release
 
     def close(self) -> None:
-        """Close the device, now or as soon as nobody uses it."""
+        """Close the device, now or after the current call."""
         with self._lock:
             self._closed = True
             release = None if self._in_use else self._take_release()

@@ -1,4 +1,4 @@
-"""From settings to a camera."""
+"""Creates cameras from settings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def make_camera(settings: CameraSettings) -> Camera:
 
 
 def camera_maker(settings: CameraSettings) -> Callable[[], Camera]:
-    """What makes a camera, and another one after each failure. Files are then read on where the one before ended."""
+    """A function that creates a camera, and another after each failure.
+
+    For files, each continues where the last one stopped.
+    """
     match settings:
         case SyntheticSettings():
             return lambda: SyntheticCamera(settings)

@@ -1,4 +1,4 @@
-"""Video through FFmpeg as OpenCV carries it: pictures as they were sent wherever they are pictures of their own."""
+"""Video through OpenCV's FFmpeg: pictures as they were sent if each is compressed by itself."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _RAW_PACKETS = -1
 
 
 class FfmpegCapture(OpenCvCapture):
-    """A capture that keeps damaged pictures from looking like good ones, as far as FFmpeg lets it.
+    """A capture that detects damaged pictures, as far as FFmpeg allows.
 
-    Motion JPEG is handed on packet by packet and is not decoded here: each picture is then checked like a file, for its
-    end and its size. FFmpeg's decoder would fill what is missing with the picture before, and OpenCV would squeeze
-    a picture of a new size into the first one's.
+    Motion JPEG is passed on packet by packet without decoding, and each picture is checked like a file, for its end and
+    size. FFmpeg's decoder would fill what is missing with the picture before, and OpenCV would squeeze a picture of a
+    new size into the first one's.
 
-    Any other video (H.264, MPEG-4, VP8, ...) comes decoded, as BGR, and is not covered: OpenCV does not say what the
-    decoder had to make up, so a lost packet shows as smears of the pictures before, and it hides a change of size.
-    Packets that the transport marks as damaged are dropped. A microscope's camera is best set to Motion JPEG.
+    Any other video (H.264, MPEG-4, VP8, ...) comes decoded, as BGR, and is not covered: OpenCV does not report what the
+    decoder had to fill in, so a lost packet shows as smears of earlier pictures, and a change of size is hidden.
+    Packets that the transport marks as damaged are dropped. Set a microscope's camera to Motion JPEG if you can.
     """
 
     def __init__(self, name: str) -> None:
@@ -40,7 +40,7 @@ class FfmpegCapture(OpenCvCapture):
         self._raw = self.reported(cv2.CAP_PROP_FOURCC) == _MJPG and self.ask(cv2.CAP_PROP_FORMAT, _RAW_PACKETS)
 
     def read_picture(self) -> tuple[Encoded | Pixels | ImageError, CaptureSettings] | None:
-        """The next picture and its size, or None where there is none (end, time-out). Raises ``CameraLost``."""
+        """The next picture and its size, or None if there is none (end, time-out). Raises ``CameraLost``."""
         image = self.read()
         if image is None:
             return None

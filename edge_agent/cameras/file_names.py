@@ -1,4 +1,4 @@
-"""Names of files, as they may be shown and sent."""
+"""Names of files in a form that can be shown and sent."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import PurePath
 
 
 def printable_name(name: str | PurePath) -> str:
-    """``name`` as text that is valid UTF-8 and moves no terminal.
+    """``name`` as valid UTF-8 text that is harmless on a terminal.
 
-    Bytes that are not UTF-8, line breaks, escape sequences and other characters without a picture become backslash
-    escapes. The result is to be shown, not opened.
+    Bytes that are not UTF-8, line breaks, escape sequences and other unprintable characters become backslash escapes.
+    Use the result for display only, not to open the file.
     """
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(

@@ -1,4 +1,4 @@
-"""Images from files, each handed on as it lies on the disk."""
+"""Images from files, passed on undecoded."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from edge_agent.errors import CameraAbsent, CameraLost, EndOfFrames, ImageError,
 _MIB = 1024 * 1024
 
 FolderPosition = ReadPosition[tuple[str, ...]]
-"""By the parts of the path, as the files are sorted."""
+"""The parts of the path, by which files are sorted."""
 
 
 class FolderCamera:
     """Not live. The images of a folder and all below it, by name, or one file of any name.
 
-    ``Frame.source`` is the file's name below the folder. What cannot be read, or is left out, still becomes a frame,
-    with the error in the picture's place: a file, a folder that cannot be listed, the pages of a TIFF after the first.
-    A camera that is made with the ``position`` of another goes on where that one ended.
+    ``Frame.source`` is the file's name below the folder. What cannot be read still becomes a frame, with the error in
+    place of the picture: a file, a folder that cannot be listed, the pages of a TIFF after the first. A camera created
+    with the ``position`` of another continues where that one stopped.
     """
 
     def __init__(self, settings: FolderSettings, position: FolderPosition | None = None) -> None:
@@ -51,7 +51,7 @@ class FolderCamera:
         return False
 
     def open(self) -> None:
-        """List the images. Raises ``CameraAbsent`` where there are none."""
+        """List the images. Raises ``CameraAbsent`` if there are none."""
         last = self._position.last
         self._files = iter([file for file in self._list() if last is None or file.path.parts > last])
 
@@ -64,7 +64,7 @@ class FolderCamera:
         return self._ready.popleft()
 
     def close(self) -> None:
-        """End the reading."""
+        """Stop reading."""
         self._closed.set()
 
     def _next_file(self) -> ImageFile:
@@ -72,7 +72,7 @@ class FolderCamera:
         if file is None:
             self._position.restart()
             if not self._settings.loop:
-                raise EndOfFrames(f"{self._shown} has no further image.")
+                raise EndOfFrames(f"{self._shown} has no more images.")
             self._before = None
             self._files = iter(self._list())
             file = next(self._files)
@@ -93,7 +93,7 @@ class FolderCamera:
         found = scan_folder(root)
         if not found:
             suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-            raise CameraAbsent(f"Folder {self._shown} holds no image ({suffixes}).", remedy=remedy)
+            raise CameraAbsent(f"Folder {self._shown} contains no image ({suffixes}).", remedy=remedy)
         return found
 
     def _frames_of(self, file: ImageFile) -> Iterator[Frame]:
@@ -102,7 +102,7 @@ class FolderCamera:
         self._before = key
         if not in_time:
             image: Encoded | ImageError = ImageError(
-                f"{file.name} could not be read in time.", remedy="Check the disk or network that the file lies on."
+                f"{file.name} could not be read in time.", remedy="Check the disk or network where the file is."
             )
         elif file.problem is not None:
             image = file.problem
@@ -123,7 +123,7 @@ class FolderCamera:
                 if os.fstat(descriptor).st_size > self._max_bytes:
                     return too_large
                 with open(descriptor, "rb", closefd=False) as reader:
-                    # One byte more than may be: a file that grows meanwhile is found out too.
+                    # One byte more than allowed, to detect a file that grows meanwhile.
                     data = reader.read(self._max_bytes + 1)
         except ImageError as error:
             return error

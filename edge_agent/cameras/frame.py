@@ -1,4 +1,4 @@
-"""One picture as a camera gave it."""
+"""A frame: one picture from a camera."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Pixels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """A picture still compressed (JPEG, PNG, ...), so that it can be decoded at the scale that is needed."""
+    """A compressed picture (JPEG, PNG, ...), to be decoded at the scale that is needed."""
 
     data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture with when, where and how it was taken.
+    """One picture, with when, where and how it was taken.
 
-    ``image`` may be the error that stands in a picture's place (a file that cannot be read):
-    such a frame still becomes a reading, ``failed``, so that counts reconcile.
+    ``image`` may be an error in place of the picture (a file that cannot be read). Such a frame still becomes a
+    reading, ``failed``, so that counts reconcile.
     """
 
     camera: str
@@ -67,7 +67,7 @@ def frame_now(
     settings: CaptureSettings | None = None,
     source: str | None = None,
 ) -> Frame:
-    """A frame captured now, by the wall clock and by the monotonic one."""
+    """A frame captured now, by the wall clock and the monotonic clock."""
     return Frame(
         camera=camera,
         captured_at=datetime.now(UTC),

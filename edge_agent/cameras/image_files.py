@@ -1,4 +1,4 @@
-"""The images in a folder and all below it."""
+"""The images in a folder and its subfolders."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ _OTHER_SUFFIXES = frozenset(
     | {".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2"}  # raw data of a camera
     | {".svs", ".ndpi", ".mrxs", ".czi", ".lif", ".vsi", ".nd2"}  # scanners and microscopes
 )
-"""Pictures for sure, but of no kind that is read."""
+"""Pictures in formats that are not supported."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One image of a folder, or what should be one and cannot be read."""
+    """One image of a folder, or a file that should be one and cannot be read."""
 
     path: Path
     name: str
-    """Below the folder, to be shown: printable, valid UTF-8."""
+    """Name below the folder, for display: printable, valid UTF-8."""
     problem: ImageError | None = None
     """Why it is left out; None for a file to be read."""
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The images in a folder and all below it, by name, without what ``scan_folder`` names as left out."""
+    """The images in a folder and its subfolders, by name, without those that have a ``problem``."""
     return [file.path for file in scan_folder(folder) if file.problem is None]
 
 
 def scan_folder(folder: Path) -> list[ImageFile]:
-    """What a folder and all below it hold of images, by name, and what of it has to be left out.
+    """The images in a folder and its subfolders, by name, and the files that cannot be read.
 
-    Left out and named: folders that cannot be listed, images that are no regular files or links to nothing, videos, and
-    pictures of kinds that are not read. Left out in silence: hidden files, which file managers keep under an image's
-    name, and files of any other kind. A folder that is linked is read like any other, but none is read twice.
+    Returned with a ``problem``: folders that cannot be listed, images that are not regular files, broken links, videos,
+    and pictures in unsupported formats. Ignored: hidden files, which file managers create with an image's name, and all
+    other files. Linked folders are followed, but no folder is read twice.
     """
     found: list[ImageFile] = []
     seen: set[tuple[int, int]] = set()
     folders, links = [folder], list[Path]()
     while folders or links:
-        # Links come last, so that what is linked within the folder goes by its own name.
+        # Links come last, so that a folder linked from within keeps its own name.
         inner = folders.pop() if folders else links.pop(0)
         try:
             status = inner.stat()
@@ -85,7 +85,7 @@ def _image_file(item: os.DirEntry[str], path: Path, folder: Path) -> list[ImageF
     name = source_name(path, folder)
     problem: ImageError | None = None
     try:
-        # Costs no call of the system for a file that is no link, which counts in a large folder on a network.
+        # Needs no system call unless the file is a link, which matters for a large folder on a network.
         regular = item.is_file()
         if not regular:
             item.stat()
@@ -95,10 +95,12 @@ def _image_file(item: os.DirEntry[str], path: Path, folder: Path) -> list[ImageF
         if not regular:
             problem = ImageError(f"{name} is not a regular file.", remedy="Remove it from the folder.")
         elif suffix in VIDEO_SUFFIXES:
-            problem = ImageUnsupported(f"{name} is a video in a folder of images.", remedy="Give the video by itself.")
+            problem = ImageUnsupported(
+                f"{name} is a video in a folder of images.", remedy="Give the path of the video itself."
+            )
         elif suffix not in IMAGE_SUFFIXES:
             problem = ImageUnsupported(
-                f"{name} is a picture of a kind that is not read ({suffix}).",
+                f"{name} is in a format that is not supported ({suffix}).",
                 remedy=f"Convert it to one of {', '.join(sorted(IMAGE_SUFFIXES))}.",
             )
     return [ImageFile(path, name, problem)]

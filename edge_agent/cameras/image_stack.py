@@ -1,4 +1,4 @@
-"""Files that hold more pictures than the one that is read."""
+"""Files with more than one picture, of which only the first is read."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ _FORMATS = ("TIFF", "PNG", "WEBP")
 _NEW_SUBFILE_TYPE = 254
 _REDUCED_RESOLUTION = 1
 _DAMAGE = (Image.DecompressionBombError, OSError, ValueError, SyntaxError, TypeError, KeyError, struct.error)
-"""What Pillow raises for files that are damaged."""
+"""Exceptions that Pillow raises for damaged files."""
 _PAGES_MAX = 1000
-"""Beyond which nobody counts on: the pages of a damaged or malicious file could be millions."""
+"""Counting stops here: a damaged or malicious file could declare millions of pages."""
 
 
 def pages_left_out(data: bytes, name: str) -> ImageError | None:
-    """What to say of the pictures of the file ``name`` after its first one, which alone is read; None without any.
+    """An error about the pictures of the file ``name`` after the first, which are not read; None if there are none.
 
-    Pages of a TIFF, and the frames of an animated PNG or WebP. A TIFF's reduced copies of its picture do not count.
+    Pages of a TIFF, and the frames of an animated PNG or WebP. Reduced copies in a TIFF do not count.
     """
     count = _count_pages(data)
     if count < 2:
         return None
     return ImageUnsupported(
         f"{name} holds {count}{' or more' if count == _PAGES_MAX else ''} pictures; only the first one was read.",
-        remedy="Save each picture to a file of its own.",
+        remedy="Save each picture as a separate file.",
     )
 
 
 def _count_pages(data: bytes) -> int:
     try:
         with warnings.catch_warnings():
-            # Of sizes and damaged metadata; whether the picture can be read is found out by its decoding.
+            # Warnings about sizes and damaged metadata. Decoding shows whether the picture can be read.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 if isinstance(image, TiffImageFile):
@@ -49,7 +49,7 @@ def _count_pages(data: bytes) -> int:
 
 
 def _reduced_flags(image: TiffImageFile) -> Iterator[bool]:
-    """Per page, whether it is but a reduced copy of another."""
+    """For each page, whether it is only a reduced copy of another."""
     for number in range(_PAGES_MAX):
         try:
             image.seek(number)

@@ -1,4 +1,4 @@
-"""``cv2.VideoCapture`` with our errors, our silence and a close that any thread may call."""
+"""``cv2.VideoCapture`` with the agent's errors, and a close that any thread may call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_agent.errors import CameraAbsent, CameraLost
 
 
 class OpenCvCapture:
-    """One capture. ``name`` is what errors call it, so it carries no password."""
+    """One capture. ``name`` is used in errors, so it must not contain a password."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -35,9 +35,9 @@ class OpenCvCapture:
             self._guard.hold(capture.release)
 
     def read(self) -> NDArray[np.uint8] | None:
-        """The next picture, or None where the driver has none (end, time-out, unplugged).
+        """The next picture, or None if the driver has none (end, time-out, unplugged).
 
-        Raises ``CameraLost`` where OpenCV fails or the capture is closed.
+        Raises ``CameraLost`` if OpenCV fails or the capture is closed.
         """
         with self._guard.use():
             try:
@@ -47,7 +47,7 @@ class OpenCvCapture:
         return np.asarray(image, np.uint8) if success and image is not None else None
 
     def ask(self, prop: int, value: float) -> bool:
-        """Ask for a property. False where the driver does not have it or does not want to."""
+        """Set a property. False if the driver does not have it or refuses the value."""
         with self._guard.use():
             try:
                 return bool(self._opened().set(prop, value))
@@ -55,7 +55,7 @@ class OpenCvCapture:
                 return False
 
     def reported(self, prop: int) -> float | None:
-        """What the driver reports; None where it does not tell. OpenCV says -1 then."""
+        """The value that the driver reports; None if it does not, which OpenCV shows as -1."""
         with self._guard.use():
             try:
                 value = self._opened().get(prop)

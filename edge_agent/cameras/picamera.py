@@ -1,4 +1,4 @@
-"""The Raspberry Pi's own cameras, through picamera2."""
+"""Raspberry Pi cameras, through picamera2."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from edge_agent.cameras.settings import PiCameraSettings
 from edge_agent.contracts import CaptureSettings
 from edge_agent.errors import CameraAbsent, CameraError, CameraLost, CameraTimeout
 
-# libcamera names a format by the bytes of a little-endian word, so that in memory they lie the other
-# way round: "BGR888" is the one whose array is red, green, blue.
+# libcamera names formats after a little-endian word, so the order in memory is reversed: the array of "BGR888" is red,
+# green, blue.
 _ORDERS = MappingProxyType({"BGR888": ColourOrder.RGB, "RGB888": ColourOrder.BGR})
 _FORMAT = "BGR888"
-# What libcamera gives of a USB camera, which has no ISP that would make anything else of it.
+# The format of a USB camera under libcamera, which has no ISP to convert it.
 _COMPRESSED = "MJPEG"
 
 
 class PiCamera:
     """Live. The ISP scales to the size that is asked for; each frame carries the metadata of its own exposure.
 
-    A USB camera that libcamera finds gives ``Encoded`` JPEG, in the size that it has nearest to the one asked for.
+    A USB camera found by libcamera delivers ``Encoded`` JPEG, in its size nearest to the requested one.
     """
 
     def __init__(self, settings: PiCameraSettings) -> None:
@@ -101,8 +101,8 @@ class PiCamera:
     def _controls(self, *, paced: bool) -> dict[str, Any]:
         settings = self._settings
         controls: dict[str, Any] = {}
-        # A USB camera keeps a pace of its own, and picamera2 refuses controls that a camera lacks. What locks the
-        # exposure is asked for all the same: whoever fixes it wants no pictures without.
+        # A USB camera has its own frame rate, and picamera2 refuses controls that a camera lacks. Controls that fix the
+        # exposure are requested all the same: if they were set, pictures without them are of no use.
         if paced:
             period_us = max(round(1e6 / settings.frame_rate_hz), settings.exposure_us or 0)
             controls["FrameDurationLimits"] = period_us, period_us
@@ -137,8 +137,8 @@ def _import_picamera2() -> Any:  # noqa: ANN401 - picamera2 has no type hints an
         module = importlib.import_module("picamera2")
         _ = module.Picamera2
     except (ImportError, ValueError, AttributeError) as error:
-        # ValueError is what an extension built for another NumPy raises. AttributeError: files that a power cut during
-        # the installation left empty are a module as well.
+        # ValueError: an extension built for another NumPy. AttributeError: a power cut during the installation left
+        # empty files, which can be imported too.
         raise CameraAbsent(
             f"picamera2 cannot be imported: {error}.",
             remedy="picamera2 comes with Raspberry Pi OS: apt install python3-picamera2; "

@@ -1,31 +1,31 @@
-"""How far the reading of files has come, beyond the life of the camera that reads them."""
+"""The position in a sequence of files or frames, which outlives the camera that reads them."""
 
 from __future__ import annotations
 
 from typing import Generic, TypeVar
 
 TRIES_MAX = 2
-"""A file that hung so often is given up."""
+"""A file that hung this often is skipped."""
 
 Key = TypeVar("Key")
 
 
 class ReadPosition(Generic[Key]):
-    """Shared by the cameras that are opened one after the other on the same files.
+    """Shared by successive cameras on the same files.
 
-    What was begun counts as handed over when the same camera begins the next: only then has somebody taken it.
+    An item counts as handed over once the same camera starts the next: only then was it taken.
     """
 
     def __init__(self) -> None:
         self._begun: Key | None = None
         self._tries_count = 0
         self.last: Key | None = None
-        """The last one handed over; None before the first."""
+        """The last item handed over; None before the first."""
 
     def begin(self, key: Key, *, after: Key | None) -> bool:
-        """About to read ``key``; ``after`` is what this camera read before, None for its first.
+        """Register that ``key`` is about to be read; ``after`` is what this camera read before, None for its first.
 
-        False if ``key`` was tried ``TRIES_MAX`` times and never came to its end.
+        False if ``key`` was tried ``TRIES_MAX`` times and never finished.
         """
         if after is not None:
             self.last = after
@@ -36,5 +36,5 @@ class ReadPosition(Generic[Key]):
         return self._tries_count <= TRIES_MAX
 
     def restart(self) -> None:
-        """From the beginning again."""
+        """Start again from the beginning."""
         self._begun, self._tries_count, self.last = None, 0, None

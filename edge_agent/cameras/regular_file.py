@@ -1,4 +1,4 @@
-"""Opening what a folder holds without being held up by it."""
+"""Opens files without ever blocking."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edge_agent.errors import ImageError
 
 @contextmanager
 def open_regular(path: Path, name: str) -> Iterator[int]:
-    """A descriptor to read the regular file at ``path`` from.
+    """A descriptor for reading the regular file at ``path``.
 
-    Raises ``ImageError``, which calls the file ``name``, for what cannot be opened and for what is no regular file: a
-    pipe or a device may never answer. ``path`` may have any bytes in it; it goes nowhere but to the kernel.
+    Raises ``ImageError``, with ``name`` for the file, if it cannot be opened or is not a regular file: a pipe or a
+    device may never answer. ``path`` may contain any bytes; it is only passed to the kernel.
     """
     try:
-        # Without O_NONBLOCK the very opening of a pipe waits for somebody to write into it.
+        # Without O_NONBLOCK, opening a pipe waits for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

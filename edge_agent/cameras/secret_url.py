@@ -1,4 +1,4 @@
-"""Addresses that may carry a password, and what may be shown of them."""
+"""Addresses that may contain a password, and the part of them that may be shown."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp")
 
 _EXAMPLE = "rtsp://host/path"
-_ESCAPES = "%40 for @, %2F for /, %3F for ?, %23 for #, %25 for %, %20 for a blank"
+_ESCAPES = "%40 for @, %2F for /, %3F for ?, %23 for #, %25 for %, %20 for a space"
 _SCHEME = re.compile(r"\s*([a-z][a-z0-9+.\-]+):/", re.IGNORECASE)
-# RFC 3986: what may stand in each part as it is. An @ could stand in a path or query as well, but there it is far
-# likelier the end of a password with an unescaped / or ? in it, and then the password's rest would be taken for a host.
+# RFC 3986: the characters that each part may contain unescaped. An @ could also be in a path or query, but there it is
+# far more likely to follow a password with an unescaped / or ?, part of which would be taken for the host.
 _USER = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z\-._~]+)?\]|[A-Za-z0-9\-._]+)(?::([0-9]{1,5}))?")
 _REST = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:/?\[\]|{}]|%[0-9A-Fa-f]{2})*")
@@ -25,9 +25,9 @@ _TELLTALE = re.compile(r"://|@|(?:pass|pwd|pw|token|auth|secret|key|user|login)\
 class SecretUrl(Secret[str]):
     """The address of a network stream. Shows scheme, host and port; only ``get_secret_value`` has the rest.
 
-    That holds for ``str``, ``repr`` and every dump of a model: cameras carry passwords in the user's part, in the query
-    and in the path alike. Raises ``ValueError``, which never repeats the address, for one that is no stream's or whose
-    password is not escaped: its end could not be told from the host.
+    That holds for ``str``, ``repr`` and every dump of a model: cameras use passwords in the user part, in the query and
+    in the path. Raises ``ValueError``, which never repeats the address, if it is not the address of a stream or its
+    password is not escaped: then the end of the password could not be found.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,7 +36,7 @@ class SecretUrl(Secret[str]):
 
     @property
     def may_hold_secret(self) -> bool:
-        """Whether there is a user's part or a query, where passwords stand."""
+        """Whether there is a user part or a query, which may contain a password."""
         parts = urlsplit(self.get_secret_value())
         return bool(parts.username or parts.password or parts.query)
 
@@ -60,7 +60,7 @@ class SecretUrl(Secret[str]):
             return cls(value)
         except ValueError as error:
             problem = PydanticCustomError("stream_url", "{reason}", {"reason": str(error)})
-        # pydantic keeps what was wrong beside every error and shows it; so it gets something else to keep.
+        # pydantic stores and shows the input of every error, so it is given a placeholder.
         raise ValidationError.from_exception_data(
             cls.__name__, [InitErrorDetails(type=problem, input="...")], hide_input=True
         )
@@ -71,13 +71,13 @@ class SecretUrl(Secret[str]):
 
 
 def without_secrets(text: str) -> str:
-    """What messages may repeat of ``text``: of whatever looks like an address or a password only the scheme."""
+    """``text`` in a form that messages may repeat: only the scheme of an address, no passwords."""
     hidden = without_address(text)
     return "..." if hidden == text and _TELLTALE.search(text) else hidden
 
 
 def without_address(text: str) -> str:
-    """``text``, or only its scheme where it begins as an address does."""
+    """``text``, or only its scheme if it begins like an address."""
     scheme = _SCHEME.match(text)
     return f"{scheme[1]}://..." if scheme else text
 
@@ -85,7 +85,7 @@ def without_address(text: str) -> str:
 def _checked(url: str) -> str:
     """Scheme, host and port of ``url``. Raises ``ValueError``."""
     if not url.isprintable() or any(character.isspace() for character in url):
-        raise ValueError(f"has blanks or control characters in it; in user and password write {_ESCAPES}")
+        raise ValueError(f"contains spaces or control characters; in user and password write {_ESCAPES}")
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.lower() not in STREAM_SCHEMES:
         raise ValueError(f"needs an address such as {_EXAMPLE}; schemes are {', '.join(STREAM_SCHEMES)}")
@@ -93,10 +93,13 @@ def _checked(url: str) -> str:
     tail = rest[len(authority) :]
     user, _, place = authority.rpartition("@")
     if "@" in tail or "#" in tail or not _USER.fullmatch(user) or not _REST.fullmatch(tail):
-        raise ValueError(f"has a character that must be escaped, perhaps in the password: write {_ESCAPES}")
+        raise ValueError(f"contains a character that must be escaped, perhaps in the password: write {_ESCAPES}")
     host = _HOST.fullmatch(place)
     if not host or int(host[2] or 1) not in range(1, 65536):
-        raise ValueError(f"needs a host and perhaps a port, as in {_EXAMPLE}; in user and password write {_ESCAPES}")
+        raise ValueError(
+            f"needs a host, and a port if it is not the usual one, as in {_EXAMPLE}; in user and "
+            f"password write {_ESCAPES}"
+        )
     try:
         urlsplit(url)
     except ValueError:
@@ -104,6 +107,6 @@ def _checked(url: str) -> str:
     else:
         valid = True
     if not valid:
-        # Outside of the handler: the library's own message repeats the address.
+        # Not in the handler: the library's own message repeats the address.
         raise ValueError(f"needs an address such as {_EXAMPLE}")
     return f"{scheme.lower()}://{place}"

@@ -1,4 +1,4 @@
-"""What ``agent.toml`` may say of cameras. ``kind`` tells them apart."""
+"""The section ``[camera]``, one class for each ``kind``, and ``[capture]``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SmearLabel = Literal["benign", "early-pre-b", "pre-b", "pro-b"]
 
 
 class _CameraSettings(Settings):
-    """What every camera has."""
+    """Settings of every camera."""
 
     id: Slug = Field(default="camera0", description="Name of the camera: one segment of its topics.")
     um_per_pixel: float | None = Field(
         default=None,
         gt=0,
         le=100,
-        description="Size in the specimen of one pixel of the captured frame, in micrometres; null if unknown.",
+        description="Size of one pixel of the captured frame in the specimen, in micrometres; null if unknown.",
     )
 
 
@@ -40,14 +40,14 @@ class SyntheticSettings(_CameraSettings):
     labels: tuple[SmearLabel, ...] = Field(
         default=("benign", "early-pre-b", "pre-b", "pro-b"),
         min_length=1,
-        description="Labels to draw, in turn at random.",
+        description="Labels to draw, in random order.",
     )
     seed: int = Field(default=0, ge=0, description="The same seed draws the same fields.")
     width_px: int = Field(default=640, ge=32, le=8192, description="Width of the frame.")
     height_px: int = Field(default=480, ge=32, le=8192, description="Height of the frame.")
     frame_rate_hz: float = Field(default=10.0, gt=0, le=1000, description="Frames a second.")
     frames_per_field_count: int = Field(
-        default=20, ge=1, le=1_000_000, description="Frames for which the stage rests on a field."
+        default=20, ge=1, le=1_000_000, description="Number of frames for which the stage rests on a field."
     )
     bad_fields_ratio: float = Field(
         default=0.1, ge=0, le=1, description="Share of fields that are blurred, empty or over-exposed."
@@ -57,9 +57,11 @@ class SyntheticSettings(_CameraSettings):
 def _file_path(path: object) -> object:
     if isinstance(path, str | Path) and re.match(r"[A-Za-z][A-Za-z0-9+.\-]+:/", str(path)):
         # Never the address itself: it may carry a password.
-        raise PydanticCustomError("file_path", "Needs a path on this device; an address goes into url, kind stream")
+        raise PydanticCustomError(
+            "file_path", 'Needs a path on this device; for an address use url with kind = "stream"'
+        )
     if isinstance(path, str) and "\0" in path:
-        raise PydanticCustomError("file_path", "Has a zero byte in it, which no path may have")
+        raise PydanticCustomError("file_path", "Contains a zero byte, which a path cannot have")
     return path
 
 
@@ -72,11 +74,9 @@ class FolderSettings(_CameraSettings):
     """The images of a folder, or one image."""
 
     kind: Literal["folder"] = Field(description="Images from files.")
-    path: _FilePath = Field(description="Folder, read with all below it in the order of the names, or one file.")
-    loop: bool = Field(default=False, description="Begin again after the last image.")
-    max_file_mib: float = Field(
-        default=64.0, gt=0, le=4096, description="A larger file is refused before it is read, in MiB."
-    )
+    path: _FilePath = Field(description="Folder, read with all its subfolders in the order of the names; or one file.")
+    loop: bool = Field(default=False, description="Whether to start again after the last image.")
+    max_file_mib: float = Field(default=64.0, gt=0, le=4096, description="Largest file that is read, in MiB.")
 
 
 class VideoSettings(_CameraSettings):
@@ -91,7 +91,7 @@ class StreamSettings(_CameraSettings):
 
     kind: Literal["stream"] = Field(description="A network stream.")
     url: SecretUrl = Field(
-        description="Address, with user and password if it needs any; only scheme, host and port are ever shown."
+        description="Address, with user and password if needed; only scheme, host and port are ever shown."
     )
     open_timeout_s: float = Field(
         default=4.0, gt=0, le=300, description="Longest wait for the stream to begin; below capture.deadline_s."
@@ -102,17 +102,17 @@ class StreamSettings(_CameraSettings):
 
 
 class V4L2Settings(_CameraSettings):
-    """A USB camera. Controls left null stay as the driver has them."""
+    """A USB camera. Controls that are null stay as the driver sets them."""
 
     kind: Literal["v4l2"] = Field(description="A USB camera.")
     device: str = Field(
         default="auto",
         pattern=r"^(auto|/dev/.+)$",
-        description="Path below /dev/v4l/by-id/ (it stays when numbers move), /dev/videoN, or auto: the only one.",
+        description="Path below /dev/v4l/by-id/ (which does not change), /dev/videoN, or auto for the only camera.",
     )
-    width_px: int = Field(default=1280, ge=32, le=16384, description="Width asked for.")
-    height_px: int = Field(default=960, ge=32, le=16384, description="Height asked for.")
-    frame_rate_hz: float = Field(default=10.0, gt=0, le=1000, description="Frames a second asked for.")
+    width_px: int = Field(default=1280, ge=32, le=16384, description="Requested width.")
+    height_px: int = Field(default=960, ge=32, le=16384, description="Requested height.")
+    frame_rate_hz: float = Field(default=10.0, gt=0, le=1000, description="Requested frames per second.")
     exposure_us: float | None = Field(
         default=None, ge=100, le=10_000_000, description="Fixed exposure time; null leaves it automatic."
     )
@@ -123,10 +123,12 @@ class V4L2Settings(_CameraSettings):
 
 
 class PiCameraSettings(_CameraSettings):
-    """A camera on the Raspberry Pi's own connector."""
+    """A camera on the Raspberry Pi's camera connector."""
 
     kind: Literal["picamera"] = Field(description="A Raspberry Pi camera.")
-    index: int = Field(default=0, ge=0, le=15, description="Which one, as 'rpicam-hello --list-cameras' counts.")
+    index: int = Field(
+        default=0, ge=0, le=15, description="Number of the camera in the output of 'rpicam-hello --list-cameras'."
+    )
     width_px: int = Field(default=1280, ge=64, le=16384, description="Width of the frame, scaled by the ISP.")
     height_px: int = Field(default=960, ge=64, le=16384, description="Height of the frame, scaled by the ISP.")
     frame_rate_hz: float = Field(default=10.0, gt=0, le=1000, description="Frames a second.")
@@ -145,9 +147,9 @@ class PiCameraSettings(_CameraSettings):
 
     @model_validator(mode="after")
     def _exposure_is_fixed_whole(self) -> Self:
-        # With only one of them fixed the other drifts, and the brightness with it.
+        # If only one of them is fixed, the other drifts, and the brightness with it.
         if (self.exposure_us is None) != (self.analogue_gain_ratio is None):
-            raise ValueError("exposure_us and analogue_gain_ratio are given together or not at all")
+            raise ValueError("needs exposure_us and analogue_gain_ratio together, or neither")
         return self
 
 
@@ -159,17 +161,20 @@ CameraSettings = Annotated[
 
 
 class CapturePolicy(Settings):
-    """How patient the agent is with a camera."""
+    """How long the agent waits for a camera."""
 
     ordered: ClassVar = (("reopen_initial_s", "reopen_max_s"),)
 
     deadline_s: float = Field(
-        default=5.0, gt=0, le=600, description="Longest wait for a camera to open or to give a frame."
+        default=5.0, gt=0, le=600, description="Longest wait for a camera to open or to deliver a frame."
     )
     reopen_initial_s: float = Field(
         default=0.5, gt=0, le=600, description="Wait before a failed camera is opened again; doubles each time."
     )
     reopen_max_s: float = Field(default=30.0, gt=0, le=3600, description="Longest such wait.")
     identical_frames_max: int = Field(
-        default=5, ge=1, le=1000, description="Identical frames in a row that a live camera may give."
+        default=5,
+        ge=1,
+        le=1000,
+        description="Number of identical frames in a row after which a live camera counts as stuck.",
     )

@@ -1,8 +1,8 @@
 """Drawn blood smears, for demonstrations and tests where no real one may be used.
 
-The four labels are told apart by the size, outline, stain, texture and number of the nuclei, in ways
-that a small network can learn. They carry the names of the real classes so that every part runs as it
-would in earnest, but they mean nothing clinically: no biology is claimed of them.
+The four labels differ in the size, outline, stain, texture and number of the nuclei, in ways that a small network can
+learn. They have the names of the real classes so that every part runs as usual, but they mean nothing clinically and
+make no claim about biology.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DEFAULT_UM_PER_PIXEL = 0.47
 
 @dataclass(frozen=True, slots=True)
 class SmearTruth:
-    """What was drawn. Nuclei are those whose centre lies inside the picture."""
+    """What was drawn. Only nuclei whose centre is inside the picture count."""
 
     label: str
     nuclei: tuple[Nucleus, ...]
@@ -58,13 +58,13 @@ def draw_smear(
     Light is weakened by what it passes (Beer and Lambert): the layers' optical densities add up, and
     overlapping red cells darken by themselves.
 
-    :param rng: all that is random comes from here: the same state draws the same picture.
+    :param rng: the source of all randomness: the same state draws the same picture.
     :param label: one of ``SMEAR_LABELS``.
     :param size_px: (height, width).
     :param um_per_pixel: size of a pixel in the specimen; cells keep their physical size.
-    :param focus_sigma_px: standard deviation of the Gaussian blur that stands for the focus.
+    :param focus_sigma_px: standard deviation of the Gaussian blur that simulates the focus.
     :param noise_sigma_levels: standard deviation of the sensor's noise in grey levels of 255.
-    :param scale_bar: burn a bar and its caption into the bottom-right corner.
+    :param scale_bar: draw a bar and its caption in the bottom-right corner.
     :param empty: draw the stained glass without any cell.
     :returns: uint8 RGB (height, width, 3), and the truth.
     :raises ValueError: for a label that is not known.
@@ -106,12 +106,12 @@ def draw_smear(
 def _place_nuclei(
     rng: np.random.Generator, look: Look, size_px: tuple[int, int], margin: int, um_per_pixel: float
 ) -> list[Nucleus]:
-    """Positions on the canvas, never much overlapping; some may lie just outside the picture."""
+    """Positions on the canvas with little overlap; some may be just outside the picture."""
     height, width = size_px
     area_um2 = height * width * um_per_pixel**2
     wanted = max(1, round(rng.uniform(*look.count) * area_um2 / REFERENCE_AREA_UM2))
     placed = np.empty((0, 3))
-    # A crowded field may not take all that are wanted: the tries are bounded, the count is the truth.
+    # A crowded field may not have room for all: the attempts are bounded, and the count is the truth.
     for _ in range(6 * wanted):
         if len(placed) == wanted:
             break
@@ -142,7 +142,7 @@ def _light(rng: np.random.Generator, size_px: tuple[int, int]) -> NDArray[np.flo
 
 
 def _draw_scale_bar(image: NDArray[np.uint8], um_per_pixel: float) -> None:
-    """A white box with a black bar of 10 µm and its caption, as microscopes' software burns it in."""
+    """A white box with a black bar of 10 µm and its caption, as microscope software adds it."""
     height, width = image.shape[:2]
     bar = max(2, round(10 / um_per_pixel))
     box_height = max(10, height // 22)

@@ -1,6 +1,6 @@
-"""The cells of a drawn smear: how those of each label look, and how each kind is drawn.
+"""The cells of a drawn smear: the look of each label, and how each kind is drawn.
 
-All functions draw into an optical density: float32 (height, width, 3), 0 where light passes whole.
+All functions draw into an optical density: float32 (height, width, 3), 0 where all light passes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _RED_CELL_RADIUS_UM = 3.7
 _RED_CELL_VARIANTS = 12
 _RED_CELL_SPACING_UM = 7.6
 _WAVES = (2, 3, 5)
-"""Waves around an outline."""
+"""Number of waves around an outline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Nucleus:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How the white cells of a label look. Ranges are drawn from evenly."""
+    """The look of the white cells of a label. Ranges are sampled uniformly."""
 
     radius_um: tuple[float, float]
     count: tuple[float, float]
@@ -44,7 +44,7 @@ class Look:
     lobes: float
     """Depth of the outline's waves as a share of the radius."""
     stretch: float
-    """Longest axis over the shortest, at most, less one."""
+    """Largest ratio of the longest to the shortest axis, minus one."""
     grain_um: float
     """Size of the chromatin's clumps."""
     grain_depth: float
@@ -68,7 +68,7 @@ LOOKS = MappingProxyType(
 def stain_density(
     rng: np.random.Generator, transmittance: tuple[float, float, float], spread: float
 ) -> NDArray[np.float32]:
-    """The optical density of a stain, by which no two slides are the same."""
+    """The optical density of a stain, which varies from slide to slide."""
     strength = rng.normal(1.0, spread)
     channels = rng.normal(1.0, spread / 2, 3)
     return (-np.log(transmittance) * strength * channels).astype(np.float32)
@@ -77,7 +77,7 @@ def stain_density(
 def draw_red_cells(
     rng: np.random.Generator, density: NDArray[np.float32], nuclei: list[Nucleus], um_per_pixel: float
 ) -> None:
-    """Red cells on a shaken lattice, fewer or more of them per field, none on a white cell."""
+    """Red cells on a jittered lattice, in varying numbers, none on a white cell."""
     radius = _RED_CELL_RADIUS_UM / um_per_pixel
     pallor = rng.uniform(0.15, 0.75)
     stamps = [_red_cell(rng, radius, pallor) for _ in range(_RED_CELL_VARIANTS)]
@@ -137,7 +137,7 @@ def _outline(
 
 
 def reach_ratio(look: Look) -> float:
-    """The farthest that a nucleus of this look reaches from its centre, as a share of its radius."""
+    """The largest distance of a nucleus's outline from its centre, as a share of its radius."""
     return math.sqrt(1 + look.stretch) * (1 + sum(2 * look.lobes / waves for waves in _WAVES))
 
 
@@ -149,7 +149,7 @@ def draw_white_cell(
     stain: NDArray[np.float32],
     um_per_pixel: float,
 ) -> None:
-    """Cytoplasm, then the nucleus with its chromatin, over whatever lies there."""
+    """Cytoplasm, then the nucleus with its chromatin, over what is already drawn."""
     rim = rng.uniform(*look.rim) * nucleus.radius_px
     half = math.ceil(reach_ratio(look) * nucleus.radius_px + rim) + 2
     column, row = round(nucleus.x_px), round(nucleus.y_px)

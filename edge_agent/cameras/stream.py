@@ -11,9 +11,9 @@ from edge_agent.errors import CameraAbsent, CameraLost
 
 
 class StreamCamera:
-    """Live. ``Encoded`` JPEG of a Motion JPEG stream, else BGR pixels; ``FfmpegCapture`` says what each is worth.
+    """Live. ``Encoded`` JPEG of a Motion JPEG stream, else BGR pixels; see ``FfmpegCapture`` for the differences.
 
-    A JPEG that is not whole is a frame with an ``ImageError``. One of a new size is a frame like any other.
+    An incomplete JPEG is a frame with an ``ImageError``. The size may change from frame to frame.
     ``Frame.source`` is ``scheme://host:port#frame=N``, counted from 0 since the stream was opened.
     """
 
@@ -44,14 +44,14 @@ class StreamCamera:
         except CameraAbsent as error:
             raise CameraAbsent(
                 error.message,
-                remedy="Check the address, user and password in camera.url, and that the device reaches that host.",
+                remedy="Check the address, user and password in camera.url, and that this device can reach the host.",
             ) from None
 
     def read(self) -> Frame:
-        """The next frame. Raises ``CameraLost`` where none comes."""
+        """The next frame. Raises ``CameraLost`` if none arrives."""
         picture = self._capture.read_picture()
         if picture is None:
-            raise CameraLost(f"{self._capture.name} ended or stood still after {self._frames_count} frames.")
+            raise CameraLost(f"{self._capture.name} ended or stalled after {self._frames_count} frames.")
         number, self._frames_count = self._frames_count, self._frames_count + 1
         image, reported = picture
         return frame_now(self.id, image, settings=reported, source=f"{self._settings.url}#frame={number}")

@@ -47,21 +47,21 @@ class CameraState:
 
 @dataclass(frozen=True, slots=True)
 class CaptureCounters:
-    """Since the supervisor began. Every frame that a live camera gave is in one of the first three."""
+    """Counts since the supervisor started. Every frame of a live camera is in one of the first three."""
 
     frames_count: int
-    """Handed on."""
+    """Frames passed on."""
     superseded_count: int
-    """Dropped because a newer one came before anybody asked."""
+    """Frames dropped because a newer one came first."""
     identical_count: int
-    """Dropped because they were the same as the one before, byte for byte."""
+    """Frames dropped because they were identical to the one before."""
     reopened_count: int
 
 
 class CameraSupervisor:
-    """One camera at a time. After a failure a new one is opened: after a wait that grows each time, or when woken.
+    """Runs one camera at a time. After a failure it opens a new one: after a wait that grows each time, or when woken.
 
-    The camera lives in a thread of its own: one that hangs in its driver is left behind.
+    The camera has its own thread, which is abandoned if it hangs in the driver.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class CameraSupervisor:
         self._reopened_count = 0
         self._worker: CameraWorker | None = None
         self._woken = threading.Event()
-        # A camera that hangs is found out by the deadline; this finds out that even that did not work.
+        # The deadline detects a camera that hangs; this detects that even the deadline failed.
         self.stall_detector = StallDetector(policy.deadline_s + _HANGS_S)
 
     def wake(self) -> None:
-        """Do not wait any longer before the camera is opened again. Any thread may call it."""
+        """Open the camera again without further waiting. Any thread may call it."""
         self._woken.set()
 
     @property
@@ -103,15 +103,15 @@ class CameraSupervisor:
 
     @property
     def live(self) -> bool:
-        """As the camera that is open says; False while none is."""
+        """Whether the open camera is live; False while none is open."""
         worker = self._worker
         return worker is not None and worker.live
 
     def frames(self) -> Iterator[Frame]:
         """Frames until the camera has no more or ``stop`` is set.
 
-        Raises ``CameraTimeout`` where too many threads hang in drivers, and whatever a camera raises
-        that is not a ``CameraError``: that is a bug, which reopening would hide.
+        Raises ``CameraTimeout`` if too many threads hang in drivers, and anything a camera raises that is not a
+        ``CameraError``: that is a bug, which reopening would hide.
         """
         wait_s = self._policy.reopen_initial_s
         while not self._stop.is_set():
@@ -139,12 +139,12 @@ class CameraSupervisor:
             self._reopened_count += 1
 
     def _rest(self, wait_s: float) -> bool:
-        """Until ``wait_s`` are over or somebody wakes. True if ``stop`` was set meanwhile."""
+        """Wait for ``wait_s`` or until woken. True if ``stop`` was set meanwhile."""
         while wait_s > 0 and not self._woken.is_set():
             if self._stop.wait(min(_STOP_POLL_S, wait_s)):
                 return True
             wait_s -= _STOP_POLL_S
-        # Not before: a camera that came a moment ago must not wait for the next try.
+        # Only now: a camera plugged in a moment ago must not wait for the next attempt.
         self._woken.clear()
         return self._stop.is_set()
 
@@ -172,7 +172,7 @@ class CameraSupervisor:
             yield frame
 
     def _wait(self, ready: Callable[[float], bool], failure: str) -> None:
-        """Until ``ready`` or ``stop``. Raises ``CameraTimeout`` at the deadline."""
+        """Wait for ``ready`` or ``stop``. Raises ``CameraTimeout`` at the deadline."""
         left_s = self._policy.deadline_s
         with self.stall_detector.work():
             while not ready(min(_STOP_POLL_S, left_s)) and not self._stop.is_set():
@@ -181,9 +181,9 @@ class CameraSupervisor:
                     raise CameraTimeout(f"The camera {failure} within {self._policy.deadline_s:g} s.")
 
     def _repeats(self, frame: Frame) -> bool:
-        """Whether a frame is the one before once more.
+        """Whether a frame is identical to the one before.
 
-        Remembered across reopening: a camera that comes back with its last picture has not come back.
+        Remembered across reopening: a camera that returns its last picture again is still stuck.
         """
         match frame.image:
             case Pixels(array=array):
@@ -200,7 +200,7 @@ class CameraSupervisor:
         self._superseded_count += worker.superseded_count
         self._worker = None
         if hanging:
-            _log.error("%s: A camera hangs in its driver; its thread is left behind.", CameraTimeout.code)
+            _log.error("%s: A camera hangs in its driver; its thread was abandoned.", CameraTimeout.code)
             self._abandoned += hanging
 
     def _refuse_too_many_abandoned(self) -> None:

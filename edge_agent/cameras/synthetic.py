@@ -1,4 +1,4 @@
-"""A camera that needs no hardware: it rests on one drawn field, then on the next."""
+"""A camera without hardware: it shows one drawn field for a while, then the next."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OVER_EXPOSURE_RATIO = 1.6
 
 
 class Fault(StrEnum):
-    """What can be wrong with a field. Said in the frame's source."""
+    """What can be wrong with a field. Named in the frame's source."""
 
     BLURRED = "blurred"
     EMPTY = "empty"
@@ -34,7 +34,7 @@ class Fault(StrEnum):
 class SyntheticCamera:
     """Live. Field ``n`` depends on the seed and ``n`` alone; the noise is fresh in every frame.
 
-    ``Frame.source`` tells the truth: ``synthetic:pre-b`` or ``synthetic:pre-b:blurred``.
+    ``Frame.source`` is the truth: ``synthetic:pre-b`` or ``synthetic:pre-b:blurred``.
     """
 
     def __init__(self, settings: SyntheticSettings) -> None:
@@ -46,7 +46,7 @@ class SyntheticCamera:
         size = settings.height_px, settings.width_px
         self._capture = CaptureSettings(height_px=size[0], width_px=size[1])
         self._noise_rng = np.random.default_rng([settings.seed, 0])
-        # One tile, shifted anew for each frame: noise of its own for each would cost more than all the rest.
+        # One tile, shifted for each frame: new noise for each would cost more than everything else.
         shape = size[0] + _NOISE_SHIFTS, size[1] + _NOISE_SHIFTS, 3
         tile = _NOISE_SIGMA_LEVELS * self._noise_rng.standard_normal(shape, np.float32)
         self._noise: NDArray[np.int8] = np.clip(np.rint(tile), -127, 127).astype(np.int8)
@@ -61,7 +61,7 @@ class SyntheticCamera:
 
     @property
     def live(self) -> bool:
-        """True: frames come at their rate, read or not."""
+        """True: frames come at their rate, whether they are read or not."""
         return True
 
     def open(self) -> None:
@@ -82,7 +82,7 @@ class SyntheticCamera:
         return frame_now(self.id, pixels, settings=self._capture, source=source)
 
     def close(self) -> None:
-        """End a ``read`` that is waiting."""
+        """End a waiting ``read``."""
         self._closed.set()
 
     def _draw_field(self, number: int) -> None:
@@ -103,7 +103,7 @@ class SyntheticCamera:
         )
 
     def _expose(self) -> NDArray[np.uint8]:
-        # Never the shift of the frame before: two frames in a row are never the same.
+        # Never the same shift twice in a row, so that no two consecutive frames are identical.
         self._shift = (self._shift + int(self._noise_rng.integers(1, _NOISE_SHIFTS**2))) % _NOISE_SHIFTS**2
         top, left = divmod(self._shift, _NOISE_SHIFTS)
         height, width = self._field.shape[:2]

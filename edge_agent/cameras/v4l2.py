@@ -1,4 +1,4 @@
-"""USB cameras. Frames stay compressed as the camera made them, so that they can be decoded at the scale needed."""
+"""USB cameras. Frames stay compressed, so that they can be decoded at the scale that is needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge_agent.errors import CameraAbsent, CameraLost
 _log = logging.getLogger(__name__)
 
 BY_ID = Path("/dev/v4l/by-id")
-"""Names that udev gives by make and serial number. They stay when ``/dev/videoN`` moves."""
+"""Names from udev, by make and serial number. They stay the same when ``/dev/videoN`` changes."""
 
 _MJPG = cv2.VideoWriter.fourcc(*"MJPG")
 # V4L2's own numbers: V4L2_EXPOSURE_MANUAL, and exposure_absolute in steps of 100 µs.
@@ -26,22 +26,22 @@ _EXPOSURE_STEP_US = 100
 
 
 def find_device(by_id: Path = BY_ID) -> Path:
-    """The only camera there is. Raises ``CameraAbsent`` where there is none, or several (and names them)."""
-    # index0 gives pictures; the others of the same camera give metadata.
+    """The only camera. Raises ``CameraAbsent`` if there is none, or several, which it names."""
+    # index0 delivers pictures; the other devices of the same camera deliver metadata.
     found = sorted(by_id.glob("*-video-index0"))
     if not found:
         raise CameraAbsent(f"There is no USB camera in {by_id}.")
     if len(found) > 1:
         names = ", ".join(map(str, found))
-        raise CameraAbsent(f"There are {len(found)} USB cameras: {names}.", remedy="Put one of them in camera.device.")
+        raise CameraAbsent(f"There are {len(found)} USB cameras: {names}.", remedy="Set camera.device to one of them.")
     return found[0]
 
 
 class V4L2Camera:
-    """Live. ``Encoded`` JPEG where the camera gives MJPG, else BGR pixels that OpenCV converted.
+    """Live. ``Encoded`` JPEG if the camera delivers MJPG, else BGR pixels converted by OpenCV.
 
-    A JPEG that is not whole, or not of the size that the driver declares, is a frame with an ``ImageError``. Of an
-    uncompressed picture OpenCV does not tell whether all of it arrived.
+    A JPEG that is incomplete, or not of the size that the driver declares, is a frame with an ``ImageError``. For an
+    uncompressed picture OpenCV does not report whether all of it arrived.
     """
 
     def __init__(self, settings: V4L2Settings, *, by_id: Path = BY_ID) -> None:
@@ -61,9 +61,9 @@ class V4L2Camera:
         return True
 
     def open(self) -> None:
-        """Open the device, ask for the settings and read back what the driver made of them.
+        """Open the device, request the settings and read back what the driver set.
 
-        Raises ``CameraAbsent``. A setting that the driver does not take is only a warning: the picture is still usable.
+        Raises ``CameraAbsent``. A setting that the driver refuses is only a warning: the picture is still usable.
         """
         settings = self._settings
         device = find_device(self._by_id) if settings.device == "auto" else Path(settings.device)
@@ -94,10 +94,10 @@ class V4L2Camera:
         self._capture.ask(cv2.CAP_PROP_CONVERT_RGB, 0 if self._reported.pixel_format == "MJPG" else 1)
 
     def read(self) -> Frame:
-        """The next frame. Raises ``CameraLost`` where none comes; a broken JPEG is a frame with an ``ImageError``."""
+        """The next frame. Raises ``CameraLost`` if none arrives; a broken JPEG is a frame with an ``ImageError``."""
         image = self._capture.read()
         if image is None:
-            raise CameraLost(f"{self._capture.name} gives no more frames.")
+            raise CameraLost(f"{self._capture.name} delivers no more frames.")
         if self._reported.pixel_format == "MJPG":
             declared = self._reported.width_px, self._reported.height_px
             jpeg = captured_jpeg(image, self._capture.name, size_px=declared)
@@ -116,7 +116,7 @@ class V4L2Camera:
             if got[name] != value
         ]
         if unmet:
-            _log.warning("%s did not take every setting: %s.", self._capture.name, "; ".join(unmet))
+            _log.warning("%s did not accept every setting: %s.", self._capture.name, "; ".join(unmet))
 
     def _report(self) -> CaptureSettings:
         reported = self._capture.reported
@@ -124,7 +124,7 @@ class V4L2Camera:
         width, height = reported(cv2.CAP_PROP_FRAME_WIDTH), reported(cv2.CAP_PROP_FRAME_HEIGHT)
         exposure = reported(cv2.CAP_PROP_EXPOSURE)
         modes = reported(cv2.CAP_PROP_AUTO_EXPOSURE), reported(cv2.CAP_PROP_AUTO_WB)
-        # The gain is in the driver's own steps, not a ratio: there is nothing true to report.
+        # The gain is in the driver's own steps, not a ratio, so it is not reported.
         return CaptureSettings(
             width_px=round(width) if width else None,
             height_px=round(height) if height else None,

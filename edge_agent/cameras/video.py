@@ -16,16 +16,16 @@ VideoPosition = ReadPosition[int]
 """Number of a frame, from 0."""
 
 _EXACT_SUFFIXES = frozenset({".avi"})
-"""Kinds of file that declare the number of their frames; of the others FFmpeg estimates it from their duration."""
+"""Formats that declare the number of their frames; for others FFmpeg estimates it from the duration."""
 _ESTIMATE_TOLERANCE_RATIO = 0.02
 
 
 class VideoCamera:
     """Not live: every frame of the file counts. ``Encoded`` JPEG of Motion JPEG, else BGR pixels.
 
-    ``Frame.source`` is ``name#frame=N``, counted from 0. A file that ends before the frames that it declares gives one
-    more frame, with an error that says so. A camera that is made with the ``position`` of another goes on where
-    that one ended.
+    ``Frame.source`` is ``name#frame=N``, counted from 0. A file that ends before its declared number of frames gives
+    one more frame, with an error about it. A camera created with the ``position`` of another continues where that one
+    stopped.
     """
 
     def __init__(self, settings: VideoSettings, position: VideoPosition | None = None) -> None:
@@ -60,7 +60,8 @@ class VideoCamera:
             raise CameraAbsent(f"{shown} cannot be read: {error.strerror}.", remedy=remedy) from None
         try:
             with open_regular(path, shown) as descriptor:
-                # By its descriptor: native code must not see the name, which may be no UTF-8 or look like an address.
+                # By its descriptor: native code must not see the name, which may not be UTF-8 or may look like an
+                # address.
                 self._capture.open_video(f"/proc/self/fd/{descriptor}", {})
         except ImageError as error:
             raise CameraAbsent(error.message, remedy=remedy) from None
@@ -72,7 +73,7 @@ class VideoCamera:
             self._capture.skip_to(self._next_number)
 
     def read(self) -> Frame:
-        """The next frame. Raises ``EndOfFrames`` at the end, ``CameraLost`` for a file without any."""
+        """The next frame. Raises ``EndOfFrames`` at the end, ``CameraLost`` for a file without frames."""
         if self._given_up:
             raise EndOfFrames(f"{self._capture.name} has no further frame.")
         number = self._next_number
@@ -81,7 +82,7 @@ class VideoCamera:
         self._before = number
         if not in_time:
             self._given_up = True
-            hangs = ImageError(f"{source} could not be read in time; the rest of the video is left out.")
+            hangs = ImageError(f"{source} could not be read in time; the rest of the video is skipped.")
             return frame_now(self.id, hangs, source=source)
         picture = self._capture.read_picture()
         if picture is None:
@@ -95,9 +96,9 @@ class VideoCamera:
         self._capture.close()
 
     def _end(self, frames_count: int) -> ImageError:
-        """What to say of a file that ended early. Raises ``EndOfFrames`` for one that did not."""
+        """An error about a file that ended early. Raises ``EndOfFrames`` if it did not."""
         if frames_count == 0:
-            raise CameraLost(f"{self._capture.name} holds no frame that can be decoded.")
+            raise CameraLost(f"{self._capture.name} contains no frame that can be decoded.")
         declared_count = round(self._capture.reported(cv2.CAP_PROP_FRAME_COUNT) or 0)
         tolerance = 0.0
         if self._settings.path.suffix.lower() not in _EXACT_SUFFIXES:
@@ -108,5 +109,5 @@ class VideoCamera:
         return ImageError(
             f"{self._capture.name} gave {frames_count} frames of the {declared_count} that it declares; "
             "the rest cannot be read.",
-            remedy="The file may be cut off: copy it again.",
+            remedy="The file may be incomplete: copy it again.",
         )

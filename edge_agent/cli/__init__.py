@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """What the programs ``edge-agent`` and ``leukoscope`` run. Ctrl+C ends it quietly, also while it is loading."""
+    """Entry point of ``edge-agent`` and ``leukoscope``. Ctrl+C ends it quietly, also while it is loading."""
     try:
         from edge_agent.cli.app import main as run
 

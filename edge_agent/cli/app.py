@@ -26,11 +26,11 @@ class Commands(LazyCommands):
         ),
         "classify": LazyCommand(
             "edge_agent.cli.classify:classify",
-            "Judge images, folders and videos. Exits with 3 if anything in them could not be read.",
+            "Judge images, folders and videos. Exits with 3 if anything could not be read.",
         ),
         "setup": LazyCommand(
             "edge_agent.cli.setup:setup",
-            "Ask for site, device, broker, camera and bundle, write the configuration, and try it out.",
+            "Ask for site, device, broker, camera and bundle, write the configuration, and test it.",
         ),
         "check-config": LazyCommand(
             "edge_agent.cli.check_config:check_config",
@@ -38,14 +38,18 @@ class Commands(LazyCommands):
         ),
         "doctor": LazyCommand(
             "edge_agent.cli.doctor:doctor",
-            "Try each part, list the cameras, and say what to do about what is wrong.",
+            "Test each part, list the cameras, and say how to fix what fails.",
         ),
         "schema": LazyCommand(
             "edge_agent.cli.schema:schema",
             "Write the contract: JSON Schemas of all messages and of the configuration, AsyncAPI, error codes.",
         ),
-        "spool": LazyCommand("edge_agent.cli.spool:spool", "Look at the messages that wait for the broker."),
-        "audit": LazyCommand("edge_agent.cli.audit:audit", "Look at the log of what happened to the device."),
+        "spool": LazyCommand(
+            "edge_agent.cli.spool:spool", "Show, export or purge the messages that wait for the broker."
+        ),
+        "audit": LazyCommand(
+            "edge_agent.cli.audit:audit", "Verify the audit log, which records what happened to the device."
+        ),
     }
 
 
@@ -59,7 +63,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run a command and exit. What a user can cause ends in one clear error, never in a traceback."""
+    """Run a command and exit. User errors end in one clear error, never in a traceback."""
     prepare_streams()
     status = _run()
     unwritten = finish_streams()
@@ -82,13 +86,13 @@ def _run() -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except OSError as error:
-        # Main itself says why output could not be written, and a reader who has seen enough is none of our business.
+        # ``main`` reports output that could not be written; a reader that closed a pipe needs no report.
         explained = explain_os_error(error)
         if not isinstance(error, BrokenPipeError) and not isinstance(explained, OutputUnwritable):
             print_error(explained)
         return EXIT_INTERRUPTED if _was_interrupted(error) else EXIT_FAILED
     except Exception as error:
-        # What had only half begun may fail to stop.
+        # Parts that had only partly started may fail to stop.
         if _was_interrupted(error):
             return EXIT_INTERRUPTED
         raise
@@ -113,7 +117,7 @@ def _version(value: bool) -> None:  # noqa: FBT001 - Typer's way of an option th
 def _no_color(value: bool) -> None:  # noqa: FBT001 - as above
     if value:
         output.no_color = errors.no_color = True
-        # Typer's own help and usage errors go by it.
+        # Typer's own help and usage errors use it.
         os.environ["NO_COLOR"] = "1"
 
 
@@ -125,7 +129,10 @@ def _common(
     no_color: Annotated[
         bool,
         typer.Option(
-            "--no-color", callback=_no_color, is_eager=True, help="No colours, as the variable NO_COLOR asks for too."
+            "--no-color",
+            callback=_no_color,
+            is_eager=True,
+            help="No colours. The variable NO_COLOR has the same effect.",
         ),
     ] = False,
 ) -> None:

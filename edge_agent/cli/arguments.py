@@ -1,4 +1,4 @@
-"""How commands read the paths that they are given."""
+"""Parses the path arguments of commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 
 def expand_path(text: str) -> Path:
-    """A path whose ``~`` is expanded: a shell leaves it where it is quoted or follows a ``=``."""
+    """Expand ``~`` in a path: shells do not where it is quoted or follows a ``=``."""
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Replaces a file in one step: whoever reads it sees the old one or the new one, also after a power cut."""
+"""Replaces a file in one step: readers see the old or the new content, even after a power cut."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from edge_agent.errors import ConfigError
 def replace_file(path: Path, content: bytes, *, mode: int | None = None, keep_before: bool = False) -> None:
     """Write ``content`` to ``path``, or to the file that it links to.
 
-    Mode and owner stay those of the file that was there, unless ``mode`` is given; a new one is made as the umask says.
-    With ``keep_before`` the file that was there stays beside it as ``NAME.before``. Raises ``ConfigError``.
+    Mode and owner of an existing file are kept, unless ``mode`` is given; a new file follows the umask. With
+    ``keep_before`` the old file stays beside it as ``NAME.before``. Raises ``ConfigError``.
     """
     try:
         target = path.resolve()
@@ -27,7 +27,7 @@ def replace_file(path: Path, content: bytes, *, mode: int | None = None, keep_be
             _write(new, content, mode, found)
             if keep_before and found is not None:
                 before = target.with_name(f"{target.name}.before")
-                # Not copied into: it may be a link.
+                # Removed first, because it may be a link.
                 before.unlink(missing_ok=True)
                 shutil.copy2(target, before)
                 _own(before, found)
@@ -40,7 +40,7 @@ def replace_file(path: Path, content: bytes, *, mode: int | None = None, keep_be
 
 
 def _write(new: Path, content: bytes, mode: int | None, found: os.stat_result | None) -> None:
-    # For nobody else's eyes until it has the mode that it is to have.
+    # Not readable by others until it has its final mode.
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
         file.write(content)
@@ -57,7 +57,7 @@ def _write(new: Path, content: bytes, mode: int | None, found: os.stat_result | 
 
 
 def _own(path: Path, found: os.stat_result) -> None:
-    # Another user's file in a folder of ours becomes ours.
+    # Without permission, a file of another user gets this user as its owner.
     with contextlib.suppress(PermissionError):
         os.chown(path, found.st_uid, found.st_gid)
 

@@ -13,7 +13,7 @@ from edge_agent.cli.terminal import output
 from edge_agent.events.audit_segments import FILE
 from edge_agent.events.audit_verify import verify_audit
 
-audit = typer.Typer(help="Look at the log of what happened to the device.", no_args_is_help=True)
+audit = typer.Typer(help="Verify the audit log, which records what happened to the device.", no_args_is_help=True)
 
 
 @audit.command()
@@ -26,7 +26,7 @@ def verify(
 ) -> None:
     """Check that no entry of the audit log was changed, removed or inserted.
 
-    Full log files that were renamed are checked as well. Exits with 1 and names the file and line if not.
+    Older files of the log are checked too. Exits with 1 and names the file and line if anything is wrong.
     """
     path = file if file is not None else state_folder(config) / FILE
     found = verify_audit(path)
@@ -39,4 +39,4 @@ def verify(
         output.print(f"  oldest: entry {found.oldest.seq}, {found.oldest_at or 'undated'}{deleted}", markup=False)
         output.print(f"  newest: entry {found.last.seq}, sha256 {found.last.sha256}", markup=False, soft_wrap=True)
     for damaged in found.set_aside:
-        output.print(f"  damaged and set aside: {damaged.name}", markup=False)
+        output.print(f"  damaged, renamed to: {damaged.name}", markup=False)

@@ -1,4 +1,4 @@
-"""``edge-agent check-config``: checks a configuration before anything runs by it."""
+"""``edge-agent check-config``: checks a configuration before it is used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def check_config(
 ) -> None:
     """Check a configuration and the files it names, without starting anything.
 
-    Each problem is named with its line and what to do. Exits with 2 if anything is wrong; warnings alone exit with 0.
+    Each problem is named with its line and what to do. Exits with 2 if there is an error, and with 0 if there are only
+    warnings.
     """
     found = examine_config(file)
     for problem in found:

@@ -1,4 +1,4 @@
-"""``edge-agent classify``: judge images, folders and videos that are already there."""
+"""``edge-agent classify``: judges images, folders and videos."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def classify(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the TFLite runtime.")] = 1,
 ) -> None:
-    """Judge images, folders and videos. Exits with 3 if anything in them could not be read."""
+    """Judge images, folders and videos. Exits with 3 if anything could not be read."""
     if style not in {"json", "table"}:
-        raise ConfigError(f"--format {style}: there is no such format.", remedy="Use json or table.")
+        raise ConfigError(f"--format {style}: unknown format.", remedy="Use json or table.")
 
     set_up_logging("error")
     classifier = Classifier(load_bundle(bundle), threads=threads)
@@ -58,7 +58,7 @@ def classify(
                     readings.append(reading)
                 progress.advance(task)
         except KeyboardInterrupt:
-            # What was read until now has cost time, and is shown.
+            # Show what was read so far.
             interrupted = True
     sys.stdout.flush()
     if style == "table":

@@ -1,4 +1,4 @@
-"""Changes single values of an ``agent.toml`` and leaves everything else in it as it is."""
+"""Changes single values of an ``agent.toml`` and leaves everything else unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Scalar = str | int | float | bool
 
 
 class ConfigDocument:
-    """The text of a configuration. Comments, order and line ends survive, whichever way its tables are written."""
+    """The text of a configuration. Comments, order and line ends are kept, however its tables are written."""
 
     def __init__(self, text: str, values: dict[str, Any]) -> None:
         self._newline = "\r\n" if "\r\n" in text else "\n"
@@ -26,23 +26,23 @@ class ConfigDocument:
 
     @classmethod
     def parse(cls, text: str) -> ConfigDocument:
-        """From text that is known to be TOML."""
+        """Parse text that is valid TOML."""
         return cls(text, tomllib.loads(text))
 
     @classmethod
     def read(cls, path: Path) -> ConfigDocument:
-        """Raises ``ConfigError`` for what cannot be read or is no TOML."""
+        """Read a file. Raises ``ConfigError`` if it cannot be read or is not TOML."""
         text = read_config_text(path)
         return cls(text, parse_config(path, text))
 
     @property
     def values(self) -> dict[str, Any]:
-        """What the text says now."""
+        """The current values."""
         return copy.deepcopy(self._values)
 
     @property
     def text(self) -> str:
-        """With the line ends that it had. Raises ``ConfigError`` if the changes could not be put into it."""
+        """The changed text, with its original line ends. Raises ``ConfigError`` if the changes could not be made."""
         try:
             understood = tomllib.loads(self._text) == self._values
         except ValueError:
@@ -55,11 +55,11 @@ class ConfigDocument:
         return self._text.replace("\n", self._newline)
 
     def get(self, *path: str) -> Any:  # noqa: ANN401 - a value of any type
-        """The value, a table's as a dict; None where there is none."""
+        """The value, a dict for a table; None if it is not set."""
         return copy.deepcopy(_find(self._values, path))
 
     def set(self, path: tuple[str, ...], value: Scalar) -> None:
-        """Change a value, or add it to its table, which is made if needed."""
+        """Change a value, or add it to its table, which is created if needed."""
         if self.get(*path) == value and type(self.get(*path)) is type(value):
             return
         table = self._values
@@ -74,7 +74,7 @@ class ConfigDocument:
         self._add(layout, path, value)
 
     def add_table(self, path: tuple[str, ...]) -> None:
-        """Make an empty table, unless there is one."""
+        """Create an empty table, unless it exists."""
         if self.get(*path) is not None:
             return
         table = self._values
@@ -83,7 +83,7 @@ class ConfigDocument:
         self._add(scan(self._text), path, None)
 
     def remove(self, *path: str) -> None:
-        """Take a key or a whole table out; the comments inside a table stay."""
+        """Remove a key or a whole table; comments inside a table stay."""
         if self.get(*path) is None:
             return
         table = self._values
@@ -91,7 +91,7 @@ class ConfigDocument:
             table = table[key]
         del table[path[-1]]
         layout = scan(self._text)
-        # From the end, so that the offsets before stay right; what lies inside another pair goes with it.
+        # From the end, so that earlier offsets stay valid; a pair inside another one is removed with it.
         pairs = [pair for pair in layout.pairs if pair.path[: len(path)] == path]
         outer = [each for each in pairs if not any(o is not each and o.start <= each.start < o.end for o in pairs)]
         headers = [header for header in layout.headers if header.path[: len(path)] == path]
@@ -105,12 +105,12 @@ class ConfigDocument:
             else:
                 self._cut_line(start, end)
         for length in range(1, len(path)):
-            # A table that only a dotted key had made is still there, and empty.
+            # A table that existed only through a dotted key becomes an empty table.
             if _find(tomllib.loads(self._text), path[:length]) is None:
                 self._add(scan(self._text), path[:length], None)
 
     def _add(self, layout: Layout, path: tuple[str, ...], value: Scalar | None) -> None:
-        """Add what is not there. A ``value`` of None is an empty table."""
+        """Add a missing key. A ``value`` of None is an empty table."""
         for length in range(len(path) - 1, 0, -1):
             above, rest = path[:length], path[length:]
             inline = next((pair for pair in layout.pairs if pair.path == above), None)
@@ -122,7 +122,7 @@ class ConfigDocument:
                     break
                 self._add_line(_end_of_table(layout, above), rest, value)
                 return
-            # A table that dotted keys make can have no header of its own.
+            # A table created by dotted keys cannot have a header.
             dotted = [pair for pair in layout.pairs if pair.path[:length] == above and _is_dotted(pair, length)]
             if dotted:
                 last = dotted[-1]
@@ -130,7 +130,7 @@ class ConfigDocument:
                 self._add_line(last.end, (*map(str, written), *rest), value)
                 return
         if len(path) == 1 and value is not None:
-            # A key of no table stands before the first header.
+            # A key outside of tables goes before the first header.
             self._splice(0, 0, f"{_render_key(path)} = {_render(value)}\n")
         else:
             self._add_header(path, value)
@@ -148,7 +148,7 @@ class ConfigDocument:
         self._splice(table.value_start + 1, table.end - 1, new)
 
     def _add_line(self, after: int, rest: tuple[str, ...], value: Scalar | None) -> None:
-        """Below the line that holds the offset ``after``, as far to the right."""
+        """Add a line below the one with the offset ``after``, with the same indentation."""
         line_start = self._text.rfind("\n", 0, after) + 1
         line = self._text[line_start:after]
         indent = line[: len(line) - len(line.lstrip())]
@@ -157,13 +157,13 @@ class ConfigDocument:
         self._splice(at, at, f"\n{indent}{_render_key(rest)} = {_render(value)}")
 
     def _cut_line(self, start: int, end: int) -> None:
-        """The whole line, with the comment at its end."""
+        """Remove the whole line, with the comment at its end."""
         line_start = self._text.rfind("\n", 0, start) + 1
         line_end = self._text.find("\n", end)
         self._splice(line_start, len(self._text) if line_end < 0 else line_end + 1, "")
 
     def _cut_inline(self, start: int, end: int) -> None:
-        """With the comma after it, or with the one before if it is the last."""
+        """Remove it with the comma after it, or before it if it is the last."""
         after = self._text[end:]
         rest = after.lstrip()
         if rest.startswith(","):
@@ -192,7 +192,7 @@ def _is_dotted(pair: Pair, length: int) -> bool:
 
 
 def _end_of_table(layout: Layout, table: KeyPath) -> int:
-    """The end of the last thing that is written below the table's header."""
+    """The end of the last pair below the table's header."""
     header = next(each for each in layout.headers if each.path == table)
     later = [each.start for each in layout.headers if each.start > header.start]
     limit = min(later) if later else None

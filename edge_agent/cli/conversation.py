@@ -26,12 +26,12 @@ CREDENTIAL_FILES = {
     "certificate_file": "device.crt",
     "key_file": "device.key",
 }
-"""The name of each secret below the credentials. One name each, so that none can overwrite another."""
+"""File name of each secret in the credentials folder, so that none can overwrite another."""
 
 CAMERAS = {
     "v4l2": "a USB camera",
     "picamera": "a Raspberry Pi camera",
-    "synthetic": "drawn smears, to try everything else out",
+    "synthetic": "drawn smears, to test everything else",
 }
 SIGN_INS = {
     "none": "the broker asks for nothing",
@@ -41,7 +41,7 @@ SIGN_INS = {
 TRIGGERS = {
     "settled": "a reading of each new field, once the stage rests",
     "continuous": "a reading every few seconds",
-    "triggered": "a reading when somebody asks for one",
+    "triggered": "a reading only on request",
 }
 BUNDLES = {
     "accurate": "the most accurate one",
@@ -50,9 +50,9 @@ BUNDLES = {
 }
 LISTENERS = {
     "this-machine": "only a browser on this machine",
-    "network": "everybody on the network, without a password",
+    "network": "everyone on the network, without a password",
 }
-_HOSTS = {"this-machine": "127.0.0.1", "network": "0.0.0.0"}  # noqa: S104 - only where somebody chose it
+_HOSTS = {"this-machine": "127.0.0.1", "network": "0.0.0.0"}  # noqa: S104 - only if the user chose it
 
 _ASKED = frozenset(
     {
@@ -76,16 +76,16 @@ _ASKED = frozenset(
 
 
 class Asker(Protocol):
-    """Puts a question to a person and returns what they type; ``default`` if that is nothing."""
+    """Asks a question and returns the answer; ``default`` if it is empty."""
 
     def __call__(self, question: str, default: str | None, *, secret: bool = False) -> str:
-        """One line. A question without a default is put again until there is an answer."""
+        """Ask for one line. A question without a default is repeated until there is an answer."""
         ...
 
 
 @dataclass(slots=True)
 class Conversation:
-    """Every answer is checked at once by the same rules as the file. Nothing is written before the last one."""
+    """Checks every answer at once by the same rules as the file, and writes nothing before the last one."""
 
     ask: Asker
     say: Callable[[str], None]
@@ -93,7 +93,7 @@ class Conversation:
     credentials: Path
     _document: ConfigDocument = field(init=False, repr=False)
     _secrets: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
-    """Written with the file, not before: who gives up half-way has changed nothing."""
+    """Written together with the file, so that nothing has changed if the user stops half-way."""
 
     def run(self) -> None:
         """Ask everything, then write. Raises ``ConfigError`` if the file cannot be used or written."""
@@ -110,16 +110,16 @@ class Conversation:
         self.say(f"Written to {self.config}.")
 
     def _begin(self) -> ConfigDocument:
-        """The file that is there, else the template: comments and what is not asked for stay."""
+        """The existing file, else the template. Comments and other settings stay."""
         if not self.config.exists():
             template = resources.files("edge_agent").joinpath(TEMPLATE).read_text(encoding="utf-8")
             return ConfigDocument.parse(template)
         try:
             document = ConfigDocument.read(self.config)
         except ConfigError as error:
-            remedy = "Correct it, or move it away to begin with a new one. Nothing was changed."
+            remedy = "Correct it, or move it away to start with a new one. Nothing was changed."
             raise ConfigError(error.message, remedy=remedy) from error
-        # Questions that end in an error over something else would be in vain.
+        # Check now: after all the questions, an error elsewhere in the file would waste the answers.
         unasked = [(keys, what) for keys, what in find_errors(document.values) if not _is_asked(keys)]
         if unasked:
             raise config_error(self.config, document.text, unasked)
@@ -134,7 +134,7 @@ class Conversation:
             site, device = self._document.get("device", "site"), self._document.get("device", "id")
             if self._document.get("device") == before:
                 return
-            # No rule tells the name of a person from that of a place, but whoever chose it can.
+            # No rule can tell the name of a person from that of a place, but the user can.
             self.say(f"Topics will begin with {Topics(site, device).prefix}/.")
             if not self._yes(f"Does '{site}' or '{device}' name a person, such as a patient or a doctor?", None):
                 return
@@ -150,11 +150,11 @@ class Conversation:
         else:
             document.remove("mqtt", "tls")
         if encrypted != had_tls:
-            # The other kind of connection has another usual port.
+            # Encrypted and plain connections have different usual ports.
             document.set(("mqtt", "port"), 8883 if encrypted else 1883)
         self._set(("mqtt", "port"), "Its port", as_number=True)
         if encrypted:
-            self._file("ca_file", "File with the certificate of the broker's authority; nothing for a public one")
+            self._file("ca_file", "File with the CA certificate of the broker (empty for a public authority)")
         how = self._pick(SIGN_INS, "How does this device sign in?", self._sign_in())
         if how != "password":
             document.remove("mqtt", "username")
@@ -196,7 +196,7 @@ class Conversation:
             self._file(key, question, needed=True)
 
     def _file(self, key: str, question: str, *, needed: bool = False) -> None:
-        """A file that the service can read: a copy below the credentials, under the name of its part."""
+        """Ask for a file, and copy it to the credentials folder, where the service can read it."""
         path = ("mqtt", "tls", key)
         while True:
             typed = self.ask(question, self._document.get(*path) or "").strip()
@@ -231,7 +231,7 @@ class Conversation:
             kinds[before] = "as in the file now"
         kind = self._pick(kinds, "Which camera?", before or "v4l2")
         if kind != before:
-            # Keys of another kind would be errors.
+            # The keys of the other kind would be errors.
             for key in document.get("camera") or {}:
                 if key != "kind":
                     document.remove("camera", key)
@@ -248,9 +248,7 @@ class Conversation:
             self.say(f"  {name}: {BUNDLES.get(name, 'a shipped bundle')}")
         drawn = self._document.get("camera", "kind") == "synthetic"
         while True:
-            self._set(
-                path, "Which bundle judges the fields? Its name, or its folder", default="demo" if drawn else "accurate"
-            )
+            self._set(path, "Which bundle? Its name, or its folder", default="demo" if drawn else "accurate")
             try:
                 load_bundle(self._document.get(*path))
             except BundleError as error:
@@ -265,7 +263,7 @@ class Conversation:
     def _page(self) -> None:
         document = self._document
         shown = bool(document.get("web", "enabled"))
-        shown = self._yes("Show the microscope page, with the field and its reading, in a browser?", shown)
+        shown = self._yes("Serve the microscope page, which shows the field and its reading in a browser?", shown)
         document.set(("web", "enabled"), shown)
         if not shown:
             return
@@ -292,7 +290,7 @@ class Conversation:
             typed = self.ask(question, default).strip().lower()
             if typed in choices:
                 return typed
-            self.say(f"'{typed}' is none of these: {', '.join(choices)}.")
+            self.say(f"'{typed}' is not one of these: {', '.join(choices)}.")
 
     def _yes(self, question: str, default: bool | None) -> bool:  # noqa: FBT001 - three-valued
         shown = None if default is None else "yes" if default else "no"
@@ -301,7 +299,7 @@ class Conversation:
     def _set(
         self, path: tuple[str, str], question: str, *, default: str | None = None, as_number: bool = False
     ) -> None:
-        """Ask until the configuration's own rules have nothing against the answer."""
+        """Ask until the configuration's rules accept the answer."""
         before = self._document.get(*path)
         offered = default if default is not None and before is None else before
         if offered is None:
@@ -326,7 +324,7 @@ class Conversation:
         errors = find_errors(self._document.values)
         if errors:
             raise config_error(self.config, self._document.text, errors)
-        # The text is made first: it may turn out that it cannot be.
+        # The text first, because that may fail.
         text = self._document.text
         if self._secrets:
             self._make_credentials()
@@ -339,30 +337,30 @@ class Conversation:
             self.credentials.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise ConfigError(
-                f"{self.credentials} cannot be made: {error.strerror}.", remedy="Run it as root, with sudo."
+                f"{self.credentials} cannot be created: {error.strerror}.", remedy="Run it as root, with sudo."
             ) from error
 
 
 def _is_asked(keys: tuple[str | int, ...]) -> bool:
-    # The keys of a camera go with its kind.
+    # A camera's keys are asked together with its kind.
     return keys[:2] in _ASKED or keys in {("device",), ("camera",)}
 
 
 def _default(name: str, key: str) -> object:
-    """What the key is where the file does not have it; None where it has to be there."""
+    """The default of a key; None if it is required."""
     section = Config.model_fields[name]
     return getattr(section.default, key, None)
 
 
 def _pem_problem(key: str, content: str) -> str | None:
-    """What is wrong with the content of the file for ``key``."""
+    """The problem with the content of the file for ``key``; None if it is valid."""
     if "-----BEGIN" not in content:
         return "is not in PEM form: it has no line '-----BEGIN ...'."
     if key == "key_file":
         if "ENCRYPTED" in content:
-            return "is encrypted, and nobody types its password when the device starts. Give the key without one."
-        return None if "PRIVATE KEY-----" in content else "holds no private key."
-    return None if "-----BEGIN CERTIFICATE-----" in content else "holds no certificate."
+            return "is encrypted, but nobody can type its password on a device. Use a key without a password."
+        return None if "PRIVATE KEY-----" in content else "contains no private key."
+    return None if "-----BEGIN CERTIFICATE-----" in content else "contains no certificate."
 
 
 def _number(typed: str) -> int | float | None:

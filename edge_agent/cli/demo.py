@@ -1,4 +1,4 @@
-"""``edge-agent demo``: the whole way from frames to a broker and back, on one machine, from one command."""
+"""``edge-agent demo``: the whole path from frames to a broker and back, on one machine."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ ARRIVAL_DEADLINE_S = 10.0
 def demo_config(
     frames: Path | None, bundle: str | None, *, mqtt: MqttSettings, interval_s: float, state: Path
 ) -> Config:
-    """The demonstration's configuration: ``frames`` from disk with the real bundle, else drawn ones with ``demo``.
+    """The demonstration's configuration: ``frames`` from disk with a real bundle, else drawn ones with ``demo``.
 
     ``state`` is a folder for the audit log.
     Raises ``CameraAbsent`` if ``frames`` has none.
     """
     camera: CameraSettings
     if frames is not None and not (frames.is_file() or list_images(frames)):
-        # A device waits for its camera; somebody who tries the demonstration has mistyped.
-        raise CameraAbsent(f"There are no images in {frames}.", remedy="Give a folder with images, or one image.")
+        # A device waits for its camera, but here the path is probably mistyped.
+        raise CameraAbsent(f"There are no images in {frames}.", remedy="Use a folder with images, or one image.")
     if frames is None:
         camera = SyntheticSettings(kind="synthetic", id="synthetic")
     else:
@@ -71,17 +71,17 @@ def demo_config(
 
 
 def subscribe_command(mqtt_settings: MqttSettings) -> str:
-    """What to type to see the same messages from another terminal."""
+    """The command that shows the same messages in another terminal."""
     return f"mosquitto_sub -h {mqtt_settings.host} -p {mqtt_settings.port} -t 'leukoscope/#' -v"
 
 
 class Listener:
-    """A subscriber of the demonstration's results: proof that they went through the broker."""
+    """A subscriber to the demonstration's results, which proves that they went through the broker."""
 
     def __init__(self, host: str, port: int) -> None:
         self._payloads: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._subscribed = threading.Event()
-        # 3.1.1, which the embedded broker has too.
+        # 3.1.1, which the embedded broker supports too.
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id="leukoscope-demo", protocol=MQTTProtocolVersion.MQTTv311
         )
@@ -92,20 +92,20 @@ class Listener:
         try:
             self._client.connect(host, port)
         except OSError as error:
-            raise BrokerUnreachable(f"Nobody answers at {host}:{port}.") from error
+            raise BrokerUnreachable(f"{host}:{port} does not answer.") from error
         self._client.loop_start()
         if not self._subscribed.wait(ARRIVAL_DEADLINE_S):
             raise BrokerUnreachable(f"The broker at {host}:{port} does not let the demonstration subscribe.")
 
     def next(self, timeout_s: float) -> Result | None:
-        """The next result that the broker delivered, held against the contract; None if none came in time."""
+        """The next result from the broker, validated against the contract; None if none arrived in time."""
         try:
             return Result.model_validate(json.loads(self._payloads.get(timeout=timeout_s)))
         except queue.Empty:
             return None
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -120,8 +120,7 @@ def run_demo(
 ) -> tuple[int, int]:
     """Run the agent and show each result as the broker delivers it, until ``count`` or ``stop``.
 
-    ``view``, if there is one, shows each reading as the agent makes it. Returns how many readings were made and how
-    many came back.
+    ``view``, if any, shows each reading. Returns the number of readings made, and of results received.
     """
     listener = Listener(config.mqtt.host, config.mqtt.port)
     agent = Agent(config, max_readings=count, on_result=view.update if view is not None else None)
@@ -236,5 +235,5 @@ def _explained_options() -> Iterator[None]:
     except ValidationError as error:
         reasons = "; ".join(explain(problem) for problem in error.errors())
         raise ConfigError(
-            f"{reasons}.", remedy="Give another value; 'edge-agent demo --help' lists the options."
+            f"{reasons}.", remedy="Use another value; 'edge-agent demo --help' lists the options."
         ) from error

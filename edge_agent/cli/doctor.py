@@ -1,4 +1,4 @@
-"""``edge-agent doctor``: try each part by itself and say what to do."""
+"""``edge-agent doctor``: tests each part by itself and says how to fix what fails."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ _TRIED_OUT = {("camera", "device"), ("camera", "path")}
 
 
 class State(StrEnum):
-    """What a finding asks for."""
+    """How serious a finding is."""
 
     OK = "ok"
     WARN = "warn"
-    """Worth a look; the agent runs all the same."""
+    """Check it; the agent runs all the same."""
     FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found. ``code`` is ``ok`` or an error's."""
+    """The result of one check. ``code`` is ``ok`` or an error's code."""
 
     check: str
     state: State
@@ -74,7 +74,7 @@ class Finding:
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Run all checks, one after the other; none stops the rest."""
+    """Run all checks one after the other; a failure does not stop the rest."""
     checks: tuple[tuple[str, Callable[[Config], str]], ...] = (
         ("software", _software),
         ("runtime", _runtime),
@@ -99,7 +99,7 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def examine_file(config: Path) -> Iterator[Finding]:
-    """What 'check-config' warns of, without what the other checks try out. Raises ``ConfigError``."""
+    """The warnings of 'check-config', except those that other checks cover. Raises ``ConfigError``."""
     warnings = [each for each in examine_config(config) if each.is_warning and each.keys not in _TRIED_OUT]
     for problem in warnings:
         yield Finding("config", State.WARN, ConfigDoubtful.code, problem.describe(config))
@@ -125,7 +125,7 @@ def _bundle(config: Config) -> str:
 def _cameras(_config: Config) -> str:
     found = [str(path) for path in sorted(BY_ID.glob("*-video-index0"))]
     if not found:
-        # Without udev there are only the kernel's own names.
+        # Without udev there are only the kernel's names.
         found = [str(path) for path in sorted(Path("/dev").glob("video*"))]
     listed = ", ".join(found) or "none"
     modules = list_pi_cameras()
@@ -135,14 +135,14 @@ def _cameras(_config: Config) -> str:
 
 
 def list_pi_cameras() -> list[str] | None:
-    """Number and model of each camera on the Raspberry Pi's own connectors; None where picamera2 is not installed."""
+    """Number and model of each Raspberry Pi camera; None if picamera2 is not installed."""
     try:
         from picamera2 import Picamera2
 
         return [
             f"{number} ({each.get('Model', 'unknown')})" for number, each in enumerate(Picamera2.global_camera_info())
         ]
-    except Exception:  # noqa: BLE001 - a distribution's library that may fail in any way, asked only for a list
+    except Exception:  # noqa: BLE001 - a library of the distribution that may fail in any way, used only for a list
         return None
 
 
@@ -152,7 +152,7 @@ def _camera(config: Config) -> str:
 
     def changed(state: CameraState) -> None:
         if state.phase is CameraPhase.LOST:
-            # One try is enough here; the agent itself goes on trying.
+            # One attempt is enough here; the agent itself keeps trying.
             stop.set()
             if state.error is not None:
                 problems.append(state.error)
@@ -163,11 +163,11 @@ def _camera(config: Config) -> str:
     )
     stop.set()
     if frame is None:
-        raise problems[0] if problems else CameraAbsent(f"Camera {config.camera.id} has no frame.")
+        raise problems[0] if problems else CameraAbsent(f"Camera {config.camera.id} delivered no frame.")
     took_s = time.monotonic() - started
     reading = make_analyzer(config).analyse(frame)
     if reading.outcome is Outcome.FAILED and reading.error is not None:
-        raise CameraError(f"Camera {config.camera.id} gave a frame that cannot be read: {reading.error.message}")
+        raise CameraError(f"Camera {config.camera.id} delivered a frame that cannot be read: {reading.error.message}")
     return f"{config.camera.kind} '{config.camera.id}': first frame after {took_s:.1f} s, reading: {reading.outcome}"
 
 
@@ -189,7 +189,7 @@ def _broker(config: Config) -> str:
 
 def _disk(config: Config) -> str:
     folder = config.state.folder
-    # Not made here: what root makes, the agent's user could not write to.
+    # Not created here: the agent's user could not write to a folder that root creates.
     nearest = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     try:
         with tempfile.TemporaryFile(dir=nearest) as file:
@@ -200,7 +200,7 @@ def _disk(config: Config) -> str:
     problem = disk_problem(free_bytes)
     if problem is not None:
         raise problem
-    state = "can be written" if nearest == folder.absolute() else "will be made when the agent starts"
+    state = "can be written" if nearest == folder.absolute() else "will be created when the agent starts"
     return f"{folder} {state}, {free_bytes / 2**30:.1f} GiB free"
 
 
@@ -212,7 +212,7 @@ def _audit(config: Config) -> str:
     if found.set_aside:
         names = ", ".join(damaged.name for damaged in found.set_aside)
         raise AuditBroken(
-            f"Damaged audit logs were set aside: {names}.",
+            f"Damaged audit logs were renamed: {names}.",
             remedy="Compare them with the events at the broker, then move them out of the state folder.",
         )
     return f"{found.entries_count} entries, each follows from the one before"
@@ -223,7 +223,7 @@ def _clock(_config: Config) -> str:
     problem = clock_problem(clock)
     if problem is not None:
         raise problem
-    how = "synchronised" if clock.synchronised else "unknown whether it is synchronised"
+    how = "synchronised" if clock.synchronised else "synchronisation unknown"
     return f"{clock.now:%Y-%m-%d %H:%M:%S} UTC, {how}"
 
 
@@ -239,9 +239,9 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
 ) -> None:
-    """Try each part, list the cameras, and say what to do about what is wrong.
+    """Test each part, list the cameras, and say how to fix what fails.
 
-    Each line begins with ok, warn or FAIL. Exits with 1 if anything failed; warnings alone exit with 0.
+    Each line begins with ok, warn or FAIL. Exits with 1 if anything failed, and with 0 if there are only warnings.
     """
     set_up_logging("error")
     config = config or system_config()
@@ -253,7 +253,7 @@ def doctor(
             sys.stdout.write(json.dumps(asdict(finding)) + "\n")
         else:
             _print_finding(finding)
-        # A person watches, and some checks take seconds.
+        # Print each finding at once, because some checks take seconds.
         sys.stdout.flush()
     if failed:
         raise typer.Exit(EXIT_FAILED)
@@ -271,5 +271,5 @@ def _print_finding(finding: Finding) -> None:
 
 
 def _bare_config() -> Config:
-    """What a device would run with nothing but a USB camera and a broker on the same machine."""
+    """The configuration of a device with a USB camera and a broker on the same machine."""
     return Config.model_validate({"device": DeviceSettings(site="local", id="local"), "camera": {"kind": "v4l2"}})

@@ -1,4 +1,4 @@
-"""Readings of images, folders and videos that somebody named."""
+"""Readings of images, folders and videos."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CAMERA = "file"
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """A result, and the path that it came from as it was given."""
+    """A result, and the path argument that it came from."""
 
     path: Path
     in_folder: bool
@@ -36,7 +36,7 @@ class FileReading:
 
     @property
     def name(self) -> str:
-        """The file, and the position in it, to be shown: ``result.source`` begins below the folder."""
+        """The file and the position in it, for display: ``result.source`` is relative to the folder."""
         source = self.result.source or ""
         if self.in_folder:
             return f"{_shown(self.path)}/{source}"
@@ -48,12 +48,12 @@ class UnreadFile:
     """What could not be read, and why."""
 
     name: str
-    """To be shown."""
+    """For display."""
     error: ErrorReport
 
 
 def count_frames(paths: list[Path]) -> int | None:
-    """How many readings ``paths`` will give; None where a video makes that unknown."""
+    """Number of readings that ``paths`` will give; None if a video makes that unknown."""
     if any(_is_video(path) for path in paths):
         return None
     return sum(len(scan_folder(path)) if _is_folder(path) else 1 for path in paths)
@@ -64,8 +64,8 @@ def classify_paths(
 ) -> Iterator[FileReading]:
     """One reading per image or video frame, in the order of ``paths``.
 
-    What cannot be read, or is left out, is told to ``on_unread``; where there is a frame to speak of, its ``failed``
-    reading comes too. Raises nothing for what a path can bring.
+    What cannot be read or is left out is passed to ``on_unread``; if there is a frame, its ``failed`` reading is
+    yielded too. Never raises because of a path's content.
     """
     maker = ResultMaker("this-computer", uuid7())
     for path in paths:
@@ -81,7 +81,7 @@ def classify_paths(
                     on_unread(UnreadFile(reading.name, reading.result.error))
                 yield reading
         except CameraError as error:
-            # To whoever names files there is no camera: a folder is empty, or a video is none.
+            # Report it as a file, not as a camera: the folder is empty, or the video is invalid.
             cause = (ImageMissing if in_folder else ImageError)(error.message)
             on_unread(UnreadFile(_shown(path), ErrorReport.from_error(cause)))
 
@@ -99,7 +99,7 @@ def _problem(path: Path) -> ImageError | None:
 
 
 def _shown(path: Path) -> str:
-    # Somebody may take an address for a path, and it may carry a password.
+    # The argument may be an address by mistake, with a password.
     return without_address(printable_name(path))
 
 
@@ -115,7 +115,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _camera_for(path: Path) -> Camera:
-    # Absolute: a file's name may begin as an address or a home folder does.
+    # Absolute, because a file's name may begin like an address or a home folder.
     if _is_video(path):
         return VideoCamera(VideoSettings(kind="video", id=_CAMERA, path=path.absolute()))
     return FolderCamera(FolderSettings(kind="folder", id=_CAMERA, path=path.absolute()))

@@ -1,4 +1,4 @@
-"""Commands whose modules are imported when they run: ``--help`` and small commands need neither OpenCV nor paho."""
+"""Commands whose modules are imported when they run: ``--help`` and small commands load neither OpenCV nor paho."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LazyCommand:
     target: str
     """``module:name`` of a function, or of a ``Typer`` with commands of its own."""
     summary: str
-    """What the list of commands says."""
+    """Help text in the list of commands."""
 
     def load(self, name: str) -> Any:  # noqa: ANN401 - Typer's own Click is private
         """Import it."""
@@ -30,7 +30,7 @@ class LazyCommand:
             parent.add_typer(found, name=name)
         else:
             parent.command(name)(found)
-        # With a callback of its own, even a parent of one command is a group.
+        # With a callback, even a parent of a single command is a group.
         parent.callback()(_nothing)
         return cast("TyperGroup", get_command(parent)).commands[name]
 
@@ -44,7 +44,7 @@ class LazyCommands(TyperGroup):
 
     lazy: ClassVar[Mapping[str, LazyCommand]] = {}
 
-    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - whatever Typer hands its groups
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - whatever Typer passes to its groups
         super().__init__(**settings)
         for name, command in self.lazy.items():
             self.add_command(TyperCommand(name, help=command.summary), name)

@@ -22,7 +22,7 @@ START_DEADLINE_S = 10.0
 
 
 def free_port() -> int:
-    """A TCP port that nobody uses on the loopback address at this moment."""
+    """A TCP port on the loopback address that is free at the moment."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -39,14 +39,14 @@ class LocalBroker:
 
     name: str
     version: Literal["auto", "3.1.1"]
-    """What to ask it for. amqtt leaves a client that speaks MQTT 5 without an answer."""
+    """The MQTT version to use. amqtt does not answer clients that use MQTT 5."""
 
 
 @contextlib.contextmanager
 def local_broker(port: int) -> Iterator[LocalBroker]:
     """Run a broker on the loopback address, without persistence or passwords.
 
-    Raises ``BrokerMissing`` if there is none to run, ``BrokerUnreachable`` if it does not come up.
+    Raises ``BrokerMissing`` if there is none to run, ``BrokerUnreachable`` if it does not start.
     """
     mosquitto = find_mosquitto()
     if mosquitto is not None:
@@ -63,7 +63,7 @@ def run_mosquitto(program: str, port: int, *, extra_configuration: str = "allow_
     with tempfile.TemporaryDirectory(prefix="leukoscope-broker-") as folder:
         configuration = Path(folder, "mosquitto.conf")
         configuration.write_text(f"listener {port} {LOOPBACK}\npersistence false\n{extra_configuration}\n")
-        # In a session of its own: Ctrl+C is for the demonstration, which still has to say goodbye to the broker.
+        # In its own session: Ctrl+C is for the demonstration, which still has to disconnect from the broker.
         process = subprocess.Popen(
             [program, "-c", str(configuration)],
             stdout=subprocess.DEVNULL,
@@ -83,7 +83,7 @@ def _wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             said = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
-            raise BrokerUnreachable(f"mosquitto ended at once on port {port}: {said}.", remedy="Try another port.")
+            raise BrokerUnreachable(f"mosquitto stopped at once on port {port}: {said}.", remedy="Try another port.")
         try:
             socket.create_connection((LOOPBACK, port), timeout=1).close()
         except OSError:
@@ -99,7 +99,7 @@ def run_amqtt(port: int) -> Iterator[None]:
     try:
         from amqtt.broker import Broker
     except ImportError as error:
-        raise BrokerMissing("There is neither mosquitto nor amqtt on this machine.") from error
+        raise BrokerMissing("Neither mosquitto nor amqtt is installed on this machine.") from error
     settings: dict[str, Any] = {
         "listeners": {"default": {"type": "tcp", "bind": f"{LOOPBACK}:{port}"}},
         "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},

@@ -13,7 +13,7 @@ from edge_agent.cli.terminal import NOTICE
 
 
 def results_table(readings: Sequence[FileReading]) -> Table:
-    """One row per reading. Of one folder its name is the title; of several paths each row has the whole name."""
+    """One row per reading. For one folder its name is the title; for several paths each row has the whole name."""
     paths = {reading.path for reading in readings}
     folder = next(iter(paths)) if len(paths) == 1 and all(reading.in_folder for reading in readings) else None
     columns = [Column(name, no_wrap=True) for name in ("outcome", "label", "sure %", "malignant %", "nuclei", "ms")]
@@ -24,7 +24,7 @@ def results_table(readings: Sequence[FileReading]) -> Table:
         why = result.reason or (result.error.code if result.error else None)
         sure = result.decision.confidence_ratio if result.decision is not None else None
         table.add_row(
-            # Text, for a name may look like Rich's markup.
+            # Text, because a name may look like Rich's markup.
             Text(reading.name if folder is None else result.source or ""),
             result.outcome if why is None else f"{result.outcome} ({why})",
             result.label or "",

@@ -24,13 +24,13 @@ def run(
         bool,
         typer.Option(
             "--safe-mode",
-            help="If the agent cannot start, stay connected and report why instead of exiting. Meant for a service.",
+            help="If the agent cannot start, stay connected and report why instead of exiting. For services.",
         ),
     ] = False,
 ) -> None:
     """Run the agent until SIGTERM.
 
-    SIGHUP reads the configuration again, SIGUSR1 takes a reading, SIGUSR2 looks for the camera at once.
+    SIGHUP reloads the configuration, SIGUSR1 takes a reading, SIGUSR2 looks for the camera at once.
     """
     signals = SignalQueue()
     from edge_agent.daemon.journald import make_log_handler

@@ -20,12 +20,12 @@ from edge_agent.errors import EdgeAgentError, FileUnusable
 from edge_agent.monitoring.monitor import HEALTH_INTERVAL_S, METRICS_INTERVAL_S
 from edge_agent.mqtt.settings import MqttSettings
 
-# What others write is described as it may be written, all else as the device writes it.
+# Messages to the device are described as they may be written, others as the device writes them.
 _READ: tuple[type[BaseModel], ...] = (Config, Command, ModelDesired)
 
 
 def write_contract(folder: Path) -> list[Path]:
-    """Write all files into ``folder``, made if needed; returns them."""
+    """Write all files into ``folder``, creating it if needed; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, content in contract_files().items():
@@ -60,7 +60,7 @@ def json_schema(model: type[BaseModel]) -> dict[str, object]:
     """JSON Schema 2020-12 of a model."""
     schema = model.model_json_schema(mode="validation" if issubclass(model, _READ) else "serialization")
     if model is Config:
-        # Where the state lies depends on who runs the agent.
+        # The default state folder depends on the user.
         schema["$defs"]["StateSettings"]["properties"]["folder"].pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 

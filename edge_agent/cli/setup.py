@@ -1,4 +1,4 @@
-"""``edge-agent setup``: asks what a device cannot know, writes ``agent.toml``, and tries it out."""
+"""``edge-agent setup``: asks for the settings of a device, writes ``agent.toml``, and tests it."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def setup(
     ] = SYSTEM_CONFIG,
     try_out: Annotated[bool, typer.Option("--doctor/--no-doctor", help="Run 'edge-agent doctor' afterwards.")] = True,
 ) -> None:
-    """Ask for site, device, broker, camera and bundle, write the configuration, and try it out."""
+    """Ask for site, device, broker, camera and bundle, write the configuration, and test it."""
     output.print(f"Leukoscope {__version__}. {NOTICE}", style="bold")
-    output.print("Press Enter to take the answer in brackets. Ctrl+C ends without a change.", markup=False)
+    output.print("Press Enter to accept the answer in brackets. Ctrl+C ends without changing anything.", markup=False)
 
     def say(line: str) -> None:
         output.print(line, markup=False)
@@ -48,12 +48,12 @@ def _ask(question: str, default: str | None, *, secret: bool = False) -> str:
         answer: str = typer.prompt(
             question,
             default=default,
-            # Where no terminal echoes, nothing can be hidden.
+            # Without a terminal there is no echo to hide.
             hide_input=secret and sys.stdin.isatty(),
             show_default=not secret and bool(default),
         )
     except typer.Abort as abort:
-        # Typer makes one of Ctrl+C and of an input that has ended.
+        # Typer raises this for Ctrl+C and for the end of the input.
         if isinstance(abort.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         output.print()
@@ -62,7 +62,7 @@ def _ask(question: str, default: str | None, *, secret: bool = False) -> str:
 
 
 def restart_service(say: Callable[[str], None], unit: str = UNIT) -> None:
-    """Restart the service where it is installed and this is root: a reload would not hand it new secrets."""
+    """Restart the service if it is installed and this is root: a reload would not pass it new secrets."""
     systemctl = shutil.which("systemctl")
     if systemctl is None or os.geteuid() != 0 or not Path("/run/systemd/system").is_dir():
         return

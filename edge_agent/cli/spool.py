@@ -25,15 +25,15 @@ from edge_agent.spool.place import FILE
 from edge_agent.spool.reading import open_for_reading
 from edge_agent.spool.rows import DamagedRow, printable, read_quarantine, read_rows
 
-spool = typer.Typer(help="Look at the messages that wait for the broker.", no_args_is_help=True)
+spool = typer.Typer(help="Show, export or purge the messages that wait for the broker.", no_args_is_help=True)
 
 
 @spool.command()
 def status(
     config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say how many messages wait and what became of the others. The agent may run meanwhile."""
+    """Show how many messages wait, and counts of the others. The agent may be running."""
     path = state_folder(config) / FILE
     figures = summarize(path)
     if as_json:
@@ -51,22 +51,22 @@ def export(
     file: Annotated[
         Path | None,
         typer.Option(
-            help="A spool's file, such as one that was set aside; else the agent's own.",
+            help="A spool's file, such as a renamed one. Default: the agent's own.",
             metavar="FILE",
             parser=expand_path,
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; else standard output.", metavar="FILE", parser=expand_path)
+        Path | None, typer.Option(help="File to write. Default: standard output.", metavar="FILE", parser=expand_path)
     ] = None,
     quarantined: Annotated[
-        bool, typer.Option("--quarantined", help="The messages in quarantine, with code and reason, instead.")
+        bool, typer.Option("--quarantined", help="Write the messages in quarantine instead, with code and reason.")
     ] = False,
 ) -> None:
-    """Write all messages that wait, one JSON object with topic and payload per line. Nothing is removed.
+    """Write all waiting messages, one JSON object with topic and payload per line. Nothing is removed.
 
-    A payload that is not JSON is written as base64, with a note. Exits with 3 if there is any, or if the file is
-    damaged and could not be read to its end.
+    A payload that is not JSON is written as base64, with a note. Exits with 3 if there is one, or if the file is
+    damaged and could not be read to the end.
     """
     path = state_folder(config) / FILE if file is None else file
     source = _quarantined if quarantined else _waiting
@@ -80,9 +80,9 @@ def export(
             damaged += "note" in record
     errors.print(f"{count} messages exported from {path}.", markup=False)
     if damaged:
-        errors.print(f"{damaged} of them are damaged; their note says how.", markup=False)
+        errors.print(f"{damaged} of them are damaged, as their notes explain.", markup=False)
     if breaks:
-        errors.print(f"The file is damaged and there may have been more messages: {breaks[0]}.", markup=False)
+        errors.print(f"The file is damaged, and there may be more messages in it: {breaks[0]}.", markup=False)
     if damaged or breaks:
         raise typer.Exit(EXIT_SOME_UNREAD)
 
@@ -90,16 +90,16 @@ def export(
 @spool.command()
 def purge(
     config: ConfigOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete all messages that wait, while the agent is stopped.
+    """Delete all waiting messages, while the agent is stopped.
 
     They count as dropped, and the agent reports them when it starts. Messages in quarantine stay.
     """
     folder = state_folder(config)
     waiting = summarize(folder / FILE)["waiting_count"]
     if not yes:
-        typer.confirm(f"Delete all {waiting} messages that wait in {folder}?", abort=True)
+        typer.confirm(f"Delete all {waiting} waiting messages in {folder}?", abort=True)
     count = purge_spool(folder)
     output.print(f"{count} messages deleted.")
 
@@ -126,11 +126,11 @@ def _quarantined(connection: sqlite3.Connection, breaks: list[sqlite3.DatabaseEr
 
 
 def _as_json(payload: object, note: str | None = None) -> dict[str, object]:
-    """A payload as its JSON, or as base64 with a note."""
+    """A payload as JSON, or as base64 with a note."""
     raw = payload if isinstance(payload, bytes) else str(payload).encode(errors="surrogateescape")
     try:
         found = from_json(raw, allow_inf_nan=False)
-        # A number such as 1e999 is infinite once it is read, and no JSON any more.
+        # A number such as 1e999 becomes infinite, which is not JSON.
         json.dumps(found, allow_nan=False)
     except ValueError as error:
         encoded = base64.b64encode(raw).decode()
@@ -140,9 +140,9 @@ def _as_json(payload: object, note: str | None = None) -> dict[str, object]:
 
 @contextmanager
 def _target(out: Path | None, spool_file: Path) -> Iterator[Callable[[str], None]]:
-    """Writes lines of JSON to standard output, or to a new file anywhere but in place of the spool.
+    """A function that writes lines of JSON to standard output or to a file, but never over the spool.
 
-    Raises ``ConfigError`` where that file cannot be written.
+    Raises ``ConfigError`` if that file cannot be written.
     """
     if out is None:
         yield write_json_line

@@ -1,4 +1,4 @@
-"""The folder in which the device's agent keeps its state, for the commands that look into it."""
+"""Finds the agent's state folder, for commands that read it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ ConfigOption = Annotated[
 
 
 def state_folder(config: Path | None) -> Path:
-    """What ``config`` says, or the device's own configuration, or the default. Raises ``ConfigError``."""
+    """The state folder of ``config``, else of the device's configuration, else the default. Raises ``ConfigError``."""
     config = config or system_config()
     return default_state_folder() if config is None else load_config(config).state.folder

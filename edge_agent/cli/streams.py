@@ -1,4 +1,4 @@
-"""Standard input, output and error as they were handed to us: closed, full, broken off, or not UTF-8."""
+"""Makes standard input, output and error safe: they may be closed, full, broken, or not UTF-8."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
 class _WatchedFile(io.FileIO):
-    """Remembers that it could not be written: whoever catches the error cannot tell it from that of another file."""
+    """Remembers a failed write, which cannot be told from that of another file by its exception."""
 
     failure: OSError | None = None
 
@@ -30,14 +30,14 @@ _output: _WatchedFile | None = None
 
 
 def prepare_streams() -> None:
-    """Make the three streams safe to use. To be called before anything is opened or printed.
+    """Make the three streams safe to use. Call it before anything is opened or printed.
 
-    A closed descriptor is taken, or the next file that is opened would get its number and with it what native
-    libraries print. Characters that the encoding lacks, and file names that are not UTF-8, are escaped;
-    what is typed in another encoding becomes U+FFFD.
+    A closed descriptor is opened again; otherwise the next opened file would get its number, and the output of native
+    libraries. Characters that the encoding lacks and file names that are not UTF-8 are escaped; input in another
+    encoding becomes U+FFFD.
     """
     global _output  # noqa: PLW0603 - a process has one standard output
-    # Output that goes nowhere is an error, so 1 is not opened for writing. Messages to a closed 2 are nobody's loss.
+    # Lost output is an error, so 1 is not opened for writing. Messages to a closed 2 may be lost.
     for descriptor, mode in ((_STDIN, os.O_RDONLY), (_STDOUT, os.O_RDONLY), (_STDERR, os.O_WRONLY)):
         try:
             os.fstat(descriptor)
@@ -58,9 +58,9 @@ def prepare_streams() -> None:
 
 
 def finish_streams() -> EdgeAgentError | None:
-    """Write out what is left, so that Python has nothing to complain of when it closes the streams.
+    """Flush the streams, so that Python reports no error when it closes them.
 
-    Returns what kept standard output from being written; a reader who has seen enough is not worth a word.
+    Returns why standard output could not be written; a reader that closed a pipe is not an error.
     """
     for stream, descriptor in ((sys.stdout, _STDOUT), (sys.stderr, _STDERR)):
         if stream.closed:
@@ -77,5 +77,5 @@ def finish_streams() -> EdgeAgentError | None:
 
 
 def explain_os_error(error: OSError) -> EdgeAgentError:
-    """What an error of the operating system that no command explained was about."""
+    """The error for an ``OSError`` that no command has handled."""
     return finish_streams() or FileUnusable.from_os_error(error)

@@ -1,1 +1,1 @@
-"""What may be asked of the device: dispatcher and handlers."""
+"""Commands to the device: dispatcher and handlers."""

@@ -1,4 +1,4 @@
-"""Carries commands out: one at a time, each id once, with an answer to every request."""
+"""Carries out commands: one at a time, each id once, with an answer to every request."""
 
 from __future__ import annotations
 
@@ -32,19 +32,22 @@ from edge_agent.watchdog import StallDetector
 log = logging.getLogger(__name__)
 
 COMMAND_LIMIT_S = 180.0
-"""A command that takes longer is stuck. The longest is a capture: 30 s for its frame, before and after it up to 10 s
-each for the spool, and the event in between, which may wait for the disk as well. A self-test on a slow board, whose
-model has to be read from the card and tried out, comes next."""
+"""A command that takes longer is stuck.
+
+The longest is a capture: 30 s for its frame, up to 10 s each before and after it for the spool, and an event in
+between, which may wait for the disk too. Next is a self-test on a slow board, which reads the model from the card and
+tests it.
+"""
 
 _RETAINED_MAX = 64
-"""Retained commands that are remembered as recorded already."""
+"""Number of retained commands that are remembered as recorded."""
 
 
 class CommandDispatcher:
     """Takes requests from the publisher's thread and works on them in its own.
 
-    That a request was begun is durable before anything is done, and its answer before it is sent: after a kill, too,
-    the same id is not carried out twice.
+    The start of a request is durable before anything is done, and its answer before it is sent. So the same id is not
+    carried out twice, even after a kill.
     """
 
     def __init__(
@@ -73,17 +76,17 @@ class CommandDispatcher:
         self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the command in hand."""
+        """Finish the current command, and stop."""
         if self._thread.ident is not None:
             self._work.put(None)
             self._thread.join()
 
     def submit(self, request: Request) -> None:
-        """Take a request. Whatever is in it, it is answered, except one that was retained."""
+        """Accept a request. Every request is answered, whatever is in it, unless it was retained."""
         if request.retained:
             self._ignore(request)
             return
@@ -101,7 +104,10 @@ class CommandDispatcher:
                 self._send(request, known.to_json())
 
     def _accept(self, parsed: ParsedRequest, request: Request) -> Answer | None:
-        """Begin, or join those who wait for the same; the answer, if it was given before. Raises ``CommandError``."""
+        """Start a request, or wait for the running one with the same id.
+
+        Returns the answer if there is one already. Raises ``CommandError``.
+        """
         identity = parsed.command.id
         current = self._current
         if current is not None and current.command.id == identity:
@@ -132,7 +138,7 @@ class CommandDispatcher:
             self._on_failure(failure)
 
     def _carry_out(self, parsed: ParsedRequest) -> None:
-        """Whatever goes wrong, those who asked are answered and the next command can come."""
+        """Whatever goes wrong, the senders get an answer and the next command can run."""
         try:
             answer = self._answer(parsed.name, parsed.command.id, *self._handle(parsed))
             payload = answer.to_json()
@@ -188,9 +194,9 @@ class CommandDispatcher:
         self._send(request, answer.to_json())
 
     def _ignore(self, request: Request) -> None:
-        """Record a retained command, once: it comes again with each connection."""
+        """Record a retained command once: it arrives again with each connection."""
         if not request.payload:
-            # Somebody cleared the topic. If a command is retained there again, that is news.
+            # The topic was cleared. A command that is retained there again is to be recorded.
             cleared = [identity for identity in self._recorded_retained if identity[0] == request.command]
             for identity in cleared:
                 del self._recorded_retained[identity]

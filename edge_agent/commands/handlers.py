@@ -1,4 +1,4 @@
-"""What each command does, in terms of what the device can do."""
+"""What each command does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Handler = Callable[[Command], Data]
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """What commands may do to the device. Each raises ``EdgeAgentError`` where it cannot be done now."""
+    """What commands may do with the device. Each raises ``EdgeAgentError`` if it cannot be done now."""
 
     capture: Callable[[], Result]
     pause: Callable[[], None]
@@ -25,11 +25,11 @@ class Operations:
     finish_specimen: Callable[[], Report]
     self_test: Callable[[], tuple[Check, ...]]
     config: Callable[[], BaseModel]
-    """The configuration in force. Secrets are of a type that does not show them."""
+    """The configuration in force. Secrets have a type that does not show them."""
 
 
 def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
-    """One handler per command. Each raises ``EdgeAgentError`` where the command cannot be carried out."""
+    """One handler per command. Each raises ``EdgeAgentError`` if the command cannot be carried out."""
 
     def capture(_command: Command) -> Data:
         result = operations.capture()

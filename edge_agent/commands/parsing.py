@@ -1,4 +1,4 @@
-"""Reads a request: which command it is for, and whether it is what the contract allows."""
+"""Parses a request and checks it against the contract."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_agent.errors import CommandInvalid, CommandUnknown
 from edge_agent.mqtt import Request
 
 NAME_MAX = 64
-"""So much of a command's name is repeated in answers and events."""
+"""Number of characters of a command's name that are repeated in answers and events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class ParsedRequest:
     name: CommandName
     command: Command
     digest: str
-    """The same for two requests that ask for the same under the same id."""
+    """Equal for two requests with the same id and content."""
 
 
 class _Identified(BaseModel):
@@ -48,7 +48,7 @@ def parse_request(request: Request) -> ParsedRequest:
 
 
 def request_id(payload: bytes) -> CanonicalUuid | None:
-    """The id of a request that is wrong elsewhere, so that its sender knows which one is answered."""
+    """The id of a request that is otherwise invalid, so that its sender knows which one is answered."""
     try:
         return _Identified.model_validate_json(payload[:MAX_REQUEST_BYTES]).id
     except ValidationError:
@@ -56,12 +56,12 @@ def request_id(payload: bytes) -> CanonicalUuid | None:
 
 
 def printable(text: str) -> str:
-    """What somebody else wrote, cut to ``NAME_MAX`` and without control characters."""
+    """Text from outside, cut to ``NAME_MAX`` and without control characters."""
     return "".join(character if character.isprintable() else "?" for character in text[:NAME_MAX])
 
 
 def _explain(error: ValidationError) -> str:
-    """The first few problems. What was sent is not repeated: it may be a patient's name."""
+    """Describe the first few problems. The input is not repeated: it may be a patient's name."""
     problems = error.errors(include_input=False, include_url=False, include_context=False)[:3]
     explained = [
         f"{'.'.join(printable(str(part)) for part in problem['loc']) or 'request'}: "

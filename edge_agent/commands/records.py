@@ -1,4 +1,4 @@
-"""Which commands were carried out, and how they were answered: kept so that none is carried out twice."""
+"""Which commands were carried out and how they were answered, so that none is carried out twice."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from edge_agent.events.recorder import EventRecorder
 from edge_agent.spool import Spool, read_state_entries
 
 RECORDS_MAX = 64
-"""Ids that are kept, with their answers."""
+"""Number of ids that are kept, with their answers."""
 
 _PREFIX = "command/"
 _DURABLE_S = 10.0
 
 
 class CommandRecord(BaseModel):
-    """What is kept of a request. One without an answer was begun and not finished."""
+    """The record of a request. One without an answer was started and not finished."""
 
     digest: str
     answer: Answer | None = None
@@ -31,18 +31,18 @@ class CommandRecords:
     """The newest ``RECORDS_MAX`` records, in the spool. Any thread may use it."""
 
     def __init__(self, spool: Spool, events: EventRecorder) -> None:
-        """Go on with what the spool has. Records that cannot be read are ignored, with an event."""
+        """Read the records from the spool. Those that cannot be read are ignored, with an event."""
         self._spool = spool
         self._lock = threading.Lock()
         self._records = self._restore(events)
 
     def get(self, identity: UUID) -> CommandRecord | None:
-        """What is known of a request."""
+        """The record of a request, if there is one."""
         with self._lock:
             return self._records.get(identity)
 
     def keep(self, identity: UUID, record: CommandRecord) -> None:
-        """Keep a record, durably. Raises ``SpoolError`` if that cannot be done in time."""
+        """Store a record durably. Raises ``SpoolError`` if that cannot be done in time."""
         entries: dict[str, bytes | None] = {f"{_PREFIX}{identity}": record.model_dump_json().encode()}
         with self._lock:
             self._records[identity] = record
@@ -66,7 +66,7 @@ class CommandRecords:
             try:
                 records[UUID(key.removeprefix(_PREFIX))] = record
             except ValueError:
-                problems.append(f"The state entry '{key}' is not named by a command's id.")
+                problems.append(f"The state entry '{key}' is not named after a command's id.")
                 self._spool.write_state_entries({key: None})
         if problems:
             events.record(

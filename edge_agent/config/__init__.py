@@ -1,4 +1,4 @@
-"""``agent.toml``: read, check, explain."""
+"""``agent.toml``: reads it, checks it, explains errors."""
 
 from edge_agent.config.explanation import explain, keys_of
 from edge_agent.config.model import SYSTEM_CONFIG, Config, DeviceSettings, LogSettings, system_config

@@ -1,4 +1,4 @@
-"""Settings that are right by themselves and cannot both be meant."""
+"""Settings that are valid by themselves but contradict each other."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def is_loopback(host: str) -> bool:
 
 def _overlap(one: str, other: str) -> bool:
     addresses = _address(one), _address(other)
-    # A name that is no address may be any of them.
+    # A name that is not an address may stand for any of them.
     return None in addresses or addresses[0] == addresses[1] or any(each in _EVERYWHERE for each in addresses)
 
 

@@ -1,4 +1,4 @@
-"""What can be found out about a configuration without starting anything: files, folders, bundle, doubtful settings."""
+"""Checks a configuration without starting anything: files, folders, bundle, doubtful settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLAIN_PORT, TLS_PORT = 1883, 8883
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to change, or with ``is_warning`` one to look at."""
+    """A problem in a configuration; with ``is_warning`` it may be intended."""
 
     keys: KeyPath
     explanation: str
@@ -42,9 +42,9 @@ class Problem:
 
 
 def examine_config(path: Path) -> tuple[Problem, ...]:
-    """Everything that is wrong or doubtful, in the file's order.
+    """All problems and doubtful settings, in the file's order.
 
-    Raises ``ConfigError`` for what cannot be read or is no TOML.
+    Raises ``ConfigError`` if the file cannot be read or is not TOML.
     """
     text = read_config_text(path)
     values = parse_config(path, text)
@@ -102,7 +102,7 @@ def _check_stillness(sections: Mapping[str, Any]) -> Iterator[Problem]:
     if isinstance(camera, FolderSettings) and trigger is not None and trigger.mode == "settled":
         yield _warning(
             ("trigger", "mode"),
-            "images that differ never come to rest, so they are passed over unread; use continuous or triggered",
+            "images that differ never come to rest, so they are skipped; use continuous or triggered",
         )
 
 
@@ -142,7 +142,7 @@ def _check_mqtt(settings: MqttSettings) -> Iterator[Problem]:
 
 
 def _check_file(keys: KeyPath, named: Path, *, secret: bool) -> Iterator[Problem]:
-    """Whether the file is there and can be read; for a secret, whether others can too."""
+    """Check that the file exists and can be read; for a secret, that others cannot read it."""
     path = credential(named)
     try:
         mode = path.stat().st_mode
@@ -153,9 +153,9 @@ def _check_file(keys: KeyPath, named: Path, *, secret: bool) -> Iterator[Problem
             pass
     except PermissionError:
         if named.parent == CREDENTIALS and os.geteuid() != 0:
-            yield _warning(keys, f"only root can look at {named}; run this check with sudo")
+            yield _warning(keys, f"only root can read {named}; run this check with sudo")
         else:
-            yield _error(keys, f"{named} may not be read; change its owner or mode")
+            yield _error(keys, f"{named} cannot be read; change its owner or permissions")
     except FileNotFoundError:
         yield _error(keys, f"there is no file {named}; create it, or correct the path")
     except OSError as error:
@@ -170,7 +170,7 @@ def _try(load: Callable[[], object], keys: KeyPath) -> Iterator[Problem]:
     try:
         load()
     except ConfigError as error:
-        # A message that begins with a key is about that one.
+        # A message that begins with a key is about that key.
         first, _, rest = error.message.partition(" ")
         if first.startswith(".".join(map(str, keys[:1])) + "."):
             yield _error(tuple(first.split(".")), _sentence(rest, error.remedy))
@@ -188,7 +188,7 @@ def _check_state(settings: Any) -> Iterator[Problem]:  # noqa: ANN401 - a sectio
         yield _error(keys, f"{nearest} is not a folder; move it away, or choose another folder")
     elif not os.access(nearest, os.W_OK | os.X_OK):
         # The service runs as a user of its own.
-        yield _warning(keys, f"this user may not write to {nearest}; see that the agent's user may")
+        yield _warning(keys, f"this user cannot write to {nearest}; make sure that the agent's user can")
     yield from _relative(keys, folder)
 
 
@@ -205,7 +205,7 @@ def _check_trigger(settings: Any) -> Iterator[Problem]:  # noqa: ANN401 - a sect
     if settings.mode == "settled" and settings.new_field_change_pct <= settings.rest_change_pct:
         yield _warning(
             ("trigger", "new_field_change_pct"),
-            "a field at rest already counts as a new one; make it larger than rest_change_pct",
+            "a field at rest would count as a new one; make it larger than rest_change_pct",
         )
 
 
@@ -220,7 +220,7 @@ _CHECKS: tuple[tuple[str, Callable[[Any], Iterator[Problem]]], ...] = (
 
 
 def _check_patience(sections: dict[str, Any]) -> Iterator[Problem]:
-    """Waits inside a camera's driver have to end before the agent gives the camera up."""
+    """Time-outs of a camera's driver must be shorter than the agent's own."""
     camera, capture = sections.get("camera"), sections.get("capture")
     if capture is None:
         return
@@ -234,13 +234,13 @@ def _check_patience(sections: dict[str, Any]) -> Iterator[Problem]:
         if getattr(camera, name) >= capture.deadline_s:
             yield _warning(
                 ("camera", name),
-                f"the agent gives the camera up after capture.deadline_s ({capture.deadline_s:g} s) already; "
+                f"the agent gives up on the camera after capture.deadline_s ({capture.deadline_s:g} s); "
                 "make this shorter",
             )
 
 
 def _check_secrecy(path: Path, sections: dict[str, Any]) -> Iterator[Problem]:
-    """The address of a stream may hold a password, and then the file itself is a secret."""
+    """The address of a stream may contain a password, so the file itself may be a secret."""
     camera = sections.get("camera")
     if isinstance(camera, StreamSettings) and "@" in camera.url.get_secret_value():
         try:
@@ -256,11 +256,11 @@ def _check_secrecy(path: Path, sections: dict[str, Any]) -> Iterator[Problem]:
 
 def _relative(keys: KeyPath, path: Path) -> Iterator[Problem]:
     if not path.is_absolute():
-        yield _warning(keys, f"{path} begins at the folder in which the agent is started; write the path in full")
+        yield _warning(keys, f"{path} is relative to the folder in which the agent is started; write the path in full")
 
 
 def _exists(path: Path) -> bool:
-    """A folder that may not be entered counts as one that has it: another user may know."""
+    """A path in a folder that this user cannot enter counts as existing."""
     try:
         path.lstat()
     except PermissionError:
@@ -271,6 +271,6 @@ def _exists(path: Path) -> bool:
 
 
 def _sentence(message: str, remedy: str) -> str:
-    """An error's two sentences as one: ``what; do this``."""
+    """An error's message and remedy in one sentence: ``what; do this``."""
     what = message.rstrip(".")
     return f"{what[:1].lower()}{what[1:]}; {remedy[:1].lower()}{remedy[1:].rstrip('.')}"

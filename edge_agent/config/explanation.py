@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in one line for the person who wrote it."""
+"""Explains errors of a configuration, one line each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_SHOWN = 60
 
 
 def explain(problem: ErrorDetails) -> str:
-    """The key, what is wrong with it, and what to do."""
+    """One line with the key, the problem and what to do."""
     path = keys_of(problem)
     key = ".".join(map(str, path)) or "the file"
     match problem["type"]:
@@ -26,7 +26,7 @@ def explain(problem: ErrorDetails) -> str:
         case "missing":
             return f"{key}: is missing; add it"
         case "union_tag_not_found":
-            return f"{key}: is missing; say which kind of camera"
+            return f"{key}: is missing; add the kind of camera"
         case "union_tag_invalid":
             expected = problem.get("ctx", {}).get("expected_tags", "")
             return f"{key}: there is no such kind of camera; one of {expected}"
@@ -35,7 +35,7 @@ def explain(problem: ErrorDetails) -> str:
 
 
 def keys_of(problem: ErrorDetails) -> KeyPath:
-    """The path of keys as the file has them: pydantic adds the chosen kind of a camera after ``camera``."""
+    """The path of keys as in the file: pydantic adds the camera's kind after ``camera``."""
     keys: list[str | int] = list(problem["loc"])
     if problem["type"].startswith("union_tag"):
         keys.append("kind")
@@ -53,7 +53,7 @@ def _advise(problem: ErrorDetails) -> str:
 
 
 def _shown(key: str, problem: ErrorDetails) -> str:
-    """The value, unless it may hold a password or is said already."""
+    """The value, unless it may contain a password or is in the message already."""
     given = problem["input"]
     if problem["type"] == "value_error" or not isinstance(given, str | int | float | bool):
         return ""
@@ -75,7 +75,7 @@ def _known_keys(section: KeyPath) -> list[str]:
 
 
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """What ``node`` refers to, also where it may be null instead."""
+    """The schema that ``node`` refers to, also if null is allowed."""
     for option in (node, *node.get("anyOf", ())):
         if "$ref" in option:
             found: dict[str, Any] = schema["$defs"][option["$ref"].rpartition("/")[2]]

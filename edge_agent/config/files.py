@@ -1,4 +1,4 @@
-"""Reads small files that somebody named, and is held up by none of them."""
+"""Reads small files without ever blocking."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _MAX_BYTES = 2**20
 
 
 def read_regular_file(path: Path) -> bytes:
-    """The content of a file of at most one MiB.
+    """The content of a regular file of at most one MiB.
 
-    Raises ``OSError``, whose ``strerror`` says what it is instead: a folder, a named pipe that nobody writes to.
+    Raises ``OSError``, whose ``strerror`` says what else it is, such as a folder or a pipe.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""Where everything in a TOML file stands: ``tomllib`` gives values without positions."""
+"""Finds the positions of keys and tables in a TOML file, which ``tomllib`` does not report."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Pair:
     """``key = value``, as a line or inside an inline table. Offsets are into the text."""
 
     path: KeyPath
-    """From the top of the file."""
+    """Full path from the top of the file."""
     dotted_count: int
-    """How many keys are written before the equals sign."""
+    """Number of keys before the equals sign."""
     start: int
     value_start: int
     end: int
     is_inline: bool
-    """Whether it stands inside an inline table or array."""
+    """Whether it is inside an inline table or array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """All parts of a file, in its order."""
+    """All parts of a file, in order."""
 
     pairs: tuple[Pair, ...]
     headers: tuple[Header, ...]
@@ -57,14 +57,14 @@ class Layout:
 
 
 def scan(text: str) -> Layout:
-    """The parts of ``text``, which has to be valid TOML."""
+    """The parts of ``text``, which must be valid TOML."""
     return _Scanner(text).scan()
 
 
 def find_lines(text: str) -> Mapping[KeyPath, int]:
-    """The line, from 1, of every key and table of ``text``, which has to be valid TOML.
+    """The line, from 1, of every key and table of ``text``, which must be valid TOML.
 
-    A table stands where it is first named, by a header or by a dotted key.
+    A table is where it is first named, by a header or a dotted key.
     """
     return scan(text).lines
 
@@ -84,7 +84,7 @@ class _Scanner:
         self._pairs: list[Pair] = []
         self._headers: list[Header] = []
         self._elements: dict[KeyPath, int] = {}
-        """How many elements each array of tables has so far."""
+        """Number of elements of each array of tables so far."""
 
     def scan(self) -> Layout:
         table: KeyPath = ()
@@ -158,7 +158,7 @@ class _Scanner:
         return True
 
     def _keys(self) -> list[str]:
-        """A dotted key; afterwards the position is behind it and the blanks after it."""
+        """Read a dotted key and the spaces after it."""
         keys = []
         while True:
             self._skip_blank()

@@ -1,4 +1,4 @@
-"""What ``agent.toml`` may say."""
+"""The settings of ``agent.toml``."""
 
 from __future__ import annotations
 
@@ -19,29 +19,31 @@ from edge_agent.vision.settings import QualityLimits
 from edge_agent.web.settings import WebSettings
 
 SYSTEM_CONFIG = Path("/etc/leukoscope/agent.toml")
-"""Where the package has it."""
+"""Path of the installed package's configuration."""
 
 
 def system_config() -> Path | None:
-    """The device's own configuration, for commands that were not given one; None where there is none."""
+    """The device's configuration, the default of commands; None if there is none."""
     return SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None
 
 
 class DeviceSettings(Settings):
-    """Section ``[device]``: who this is. Both are part of every topic, so neither may name a patient."""
+    """Section ``[device]``: the device's identity. Both are part of every topic, so neither may name a patient."""
 
     site: Slug = Field(description="The clinic or laboratory.")
-    id: Slug = Field(description="This device, unique in its site.")
+    id: Slug = Field(description="The device, unique within its site.")
 
 
 class LogSettings(Settings):
     """Section ``[log]``."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level written.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that is logged."
+    )
 
 
 class Config(Settings):
-    """The whole of ``agent.toml``."""
+    """All sections of ``agent.toml``."""
 
     device: DeviceSettings
     camera: CameraSettings

@@ -1,4 +1,4 @@
-"""Reads ``agent.toml`` and finds everything that is wrong with what it says."""
+"""Reads ``agent.toml`` and finds all errors in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge_agent.config.model import Config
 from edge_agent.errors import ConfigError
 
 _STAND_INS = {"device": {"site": "none", "id": "none"}, "camera": {"kind": "synthetic"}}
-"""For sections that have to be there."""
+"""Values for required sections."""
 
 
 def load_config(path: Path) -> Config:
@@ -57,12 +57,12 @@ def parse_config(path: Path, text: str) -> dict[str, Any]:
 
 
 def find_errors(values: dict[str, Any]) -> list[tuple[KeyPath, str]]:
-    """Where and what is wrong with the values of a file, all of it."""
+    """All errors in the values of a file, each with its key."""
     return _wrong_keys(values) + find_conflicts(usable_sections(values))
 
 
 def usable_sections(values: dict[str, Any]) -> dict[str, Any]:
-    """The settings of each section that has nothing wrong with it, whatever the others say."""
+    """The settings of each section without errors."""
     wrong = {path[0] for path, _ in _wrong_keys(values) if path}
     stand_ins = {name: value for name, value in _STAND_INS.items() if name in wrong}
     right = {name: value for name, value in values.items() if name in Config.model_fields and name not in wrong}
@@ -79,7 +79,7 @@ def _wrong_keys(values: dict[str, Any]) -> list[tuple[KeyPath, str]]:
 
 
 def config_error(path: Path, text: str, errors: list[tuple[KeyPath, str]]) -> ConfigError:
-    """All errors of a file, in its order, each with its line."""
+    """The error for a file, with all its errors in order, each with its line."""
     lines = find_lines(text)
     found = sorted((line_of(lines, keys), explanation) for keys, explanation in errors)
     count = "1 error" if len(found) == 1 else f"{len(found)} errors"

@@ -1,4 +1,4 @@
-"""What leaves the device, and what a bundle says of itself, as pydantic models. Imports nothing of ours."""
+"""What leaves the device, and a bundle's manifest, as pydantic models. Imports nothing of ours."""
 
 from edge_agent.contracts.answer import Answer, AnswerState
 from edge_agent.contracts.base import Contract

@@ -22,13 +22,13 @@ class AnswerState(StrEnum):
 
 
 class Answer(Contract):
-    """To the request's response topic if that lies below the device's ``answer/``, else to ``answer/{command}``."""
+    """Sent to the request's response topic if it is below the device's ``answer/``, else to ``answer/{command}``."""
 
     schema_: Literal["leukoscope/answer/v1"] = Field(default="leukoscope/answer/v1", alias="schema")
     use: Literal["research-only"] = "research-only"
-    id: UUID | None = Field(description="The request's; null if it could not be read.")
+    id: UUID | None = Field(description="The id of the request; null if it could not be read.")
     device: Slug
-    session: UUID = Field(description="Of the run of the agent that carried it out.")
+    session: UUID = Field(description="The run of the agent that carried the command out.")
     command: str
     at: UtcTime
     state: AnswerState

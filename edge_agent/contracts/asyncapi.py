@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document: which message goes over which topic, with which QoS, expiry, will and answer."""
+"""The AsyncAPI 3 document: the topic of each message, its QoS, expiry, will and answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Topic:
 
 @dataclass(frozen=True, slots=True)
 class BrokerDefaults:
-    """What an unchanged configuration says of the broker, and how often the device publishes by itself."""
+    """The broker's settings in an unchanged configuration, and how often the device publishes by itself."""
 
     host: str
     port: int
@@ -45,17 +45,19 @@ def _topics(broker: BrokerDefaults) -> dict[str, _Topic]:
             "status",
             "status",
             1,
-            f"Whether the device is there; repeated each {beat}. The last will says 'lost': "
+            f"Whether the device is connected; repeated every {beat}. The last will says 'lost': "
             "ignore one of an older session.",
             retain=True,
             expiry_s=broker.status_expiry_s,
         ),
-        "info": _Topic("info", "info", 1, "What the device is made of; after each connect.", retain=True),
+        "info": _Topic(
+            "info", "info", 1, "Versions, camera and model of the device; sent after each connect.", retain=True
+        ),
         "health": _Topic(
             "health",
             "health",
             1,
-            f"State and code per part; on change and each {broker.health_interval_s:g} s.",
+            f"State and code of each part; on change and each {broker.health_interval_s:g} s.",
             retain=True,
         ),
         "metrics": _Topic("metrics", "metrics", 0, f"Figures of the last {broker.metrics_interval_s:g} s."),
@@ -69,7 +71,7 @@ def _topics(broker: BrokerDefaults) -> dict[str, _Topic]:
         "report": _Topic("report", "report", 1, "One per finished slide. Delivered at least once."),
         "event": _Topic("event", "event", 1, "What happened to the device. Delivered at least once."),
         "modelReported": _Topic(
-            "model/reported", "model-reported", 1, "The model in use; after each connect.", retain=True
+            "model/reported", "model-reported", 1, "The model in use; sent after each connect.", retain=True
         ),
         "modelDesired": _Topic(
             "model/desired", "model-desired", 1, "The model to be used.", retain=True, action="receive"
@@ -96,7 +98,7 @@ def asyncapi_document(broker: BrokerDefaults) -> Json:
         operations[name] = {
             "action": "receive",
             "channel": {"$ref": f"#/channels/{name}"},
-            "summary": f"Ask for '{command}'. The same id again gets the same answer, and nothing is done twice.",
+            "summary": f"Ask for '{command}'. A repeated id gets the same answer, and nothing is done twice.",
             "bindings": {"mqtt": {"qos": 1, "retain": False, "bindingVersion": "0.2.0"}},
             "reply": {
                 "address": {
@@ -118,7 +120,7 @@ def asyncapi_document(broker: BrokerDefaults) -> Json:
         "info": {
             "title": "Leukoscope",
             "version": __version__,
-            "description": "What a device says and understands. Research use only: "
+            "description": "What a device publishes and accepts. Research use only: "
             "no result may be used for diagnosis.",
         },
         "defaultContentType": "application/json",
@@ -191,7 +193,10 @@ def _messages() -> Json:
             "type": "object",
             "properties": {
                 "responseTopic": {"type": "string", "description": "MQTT 5's response topic."},
-                "correlationData": {"type": "string", "description": "MQTT 5's correlation data; comes back."},
+                "correlationData": {
+                    "type": "string",
+                    "description": "MQTT 5's correlation data; returned with the answer.",
+                },
             },
         }
         messages[name]["correlationId"] = {"location": "$message.header#/correlationData"}

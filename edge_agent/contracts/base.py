@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Pla
 
 
 class Contract(BaseModel):
-    """Closed and immutable: an unknown key is an error on both ends, a message never changes once made.
+    """Closed and immutable: an unknown key is an error, and a message never changes once it is made.
 
     The models are the contract's only source: the JSON Schemas are written from them.
     """
@@ -46,7 +46,7 @@ UUID_PATTERN = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$(?!\n)"
 
 
 def _canonical(value: object) -> object:
-    """Python's own reader of UUIDs takes more forms than the schema allows."""
+    """Python's UUID accepts more forms than the schema allows."""
     if isinstance(value, str):
         if not re.search(UUID_PATTERN, value):
             raise ValueError("needs the form 123e4567-e89b-12d3-a456-426614174000")
@@ -59,9 +59,9 @@ CanonicalUuid = Annotated[
     BeforeValidator(_canonical),
     WithJsonSchema({"type": "string", "format": "uuid", "pattern": UUID_PATTERN, "minLength": 36, "maxLength": 36}),
 ]
-"""A UUID that somebody else sends, in the one form that the schema allows."""
+"""A UUID sent by another program, in the one form that the schema allows."""
 
 
 def whole_number(value: object) -> object:
-    """In JSON 2.0 is the integer 2, so that a strict reader of integers has to be given one."""
+    """A float without a fraction as an int: in JSON 2.0 is an integer, which pydantic's strict mode refuses."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

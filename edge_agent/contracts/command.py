@@ -1,4 +1,4 @@
-"""``command/{name}``: what may be asked of a device."""
+"""``command/{name}``: the requests to a device."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class CommandName(StrEnum):
 
 
 class Command(Contract):
-    """A request. Sent again with the same id it gets the same answer, and nothing is done twice.
+    """A request. If it is sent again with the same id, it gets the same answer and nothing is done twice.
 
     What the JSON Schema allows is accepted, and nothing else.
     """
 
     schema_: Literal["leukoscope/command/v1"] = Field(default="leukoscope/command/v1", alias="schema")
-    id: CanonicalUuid = Field(description="The sender's own, new for each request.")
+    id: CanonicalUuid = Field(description="Chosen by the sender, new for each request.")
 
 
 class SetSpecimen(Command):
-    """From now on readings belong to this slide."""
+    """Readings belong to this slide from now on."""
 
     specimen: SpecimenId = Field(
         description="Opaque: a UUID, or a code such as S-7K3F-92QX. A name, a date or a record number is refused."

@@ -1,4 +1,4 @@
-"""An error as messages carry it."""
+"""An error as a part of messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edge_agent.errors import EdgeAgentError
 
 
 class ErrorReport(Contract):
-    """A failure, as the log reports it too."""
+    """A failure, with the same code, message and remedy as in the log."""
 
     code: str
     message: str
@@ -17,5 +17,5 @@ class ErrorReport(Contract):
 
     @classmethod
     def from_error(cls, error: EdgeAgentError) -> Self:
-        """What ``error`` says."""
+        """The report of ``error``."""
         return cls(code=error.code, message=error.message, remedy=error.remedy)

@@ -35,7 +35,7 @@ class EventKind(StrEnum):
 
 
 class AuditPosition(Contract):
-    """Where an event stands in the device's audit log: whoever keeps these can prove that the log was not rewritten."""
+    """The position of an event in the device's audit log. Keep these to prove later that the log was not rewritten."""
 
     seq: int = Field(ge=0)
     sha256: Sha256
@@ -52,7 +52,7 @@ class Event(Contract):
     at: UtcTime
     replayed: bool = Field(default=False, description="True for backlog sent after live results.")
     kind: EventKind
-    code: str | None = Field(description="An error's code, where one was the cause.")
+    code: str | None = Field(description="Code of the error that caused it, if any.")
     message: str
     details: dict[str, str | int | float | bool | None]
     audit: AuditPosition | None = Field(description="Null if the audit log could not be written.")

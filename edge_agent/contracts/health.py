@@ -14,7 +14,7 @@ from edge_agent.errors import EdgeAgentError
 
 
 class CheckState(StrEnum):
-    """Of one part, and of all together. ``unknown`` is what this computer cannot measure; it is no fault."""
+    """State of one part, or of all together. ``unknown``: this computer cannot measure it, which is no fault."""
 
     OK = "ok"
     DEGRADED = "degraded"
@@ -22,7 +22,7 @@ class CheckState(StrEnum):
 
 
 class Check(Contract):
-    """One part of the device, with the code and remedy that logs and ``doctor`` have too."""
+    """One part of the device, with the same code and remedy as in the log and in ``doctor``."""
 
     name: Slug
     state: CheckState
@@ -32,14 +32,14 @@ class Check(Contract):
 
     @classmethod
     def from_error(cls, name: str, error: EdgeAgentError | None) -> Self:
-        """The check of the part ``name``: ok without an error, else degraded and what the error says."""
+        """The check of the part ``name``: ok without an error, else degraded with the error's code and remedy."""
         if error is None:
             return cls(name=name, state=CheckState.OK)
         return cls(name=name, state=CheckState.DEGRADED, code=error.code, message=error.message, remedy=error.remedy)
 
     @classmethod
     def unknown(cls, name: str, message: str) -> Self:
-        """The check of a part ``name`` of which nothing can be measured, and why."""
+        """The check of a part ``name`` that cannot be measured; ``message`` says why."""
         return cls(name=name, state=CheckState.UNKNOWN, message=message)
 
 

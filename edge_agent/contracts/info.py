@@ -1,4 +1,4 @@
-"""``info``: what a device is made of, retained."""
+"""``info``: versions, camera and model of a device, retained."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Camera(Contract):
 
 
 class Info(Contract):
-    """What the device is made of."""
+    """Versions, camera and model of the device."""
 
     schema_: Literal["leukoscope/info/v1"] = Field(default="leukoscope/info/v1", alias="schema")
     use: Literal["research-only"] = "research-only"

@@ -1,4 +1,4 @@
-"""``manifest.json`` of a bundle: all that is needed to use a model and to trust it."""
+"""``manifest.json`` of a bundle: everything needed to use a model and to trust it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Label(Contract):
 
 
 class InputTensor(Contract):
-    """The model's input as the file itself has it; the loader holds the file against this."""
+    """The model's input; the loader checks the file against this."""
 
     height_px: int = Field(ge=1)
     width_px: int = Field(ge=1)
     colour_order: Literal["RGB"]
     dtype: Literal["int8", "uint8"]
-    scale: float = Field(gt=0, description="Real value of one step of the input.")
+    scale: float = Field(gt=0, description="Difference in real value between two neighbouring integers of the input.")
     zero_point: int = Field(ge=-128, le=255)
 
 
@@ -41,20 +41,18 @@ class OutputTensors(Contract):
     logits: str
     class_activation_map: str
     features: str
-    middle_map: str = Field(
-        description="A layer that kept its general-purpose weights, from which familiarity is judged."
-    )
+    middle_map: str = Field(description="A layer with its general-purpose weights, from which familiarity is measured.")
 
 
 class PreprocessingId(Contract):
     """A named and versioned preprocessing and its parameters. The agent refuses what it does not have."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+@[0-9]+$")]
-    denoise: str = Field(description="Name of the denoising that comes first.")
+    denoise: str = Field(description="Name of the denoising, which is the first step.")
 
 
 class Thresholds(Contract):
-    """The decision's thresholds, chosen on validation data."""
+    """Thresholds of the decision, chosen on validation data."""
 
     max_unfamiliarity_score: float = Field(
         gt=0, description="Above this distance from the training images the agent abstains, whatever the probabilities."
@@ -65,14 +63,14 @@ class Thresholds(Contract):
 
 
 class Training(Contract):
-    """How and on what the model was trained."""
+    """How the model was trained, and on which images."""
 
     dataset: str
-    dataset_sha256: Sha256 = Field(description="Of the sorted list of the images' own sha256.")
+    dataset_sha256: Sha256 = Field(description="SHA-256 of the sorted list of the images' SHA-256.")
     images_count: int = Field(ge=1)
     split: str = Field(description="How the images were divided into training, validation and test sets.")
     seed: int
-    commit: str = Field(description="Commit of the trainer, with '+' where its tree had changes.")
+    commit: str = Field(description="Commit of the trainer, with '+' if its files had uncommitted changes.")
     command: str
 
 

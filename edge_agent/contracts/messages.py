@@ -1,4 +1,4 @@
-"""Every message by name: what the JSON Schemas and the AsyncAPI document are written from."""
+"""Every message by name. The JSON Schemas and the AsyncAPI document are written from this."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ MESSAGES: dict[str, type[Contract]] = {
 
 
 def schema_ids() -> tuple[str, ...]:
-    """Ids of all schemas that a device of this version speaks."""
+    """Ids of all schemas that a device of this version uses."""
     return tuple(sorted({str(model.model_fields["schema_"].default) for model in MESSAGES.values()}))

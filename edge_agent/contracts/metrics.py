@@ -1,4 +1,4 @@
-"""``metrics``: figures of the last while, every 30 s, with QoS 0."""
+"""``metrics``: figures since the message before, every 30 s, with QoS 0."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Positive = Annotated[float, Field(ge=0)]
 
 
 class Percentiles(Contract):
-    """Of the readings since the metrics before."""
+    """Latencies of the readings since the metrics before."""
 
-    p50_ms: Positive = Field(description="Half of the readings took no longer.")
-    p95_ms: Positive = Field(description="95 % of the readings took no longer.")
-    p99_ms: Positive = Field(description="99 % of the readings took no longer.")
-    samples_count: Count = Field(description="Readings that the percentiles are of.")
+    p50_ms: Positive = Field(description="Half of the readings took at most this long.")
+    p95_ms: Positive = Field(description="95 % of the readings took at most this long.")
+    p99_ms: Positive = Field(description="99 % of the readings took at most this long.")
+    samples_count: Count = Field(description="Number of readings behind the percentiles.")
 
 
 class CaptureMetrics(Contract):
-    """What became of the camera's frames. Counts are since the camera was last configured."""
+    """Counts of the camera's frames since it was last configured."""
 
     frames_count: Count = Field(description="Frames that were passed on to the analysis.")
     superseded_count: Count = Field(description="Frames dropped because a newer one came first.")
@@ -33,11 +33,11 @@ class CaptureMetrics(Contract):
 
 
 class SpoolMetrics(Contract):
-    """Of the queue to the broker. Counts go on over restarts, as long as the file lasts."""
+    """The queue to the broker. Counts survive restarts, as long as the file exists."""
 
     waiting_count: Count = Field(description="Messages waiting to be sent.")
     in_flight_count: Count = Field(description="Messages sent and not acknowledged by the broker yet.")
-    stored_bytes: Count = Field(description="Payloads of the messages that are waiting or in flight.")
+    stored_bytes: Count = Field(description="Size of the payloads of messages that are waiting or in flight.")
     oldest_age_s: Positive | None = Field(
         description="Seconds that the oldest message has waited, in time during which the agent ran."
     )
@@ -49,14 +49,17 @@ class SpoolMetrics(Contract):
     )
     quarantined_count: Count = Field(
         default=0,
-        description="Refused by the broker or damaged, and kept in the spool; 'edge-agent spool export --quarantined'.",
+        description="Messages refused by the broker or damaged, and kept; 'edge-agent spool export --quarantined' "
+        "shows them.",
     )
-    commits_count: Count = Field(description="Durable writes since the agent began.")
-    checkpoints_count: Count = Field(description="Since the agent began; each syncs twice more.")
+    commits_count: Count = Field(description="Durable writes since the agent started.")
+    checkpoints_count: Count = Field(
+        description="Copies of the write-ahead log into the file since the agent started; each syncs twice more."
+    )
 
 
 class MachineMetrics(Contract):
-    """Of the computer. Null where it cannot be measured."""
+    """The computer. Null where it cannot measure something."""
 
     cpu_temperature_c: float | None = Field(description="Temperature of the processor's hottest sensor.")
     throttling: tuple[str, ...] | None = Field(
@@ -65,9 +68,9 @@ class MachineMetrics(Contract):
     )
     cpu_use_pct: Positive = Field(description="Processor time used by this process; 100 is one core.")
     resident_bytes: Count = Field(description="Memory used by this process.")
-    memory_available_bytes: Count = Field(description="Memory that programs can still get.")
-    disk_free_bytes: Count = Field(description="Free room on the disk that holds the agent's state.")
-    written_bytes: Count | None = Field(description="Written to storage by this process since it began.")
+    memory_available_bytes: Count = Field(description="Memory that is still available to programs.")
+    disk_free_bytes: Count = Field(description="Free space on the disk that holds the agent's state.")
+    written_bytes: Count | None = Field(description="Bytes written to storage by this process since it started.")
     open_files_count: Count = Field(description="Files and connections that this process has open.")
 
 
@@ -79,11 +82,11 @@ class Metrics(Contract):
     device: Slug
     session: UUID
     at: UtcTime
-    uptime_s: Positive = Field(description="Time since the agent began.")
+    uptime_s: Positive = Field(description="Time since the agent started.")
     readings_count: Count = Field(description="Readings of this session.")
     reading_rate_hz: Positive = Field(description="Readings per second since the metrics before.")
     frame_rate_hz: Positive = Field(description="Frames per second from the camera since the metrics before.")
-    latency_ms: dict[Slug, Percentiles] = Field(description="Per stage, as in results.")
+    latency_ms: dict[Slug, Percentiles] = Field(description="Latency of each stage, as in results.")
     capture: CaptureMetrics
     spool: SpoolMetrics
     machine: MachineMetrics

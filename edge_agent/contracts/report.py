@@ -14,7 +14,7 @@ from edge_agent.contracts.specimen import Specimen
 
 
 class Report(Contract):
-    """The readings of one slide, summed up: counts of fields, not a finding about a patient."""
+    """The readings of one slide as counts of fields, not a finding about a patient."""
 
     schema_: Literal["leukoscope/report/v1"] = Field(default="leukoscope/report/v1", alias="schema")
     use: Literal["research-only"] = "research-only"
@@ -28,8 +28,12 @@ class Report(Contract):
     finished_at: UtcTime
     readings_count: int = Field(ge=0)
     outcomes_count: dict[Outcome, int]
-    reasons_count: dict[str, int] = Field(description="Why fields were refused, and codes of failures.")
-    labels_count: dict[Slug, int] = Field(description="Classified fields by label.")
-    malignant_count: int = Field(ge=0, description="Classified fields of a malignant label.")
+    reasons_count: dict[str, int] = Field(
+        description="Number of fields for each reason of a refusal and each code of a failure."
+    )
+    labels_count: dict[Slug, int] = Field(description="Number of classified fields for each label.")
+    malignant_count: int = Field(ge=0, description="Number of classified fields with a malignant label.")
     model: ModelIdentity
-    models_count: int = Field(ge=1, description="More than 1 if the model was changed while the slide was read.")
+    models_count: int = Field(
+        ge=1, description="Number of models used; more than 1 if the model was changed while the slide was read."
+    )

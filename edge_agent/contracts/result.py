@@ -19,7 +19,7 @@ Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
 class Outcome(StrEnum):
-    """What became of a frame."""
+    """What was decided about a frame."""
 
     CLASSIFIED = "classified"
     ABSTAINED = "abstained"
@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a frame was not classified although nothing went wrong. Failures carry an error's code instead."""
+    """Why a frame was not classified although nothing went wrong. Failures have an error's code instead."""
 
     UNFAMILIAR = "unfamiliar"
     LOW_CONFIDENCE = "low_confidence"
@@ -43,13 +43,13 @@ class Reason(StrEnum):
 
 
 class Clock(Contract):
-    """How far the device's clock could be trusted when the frame was taken."""
+    """The state of the device's clock when the frame was taken."""
 
     synchronised: bool | None = Field(
-        description="Whether the system says that its clock is synchronised; null where nothing says so."
+        description="Whether the system reports its clock as synchronised; null if it does not report it."
     )
     boot_id: str | None
-    monotonic_ns: int = Field(ge=0, description="Orders readings of one boot whatever the wall clock did.")
+    monotonic_ns: int = Field(ge=0, description="Orders the readings of one boot, even if the wall clock jumped.")
 
 
 class Quality(Contract):
@@ -79,7 +79,7 @@ class Nuclei(Contract):
 
 
 class Decision(Contract):
-    """The rule and the thresholds that the outcome follows from."""
+    """The figures and thresholds that decided the outcome."""
 
     rule: str
     max_unfamiliarity_score: float = Field(gt=0)
@@ -91,7 +91,7 @@ class Decision(Contract):
 
 
 class ModelIdentity(Contract):
-    """Which model judged."""
+    """The model that was used."""
 
     name: Slug
     version: str
@@ -101,7 +101,7 @@ class ModelIdentity(Contract):
 
 
 class ImageIdentity(Contract):
-    """The frame's bytes: the file or JPEG where there was one, else the pixels."""
+    """Hash of the frame's file or JPEG if there was one, else of its pixels."""
 
     sha256: Sha256
     stored: bool
@@ -119,7 +119,7 @@ class Result(Contract):
     device: Slug
     camera: Slug
     session: UUID = Field(description="UUIDv7 of this run of the agent.")
-    seq: int = Field(ge=0, description="Numbers the readings of a session without gaps.")
+    seq: int = Field(ge=0, description="Number of the reading within its session, without gaps.")
     captured_at: UtcTime
     clock: Clock
     replayed: bool = Field(default=False, description="True for backlog sent after live results.")
@@ -127,14 +127,14 @@ class Result(Contract):
         description="Where the frame came from: a file's name below the camera's folder, with the frame's number in a "
         "video; scheme, host and port of a stream; or what was drawn."
     )
-    specimen: SpecimenField | None = Field(description="Null while no slide is set.")
+    specimen: SpecimenField | None = Field(description="Null if no slide is set.")
     outcome: Outcome
     reason: Reason | None
     error: ErrorReport | None
     label: Slug | None = Field(description="Only of a classified reading.")
     malignant: bool | None = Field(description="Only of a classified reading.")
     probabilities: dict[Slug, Ratio] | None = Field(
-        description="Null for an unfamiliar field: they would mean nothing."
+        description="Null for an unfamiliar field, where they would mean nothing."
     )
     malignant_ratio: Ratio | None = Field(
         description="Summed probability of the malignant classes; null where the probabilities are."
@@ -143,7 +143,8 @@ class Result(Contract):
     quality: Quality | None
     nuclei: Nuclei | None
     latency_ms: dict[Slug, Annotated[float, Field(ge=0)]] = Field(
-        description="Per stage; 'waiting' is from capture to the start of analysis, 'total' is all after that."
+        description="Time of each stage; 'waiting' is from capture to the start of the analysis, 'total' is "
+        "everything after that."
     )
     model: ModelIdentity
     software: str

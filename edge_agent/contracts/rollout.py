@@ -1,4 +1,4 @@
-"""``model/desired`` and ``model/reported``: which model a device is to run, and which it runs. Both retained."""
+"""``model/desired`` and ``model/reported``: which model a device should run, and which it runs. Both retained."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from edge_agent.contracts.result import ModelIdentity
 
 
 class ModelDesired(Contract):
-    """Set from outside. The bundle's bytes come by HTTPS or from a file, never by MQTT."""
+    """Set by an operator. The bundle itself comes over HTTPS or from a file, never over MQTT."""
 
     schema_: Literal["leukoscope/model-desired/v1"] = Field(default="leukoscope/model-desired/v1", alias="schema")
     name: Slug
     version: str
-    sha256: Sha256 = Field(description="Of the bundle's model.tflite.")
+    sha256: Sha256 = Field(description="SHA-256 of the bundle's model.tflite.")
     source: str | None = Field(default=None, description="https:// address or path; null for a shipped bundle.")
 
 

@@ -1,4 +1,4 @@
-"""What is under the microscope, by an opaque id."""
+"""What is under the microscope, identified by an opaque id."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PUBLISHED: dict[str, Any] = {
 
 
 def opaque_id(value: str) -> str:
-    """``value``, if it may name a specimen outside the clinic; ``ValueError`` if it may tell who a patient is.
+    """``value``, if it may identify a specimen outside the clinic; ``ValueError`` if it might identify a patient.
 
     A UUID, or a code of letters, digits and single hyphens in which no four letters (a name), no five digits (a
     record number) and no date stand together, such as ``S-7K3F-92QX``.
@@ -57,7 +57,7 @@ def opaque_id(value: str) -> str:
 SpecimenId = Annotated[
     str, Field(strict=True, min_length=4, max_length=36, json_schema_extra=_PUBLISHED), AfterValidator(opaque_id)
 ]
-"""Says nothing of a patient. Only the clinic's own records know whose it is."""
+"""Says nothing about a patient. Only the clinic's own records connect it to a person."""
 
 SlideNumber = Annotated[int, Field(strict=True, ge=1, le=999), BeforeValidator(whole_number)]
 """Number of a slide of a specimen."""
@@ -73,4 +73,4 @@ class Specimen(Contract):
 class SpecimenField(Specimen):
     """Where on a specimen a reading belongs."""
 
-    field: int = Field(ge=1, description="Counts the readings of this slide.")
+    field: int = Field(ge=1, description="Number of the reading within this slide.")

@@ -1,4 +1,4 @@
-"""``status``: whether a device is there and what it does, retained; also its last will."""
+"""``status``: whether a device is connected and what it does; retained, and also its last will."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_agent.contracts.manifest import Slug
 
 
 class StatusState(StrEnum):
-    """The words of the Homie convention, with ``degraded``."""
+    """The states of the Homie convention, and ``degraded``."""
 
     INIT = "init"
     READY = "ready"
@@ -24,7 +24,7 @@ class StatusState(StrEnum):
 
 
 class Status(Contract):
-    """Whether the device is there. ``lost`` is the last will: ignore one whose session is not the newest."""
+    """Whether the device is connected. ``lost`` is the last will: ignore one whose session is not the newest."""
 
     schema_: Literal["leukoscope/status/v1"] = Field(default="leukoscope/status/v1", alias="schema")
     use: Literal["research-only"] = "research-only"
@@ -32,4 +32,4 @@ class Status(Contract):
     session: UUID
     state: StatusState
     code: str | None = Field(description="Code of the error that makes the device degraded.")
-    at: UtcTime | None = Field(description="Null in the last will, which is written before it is sent.")
+    at: UtcTime | None = Field(description="Null in the last will, which is prepared when the connection begins.")

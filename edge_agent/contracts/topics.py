@@ -28,7 +28,7 @@ class Topics:
 
     @property
     def prefix(self) -> str:
-        """Prefix under which alone this device publishes."""
+        """Prefix of all topics of this device; it publishes nowhere else."""
         return f"leukoscope/v1/{self.site}/{self.device}"
 
     @property
@@ -63,7 +63,7 @@ class Topics:
 
     @property
     def model_desired(self) -> str:
-        """Retained; written from outside."""
+        """Retained; set by an operator."""
         return f"{self.prefix}/model/desired"
 
     @property

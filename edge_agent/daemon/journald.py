@@ -1,4 +1,4 @@
-"""Where the service's log goes: to journald with fields, else to standard error."""
+"""The service's log: to journald with fields, else to standard error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXTRA_FIELDS = ("code", "check", "camera")
 
 
 def make_log_handler(environment: Mapping[str, str] = os.environ) -> logging.Handler:
-    """To the journal with structured fields where standard error goes there anyway, else lines on standard error."""
+    """A handler that writes to the journal, with fields, if standard error goes there, else to standard error."""
     if _stderr_is_journal(environment):
         try:
             return _journal_handler()
@@ -32,7 +32,7 @@ def _line_handler(form: str) -> logging.Handler:
 
 
 def _stderr_is_journal(environment: Mapping[str, str]) -> bool:
-    """As systemd.exec(5) says to find out: the stream's device and inode are in the environment."""
+    """As systemd.exec(5) describes: the stream's device and inode are in the environment."""
     try:
         found = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError, AttributeError):
@@ -49,17 +49,17 @@ def _journal_handler() -> logging.Handler:
         def emit(self, record: logging.LogRecord) -> None:
             try:
                 journal.send(self.format(record), **journal_fields(record))
-            except Exception:  # noqa: BLE001 - logging's way: a log that cannot be written stops nothing
+            except Exception:  # noqa: BLE001 - like logging itself: a log that cannot be written stops nothing
                 self.handleError(record)
 
     handler = Handler()
-    # Level and logger are fields; 'logging' would write them into the message of a handler without a form.
+    # Level and logger are fields; without a format, 'logging' would write them into the message.
     handler.setFormatter(logging.Formatter("%(message)s"))
     return handler
 
 
 def journal_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """An entry's fields (systemd.journal-fields(7)); ours are prefixed, and there only where they are known."""
+    """An entry's fields (systemd.journal-fields(7)); the agent's own are prefixed, and left out without a value."""
     # 3 is an error, 4 a warning, 6 information, 7 for developers (syslog(3)).
     levels = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
     fields: dict[str, Any] = {
@@ -75,7 +75,7 @@ def journal_fields(record: logging.LogRecord) -> dict[str, Any]:
         value = getattr(record, name, None)
         if value is not None:
             fields[f"LEUKOSCOPE_{name.upper()}"] = value
-    # Errors are logged as themselves: their code needs no extra.
+    # Errors are logged as arguments, so their code needs no ``extra``.
     codes = [argument.code for argument in _arguments(record) if isinstance(argument, EdgeAgentError)]
     if codes:
         fields.setdefault("LEUKOSCOPE_CODE", codes[0])

@@ -1,4 +1,4 @@
-"""Tells systemd how the service is doing; nothing where there is no systemd."""
+"""Reports the service's state to systemd; does nothing without systemd."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 
 
 class Notifier(Protocol):
-    """Tells whoever started this process how it is doing (sd_notify(3))."""
+    """Reports this process's state to the service manager (sd_notify(3))."""
 
     watchdog_s: float | None
-    """After so long without ``alive`` the process is killed and started anew; None: nobody watches."""
+    """After this time without ``alive`` the process is killed and restarted; None without a watchdog."""
 
     def ready(self, status: str) -> None:
         """The start, or a reload, is over."""
@@ -26,7 +26,7 @@ class Notifier(Protocol):
         ...
 
     def stopping(self) -> None:
-        """The end has begun."""
+        """The process is stopping."""
         ...
 
     def status(self, status: str) -> None:
@@ -39,7 +39,7 @@ class Notifier(Protocol):
 
 
 class NullNotifier:
-    """Nobody listens."""
+    """For a process without a service manager."""
 
     watchdog_s: float | None = None
 
@@ -93,11 +93,11 @@ class SystemdNotifier:
 
 
 def make_notifier(environment: Mapping[str, str] = os.environ) -> Notifier:
-    """The one that fits: systemd's where it listens and can be spoken to."""
+    """A notifier for systemd if systemd listens and can be reached, else the one that does nothing."""
     if "NOTIFY_SOCKET" not in environment:
         return NullNotifier()
     try:
         return SystemdNotifier(environment)
     except ImportError as error:
-        log.warning("systemd waits to be told, but systemd-python is missing: %s", error)
+        log.warning("systemd expects notifications, but systemd-python is missing: %s", error)
         return NullNotifier()

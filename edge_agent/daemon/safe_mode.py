@@ -1,6 +1,6 @@
-"""What runs where the configuration does not let the agent run: a connection that says what is wrong.
+"""Safe mode: a connection that reports why the agent cannot run with its configuration.
 
-A device whose file has a mistake would otherwise be started over and over, and from afar look dead.
+Otherwise a device with a mistake in its file would restart again and again, and look dead to everyone else.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from edge_agent.spool import MemorySpool
 log = logging.getLogger(__name__)
 
 LAST_GOOD = "last-good-agent.toml"
-"""In the state folder: the file that the agent ran by last. It holds no secret, for those have files of their own."""
+"""In the state folder: a copy of the last configuration that worked."""
 
 _SPOOL_BYTES = 2**20
 
 
 class Connection(Settings):
-    """As much of a configuration as it takes to be heard."""
+    """The part of a configuration that is needed to connect."""
 
     device: DeviceSettings
     mqtt: MqttSettings = MqttSettings()
 
 
 def keep_last_good(config: Path, folder: Path) -> None:
-    """Keep a copy of a configuration that works. One that cannot be kept is logged: nothing depends on it."""
+    """Keep a copy of a configuration that works. A failure is only logged: nothing depends on the copy."""
     kept, new = folder / LAST_GOOD, folder / f"{LAST_GOOD}.new"
     try:
         content = config.read_bytes()
@@ -55,7 +55,7 @@ def keep_last_good(config: Path, folder: Path) -> None:
 
 
 def find_connection(config: Path, folder: Path) -> Connection | None:
-    """Device and broker of the broken file; else of the file that worked last; None if neither tells."""
+    """Device and broker from the broken file, else from the last one that worked; None if neither has them."""
     for path in (config, folder / LAST_GOOD):
         if not path.is_file():
             continue
@@ -63,12 +63,12 @@ def find_connection(config: Path, folder: Path) -> Connection | None:
             values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
             return Connection(**{name: values[name] for name in ("device", "mqtt") if name in values})
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
-            log.debug("%s does not tell the broker: %s", path, error)
+            log.debug("%s does not name a broker: %s", path, error)
     return None
 
 
 class SafeMode:
-    """Connected where that is possible; reads no frame and touches no spool, whose messages wait."""
+    """Connects if that is possible. Reads no frame, and leaves the spool with its messages alone."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class SafeMode:
         self._publisher: Publisher | None = None
         if connection is None:
             log.error(
-                "safe mode, and no file says where the broker is: nothing can be reported", extra={"code": problem.code}
+                "safe mode, and no configuration names a broker: nothing can be reported", extra={"code": problem.code}
             )
             return
         self._device = connection.device.id
@@ -106,7 +106,7 @@ class SafeMode:
 
     def start(self) -> None:
         """Connect, and report the problem."""
-        log.error("safe mode, nothing is analysed: %s", self._problem)
+        log.error("safe mode, nothing is read: %s", self._problem)
         if self._publisher is None:
             return
         health = Health(
@@ -121,12 +121,12 @@ class SafeMode:
         self._publisher.start()
 
     def stop(self) -> None:
-        """Say goodbye."""
+        """Disconnect."""
         if self._publisher is not None:
             self._publisher.stop()
 
     def _refuse(self, request: Request) -> None:
-        """Answer every command with the reason why it is not carried out."""
+        """Refuse a command, with the reason."""
         if self._publisher is None or request.retained:
             return
         error = AgentSafeMode(f"The agent is in safe mode: {self._problem.code}.")

@@ -1,4 +1,4 @@
-"""The agent as a service: starts, obeys signals, tells systemd, and goes into safe mode where it cannot start."""
+"""The agent as a service: starts, handles signals, notifies systemd, and enters safe mode if it cannot start."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("edge_agent")
 
 RELOAD_MAX_S = 60.0
-"""A camera that hangs and a broker that does not answer take less; what takes longer will not end by itself."""
+"""A camera that hangs or a broker that does not answer takes less; a reload that takes longer is stuck."""
 RELOAD_POLL_S = 0.5
 RETRY_S = 60.0
-"""In safe mode the agent looks so often whether it is worth another try."""
+"""How often safe mode checks whether another attempt makes sense."""
 
 PASSING = (SpoolError, DiskFull, PrometheusPortTaken, WebPortTaken)
-"""Problems that may be over without anybody's doing anything to the configuration."""
+"""Problems that may go away without a change to the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +57,23 @@ class Service:
     signals: SignalQueue
     notifier: Notifier
     set_level: Callable[[str], None]
-    """Takes the log's level, as ``[log]`` names it."""
+    """Sets the log's level, named as in ``[log]``."""
     has_safe_mode: bool
-    """Without it, what keeps the agent from starting is raised, as somebody at a terminal expects."""
+    """Without it, an error at the start is raised, as expected in a terminal."""
 
     def run(self) -> None:
-        """Until SIGTERM or SIGINT, or until the frames have come to their end. Raises what made a thread fail."""
+        """Run until SIGTERM or SIGINT, or until there are no more frames. Raises the failure of a thread."""
         while (problem := self._run_or_fail_to_start()) is not None:
             if not self._wait_in_safe_mode(problem):
                 return
 
     def _run_or_fail_to_start(self) -> EdgeAgentError | None:
-        """Run to the end, or return why that cannot begin."""
+        """Run to the end, or return why the agent cannot start."""
         with contextlib.ExitStack() as stack:
             try:
                 agent = self._begin(stack)
             except EdgeAgentError as problem:
-                # Where another agent runs, a second one under its name would throw it out of the broker.
+                # If another agent runs, a second one with its name would disconnect it from the broker.
                 if not self.has_safe_mode or isinstance(problem, SpoolBusy):
                     raise
                 return problem
@@ -81,7 +81,10 @@ class Service:
         return None
 
     def _begin(self, stack: contextlib.ExitStack) -> Agent:
-        """Make everything, then start it. What is made goes on the stack at once, so that nothing is left behind."""
+        """Create everything, then start it.
+
+        Each part goes on the stack at once, so that a failure stops all of them.
+        """
         settings = load_config(self.config)
         self.set_level(settings.log.level)
         exporter = make_exporter(settings.prometheus) if settings.prometheus.enabled else None
@@ -159,7 +162,7 @@ class Service:
         keep_last_good(self.config, settings.state.folder)
 
     def _wait_in_safe_mode(self, problem: EdgeAgentError) -> bool:
-        """Say what is wrong until it may have been repaired. False if the process is to end instead."""
+        """Report the problem until it may be solved. False if the process is to end instead."""
         state = default_state_folder()
         text = self._text()
         failures: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""The signals that a running agent obeys."""
+"""The signals that a running agent handles."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ OBEYED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.S
 
 
 class SignalQueue:
-    """Signals, one after the other, for the main thread."""
+    """Received signals, one after the other, for the main thread."""
 
     def __init__(self) -> None:
-        # Not blocked and waited for: libraries have threads of their own since they were imported, and a signal
-        # that meets one of those would have its default effect.
+        # Handlers, not a blocked signal mask: libraries started threads when they were imported, and a signal delivered
+        # to one of those would have its default effect.
         self._received: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
         for number in OBEYED:
             signal.signal(number, self._receive)

@@ -1,4 +1,4 @@
-"""Feeds systemd's watchdog while the agent gets on with its work."""
+"""Feeds systemd's watchdog while the agent makes progress."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WatchdogFeeder:
         self._stuck: tuple[str, ...] = ()
 
     def look(self, agent: Agent) -> None:
-        """Feed the watchdog unless a part of the agent is stuck; then it has to die, and be started anew."""
+        """Feed the watchdog unless a part of the agent is stuck; then systemd has to restart the process."""
         stuck = agent.stuck
         if stuck and stuck != self._stuck:
             log.critical("no progress in %s; the watchdog is no longer fed", ", ".join(stuck))
@@ -37,7 +37,7 @@ class WatchdogFeeder:
             self._notifier.status(f"no progress in {', '.join(stuck)}" if stuck else agent.summary)
 
     def feed(self) -> None:
-        """Tell the watchdog that all is well, as often as it needs to hear it."""
+        """Feed the watchdog, as often as it needs."""
         now = time.monotonic()
         if now - self._fed_at >= self._interval_s:
             self._fed_at = now

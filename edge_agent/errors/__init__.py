@@ -1,4 +1,4 @@
-"""One tree of errors. Each has a stable ``code`` that logs, readings, ``doctor`` and MQTT show alike.
+"""One tree of errors. Each has a stable ``code``, the same in logs, readings, ``doctor`` and MQTT messages.
 
 ::
 

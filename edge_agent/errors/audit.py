@@ -6,7 +6,7 @@ from edge_agent.errors.base import EdgeAgentError
 
 
 class AuditUnwritable(EdgeAgentError):
-    """The audit log cannot be written, or not read. Events are sent without a place in it; the agent goes on."""
+    """The audit log cannot be written or read. Events are sent without a place in it; the agent keeps running."""
 
     code = "audit_unwritable"
     remedy = "Check that the agent may write to audit.log in the state folder, and that the disk has room."
@@ -15,7 +15,7 @@ class AuditUnwritable(EdgeAgentError):
 class AuditBroken(EdgeAgentError):
     """The audit log is damaged: an entry was changed, removed or inserted, or the file is not an audit log.
 
-    The agent sets a damaged file aside and goes on in a new one.
+    The agent renames a damaged file and continues in a new one.
     """
 
     code = "audit_broken"

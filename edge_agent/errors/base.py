@@ -6,13 +6,13 @@ from typing import ClassVar
 
 
 class EdgeAgentError(Exception):
-    """Something that a user or operator can meet, and can do something about.
+    """Something that can happen to a user or operator, who can do something about it.
 
     ``message`` says what happened to which thing; ``remedy`` says what to do about it.
     """
 
     code: ClassVar[str] = "agent_failed"
-    remedy: str = "Read the log around this line and report it if it comes again."
+    remedy: str = "Read the log around this line, and report it if it happens again."
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
         super().__init__(message)

@@ -6,35 +6,38 @@ from edge_agent.errors.base import EdgeAgentError
 
 
 class BrokerError(EdgeAgentError):
-    """Something about the MQTT broker."""
+    """A problem with the MQTT broker that has no code of its own."""
 
     code = "broker_failed"
     remedy = "Check [mqtt] in the configuration and the broker's log."
 
 
 class BrokerUnreachable(BrokerError):
-    """Nobody answers at the broker's address. Results wait; the agent keeps trying."""
+    """The broker's address does not answer. Results wait; the agent keeps trying."""
 
     code = "broker_unreachable"
-    remedy = "Check that the broker runs and that mqtt.host and mqtt.port are right; results wait meanwhile."
+    remedy = "Check that the broker is running and that mqtt.host and mqtt.port are right; results wait meanwhile."
 
 
 class BrokerRefused(BrokerError):
-    """The broker answers and says no. Results wait; the agent keeps trying."""
+    """The broker refuses the connection. Results wait; the agent keeps trying."""
 
     code = "broker_refused"
     remedy = "Check user, password and access rights at the broker; results wait meanwhile."
 
 
 class BrokerSilent(BrokerError):
-    """The broker is connected and acknowledges nothing. What it was sent is sent again over a new connection."""
+    """The broker is connected but acknowledges nothing.
+
+    Unacknowledged messages are sent again over a new connection.
+    """
 
     code = "broker_silent"
     remedy = "Look at the broker's log and load; results wait meanwhile."
 
 
 class BrokerDropped(BrokerError):
-    """The broker accepts connections and soon closes them. Results wait; the agent waits longer before each attempt."""
+    """The broker accepts connections and soon closes them. The agent waits longer before each new attempt."""
 
     code = "broker_dropped"
     remedy = (
@@ -44,35 +47,38 @@ class BrokerDropped(BrokerError):
 
 
 class BrokerSessionTaken(BrokerError):
-    """Another client connected under this device's name, and the broker closed this connection. The pause is long."""
+    """Another client connected with this device's name, so the broker closed this connection.
+
+    The next pause is long.
+    """
 
     code = "broker_session_taken"
     remedy = "Give each device a site and id of its own, and run one agent per device; results wait meanwhile."
 
 
 class BrokerLimits(BrokerError):
-    """The broker cannot do, or does not allow, what this device needs. What it accepts is delivered."""
+    """The broker lacks a feature that this device needs, or limits it. What the broker accepts is delivered."""
 
     code = "broker_limits"
     remedy = "Raise the broker's limits for this device; results wait meanwhile."
 
 
 class BrokerMoved(BrokerError):
-    """The broker sends its clients to another server. The agent follows the configuration alone, and keeps trying."""
+    """The broker refers its clients to another server. The agent only follows its configuration, and keeps trying."""
 
     code = "broker_moved"
     remedy = "Ask the broker's administrator for its new address and set mqtt.host; results wait meanwhile."
 
 
 class BrokerForeign(BrokerError):
-    """What answers at the broker's address does not speak MQTT, or not as configured (with or without TLS)."""
+    """The server at the broker's address does not speak MQTT, or not as configured (with or without TLS)."""
 
     code = "broker_not_mqtt"
     remedy = "Check mqtt.host and mqtt.port: 1883 is usual without TLS, 8883 with it; results wait meanwhile."
 
 
 class SecretExposed(BrokerError):
-    """A password or key can be read by every user of this machine. It is used all the same."""
+    """Every user of this machine can read a password or key. It is used all the same."""
 
     code = "secret_exposed"
     remedy = "Remove the access of other users: chmod o-rwx FILE."

@@ -6,7 +6,7 @@ from edge_agent.errors.base import EdgeAgentError
 
 
 class CommandError(EdgeAgentError):
-    """A command could not be carried out. The answer says why; the agent goes on."""
+    """A command could not be carried out. The answer says why; the agent keeps running."""
 
     code = "command_failed"
     remedy = "Check the device's health, then send the command again with a new id."
@@ -48,7 +48,7 @@ class CommandBusy(CommandError):
 
 
 class CommandInterrupted(CommandError):
-    """The agent stopped while it carried the command out, which may have been done in part or in full."""
+    """The agent stopped while it was carrying out the command, which may have taken effect in part or in full."""
 
     code = "command_interrupted"
     remedy = "Check the device's status and events; send the command again with a new id if it is still needed."
@@ -62,14 +62,14 @@ class CommandNotYet(CommandError):
 
 
 class AgentPaused(CommandError):
-    """The agent is paused and analyses nothing."""
+    """The agent is paused and reads nothing."""
 
     code = "agent_paused"
     remedy = "Send 'resume' first."
 
 
 class AgentSafeMode(CommandError):
-    """The agent cannot run with its configuration and only reports why. ``health`` has the reason."""
+    """The agent cannot run with its configuration, and only reports why. ``health`` has the reason."""
 
     code = "agent_safe_mode"
     remedy = "Correct what the check 'configuration' in health reports, then run: systemctl reload leukoscope"

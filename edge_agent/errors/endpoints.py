@@ -6,7 +6,7 @@ from edge_agent.errors.base import EdgeAgentError
 
 
 class PrometheusMissing(EdgeAgentError):
-    """The Prometheus endpoint is wanted but its package is not installed."""
+    """The Prometheus endpoint is enabled, but its package is not installed."""
 
     code = "prometheus_missing"
     remedy = "Install the extra: pip install 'leukoscope[prometheus]', or set prometheus.enabled = false."
@@ -20,7 +20,7 @@ class PrometheusPortTaken(EdgeAgentError):
 
 
 class WebMissing(EdgeAgentError):
-    """The microscope page is wanted but its packages are not installed."""
+    """The microscope page is enabled, but its packages are not installed."""
 
     code = "web_missing"
     remedy = "Install the extra: pip install 'leukoscope[web]', or set web.enabled = false."

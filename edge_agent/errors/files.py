@@ -1,4 +1,4 @@
-"""Files that a command was given, what it reads from a person, and what it prints."""
+"""The files, input and output of commands."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class FileUnusable(EdgeAgentError):
     """A file or folder that a command needs cannot be read or written."""
 
     code = "file_unusable"
-    remedy = "Check the path and who may read and write it, or give another one."
+    remedy = "Check the path and its permissions, or use another one."
 
     @classmethod
     def from_os_error(cls, error: OSError) -> Self:
-        """What the operating system said, of the file that it said it of."""
+        """The error for an ``OSError``, with the file that it is about."""
         if error.filename is None:
             return cls(f"{error.strerror or error}.")
         return cls(f"{os.fsdecode(error.filename)}: {error.strerror or error}.")

@@ -13,7 +13,7 @@ class DiskLow(EdgeAgentError):
 
 
 class MachineHot(EdgeAgentError):
-    """The processor is so hot that it slows itself down."""
+    """The processor is so hot that it slows down."""
 
     code = "machine_hot"
     remedy = "Improve the cooling (air flow, heat sink) and watch machine.cpu_temperature_c in the metrics."
@@ -30,4 +30,6 @@ class ClockUnset(EdgeAgentError):
     """The clock is not set, so the times in results are wrong and TLS may fail."""
 
     code = "clock_unset"
-    remedy = "Connect the device to a network with a time server ('timedatectl' shows the state), or add a clock chip."
+    remedy = (
+        "Connect the device to a network with a time server ('timedatectl' shows the state), or fit a clock module."
+    )

@@ -6,7 +6,7 @@ from edge_agent.errors.base import EdgeAgentError
 
 
 class ImageError(EdgeAgentError):
-    """An image is damaged, cut short, or no image at all. Its reading is ``failed``; the agent goes on."""
+    """An image is damaged, cut short, or not an image at all. Its reading is ``failed``; the agent keeps running."""
 
     code = "image_unreadable"
     remedy = (

@@ -13,21 +13,21 @@ class RuntimeMissing(EdgeAgentError):
 
 
 class InferenceError(EdgeAgentError):
-    """The runtime failed on a frame. Its reading is ``failed``; the agent goes on."""
+    """The runtime failed on a frame. Its reading is ``failed``; the agent keeps running."""
 
     code = "inference_failed"
     remedy = "Run 'edge-agent doctor'; if the bundle verifies, report this."
 
 
 class BundleError(EdgeAgentError):
-    """A bundle is damaged or incomplete. The agent does not judge with a model that it cannot verify."""
+    """A bundle is damaged or incomplete. The agent never uses a model that it cannot verify."""
 
     code = "bundle_invalid"
     remedy = "Install the bundle again from where it was published."
 
 
 class BundleMissing(BundleError):
-    """There is no shipped bundle of that name, and no folder of that path with a manifest."""
+    """There is no shipped bundle of that name, and no folder at that path that has a manifest."""
 
     code = "bundle_missing"
     remedy = "Name a shipped bundle or the path of a folder that has manifest.json."
@@ -40,7 +40,7 @@ class BundleFileMissing(BundleError):
 
 
 class BundleHashMismatch(BundleError):
-    """A file is not the one that the manifest was made for: its sha256 is another."""
+    """A file is not the one that the manifest was made for: its SHA-256 differs."""
 
     code = "bundle_hash_mismatch"
 
@@ -59,14 +59,14 @@ class BundleMismatch(BundleError):
 
 
 class GoldenMismatch(BundleError):
-    """The model runs here but does not give the outputs recorded when the bundle was made."""
+    """The model runs here, but its outputs differ from those recorded when the bundle was made."""
 
     code = "bundle_golden_mismatch"
     remedy = "Do not use this bundle on this machine; report the runtime's version and the machine."
 
 
 class AnalysisError(EdgeAgentError):
-    """An internal error on one frame. Its reading is ``failed``, the log has the traceback; the agent goes on."""
+    """An internal error on one frame. Its reading is ``failed``; the traceback is in the log."""
 
     code = "analysis_failed"
     remedy = "Report this with the frame and the traceback in the log."

@@ -1,9 +1,9 @@
 """One line of the audit log.
 
-A line is a SHA-256 in hex, a space, and a JSON object. The hash is of the hash of the line before, a space, and this
-line's JSON; the very first line follows sixty-four zeros. The JSON has the entry's number as ``seq``, and in the first
-line of each file the hash that it follows as ``previous``, so that a file can be checked by itself. Logs that release
-0.1 began have neither.
+A line is a SHA-256 in hex, a space, and a JSON object. The hash covers the hash of the line before, a space, and this
+line's JSON; the first line of all follows sixty-four zeros. The JSON has the entry's number as ``seq``. In the first
+line of each file it also has the hash before it as ``previous``, so that a file can be checked by itself. Logs of
+release 0.1 have neither.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Self
 from pydantic_core import from_json, to_json
 
 BEGINNING = "0" * 64
-"""What the very first line follows."""
+"""What the first line of all follows."""
 
 MAX_LINE_BYTES = 128 * 1024
-"""With its newline. An event is bounded by the size of a message, which is half of this."""
+"""Including the newline. An event is at most as large as a message, which is half of this."""
 
 _LINE = re.compile(rb"([0-9a-f]{64}) (\{.*\})", re.DOTALL)
 _TORN = re.compile(rb"[0-9a-f]{0,64}|[0-9a-f]{64} (\{.*)?", re.DOTALL)
@@ -28,21 +28,21 @@ _TORN = re.compile(rb"[0-9a-f]{0,64}|[0-9a-f]{64} (\{.*)?", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """A line taken apart."""
+    """A parsed line."""
 
     sha256: str
     record: bytes
-    """The JSON as it stands in the line."""
+    """The JSON, unchanged from the line."""
     values: Mapping[str, object]
     """The JSON's keys and values."""
     seq: int | None
-    """The number that the line gives itself; None in a log of release 0.1."""
+    """The number in the line; None in a log of release 0.1."""
     previous: str | None
-    """The hash that the line says it follows; only the first line of a file does."""
+    """The hash that the line says it follows; only in the first line of a file."""
 
     @classmethod
     def make(cls, seq: int, before: str, values: Mapping[str, object], *, first_of_file: bool) -> Self:
-        """The entry number ``seq``, which follows the hash ``before``."""
+        """Create the entry number ``seq``, which follows the hash ``before``."""
         previous = before if first_of_file else None
         added = {"seq": seq} if previous is None else {"seq": seq, "previous": previous}
         record = to_json({**added, **values})
@@ -50,7 +50,7 @@ class AuditEntry:
 
     @classmethod
     def parse(cls, line: bytes) -> Self:
-        """Take a line without its newline apart. Raises ``ValueError``; the hash is not checked."""
+        """Parse a line without its newline. Raises ``ValueError``; the hash is not checked."""
         found = _LINE.fullmatch(line)
         if found is None or len(line) >= MAX_LINE_BYTES:
             raise ValueError("not a line of an audit log")
@@ -78,5 +78,5 @@ def chain(before: str, record: bytes) -> str:
 
 
 def is_torn_line(rest: bytes) -> bool:
-    """Whether ``rest``, which no newline ends, is what a power cut leaves: the beginning of a line, or zeros."""
+    """Whether ``rest``, without a newline, is what a power cut leaves: the beginning of a line, or zeros."""
     return len(rest) < MAX_LINE_BYTES and _TORN.fullmatch(rest.rstrip(b"\0")) is not None

@@ -1,8 +1,8 @@
-"""The audit log: what happened to the device, one line each, chained by hashes so that a change shows.
+"""The audit log: what happened to the device, one line per event, chained by hashes so that changes show.
 
 The events at the broker carry the same hashes, so that a log that was rewritten as a whole can be detected by comparing
-the two. The log is bounded: full files are kept under names of their own, and the oldest is deleted once there are too
-many; the chain runs through all of them.
+the two. The log is bounded: full files are renamed, and the oldest is deleted once there are too many. The chain runs
+through all of them.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from edge_agent.events.audit_segments import (
 log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 2 * 2**20
-"""A file is full once it has reached this: some four thousand events."""
+"""Size of a full file: some four thousand events."""
 
 SEGMENTS_MAX = 16
-"""Older files that are kept: 32 MiB with the file in use, which is little beside the spool."""
+"""Number of older files that are kept: 32 MiB, and the file in use, which is little compared with the spool."""
 
 SET_ASIDE_MAX = 8
-"""Damaged files that are kept. A disk that damages a file at each start must not be filled by them."""
+"""Number of damaged files that are kept, so that a disk that damages a file at each start is not filled by them."""
 
 _NOT_A_LOG = frozenset({errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EACCES, errno.EPERM, errno.ETXTBSY})
-"""Opening fails with these because of what lies there. Others, such as a full disk, pass."""
+"""Opening fails with these because of what is in the file's place. Other errors, such as a full disk, are temporary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A damaged file, or something that is not an audit log, was given another name."""
+    """A damaged file, or something that is not an audit log, was renamed."""
 
     path: Path
     """Where it is now."""
@@ -62,7 +62,7 @@ class SetAside:
 
 
 class AuditLog:
-    """Appends to the log. Each line is on the medium when ``append`` returns.
+    """Appends to the log. A line is on the disk when ``append`` returns.
 
     One thread at a time. After an error the file is opened again by the next ``append``.
     """
@@ -76,13 +76,13 @@ class AuditLog:
         self._size = 0
         self._last: AuditPosition | None = None
         self._attempted: AuditPosition | None = None
-        """The line that was last tried: it may stand there although the disk reported an error."""
+        """The line of the last attempt: it may be in the file although the disk reported an error."""
         self._incidents: list[Repaired | SetAside] = []
 
     def open(self) -> None:
-        """Go on with what is there, made if needed. Raises ``AuditUnwritable``.
+        """Open the log, creating it if needed. Raises ``AuditUnwritable``.
 
-        Only the end of the newest file is read. What is damaged or not a log is set aside, and a line that a power
+        Only the end of the newest file is read. A file that is damaged or not a log is renamed, and a line that a power
         cut left unfinished is cut off; ``pop_incidents`` returns both.
         """
         try:
@@ -91,9 +91,9 @@ class AuditLog:
             raise self._unwritable(error) from error
 
     def append(self, values: Mapping[str, object]) -> AuditPosition:
-        """Append an entry; where it stands now. Raises ``AuditUnwritable``.
+        """Append an entry and return its position. Raises ``AuditUnwritable``.
 
-        ``values`` can be written as JSON and has neither ``seq`` nor ``previous``.
+        ``values`` is what JSON can represent, without ``seq`` and ``previous``.
         """
         try:
             return self._append(values)
@@ -102,17 +102,17 @@ class AuditLog:
             raise self._unwritable(error) from error
 
     def pop_incidents(self) -> list[Repaired | SetAside]:
-        """What was found damaged since this was last asked."""
+        """What was found damaged since the last call."""
         incidents, self._incidents = self._incidents, []
         return incidents
 
     @property
     def set_aside_paths(self) -> list[Path]:
-        """Damaged files that still lie beside the log."""
+        """Renamed damaged files that are still beside the log."""
         return set_aside_paths(self._path)
 
     def excess(self) -> list[tuple[Segment, AuditPosition | None]]:
-        """Older files beyond those that are kept, oldest first, with their last entries as far as they can be read."""
+        """Older files beyond the number that is kept, oldest first, with their last positions if they can be read."""
         try:
             segments = older_segments(self._path)[: -self._segments_max or None]
         except OSError:
@@ -120,14 +120,14 @@ class AuditLog:
         return [(segment, self._end_of(segment)) for segment in segments]
 
     def delete(self, segment: Segment) -> None:
-        """Delete an older file. One that cannot be deleted stays, and is ``excess`` again the next time."""
+        """Delete an older file. If that fails it stays, and is in ``excess`` again next time."""
         try:
             segment.path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("%s cannot be deleted: %s", segment.path, error.strerror)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -151,15 +151,15 @@ class AuditLog:
         try:
             _write_whole(descriptor, line)
         except OSError:
-            # No half line may stand in front of the next one; cutting off works on a full disk too. Where it does not
-            # work, opening the file again cuts the line off.
+            # The next line must not follow half a line; cutting it off works on a full disk too. If that fails, the
+            # line is cut off when the file is opened again.
             with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, self._size)
             raise
         self._size += len(line)
 
     def _is_as_left(self) -> bool:
-        """Whether the file is open, still has its name, and nobody else has written to it."""
+        """Whether the file is open, still has its name, and was not changed by anything else."""
         if self._descriptor is None:
             return False
         mine = os.fstat(self._descriptor)
@@ -179,7 +179,7 @@ class AuditLog:
             try:
                 descriptor, tail = self._open_or_refuse()
             except AuditBroken as again:
-                raise OSError(errno.EBUSY, "something else is put there again and again") from again
+                raise OSError(errno.EBUSY, "something else keeps taking its place") from again
         self._descriptor, self._size = descriptor, tail.whole_bytes
         if tail.position is not None:
             self._last = tail.position
@@ -187,7 +187,7 @@ class AuditLog:
             self._last = self._end_of_older()
 
     def _open_or_refuse(self) -> tuple[int, Tail]:
-        """Raises ``AuditBroken`` if what is there has to be set aside, ``OSError``."""
+        """Raises ``AuditBroken`` if what is there has to be renamed, ``OSError``."""
         try:
             descriptor = open_regular(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         except OSError as error:
@@ -199,9 +199,9 @@ class AuditLog:
             self._hold_against_memory(tail)
             if os.fstat(descriptor).st_size != tail.whole_bytes:
                 os.ftruncate(descriptor, tail.whole_bytes)
-                log.warning("the last line of %s was not finished and was cut off", self._path)
+                log.warning("the last line of %s was incomplete and was cut off", self._path)
                 self._incidents.append(Repaired(self._path))
-            # The name of a new file has to outlast a power cut as well.
+            # The name of a new file has to survive a power cut too.
             sync_folder(self._path.parent)
         except BaseException:
             os.close(descriptor)
@@ -209,14 +209,14 @@ class AuditLog:
         return descriptor, tail
 
     def _hold_against_memory(self, tail: Tail) -> None:
-        """Raises ``AuditBroken`` if this log has written other lines than the file ends with."""
+        """Raises ``AuditBroken`` if the file does not end with the line that this log wrote last."""
         if tail.position is None or self._last is None:
             return
         if tail.position not in {self._last, self._attempted}:
             raise AuditBroken(f"{self._path} was changed while the agent was running.")
 
     def _rotate(self) -> None:
-        """Begin a new file. Between any two of these steps the power may fail."""
+        """Start a new file. The power may fail between any two of these steps."""
         if self._last is None:
             return
         target = segment_path(self._path, self._last.seq)
@@ -226,7 +226,7 @@ class AuditLog:
         self._open()
 
     def _end_of_older(self) -> AuditPosition | None:
-        """Where the chain goes on if the file in use is new. Older files that are damaged are set aside."""
+        """The position that a new file continues from. Damaged older files are renamed."""
         for segment in reversed(older_segments(self._path)):
             try:
                 descriptor = open_regular(segment.path, os.O_RDONLY)
@@ -264,7 +264,7 @@ class AuditLog:
 
     def _set_aside(self, path: Path, problem: str) -> None:
         target = set_aside(self._path, path)
-        log.error("%s It was set aside as %s.", problem, target.name)
+        log.error("%s It was renamed to %s.", problem, target.name)
         self._incidents.append(SetAside(target, problem))
         for old in self.set_aside_paths[:-SET_ASIDE_MAX]:
             with contextlib.suppress(OSError):
@@ -280,7 +280,7 @@ class AuditLog:
 
 
 def _write_whole(descriptor: int, line: bytes) -> None:
-    """Write and sync. Raises ``OSError``, also where there was room for a part only."""
+    """Write and sync. Raises ``OSError``, also if there was room for only a part."""
     if os.write(descriptor, line) != len(line):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""The files of an audit log: the one that is written, older ones, and damaged ones that were set aside.
+"""The files of an audit log: the current one, older ones, and damaged ones.
 
-``audit.log`` is written. Once it is full it becomes ``audit.0000002047.log``, named by the number of its last entry. A
-file that is not an audit log, or is a damaged one, becomes ``audit.corrupt-TIME.log``.
+``audit.log`` is the current one. Once it is full it becomes ``audit.0000002047.log``, with the number of its last
+entry. A file that is damaged or not an audit log becomes ``audit.corrupt-TIME.log``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Segment:
 
     path: Path
     last_seq: int
-    """Number of its last entry, by its name."""
+    """Number of its last entry, from its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Tail:
     """Where a file of the log ends."""
 
     position: AuditPosition | None
-    """That of the last whole line; None of a file without one."""
+    """Position of the last complete line; None if there is none."""
     whole_bytes: int
-    """Up to the end of the last whole line; what is behind it was left unfinished."""
+    """Size up to the end of the last complete line; what follows is incomplete."""
 
 
 def older_segments(log: Path) -> list[Segment]:
@@ -51,22 +51,22 @@ def older_segments(log: Path) -> list[Segment]:
 
 
 def segment_path(log: Path, last_seq: int) -> Path:
-    """What the log's file is called once it is full and ends with the entry ``last_seq``."""
+    """The path of a full file of the log that ends with the entry ``last_seq``."""
     return log.with_name(f"{log.stem}.{last_seq:010d}{log.suffix}")
 
 
 def is_older_segment(path: Path) -> bool:
-    """Whether ``path`` is named like an older file of a log, which does not begin with the log's first entry."""
+    """Whether ``path`` has the name of an older file of a log."""
     return re.fullmatch(r".+\.[0-9]{10,}", path.stem) is not None
 
 
 def is_set_aside(path: Path) -> bool:
-    """Whether ``path`` is named like a file that was set aside."""
+    """Whether ``path`` has the name of a renamed damaged file."""
     return ".corrupt-" in path.name
 
 
 def set_aside_paths(log: Path) -> list[Path]:
-    """What was set aside of the log at ``log``, oldest first; nothing where that cannot be looked up."""
+    """The renamed damaged files of the log at ``log``, oldest first; empty if the folder cannot be listed."""
     beginning, end = f"{log.stem}.corrupt-", log.suffix
     try:
         paths = sorted(log.parent.iterdir())
@@ -76,7 +76,7 @@ def set_aside_paths(log: Path) -> list[Path]:
 
 
 def set_aside(log: Path, damaged: Path) -> Path:
-    """Give ``damaged`` (the log's file or an older one) a name of its own; the new path. Raises ``OSError``."""
+    """Rename ``damaged``, the log's file or an older one, and return the new path. Raises ``OSError``."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     number = 0
     while os.path.lexists(target := log.with_name(f"{log.stem}.corrupt-{stamp}-{number}{log.suffix}")):
@@ -87,7 +87,10 @@ def set_aside(log: Path, damaged: Path) -> Path:
 
 
 def open_regular(path: Path, flags: int) -> int:
-    """Open without ever waiting; the descriptor. Raises ``AuditBroken`` if it is not a regular file, ``OSError``."""
+    """Open without blocking, and return the descriptor.
+
+    Raises ``AuditBroken`` if it is not a regular file, ``OSError``.
+    """
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o640)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -104,7 +107,7 @@ def read_tail(descriptor: int, path: Path) -> Tail:
     start = max(0, size - 3 * MAX_LINE_BYTES)
     *lines, rest = os.pread(descriptor, size - start, start).split(b"\n")
     if start > 0:
-        # It begins somewhere in a line.
+        # The first one is incomplete.
         lines = lines[1:]
     if not is_torn_line(rest):
         raise AuditBroken(f"{path} ends with something that is not a line of an audit log.")
@@ -124,7 +127,7 @@ def read_tail(descriptor: int, path: Path) -> Tail:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names in ``folder`` durable, where its file system can."""
+    """Make names in ``folder`` durable, if its file system can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -134,7 +137,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _count_lines(descriptor: int) -> int:
-    """Of a log of release 0.1, whose lines do not have their numbers."""
+    """Count the lines of a log of release 0.1, which have no numbers."""
     count, place = 0, 0
     while chunk := os.pread(descriptor, _COUNTED_BYTES, place):
         count += chunk.count(b"\n")

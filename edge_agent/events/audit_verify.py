@@ -1,4 +1,4 @@
-"""Checks an audit log through all of its files."""
+"""Verifies an audit log across all of its files."""
 
 from __future__ import annotations
 
@@ -22,33 +22,35 @@ from edge_agent.events.audit_segments import (
 )
 
 _ATTEMPTS = 3
-_UNREADABLE = "Check the path, and that you may read the file: the service's own is for root and its user only."
+_UNREADABLE = (
+    "Check the path, and that you may read the file: only root and the service's user may read the service's log."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditSummary:
-    """What a log that verifies holds."""
+    """What a verified log contains."""
 
     files: tuple[Path, ...]
     """Oldest first."""
     entries_count: int
     oldest: AuditPosition | None
-    """The first entry that is kept; those before it were deleted to make room. None of an empty log."""
+    """The first entry that is kept; earlier ones were deleted to make room. None for an empty log."""
     oldest_at: str | None
     """When that happened: RFC 3339, UTC."""
     last: AuditPosition | None
     set_aside: tuple[Path, ...]
-    """Damaged files that lie beside the log. They are not part of it."""
+    """Renamed damaged files beside the log. They are not part of it."""
 
 
 def verify_audit(path: Path) -> AuditSummary:
     """Check the whole chain of the log whose newest file is ``path``; the agent may be writing it.
 
-    An older file of a log, or one that was set aside, is checked by itself. Raises ``AuditBroken`` with file and line,
+    An older file of a log, or a renamed damaged one, is checked by itself. Raises ``AuditBroken`` with file and line,
     ``AuditUnwritable`` if a file cannot be read.
     """
     for _ in range(_ATTEMPTS - 1):
-        # The agent may be writing a line, beginning a new file or deleting an old one just then.
+        # The agent may be writing a line, starting a new file or deleting an old one at that moment.
         with suppress(AuditBroken):
             return _verify(path)
     return _verify(path)
@@ -84,12 +86,12 @@ class _Check:
     oldest_at: str | None = None
     entries_count: int = 0
     _anchor: str = BEGINNING
-    """What the oldest entry follows."""
+    """The hash that the oldest entry follows."""
     _deleted: set[tuple[object, object]] = field(default_factory=set)
-    """Ends of what the entries say was deleted."""
+    """Last positions of deleted files, from the entries about them."""
 
     def read(self, name: Path, file: BinaryIO) -> None:
-        """Go on with another file. Raises ``AuditBroken``."""
+        """Continue with another file. Raises ``AuditBroken``."""
         for number, line in enumerate(_lines(name, file), start=1):
             try:
                 entry = AuditEntry.parse(line)
@@ -129,7 +131,7 @@ class _Check:
 def _open_all(path: Path, stack: ExitStack, *, by_itself: bool) -> list[tuple[Path, int | None, BinaryIO]]:
     """The log's files, oldest first, and the numbers that older ones have in their names.
 
-    The newest file is opened first: if the agent begins a new one meanwhile, it is met again among the older ones.
+    The newest file is opened first: if the agent starts a new one meanwhile, it appears again among the older ones.
     """
     newest = _open(path, stack)
     try:
@@ -166,7 +168,7 @@ def _open(path: Path, stack: ExitStack) -> BinaryIO | None:
 
 
 def _lines(name: Path, file: BinaryIO) -> Iterator[bytes]:
-    """Without their newlines. Raises ``AuditBroken``, ``AuditUnwritable``."""
+    """The lines without their newlines. Raises ``AuditBroken``, ``AuditUnwritable``."""
     number = 0
     while True:
         number += 1
@@ -180,7 +182,7 @@ def _lines(name: Path, file: BinaryIO) -> Iterator[bytes]:
             yield line[:-1]
         elif len(line) < MAX_LINE_BYTES:
             raise AuditBroken(
-                f"{name}: line {number} is not finished.",
+                f"{name}: line {number} is incomplete.",
                 remedy="A power cut does this; the agent cuts the line off when it starts.",
             )
         else:

@@ -1,4 +1,4 @@
-"""Records what happened to the device: in its audit log, and by the spool at the broker."""
+"""Records what happened to the device: in its audit log, and through the spool at the broker."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Detail = str | int | float | bool | None
 
 
 class EventRecorder:
-    """Makes events. Any thread may use it."""
+    """Records events. Any thread may use it."""
 
     def __init__(self, folder: Path, spool: Spool, topics: Topics, session: UUID) -> None:
-        """``folder`` holds the audit log. Whatever lies there, nothing is raised: ``error`` says what is wrong."""
+        """``folder`` has the audit log. Whatever is there, nothing is raised: ``error`` says what is wrong."""
         self.topics = topics
         self._spool = spool
         self._session = session
@@ -44,14 +44,14 @@ class EventRecorder:
 
     @property
     def error(self) -> EdgeAgentError | None:
-        """Why the audit log is not written, or that damaged files of it wait for somebody to look at them."""
+        """Why the audit log is not written, or which damaged files of it need attention."""
         if self._unwritable is not None:
             return self._unwritable
         damaged = [path.name for path in self._audit.set_aside_paths]
         if not damaged:
             return None
         return AuditBroken(
-            f"The audit log was damaged and set aside ({', '.join(damaged)}); a new one was begun.",
+            f"The audit log was damaged and renamed ({', '.join(damaged)}); a new one was started.",
             remedy="Compare that file with the events at the broker and find out who had access to the device, then "
             "move it out of the state folder.",
         )
@@ -67,7 +67,7 @@ class EventRecorder:
     ) -> None:
         """Write an event to the audit log and hand it, with ``state_entries``, to the spool.
 
-        One that the spool refuses is counted there, and stands in the audit log all the same.
+        An event that the spool refuses is counted there, and is in the audit log all the same.
         """
         with self._lock:
             self._record(kind, message, details, code, state_entries)
@@ -75,7 +75,7 @@ class EventRecorder:
             self._delete_oldest()
 
     def close(self) -> None:
-        """Let go of the audit log."""
+        """Close the audit log."""
         with self._lock:
             self._audit.close()
 
@@ -118,18 +118,21 @@ class EventRecorder:
         for incident in self._audit.pop_incidents():
             match incident:
                 case Repaired():
-                    message = "The last line of the audit log was not finished and was cut off."
+                    message = "The last line of the audit log was incomplete and was cut off."
                     self._record(EventKind.AUDIT_REPAIRED, message, {})
                 case SetAside(path, problem):
                     self._record(
                         EventKind.AUDIT_SET_ASIDE,
-                        f"The audit log was damaged and was set aside as {path.name}.",
+                        f"The audit log was damaged and was renamed to {path.name}.",
                         {"file": path.name, "problem": problem},
                         code=AuditBroken.code,
                     )
 
     def _delete_oldest(self) -> None:
-        """Keep the log within its bound. What goes is recorded first: a log must say where its beginning went."""
+        """Keep the log within its bound.
+
+        The deletion is recorded first, so that the log explains its missing beginning.
+        """
         excess = self._audit.excess()
         if not excess:
             return
@@ -154,5 +157,5 @@ class EventRecorder:
 
 
 def _printable(text: str) -> str:
-    """``text`` as UTF-8 can carry it: names of files need not be UTF-8."""
+    """``text`` as valid UTF-8: file names need not be UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()

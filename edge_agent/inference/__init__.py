@@ -1,4 +1,4 @@
-"""A bundle and what runs it: load and verify, TFLite runtime, classifier, familiarity, decision."""
+"""Bundles and what runs them: load and verify, TFLite runtime, classifier, familiarity, decision."""
 
 from edge_agent.inference.bundle import Bundle, load_bundle, shipped_bundles
 from edge_agent.inference.classifier import Classification, Classifier

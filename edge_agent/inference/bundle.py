@@ -1,4 +1,4 @@
-"""Load a bundle and hold every file of it against its manifest."""
+"""Loads a bundle and verifies every file against its manifest."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CARD = "card.md"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified folder with a model and all that is needed to use and to trust it."""
+    """A verified folder with a model and everything needed to use and trust it."""
 
     folder: Path
     manifest: Manifest
@@ -46,7 +46,7 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Golden:
-    """Synthetic fields and what the model made of them when the bundle was made."""
+    """Synthetic fields, and the model's outputs for them when the bundle was made."""
 
     field: NDArray[np.uint8]
     """(n, h, w, 3) RGB, before preprocessing."""
@@ -68,13 +68,13 @@ def load_bundle(name_or_folder: str | Path) -> Bundle:
     """Load and verify a shipped bundle by its name, or any bundle by its folder.
 
     Raises ``BundleMissing``, ``BundleFileMissing``, ``BundleHashMismatch``, ``BundleUnsupported`` (unknown
-    preprocessing, agent too old) or ``BundleError`` (a manifest that is not one).
+    preprocessing, agent too old) or ``BundleError`` (an invalid manifest).
     """
     shipped = shipped_bundles()
     folder = shipped.get(str(name_or_folder), Path(name_or_folder))
     try:
         text = (folder / MANIFEST).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+    except (OSError, ValueError) as error:  # ValueError: a name that a file cannot have
         raise BundleMissing(
             f"There is no bundle '{name_or_folder}' (shipped: {', '.join(shipped) or 'none'})."
         ) from error
@@ -112,7 +112,7 @@ def _check_supported(manifest: Manifest) -> None:
             f"Bundle '{manifest.name}' needs an agent whose version cannot be read: "
             f"{manifest.min_agent_version[:32]!r}."
         ) from error
-    # A pre-release has what the release that it leads to has.
+    # A pre-release has the features of its release.
     if oldest_agent > Version(Version(edge_agent.__version__).base_version):
         raise BundleUnsupported(
             f"Bundle '{manifest.name}' needs agent {manifest.min_agent_version}; this is {edge_agent.__version__}."
@@ -120,9 +120,9 @@ def _check_supported(manifest: Manifest) -> None:
 
 
 def load_golden(bundle: Bundle) -> Golden:
-    """The golden vectors of a verified bundle. Raises ``BundleError`` if they are not what they should be."""
+    """The golden vectors of a verified bundle. Raises ``BundleError`` if they are invalid."""
     try:
-        # numpy leaves a file open that it was given by name and cannot read.
+        # numpy leaves a file open that it opened by name and cannot read.
         with (bundle.folder / GOLDEN).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             golden = Golden(arrays["field"], arrays["image"], arrays["logits"], arrays["unfamiliarity"])
     except (OSError, EOFError, TypeError, ValueError, KeyError, BadZipFile) as error:

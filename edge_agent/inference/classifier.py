@@ -1,4 +1,4 @@
-"""A verified bundle, ready to judge preprocessed fields."""
+"""Runs the model of a verified bundle on preprocessed fields."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ PIXEL_MEAN = PIXEL_SCALE = 127.5
 """MobileNetV2's input: a pixel p of 0 to 255 has the real value (p - 127.5) / 127.5."""
 
 GOLDEN_LOGIT_STEPS = 10.0
-"""How far logits may be from the golden ones, in steps of the output's quantization: other kernels round sums
-differently. Golden vectors are of x86-64. LiteRT's kernels for arm64 were up to 6 steps from them, over the three
-bundles that ship, and tflite-runtime 2.14 up to 3 on an earlier one."""
+"""Largest difference of logits from the golden ones, in quantization steps of the output: other kernels round sums
+differently. Golden vectors are from x86-64. LiteRT's arm64 kernels were up to 6 steps away on the three shipped
+bundles, and tflite-runtime 2.14 up to 3 on an earlier one."""
 
 GOLDEN_UNFAMILIARITY_RATIO = 0.1
-"""How far unfamiliarity scores may be from the golden ones, relative to these; arm64 was up to 0.04 away."""
+"""Largest relative difference of unfamiliarity scores from the golden ones; arm64 was up to 0.04 away."""
 
 GOLDEN_PIXEL_LEVELS = 0.5
-"""How far preprocessed images may be from the golden ones, as mean absolute difference in levels of 255."""
+"""Largest mean absolute difference of preprocessed images from the golden ones, in levels of 255."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,29 +52,29 @@ class Classifier:
     """Runs a bundle's model. Belongs to one thread at a time."""
 
     def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
-        """Allocate the model and hold it against the manifest.
+        """Allocate the model and check it against the manifest.
 
-        Raises ``RuntimeMissing``, ``BundleError`` for an unreadable file, ``BundleMismatch`` where tensors and
-        manifest disagree.
+        Raises ``RuntimeMissing``, ``BundleError`` for an unreadable file, ``BundleMismatch`` if tensors and manifest
+        disagree.
         """
         self.bundle = bundle
         self._runtime = Runtime(bundle.model_path, threads=threads)
         _check_tensors(bundle.manifest, self._runtime)
         middle_map = self._runtime.outputs[bundle.manifest.outputs.middle_map]
         self._familiarity = Familiarity.load(bundle, middle_map.shape[-1])
-        # As bytes, for OpenCV's look-up, whether the input is signed or not.
+        # As unsigned bytes, for OpenCV's look-up, even if the input is signed.
         self._table = quantization_table(self._runtime.input).view(np.uint8)
         self._buffer = np.empty(self._runtime.input.shape, self._runtime.input.dtype)
         self._bytes = self._buffer[0].view(np.uint8)
 
     @property
     def manifest(self) -> Manifest:
-        """Of the bundle in use."""
+        """The bundle's manifest."""
         return self.bundle.manifest
 
     @property
     def identity(self) -> ModelIdentity:
-        """The model, as every message names it."""
+        """The model's identity, as in every message."""
         manifest = self.manifest
         return ModelIdentity(
             name=manifest.name,
@@ -101,7 +101,7 @@ class Classifier:
         )
 
     def verify_golden(self) -> None:
-        """Classify the bundle's golden fields and compare with what is recorded.
+        """Classify the bundle's golden fields and compare with the recorded outputs.
 
         Raises ``GoldenMismatch`` beyond ``GOLDEN_PIXEL_LEVELS``, ``GOLDEN_LOGIT_STEPS`` or
         ``GOLDEN_UNFAMILIARITY_RATIO``, ``BundleError`` for an unreadable file and ``InferenceError``.
@@ -137,8 +137,8 @@ class Classifier:
 def quantization_table(tensor: Tensor) -> NDArray[np.integer]:
     """The input value of each pixel level, shape (256,), of the tensor's dtype.
 
-    With a scale of 1 / 127.5 every level lies half-way between two values, so halves are rounded up: rounding
-    them to even would make two levels one. The small addition makes up for the scale's own float32 rounding.
+    With a scale of 1 / 127.5 every level is half-way between two values, so halves are rounded up: rounding to even
+    would merge two levels. The small addition compensates for the float32 rounding of the scale.
     """
     real = (np.arange(256) - PIXEL_MEAN) / PIXEL_SCALE
     steps = np.floor(real / tensor.scale + 0.5 + 1e-3) + tensor.zero_point

@@ -1,4 +1,4 @@
-"""From the network's output to an outcome."""
+"""Decides the outcome from the network's output."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ RULE = "familiarity+max-probability@1"
 
 
 def decide(classification: Classification, thresholds: Thresholds) -> tuple[Outcome, Reason | None, Decision]:
-    """Classify if the field is familiar and its likeliest class likely enough, abstain otherwise.
+    """Classify if the field is familiar and its most likely class is likely enough; abstain otherwise.
 
-    Returns the outcome, the reason for which it is not ``classified`` or None, and the figures that decided.
+    Returns the outcome, the reason if it is not ``classified``, and the figures that decided.
 
     Familiarity comes first: the probabilities of an unfamiliar field mean nothing, so its confidence is left out.
     The second test is the reject rule of C. K. Chow, "On optimum recognition error and reject tradeoff", 1970.

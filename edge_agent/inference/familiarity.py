@@ -1,9 +1,9 @@
-"""How far a field lies from those that a bundle was made of.
+"""How far a field is from those that a bundle was trained on.
 
-A network gives every picture a label, and softmax is no guard: it is as sure of another laboratory's slide as of
-its own. So a second judgement is made where training never went: in a middle layer left at its general-purpose
-weights. The Mahalanobis distance of its activations' statistics from those of the training images is small for what
-varies as they do and large for all else (Lee, Lee, Lee and Shin, 2018; here with one Gaussian for all classes).
+A network gives every picture a label, and softmax is no guard: it is as sure of another laboratory's slide as of its
+own. So familiarity is measured where training changed nothing: in a middle layer with its general-purpose weights. The
+Mahalanobis distance of its activations' statistics from those of the training images is small for images that vary as
+they do and large for all others (Lee, Lee, Lee and Shin, 2018; here with one Gaussian for all classes).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edge_agent.errors import BundleError, BundleMismatch
 from edge_agent.inference.bundle import OOD, Bundle
 
 _STRIDE_PX = 4
-"""Every fourth pixel in each direction has the field's colours; all of them would take ten times as long."""
+"""Every fourth pixel in each direction is enough for the field's colours; all of them would take ten times as long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,13 +34,13 @@ class Familiarity:
 
     @classmethod
     def load(cls, bundle: Bundle, channels_count: int) -> Self:
-        """Of a verified bundle whose middle map has ``channels_count`` channels.
+        """Load it from a verified bundle whose middle map has ``channels_count`` channels.
 
-        Raises ``BundleError`` if the file cannot be read, ``BundleMismatch`` if it is not for such a map.
+        Raises ``BundleError`` if the file cannot be read, ``BundleMismatch`` if it is for another map.
         """
         name = bundle.manifest.name
         try:
-            # numpy leaves a file open that it was given by name and cannot read.
+            # numpy leaves a file open that it opened by name and cannot read.
             with (bundle.folder / OOD).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 mean, whitening = arrays["mean"], arrays["whitening"]
         except (OSError, EOFError, TypeError, ValueError, KeyError, BadZipFile) as error:
@@ -56,7 +56,7 @@ class Familiarity:
         return cls(mean, whitening)
 
     def score(self, image: NDArray[np.uint8], middle_map: NDArray[np.float32]) -> float:
-        """Mahalanobis distance of a field: at least 0, about the root of the description's size if familiar.
+        """Mahalanobis distance of a field, at least 0; about the square root of the description's size if familiar.
 
         ``image`` is the preprocessed field, uint8 (h, w, 3); ``middle_map`` float32 (rows, columns, channels).
         """
@@ -68,7 +68,7 @@ class Familiarity:
 
 
 def describe(image: NDArray[np.uint8], middle_map: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a field is known by: float32 (``description_size(channels)``,).
+    """The description of a field: float32 (``description_size(channels)``,).
 
     Mean and standard deviation over the map of each channel of ``middle_map`` (rows, columns, channels), then those of
     CIE LAB over the uint8 ``image`` (h, w, 3), taken as RGB: the layer knows shapes better than colours.

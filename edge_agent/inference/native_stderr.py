@@ -1,4 +1,4 @@
-"""Keeps single lines that a native library writes to stderr out of it."""
+"""Filters single lines that a native library writes to stderr."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _LOCK = threading.Lock()
 def stderr_without(noise: re.Pattern[bytes]) -> Iterator[None]:
     """Drop whole lines that match ``noise`` from what the process writes to file descriptor 2 meanwhile.
 
-    All other lines come out, unchanged and in order, at the end of the block, also when it raises. For output that
-    a library offers no setting for: Python's ``sys.stderr`` cannot see it. The descriptor is the whole process's,
-    so what other threads write is delayed until the end too; keep the block short. One block runs at a time.
+    All other lines are written at the end of the block, unchanged and in order, also when it raises. For output that a
+    library has no setting for, and that does not pass through ``sys.stderr``. The descriptor is the whole process's, so
+    what other threads write is delayed until the end too; keep the block short. One block runs at a time.
     """
     with _LOCK:
         try:
             original = os.dup(_STDERR)
         except OSError:
-            # Stderr is closed, so there is nothing to keep clean.
+            # Stderr is closed, so there is nothing to filter.
             yield
             return
         with tempfile.TemporaryFile() as captured:
@@ -53,5 +53,5 @@ def _write(text: bytes) -> None:
         try:
             text = text[os.write(_STDERR, text) :]
         except OSError:
-            # As for any other line: nobody reads stderr any more.
+            # Stderr was closed meanwhile.
             return

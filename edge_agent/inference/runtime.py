@@ -21,7 +21,7 @@ _RUNTIMES = (
 )
 
 _DELEGATE_NOTICE = re.compile(rb"INFO: Created TensorFlow Lite XNNPACK delegate for CPU\.")
-"""Written for every interpreter, whatever TF_CPP_MIN_LOG_LEVEL says. It is no news to a user."""
+"""Written for every interpreter, whatever TF_CPP_MIN_LOG_LEVEL says. It is of no use to a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Runtime:
     """
 
     def __init__(self, model: Path, *, threads: int = 1) -> None:
-        """Load and allocate. Raises ``RuntimeMissing``, or ``BundleMismatch`` for what is no such model."""
+        """Load and allocate. Raises ``RuntimeMissing``, or ``BundleMismatch`` if it is not a usable model."""
         self.name, module = _import_runtime()
         try:
             with stderr_without(_DELEGATE_NOTICE):
@@ -66,7 +66,7 @@ class Runtime:
         self._input_view = self._interpreter.tensor(self.input.index)
 
     def invoke(self) -> None:
-        """Run on whatever the input holds, and look at nothing: the floor of every measurement."""
+        """Run on the current input and ignore the output: the lower limit of every measurement."""
         self._interpreter.invoke()
 
     def run(self, values: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
@@ -108,7 +108,7 @@ def _import_runtime() -> tuple[str, Any]:
         try:
             return f"{distribution} {metadata.version(distribution)}", loaded
         except metadata.PackageNotFoundError:
-            # Built from source, without the metadata of a package.
+            # Built from source, without package metadata.
             return distribution, loaded
     raise RuntimeMissing(f"No TFLite runtime can be imported ({'; '.join(problems)}).")
 

@@ -1,1 +1,1 @@
-"""Health checks, metrics and the host's figures, on a schedule."""
+"""Health checks, metrics and figures of the host, on a schedule."""

@@ -1,7 +1,7 @@
-"""The state of each part, in the codes that logs and ``doctor`` have too.
+"""The state of each part, with the same codes as in logs and ``doctor``.
 
-What this computer cannot measure is ``unknown``, never ``ok``: most computers do not say whether their power supply is
-strong enough, and without systemd-timesyncd nothing says whether the clock is right.
+What this computer cannot measure is ``unknown``, never ``ok``: most computers do not report their power supply, and
+without systemd-timesyncd nothing reports whether the clock is synchronised.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from edge_agent.errors import ClockUnset, DiskLow, EdgeAgentError, MachineHot, M
 
 MIN_FREE_BYTES = 200 * 2**20
 MAX_CPU_TEMPERATURE_C = 80.0
-"""From here on a Raspberry Pi slows itself down."""
+"""From this temperature on a Raspberry Pi slows down."""
 EARLIEST_YEAR = 2026
-"""A clock that shows an earlier year has not been set: this software is younger."""
+"""A clock that shows an earlier year is not set, since this software is from that year."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """What the clock shows, and whether it is synchronised; None where nothing says so."""
+    """What the clock shows, and whether it is synchronised; None if unknown."""
 
     now: datetime
     synchronised: bool | None
@@ -30,7 +30,7 @@ class ClockReading:
 
 @dataclass(frozen=True, slots=True)
 class HealthInputs:
-    """What the checks go by: the errors that parts have now, the clock, and the machine's figures."""
+    """What the checks use: the current errors of the parts, the clock, and the machine's figures."""
 
     camera: EdgeAgentError | None
     spool: EdgeAgentError | None
@@ -41,7 +41,7 @@ class HealthInputs:
 
 
 def run_checks(inputs: HealthInputs) -> tuple[Check, ...]:
-    """One check per part, in a fixed order: what stops the work comes first."""
+    """One check per part, in a fixed order, the most important first."""
     machine = inputs.machine
     return (
         Check.from_error("camera", inputs.camera),
@@ -56,25 +56,25 @@ def run_checks(inputs: HealthInputs) -> tuple[Check, ...]:
 
 
 def overall_state(checks: tuple[Check, ...]) -> CheckState:
-    """``degraded`` if any check is; what is unknown does not count."""
+    """``degraded`` if any check is; unknown checks do not count."""
     degraded = any(check.state is CheckState.DEGRADED for check in checks)
     return CheckState.DEGRADED if degraded else CheckState.OK
 
 
 def health_message(device: str, session: UUID, checks: tuple[Check, ...]) -> Health:
-    """The ``health`` message of now."""
+    """The current ``health`` message."""
     return Health(device=device, session=session, at=datetime.now(UTC), state=overall_state(checks), checks=checks)
 
 
 def disk_problem(free_bytes: int) -> DiskLow | None:
-    """Whether too little room is left."""
+    """An error if too little space is left."""
     if free_bytes >= MIN_FREE_BYTES:
         return None
     return DiskLow(f"{free_bytes / 2**20:.0f} MiB are free; at least {MIN_FREE_BYTES / 2**20:.0f} MiB are needed.")
 
 
 def clock_problem(clock: ClockReading) -> ClockUnset | None:
-    """Why the clock must be wrong; None if it may be right. A device without a clock chip starts in the past."""
+    """Why the clock must be wrong; None if it may be right. A device without a clock chip boots in the past."""
     if clock.now.year >= EARLIEST_YEAR and clock.synchronised is not False:
         return None
     how = {
@@ -88,7 +88,9 @@ def clock_problem(clock: ClockReading) -> ClockUnset | None:
 def _clock(clock: ClockReading) -> Check:
     problem = clock_problem(clock)
     if problem is None and clock.synchronised is None:
-        return Check.unknown("clock", "Whether the clock is synchronised is unknown: systemd-timesyncd does not run.")
+        return Check.unknown(
+            "clock", "systemd-timesyncd is not running, so it is unknown whether the clock is synchronised."
+        )
     return Check.from_error("clock", problem)
 
 
@@ -104,7 +106,7 @@ def _temperature(temperature_c: float | None) -> Check:
 
 
 def _power(throttling: tuple[str, ...] | None) -> Check:
-    """What is now; what happened since boot is in the metrics."""
+    """The current state; what happened since boot is in the metrics."""
     if throttling is None:
         return Check.unknown("power", "Only a Raspberry Pi reports under-voltage and throttling.")
     now = [flag.replace("_", " ") for flag in throttling if not flag.endswith("_occurred")]

@@ -1,4 +1,4 @@
-"""The computer's own figures: temperature, power, memory, disk."""
+"""Figures of the computer: temperature, power, memory, disk."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ THROTTLING_FILE = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 
 _THROTTLING = {0: "under_voltage", 1: "frequency_capped", 2: "throttled", 3: "soft_temperature_limit"}
 _SINCE_BOOT = 16
-"""The same bits, so many places higher: it happened since boot."""
+"""The same bits, shifted by this, say what happened since boot."""
 
 _PROCESSOR_SENSORS = ("cpu_thermal", "cpu-thermal", "soc_thermal", "soc-thermal", "coretemp", "k10temp", "zenpower")
-"""As kernels name them: of single-board computers first, then of PCs."""
+"""Names in the kernel: of single-board computers first, then of PCs."""
 
 
 def read_machine(folder: Path, process: psutil.Process) -> MachineMetrics:
-    """Figures of now; None where this computer cannot measure one. ``folder`` is on the disk whose free room matters.
+    """Current figures; None for what this computer cannot measure. ``folder`` is on the disk whose free space counts.
 
-    ``process`` is this one. It measures processor time since it was last asked, so use the same object each time.
+    ``process`` is this process. It measures processor time since the last call, so pass the same object each time.
     """
     with process.oneshot():
         return MachineMetrics(
@@ -38,7 +38,7 @@ def read_machine(folder: Path, process: psutil.Process) -> MachineMetrics:
 
 
 def cpu_temperature_c() -> float | None:
-    """Of the processor's hottest sensor, in degrees Celsius; None where there is none."""
+    """Temperature of the processor's hottest sensor, in degrees Celsius; None without a sensor."""
     sensors = psutil.sensors_temperatures()
     known = [sensors[name] for name in _PROCESSOR_SENSORS if name in sensors]
     readings = [entry.current for entries in known for entry in entries]
@@ -46,7 +46,7 @@ def cpu_temperature_c() -> float | None:
 
 
 def read_throttling(path: Path) -> tuple[str, ...] | None:
-    """Names of the bits that are set in the firmware's hexadecimal word; None where the file is not there."""
+    """Names of the bits that are set in the firmware's hexadecimal word; None if there is no such file."""
     try:
         word = int(path.read_text().strip().removeprefix("0x"), 16)
     except (OSError, ValueError):
@@ -57,7 +57,7 @@ def read_throttling(path: Path) -> tuple[str, ...] | None:
 
 
 def _free_bytes(folder: Path) -> int:
-    """On the disk of ``folder``, or of the nearest folder above it that can be asked: it may not be there yet."""
+    """Free space on the disk of ``folder``, or of the nearest folder above it that exists."""
     for each in (folder.absolute(), *folder.absolute().parents):
         try:
             return psutil.disk_usage(str(each)).free

@@ -11,7 +11,7 @@ import numpy as np
 from edge_agent.contracts import Percentiles
 
 SAMPLES_MAX = 1000
-"""Per stage; at more than 33 readings a second the percentiles are of the newest ones."""
+"""Samples kept per stage; above 33 readings a second the percentiles cover only the newest ones."""
 
 
 class LatencyRecorder:
@@ -28,7 +28,7 @@ class LatencyRecorder:
                 self._samples_ms.setdefault(stage, deque(maxlen=SAMPLES_MAX)).append(milliseconds)
 
     def take(self) -> dict[str, Percentiles]:
-        """Percentiles per stage of the readings since this was last called; a stage without one is left out."""
+        """Percentiles per stage of the readings since the last call; a stage without readings is left out."""
         with self._lock:
             samples_ms, self._samples_ms = self._samples_ms, {}
         return {stage: _percentiles(values) for stage, values in samples_ms.items()}

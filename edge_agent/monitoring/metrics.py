@@ -16,7 +16,7 @@ from edge_agent.spool import SpoolStats
 
 @dataclass(frozen=True, slots=True)
 class MetricsSources:
-    """Where the figures come from. Each is called for every message: a reload replaces what is behind it."""
+    """Where the figures come from. Each is called for every message, since a reload replaces its object."""
 
     readings_count: Callable[[], int]
     """Readings of this session."""
@@ -26,12 +26,12 @@ class MetricsSources:
 
 
 class MetricsCollector:
-    """Remembers the counts of the message before, so that there are rates. Belongs to one thread."""
+    """Remembers the counts of the previous message to compute rates. Belongs to one thread."""
 
     def __init__(
         self, sources: MetricsSources, session: UUID, *, monotonic_s: Callable[[], float] = time.monotonic
     ) -> None:
-        """The session begins now. ``monotonic_s`` is the clock that durations are measured with."""
+        """The session starts now. ``monotonic_s`` is the clock that durations are measured with."""
         self._sources = sources
         self._session = session
         self._monotonic_s = monotonic_s
@@ -39,7 +39,7 @@ class MetricsCollector:
         self._readings_before = self._frames_before = 0
 
     def collect(self, device: str, machine: MachineMetrics) -> Metrics:
-        """The message of now; rates and latency are of the time since this was last called."""
+        """The current message; rates and latency cover the time since the last call."""
         now_s = self._monotonic_s()
         elapsed_s = max(now_s - self._before_s, 1e-9)
         readings_count = self._sources.readings_count()

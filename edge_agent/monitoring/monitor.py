@@ -1,4 +1,4 @@
-"""The thread that does what is due by the clock: health checks, metrics, events about the spool."""
+"""The thread with scheduled work: health checks, metrics, events about the spool."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ HEALTH_INTERVAL_S = 300.0
 METRICS_INTERVAL_S = 30.0
 
 ROUND_LIMIT_S = 120.0
-"""A round that takes longer is stuck. It reads a few files of the kernel and records a few events, each of which waits
-for the disk: a worn card takes seconds for one, and now and then half a minute."""
+"""A round that takes longer is stuck.
+
+It reads a few kernel files and records a few events, each of which waits for the disk: a worn card takes seconds for
+one, and sometimes half a minute.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +35,14 @@ class MonitorCallbacks:
     """Called in the monitor's thread; they must not wait for long."""
 
     on_health: Callable[[Health], None]
-    """The health is to be published: it has changed, or was last published a while ago."""
+    """Publish the health: it has changed, or was last published a while ago."""
     on_metrics: Callable[[Metrics], None]
     on_failure: Callable[[BaseException], None]
-    """The thread has ended by a defect."""
+    """A defect ended the thread."""
 
 
 class HealthMonitor:
-    """A thread that does its rounds every few seconds, or at once when something has changed."""
+    """A thread that does a round every few seconds, or at once when something has changed."""
 
     def __init__(
         self,
@@ -66,16 +69,16 @@ class HealthMonitor:
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
 
     def run_checks(self) -> tuple[Check, ...]:
-        """All checks as they are now."""
+        """Run all checks now."""
         return run_checks(self._health_inputs())
 
     def publish_health_again(self) -> None:
-        """The connection to the broker is a new one, which does not have the health yet."""
+        """Publish the health in the next round, for a new connection."""
         self._health_due_at_s = float("-inf")
         self.wake()
 
     def start(self) -> None:
-        """Begin with the rounds."""
+        """Start the rounds."""
         self._thread.start()
 
     def wake(self) -> None:
@@ -83,7 +86,7 @@ class HealthMonitor:
         self._woken.set()
 
     def stop(self) -> None:
-        """End, after a last report of drops."""
+        """Stop, after a last report of drops."""
         self._stop = True
         self._woken.set()
         if self._thread.ident is not None:
@@ -123,5 +126,5 @@ class HealthMonitor:
 
 
 def _states(checks: tuple[Check, ...]) -> list[tuple[str, str, str | None]]:
-    """What makes a health message new; a temperature in the wording does not."""
+    """What makes a health message new: states and codes, not wording such as a temperature."""
     return [(check.name, check.state, check.code) for check in checks]

@@ -10,14 +10,14 @@ from edge_agent.events.recorder import EventRecorder
 from edge_agent.spool import Spool, SqliteSpool, read_state_entry
 
 DROPS_INTERVAL_S = 60.0
-"""Drops are reported at once, and then not more often than this: a full spool has no room for an event about each."""
+"""Drops are reported at once, and then at most this often: a full spool has no room for an event about each."""
 
 _REPORTED_KEY = "told_drops"
-"""Where the spool keeps what was reported: refused and dropped messages, as two numbers in text."""
+"""Key of the state entry with the numbers of refused and dropped messages that were reported."""
 
 
 class SpoolEvents:
-    """Records what happened to the spool since it was last asked. Belongs to one thread."""
+    """Records what happened to the spool since the last call. Belongs to one thread."""
 
     def __init__(self, spool: Spool, events: EventRecorder) -> None:
         self._spool = spool
@@ -25,7 +25,7 @@ class SpoolEvents:
         self._drops_due_at_s = float("-inf")
 
     def record(self, now_s: float, *, last: bool = False) -> None:
-        """Record what is new. ``now_s`` is of a monotonic clock; ``last`` holds no report back."""
+        """Record what is new. ``now_s`` is from a monotonic clock; ``last`` reports without waiting."""
         self._record_damaged_files()
         self._record_quarantined_messages()
         self._record_drops(now_s, last=last)
@@ -43,12 +43,12 @@ class SpoolEvents:
             )
 
     def _record_quarantined_messages(self) -> None:
-        """One event for all messages of a topic that have the same fault: a refused topic has no end of them."""
+        """Record one event for all messages with the same topic and fault: a refused topic may have many."""
         found = self._spool.pop_quarantined_messages()
         counts = Counter((each.topic, each.code, each.reason) for each in found)
         for (topic, code, reason), count in counts.items():
             if topic == self._events.topics.event:
-                # An event of it would be refused as well, and so on; the log has it.
+                # An event about it would be refused too. It is in the log.
                 continue
             ids = [each.id for each in found if (each.topic, each.code, each.reason) == (topic, code, reason)]
             self._events.record(
@@ -61,10 +61,10 @@ class SpoolEvents:
             )
 
     def _record_drops(self, now_s: float, *, last: bool) -> None:
-        """Messages that were refused or dropped since the last report, which may be of an earlier session."""
+        """Record messages refused or dropped since the last report, which may be from an earlier session."""
         stats = self._spool.stats()
         entry = read_state_entry(self._spool, _REPORTED_KEY, _parse_reported, on_invalid=self._record_unreadable)
-        # What was lost is rather reported twice than not at all.
+        # Better to report a loss twice than not at all.
         reported = entry or (0, 0)
         refused = _since(reported[0], stats.refused_count)
         dropped = _since(reported[1], stats.dropped_count)
@@ -101,5 +101,5 @@ def _parse_reported(value: bytes) -> tuple[int, int]:
 
 
 def _since(reported_count: int, count: int) -> int:
-    """What came since the report. A smaller count than was reported is that of a new spool."""
+    """The increase since the report. A count smaller than the reported one is that of a new spool."""
     return count - reported_count if count >= reported_count else count

@@ -1,4 +1,4 @@
-"""Where the broker is, as people write it."""
+"""Parses the broker's address as users write it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _WEB = frozenset({"ws", "wss", "http", "https"})
 
 
 def format_address(host: str, port: int) -> str:
-    """``host:port``; an IPv6 address stands in brackets."""
+    """``host:port``, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def check_host(text: str) -> str:
-    """The name or IP address in ``text``, without spaces around it and without the brackets of an IPv6 address.
+    """The name or IP address in ``text``, without surrounding spaces or the brackets of an IPv6 address.
 
     Raises ``ValueError``, which says what to write instead, for anything else: a URL, a port behind the name, a path.
     The message repeats neither user nor password.
@@ -40,7 +40,7 @@ def check_host(text: str) -> str:
 
 
 def _split_port(text: str) -> tuple[str, str | None]:
-    """A name and the port behind it; None where there is none."""
+    """A name and the port after it; None if there is none."""
     name, colon, port = text.rpartition(":")
     if colon and _is_port(port) and _is_name(name):
         return name, port

@@ -1,4 +1,4 @@
-"""What other threads ask of the publisher's thread."""
+"""Calls from other threads to the publisher's thread."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from collections.abc import Callable
 
 
 class Calls:
-    """Calls from any thread, carried out in the one that waits here for them and for a socket together."""
+    """Calls from any thread, executed in one thread that waits for them and for a socket."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._ends: tuple[socket.socket, socket.socket] | None = None
 
     def open(self) -> None:
-        """Be ready to be waited for."""
+        """Create the sockets that end a wait."""
         ends = socket.socketpair()
         for end in ends:
             end.settimeout(0)
         self._ends = ends
 
     def close(self) -> None:
-        """Let go of the sockets. Calls may still be put, and are never carried out."""
+        """Close the sockets. Later calls are accepted but never executed."""
         ends, self._ends = self._ends, None
         for end in ends or ():
             end.close()
 
     def put(self, call: Callable[[], None]) -> None:
-        """Have ``call`` carried out soon, and end a wait."""
+        """Have ``call`` executed soon, and end a wait."""
         self._calls.put(call)
         ends = self._ends
         if ends is not None:
-            # Full: there is enough in it to end the wait. Closed: there is no wait any more.
+            # Full: there is enough in it to end the wait. Closed: nothing is waiting.
             with contextlib.suppress(OSError):
                 ends[1].send(b"\0")
 
@@ -43,7 +43,7 @@ class Calls:
         self.put(lambda: None)
 
     def wait(self, timeout_s: float, connection: socket.socket | None, *, writes: bool) -> None:
-        """Until there is a call, or ``connection`` can be read (or written, if it ``writes``), or the time is over."""
+        """Wait for a call, for ``connection`` to be readable (or writable, if ``writes``), or for the time-out."""
         if self._ends is None:
             return
         poll = select.poll()
@@ -55,7 +55,7 @@ class Calls:
             self._ends[0].recv(4096)
 
     def next(self) -> Callable[[], None] | None:
-        """The oldest call that waits; None if none does."""
+        """The oldest waiting call; None if there is none."""
         try:
             return self._calls.get_nowait()
         except queue.Empty:

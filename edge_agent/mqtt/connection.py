@@ -1,4 +1,4 @@
-"""One connection to the broker, from the look-up of its name to the goodbye."""
+"""One connection to the broker, from the look-up of its name to the disconnect."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Connection:
         return self._client.wants_write
 
     def open(self) -> None:
-        """Begin to connect."""
+        """Start to connect."""
         self._due_at = time.monotonic() + CONNECT_DEADLINE_S
         self._attempt.start()
 
@@ -160,7 +160,7 @@ class Connection:
         return self._client.subscribe(topic)
 
     def close(self, *, farewell: bool = False) -> None:
-        """End it at once. With ``farewell`` the broker is told, and does not publish the will."""
+        """Close it at once. With ``farewell`` it disconnects properly, so that the broker does not publish the will."""
         if farewell and self.socket is not None:
             self._client.disconnect()
             until = time.monotonic() + FAREWELL_S

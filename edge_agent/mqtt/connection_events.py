@@ -12,14 +12,14 @@ from edge_agent.mqtt.limits import ServerLimits
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The broker's CONNACK lets the client in."""
+    """The broker's CONNACK accepts the client."""
 
     limits: ServerLimits
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The broker's CONNACK does not."""
+    """The broker's CONNACK refuses the client."""
 
     reason: int
     text: str
@@ -35,23 +35,23 @@ class NotReached:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """Somebody is there, and hung up or kept silent instead of answering CONNECT."""
+    """The server hung up or sent nothing instead of answering CONNECT."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection is gone, after the broker had accepted it."""
+    """The connection was lost after the broker had accepted it."""
 
     reason: int | None
-    """Of the broker's DISCONNECT; None if it sent none."""
+    """Reason in the broker's DISCONNECT; None if it sent none."""
     text: str
     server: str | None
     network: bool = False
-    """Whether it was the network: the broker did not answer pings."""
+    """Whether the network failed: the broker did not answer pings."""
     malformed: bool = False
-    """Whether the broker sent what cannot be read."""
+    """Whether the broker sent invalid data."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ class Fallback:
 
     def __init__(self) -> None:
         self.wanted = True
-        """Whether the next attempt asks for it."""
+        """Whether the next attempt requests it."""
         self._unanswered_count = 0
         self._answered_without = False
 
@@ -32,7 +32,7 @@ class Fallback:
             self._unanswered_count = 0
 
     def accepted(self) -> bool:
-        """The attempt succeeded. False if one more, with what is wanted, is to be made before it is used."""
+        """The attempt succeeded. False if another attempt, with the feature, is to be made first."""
         if self.wanted:
             self._unanswered_count = 0
             self._answered_without = False
@@ -42,12 +42,12 @@ class Fallback:
         return True
 
     def ended(self) -> None:
-        """An accepted connection is over: the broker may be another one now."""
+        """An accepted connection ended: there may be another broker now."""
         self.wanted = True
 
 
 class VersionChoice:
-    """MQTT 5 wherever the broker has it; 3.1.1 where it refuses 5, or answers only 3.1.1."""
+    """MQTT 5 if the broker supports it; 3.1.1 if it refuses 5 or answers only 3.1.1."""
 
     def __init__(self, configured: Literal["auto", "5", "3.1.1"]) -> None:
         self._configured = configured
@@ -56,20 +56,20 @@ class VersionChoice:
 
     @property
     def is_5(self) -> bool:
-        """Whether the next attempt speaks MQTT 5."""
+        """Whether the next attempt uses MQTT 5."""
         if self._configured != "auto":
             return self._configured == "5"
         return self._fallback.wanted and not self._refused_5
 
     def unanswered(self) -> None:
-        """The broker hung up before it answered, or was silent."""
+        """The broker hung up or did not answer."""
         if self._refused_5:
             self._refused_5 = False
         else:
             self._fallback.unanswered()
 
     def refused(self) -> bool:
-        """The broker refused the version. True if there is another to try at once."""
+        """The broker refused the version. True if another can be tried at once."""
         if self._configured == "auto" and self.is_5:
             self._refused_5 = True
             return True
@@ -77,10 +77,10 @@ class VersionChoice:
         return False
 
     def accepted(self) -> bool:
-        """The broker accepted the connection. False if version 5 is to be tried once more before it is used."""
+        """The broker accepted the connection. False if version 5 is to be tried again first."""
         return self._configured != "auto" or self._refused_5 or self._fallback.accepted()
 
     def ended(self) -> None:
-        """An accepted connection is over: version 5 may be there now."""
+        """An accepted connection ended: the broker may support version 5 now."""
         self._refused_5 = False
         self._fallback.ended()

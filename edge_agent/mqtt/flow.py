@@ -1,4 +1,4 @@
-"""The flow of the spool: what is taken from it, and what becomes of each message."""
+"""The flow of spooled messages: the order in which they are sent, and the handling of each answer."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from edge_agent.spool.base import Message, Spool
 log = logging.getLogger(__name__)
 
 TRIES_MAX = 10
-"""A message that the broker puts off so often, while it takes others, is quarantined: with growing pauses that is
-after more than five minutes."""
+"""A message that the broker defers this often while it accepts others is quarantined; with growing pauses that takes
+more than five minutes."""
 
 RETRY_MAX_S = 60.0
 DEFERRED_MAX = 200
-"""Messages that wait for another try are kept in memory; so many, and no more are taken from the spool."""
+"""Messages that wait for another attempt are kept in memory; with this many, no more are taken from the spool."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
     item: Outgoing
     acknowledged_count: int
-    """Of the spool's messages, when this one was sent."""
+    """Number of spooled messages sent before this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +38,19 @@ class _Deferred:
     item: Outgoing
     due_at: float
     unproven: bool
-    """Whether the broker had not taken anything at all when it refused this."""
+    """Whether the broker had accepted nothing yet when it refused this."""
 
 
 class SpoolFlow:
-    """Live messages go first, the backlog beside them at a limited rate, marked ``replayed``.
+    """Sends live messages first, and beside them the backlog at a limited rate, marked ``replayed``.
 
-    A message leaves the spool when the broker has acknowledged it, or is quarantined: when it is damaged, when it is
-    too large for the broker, or when the broker refuses it for good. A refusal counts only where the broker has taken
-    something else over the same connection. A broker that takes nothing at all refuses the device, not the message:
-    then everything waits.
+    A message leaves the spool when the broker has acknowledged it. It is quarantined if it is damaged, too large for
+    the broker, or refused for good. A refusal counts only if the broker has accepted something else over the same
+    connection. A broker that accepts nothing at all refuses the device, not the message: then everything waits.
     """
 
     def __init__(self, spool: Spool, replay_rate_hz: float, max_in_flight: int, retry_max_s: float) -> None:
-        """``retry_max_s``: longest pause before the next try at a broker that refuses everything."""
+        """``retry_max_s``: longest pause before the next attempt at a broker that refuses everything."""
         self._spool = spool
         self._replay_interval_s = 1 / replay_rate_hz
         self._max_in_flight = max_in_flight
@@ -73,28 +72,28 @@ class SpoolFlow:
 
     @property
     def refused_entirely(self) -> bool:
-        """Whether the broker has refused messages and taken nothing at all over this connection."""
+        """Whether the broker has refused messages and accepted nothing over this connection."""
         return any(deferred.unproven for deferred in self._deferred)
 
     @property
     def defers(self) -> bool:
-        """Whether messages wait for another try."""
+        """Whether messages wait for another attempt."""
         return bool(self._deferred)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing of the spool is under way or waits for its time."""
+        """Whether no spooled message is in flight or scheduled."""
         return not self._sent and not self._deferred and not self._backlog_waits
 
     def begin(self) -> None:
-        """There is a new connection: all that was not acknowledged is backlog."""
+        """There is a new connection: everything not acknowledged becomes backlog."""
         self.end()
         self._acknowledged_count = 0
         self._reported.clear()
         self._backlog_waits, self._replay_at = True, 0.0
 
     def end(self) -> None:
-        """The connection is gone."""
+        """The connection was lost."""
         self._sent.clear()
         self._deferred.clear()
         self._refusals = 0
@@ -102,7 +101,7 @@ class SpoolFlow:
         self._spool.requeue_all()
 
     def due_at(self) -> float | None:
-        """``time.monotonic()`` at which ``next`` may have something that it does not have now."""
+        """``time.monotonic()`` at which ``next`` may return something new."""
         if len(self._sent) >= self._max_in_flight:
             return None
         moments = [deferred.due_at for deferred in self._deferred]
@@ -111,7 +110,7 @@ class SpoolFlow:
         return min(moments, default=None)
 
     def next(self, now: float) -> Outgoing | None:
-        """The message to send now; it counts as sent. None if there is none, or enough are in flight."""
+        """The next message to send, which then counts as sent. None if there is none, or enough are in flight."""
         if len(self._sent) >= self._max_in_flight:
             return None
         item = None
@@ -126,7 +125,7 @@ class SpoolFlow:
         return item
 
     def acknowledged(self, key: Hashable) -> None:
-        """The broker has taken a message."""
+        """The broker has accepted a message."""
         if isinstance(key, UUID):
             self._forget(key)
             self._acknowledged_count += 1
@@ -142,7 +141,7 @@ class SpoolFlow:
             ]
 
     def refused(self, key: Hashable, reason: int, text: str, *, accepts: bool, now: float) -> None:
-        """The broker has refused a message. ``accepts``: it has taken something else over this connection."""
+        """The broker has refused a message. ``accepts``: it has accepted something else over this connection."""
         if not isinstance(key, UUID) or key not in self._sent:
             return
         sent = self._sent.pop(key)
@@ -163,7 +162,7 @@ class SpoolFlow:
         self.quarantine(key, BrokerRefused.code, f"The broker refused it: {text}.", topic=sent.item.topic)
 
     def quarantine(self, message_id: UUID, code: str, reason: str, *, topic: str) -> None:
-        """Send a message no more; the spool keeps it aside."""
+        """Stop sending a message; the spool keeps it in quarantine."""
         self._forget(message_id)
         self._spool.quarantine(message_id, code, reason)
         # If the broker refuses a whole topic, one warning says enough.
@@ -172,7 +171,7 @@ class SpoolFlow:
         log.log(level, "a message for %s is quarantined: %s", topic, reason, extra={"code": code})
 
     def _is_blocked(self) -> bool:
-        """Whether nothing new is taken from the spool."""
+        """Whether no new messages are taken from the spool."""
         unproven = sum(deferred.unproven for deferred in self._deferred)
         return unproven >= self._max_in_flight or len(self._deferred) >= DEFERRED_MAX
 
@@ -207,10 +206,10 @@ class SpoolFlow:
 
 
 def mark_replayed(payload: bytes) -> bytes:
-    """A spooled message as it is sent late. Raises ``ValueError`` if it is no JSON object."""
+    """A spooled message, marked as sent late. Raises ``ValueError`` if it is not a JSON object."""
     content = from_json(payload)
     if not isinstance(content, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 - of a payload, whatever is wrong with it
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - any problem of a payload is a ValueError
     return to_json({**content, "replayed": True})
 
 

@@ -1,4 +1,4 @@
-"""What was sent over a connection and is not acknowledged yet."""
+"""What was sent over a connection and not acknowledged yet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sent:
 
 
 class InFlight:
-    """By the numbers of their packets, oldest first."""
+    """Messages and subscriptions by packet number, oldest first."""
 
     def __init__(self) -> None:
         self._sent: dict[int, Sent] = {}
@@ -35,38 +35,38 @@ class InFlight:
 
     @property
     def keys(self) -> list[Hashable]:
-        """What is in flight."""
+        """Keys of what is in flight."""
         return [sent.key for sent in self._sent.values()]
 
     @property
     def messages_count(self) -> int:
-        """How many count towards the broker's Receive Maximum."""
+        """Number of messages that count towards the broker's Receive Maximum."""
         return sum(sent.item is not None for sent in self._sent.values())
 
     @property
     def oldest(self) -> Sent | None:
-        """What has waited longest."""
+        """The one that has waited longest."""
         return next(iter(self._sent.values()), None)
 
     def clear(self) -> None:
-        """There is another connection, or none."""
+        """Forget everything: the connection ended."""
         self._sent.clear()
         self._newest_acknowledged = self._order
 
     def add(self, number: int, key: Hashable, item: Outgoing | None) -> None:
-        """It was sent now."""
+        """Add one that was just sent."""
         self._order += 1
         self._sent[number] = Sent(key, item, self._order, time.monotonic())
 
     def take(self, number: int) -> Sent | None:
-        """It was acknowledged; None for a number that is not in flight."""
+        """Remove one that was acknowledged; None for a number that is not in flight."""
         sent = self._sent.pop(number, None)
         if sent is not None and sent.item is not None:
             self._newest_acknowledged = max(self._newest_acknowledged, sent.order)
         return sent
 
     def find(self, key: Hashable) -> Sent:
-        """What is in flight by this key. Raises ``StopIteration`` if nothing is."""
+        """The one with this key. Raises ``StopIteration`` if there is none."""
         return next(sent for sent in self._sent.values() if sent.key == key)
 
     def is_overtaken(self, sent: Sent) -> bool:

@@ -1,4 +1,4 @@
-"""What the broker says in its CONNACK that it can take."""
+"""The limits that the broker declares in its CONNACK."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edge_agent.mqtt.outgoing import Outgoing
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """Bounds of one connection (MQTT 5, 3.2.2.3). Without a CONNACK's properties, and in 3.1.1, there are none."""
+    """Limits of one connection (MQTT 5, 3.2.2.3). MQTT 3.1.1 has none."""
 
     receive_maximum: int = 65535
-    """Messages with QoS 1 that may be unacknowledged at one time, of all kinds together."""
+    """Messages with QoS 1 that may be unacknowledged at the same time."""
     maximum_packet_bytes: int | None = None
     maximum_qos: int = 2
     retain_available: bool = True
@@ -26,7 +26,7 @@ class ServerLimits:
         return replace(item, qos=min(item.qos, self.maximum_qos), retain=item.retain and self.retain_available)
 
     def problem(self, address: str) -> BrokerLimits | None:
-        """What this device cannot do at such a broker; None if it can do everything."""
+        """What this device cannot do with such limits; None if it can do everything."""
         if self.maximum_qos < 1:
             return BrokerLimits(
                 f"The broker at {address} accepts only QoS 0, which it never acknowledges, so results wait.",
@@ -34,7 +34,7 @@ class ServerLimits:
             )
         if not self.retain_available:
             return BrokerLimits(
-                f"The broker at {address} does not keep retained messages, so nobody who subscribes later sees this "
+                f"The broker at {address} does not keep retained messages, so later subscribers do not see this "
                 "device's status.",
                 remedy="Allow retained messages for this device at the broker.",
             )
@@ -47,7 +47,7 @@ class ServerLimits:
 
 
 def read_limits(properties: Properties | None) -> ServerLimits:
-    """Take the limits from the properties of a CONNACK."""
+    """Read the limits from the properties of a CONNACK."""
     usual = ServerLimits()
     return ServerLimits(
         receive_maximum=max(1, getattr(properties, "ReceiveMaximum", usual.receive_maximum)),

@@ -1,4 +1,4 @@
-"""What the device says of itself beside the spool: status, retained messages, answers, metrics."""
+"""Messages outside the spool: status, retained messages, answers, metrics."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from edge_agent.spool.base import Spool
 log = logging.getLogger(__name__)
 
 METRICS_RING = 120
-"""An hour of metrics at the usual pace is kept while the broker is away; older ones go."""
+"""One hour of metrics is kept while the broker is away; older ones are dropped."""
 
 ANSWERS_RING = 20
 
 RETAINED = "retained_topic:"
-"""Begins the state entries that name the topics on which the broker keeps a message of this device."""
+"""Prefix of the state entries with the topics on which the broker retains a message of this device."""
 
 
 class Outbox:
-    """Keeps what is to be said over each new connection, and what could not be said yet.
+    """Keeps what is to be sent over each new connection, and what could not be sent yet.
 
-    Each topic on which a message is retained is noted in the spool's state. A device that has got another site or id
-    since then clears the old topics, so that nobody sees a device there that is gone.
+    Each topic with a retained message is stored in the spool's state. After a change of site or id the device clears
+    its old topics, so that they do not show a device that is gone.
     """
 
     def __init__(self, topics: Topics, spool: Spool, withheld: Withheld) -> None:
@@ -48,7 +48,7 @@ class Outbox:
         return not self._waiting
 
     def begin(self) -> None:
-        """There is a new connection: introduce the device. Status, answers and ``clear_former_topics`` follow."""
+        """There is a new connection: send the retained messages. Status, answers and ``clear_former_topics`` follow."""
         self._connected = True
         self._waiting.clear()
         self._noted = set(self._spool.state_entries(RETAINED))
@@ -56,7 +56,7 @@ class Outbox:
             self._put(Outgoing(topic, topic, payload, retain=True))
 
     def end(self) -> None:
-        """The connection is gone. Answers that were not acknowledged wait for the next."""
+        """The connection was lost. Answers that were not acknowledged wait for the next."""
         self._connected = False
         self._waiting.clear()
 
@@ -81,12 +81,12 @@ class Outbox:
             self._put(self._answers[key])
 
     def put_answers(self) -> None:
-        """Send the answers that wait since before this connection."""
+        """Send the answers that were waiting for this connection."""
         for item in self._answers.values():
             self._put(item)
 
     def clear_former_topics(self) -> None:
-        """Have the broker forget what it keeps of this device under a former name."""
+        """Clear the retained messages of this device under a former name."""
         for entry in sorted(self._noted):
             topic = entry.removeprefix(RETAINED)
             if not topic.startswith(f"{self._topics.prefix}/"):
@@ -97,22 +97,22 @@ class Outbox:
         self._metrics.append(payload)
 
     def next(self) -> Outgoing | None:
-        """The message to send now."""
+        """The next message to send."""
         return self._waiting.popleft() if self._waiting else None
 
     def next_metrics(self) -> Outgoing | None:
-        """Metrics to send now. They go with QoS 0, so nobody need wait for them."""
+        """Metrics to send now, with QoS 0 and so without an acknowledgement."""
         return Outgoing("metrics", self._topics.metrics, self._metrics.popleft(), qos=0) if self._metrics else None
 
     def sent_retained(self, topic: str) -> None:
-        """The broker is about to keep a message of this topic."""
+        """The broker is about to retain a message on this topic."""
         entry = f"{RETAINED}{topic}"
         if entry not in self._noted:
             self._noted.add(entry)
             self._spool.write_state_entries({entry: b""})
 
     def acknowledged(self, item: Outgoing) -> None:
-        """The broker has taken it."""
+        """The broker has accepted it."""
         self._answers.pop(item.key, None)
         if item.retain and not item.payload:
             entry = f"{RETAINED}{item.topic}"
@@ -121,7 +121,7 @@ class Outbox:
             log.info("cleared %s, which this device used under its former name", item.topic)
 
     def refused(self, item: Outgoing) -> None:
-        """The broker does not take it: it is sent again when it changes, or over the next connection."""
+        """The broker refused it: it is sent again when it changes, or over the next connection."""
         self._answers.pop(item.key, None)
 
     def repeat_retained(self, keys: set[Hashable]) -> None:
@@ -135,7 +135,7 @@ class Outbox:
             return
         for number, other in enumerate(self._waiting):
             if other.key == item.key:
-                # Not sent yet: nobody need see what is no longer true.
+                # Not sent yet: replace it, since it is no longer true.
                 self._waiting[number] = item
                 return
         self._waiting.append(item)

@@ -1,4 +1,4 @@
-"""A message on its way out, whatever it came from."""
+"""A message to be published."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Outgoing:
     """What is published, and how."""
 
     key: Hashable
-    """What it is: the id of a spooled message, the topic of a retained one."""
+    """Identifies it: the id of a spooled message, the topic of a retained one."""
     topic: str
     payload: bytes = field(repr=False)
     retain: bool = False

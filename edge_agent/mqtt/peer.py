@@ -1,4 +1,4 @@
-"""Who answers at the broker's address, where it is not the broker."""
+"""Recognises servers at the broker's address that are not the broker."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from edge_agent.errors import (
 from edge_agent.mqtt.reasons import shown
 
 FIRST_BYTES = 32
-"""So many of an answer tell its protocol."""
+"""Number of bytes that are enough to recognise a protocol."""
 
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNEXPECTED_EOF_WHILE_READING", "RECORD_LAYER_FAILURE"})
 
 
 class HandshakeError(OSError):
-    """The TCP connection was there, and TLS failed by ``__cause__``."""
+    """The TCP connection was established, but TLS failed because of ``__cause__``."""
 
 
 class BrokerSocket(ssl.SSLSocket):
-    """Closed where the handshake fails (paho would leave that to the garbage collector); keeps what came first."""
+    """A TLS socket that keeps the first bytes, and is closed if the handshake fails, which paho does not do."""
 
     first_bytes: bytes = b""
     refusal: str | None = None
-    """What TLS says of why the other side ended the connection."""
+    """TLS's reason why the server ended the connection."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the base
         """See the base. Raises ``HandshakeError``, or what is wrong with the certificate."""
@@ -58,7 +58,7 @@ class BrokerSocket(ssl.SSLSocket):
 
 
 def first_bytes(connection: object) -> bytes:
-    """What a connection received first, without taking it; for one that is not encrypted: what it has not read yet."""
+    """The first bytes that a connection received; without encryption, those not read yet. Consumes nothing."""
     if isinstance(connection, BrokerSocket):
         return connection.first_bytes
     if isinstance(connection, socket.socket):
@@ -70,7 +70,7 @@ def first_bytes(connection: object) -> bytes:
 
 
 def recognise(received: bytes) -> str | None:
-    """The protocol of somebody who answers a CONNECT with ``received``; None if it may be MQTT."""
+    """The protocol of a server that answers CONNECT with ``received``; None if it may be MQTT."""
     if not received or received[0] in {0x20, 0xE0, 0xF0}:
         return None
     if received[0] in {0x15, 0x16} and received[1:2] in {b"", b"\x03"}:
@@ -84,7 +84,7 @@ def recognise(received: bytes) -> str | None:
 
 
 def explain_foreign(address: str, received: bytes, *, encrypted: bool) -> BrokerForeign | None:
-    """The error of a peer that does not speak MQTT; None if its answer may be MQTT."""
+    """The error for a server that does not speak MQTT; None if its answer may be MQTT."""
     protocol = recognise(received)
     match protocol:
         case None:
@@ -102,7 +102,7 @@ def explain_foreign(address: str, received: bytes, *, encrypted: bool) -> Broker
 
 
 def explain_encrypted(address: str) -> BrokerForeign:
-    """The peer speaks TLS, and this device does not."""
+    """The error for a server that expects TLS while this device is configured without."""
     return BrokerForeign(
         f"{address} speaks TLS, and this device is configured without.",
         remedy="Add a section [mqtt.tls], or set mqtt.port to the broker's port without TLS (1883).",
@@ -114,7 +114,7 @@ def _text(received: bytes) -> str:
 
 
 def expects_tls(host: str, port: int, timeout_s: float) -> bool:
-    """Whether somebody who hung up at an unencrypted CONNECT answers the beginning of TLS. Nothing is sent over it."""
+    """Whether a server that hung up after an unencrypted CONNECT starts a TLS handshake. Nothing is sent over it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -125,14 +125,14 @@ def expects_tls(host: str, port: int, timeout_s: float) -> bool:
         ):
             return True
     except ssl.SSLError as error:
-        # It refuses, and does so in TLS: it may want a certificate.
+        # It refuses within TLS: it may require a certificate.
         return "ALERT" in (error.reason or "")
     except (OSError, ValueError):
         return False
 
 
 def explain_tls_refusal(address: str, reason: str) -> BrokerRefused:
-    """The other side of an encrypted connection does not want this device."""
+    """The error for a server that refuses this device within TLS."""
     return BrokerRefused(
         f"The broker at {address} refused the TLS connection: {reason}.",
         remedy="Check mqtt.tls.certificate_file and key_file, and the TLS versions that the broker accepts.",
@@ -149,21 +149,21 @@ def explain_failure(error: Exception, address: str) -> BrokerError:  # noqa: PLR
         case HandshakeError():
             return _explain_handshake(error.__cause__, address)
         case ssl.SSLError():
-            return BrokerUnreachable(f"{address} does not speak TLS as it should: {error.reason or error}.")
+            return BrokerUnreachable(f"{address} does not speak TLS correctly: {error.reason or error}.")
         case socket.gaierror():
             return BrokerUnreachable(f"The name in {address} is not known: {error.strerror}.")
         case TimeoutError():
-            return BrokerUnreachable(f"Nobody answers at {address}: timed out.")
+            return BrokerUnreachable(f"{address} does not answer: timed out.")
         case OSError():
-            return BrokerUnreachable(f"Nobody answers at {address}: {error.strerror or error}.")
-    return BrokerUnreachable(f"{address} is no address: {error}.")
+            return BrokerUnreachable(f"{address} does not answer: {error.strerror or error}.")
+    return BrokerUnreachable(f"{address} is not an address: {error}.")
 
 
 def _explain_handshake(cause: BaseException | None, address: str) -> BrokerError:
     if isinstance(cause, ssl.SSLError) and cause.reason not in _NOT_TLS:
         if "ALERT" in (cause.reason or ""):
             return explain_tls_refusal(address, cause.reason)
-        return BrokerUnreachable(f"{address} does not speak TLS as it should: {cause.reason or cause}.")
+        return BrokerUnreachable(f"{address} does not speak TLS correctly: {cause.reason or cause}.")
     return BrokerForeign(
         f"{address} does not speak TLS, and this device is configured with it.",
         remedy="Set mqtt.port to the broker's port with TLS (8883). For one on this machine: remove [mqtt.tls].",

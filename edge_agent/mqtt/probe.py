@@ -1,4 +1,4 @@
-"""Try the broker once, as the agent would connect to it, for ``edge-agent doctor``."""
+"""Connects to the broker once, like the agent, for ``edge-agent doctor``."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ DEADLINE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class BrokerFound:
-    """A broker that lets this device in."""
+    """A broker that accepts this device."""
 
     version: str
     limits: ServerLimits
 
 
 def probe_broker(settings: MqttSettings, site: str, device: str) -> BrokerFound:
-    """Connect and say goodbye at once.
+    """Connect, and disconnect at once.
 
-    The client id begins with the agent's own, by which a broker may give rights, and is another: the session of an
-    agent that runs meanwhile goes on. Raises ``BrokerError``, or ``ConfigError`` for secrets that cannot be read.
+    The client id begins with the agent's, which may decide its rights, but differs, so that the session of a running
+    agent is not disturbed. Raises ``BrokerError``, or ``ConfigError`` for secrets that cannot be read.
     """
     credentials = read_credentials(settings)
     name = f"{client_id(site, device)}-doctor"
@@ -57,7 +57,7 @@ def probe_broker(settings: MqttSettings, site: str, device: str) -> BrokerFound:
 
 
 def _ask(connection: Connection, calls: Calls) -> ServerLimits | tuple[bool, BrokerError]:
-    """The limits of a broker that accepts; else whether another version is worth a try, and what is wrong."""
+    """The limits of a broker that accepts; else whether to try another version, and the error."""
     address = connection.address
     until = time.monotonic() + DEADLINE_S
     while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""Carries the spool's messages and the device's own state to the broker, for as long as it takes."""
+"""Publishes the spool's messages and the device's state, and reconnects as long as needed."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from edge_agent.watchdog import StallDetector
 log = logging.getLogger(__name__)
 
 STUCK_S = 60.0
-"""No piece of the thread's work waits for the network; the disk may take many seconds."""
+"""The thread's work never waits for the network; the disk may take many seconds."""
 
 GOODBYE_S = 1.0
-"""For the acknowledgement of the last status."""
+"""Wait for the acknowledgement of the last status."""
 
 
 class Publisher:
@@ -75,12 +75,12 @@ class Publisher:
         return self._reporter.state
 
     def start(self) -> None:
-        """Begin to connect, and return at once whether a broker is there or not."""
+        """Start to connect, and return at once."""
         self._calls.open()
         self._thread.start()
 
     def wake(self) -> None:
-        """There is something new in the spool."""
+        """Check the spool for new messages."""
         self._calls.wake()
 
     def set_status(self, state: StatusState, code: str | None = None) -> None:
@@ -101,10 +101,9 @@ class Publisher:
         self._calls.put(lambda: self._delivery.outbox.put_answer(topic, payload, correlation))
 
     def stop(self) -> None:
-        """Give the broker ``drain_s`` to take what is left, say ``disconnected``, and let go of the connection.
+        """Wait up to ``drain_s`` for the broker to accept what is left, publish ``disconnected``, and disconnect.
 
-        A broker that does not read costs two seconds more at most; a connection that is still being made is not
-        waited for.
+        A broker that does not read costs at most two more seconds; an unfinished connection is not waited for.
         """
         if self._thread.ident is None:
             return

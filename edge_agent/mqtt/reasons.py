@@ -1,4 +1,4 @@
-"""What the broker's reason codes mean for a message, and for the connection."""
+"""The meaning of the broker's reason codes for a message and for the connection."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CONNECTION_RATE_EXCEEDED = 0x9F
 MAXIMUM_CONNECT_TIME = 0xA0
 
 SHOWN_MAX = 200
-"""Characters of a broker's own words that are shown."""
+"""Number of characters of a broker's text that are shown."""
 
 _MESSAGE_CODES = frozenset({NOT_AUTHORIZED, TOPIC_NAME_INVALID, PACKET_TOO_LARGE, PAYLOAD_FORMAT_INVALID})
 
@@ -90,7 +90,7 @@ _LIMITS = frozenset(
 
 
 class Refusal(Enum):
-    """Whom a negative acknowledgement concerns."""
+    """What a negative acknowledgement means for the message."""
 
     MESSAGE = "message"
     """This message will be refused again: its topic, size or content is not allowed."""
@@ -104,14 +104,14 @@ def refusal_of(value: int) -> Refusal:
 
 
 def blames_content(value: int | None) -> bool | None:
-    """Whether a DISCONNECT's reason is something that was sent. None where that is open: no reason was given."""
+    """Whether a DISCONNECT was caused by something that was sent. None if it gives no reason."""
     if value in _BLAMING:
         return True
     return False if value in _UNRELATED else None
 
 
 def shown(text: str) -> str:
-    """A broker's words as they may stand in a log: on one line, without control characters, not too long."""
+    """A broker's text for a log: on one line, without control characters, not too long."""
     escaped = "".join(
         character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode()
         for character in text[:SHOWN_MAX]
@@ -120,19 +120,19 @@ def shown(text: str) -> str:
 
 
 def describe(reason: ReasonCode | str, properties: Properties | None) -> str:
-    """A reason code by its name, and in quotes what the broker adds in its own words."""
+    """The name of a reason code, with the broker's own text in quotes."""
     said = getattr(properties, "ReasonString", None)
     return f'{reason} ("{shown(said)}")' if said else str(reason)
 
 
 def server_reference(properties: Properties | None) -> str | None:
-    """Where the broker wants its clients to go."""
+    """The server that the broker refers to."""
     reference = getattr(properties, "ServerReference", None)
     return shown(reference) if reference else None
 
 
 def explain_refusal(address: str, value: int, text: str, server: str | None) -> BrokerError:
-    """Why a CONNACK refused the connection."""
+    """The error for a CONNACK that refuses the connection."""
     message = f"The broker at {address} refused the connection: {text}."
     if value in {USE_ANOTHER_SERVER, SERVER_MOVED}:
         return _moved(message, server)
@@ -144,7 +144,7 @@ def explain_refusal(address: str, value: int, text: str, server: str | None) -> 
 
 
 def explain_disconnect(address: str, value: int, text: str, server: str | None) -> BrokerError:
-    """Why a DISCONNECT ended the connection."""
+    """The error for a DISCONNECT."""
     message = f"The broker at {address} ended the connection: {text}."
     match value:
         case 0x8E:

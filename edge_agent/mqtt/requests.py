@@ -1,4 +1,4 @@
-"""A command as it came over MQTT, before anybody has looked into it."""
+"""A command as received over MQTT, not yet parsed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edge_agent.contracts import Topics
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What came, and where the answer goes."""
+    """The content of a command, and where its answer goes."""
 
     command: str
-    """Last segment of the topic; whatever the sender wrote there."""
+    """Last segment of the topic, unchecked."""
     payload: bytes = field(repr=False)
     retained: bool
     deadline_s: float | None
@@ -23,11 +23,11 @@ class Request:
     answer_topic: str
     correlation: bytes | None
     misdirected: bool
-    """Whether the sender asked for an answer where this device must not write."""
+    """Whether the sender asked for an answer on a topic that this device must not use."""
 
 
 def read_request(message: mqtt.MQTTMessage, topics: Topics) -> Request:
-    """Take a message apart. In MQTT 3.1.1 there is no response topic: the answer goes to ``answer/{command}``."""
+    """Read a message. Without a response topic (MQTT 3.1.1) the answer goes to ``answer/{command}``."""
     command = message.topic.rpartition("/")[2]
     properties = message.properties
     wanted = getattr(properties, "ResponseTopic", None)
@@ -45,6 +45,6 @@ def read_request(message: mqtt.MQTTMessage, topics: Topics) -> Request:
 
 
 def _may_answer_to(topic: str, topics: Topics) -> bool:
-    """A device that wrote wherever it is told to could be made to speak for another."""
+    """A device that answers on any topic could be used to send messages in another's name."""
     rest = topic.removeprefix(topics.answers)
     return rest not in {topic, ""} and len(topic) <= 256 and not set(rest) & {"+", "#", "\0"}

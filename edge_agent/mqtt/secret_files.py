@@ -1,4 +1,4 @@
-"""Whether the files with secrets are as private as they should be."""
+"""Checks whether files with secrets are private."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge_agent.mqtt.settings import MqttSettings, credential
 
 
 def exposed_secrets(settings: MqttSettings) -> list[SecretExposed]:
-    """One error per password or key file that every user of this machine can read. A file that is not there is none."""
+    """One error per password or key file that every user of this machine can read. Missing files are ignored."""
     files: list[tuple[str, Path | None]] = [("mqtt.password_file", settings.password_file)]
     if settings.tls is not None:
         files.append(("mqtt.tls.key_file", settings.tls.key_file))

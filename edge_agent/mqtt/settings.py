@@ -17,34 +17,34 @@ from edge_agent.settings import Settings
 PASSWORD_VARIABLE = "LEUKOSCOPE_MQTT_PASSWORD"  # noqa: S105 - the variable's name, not a password
 
 CREDENTIALS = Path("/etc/leukoscope/credentials")
-"""Secrets of the package's service: only root can read them, and systemd passes the service a copy."""
+"""Secrets of the package's service: only root can read them, and systemd passes a copy to the service."""
 
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 
 
 def credential(path: Path) -> Path:
-    """Where to read a secret: the service's own copy (``LoadCredential=``) of a file below ``CREDENTIALS``."""
+    """The path to read a secret from: the service's copy (``LoadCredential=``) of a file in ``CREDENTIALS``."""
     folder = os.environ.get(CREDENTIALS_VARIABLE)
     return Path(folder, f"{CREDENTIALS.name}_{path.name}") if folder and path.parent == CREDENTIALS else path
 
 
 class TlsSettings(Settings):
-    """Section ``[mqtt.tls]``: an encrypted connection, to a broker that proves who it is. TLS 1.2 or later."""
+    """Section ``[mqtt.tls]``: an encrypted connection to a broker with a valid certificate. TLS 1.2 or later."""
 
     ca_file: Path | None = Field(
-        default=None, description="Certificates to trust (PEM); without it, those that the system trusts."
+        default=None, description="Trusted CA certificates (PEM). Default: those of the system."
     )
     certificate_file: Path | None = Field(default=None, description="This device's own certificate (PEM).")
-    key_file: Path | None = Field(default=None, description="The key to it (PEM, not encrypted).")
+    key_file: Path | None = Field(default=None, description="Its private key (PEM, not encrypted).")
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
         if (self.certificate_file is None) != (self.key_file is None):
-            raise ValueError("certificate_file and key_file belong together")
+            raise ValueError("needs certificate_file and key_file together, or neither")
         return self
 
     def context(self) -> ssl.SSLContext:
-        """What to connect with; the broker's name is verified. Raises ``ConfigError`` if a file cannot be used."""
+        """The TLS context, which verifies the broker's name. Raises ``ConfigError`` if a file cannot be used."""
         try:
             context = ssl.create_default_context(cafile=None if self.ca_file is None else credential(self.ca_file))
         except OSError as error:
@@ -53,7 +53,7 @@ class TlsSettings(Settings):
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.certificate_file is not None and self.key_file is not None:
             try:
-                # A password would be asked for on a terminal that a device does not have.
+                # Otherwise OpenSSL would ask for a password on a terminal, which a device does not have.
                 context.load_cert_chain(
                     credential(self.certificate_file), credential(self.key_file), password=lambda: ""
                 )
@@ -66,7 +66,7 @@ class TlsSettings(Settings):
 
 
 class MqttSettings(Settings):
-    """How to reach the broker. The password never stands in the file itself."""
+    """How to reach the broker. The password is never in the file itself."""
 
     host: Annotated[str, AfterValidator(check_host)] = Field(
         default="127.0.0.1", min_length=1, description="Name or IP address of the broker, without port or mqtt://."
@@ -78,35 +78,38 @@ class MqttSettings(Settings):
     username: str | None = Field(default=None, description="User name at the broker.")
     password_file: Path | None = Field(
         default=None,
-        description=f"File with the password on its first line; else the environment's {PASSWORD_VARIABLE}.",
+        description=f"File with the password on its first line. Default: the environment variable {PASSWORD_VARIABLE}.",
     )
-    keepalive_s: int = Field(default=30, ge=5, le=3600, description="Longest silence before a ping.")
-    heartbeat_s: float = Field(default=60, ge=1, le=3600, description="Between two repeats of the status.")
+    keepalive_s: int = Field(default=30, ge=5, le=3600, description="Longest time without traffic before a ping.")
+    heartbeat_s: float = Field(default=60, ge=1, le=3600, description="Interval between repeats of the status.")
     status_expiry_s: int = Field(
         default=180,
         ge=2,
         le=86400,
         description="How long the broker keeps a status that is not repeated (MQTT 5).",
     )
-    reconnect_max_s: int = Field(default=30, ge=1, le=600, description="Longest wait between two attempts.")
+    reconnect_max_s: int = Field(default=30, ge=1, le=600, description="Longest pause between two attempts to connect.")
     max_in_flight_count: int = Field(
-        default=20, ge=1, le=1000, description="Results sent but not yet acknowledged, at most."
+        default=20, ge=1, le=1000, description="Largest number of results sent but not yet acknowledged."
     )
     will_delay_s: int = Field(
         default=10,
         ge=0,
         le=3600,
-        description="How long the broker waits before it says 'lost': a quick restart is no loss (MQTT 5).",
+        description="How long the broker waits before it publishes 'lost', so that a quick restart is not "
+        "reported (MQTT 5).",
     )
     acknowledge_s: float = Field(
         default=60,
         ge=1,
         le=3600,
-        description="After so long without an acknowledgement the agent connects again.",
+        description="Time without an acknowledgement after which the agent reconnects.",
     )
-    tls: TlsSettings | None = Field(default=None, description="Absent: no encryption, for a broker on this machine.")
+    tls: TlsSettings | None = Field(
+        default=None, description="Without this section there is no encryption; for a broker on this machine."
+    )
     drain_s: float = Field(
-        default=5, ge=0, le=60, description="How long a clean stop waits for the broker to take what is left."
+        default=5, ge=0, le=60, description="How long a clean stop waits for the broker to accept what is left."
     )
 
     def password(self) -> SecretStr | None:

@@ -1,18 +1,18 @@
-"""Finds the message at which a broker hangs up, where it does not say so."""
+"""Finds the message that makes a broker hang up, if the broker does not name it."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
 LOSSES_MAX = 3
-"""A message that was in flight at so many losses in a row is sent alone from then on."""
+"""A message that was in flight at this many losses in a row is sent alone from then on."""
 
 
 class Suspects:
     """Counts, per message, the connections in a row that were lost, or stalled, while it was not acknowledged.
 
-    A broker of MQTT 3.1.1 cannot refuse a message: it hangs up, and would do so at every connection. While a message
-    is suspect nothing else is sent beside what is in flight, so that the next loss shows which one it is.
+    An MQTT 3.1.1 broker cannot refuse a message: it hangs up, each time it is sent. While a message is suspect, nothing
+    else is sent with it, so that the next loss shows which one it is.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,8 @@ class Suspects:
     def lost(self, in_flight: Sequence[Hashable], *, blamed: bool = False) -> Hashable | None:
         """A connection was lost with these in flight; the one that is proven to be the reason, if one is.
 
-        ``blamed``: the broker said that something it was sent was the reason.
+        Returns the one that is proven to be the cause, if any. ``blamed``: the broker said that something it was sent
+        was the reason.
         """
         poison: Hashable | None = None
         if len(in_flight) == 1 and self._losses.get(in_flight[0], 0) >= LOSSES_MAX:
@@ -54,9 +55,9 @@ class Suspects:
         return True
 
     def clear(self, key: Hashable) -> None:
-        """It was acknowledged, or is sent no more."""
+        """It was acknowledged, or is no longer sent."""
         self._losses.pop(key, None)
 
     def clear_all(self) -> None:
-        """All that was to be sent has been: what is left here has gone some other way."""
+        """Everything was sent: clear what is left."""
         self._losses.clear()

@@ -1,4 +1,4 @@
-"""Sums the readings of a slide up."""
+"""Counts the readings of a slide."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_agent.contracts.base import Contract, UtcTime
 
 
 class Tally(Contract):
-    """What was read of a slide so far. Immutable: counting a reading makes a new one."""
+    """The counts of a slide so far. Immutable: counting a reading returns a new one."""
 
     specimen: Specimen
     began_at: UtcTime
@@ -28,11 +28,11 @@ class Tally(Contract):
 
     @property
     def next_field(self) -> SpecimenField:
-        """Where the next reading belongs."""
+        """The place of the next reading."""
         return SpecimenField(id=self.specimen.id, slide=self.specimen.slide, field=self.readings_count + 1)
 
     def counting(self, result: Result) -> Self:
-        """With one more reading."""
+        """A new tally with one more reading."""
         reason = result.reason or (result.error.code if result.error is not None else None)
         return self.model_copy(
             update={
@@ -47,7 +47,7 @@ class Tally(Contract):
         )
 
     def report(self, *, device: str, session: UUID, model: ModelIdentity) -> Report:
-        """The slide's report; ``model`` is the one in use, for a slide of which nothing was read."""
+        """The slide's report; ``model`` is the current one, for a slide without readings."""
         return Report(
             demonstration=self.demonstration,
             id=uuid7(),

@@ -14,11 +14,11 @@ from edge_agent.specimens.tally import Tally
 from edge_agent.spool import Message, Spool, read_state_entry
 
 STATE_KEY = "specimen"
-"""Where the spool keeps the tally, as durable as the results that it counts."""
+"""Key of the state entry with the tally, which is as durable as the results that it counts."""
 
 
 class SpecimenTracker:
-    """At most one open slide. It outlasts a restart. Any thread may use it."""
+    """At most one open slide, which survives restarts. Any thread may use it."""
 
     def __init__(
         self,
@@ -28,13 +28,13 @@ class SpecimenTracker:
         topics: Callable[[], Topics],
         model: Callable[[], ModelIdentity],
     ) -> None:
-        """Go on with the slide that the spool knows of. ``topics`` and ``model`` are asked anew each time."""
+        """Restore the open slide from the spool. ``topics`` and ``model`` are called each time they are needed."""
         self._spool = spool
         self._events = events
         self._session = session
         self._topics = topics
         self._model = model
-        # A reading that is counted while the report is written would be in neither this slide nor the next.
+        # A reading counted while the report is written would belong to neither this slide nor the next.
         self._lock = threading.Lock()
         self._tally = self._restore()
 
@@ -42,7 +42,7 @@ class SpecimenTracker:
         """From the next reading on, readings belong to this slide. Raises ``SpecimenOpen``."""
         with self._lock:
             if self._tally is not None:
-                raise SpecimenOpen("A slide is being read already.")
+                raise SpecimenOpen("A slide is already open.")
             tally = Tally(specimen=specimen, began_at=datetime.now(UTC))
             self._events.record(
                 EventKind.SPECIMEN_SET,
@@ -54,10 +54,13 @@ class SpecimenTracker:
             self._tally = tally
 
     def finish(self) -> Report:
-        """Close the slide and send its report. Raises ``SpecimenMissing``, or why the spool cannot take it."""
+        """Close the slide and send its report.
+
+        Raises ``SpecimenMissing``, or the spool's error if it cannot take it.
+        """
         with self._lock:
             if self._tally is None:
-                raise SpecimenMissing("No slide is being read.")
+                raise SpecimenMissing("No slide is open.")
             topics = self._topics()
             report = self._tally.report(device=topics.device, session=self._session, model=self._model())
             self._spool.append(Message(report.id, topics.report, report.to_json()), {STATE_KEY: None})
@@ -72,10 +75,10 @@ class SpecimenTracker:
         return report
 
     def append(self, make: Callable[[SpecimenField | None], Result]) -> tuple[Result, EdgeAgentError | None]:
-        """Make a result, and hand it to the spool together with the count of the slide that it belongs to.
+        """Create a result, and append it to the spool together with the updated count of its slide.
 
-        ``make`` gets the place of the reading in the slide. The error is why the spool refused the result, which then
-        does not count.
+        ``make`` gets the place of the reading in the slide. Returns the error if the spool refused the result, which
+        then does not count.
         """
         with self._lock:
             tally = self._tally
@@ -96,7 +99,7 @@ class SpecimenTracker:
     def _record_unreadable(self, error: StateEntryInvalid) -> None:
         self._events.record(
             EventKind.STATE_IGNORED,
-            "The open slide could not be restored; readings go on without one.",
+            "The open slide could not be restored; reading continues without one.",
             code=error.code,
             problem=error.message,
         )

@@ -1,4 +1,4 @@
-"""What every spool promises, and what goes through it."""
+"""The protocol of every spool, and the messages in it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from uuid import UUID
 from edge_agent.errors import EdgeAgentError, MessageTooLarge
 
 MAX_PAYLOAD_BYTES = 64 * 1024
-"""No message is larger; the broker's own limit (``deploy/mosquitto``) is above it."""
+"""Limit of a message; the broker's own limit (``deploy/mosquitto``) is higher."""
 
 ESSENTIAL_RESERVE_BYTES = 1024 * 1024
-"""Beyond the bound, for messages that report drops."""
+"""Space beyond the limit, for messages that report drops."""
 
 MAX_REASON_CHARS = 500
-"""Of why a message was quarantined; the rest is cut off."""
+"""Length of the reason for a quarantine; the rest is cut off."""
 
 StateEntries = Mapping[str, bytes | None]
-"""Small values by key that are to be as durable as a message; None removes one."""
+"""Small values by key that are as durable as a message; None removes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedMessage:
-    """A message that is kept but never sent again by itself."""
+    """A message that is kept but not sent again."""
 
     id: UUID | None
-    """None where even the id cannot be read."""
+    """None if even the id cannot be read."""
     topic: str
     code: str
     reason: str
@@ -55,33 +55,33 @@ class SpoolStats:
     accepted_count: int
     acknowledged_count: int
     refused_count: int
-    """Turned away by ``append``; never accepted."""
+    """Refused by ``append``; never accepted."""
     dropped_count: int
-    """Accepted, and deleted without an acknowledgement: for room, for age, or by hand."""
+    """Accepted, and deleted without an acknowledgement: to make room, because of age, or by hand."""
     quarantined_count: int
-    """Refused by the broker or damaged, and kept. One that leaves the quarantine for room counts as dropped."""
+    """Refused by the broker or damaged, and kept. One that is deleted to make room counts as dropped."""
     waiting_count: int
     in_flight_count: int
     stored_bytes: int
-    """Payloads that wait or are in flight; what is quarantined has a bound of its own."""
+    """Size of the payloads that wait or are in flight; the quarantine has a limit of its own."""
     oldest_age_s: float | None
-    """How long the oldest message has waited, in time during which a spool was open; None if none waits."""
+    """How long the oldest message has waited, counting only time during which a spool was open; None if none waits."""
     commits_count: int
     """Durable writes since the spool was opened."""
     checkpoints_count: int
 
 
 def max_quarantined_bytes(max_bytes: int) -> int:
-    """Payload bytes that the quarantine of a spool with this bound holds, beside those that wait.
+    """Largest size of the quarantine's payloads, for a spool with this limit.
 
-    A tenth, and always enough for one message: what a broker refuses must not take the room of what it accepts. Beyond
-    it the oldest go, and count as dropped.
+    A tenth, and always enough for one message: refused messages must not take the room of others. Beyond it the oldest
+    are deleted, and count as dropped.
     """
     return max(max_bytes // 10, MAX_PAYLOAD_BYTES)
 
 
 class Spool(Protocol):
-    """Takes messages from some threads and gives them to another. What was accepted is delivered or counted as dropped.
+    """Takes messages from several threads and gives them to another. An accepted message is delivered, or counted.
 
     Live messages, accepted since the last ``requeue_all``, and the backlog from before are taken separately,
     each in the order in which they were accepted.
@@ -89,13 +89,15 @@ class Spool(Protocol):
 
     @property
     def error(self) -> EdgeAgentError | None:
-        """Why messages cannot be accepted at the moment; None if all is well."""
+        """Why messages cannot be accepted at the moment; None if they can."""
         ...
 
     def append(self, message: Message, state_entries: StateEntries | None = None) -> None:
-        """Take a message, with state entries that become durable at the same moment. Accepted once ``flush`` says so.
+        """Add a message, with state entries that become durable in the same transaction.
 
-        Raises ``SpoolFull``, or what ``error`` is, and counts the message as refused, if it cannot be kept.
+        It is accepted once ``flush`` returns True.
+
+        Raises ``SpoolFull`` or ``error``, and counts the message as refused, if it cannot be kept.
         """
         ...
 
@@ -108,30 +110,30 @@ class Spool(Protocol):
         ...
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until all that was appended, noted and acknowledged so far is durable. False if it is not in time."""
+        """Wait until everything appended and acknowledged so far is durable. False after the time-out."""
         ...
 
     def take(self, *, live: bool) -> Message | None:
-        """The oldest waiting live message or message of the backlog, from now on in flight; None if none waits."""
+        """Take the oldest waiting message, live or from the backlog, which is then in flight; None if none waits."""
         ...
 
     def acknowledge(self, message_id: UUID) -> None:
-        """The broker has it: forget it. The id of a message that is not in flight is ignored."""
+        """The broker has the message: delete it. The id of a message that is not in flight is ignored."""
         ...
 
     def quarantine(self, message_id: UUID, code: str, reason: str) -> None:
-        """Keep a message in flight, but never send it again by itself: the broker refuses it, or it is damaged.
+        """Keep a message in flight but do not send it again, because the broker refuses it or it is damaged.
 
         ``code`` is an error's code. The id of a message that is not in flight is ignored.
         """
         ...
 
     def pop_quarantined_messages(self) -> list[QuarantinedMessage]:
-        """The messages that were quarantined since this was last asked."""
+        """The messages that were quarantined since the last call."""
         ...
 
     def requeue_all(self) -> None:
-        """All that was accepted, in flight or not, waits as backlog: the connection is new, or gone."""
+        """Everything accepted, in flight or not, becomes backlog: the connection is new or lost."""
         ...
 
     def stats(self) -> SpoolStats:
@@ -139,5 +141,5 @@ class Spool(Protocol):
         ...
 
     def close(self) -> None:
-        """Make all durable that can be, and let go of the files."""
+        """Make everything durable that can be, and close the files."""
         ...

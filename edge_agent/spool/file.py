@@ -1,4 +1,4 @@
-"""The SQLite file behind the durable spool: what is in it, and how it is written, read and checked."""
+"""The SQLite file of the durable spool: its schema, writing, reading and checks."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ _QUESTIONS = (
     "SELECT name, value FROM counters LIMIT 0",
     "SELECT number, id, topic, payload, accepted_s, code, reason FROM quarantine LIMIT 0",
 )
-"""What has to be answered, be it with nothing: else the file is that of another program."""
+"""Queries that must work, even without results; else the file belongs to another program."""
 
 MAX_NUMBER = 2**62
-"""No message has a higher one."""
+"""Highest number of a message."""
 
 BUSY_TIMEOUT_MS = 5000
 
 CHECKPOINT_PAGES = 256
-"""About 1 MiB of log, then it is copied into the file."""
+"""About 1 MiB of log; beyond that it is copied into the file."""
 
 _BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
@@ -69,12 +69,12 @@ CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a transaction came to."""
+    """The result of a transaction."""
 
     numbers: list[int]
-    """Of the new messages."""
+    """Numbers of the new messages."""
     evicted_count: int
-    """Messages that left the quarantine for room."""
+    """Messages deleted from the quarantine to make room."""
 
 
 @dataclass(slots=True)
@@ -84,9 +84,9 @@ class Change:
     appended: Sequence[tuple[Message, float]] = ()
     removed: Sequence[int] = ()
     quarantined: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-    """Code and reason by the number of a message in the file."""
+    """Code and reason by message number."""
     salvaged: Sequence[QuarantinedRow] = ()
-    """Rows for the quarantine from another file."""
+    """Quarantined rows from another file."""
     max_quarantined_bytes: int = 2**62
     state_entries: StateEntries = field(default_factory=dict)
 
@@ -97,12 +97,12 @@ class Contents:
 
     counters: Counters
     stored_count: int
-    """Rows of messages, readable or not."""
+    """Number of message rows, readable or not."""
     stored_bytes: int
-    """Of their payloads."""
+    """Size of their payloads."""
     first_number: int
     last_number: int
-    """Of the newest message that ever was."""
+    """Number of the newest message there has ever been."""
     quarantined_count: int
     state_entries: dict[str, bytes]
 
@@ -110,18 +110,18 @@ class Contents:
 class SpoolFile:
     """One open file. Writing belongs to one thread; reading has a connection of its own, for another thread.
 
-    The journal is a write-ahead log with ``synchronous=FULL``: a transaction is on the medium when ``write`` returns.
-    It costs one fsync; each checkpoint two more.
+    The journal is a write-ahead log with ``synchronous=FULL``: a transaction is on the disk when ``write`` returns. It
+    costs one fsync; a checkpoint costs two more.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or make.
+        """Open or create the file.
 
-        Raises ``SpoolCorrupt`` if the content is damaged or is no spool, ``SpoolNewer``, ``SpoolBusy`` if another
-        program has locked it, ``SpoolError`` if it cannot be opened.
+        Raises ``SpoolCorrupt`` if it is damaged or not a spool, ``SpoolNewer``, ``SpoolBusy`` if another program has
+        locked it, ``SpoolError`` if it cannot be opened.
         """
         self._path = path
-        # SQLite follows links, and puts the log beside the file itself.
+        # SQLite follows links, and creates the log beside the target.
         self._log = path.resolve().with_name(path.resolve().name + "-wal")
         self.commits = 0
         self.checkpoints = 0
@@ -154,13 +154,14 @@ class SpoolFile:
         connection.text_factory = read_text
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA synchronous=FULL")
-        # In KiB. What is read is read once; SQLite's own 2 MiB per connection would fill with pages nobody asks for.
+        # In KiB. Everything is read once; SQLite's default of 2 MiB per connection would hold pages that are not needed
+        # again.
         connection.execute("PRAGMA cache_size=-256")
         connection.execute("PRAGMA wal_autocheckpoint=0")
         return connection
 
     def write(self, change: Change, counters: Counters) -> Written:
-        """Commit a change and ``counters``, in which messages that left the quarantine have become dropped ones.
+        """Commit a change and ``counters``; messages deleted from the quarantine count as dropped.
 
         Raises ``sqlite3.Error``, and then nothing has changed.
         """
@@ -190,7 +191,7 @@ class SpoolFile:
             _write_counters(writer, counters)
             writer.execute("COMMIT")
         except sqlite3.Error:
-            # A full disk or a broken file may have rolled back already.
+            # A full disk or a damaged file may have caused a rollback already.
             with contextlib.suppress(sqlite3.Error):
                 writer.execute("ROLLBACK")
             raise
@@ -199,19 +200,19 @@ class SpoolFile:
         return Written(numbers, evicted_count)
 
     def _write_quarantine(self, change: Change) -> tuple[int, int | None]:
-        """How many messages had to go for room, and bytes that are in quarantine now, where they are known."""
+        """Number of messages deleted to make room, and the size of the quarantine now, if known."""
         size = self._quarantined_bytes
         if not change.quarantined and not change.salvaged:
             return 0, size
         if size is None:
-            # All of it has to be looked at, once.
+            # The whole table has to be read, once.
             size = self._quarantine.size_bytes()
         size += self._quarantine.move(change.quarantined) + self._quarantine.add(change.salvaged)
         evicted_count, evicted_bytes = self._quarantine.evict(size - change.max_quarantined_bytes)
         return evicted_count, size - evicted_bytes
 
     def check_place(self) -> None:
-        """Raises ``SpoolMissing`` if the file or its log was deleted or replaced; ``SpoolError`` if nobody can tell."""
+        """Raises ``SpoolMissing`` if the file or its log was deleted or replaced; ``SpoolError`` if that is unknown."""
         self._place.check()
         if self._log_place is not None:
             self._log_place.check()
@@ -219,15 +220,15 @@ class SpoolFile:
             try:
                 self._log_place = Place(self._log)
             except FileNotFoundError:
-                # Where the file system has no write-ahead log there is no such file either.
+                # Without a write-ahead log on this file system there is no such file.
                 return
             except OSError as error:
                 raise explain_unusable(self._path.parent, error) from error
 
     def salvage(self, until: int) -> tuple[list[Row | DamagedRow], list[QuarantinedRow]]:
-        """Rows of messages up to number ``until``, and the quarantine, as far as they can be read.
+        """Message rows up to number ``until``, and the quarantine, as far as they can be read.
 
-        Also of a file that was deleted: it is there as long as it is open.
+        Works for a deleted file too, while it is open.
         """
         rows = [row for row in read_rows(self._writer) if row.number <= until]
         return sorted(rows, key=lambda row: row.number), list(read_quarantine(self._writer))
@@ -252,7 +253,7 @@ class SpoolFile:
         return read_row(rows[0]) if rows else None
 
     def oldest_first(self, *, in_flight: Iterable[int]) -> Iterator[tuple[int, int, float]]:
-        """Number, size in bytes and acceptance of each message not in flight. For the writing thread."""
+        """Number, size in bytes and time of acceptance of each message not in flight. For the writing thread."""
         excluded = set(in_flight)
         after = 0
         while rows := self._writer.execute(
@@ -261,17 +262,17 @@ class SpoolFile:
         ).fetchall():
             for number, size, accepted_s in rows:
                 if number not in excluded:
-                    # Of a damaged row they may be anything.
+                    # In a damaged row they may be of any type.
                     yield number, size or 0, accepted_s if isinstance(accepted_s, int | float) else math.inf
             after = rows[-1][0]
 
     def contents(self) -> Contents:
-        """All that is to be known of the file when it is opened. Raises ``sqlite3.Error``."""
+        """Everything that is read when the file is opened. Raises ``sqlite3.Error``."""
         count, size, first, last = self._writer.execute(
             "SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(min(number), 0), coalesce(max(number), 0) "
             "FROM messages"
         ).fetchone()
-        # Numbers of messages that are gone are not used again; but this note of SQLite's own may be damaged.
+        # Numbers of deleted messages are not used again; but SQLite's own record of them may be damaged.
         for (seq,) in self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'"):
             last = max(last, seq) if isinstance(seq, int) else last
         return Contents(
@@ -289,18 +290,18 @@ class SpoolFile:
         return read_counters(self._writer)
 
     def close(self) -> None:
-        """Let go. The log is copied into the file by SQLite, where that is possible."""
+        """Close the file. SQLite copies the log into it if that is possible."""
         self._reader.close()
         self._writer.close()
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:
-    """Whether an error says that the file itself is damaged."""
+    """Whether an error means that the file itself is damaged."""
     return primary_code(error) in CORRUPT_CODES
 
 
 def primary_code(error: sqlite3.Error) -> int:
-    """SQLite's code of an error without its variety; 0 for an error of Python's own."""
+    """SQLite's primary code of an error; 0 for an error of Python's own."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 

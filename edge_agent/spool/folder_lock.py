@@ -1,4 +1,4 @@
-"""The lock that gives a folder to one agent."""
+"""The lock that reserves a folder for one agent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FolderLock:
     """Held until ``close``, or the end of the process."""
 
     def __init__(self, folder: Path) -> None:
-        """Make ``folder`` if needed and take it.
+        """Create ``folder`` if needed and lock it.
 
         Raises ``SpoolBusy`` if another process has it, ``SpoolError`` if it cannot be used.
         """
@@ -35,10 +35,10 @@ class FolderLock:
             os.close(self._descriptor)
             if error.errno not in {EAGAIN, EACCES}:
                 raise SpoolError(f"{folder} cannot be locked: {error.strerror}.") from error
-            raise SpoolBusy(f"Another agent works with the spool in {folder}.") from error
+            raise SpoolBusy(f"Another agent uses the spool in {folder}.") from error
 
     def close(self) -> None:
-        """Let go of the folder. A second time nothing happens."""
+        """Release the folder. Calling it again has no effect."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -51,11 +51,11 @@ class FolderLock:
 
 
 def _open(path: Path) -> int:
-    """A descriptor of the lock's file; what lies there and is not a file is set aside. Raises ``OSError``."""
+    """Open the lock file. Something there that is not a file is renamed. Raises ``OSError``."""
     if os.path.lexists(path) and not path.is_file():
         move_aside(path)
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except PermissionError:
-        # Another account's file can be locked as long as it can be read.
+        # A file of another user can be locked if it can be read.
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

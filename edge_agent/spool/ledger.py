@@ -1,4 +1,4 @@
-"""What the spool knows of the messages in its file: where each one stands, and how many there are of each kind."""
+"""The spool's record of the messages in its file: the state of each, and counts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from edge_agent.spool.base import MAX_REASON_CHARS, Message, QuarantinedMessage
 from edge_agent.spool.rows import Counters, DamagedRow, Row
 
 FindRow = Callable[[int, int | None], Row | DamagedRow | None]
-"""The first row whose number is above the first argument and at most the second."""
+"""Returns the first row whose number is above the first argument and at most the second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """What is still in the file at the begin of a transaction and goes with it, or must not be touched by it."""
+    """Rows at the start of a transaction that it removes, or must not touch."""
 
     acknowledged: list[int]
     quarantined: dict[int, tuple[str, str]]
@@ -30,9 +30,9 @@ class Leaving:
 
 
 class Ledger:
-    """Not thread-safe: whoever uses it has the spool's lock. Numbers are those of the rows in the file.
+    """Not thread-safe: callers hold the spool's lock. Numbers are those of the rows in the file.
 
-    A message in the file waits, unless it is in flight, or was acknowledged or quarantined and only its row is left.
+    A message in the file waits unless it is in flight, or was acknowledged or quarantined and only its row remains.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class Ledger:
         self._live_after = backlog_until
         self._in_flight: dict[UUID, Row] = {}
         self._acknowledged: set[int] = set()
-        # Code and reason.
+        # Code and reason by number.
         self._quarantined: dict[int, tuple[str, str]] = {}
-        self._untold: list[QuarantinedMessage] = []
+        self._unreported: list[QuarantinedMessage] = []
 
     @property
     def in_flight_count(self) -> int:
@@ -59,19 +59,22 @@ class Ledger:
 
     @property
     def is_dirty(self) -> bool:
-        """Whether rows are to go that are still in the file."""
+        """Whether the file has rows that are to be removed."""
         return bool(self._acknowledged or self._quarantined)
 
     def clock_s(self) -> float:
-        """Time during which the spool was open."""
+        """Time during which the spool was open, in seconds."""
         return self._clock_base_s + time.monotonic() - self._opened_at
 
     def counters_now(self) -> Counters:
-        """A copy, with the clock as it is now."""
+        """A copy with the current clock."""
         return replace(self.counters, clock_s=self.clock_s())
 
     def take(self, find: FindRow, *, live: bool) -> Message | None:
-        """The next message of its kind, from now on in flight. Rows that are no message are quarantined on the way."""
+        """Take the next live or backlog message, which is then in flight.
+
+        Rows that are not messages are quarantined.
+        """
         while self.stored_count:
             row = find(self._live_after, None) if live else find(self._backlog_after, self.backlog_until)
             if row is None:
@@ -104,7 +107,7 @@ class Ledger:
         return None
 
     def acknowledge(self, message_id: UUID) -> bool:
-        """Whether a message was in flight, which is now acknowledged."""
+        """Mark a message as acknowledged. False if it was not in flight."""
         row = self._in_flight.pop(message_id, None)
         if row is None:
             return False
@@ -115,7 +118,7 @@ class Ledger:
         return True
 
     def quarantine(self, message_id: UUID, code: str, reason: str) -> bool:
-        """Whether a message was in flight, which is now quarantined."""
+        """Mark a message as quarantined. False if it was not in flight."""
         row = self._in_flight.pop(message_id, None)
         if row is None:
             return False
@@ -124,22 +127,22 @@ class Ledger:
 
     def _set_apart(self, row: Row | DamagedRow, quarantined: QuarantinedMessage) -> None:
         self._quarantined[row.number] = (quarantined.code, quarantined.reason)
-        self._untold.append(quarantined)
+        self._unreported.append(quarantined)
         self.stored_count -= 1
         self.stored_bytes -= row.size
         self.counters.quarantined += 1
 
-    def tell(self, quarantined: Sequence[QuarantinedMessage]) -> None:
-        """These were quarantined elsewhere."""
-        self._untold += quarantined
+    def add_unreported(self, quarantined: Sequence[QuarantinedMessage]) -> None:
+        """Add messages that were quarantined elsewhere to those to be reported."""
+        self._unreported += quarantined
 
-    def pop_untold(self) -> list[QuarantinedMessage]:
-        """The messages that were quarantined since this was last asked."""
-        untold, self._untold = self._untold, []
-        return untold
+    def pop_unreported(self) -> list[QuarantinedMessage]:
+        """The messages that were quarantined since the last call."""
+        unreported, self._unreported = self._unreported, []
+        return unreported
 
     def requeue_all(self) -> None:
-        """All that is stored waits as backlog."""
+        """Everything stored becomes backlog."""
         self._in_flight.clear()
         self._backlog_after, self.backlog_until = 0, self.last_number
         self._live_after = self.last_number
@@ -159,10 +162,10 @@ class Ledger:
         dropped: Mapping[int, int],
         evicted_count: int,
     ) -> None:
-        """A transaction is durable that added ``numbers`` and removed ``leaving`` and ``dropped`` (sizes by number).
+        """Apply a durable transaction that added ``numbers`` and removed ``leaving`` and ``dropped`` (sizes by number).
 
-        What became of a dropped message while the transaction was under way counts: acknowledged or quarantined, it is
-        no longer stored and was not dropped. A quarantined one's row is gone nevertheless.
+        A message that was acknowledged meanwhile counts as acknowledged, not dropped. One that was quarantined
+        meanwhile counts as dropped, since its row is gone.
         """
         self._acknowledged.difference_update(leaving.acknowledged)
         for number in leaving.quarantined:
@@ -170,7 +173,7 @@ class Ledger:
         overtaken = {number for number in dropped if number in self._acknowledged}
         self._acknowledged -= overtaken
         for number in dropped.keys() & self._quarantined.keys():
-            # It is counted as it ended: not kept.
+            # Its row is gone, so it counts as dropped.
             del self._quarantined[number]
             overtaken.add(number)
             self.counters.quarantined -= 1
@@ -186,27 +189,27 @@ class Ledger:
             self.last_number = numbers[-1]
 
     def forget_leaving(self) -> None:
-        """Leave in the file what was to go from it."""
+        """Forget which rows are to be removed; they stay in the file."""
         self._acknowledged.clear()
         self._quarantined.clear()
 
     def forget_acknowledged(self, numbers: Collection[int]) -> None:
-        """Their rows are gone from the file."""
+        """Forget acknowledged messages whose rows were removed."""
         self._acknowledged.difference_update(numbers)
 
     def counters_after_removing(self, numbers: Collection[int]) -> Counters:
-        """The counters as they are in a file from which these acknowledged rows are gone, and no others."""
+        """The counters for a file from which only these acknowledged rows were removed."""
         counters = self.counters_now()
         counters.acknowledged -= len(self._acknowledged) - len(numbers)
         counters.quarantined -= len(self._quarantined)
         return counters
 
     def hand_over(self, rows: Sequence[Row], numbers: Sequence[int], successor: Ledger) -> None:
-        """Hand on to the ledger of a new file, in which ``rows`` have ``numbers``, what was in flight and is untold."""
+        """Pass what is in flight or unreported to the ledger of a new file, in which ``rows`` have ``numbers``."""
         new_numbers = dict(zip((row.number for row in rows), numbers, strict=True))
         successor._in_flight = {
             key: replace(row, number=new_numbers[row.number])
             for key, row in self._in_flight.items()
             if row.number in new_numbers
         }
-        successor._untold = self._untold + successor._untold
+        successor._unreported = self._unreported + successor._unreported

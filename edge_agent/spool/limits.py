@@ -1,4 +1,4 @@
-"""How much a durable spool keeps."""
+"""The limits of a durable spool."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class SpoolLimits:
-    """How much is kept for how long, and how soon it is durable."""
+    """Limits of size and age, and the delay until messages are durable."""
 
     max_bytes: int
-    """Of payloads that wait or are in flight; ``max_quarantined_bytes`` says what the quarantine holds beside them."""
+    """Size of the payloads that wait or are in flight; ``max_quarantined_bytes`` is the limit of the quarantine."""
     max_age_s: float
     when_full: Literal["reject_new", "drop_oldest"] = "reject_new"
     commit_delay_s: float = 0.2

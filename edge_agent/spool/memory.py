@@ -1,4 +1,4 @@
-"""The spool that lives in memory."""
+"""The spool in memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Entry:
 
 
 class MemorySpool:
-    """A spool that lives as long as the process: it outlasts a lost broker, not a power cut."""
+    """A spool that survives a lost broker, but not the end of the process."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -37,7 +37,7 @@ class MemorySpool:
         self._in_flight: OrderedDict[UUID, _Entry] = OrderedDict()
         self._quarantined: OrderedDict[UUID, _Entry] = OrderedDict()
         self._quarantined_bytes = 0
-        self._untold: list[QuarantinedMessage] = []
+        self._unreported: list[QuarantinedMessage] = []
         self._notes: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._stored_bytes = 0
@@ -55,7 +55,7 @@ class MemorySpool:
             return self._full() if self._stored_bytes + self._stored_bytes // max(1, count) > self._max_bytes else None
 
     def _full(self) -> SpoolFull:
-        return SpoolFull(f"{self._stored_bytes} bytes wait for the broker; {self._refused} messages refused.")
+        return SpoolFull(f"{self._stored_bytes} bytes wait for the broker; {self._refused} messages were refused.")
 
     def append(self, message: Message, state_entries: StateEntries | None = None) -> None:
         """See ``Spool``."""
@@ -110,7 +110,9 @@ class MemorySpool:
             self._stored_bytes -= len(entry.message.payload)
             self._quarantined[message_id] = entry
             self._quarantined_bytes += len(entry.message.payload)
-            self._untold.append(QuarantinedMessage(message_id, entry.message.topic, code, reason[:MAX_REASON_CHARS]))
+            self._unreported.append(
+                QuarantinedMessage(message_id, entry.message.topic, code, reason[:MAX_REASON_CHARS])
+            )
             while self._quarantined_bytes > max_quarantined_bytes(self._max_bytes):
                 _, oldest = self._quarantined.popitem(last=False)
                 self._quarantined_bytes -= len(oldest.message.payload)
@@ -119,8 +121,8 @@ class MemorySpool:
     def pop_quarantined_messages(self) -> list[QuarantinedMessage]:
         """See ``Spool``."""
         with self._lock:
-            untold, self._untold = self._untold, []
-            return untold
+            unreported, self._unreported = self._unreported, []
+            return unreported
 
     def requeue_all(self) -> None:
         """See ``Spool``."""

@@ -1,4 +1,4 @@
-"""What can be done with a spool from beside the agent: look into it, and empty it while no agent has it."""
+"""Access to a spool from outside the agent: summarize it, or purge it while no agent uses it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Figures = dict[str, int | float | list[str] | None]
 
 
 def summarize(path: Path) -> Figures:
-    """What waits in a spool's file and what became of the other messages, by name. Raises ``SpoolError``."""
+    """Figures of a spool's file by name: what waits, and counts of the other messages. Raises ``SpoolError``."""
     with open_for_reading(path) as connection:
         try:
             counters = read_counters(connection)
@@ -43,7 +43,7 @@ def summarize(path: Path) -> Figures:
 
 
 def purge(folder: Path) -> int:
-    """Delete all that waits in a spool that no agent has open; how many, which are counted as dropped.
+    """Delete all waiting messages of a spool that no agent uses, and count them as dropped; returns how many.
 
     Raises ``SpoolBusy``, ``SpoolError``, ``DiskFull``.
     """
@@ -70,5 +70,5 @@ def _open(path: Path) -> SpoolFile:
         raise SpoolNewer(error.message, remedy="Use the release that wrote it.") from error
     except SpoolCorrupt as error:
         raise SpoolCorrupt(
-            error.message, remedy="Start the agent: it sets a damaged file aside, and takes over what can be read."
+            error.message, remedy="Start the agent: it renames a damaged file, and takes over what can be read."
         ) from error

@@ -1,4 +1,4 @@
-"""What was appended and is not written yet."""
+"""Messages and state entries that are not written yet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BATCH_MAX_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A message with its state entries, or these alone. It goes into one transaction, whole."""
+    """A message with its state entries, or state entries alone, written in one transaction."""
 
     message: Message | None
     state_entries: StateEntries
@@ -25,7 +25,7 @@ class Pending:
 
 
 class PendingQueue:
-    """First in, first out, in batches whose size goes by what the disk last took. Not thread-safe."""
+    """First in, first out, in batches whose size depends on what the disk last accepted. Not thread-safe."""
 
     def __init__(self) -> None:
         self.size_bytes = 0
@@ -37,21 +37,21 @@ class PendingQueue:
 
     @property
     def messages_count(self) -> int:
-        """Messages among what waits."""
+        """Number of messages in the queue."""
         return sum(pending.message is not None for pending in self._waiting)
 
     def append(self, pending: Pending) -> None:
-        """Put in at the end."""
+        """Add at the end."""
         self._waiting.append(pending)
         self.size_bytes += pending.size
 
     def apply_to(self, state_entries: dict[str, bytes]) -> None:
-        """Make in ``state_entries`` the changes that wait."""
+        """Apply the waiting changes to ``state_entries``."""
         for pending in self._waiting:
             apply_entries(pending.state_entries, state_entries)
 
     def next_batch(self) -> list[Pending]:
-        """The oldest that one transaction takes. They stay in until ``remove``."""
+        """The oldest items, for one transaction. They stay in the queue until ``remove``."""
         batch: list[Pending] = []
         size = 0
         for pending in self._waiting[:BATCH_MAX]:
@@ -62,23 +62,23 @@ class PendingQueue:
         return batch
 
     def remove(self, batch: list[Pending]) -> None:
-        """Take out a batch that is written; the next may be larger."""
+        """Remove a written batch; the next may be larger."""
         del self._waiting[: len(batch)]
         self.size_bytes -= sum(pending.size for pending in batch)
         self._batch_bytes = min(2 * self._batch_bytes + 1, _BATCH_MAX_BYTES)
 
     def take_less(self) -> None:
-        """The disk had no room for the last batch: the room that there is may do for fewer."""
+        """The disk had no room for the last batch: make the next one smaller."""
         self._batch_bytes //= 2
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Discard the queue."""
         self._waiting.clear()
         self.size_bytes = 0
 
 
 def apply_entries(change: StateEntries, kept: dict[str, bytes]) -> None:
-    """Make in ``kept`` what ``change`` says."""
+    """Apply ``change`` to ``kept``."""
     for key, value in change.items():
         if value is None:
             kept.pop(key, None)

@@ -1,4 +1,4 @@
-"""Where the spool's files are: whether they are still there, and why they cannot be written."""
+"""Checks whether the spool's files are still in place, and explains why they cannot be used."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 from edge_agent.errors import DiskFull, EdgeAgentError, SpoolError, SpoolMissing
 
 FILE = "spool.db"
-"""The spool's file in its folder."""
+"""Name of the spool's file in its folder."""
 
 _NO_ROOM_BYTES = 64 * 1024
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Place:
-    """A file that is open and ought to stay under its name."""
+    """An open file that has to stay under its name."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ``OSError`` if it is not there now."""
+        """Raises ``OSError`` if the file does not exist."""
         self._path = path
         self._identity = _identity(path)
 
     def check(self) -> None:
-        """Raises ``SpoolMissing`` if the file was deleted or replaced, ``SpoolError`` if that cannot be found out."""
+        """Raises ``SpoolMissing`` if the file was deleted or replaced, ``SpoolError`` if that cannot be determined."""
         try:
             found = _identity(self._path)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -42,7 +42,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def move_aside(path: Path, word: str = "aside") -> Path:
-    """Give what lies at ``path``, whatever it is, a name that says since when; that name. Raises ``OSError``."""
+    """Rename whatever is at ``path`` to a name with the time, and return that name. Raises ``OSError``."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     aside = path.with_name(f"{path.stem}.{word}-{stamp}{path.suffix}")
     number = 1
@@ -54,7 +54,7 @@ def move_aside(path: Path, word: str = "aside") -> Path:
 
 
 def has_no_room(folder: Path) -> bool:
-    """Whether the disk is as good as full. False where that cannot be found out, or is not what keeps from writing."""
+    """Whether the disk is practically full. False if that cannot be determined, or the disk is read-only."""
     try:
         found = os.statvfs(folder)
     except OSError:
@@ -74,24 +74,24 @@ def explain_unusable(folder: Path, error: OSError) -> EdgeAgentError:
 
 
 def explain_unwritable(path: Path, reason: str) -> EdgeAgentError:
-    """Why the spool's file cannot be written, for which SQLite gives ``reason``: ``DiskFull`` or ``SpoolError``."""
+    """Why the spool's file cannot be written: ``DiskFull`` or ``SpoolError``. ``reason`` is SQLite's."""
     if has_no_room(path.parent):
         return DiskFull(f"{path} cannot be written: {reason}.")
     return _explain_folder(path.parent) or SpoolError(f"{path} cannot be written: {reason}.")
 
 
 def _explain_folder(folder: Path) -> SpoolError | None:
-    """What is wrong with the folder itself; None if nothing is."""
+    """What is wrong with the folder itself; None if it is usable."""
     try:
         if not folder.is_dir():
             nearest = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
             if nearest == folder or not nearest.is_dir():
-                return SpoolError(f"{nearest} is not a folder.", remedy="Give another folder as state.folder.")
+                return SpoolError(f"{nearest} is not a folder.", remedy="Set state.folder to another folder.")
             folder = nearest
         if os.statvfs(folder).f_flag & os.ST_RDONLY:
             return SpoolError(
                 f"{folder} is on a disk that is mounted read-only.",
-                remedy="Linux does that to a disk with errors: look at 'dmesg', and replace the card if it has any.",
+                remedy="Linux does this to a disk with errors: check 'dmesg', and replace the card if it shows any.",
             )
     except PermissionError:
         return _no_permission(folder)
@@ -105,5 +105,5 @@ def _explain_folder(folder: Path) -> SpoolError | None:
 def _no_permission(path: Path) -> SpoolError:
     return SpoolError(
         f"The agent may not write to {path}.",
-        remedy="Give the state folder to the account of the agent, such as 'sudo chown -R leukoscope: FOLDER'.",
+        remedy="Make the agent's user the owner of the state folder, for example: sudo chown -R leukoscope: FOLDER",
     )

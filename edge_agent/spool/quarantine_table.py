@@ -1,4 +1,4 @@
-"""The table of the spool's file in which messages lie that are never sent again by themselves."""
+"""The table of quarantined messages in the spool's file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from edge_agent.spool.rows import QuarantinedRow, storable
 
-# Beside the tables of version 1, which an older agent goes on using without knowing this one. The columns have no
-# types, so that damaged values lie here as they are.
+# Added to the tables of version 1, so an older agent can still use the file. The columns have no types, so that damaged
+# values can be stored unchanged.
 QUARANTINE_SCHEMA = """
 CREATE TABLE IF NOT EXISTS quarantine (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -31,16 +31,16 @@ class QuarantineTable:
         self._connection = connection
 
     def count(self) -> int:
-        """Messages in quarantine."""
+        """Number of quarantined messages."""
         return int(self._connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])
 
     def size_bytes(self) -> int:
-        """Of their payloads."""
+        """Size of their payloads."""
         question = "SELECT coalesce(sum(length(payload)), 0) FROM quarantine"
         return int(self._connection.execute(question).fetchone()[0])
 
     def move(self, why: Mapping[int, tuple[str, str]]) -> int:
-        """Move messages here, with code and reason by their number; bytes of their payloads."""
+        """Move messages here, with code and reason by number; returns the bytes of their payloads."""
         last = self._last_number()
         self._connection.executemany(
             f"{_INSERT} SELECT id, topic, payload, accepted_s, ?, ? FROM messages WHERE number = ?",  # noqa: S608 - a constant
@@ -50,7 +50,7 @@ class QuarantineTable:
         return self._size_after(last)
 
     def add(self, rows: Sequence[QuarantinedRow]) -> int:
-        """Take over rows of another file; bytes of their payloads."""
+        """Add rows from another file; returns the bytes of their payloads."""
         last = self._last_number()
         self._connection.executemany(
             f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?)", [tuple(storable(value) for value in row) for row in rows]
@@ -58,7 +58,7 @@ class QuarantineTable:
         return self._size_after(last)
 
     def evict(self, excess_bytes: int) -> tuple[int, int]:
-        """Delete the oldest until so many bytes are gone; how many messages that took, and bytes."""
+        """Delete the oldest messages until ``excess_bytes`` are freed; returns the number of messages and bytes."""
         evicted: list[tuple[int]] = []
         evicted_bytes = 0
         if excess_bytes > 0:

@@ -1,4 +1,4 @@
-"""Opens a spool's file for reading alone, beside the agent or after it, and says why that cannot be done."""
+"""Opens a spool's file read-only, whether the agent is running or not, and explains why that fails."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _NOT_A_SPOOL = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 
 @contextlib.contextmanager
 def open_for_reading(path: Path, *, log_needed: bool = True) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write to the spool's file. A log that cannot be read is passed over if not needed.
+    """A connection that cannot write to the spool's file. An unreadable log is ignored unless ``log_needed``.
 
     Raises ``SpoolError`` if there is no such file, if it is not a spool, or if it may not be read; ``SpoolCorrupt`` if
-    it is too damaged for that to be told.
+    it is too damaged to be recognised.
     """
     with contextlib.closing(_connect(path, log_needed=log_needed)) as connection:
         yield connection
 
 
 def explain_unreadable(path: Path, error: sqlite3.Error) -> SpoolError:
-    """What an error of SQLite says of the file: not a spool, damaged, or not readable for another reason."""
+    """The meaning of an SQLite error: not a spool, damaged, or unreadable for another reason."""
     code = primary_code(error)
     if code in _NOT_A_SPOOL or "no such table" in str(error):
         return SpoolError(f"{path} is not a spool.", remedy=_ASK_FOR_A_SPOOL)
     if is_corrupt(error):
         return SpoolCorrupt(
-            f"{path} is damaged: {error}.", remedy="The agent sets a damaged file aside when it starts, and keeps it."
+            f"{path} is damaged: {error}.", remedy="The agent renames a damaged file when it starts, and keeps it."
         )
     return _unreadable(path, str(error))
 
@@ -56,7 +56,7 @@ def _connect(path: Path, *, log_needed: bool) -> sqlite3.Connection:
     try:
         return _open(path, "mode=ro")
     except sqlite3.Error as error:
-        # SQLite wants to write an index of the log. Without a log it can do without, where it may not.
+        # SQLite has to write an index of the log. If it may not, the file can be read only without a log.
         if primary_code(error) not in _NO_INDEX or (has_log and log_needed):
             raise explain_unreadable(path, error) from error
     try:
@@ -80,5 +80,5 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
 def _unreadable(path: Path, reason: str) -> SpoolError:
     return SpoolError(
         f"{path} cannot be read: {reason}.",
-        remedy="Use the account of the agent ('sudo -u leukoscope'), or root; a copy needs the '-wal' file beside it.",
+        remedy="Run it as the agent's user ('sudo -u leukoscope') or as root; a copy needs the '-wal' file beside it.",
     )

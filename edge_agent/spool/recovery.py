@@ -1,4 +1,4 @@
-"""What is done about a spool's file that cannot be used: set aside, read as far as it goes, and replaced."""
+"""Replaces a spool's file that cannot be used: renames it, and reads what can be read into a new one."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ _SIBLINGS = ("-wal", "-shm", "-journal")
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedFile:
-    """A file that was set aside, or that vanished, and was replaced."""
+    """A file that was renamed or deleted, and replaced."""
 
     path: Path | None
-    """Where it is now; None if it is gone."""
+    """Its new path; None if it was deleted."""
     code: str
     reason: str
     salvaged_count: int
-    """Messages that could still be read and were taken over."""
+    """Number of messages that could be read and were taken over."""
 
 
 @dataclass(slots=True)
 class Salvage:
-    """What goes into the file that replaces another one."""
+    """The content for a file that replaces another one."""
 
     cause: EdgeAgentError
     path: Path | None
     rows: list[Row] = field(default_factory=list)
     quarantined: list[QuarantinedRow] = field(default_factory=list)
     damaged: list[QuarantinedMessage] = field(default_factory=list)
-    """Those of the quarantined that turned out to be no messages only now."""
+    """Quarantined rows that were found damaged only now."""
     state_entries: StateEntries = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
 
-    def take_in(self, found: Collection[Row | DamagedRow], quarantined: Collection[QuarantinedRow]) -> None:
-        """Take rows over; those that are no messages into the quarantine."""
+    def add_rows(self, found: Collection[Row | DamagedRow], quarantined: Collection[QuarantinedRow]) -> None:
+        """Add rows; damaged ones go into the quarantine."""
         self.quarantined += quarantined
         for row in found:
             if isinstance(row, DamagedRow):
@@ -68,8 +68,8 @@ class Salvage:
             else:
                 self.rows.append(row)
 
-    def leave_out(self, acknowledged: Collection[int], quarantined: Mapping[int, tuple[str, str]]) -> None:
-        """What happened to messages whose rows were still in the file."""
+    def remove_settled(self, acknowledged: Collection[int], quarantined: Mapping[int, tuple[str, str]]) -> None:
+        """Remove acknowledged messages, and move quarantined ones, whose rows were still in the file."""
         self.rows = [row for row in self.rows if row.number not in acknowledged]
         self.quarantined += [
             (row.message.id.bytes, row.message.topic, row.message.payload, row.accepted_s, *quarantined[row.number])
@@ -81,24 +81,24 @@ class Salvage:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A spool's file that can be used."""
+    """A usable spool file."""
 
     file: SpoolFile
     contents: Contents
     replaced: QuarantinedFile | None = None
     numbers: Sequence[int] = ()
-    """Of the salvaged rows in the new file."""
+    """Numbers of the salvaged rows in the new file."""
     damaged: Sequence[QuarantinedMessage] = ()
-    """To be told."""
+    """Damaged messages to be reported."""
 
 
 def open_spool(path: Path, reserve: Reserve, max_bytes: int) -> Opened:
-    """Open the file, or set it aside and replace it if it cannot be used.
+    """Open the file, or rename and replace it if it cannot be used.
 
     Raises ``SpoolBusy`` if another program has locked it; ``SpoolError`` or ``DiskFull`` if neither can be done.
     """
     try:
-        _make_way(path)
+        _clear_siblings(path)
         file = _open_in_reserve(path, reserve)
     except SpoolBusy:
         raise
@@ -123,7 +123,7 @@ def open_spool(path: Path, reserve: Reserve, max_bytes: int) -> Opened:
 
 
 def salvage_closed(path: Path, cause: EdgeAgentError) -> Salvage:
-    """Set a file aside that nobody has open, and read what can be read of it. Raises ``SpoolError``, ``DiskFull``."""
+    """Rename a file that is not open, and read what can be read from it. Raises ``SpoolError``, ``DiskFull``."""
     log.error("%s", cause)
     try:
         aside = quarantine_file(path, "newer" if isinstance(cause, SpoolNewer) else "corrupt")
@@ -131,7 +131,7 @@ def salvage_closed(path: Path, cause: EdgeAgentError) -> Salvage:
         raise explain_unusable(path.parent, error) from error
     saved = Salvage(cause, aside)
     with contextlib.suppress(SpoolError), open_for_reading(aside, log_needed=False) as old:
-        saved.take_in(sorted(read_rows(old), key=lambda row: row.number), list(read_quarantine(old)))
+        saved.add_rows(sorted(read_rows(old), key=lambda row: row.number), list(read_quarantine(old)))
         with contextlib.suppress(sqlite3.DatabaseError):
             saved.state_entries = readable_entries(old.execute("SELECT key, value FROM notes ORDER BY number"))
         with contextlib.suppress(sqlite3.DatabaseError):
@@ -140,7 +140,7 @@ def salvage_closed(path: Path, cause: EdgeAgentError) -> Salvage:
 
 
 def replace(path: Path, saved: Salvage, max_bytes: int) -> Opened:
-    """Begin a new file with what was salvaged. Raises ``SpoolError``, ``DiskFull``; then it can be tried again."""
+    """Create a new file with what was salvaged. Raises ``SpoolError``, ``DiskFull``; then it can be tried again."""
     counters = copy(saved.counters)
     _reconcile(counters, len(saved.rows), len(saved.quarantined))
     change = Change(
@@ -150,7 +150,7 @@ def replace(path: Path, saved: Salvage, max_bytes: int) -> Opened:
         state_entries=saved.state_entries,
     )
     try:
-        _make_way(path)
+        _clear_siblings(path)
         file = SpoolFile(path)
     except OSError as error:
         raise explain_unusable(path.parent, error) from error
@@ -167,7 +167,7 @@ def replace(path: Path, saved: Salvage, max_bytes: int) -> Opened:
 
 
 def quarantine_replacement(path: Path) -> Path | None:
-    """What lies where a file was that is gone gets another name, which is returned. Raises ``SpoolError``."""
+    """Rename whatever took the place of a deleted file, and return the new name. Raises ``SpoolError``."""
     try:
         return quarantine_file(path, "corrupt") if os.path.lexists(path) else None
     except OSError as error:
@@ -175,26 +175,26 @@ def quarantine_replacement(path: Path) -> Path | None:
 
 
 def quarantine_file(path: Path, word: str) -> Path:
-    """Give the file and its log another name, which is returned. Raises ``OSError``."""
+    """Rename the file and its log, and return the new name. Raises ``OSError``."""
     aside = move_aside(path, word)
     log_file = path.with_name(path.name + "-wal")
     if os.path.lexists(log_file):
         log_file.rename(aside.with_name(aside.name + "-wal"))
-    # An index of the log, which SQLite writes again.
+    # The index of the log, which SQLite creates again.
     path.with_name(path.name + "-shm").unlink(missing_ok=True)
     return aside
 
 
-def _make_way(path: Path) -> None:
-    """Set aside what lies beside the file under the names that SQLite uses and is not a file. Raises ``OSError``."""
+def _clear_siblings(path: Path) -> None:
+    """Rename things beside the file that have names used by SQLite and are not files. Raises ``OSError``."""
     for suffix in _SIBLINGS:
         sibling = path.with_name(path.name + suffix)
         if os.path.lexists(sibling) and not sibling.is_file():
-            log.error("%s is not a file; it is now %s", sibling, move_aside(sibling).name)
+            log.error("%s is not a file; it was renamed to %s", sibling, move_aside(sibling).name)
 
 
 def _open_in_reserve(path: Path, reserve: Reserve) -> SpoolFile:
-    """Open the file; on a full disk in the room that was kept, for SQLite has to make an index of the log first."""
+    """Open the file; on a full disk, use the reserve, because SQLite has to create an index of the log first."""
     if os.path.lexists(path) and not path.is_file():
         raise SpoolCorrupt(f"{path} is not a file.")
     try:
@@ -204,12 +204,12 @@ def _open_in_reserve(path: Path, reserve: Reserve) -> SpoolFile:
     except SpoolError:
         if not has_no_room(path.parent) or not reserve.release():
             raise
-        log.warning("the disk is full; the spool opens in its reserve")
+        log.warning("the disk is full; the spool's reserve was released to open it")
         return SpoolFile(path)
 
 
 def _reconcile(counters: Counters, stored_count: int, quarantined_count: int) -> None:
-    """Let the counters agree with what is there: what is missing was dropped."""
+    """Make the counters agree with the file: what is missing counts as dropped."""
     found = stored_count + quarantined_count
     held = counters.accepted - counters.acknowledged - counters.dropped
     counters.accepted += max(0, found - held)

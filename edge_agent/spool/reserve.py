@@ -1,4 +1,4 @@
-"""Room on the disk that is kept for when the disk is full."""
+"""Disk space that is reserved for when the disk is full."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ log = logging.getLogger(__name__)
 
 _RESERVE = "spool.reserve"
 _RESERVE_BYTES = 2 * 1024 * 1024
-"""Given up on a full disk, so that the log can be copied into the file and what was delivered be deleted.
+"""Released on a full disk, so that the log can be copied into the file and delivered messages can be deleted.
 
-More than the log ever holds. Nothing is accepted while it is missing: a log that fills the disk could neither be
-copied nor emptied.
+Larger than the log ever is. Nothing is accepted without it: a log that fills the disk could be neither copied nor
+emptied.
 """
 
 
 class Reserve:
-    """A file that only takes room, until the room is needed."""
+    """A file that reserves space until it is needed."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _RESERVE
 
     def make(self) -> None:
-        """Take the room, if it is not taken yet. Raises ``DiskFull``, or ``SpoolError`` if there is another cause."""
+        """Reserve the space, unless it is reserved already. Raises ``DiskFull``, or ``SpoolError`` for other causes."""
         try:
             if self._path.is_file() and self._path.stat().st_size >= _RESERVE_BYTES:
                 return
@@ -38,11 +38,11 @@ class Reserve:
         except OSError as error:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
-            log.debug("no room for the spool's reserve: %s", error.strerror)
+            log.debug("no space for the spool's reserve: %s", error.strerror)
             raise explain_unusable(self._path.parent, error) from error
 
     def release(self) -> bool:
-        """Give the room up. False if it was not taken."""
+        """Release the space. False if it was not reserved."""
         try:
             self._path.unlink()
         except OSError:

@@ -1,4 +1,4 @@
-"""What the rows of a spool's file are, and how they are read when bits of them have turned."""
+"""The rows of a spool's file, and how they are read even if they are damaged."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from edge_agent.spool.base import MAX_PAYLOAD_BYTES, Message
 log = logging.getLogger(__name__)
 
 COLUMNS = "number, length(payload), id, topic, payload, accepted_s"
-"""What ``read_row`` takes, of the table ``messages``."""
+"""The columns of ``messages`` that ``read_row`` needs."""
 
 _ID_BYTES = 16
 _TOPIC = re.compile(r"[^+#]{1,1000}")
-"""A publisher may not use wildcards."""
+"""Wildcards, which a publisher must not use."""
 
 RawMessage = tuple[object, object, object, object]
-"""Id, topic, payload and time of acceptance as they are in the file, whatever they are."""
+"""Id, topic, payload and time of acceptance, unchecked."""
 
 QuarantinedRow = tuple[object, object, object, object, str, str]
 """The same with code and reason."""
@@ -30,7 +30,7 @@ QuarantinedRow = tuple[object, object, object, object, str, str]
 
 @dataclass(slots=True)
 class Counters:
-    """What outlives a restart."""
+    """Counts that survive a restart."""
 
     accepted: int = 0
     acknowledged: int = 0
@@ -38,7 +38,7 @@ class Counters:
     dropped: int = 0
     quarantined: int = 0
     clock_s: float = 0.0
-    """Time during which the spool was open: ages go by it, for the wall clock of a device may jump by weeks."""
+    """Time during which the spool was open. Ages use it, because the wall clock of a device may jump by weeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class DamagedRow:
-    """A row of the table of messages that cannot be read as one."""
+    """A row of the table of messages that is not a valid message."""
 
     number: int
     size: int
-    """As SQLite counts it in ``length(payload)``."""
+    """The result of SQLite's ``length(payload)``."""
     topic: str
     """As far as it can be read."""
     reason: str
@@ -69,17 +69,17 @@ class DamagedRow:
 
 
 def read_text(raw: bytes) -> str:
-    """Text of a file, which need not be UTF-8 any more: what cannot be decoded becomes lone surrogates."""
+    """Text from a file that may be damaged: bytes that are not UTF-8 become lone surrogates."""
     return raw.decode(errors="surrogateescape")
 
 
 def printable(value: object) -> str:
-    """A value of a file as text that can be written anywhere."""
+    """A value from a file as text that can be written anywhere."""
     return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else repr(value)
 
 
 def storable(value: object) -> object:
-    """A value of a file as it can be written to another: text that is no UTF-8 becomes a blob of the same bytes."""
+    """A value from a file in a form that another file accepts: text that is not UTF-8 becomes a blob."""
     if isinstance(value, str) and not value.isascii():
         raw = value.encode(errors="surrogateescape")
         try:
@@ -90,7 +90,7 @@ def storable(value: object) -> object:
 
 
 def read_row(values: tuple[int, int | None, object, object, object, object]) -> Row | DamagedRow:
-    """The message in a row, given as ``COLUMNS``."""
+    """The message in a row of ``COLUMNS``."""
     number, size, identity, topic, payload, accepted_s = values
     if not isinstance(identity, bytes) or len(identity) != _ID_BYTES:
         reason = "The id does not have 16 bytes."
@@ -106,7 +106,10 @@ def read_row(values: tuple[int, int | None, object, object, object, object]) -> 
 
 
 def readable_entries(rows: Iterable[tuple[object, object]]) -> dict[str, bytes]:
-    """State entries by key. A value that is no blob becomes one; what has no readable key is left out, and logged."""
+    """State entries by key.
+
+    A value that is not a blob becomes one; an entry without a readable key is logged and left out.
+    """
     found = {}
     for key, value in rows:
         if not isinstance(key, str) or not key.isprintable():
@@ -119,9 +122,9 @@ def readable_entries(rows: Iterable[tuple[object, object]]) -> dict[str, bytes]:
 def read_rows(
     connection: sqlite3.Connection, on_damage: Callable[[sqlite3.DatabaseError], None] = lambda _error: None
 ) -> Iterator[Row | DamagedRow]:
-    """All rows that the file still gives, each once: from the front as far as possible, then from the back.
+    """All rows that can be read, each once: from the front as far as possible, then from the back.
 
-    ``on_damage`` is called where reading cannot go on.
+    ``on_damage`` is called where reading has to stop.
     """
     seen: set[int] = set()
     for order in ("", " DESC"):
@@ -141,7 +144,7 @@ def read_rows(
 def read_quarantine(
     connection: sqlite3.Connection, on_damage: Callable[[sqlite3.DatabaseError], None] = lambda _error: None
 ) -> Iterator[QuarantinedRow]:
-    """All quarantined messages that can be read. A file of an older agent has none."""
+    """All quarantined messages that can be read. A file of an older agent has no quarantine."""
     try:
         if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'quarantine'").fetchall():
             return

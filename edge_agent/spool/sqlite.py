@@ -1,4 +1,4 @@
-"""The durable spool: a message that it accepted outlasts a kill, a lost broker and a power cut."""
+"""The durable spool: an accepted message survives a kill, a lost broker and a power cut."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from edge_agent.watchdog import StallDetector
 log = logging.getLogger(__name__)
 
 _PENDING_MAX_BYTES = 4 * 1024 * 1024
-"""Not yet written; more than that collects only while the disk is full or does not answer."""
+"""Bytes that may wait to be written; so many collect only while the disk is full or does not respond."""
 
 
 class SqliteSpool:
-    """Messages in an SQLite file, written by one thread in groups: few fsyncs, for SD cards wear out.
+    """Messages in an SQLite file, written by one thread in groups, to spare SD cards fsyncs.
 
     ``append`` only queues. Within ``commit_delay_s`` the group is committed, and only then can it be taken. See
-    ``Spool`` for the promise. A file that is damaged, deleted or replaced is given up, what it still holds is taken
-    over and a new one begun; on a full disk messages wait in memory, as far as they may, and the writing thread tries
-    again each second.
+    ``Spool`` for the promise. If the file is damaged, deleted or replaced, a new one is created with what can still be
+    read. On a full disk messages wait in memory, up to a limit, and the writing thread tries again every second.
     """
 
     def __init__(
@@ -37,11 +36,11 @@ class SqliteSpool:
         on_change: Callable[[], None] = lambda: None,
         on_failure: Callable[[BaseException], None] = lambda _failure: None,
     ) -> None:
-        """Open ``folder``'s spool, made if needed.
+        """Open the spool in ``folder``, creating it if needed.
 
-        Raises ``SpoolBusy`` if another process has it, ``SpoolError`` or ``DiskFull`` if it can neither be opened nor
+        Raises ``SpoolBusy`` if another process uses it, ``SpoolError`` or ``DiskFull`` if it can neither be opened nor
         replaced. ``on_change`` is called in the writing thread after each commit and change of ``error``;
-        ``on_failure`` if that thread ends by a defect.
+        ``on_failure`` if a defect ends that thread.
         """
         self._folder = folder
         self._limits = limits
@@ -52,7 +51,7 @@ class SqliteSpool:
 
     @property
     def stall_detector(self) -> StallDetector:
-        """Of the writing thread."""
+        """The detector of the writing thread."""
         return self._writer.stall_detector
 
     @property
@@ -62,7 +61,7 @@ class SqliteSpool:
             return self._writer.error or self._full()
 
     def pop_quarantined_files(self) -> list[QuarantinedFile]:
-        """The files that were set aside and replaced since this was last asked."""
+        """The files that were replaced since the last call."""
         with self._changed:
             found, self._writer.quarantined_files = self._writer.quarantined_files, []
             return found
@@ -70,7 +69,7 @@ class SqliteSpool:
     def pop_quarantined_messages(self) -> list[QuarantinedMessage]:
         """See ``Spool``."""
         with self._changed:
-            return self._writer.ledger.pop_untold()
+            return self._writer.ledger.pop_unreported()
 
     def append(self, message: Message, state_entries: StateEntries | None = None) -> None:
         """See ``Spool``."""
@@ -88,7 +87,7 @@ class SqliteSpool:
             self._writer.add(None, state_entries)
 
     def state_entries(self, prefix: str = "") -> dict[str, bytes]:
-        """See ``Spool``. Those that are still to be written count."""
+        """See ``Spool``. Includes entries that are not written yet."""
         with self._changed:
             found = dict(self._writer.state_entries)
             self._writer.pending.apply_to(found)
@@ -127,7 +126,7 @@ class SqliteSpool:
             self._writer.ledger.requeue_all()
 
     def stats(self) -> SpoolStats:
-        """See ``Spool``. What is not committed yet is not accepted yet."""
+        """See ``Spool``. A message counts as accepted once it is committed."""
         with self._changed:
             if self._last_stats is not None:
                 return self._last_stats
@@ -149,7 +148,7 @@ class SqliteSpool:
             )
 
     def close(self) -> None:
-        """See ``Spool``. What a full disk did not take is lost, and the log says how much."""
+        """See ``Spool``. Messages that do not fit on a full disk are lost, and the log says how many."""
         self._writer.stop()
         stats = self.stats()
         with self._changed:
@@ -160,7 +159,7 @@ class SqliteSpool:
         self._writer.close()
 
     def abandon(self) -> None:
-        """Stop as if the process were killed: what is not durable yet is not written. ``close`` comes after."""
+        """Stop as if the process were killed: what is not durable yet is not written. Call ``close`` afterwards."""
         self._writer.abandon()
 
     def _problem(self, message: Message) -> EdgeAgentError | None:
@@ -168,7 +167,9 @@ class SqliteSpool:
         size = len(message.payload)
         pending_bytes = self._writer.pending.size_bytes
         if pending_bytes + size > _PENDING_MAX_BYTES:
-            return self._writer.error or SpoolError(f"{self._folder} is too slow: {pending_bytes} bytes wait for it.")
+            return self._writer.error or SpoolError(
+                f"{self._folder} is too slow: {pending_bytes} bytes wait to be written."
+            )
         if self._limits.when_full == "drop_oldest":
             return None
         reserve = ESSENTIAL_RESERVE_BYTES if message.essential else 0

@@ -1,4 +1,4 @@
-"""Reads state entries, which another release may have written or a power cut have left half done."""
+"""Reads state entries, which may be damaged or written by another release."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 QUARANTINE_PREFIX = "quarantined/"
 QUARANTINED_MAX = 20
-"""Entries; beyond them the oldest go."""
+"""Number of quarantined entries; beyond it the oldest are deleted."""
 
 T = TypeVar("T")
 
@@ -29,10 +29,10 @@ def read_state_entry(
     *,
     on_invalid: Callable[[StateEntryInvalid], None] = _say_nothing_more,
 ) -> T | None:
-    """What ``parse`` makes of an entry; None if there is none, or none that it understands.
+    """Parse an entry with ``parse``; None if there is none, or it is invalid.
 
-    ``parse`` is, for example, ``Model.model_validate_json``, and raises what it likes. An entry that it refuses is
-    quarantined: it gets the key ``quarantined/{key}``, so that it is not read again and nothing is lost. That is
+    ``parse`` is, for example, ``Model.model_validate_json``, and may raise anything. An entry that it refuses is
+    quarantined: it gets the key ``quarantined/{key}``, so that it is not read again and nothing is lost. This is
     logged, and ``on_invalid`` is called once, for an event.
     """
     value = spool.state_entries(key).get(key)
@@ -46,7 +46,7 @@ def read_state_entries(
     *,
     on_invalid: Callable[[StateEntryInvalid], None] = _say_nothing_more,
 ) -> dict[str, T]:
-    """What ``parse`` makes of the entries whose key begins with ``prefix``, in order; see ``read_state_entry``."""
+    """Parse the entries whose key begins with ``prefix``, in order; see ``read_state_entry``."""
     found = {}
     for key, value in spool.state_entries(prefix).items():
         parsed = _read(spool, key, value, parse, on_invalid)
@@ -60,12 +60,12 @@ def _read(
 ) -> T | None:
     try:
         return parse(value)
-    except Exception as reason:  # noqa: BLE001 - whatever another release wrote, the agent starts
+    except Exception as reason:  # noqa: BLE001 - the agent starts, whatever another release wrote
         cause = " ".join(str(reason).split()) or type(reason).__name__
         error = StateEntryInvalid(f"The state entry '{key}' cannot be read: {cause[:MAX_REASON_CHARS]}.")
     log.error("%s", error)
     aside = QUARANTINE_PREFIX + key
-    # In the order of their first writing.
+    # In the order in which they were first written.
     earlier = [each for each in spool.state_entries(QUARANTINE_PREFIX) if each != aside]
     oldest: dict[str, bytes | None] = dict.fromkeys(earlier[: max(0, len(earlier) + 1 - QUARANTINED_MAX)])
     spool.write_state_entries({**oldest, key: None, aside: value})

@@ -1,4 +1,4 @@
-"""The thread that writes the durable spool: groups of changes, tried again while the disk does not take them."""
+"""The thread that writes the durable spool, in groups of changes, and retries while the disk refuses them."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ log = logging.getLogger(__name__)
 
 _DELETED_AT_ONCE = 50
 _LAZY_S = 5.0
-"""Acknowledgements and counters wait so long for a message to be committed with: after a kill they are only repeats."""
+"""How long acknowledgements and counters wait to be committed with a message: losing them in a kill only causes
+repeats."""
 _IDLE_S = 60.0
 _PLACE_S = 5.0
-"""Between two looks whether the file is still there, while there is nothing to write."""
+"""Interval of the checks whether the file is still in place, while there is nothing to write."""
 STUCK_S = 60.0
 """A card may take many seconds for one sync, but not a minute."""
 _RETRY_S = 1.0
@@ -46,7 +47,7 @@ _RETRY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What one transaction takes, as it was when it began."""
+    """The content of one transaction, as of its start."""
 
     pending: list[Pending]
     messages: list[Message]
@@ -56,13 +57,13 @@ class _Batch:
     generation: int
     counters: Counters
     excess: int
-    """Bytes above the bound, with the new messages."""
+    """Bytes above the limit, including the new messages."""
 
 
 class SpoolWriter:
-    """Owns the file, and the one thread that writes to it.
+    """Owns the file and the only thread that writes to it.
 
-    ``changed`` guards all attributes; whoever reads or changes one holds it. The thread gives it up while it writes.
+    ``changed`` guards all attributes: hold it to read or change one. The thread releases it while it writes.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class SpoolWriter:
         on_change: Callable[[], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
-        """Take the folder and open the file; ``start`` begins to write.
+        """Lock the folder and open the file; ``start`` starts to write.
 
         Raises ``SpoolBusy``, or ``SpoolError`` or ``DiskFull`` if it cannot be opened.
         """
@@ -97,7 +98,7 @@ class SpoolWriter:
         self._commits_when_full = 0
         self._closing = False
         self._damage: SpoolCorrupt | SpoolMissing | None = None
-        # What goes into the next file, where that could not be made yet.
+        # The content of the next file, if that could not be created yet.
         self._salvage: Salvage | None = None
         self._file_is_open = True
         self._lock = FolderLock(folder)
@@ -112,27 +113,27 @@ class SpoolWriter:
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start to write."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits, as far as the disk takes it, and end the thread."""
+        """Write what waits, as far as the disk accepts it, and end the thread."""
         with self.changed:
             self._closing = True
             self.changed.notify_all()
         self._thread.join()
 
     def close(self) -> None:
-        """Let go of the files, after ``stop``."""
+        """Close the files, after ``stop``."""
         self._file.close()
         self._lock.close()
 
     def abandon(self) -> None:
-        """End as if the process were killed: what is not durable is forgotten, and the log stays as it is."""
+        """End as if the process were killed: what is not durable is lost, and the log stays as it is."""
         with self.changed:
             self.pending.clear()
             self._closing, self._lazy_since, self._urgent_since = True, None, None
-            # Nothing is dirty any more, so that the thread does not write once more.
+            # Nothing is dirty, so that the thread does not write again.
             self.ledger.forget_leaving()
             self.changed.notify_all()
         self._thread.join()
@@ -156,7 +157,7 @@ class SpoolWriter:
         self._write_soon()
 
     def note_change(self, *, urgent: bool = False) -> None:
-        """The ledger has changed: write it with the next message, or after a while, or soon."""
+        """The ledger has changed: write it soon, or with the next message or after a while."""
         self._generation += 1
         if urgent:
             self._write_soon()
@@ -164,20 +165,20 @@ class SpoolWriter:
             self.note_count()
 
     def note_count(self) -> None:
-        """A counter has changed for which nobody waits."""
+        """A counter has changed that is not urgent."""
         if self._lazy_since is None:
             self._lazy_since = time.monotonic()
             self.changed.notify_all()
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until all that was queued or noted so far is durable. False if it is not in time."""
+        """Wait until everything queued or changed so far is durable. False after the time-out."""
         wanted = self._generation
         self._flush_wanted = wanted
         self.changed.notify_all()
         return self.changed.wait_for(lambda: self._durable_generation >= wanted, timeout_s)
 
     def find(self, after: int, until: int | None) -> Row | DamagedRow | None:
-        """The first row in the file within these numbers. A file that turns out to be damaged is left to the thread."""
+        """The first row in the file within these numbers. A damaged file is left to the thread."""
         if not self._file_is_open:
             return None
         try:
@@ -206,7 +207,7 @@ class SpoolWriter:
             last_number=contents.last_number,
             backlog_until=backlog_until,
         )
-        ledger.tell(opened.damaged)
+        ledger.add_unreported(opened.damaged)
         return ledger
 
     def _run(self) -> None:
@@ -219,14 +220,14 @@ class SpoolWriter:
             self._on_failure(failure)
 
     def _wait(self) -> bool:
-        """Until there is something to write; False once all is written and the spool closes."""
+        """Wait until there is something to write. False once everything is written and the spool closes."""
         with self.changed:
-            # While messages wait, the clock that their age goes by must be kept.
+            # While messages wait, the clock of their age must be stored.
             idle_until = time.monotonic() + (_IDLE_S if self.ledger.stored_count else float("inf"))
             while True:
                 now = time.monotonic()
                 if self._closing:
-                    # One last attempt; what a full disk does not take now it will not take.
+                    # One last attempt; a full disk will not accept more later.
                     return self.error is None and (self._is_dirty() or not self._is_in_place())
                 due = idle_until
                 if self._urgent_since is not None:
@@ -251,13 +252,13 @@ class SpoolWriter:
         return True
 
     def _check_place(self) -> None:
-        """Raises ``SpoolMissing`` if the file or its log are not where they were made; ``SpoolError``."""
+        """Raises ``SpoolMissing`` if the file or its log is no longer in its place; ``SpoolError``."""
         if self._file_is_open:
             self._file.check_place()
         self._keep_folder()
 
     def _keep_folder(self) -> None:
-        """Take the folder again if it, or only the lock in it, was deleted. Raises ``SpoolError``, ``DiskFull``."""
+        """Lock the folder again if it, or only its lock file, was deleted. Raises ``SpoolError``, ``DiskFull``."""
         try:
             self._lock.place.check()
         except SpoolMissing as error:
@@ -278,7 +279,7 @@ class SpoolWriter:
         return _Batch(
             pending=pending,
             messages=messages,
-            # Only those of this batch: an entry must not be durable before the message that it came with.
+            # Only those of this batch: an entry must not be durable before its message.
             state_entries={key: value for each in pending for key, value in each.state_entries.items()},
             size=size,
             leaving=self.ledger.leaving(),
@@ -309,10 +310,10 @@ class SpoolWriter:
                 state_entries=batch.state_entries,
             )
             written = self._file.write(change, counters)
-            # What was written to a file that has no name any more is written again.
+            # Content written to a file that has lost its name is written again.
             self._check_place()
         except (EdgeAgentError, sqlite3.Error) as error:
-            self._meet(error, batch.leaving.acknowledged)
+            self._handle_failure(error, batch.leaving.acknowledged)
             return
         with self.changed:
             self.pending.remove(batch.pending)
@@ -333,7 +334,7 @@ class SpoolWriter:
         self._on_change()
 
     def _to_drop(self, batch: _Batch) -> dict[int, int]:
-        """Numbers and sizes of the messages that must go: the too old, and the oldest where that is the rule."""
+        """Numbers and sizes of the messages to drop: those that are too old, and the oldest with ``drop_oldest``."""
         dropped: dict[int, int] = {}
         excess = batch.excess
         for number, size, accepted_s in self._file.oldest_first(in_flight=batch.leaving.not_to_drop):
@@ -357,12 +358,12 @@ class SpoolWriter:
                 log.warning("the spool's log could not be copied into its file: %s", error)
 
     def _is_full(self, error: sqlite3.Error) -> bool:
-        # Where the disk has no room for the log's index either, SQLite calls it an input/output error.
+        # If the disk has no room for the log's index, SQLite reports an input/output error.
         full = primary_code(error) == sqlite3.SQLITE_FULL
         return full or has_no_room(self._folder)
 
-    def _meet(self, error: EdgeAgentError | sqlite3.Error, acknowledged: list[int]) -> None:
-        """Do what is to be done about a transaction that failed."""
+    def _handle_failure(self, error: EdgeAgentError | sqlite3.Error, acknowledged: list[int]) -> None:
+        """Handle a failed transaction."""
         match error:
             case SpoolCorrupt() | SpoolMissing():
                 self._replace_file(error)
@@ -380,10 +381,10 @@ class SpoolWriter:
             moved_on = self._file.commits != self._commits_when_full
             self._make_room(acknowledged)
             self._commits_when_full = self._file.commits
-            # The room that there is may do for fewer.
+            # There may be room for a smaller batch.
             self.pending.take_less()
             if moved_on:
-                # The log was not empty before and is now: at once again.
+                # The log was emptied, so try again at once.
                 with self.changed:
                     self._urgent_since = float("-inf")
                 return
@@ -394,7 +395,7 @@ class SpoolWriter:
         self._on_change()
 
     def _make_room(self, acknowledged: list[int]) -> None:
-        """Copy the log into the file, and delete what was delivered, in the room that was kept for it."""
+        """Copy the log into the file and delete what was delivered, using the reserve."""
         self._reserve.release()
         try:
             self._file.checkpoint()
@@ -408,17 +409,17 @@ class SpoolWriter:
                     self.ledger.forget_acknowledged(part)
             self._reserve.make()
         except (sqlite3.Error, EdgeAgentError) as error:
-            # Tried again each second; the state itself is logged once.
-            log.debug("there is no room even for deleting what was delivered: %s", error)
+            # Retried every second; the state itself is logged once.
+            log.debug("there is not even room to delete what was delivered: %s", error)
 
     def _replace_file(self, cause: SpoolCorrupt | SpoolMissing) -> None:
-        """Go on with a new file. What the old one held goes into it, and then what waits in memory."""
+        """Continue with a new file, with the content of the old one and then what waits in memory."""
         try:
             with self.changed:
                 self._keep_folder()
                 saved = self._salvage = self._salvage or self._salvage_file(cause)
                 leaving = self.ledger.leaving()
-                saved.leave_out(leaving.acknowledged, leaving.quarantined)
+                saved.remove_settled(leaving.acknowledged, leaving.quarantined)
                 saved.counters = self.ledger.counters_now()
                 saved.state_entries = dict(self.state_entries)
                 self._take_up(replace(self._path, saved, self._limits.max_bytes), saved)
@@ -428,13 +429,15 @@ class SpoolWriter:
             with self.changed:
                 self._damage = cause
             if isinstance(cause, SpoolMissing) and not isinstance(error, DiskFull):
-                error = SpoolMissing(f"{cause.message} It cannot be made again: {error.message}", remedy=error.remedy)
+                error = SpoolMissing(
+                    f"{cause.message} It cannot be created again: {error.message}", remedy=error.remedy
+                )
             self._fail(error, [])
         else:
             self._on_change()
 
     def _salvage_file(self, cause: SpoolCorrupt | SpoolMissing) -> Salvage:
-        """Close the file, and read what can be read of it. Raises ``SpoolError``, ``DiskFull``."""
+        """Close the file, and read what can be read from it. Raises ``SpoolError``, ``DiskFull``."""
         self._past_commits += self._file.commits
         self._past_checkpoints += self._file.checkpoints
         self._file.commits = self._file.checkpoints = 0
@@ -443,12 +446,12 @@ class SpoolWriter:
             self._file.close()
             return salvage_closed(self._path, cause)
         log.error("%s", cause)
-        # The file has lost its name; what it held can be read as long as it is open.
+        # The file has lost its name, but can be read while it is open.
         found = self._file.salvage(self.ledger.last_number) if self._file_is_open else ([], [])
         self._file_is_open = False
         self._file.close()
         saved = Salvage(cause, quarantine_replacement(self._path))
-        saved.take_in(*found)
+        saved.add_rows(*found)
         return saved
 
     def _take_up(self, opened: Opened, saved: Salvage) -> None:

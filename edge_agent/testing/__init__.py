@@ -1,8 +1,9 @@
-"""Stand-ins for cameras, for the tests of whoever builds on the agent. They need no hardware.
+"""Test doubles for cameras, for your own tests too. They need no hardware.
 
-* ``cameras``: ``ScriptedCamera`` gives the frames, errors and hangs that it is told; ``CameraShelf`` hands several out.
-* ``network_camera``: ``NetworkCamera`` serves Motion JPEG on this machine: whole, torn, cut off, or at a standstill.
-* ``video_capture``: ``FakeVideoCapture`` takes the place of ``cv2.VideoCapture``, for a USB camera or a stream.
-* ``picamera2``: ``FakePicamera2`` takes the place of the module, for a Raspberry Pi's camera.
-* ``colour_card``: a picture of known colours, and what a frame shows of it.
+* ``cameras``: ``ScriptedCamera`` plays the frames, errors and hangs of a script; ``CameraShelf`` returns several in
+  turn.
+* ``network_camera``: ``NetworkCamera`` serves Motion JPEG on this machine: complete, damaged, cut off, or stalled.
+* ``video_capture``: ``FakeVideoCapture`` replaces ``cv2.VideoCapture``, for a USB camera or a stream.
+* ``picamera2``: ``FakePicamera2`` replaces the module, for a Raspberry Pi camera.
+* ``colour_card``: a picture of known colours, and the colours that a frame shows.
 """

@@ -1,4 +1,4 @@
-"""Cameras that do as they are told, for tests of whatever uses a camera."""
+"""Scripted cameras, for tests of code that uses a camera."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge_agent.errors import CameraLost, EndOfFrames
 
 @dataclass(eq=False)
 class Hang:
-    """A step at which the camera hangs as a driver does: ``close`` does not wake it, ``release`` does."""
+    """A step at which the camera hangs like a driver: ``close`` does not end it, ``release`` does."""
 
     entered: threading.Event = field(default_factory=threading.Event)
     release: threading.Event = field(default_factory=threading.Event)
@@ -27,14 +27,14 @@ class Hang:
 
 
 Step = Frame | BaseException | Hang
-"""What a read does: gives the frame, raises the error, or hangs and then goes on to the next step."""
+"""What a read does: return the frame, raise the error, or hang and then do the next step."""
 
 
 class ScriptedCamera:
     """Does one step per ``read``. After the last a live one waits until it is closed; a file ends.
 
     ``on_open`` is the step of ``open``; ``frame_interval_s`` is how long each frame takes. ``reads_count`` and
-    ``closed`` tell what became of it.
+    ``closed`` show what was called.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class ScriptedCamera:
 
 
 class CameraShelf:
-    """Hands out cameras one after the other, as a factory that makes a new one each time would.
+    """Returns cameras one after the other, like a factory.
 
-    After the last it raises ``CameraLost``. ``made`` are those handed out.
+    After the last it raises ``CameraLost``. ``made`` has those returned.
     """
 
     def __init__(self, cameras: Iterable[Camera]) -> None:

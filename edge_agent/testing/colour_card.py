@@ -1,4 +1,4 @@
-"""A card of four colours, to find out whether a camera declares the right order of its channels."""
+"""A card of four colours, to test whether a camera declares the right channel order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def colour_card(order: ColourOrder, *, height_px: int = 64, patch_px: int = 64) 
 
 
 def card_seen(frame: Frame) -> list[tuple[int, ...]]:
-    """The mean RGB of each patch's middle, by what the frame declares of itself.
+    """The mean RGB of each patch's centre, in the channel order that the frame declares.
 
     Raises ``TypeError`` for a frame without a picture.
     """

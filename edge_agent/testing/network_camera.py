@@ -17,16 +17,16 @@ FRAME_INTERVAL_S = 0.02
 
 
 def changing_card(number: int) -> bytes:
-    """The colour card as JPEG, each of another brightness at its upper edge."""
+    """The colour card as JPEG, with a different brightness at its upper edge each time."""
     card = colour_card(ColourOrder.BGR)
     card[:4] = number % 250
     return np.asarray(cv2.imencode(".jpg", card)[1], np.uint8).tobytes()
 
 
 class NetworkCamera(ThreadingHTTPServer):
-    """Serves picture after picture at ``http://{address}/live`` to whoever connects. Run it with ``serve_forever``.
+    """Serves picture after picture at ``http://{address}/live``. Run it with ``serve_forever``.
 
-    :param picture: the bytes of picture ``n``, from 1; whatever they are, they are sent as a JPEG.
+    :param picture: the bytes of picture ``n``, from 1; they are sent as a JPEG, whatever they are.
     """
 
     daemon_threads = True
@@ -35,16 +35,16 @@ class NetworkCamera(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.picture = picture
         self.cut = threading.Event()
-        """Set: the connection under way is cut. The next one is served again."""
+        """If set, the current connection is cut. The next one is served again."""
         self.stall = threading.Event()
-        """Set: the connection under way stays open and says no more. The next one is served again."""
+        """If set, the current connection stays open and sends nothing more. The next one is served again."""
         self.stopping = threading.Event()
-        """Set: all connections end."""
+        """If set, all connections end."""
         self.connections_count = 0
         self.requests: list[str] = []
-        """The paths that were asked for, with their queries."""
+        """The requested paths, with their queries."""
         self.password: str | None = None
-        """User and password in Base64 that are asked for, if any."""
+        """Required user and password in Base64, if any."""
 
     @property
     def address(self) -> str:
@@ -56,10 +56,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: NetworkCamera
 
     def log_message(self, *arguments: Any) -> None:  # noqa: ANN401 - takes what the base takes
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
-        """Serve pictures until told otherwise."""
+        """Serve pictures until an event above is set."""
         self.server.requests.append(self.path)
         if self.path.partition("?")[0] != "/live":
             self.send_error(404)

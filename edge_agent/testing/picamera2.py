@@ -1,4 +1,4 @@
-"""A stand-in for the ``picamera2`` module: behaves as the real one in what our camera uses of it, and how it fails."""
+"""A fake ``picamera2`` module: behaves like the real one in the parts that ``PiCamera`` uses, and in how it fails."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ class FakePicamera2Request:
         return dict(self._metadata)
 
     def release(self) -> None:
-        """Give the buffer back."""
+        """Return the buffer."""
         self.releases_count += 1
 
 
 class FakePicamera2:
     """The ``picamera2`` module: put it in ``sys.modules``. One camera, which shows ``rgb``.
 
-    The array's channels lie as libcamera's names have them: ``BGR888`` gives red, green, blue.
+    The array's channels follow libcamera's names: ``BGR888`` gives red, green, blue.
 
     :param failure: raised by ``capture_request``.
     :param make_failure: raised when the camera is opened.
-    :param forced_format: what the camera gives whatever is asked. ``MJPEG`` also makes it a USB camera, which lacks the
-        controls of a sensor.
+    :param forced_format: the format that the camera delivers, whatever is requested. ``MJPEG`` also makes it a USB
+        camera, which lacks the controls of a sensor.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class FakePicamera2:
         self.camera_controls = {} if forced_format == "MJPEG" else dict.fromkeys(_SENSOR_CONTROLS, (0, 1, None))
 
     def create_video_configuration(self, *, main: dict[str, Any], controls: dict[str, Any]) -> dict[str, Any]:
-        """A configuration to be configured."""
+        """A configuration for ``configure``."""
         return {"main": dict(main), "controls": dict(controls)}
 
     def configure(self, configuration: dict[str, Any]) -> None:
@@ -106,7 +106,7 @@ class FakePicamera2:
         return self.requests[-1]
 
     def close(self) -> None:
-        """Let go."""
+        """Close the camera."""
         self.closes_count += 1
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for ``cv2.VideoCapture``: behaves as the real one in what our cameras use of it, and in how it fails."""
+"""A fake ``cv2.VideoCapture``: behaves like the real one in the parts that the cameras use, and in how it fails."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 class FakeVideoCapture:
     """A USB camera as OpenCV shows it. Use as the factory as well: calling it opens it.
 
-    :param pictures: what ``read`` gives, in turn; None is a failed read, an exception is raised. The end repeats.
-    :param fixed: properties that keep their value whatever is asked.
+    :param pictures: what ``read`` returns, in turn; None is a failed read, an exception is raised. The last one
+        repeats.
+    :param fixed: properties that keep their value, whatever is set.
     :param absent: properties that the driver does not have: ``set`` is False, ``get`` is -1.
     """
 
@@ -47,7 +48,7 @@ class FakeVideoCapture:
         return self
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        """As told."""
+        """Whether it was opened and not released."""
         return self._opens
 
     def set(self, prop: int, value: float) -> bool:
@@ -77,7 +78,7 @@ class FakeVideoCapture:
         return picture is not None, picture
 
     def release(self) -> None:
-        """Count, and note what would have killed the process."""
+        """Count, and record what would have killed the process."""
         self.releases_count += 1
         self.released_while_reading |= self._in_read
 

@@ -1,1 +1,1 @@
-"""Pure functions on arrays: no I/O, no state, nothing of ours but the errors and settings base."""
+"""Pure functions on arrays: no I/O, no state, and no imports from the agent except errors and the settings base."""

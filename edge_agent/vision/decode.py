@@ -1,4 +1,4 @@
-"""From the bytes of an image file to an RGB array, refusing what must not or cannot be decoded."""
+"""Decodes image files to RGB arrays, and refuses those that must not or cannot be decoded."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from edge_agent.errors import ImageError, ImageTooLarge, ImageUnsupported
 from edge_agent.vision.jpeg import START_OF_IMAGE, decode_jpeg
 
-# The caller's bound is held against every header before a pixel is decoded. Pillow's own would refuse images below
-# a bound that was raised on purpose.
+# The caller's limit is checked against every header before a pixel is decoded. Pillow's own limit would refuse images
+# below a limit that was raised on purpose.
 Image.MAX_IMAGE_PIXELS = None
 
 DEFAULT_MAX_PIXELS = 50_000_000
@@ -26,7 +26,7 @@ REDUCTIONS = (8, 4, 2, 1)
 
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FORMATS_BUT_JPEG = ("PNG", "BMP", "TIFF", "WEBP")
-# What its readers raise for damaged files, though documented are the first two alone.
+# What Pillow's readers raise for damaged files, although only the first two are documented.
 _PILLOW_ERRORS = (OSError, SyntaxError, EOFError, IndexError, KeyError, TypeError, ValueError, struct.error)
 # 8 bytes of signature, 8 of the IHDR chunk's head, 4 of width, 4 of height.
 _PNG_BIT_DEPTH_OFFSET = 24
@@ -45,7 +45,7 @@ _WHY_NOT = {
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What an image file declares of itself."""
+    """What an image file declares in its header."""
 
     width_px: int
     height_px: int
@@ -55,14 +55,14 @@ class ImageHeader:
 def read_header(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageHeader:
     """Read the declared size and kind without decoding a pixel.
 
-    Raises ``ImageTooLarge`` beyond ``max_pixels``, ``ImageUnsupported`` for what is not 8-bit RGB or greyscale,
-    ``ImageError`` for what is not an image.
+    Raises ``ImageTooLarge`` beyond ``max_pixels``, ``ImageUnsupported`` unless it is 8-bit RGB or greyscale,
+    ``ImageError`` if it is not an image.
     """
     if not data:
         raise ImageError("The image is empty (0 bytes).")
     try:
         with warnings.catch_warnings():
-            # Of damaged metadata, which is not used.
+            # Warnings about damaged metadata, which is not used.
             warnings.simplefilter("ignore")
             with _open(data) as image:
                 width, height = image.size
@@ -85,13 +85,13 @@ def read_header(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageHe
 
 def _open(data: bytes) -> Image.Image:
     if data.startswith(START_OF_IMAGE):
-        # ``Image.open`` would also read the index of a phone's further images, and fail where that is damaged.
+        # ``Image.open`` would also read the index of additional images from a phone, and fail if that is damaged.
         return JpegImageFile(io.BytesIO(data))
     return Image.open(io.BytesIO(data), formats=_FORMATS_BUT_JPEG)
 
 
 def _bits_per_channel(image: Image.Image, data: bytes) -> int:
-    """As the file declares them: Pillow shows 16-bit colour as the mode RGB. 8 where a format has nothing else."""
+    """As declared in the file, since Pillow shows 16-bit colour as the mode RGB. 8 for formats with nothing else."""
     if isinstance(image, TiffImageFile):
         return max(int(bits) for bits in image.tag_v2.get(BITSPERSAMPLE, (8,)))
     if image.format == "PNG":
@@ -108,13 +108,13 @@ def decode_image(
 ) -> NDArray[np.uint8]:
     """Decode an image file to uint8 RGB of shape (h / reduction, w / reduction, 3): rounded up for a JPEG.
 
-    ``reduction`` is 1, 2, 4 or 8; a JPEG is then decoded at that scale, which costs a fraction of decoding it
-    whole. Greyscale becomes three equal channels. EXIF orientation is ignored: a smear has no upright.
-    Pass ``header`` if ``read_header`` has been called on the same bytes.
+    ``reduction`` is 1, 2, 4 or 8; a JPEG is then decoded at that scale, which takes a fraction of the time. Greyscale
+    becomes three equal channels. EXIF orientation is ignored: a smear has no right way up. Pass ``header`` if
+    ``read_header`` has been called on the same bytes.
 
-    Raises ``ImageError`` and its kinds as ``read_header`` does, for real transparency, and for data that is cut short
-    or damaged. Damage shows where the format has a checksum (PNG) or the decoder loses its way (see ``decode_jpeg``);
-    a byte changed in an uncompressed format does not.
+    Raises ``ImageError`` and its subclasses like ``read_header``, for real transparency, and for data that is cut short
+    or damaged. Damage is detected if the format has a checksum (PNG) or the decoder fails (see ``decode_jpeg``); a
+    changed byte in an uncompressed format is not.
     """
     header = header or read_header(data, max_pixels=max_pixels)
     if data.startswith(START_OF_IMAGE):
@@ -124,7 +124,7 @@ def decode_image(
     for decoded_px, declared_px in zip(array.shape, (header.height_px, header.width_px), strict=False):
         if abs(decoded_px * reduction - declared_px) >= reduction:
             raise ImageError(
-                f"The image is not of the declared size: {array.shape[1]} x {array.shape[0]} px at a scale of "
+                f"The image does not have the declared size: {array.shape[1]} x {array.shape[0]} px at a scale of "
                 f"1/{reduction}, not {header.width_px} x {header.height_px} px."
             )
     return array
@@ -146,7 +146,7 @@ def _decode_other(data: bytes, header: ImageHeader, reduction: int) -> NDArray[n
     return np.asarray(array, dtype=np.uint8)
 
 
-# OpenCV names only the BGR kinds of the reduced flags; the RGB bit takes the place of the BGR bit.
+# OpenCV names only the BGR variants of the reduced flags; the RGB bit replaces the BGR bit.
 _REDUCED_RGB = {
     2: cv2.IMREAD_REDUCED_COLOR_2 - cv2.IMREAD_COLOR_BGR + cv2.IMREAD_COLOR_RGB,
     4: cv2.IMREAD_REDUCED_COLOR_4 - cv2.IMREAD_COLOR_BGR + cv2.IMREAD_COLOR_RGB,
@@ -155,7 +155,7 @@ _REDUCED_RGB = {
 
 
 def _check_tiff(data: bytes) -> None:
-    """Raise ``ImageError`` for what libtiff reports and OpenCV passes over: strips that do not decode."""
+    """Raise ``ImageError`` for what libtiff reports and OpenCV ignores: strips that cannot be decoded."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""From a frame to the field: the square part that is judged, at the model's input size and physical scale."""
+"""Cuts the field out of a frame: the square part that is judged, at the model's input size and scale."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from edge_agent.vision.decode import REDUCTIONS
 
 MAX_UPSCALING = 2.0
-"""A window of fewer pixels than the input's by more than this factor shows too little to be judged."""
+"""Largest factor by which a window may be enlarged to the input's size; a smaller one shows too little."""
 
 MAX_LINEAR_SHRINKING = 1.25
-"""Beyond this factor, interpolation between neighbours would leave pixels out."""
+"""Beyond this factor, interpolation between neighbours would skip pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,10 @@ def choose_window(
     um_per_pixel: float | None = None,
     model_um_per_pixel: float | None = None,
 ) -> Window | None:
-    """The centred square to judge, or None where the frame does not show enough.
+    """The centred square to judge, or None if the frame does not show enough.
 
-    Where both physical scales are known, the square covers as many micrometres as the training images did;
-    else it is the largest one. None if the frame is smaller than that, or would have to be enlarged more
-    than twofold.
+    If both physical scales are known, the square covers as many micrometres as the training images did; else it is the
+    largest one. None if the frame is smaller than that, or would have to be enlarged more than twofold.
     """
     side = min(height_px, width_px)
     if um_per_pixel is not None and model_um_per_pixel is not None:
@@ -63,12 +62,12 @@ def choose_reduction(window: Window, size_px: int) -> int:
 def cut(array: NDArray[np.uint8], window: Window, size_px: int) -> NDArray[np.uint8]:
     """Cut ``window`` out of a uint8 (h, w, 3) array and scale it to (size_px, size_px, 3).
 
-    Shrinking averages areas, of 2 x 2 px as often as the square stays large enough, so that nothing aliases; what
-    is left is interpolated linearly, if it is little. Whole areas and lines take a sixth of the time of odd areas.
+    Shrinking averages areas of 2 x 2 px as long as the square stays large enough, to avoid aliasing; a small remaining
+    factor is interpolated linearly. This takes a sixth of the time of averaging fractional areas.
     """
     square = array[window.top_px : window.top_px + window.side_px, window.left_px : window.left_px + window.side_px]
     while (half := square.shape[0] // 2) >= size_px:
-        # An odd row and column are left out, so that areas are whole pixels.
+        # An odd row and column are dropped, so that areas are whole pixels.
         even = square[: 2 * half, : 2 * half]
         square = np.asarray(cv2.resize(even, (half, half), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     if square.shape[0] == size_px:

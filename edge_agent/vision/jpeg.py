@@ -1,11 +1,11 @@
-"""JPEG data to an RGB array, refusing data that libjpeg can only patch up.
+"""Decodes JPEGs to RGB arrays, and refuses damaged ones, which libjpeg would decode with a warning.
 
-libjpeg decodes damaged data to the end: it fills what is missing with grey, shifts what follows a gap, and merely
-warns. OpenCV and Pillow drop those warnings, so JPEGs are decoded by simplejpeg, which binds the same libjpeg-turbo,
-gives the same pixels, and can raise for them.
+libjpeg decodes damaged data to the end: it fills missing parts with grey, shifts what follows a gap, and only warns.
+OpenCV and Pillow drop those warnings, so JPEGs are decoded by simplejpeg, which binds the same libjpeg-turbo, gives the
+same pixels, and can raise an error instead.
 
-What stays undetected is damage after which the data is still a valid JPEG that ends where it should: a changed bit
-in the entropy-coded data mostly alters a few blocks and goes unnoticed, for a JPEG has no checksum.
+Damage stays undetected if the data is still a valid JPEG of the right length: a changed bit in the entropy-coded data
+usually alters a few blocks and goes unnoticed, because a JPEG has no checksum.
 """
 
 from __future__ import annotations
@@ -30,17 +30,19 @@ _HARMLESS = re.compile(
 
 _SURPLUS = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd([0-79])$")
 _MAX_SURPLUS_BYTES = 32
-"""Some webcams (Logitech C270, C910 and others) end every restart interval with a few surplus bytes. The image is
-whole: the decoder had all it needed before them."""
+"""Some webcams (Logitech C270, C910 and others) end every restart interval with a few surplus bytes.
+
+The image is complete: the decoder needed none of them.
+"""
 
 
 def decode_jpeg(data: bytes, *, height_px: int, width_px: int, reduction: int = 1) -> NDArray[np.uint8]:
     """Decode a JPEG of the declared size to uint8 RGB, shape (ceil(h / reduction), ceil(w / reduction), 3).
 
-    ``reduction`` is 1, 2, 4 or 8: the image is then decoded at that scale. Whatever follows the end of the image is
-    ignored: phones append a film, cameras a second image or padding.
+    ``reduction`` is 1, 2, 4 or 8: the image is then decoded at that scale. Data after the end of the image is ignored:
+    phones append a video, cameras a second image or padding.
 
-    Raises ``ImageError`` for data that is cut short, or damaged in a way that shows.
+    Raises ``ImageError`` for data that is cut short or detectably damaged.
     """
     try:
         return _decode(data, height_px, width_px, reduction, strict=True)
@@ -55,7 +57,7 @@ def decode_jpeg(data: bytes, *, height_px: int, width_px: int, reduction: int = 
 
 
 def _decode(data: bytes, height_px: int, width_px: int, reduction: int, *, strict: bool) -> NDArray[np.uint8]:
-    # The decoder takes the smallest of its scales that reaches a least size; without one it does not scale.
+    # The decoder uses the smallest scale that reaches a minimum size; without a minimum it does not scale.
     least = (-(-height_px // reduction), -(-width_px // reduction)) if reduction > 1 else (0, 0)
     array = simplejpeg.decode_jpeg(data, "RGB", min_height=least[0], min_width=least[1], strict=strict)
     return np.asarray(array, dtype=np.uint8)

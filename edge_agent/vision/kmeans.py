@@ -25,7 +25,10 @@ class Clusters:
     counts: NDArray[np.int64]
     """Pixels in each cluster, shape (k,)."""
     labels: NDArray[np.uint8]
-    """Cluster of each level, shape (256,): a look-up table. A level that does not occur has its nearest centre's."""
+    """Cluster of each level, shape (256,): a look-up table.
+
+    A level that does not occur belongs to the nearest centre.
+    """
     inertia: float
     """Sum of squared distances of the pixels to their centres, in squared levels."""
 
@@ -33,9 +36,9 @@ class Clusters:
 def kmeans_histogram(histogram: NDArray[np.integer], k: int) -> Clusters:
     """Cluster the levels of an 8-bit channel optimally.
 
-    ``histogram`` has shape (256,): the count of each level. Where fewer than ``k`` levels occur, each is a
-    cluster of its own and there are fewer than ``k`` clusters. Among equally good clusterings the one whose
-    upper clusters begin lowest is taken, so that the same histogram always gives the same labels.
+    ``histogram`` has shape (256,): the count of each level. If fewer than ``k`` levels occur, each is its own cluster
+    and there are fewer than ``k`` clusters. Among equally good clusterings, the one whose upper clusters begin lowest
+    is chosen, so that the same histogram always gives the same labels.
 
     Raises ``ValueError`` if the histogram is empty, negative or of another shape, or ``k`` is not 1 to 256.
     """
@@ -65,8 +68,8 @@ def _optimal_starts(values: NDArray[np.float64], weights: NDArray[np.float64], k
     """Index of the first value of each of the ``k`` optimal intervals; shape (k,), the first is 0."""
     n = values.size
     # The inertia of an interval is S2 - S1^2 / S0 of the prefix sums' differences. S2 adds up to the same for every
-    # clustering, so the second term alone is to be made least. Values are shifted to begin at 0: the sums are then
-    # exact in float64 for up to 2^53 / 255 pixels.
+    # clustering, so only the second term has to be minimised. Values are shifted to begin at 0, so that sums are exact
+    # in float64 for up to 2^53 / 255 pixels.
     shifted = values - values[0]
     s0 = np.concatenate(([0.0], np.cumsum(weights)))
     s1 = np.concatenate(([0.0], np.cumsum(weights * shifted)))

@@ -1,7 +1,7 @@
-"""The one preprocessing, for training and device alike: from a field to what the network sees.
+"""The preprocessing, shared by training and device: from a field to the network's input image.
 
-A preprocessing is named and versioned, and a bundle names the one it was trained with. What a released name
-means never changes: a change is a new version beside the old.
+A preprocessing is named and versioned, and a bundle names the one it was trained with. The meaning of a released name
+never changes: a change gets a new version number.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _bilateral(field: Array) -> Array:
 DENOISERS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
     {"none": lambda field: field, "median3": _median(3), "median5": _median(5), "bilateral5": _bilateral}
 )
-"""Denoising by name, uint8 (h, w, 3) to the same."""
+"""Denoising functions by name, from uint8 (h, w, 3) to the same shape."""
 
 
 def _rgb_1(denoised: Array, _lab: Array, _segmentation: Segmentation) -> Array:
@@ -51,7 +51,7 @@ PREPROCESSINGS: Mapping[str, Callable[[Array, Array, Segmentation], Array]] = Ma
 
 * ``rgb@1``: the denoised field.
 * ``lab@1``: its CIE LAB, as OpenCV scales it to 8 bits.
-* ``segmented@1``: the denoised field with all but the nucleated cells black.
+* ``segmented@1``: the denoised field, black except for the nucleated cells.
 """
 
 
@@ -63,7 +63,7 @@ def to_lab(rgb: Array) -> Array:
 def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
     """All steps in a row on a uint8 RGB field (h, w, 3). ``KeyError`` for an unknown name.
 
-    The analyzer takes the same steps one by one, to time them and to use what lies between.
+    The analyzer runs the same steps one by one, to time them and to use intermediate results.
     """
     finish = PREPROCESSINGS[preprocessing_id]
     denoised = DENOISERS[denoise](field)

@@ -1,4 +1,4 @@
-"""Whether a field is fit to be judged: measures with units, and limits that the configuration may change."""
+"""Measures of whether a field is fit to be judged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Plane = NDArray[np.uint8]
 
 _BLACK_LEVEL = 2
 _WHITE_LEVEL = 253
-"""From here on a channel counts as clipped: JPEG leaves white a little short of 255."""
+"""From this level on a channel counts as clipped: JPEG leaves white slightly below 255."""
 
 _NEAR_NUCLEI = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 
@@ -38,15 +38,15 @@ def measure(field: NDArray[np.uint8], lab: NDArray[np.uint8], segmentation: Segm
     """Measure a uint8 RGB field (h, w, 3); ``lab`` and ``segmentation`` are of its denoised form.
 
     Focus is the Tenengrad (J. M. Tenenbaum, 1970; compared by Y. Sun et al., "Autofocusing in computer
-    microscopy", 2004) of the nuclei and their borders alone: sharp red cells around a blurred blast do not help.
+    microscopy", 2004) of the nuclei and their borders only: sharp red cells around a blurred blast do not help.
     """
-    # On planes: OpenCV takes a fraction of the time that it needs for interleaved channels.
+    # On planes, for which OpenCV needs a fraction of the time that interleaved channels take.
     planes = [_plane(field, channel) for channel in range(3)]
     lightness, a_star, b_star = (_plane(lab, channel) for channel in range(3))
     grey = np.asarray(cv2.cvtColor(field, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     least, middle, most = _ranked(*planes)
     mask = segmentation.mask
-    # The brightest quarter is background in every smear that is not packed with cells.
+    # The brightest quarter is background unless the smear is packed with cells.
     limit = int(np.searchsorted(np.cumsum(level_histogram(lightness)), 0.75 * lightness.size))
     background = _at_least(lightness, limit)
     cast = masked_mean(a_star, background) - 128.0, masked_mean(b_star, background) - 128.0
@@ -70,7 +70,7 @@ def _plane(array: Plane, channel: int) -> Plane:
 
 
 def _ranked(red: Plane, green: Plane, blue: Plane) -> tuple[Plane, Plane, Plane]:
-    """The least, the middle and the greatest channel of each pixel."""
+    """The smallest, middle and largest channel value of each pixel."""
     lower, upper = cv2.min(red, green), cv2.max(red, green)
     ranked = cv2.min(lower, blue), cv2.max(lower, cv2.min(upper, blue)), cv2.max(upper, blue)
     least, middle, most = (np.asarray(plane, dtype=np.uint8) for plane in ranked)

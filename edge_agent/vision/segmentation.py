@@ -1,6 +1,6 @@
-"""Nuclei: the cluster of the highest a* in CIE LAB, cleaned.
+"""Finds nuclei: the cluster with the highest a* in CIE LAB, cleaned up.
 
-Nuclei take up basic dyes and turn purple, which puts them apart from red cells and background on the a* axis
+Nuclei take up basic dyes and turn purple, which separates them from red cells and background on the a* axis
 (green to red) however bright the field is. Clustering that axis with k-means follows M. Ghaderzadeh et al.,
 "A fast and efficient CNN model for B-ALL diagnosis and its subtypes classification using peripheral blood
 smear images", International Journal of Intelligent Systems 37, 2022.
@@ -20,16 +20,15 @@ CLUSTERS = 3
 """Background, red cells, nuclei."""
 
 MIN_CONTRAST_LEVELS = 12.0
-"""Least distance in a* between the nuclei's centre and that of the whole rest; less is a field without nuclei.
-
-k-means always finds three clusters, also in plain background."""
+"""Smallest distance in a* between the centre of the nuclei and that of the rest; below it a field has no nuclei.
+k-means always finds three clusters, even in plain background."""
 
 MIN_BLUE_SHIFT_LEVELS = 3.0
-"""How far nuclei must lie below the rest on b* (yellow to blue). Haematoxylin and azure B are blue, eosin is not:
+"""How far nuclei must be below the rest on b* (yellow to blue). Haematoxylin and azure B are blue, eosin is not:
 without this, pink red cells on an empty field would be taken for nuclei."""
 
 MIN_NUCLEUS_AREA_RATIO = 0.0012
-"""Of the field; 60 px at 224 x 224, a disc of 9 px. Platelets, dirt and glyphs are smaller."""
+"""Share of the field; 60 px at 224 x 224, a disc of 9 px. Platelets, dirt and letters are smaller."""
 
 BAR_HEIGHT_RATIO, BAR_WIDTH_RATIO = 28 / 224, 50 / 224
 """The bottom-right corner in which microscope software burns in its scale bar."""
@@ -48,11 +47,11 @@ class Segmentation:
     areas_px: NDArray[np.int32]
     """Area of each nucleus, shape (count,). Nuclei that touch are one."""
     clusters: Clusters
-    """Of the a* channel."""
+    """Clusters of the a* channel."""
 
     @property
     def count(self) -> int:
-        """Number of nuclei, those that touch counted as one."""
+        """Number of nuclei; touching ones count as one."""
         return int(self.areas_px.size)
 
     @property
@@ -64,7 +63,7 @@ class Segmentation:
 def segment(lab: NDArray[np.uint8]) -> Segmentation:
     """Find the nuclei in a uint8 CIE LAB field of shape (h, w, 3) as OpenCV scales it (a* + 128).
 
-    An empty mask where no cluster stands out by ``MIN_CONTRAST_LEVELS`` and ``MIN_BLUE_SHIFT_LEVELS``.
+    The mask is empty if no cluster stands out by ``MIN_CONTRAST_LEVELS`` and ``MIN_BLUE_SHIFT_LEVELS``.
     """
     a_star = np.asarray(cv2.extractChannel(lab, 1), dtype=np.uint8)
     clusters = kmeans_histogram(level_histogram(a_star), CLUSTERS)
@@ -84,7 +83,7 @@ def segment(lab: NDArray[np.uint8]) -> Segmentation:
 
 def level_histogram(channel: NDArray[np.uint8]) -> NDArray[np.int64]:
     """How often each level occurs in a uint8 channel (h, w) of up to 2^24 pixels; shape (256,)."""
-    # OpenCV counts in float32, which is exact up to there, and needs a fifth of numpy's time.
+    # OpenCV counts in float32, which is exact up to that size, in a fifth of numpy's time.
     counts = cv2.calcHist([channel], [0], None, [LEVELS], [0, LEVELS])
     return np.asarray(counts, dtype=np.int64).ravel()
 
@@ -110,8 +109,8 @@ def _keep_nuclei(mask: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np
         return mask, np.zeros(0, np.int32)
     areas = stats[:, cv2.CC_STAT_AREA]
     keep = areas >= MIN_NUCLEUS_AREA_RATIO * mask.size
-    # Ink of a scale bar lies wholly inside its corner; a nucleus there reaches beyond it or, cut by the
-    # border, touches the edge of the field.
+    # The ink of a scale bar is entirely inside its corner; a nucleus there extends beyond it or touches the edge of the
+    # field.
     right = stats[:, cv2.CC_STAT_LEFT] + stats[:, cv2.CC_STAT_WIDTH]
     bottom = stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT]
     in_corner = (stats[:, cv2.CC_STAT_LEFT] >= width * (1 - BAR_WIDTH_RATIO)) & (
@@ -131,5 +130,5 @@ def _keep_nuclei(mask: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np
 
 
 def cells_mask(segmentation: Segmentation) -> NDArray[np.uint8]:
-    """The nuclei with the cytoplasm around them, as far as blasts have any: 255 inside, shape (h, w)."""
+    """The nuclei with as much cytoplasm as blasts have: 255 inside, shape (h, w)."""
     return np.asarray(cv2.dilate(segmentation.mask, _CYTOPLASM), dtype=np.uint8)

@@ -1,9 +1,9 @@
-"""What the microscope page's server answers. It only shows; it changes nothing.
+"""The requests that the microscope page's server answers. All of them are read-only.
 
 * ``/``: the page, with ``page.js`` and ``page.css``.
 * ``/reading.json``: the latest result as it is published; 204 before the first.
-* ``/field.jpg?id=...``: the field of the reading with that id, its nuclei outlined; 404 where that reading has no
-  field or is too old. Without an id, that of the latest reading; 204 where it has none.
+* ``/field.jpg?id=...``: the field of the reading with that id, its nuclei outlined; 404 if that reading has no field or
+  is too old. Without an id, the latest reading's; 204 if it has none.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HEADERS = {
 
 
 def make_app(recent: RecentReadings, hosts: HostRule) -> Starlette:
-    """The application. Requests under a name that ``hosts`` does not allow get 400."""
+    """The application. Requests for a host that ``hosts`` does not allow get 400."""
 
     def reading(_request: Request) -> Response:
         shown = recent.latest()
@@ -48,7 +48,7 @@ def make_app(recent: RecentReadings, hosts: HostRule) -> Starlette:
             return (_field_picture(latest) if latest is not None else None) or Response(status_code=204)
         shown = _find(recent, wanted)
         return (_field_picture(shown) if shown is not None else None) or PlainTextResponse(
-            "There is no picture of that reading, or it is not kept any more.", status_code=404
+            "There is no picture of that reading, or it is no longer kept.", status_code=404
         )
 
     return Starlette(

@@ -1,7 +1,7 @@
-"""Under which names the microscope page may be opened.
+"""The host names under which the microscope page may be opened.
 
 A web page elsewhere can have its own name resolve to this device and then read the microscope page in a visitor's
-browser (DNS rebinding). The browser still sends that name in the ``Host`` header, so only names that belong to this
+browser (DNS rebinding). The browser still sends that name in the ``Host`` header, so only requests with a name of this
 device are answered. Addresses cannot be rebound. Starlette's TrustedHostMiddleware cannot read IPv6 addresses.
 """
 
@@ -41,7 +41,7 @@ class HostRule:
 
 
 def _normal(host: str) -> str:
-    """Without what does not distinguish hosts: case, a final dot, the ways to write one address."""
+    """A canonical form: lower case, without a final dot, one spelling per address."""
     name = host.lower().removesuffix(".")
     address = _address(name)
     return name if address is None else str(address)

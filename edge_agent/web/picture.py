@@ -1,4 +1,4 @@
-"""The field as the microscope page shows it: nuclei outlined, and where the evidence for the label lies."""
+"""The picture on the microscope page: the field, its nuclei outlined, and the evidence for the label."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edge_agent.analysis.reading import Explanation
 
 SCALE = 2
-"""The field is small on a screen."""
+"""Enlarges the field, which is small on a screen."""
 
 _OUTLINE_RGB = (0, 200, 120)
 _HEAT_SHARE = 0.35
@@ -19,9 +19,9 @@ _JPEG_QUALITY = 85
 def draw_explanation(explanation: Explanation, class_index: int | None) -> NDArray[np.uint8]:
     """uint8 RGB (2 * size, 2 * size, 3): the field, its nuclei outlined.
 
-    With ``class_index`` and a class activation map the explanation for that class shines through, from the map's
-    least positive value to its greatest. The map is the mean's summands, so this is what the label was made of
-    (B. Zhou et al., "Learning deep features for discriminative localization", 2016).
+    With ``class_index`` and a class activation map, the positive values of the map for that class are blended in. The
+    map's mean over the field is the class's logit, so it shows where the label comes from (B. Zhou et al., "Learning
+    deep features for discriminative localization", 2016).
     """
     size = SCALE * explanation.field.shape[1], SCALE * explanation.field.shape[0]
     picture = cv2.resize(explanation.field, size, interpolation=cv2.INTER_CUBIC)

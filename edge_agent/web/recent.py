@@ -11,12 +11,12 @@ from edge_agent.analysis.reading import Reading
 from edge_agent.contracts import Result
 
 KEPT_COUNT = 8
-"""A browser asks for a picture after it has read the result: by then a few more readings may have come."""
+"""A browser requests a picture after the result; a few more readings may have been added by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownReading:
-    """A reading and the message that was made of it."""
+    """A reading and its message."""
 
     result: Result
     reading: Reading

@@ -23,14 +23,14 @@ from edge_agent.web.settings import WebSettings
 log = logging.getLogger(__name__)
 
 _CLOSING_S = 2
-"""How long an answer that is being sent may hold up the stop."""
+"""How long a stop waits for answers that are being sent."""
 
 
 class MicroscopePage:
     """The server of the page. ``update`` is what the agent calls for each reading.
 
-    Holds the port from ``start`` to ``stop`` and nothing before or after. Both may be called again at any time; as a
-    context manager it serves inside the block.
+    Holds the port from ``start`` to ``stop``. Both may be called repeatedly; as a context manager it serves inside the
+    block.
     """
 
     def __init__(self, settings: WebSettings) -> None:
@@ -47,7 +47,7 @@ class MicroscopePage:
         return f"http://{host}:{self._settings.port}/"
 
     def start(self) -> None:
-        """Take the port, begin to serve and return. Raises ``WebPortTaken``."""
+        """Bind the port, start to serve and return. Raises ``WebPortTaken``."""
         if self._running is not None:
             return
         listener = self._listen()
@@ -67,11 +67,11 @@ class MicroscopePage:
         log.info("microscope page at %s", self.address)
 
     def update(self, result: Result, reading: Reading) -> None:
-        """Show this from now on."""
+        """Show this reading from now on."""
         self._recent.add(result, reading)
 
     def stop(self) -> None:
-        """Stop serving and release the port. Does nothing where it does not serve."""
+        """Stop serving and release the port. Does nothing if it is not serving."""
         running, self._running = self._running, None
         if running is None:
             return
@@ -92,7 +92,7 @@ class MicroscopePage:
     def _listen(self) -> socket.socket:
         host, port = self._settings.host, self._settings.port
         try:
-            # An address is resolved to itself. Of a name, IPv4 comes first: every browser tries it.
+            # An address resolves to itself. For a name IPv4 is preferred, which every browser tries.
             found = sorted(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), key=lambda each: each[0])
             family, address = found[0][0], found[0][4]
             both = host == "::" and socket.has_dualstack_ipv6()
@@ -103,7 +103,7 @@ class MicroscopePage:
             raise WebPortTaken(f"{host} cannot be resolved: {error.strerror}.", remedy=_OTHER_HOST) from error
         except OSError as error:
             number = error.errno or 0
-            # error.strerror has prose of create_server's behind the reason.
+            # error.strerror has more text from create_server behind the reason.
             raise WebPortTaken(
                 f"The microscope page cannot listen on {host} port {port}: {os.strerror(number)}.",
                 remedy=_REMEDIES.get(number),

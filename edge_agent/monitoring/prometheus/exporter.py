@@ -22,7 +22,7 @@ _OTHER_HOST = "Set prometheus.host to an address of this device, or to 127.0.0.1
 
 
 class Exporter(Collector):
-    """The endpoint and its figures. They are those of the last ``metrics`` message, up to half a minute old."""
+    """The endpoint. Its figures are those of the last ``metrics`` message, up to half a minute old."""
 
     def __init__(self, settings: PrometheusSettings) -> None:
         """Serve from now on. Raises ``PrometheusPortTaken``."""
@@ -51,7 +51,7 @@ class Exporter(Collector):
         self._checks = checks
 
     def stop(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -66,7 +66,7 @@ class Exporter(Collector):
 
 
 def _health(checks: tuple[Check, ...]) -> Iterator[Metric]:
-    """What cannot be measured is neither 1 nor 0 in the first family, so that no alert fires on it."""
+    """Unknown checks are left out of the first family, so that no alert fires on them."""
     ok = GaugeMetricFamily(
         f"{_PREFIX}_check_ok",
         "1 if the check found no fault, 0 if it did; left out where nothing can be measured",
@@ -85,7 +85,7 @@ def _health(checks: tuple[Check, ...]) -> Iterator[Metric]:
 
 
 def _figures(metrics: Metrics) -> Iterator[Metric]:
-    """Every number of the message, named by its place there; a figure that is null is left out."""
+    """Every number of the message, named after its fields; null is left out."""
     for name, field in type(metrics).model_fields.items():
         value = getattr(metrics, name)
         if isinstance(value, Contract):

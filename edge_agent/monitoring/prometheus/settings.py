@@ -8,7 +8,7 @@ from edge_agent.settings import Settings
 
 
 class PrometheusSettings(Settings):
-    """The endpoint has no password, so it listens on this machine only, unless ``host`` says otherwise."""
+    """The endpoint has no password. By default it listens on this machine only."""
 
     enabled: bool = Field(default=False, description="Whether /metrics is served.")
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")

@@ -119,7 +119,7 @@ def test_a_file_without_permission_is_a_frame_with_an_error(tmp_path: Path, monk
 
 def test_a_folder_with_an_image_name_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
-    with pytest.raises(CameraAbsent, match="holds no image"):
+    with pytest.raises(CameraAbsent, match="contains no image"):
         opened(tmp_path)
 
 

@@ -182,7 +182,7 @@ def test_scheme_host_and_port_of_an_address_are_shown(url: str, shown: str) -> N
     ],
 )
 def test_what_is_no_address_or_not_escaped_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r"needs an? |has a |has blanks") as caught:
+    with pytest.raises(ValueError, match=r"needs an? |contains ") as caught:
         SecretUrl(url)
     assert not [part for part in ("nurse", "scope", url[7:] or "\0") if part in str(caught.value)]
 

@@ -67,10 +67,10 @@ def test_defaults_and_two_names_make_a_configuration(tmp_path: Path, talk: Calla
         ("broker", "Scope 1", "localhost", "should be a name such as"),
         ("broker", "mqtt://localhost", "localhost", "not a URL"),
         ("broker", "localhost:1883", "localhost", "should be a name or address alone"),
-        ("Encrypt", "maybe", "no", "none of these: yes, no"),
-        ("sign in", "key", "none", "none of these: none, password, certificate"),
-        ("Which camera", "webcam", "v4l2", "none of these"),
-        ("read?", "always", "settled", "none of these"),
+        ("Encrypt", "maybe", "no", "not one of these: yes, no"),
+        ("sign in", "key", "none", "not one of these: none, password, certificate"),
+        ("Which camera", "webcam", "v4l2", "not one of these"),
+        ("read?", "always", "settled", "not one of these"),
     ],
 )
 def test_a_wrong_answer_is_refused_with_its_reason(
@@ -229,8 +229,8 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path, talk: Cal
 @pytest.mark.parametrize(
     ("asked", "content", "reason"),
     [
-        ("authority", "-----BEGIN PRIVATE KEY-----", "holds no certificate"),
-        ("Its key", "-----BEGIN CERTIFICATE-----", "holds no private key"),
+        ("authority", "-----BEGIN PRIVATE KEY-----", "contains no certificate"),
+        ("Its key", "-----BEGIN CERTIFICATE-----", "contains no private key"),
         ("Its key", "-----BEGIN ENCRYPTED PRIVATE KEY-----", "is encrypted"),
     ],
 )

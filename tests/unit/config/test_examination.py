@@ -98,7 +98,7 @@ def test_a_certificate_and_a_key_that_do_not_belong_together_are_an_error(tmp_pa
         ("[mqtt]\nhost = 'b.example'\nusername = 'x'\n", "warning 10: mqtt.username: the password crosses"),
         ("[mqtt]\nheartbeat_s = 60\nstatus_expiry_s = 60\n", "warning 10: mqtt.status_expiry_s: the status expires"),
         ("[web]\nenabled = true\nhost = '0.0.0.0'\n", "warning 10: web.host: everybody on the network"),
-        ("[state]\nfolder = 'state'\n", "warning 9: state.folder: state begins at the folder"),
+        ("[state]\nfolder = 'state'\n", "warning 9: state.folder: state is relative to the folder"),
         ("[trigger]\nmode = 'settled'\nnew_field_change_pct = 1\n", "warning 10: trigger.new_field_change_pct"),
     ],
 )
@@ -128,7 +128,7 @@ def test_a_file_with_a_streams_password_that_everybody_can_read_is_a_warning(tmp
     [
         ('"folder"\npath = "/absent"', "warning 6: camera.path: there is no /absent now"),
         ('"v4l2"\ndevice = "/dev/video-absent"', "warning 6: camera.device: there is no /dev/video-absent now"),
-        ('"picamera"\nwait_timeout_s = 9', "warning 6: camera.wait_timeout_s: the agent gives the camera up after"),
+        ('"picamera"\nwait_timeout_s = 9', "warning 6: camera.wait_timeout_s: the agent gives up on the camera after"),
     ],
 )
 def test_a_camera_that_is_not_there_is_a_warning(tmp_path: Path, camera: str, words: str) -> None:

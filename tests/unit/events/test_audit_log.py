@@ -186,7 +186,7 @@ def test_a_line_that_was_written_in_part_when_the_power_failed_is_cut_off(tmp_pa
     for end in range(last_line_begins + 1, len(whole)):
         for zeros in (0, 100):
             path.write_bytes(whole[:end] + b"\0" * zeros)
-            with pytest.raises(AuditBroken, match="not finished"):
+            with pytest.raises(AuditBroken, match="is incomplete"):
                 verify_audit(path)
             log = opened(path)
             assert log.pop_incidents() == [Repaired(path)]
