@@ -17,8 +17,8 @@ from edge_agent import __version__
 from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
 from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
+from edge_agent.agent.result_sink import OnResult, ResultSink
 from edge_agent.agent.status import DeviceStatus
-from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras import Camera, CameraState, camera_maker
 from edge_agent.clock import clock_synchronised
@@ -67,7 +67,7 @@ class Agent:
         config: Config,
         *,
         camera: Callable[[], Camera] | None = None,
-        on_result: Callable[[Result, Reading], None] | None = None,
+        on_result: OnResult | None = None,
         on_checks: Callable[[tuple[Check, ...]], None] = lambda _checks: None,
         on_metrics: Callable[[Metrics], None] = lambda _metrics: None,
         max_readings: int | None = None,
@@ -80,13 +80,11 @@ class Agent:
         """
         self._config = config
         self._make_camera = camera
-        self._on_result = on_result
         self._on_checks = on_checks
         self._on_metrics = on_metrics
         self._max_readings = max_readings
         self.session: UUID = uuid7()
         self._started_at = datetime.now(UTC)
-        self._results = ResultMaker(config.device.id, self.session)
         self._topics = Topics(config.device.site, config.device.id)
         self._status = DeviceStatus()
         self._latency = LatencyRecorder()
@@ -94,17 +92,15 @@ class Agent:
         self._control = threading.RLock()
         self._finished = threading.Event()
         self._failure: BaseException | None = None
-        self._readings_count = 0
-        self._refused_count = 0
         self._built = False
         self._stopping = False
         self._analyzer = make_analyzer(config)
         with ExitStack() as stack:
             # Another attempt in this process after a failure must find the spool free.
-            self._build(config, stack)
+            self._build(config, on_result, stack)
             self._closing = stack.pop_all()
 
-    def _build(self, config: Config, closing: ExitStack) -> None:
+    def _build(self, config: Config, on_result: OnResult | None, closing: ExitStack) -> None:
         """Create the parts, and put on ``closing`` what stops each of them: the last one created is stopped first."""
         closing.callback(self._raise_failure)
         self._spool_code: str | None = None
@@ -140,7 +136,7 @@ class Agent:
             self._health_inputs,
             MetricsCollector(
                 MetricsSources(
-                    readings_count=lambda: self._readings_count,
+                    readings_count=lambda: self._results.readings_count,
                     capture=lambda: self._pipeline.counters,
                     spool=self._spool.stats,
                     latency=self._latency,
@@ -151,6 +147,14 @@ class Agent:
             self._events,
             self.session,
             MonitorCallbacks(self._health_changed, self._metrics_made, self._fail),
+        )
+        self._results = ResultSink(
+            ResultMaker(config.device.id, self.session),
+            self._specimens,
+            self._latency,
+            on_accepted=self._wake_publisher,
+            on_refused=self._monitor.wake,
+            on_result=on_result,
         )
         closing.callback(self._monitor.stop)
         closing.callback(self._dispatcher.stop)
@@ -167,7 +171,7 @@ class Agent:
     @property
     def counts(self) -> Counts:
         """Readings made, and those that the spool could not take."""
-        return Counts(self._readings_count, self._refused_count)
+        return Counts(self._results.readings_count, self._results.refused_count)
 
     @property
     def spool(self) -> Spool:
@@ -187,7 +191,7 @@ class Agent:
     @property
     def summary(self) -> str:
         """One line for a person: camera, broker, and the number of readings and waiting messages."""
-        return self._status.summary(self._publisher.broker, self._spool.stats(), self._readings_count)
+        return self._status.summary(self._publisher.broker, self._spool.stats(), self._results.readings_count)
 
     def start(self) -> None:
         """Start all threads and return. Neither the camera nor the broker needs to be available."""
@@ -246,7 +250,7 @@ class Agent:
             self._end_reading()
             self._config = config
             self._analyzer = analyzer
-            self._results.device = config.device.id
+            self._results.rename(config.device.id)
             self._topics = self._events.topics = Topics(config.device.site, config.device.id)
             # A new bundle or camera is part of the device's info, which is sent with a new connection.
             self._publisher.stop()
@@ -332,19 +336,22 @@ class Agent:
             self._stopping = self._status.paused = True
             self._pipeline.stop()
 
+    def _wake_publisher(self) -> None:
+        # Not a bound method of the publisher, because a reload replaces it; so below.
+        self._publisher.wake()
+
     def _stop_publisher(self) -> None:
-        # Not a bound method of the publisher: a reload replaces it.
         self._publisher.stop()
 
     def _make_pipeline(self) -> AnalysisPipeline:
         config = self._config
-        left = None if self._max_readings is None else self._max_readings - self._readings_count
+        left = None if self._max_readings is None else self._max_readings - self._results.readings_count
         return AnalysisPipeline(
             self._make_camera or camera_maker(config.camera),
             config.capture,
             self._analyzer,
             config.trigger,
-            PipelineCallbacks(self._keep, self._camera_changed, self._finished.set, self._fail),
+            PipelineCallbacks(self._results.keep, self._camera_changed, self._finished.set, self._fail),
             max_readings=left,
         )
 
@@ -366,21 +373,6 @@ class Agent:
         reported = reported_model(self._config, self._analyzer, self.session)
         self._publisher.set_retained(self._topics.info, info.to_json())
         self._publisher.set_retained(self._topics.model_reported, reported.to_json())
-
-    def _keep(self, reading: Reading) -> Result:
-        """Turn a reading into a result, and append it to the spool."""
-        result, refusal = self._specimens.append(lambda place: self._results.make(reading, place))
-        self._readings_count += 1
-        if refusal is None:
-            self._publisher.wake()
-        else:
-            self._refused_count += 1
-            self._monitor.wake()
-            log.debug("%s", refusal)
-        self._latency.add(result.latency_ms)
-        if self._on_result is not None:
-            self._on_result(result, reading)
-        return result
 
     def _answer(self, request: Request, payload: bytes) -> None:
         self._publisher.answer(request, payload)
@@ -438,6 +430,6 @@ class Agent:
 
     def _flush(self) -> None:
         """Record the last event, and wait for the disk before the publisher stops."""
-        self._events.record(EventKind.STOPPED, f"The agent stopped after {self._readings_count} readings.")
+        self._events.record(EventKind.STOPPED, f"The agent stopped after {self._results.readings_count} readings.")
         if not self._spool.flush(DURABLE_S):
             log.error("not everything could be written to the spool: %s", self._spool.error)

@@ -1,4 +1,4 @@
-"""Events of a connection to the broker."""
+"""What happens to a connection to the broker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class NotReached:
-    """There is no connection to a server that speaks MQTT as configured."""
+    """There is no connection, or not to a broker that speaks MQTT as configured."""
 
     error: BrokerError
 
@@ -90,5 +90,5 @@ class Received:
 
 
 Event = Accepted | Refused | NotReached | Unanswered | Lost | Acknowledged | Subscribed | Received
-LAST = (Refused, NotReached, Unanswered, Lost)
-"""Nothing follows one of these."""
+FINAL_EVENTS = (Refused, NotReached, Unanswered, Lost)
+"""After one of these nothing follows."""

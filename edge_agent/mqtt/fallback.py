@@ -1,34 +1,33 @@
-"""Decides what to do without, and for how long, if a broker does not answer."""
+"""What to do without, and for how long, at a broker that does not answer CONNECT."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 UNANSWERED_MAX = 3
-"""Number of unanswered attempts before one with less."""
+"""After so many attempts without an answer, one is made that asks for less."""
 
 
 class Fallback:
-    """A feature that is requested from a broker, and given up only if necessary.
+    """Something that is wanted of a broker, and left out only if it has to be.
 
-    A broker that is starting hangs up too, like one that does not understand. So silence proves nothing: the feature is
-    given up only after an attempt without it was answered and another with it was not, and only until the connection
-    ends.
+    Silence alone proves nothing: a broker that is starting up hangs up, too. It is left out only if an attempt without
+    it is answered and another attempt with it is not, and only until that connection ends.
     """
 
     def __init__(self) -> None:
         self.wanted = True
         """Whether the next attempt requests it."""
         self._unanswered_count = 0
-        self._does_without = False
+        self._answered_without = False
 
     def unanswered(self) -> None:
-        """The attempt got no answer."""
+        """The attempt was not answered."""
         if not self.wanted:
             self.wanted = True
             return
         self._unanswered_count += 1
-        if self._does_without or self._unanswered_count >= UNANSWERED_MAX:
+        if self._answered_without or self._unanswered_count >= UNANSWERED_MAX:
             self.wanted = False
             self._unanswered_count = 0
 
@@ -36,9 +35,9 @@ class Fallback:
         """The attempt succeeded. False if another attempt, with the feature, is to be made first."""
         if self.wanted:
             self._unanswered_count = 0
-            self._does_without = False
-        elif not self._does_without:
-            self._does_without = self.wanted = True
+            self._answered_without = False
+        elif not self._answered_without:
+            self._answered_without = self.wanted = True
             return False
         return True
 

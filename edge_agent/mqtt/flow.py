@@ -131,8 +131,8 @@ class SpoolFlow:
             self._acknowledged_count += 1
             self._spool.acknowledge(key)
 
-    def accepts(self) -> None:
-        """The broker has accepted something from this device: what it refused before is sent again."""
+    def retry_unproven(self) -> None:
+        """The broker has taken something of this device: what it refused before it could show that is sent again."""
         if self.refused_entirely:
             self._refusals = 0
             self._deferred = [
@@ -150,8 +150,8 @@ class SpoolFlow:
             due_at = now + pause_s(self._refusals, self._retry_max_s)
             self._deferred.append(_Deferred(sent.item, due_at, unproven=True))
             return
-        if refusal_of(reason) is Refusal.PASSING:
-            # Only other messages that the broker accepts meanwhile show that the cause is this message.
+        if refusal_of(reason) is Refusal.TRANSIENT:
+            # Only what the broker takes in the meantime shows that it is this message that has to wait.
             if self._acknowledged_count > sent.acknowledged_count:
                 self._tries[key] = self._tries.get(key, 0) + 1
             if self._tries.get(key, 0) < TRIES_MAX:
@@ -165,7 +165,7 @@ class SpoolFlow:
         """Stop sending a message; the spool keeps it in quarantine."""
         self._forget(message_id)
         self._spool.quarantine(message_id, code, reason)
-        # If a broker refuses a whole topic, the first message is enough for the log.
+        # If the broker refuses a whole topic, one warning says enough.
         level = logging.DEBUG if (topic, code) in self._reported else logging.WARNING
         self._reported.add((topic, code))
         log.log(level, "a message for %s is quarantined: %s", topic, reason, extra={"code": code})
@@ -193,7 +193,7 @@ class SpoolFlow:
         if message is None:
             self._backlog_waits = False
             return None
-        # Up to a tenth of a second of missed messages may be caught up.
+        # A delay of up to a tenth of a second is made up for.
         self._replay_at = max(self._replay_at, now - 0.1) + self._replay_interval_s
         try:
             return Outgoing(message.id, message.topic, mark_replayed(message.payload))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paho.mqtt.properties import Properties
 
 from edge_agent.errors import BrokerLimits
+from edge_agent.mqtt.outgoing import Outgoing
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,10 @@ class ServerLimits:
     maximum_qos: int = 2
     retain_available: bool = True
     wildcards_available: bool = True
+
+    def adapt(self, item: Outgoing) -> Outgoing:
+        """A message with no more than the broker can do: QoS and retain are lowered to its limits."""
+        return replace(item, qos=min(item.qos, self.maximum_qos), retain=item.retain and self.retain_available)
 
     def problem(self, address: str) -> BrokerLimits | None:
         """What this device cannot do with such limits; None if it can do everything."""

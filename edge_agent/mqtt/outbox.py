@@ -9,6 +9,7 @@ from itertools import count
 
 from edge_agent.contracts import Topics
 from edge_agent.mqtt.outgoing import Outgoing
+from edge_agent.mqtt.withheld import Withheld
 from edge_agent.spool.base import Spool
 
 log = logging.getLogger(__name__)
@@ -29,15 +30,15 @@ class Outbox:
     its old topics, so that they do not show a device that is gone.
     """
 
-    def __init__(self, topics: Topics, spool: Spool) -> None:
+    def __init__(self, topics: Topics, spool: Spool, withheld: Withheld) -> None:
         self._topics = topics
         self._spool = spool
+        self._withheld = withheld
         self._retained: dict[str, bytes] = {}
         self._answers: dict[Hashable, Outgoing] = {}
         self._metrics: deque[bytes] = deque(maxlen=METRICS_RING)
         self._waiting: deque[Outgoing] = deque()
         self._numbers = count()
-        self._withheld: set[Hashable] = set()
         self._connected = False
         self._noted: set[str] = set()
 
@@ -59,10 +60,10 @@ class Outbox:
         self._connected = False
         self._waiting.clear()
 
-    def put_status(self, payload: bytes, expiry_s: int) -> None:
-        """Send the device's status. It is not kept without a connection."""
+    def put_status(self, status: Outgoing) -> None:
+        """The device's status has changed, or is to be repeated. Nothing is kept of it without a connection."""
         if self._connected:
-            self._put(Outgoing(self._topics.status, self._topics.status, payload, retain=True, expiry_s=expiry_s))
+            self._put(status)
 
     def put_retained(self, topic: str, payload: bytes) -> None:
         """Send a retained message now and over each new connection."""
@@ -123,21 +124,11 @@ class Outbox:
         """The broker refused it: it is sent again when it changes, or over the next connection."""
         self._answers.pop(item.key, None)
 
-    def withhold(self, key: Hashable) -> None:
-        """The broker drops the connection because of this: stop sending it, even when it changes."""
-        self._withheld.add(key)
-        self._answers.pop(key, None)
-
-    def release(self, keys: set[Hashable]) -> None:
-        """Send these again after all."""
-        self._withheld -= keys
+    def repeat_retained(self, keys: set[Hashable]) -> None:
+        """Send those of the retained messages once more."""
         for topic, payload in self._retained.items():
             if topic in keys and self._connected:
                 self._put(Outgoing(topic, topic, payload, retain=True))
-
-    def withholds(self, key: Hashable) -> bool:
-        """Whether this is withheld."""
-        return key in self._withheld
 
     def _put(self, item: Outgoing) -> None:
         if item.key in self._withheld:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from edge_agent.errors import BrokerError, BrokerUnreachable
 from edge_agent.mqtt.address import format_address
 from edge_agent.mqtt.calls import Calls
-from edge_agent.mqtt.connection import Connection, client_id, read_credentials
+from edge_agent.mqtt.connection import Connection
 from edge_agent.mqtt.connection_events import Accepted, Lost, NotReached, Refused, Unanswered
+from edge_agent.mqtt.credentials import client_id, read_credentials
 from edge_agent.mqtt.limits import ServerLimits
 from edge_agent.mqtt.reasons import UNSUPPORTED_PROTOCOL_VERSION, explain_disconnect, explain_refusal
 from edge_agent.mqtt.settings import MqttSettings
@@ -62,7 +63,7 @@ def _ask(connection: Connection, calls: Calls) -> ServerLimits | tuple[bool, Bro
     while time.monotonic() < until:
         due_at = until if connection.due_at is None else min(until, connection.due_at)
         connection.flush()
-        calls.wait(due_at - time.monotonic(), connection.socket, writes=connection.writes)
+        calls.wait(due_at - time.monotonic(), connection.socket, writes=connection.wants_write)
         for event in connection.serve():
             match event:
                 case Accepted():

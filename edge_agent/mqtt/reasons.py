@@ -17,6 +17,7 @@ from edge_agent.errors import (
     BrokerUnreachable,
 )
 
+PROTOCOL_ERROR = 0x82
 UNSUPPORTED_PROTOCOL_VERSION = 0x84
 BAD_USER_NAME_OR_PASSWORD = 0x86
 NOT_AUTHORIZED = 0x87
@@ -47,7 +48,7 @@ _MESSAGE_CODES = frozenset({NOT_AUTHORIZED, TOPIC_NAME_INVALID, PACKET_TOO_LARGE
 _BLAMING = frozenset(
     {
         0x81,  # malformed packet
-        0x82,  # protocol error
+        PROTOCOL_ERROR,
         0x83,  # implementation specific error
         NOT_AUTHORIZED,
         TOPIC_NAME_INVALID,
@@ -93,13 +94,13 @@ class Refusal(Enum):
 
     MESSAGE = "message"
     """This message will be refused again: its topic, size or content is not allowed."""
-    PASSING = "passing"
-    """Another attempt may succeed: a quota was used up, or the broker gave no reason."""
+    TRANSIENT = "transient"
+    """Another attempt may succeed: a quota that fills and empties, an error that the broker does not explain."""
 
 
 def refusal_of(value: int) -> Refusal:
-    """The meaning of a PUBACK's reason code."""
-    return Refusal.MESSAGE if value in _MESSAGE_CODES else Refusal.PASSING
+    """What the reason code of a PUBACK says."""
+    return Refusal.MESSAGE if value in _MESSAGE_CODES else Refusal.TRANSIENT
 
 
 def blames_content(value: int | None) -> bool | None:

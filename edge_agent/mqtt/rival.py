@@ -12,9 +12,10 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 class RivalWatch:
-    """Some brokers, mosquitto 2.0.11 among them, end the older connection of two with one name without a word.
+    """Some brokers, mosquitto 2.0.11 among them, close the older of two connections with one name without a reason.
 
-    But while this process was gone for a moment, only another can have left another session's status behind.
+    The retained status shows it: if it is of another session, and newer than this device's connection before the last,
+    another client has published it.
     """
 
     def __init__(self, session: UUID) -> None:

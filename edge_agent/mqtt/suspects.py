@@ -20,7 +20,7 @@ class Suspects:
 
     @property
     def any(self) -> bool:
-        """Whether the last connection left anything unacknowledged."""
+        """Whether anything was left unacknowledged by the last connection."""
         return bool(self._losses)
 
     @property
@@ -28,27 +28,26 @@ class Suspects:
         """Whether messages are to be sent one at a time."""
         return any(count >= LOSSES_MAX for count in self._losses.values())
 
-    def suspects(self, key: Hashable) -> bool:
-        """Whether this message was not acknowledged over the last connection."""
+    def __contains__(self, key: object) -> bool:
         return key in self._losses
 
     def lost(self, in_flight: Sequence[Hashable], *, blamed: bool = False) -> Hashable | None:
-        """A connection was lost with these in flight.
+        """A connection was lost with these in flight; the one that is proven to be the reason, if one is.
 
         Returns the one that is proven to be the cause, if any. ``blamed``: the broker said that something it was sent
         was the reason.
         """
-        guilty: Hashable | None = None
+        poison: Hashable | None = None
         if len(in_flight) == 1 and self._losses.get(in_flight[0], 0) >= LOSSES_MAX:
-            guilty = in_flight[0]
-            self.clear(guilty)
+            poison = in_flight[0]
+            self.clear(poison)
         for key in in_flight:
-            if key != guilty:
+            if key != poison:
                 self._losses[key] = self._losses.get(key, 0) + (LOSSES_MAX if blamed else 1)
-        return guilty
+        return poison
 
     def overtaken(self, key: Hashable) -> bool:
-        """The broker acknowledged later messages but not this one in time. True if it is proven to be the cause."""
+        """The broker did not acknowledge this one in time, though it did later ones. True if that is proven."""
         self._losses[key] = self._losses.get(key, 0) + 1
         if self._losses[key] < LOSSES_MAX:
             return False

@@ -24,7 +24,7 @@ from edge_agent.cli.local_broker import free_port, run_mosquitto
 from edge_agent.contracts import EventKind, Info, Outcome, Reason, Result
 from edge_agent.errors import BundleError, CameraLost
 from edge_agent.monitoring.monitor import HealthMonitor
-from edge_agent.mqtt import Publisher
+from edge_agent.mqtt.outbox import Outbox
 from edge_agent.spool import SpoolLimits, SqliteSpool
 from edge_agent.testing.cameras import ScriptedCamera
 from tests.agents import configuration, running
@@ -280,10 +280,10 @@ def test_a_bug_in_a_camera_ends_the_agent_instead_of_hanging_it(broker_port: int
 def test_a_publisher_that_fails_ends_the_agent_instead_of_leaving_results_behind(
     broker_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_publisher: Publisher) -> None:
+    def fail(_outbox: Outbox) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(Publisher, "_send_what_waits", fail)
+    monkeypatch.setattr(Outbox, "next", fail)
     agent = Agent(configuration(broker_port))
     agent.start()
     assert agent.wait(PATIENCE_S)

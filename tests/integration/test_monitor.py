@@ -93,7 +93,7 @@ def test_the_state_can_be_looked_at_from_the_command_line(
     assert verified.returncode == 0
     assert "ok" in verified.stdout
     log = state_folder / "audit.log"
-    log.write_text(log.read_text().replace("began", "begun"))
+    log.write_text(log.read_text().replace("leukoscope", "leukoscopy", 1))
     broken = command("audit", "verify")
     assert broken.returncode == 1
     assert "audit_broken" in broken.stderr

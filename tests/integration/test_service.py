@@ -212,7 +212,7 @@ def test_without_a_broker_in_any_file_it_stays_and_says_why(tmp_path: Path, syst
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
         assert process.stderr is not None
-        assert "no file says where the broker is" in process.stderr.read()
+        assert "no configuration names a broker" in process.stderr.read()
 
 
 def test_somebody_at_a_terminal_gets_the_error_and_an_end(tmp_path: Path) -> None:

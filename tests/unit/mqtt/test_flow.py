@@ -111,7 +111,7 @@ def test_once_the_broker_takes_something_what_it_refused_before_gets_another_try
     message = append(spool)
     flow.refused(take(flow, 0.0).key, NOT_AUTHORIZED, "Not authorized", accepts=False, now=0.0)
     assert flow.next(0.0) is None
-    flow.accepts()
+    flow.retry_unproven()
     again = take(flow, 0.0)
     assert again.key == message
     flow.refused(again.key, NOT_AUTHORIZED, "Not authorized", accepts=True, now=0.0)

@@ -5,6 +5,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_agent.mqtt.limits import ServerLimits, read_limits
+from edge_agent.mqtt.outgoing import Outgoing
 
 
 def test_without_properties_there_are_no_limits() -> None:
@@ -37,3 +38,10 @@ def test_what_the_device_needs_and_the_broker_has_not_is_named_with_what_to_do(l
     assert problem.code == "broker_limits"
     assert word in problem.message
     assert problem.remedy
+
+
+def test_a_message_is_sent_with_no_more_than_the_broker_can_do() -> None:
+    item = Outgoing("key", "topic", b"", retain=True, qos=1)
+    assert ServerLimits().adapt(item) == item
+    adapted = ServerLimits(maximum_qos=0, retain_available=False).adapt(item)
+    assert (adapted.qos, adapted.retain) == (0, False)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from edge_agent.contracts import Topics
 from edge_agent.mqtt.outbox import ANSWERS_RING, METRICS_RING, Outbox
 from edge_agent.mqtt.outgoing import Outgoing
+from edge_agent.mqtt.withheld import Withheld
 from edge_agent.spool import MemorySpool
 
 OLD, NEW = Topics("clinic", "scope-1"), Topics("clinic", "scope-10")
@@ -16,7 +17,7 @@ def waiting(outbox: Outbox) -> list[Outgoing]:
 
 
 def begun(topics: Topics, spool: MemorySpool) -> Outbox:
-    outbox = Outbox(topics, spool)
+    outbox = Outbox(topics, spool, Withheld())
     outbox.put_retained(topics.info, b"{}")
     outbox.begin()
     outbox.clear_former_topics()
@@ -46,13 +47,13 @@ def test_a_device_that_keeps_its_name_clears_nothing() -> None:
 def test_what_has_not_been_sent_yet_is_replaced_by_what_is_true_now() -> None:
     outbox = begun(OLD, MemorySpool(2**20))
     outbox.put_retained(OLD.info, b'{"new":1}')
-    outbox.put_status(b"1", 180)
-    outbox.put_status(b"2", 180)
+    for payload in (b"1", b"2"):
+        outbox.put_status(Outgoing(OLD.status, OLD.status, payload, retain=True))
     assert [item.payload for item in waiting(outbox)] == [b'{"new":1}', b"2"]
 
 
 def test_an_answer_waits_for_the_broker_and_is_gone_once_it_is_taken_or_refused() -> None:
-    outbox = Outbox(OLD, MemorySpool(2**20))
+    outbox = Outbox(OLD, MemorySpool(2**20), Withheld())
     for number in range(ANSWERS_RING + 2):
         outbox.put_answer(f"{OLD.answers}ping", str(number).encode(), None)
     outbox.begin()
@@ -69,15 +70,17 @@ def test_an_answer_waits_for_the_broker_and_is_gone_once_it_is_taken_or_refused(
 
 
 def test_what_costs_the_connection_is_not_said_again() -> None:
-    outbox = begun(OLD, MemorySpool(2**20))
-    outbox.withhold(OLD.info)
-    outbox.put_retained(OLD.info, b'{"new":1}')
+    withheld = Withheld()
+    withheld.add(OLD.info, provisional=False)
+    outbox = Outbox(OLD, MemorySpool(2**20), withheld)
+    outbox.put_retained(OLD.info, b"{}")
     outbox.begin()
+    outbox.put_retained(OLD.info, b'{"new":1}')
     assert waiting(outbox) == []
 
 
 def test_the_newest_metrics_are_kept() -> None:
-    outbox = Outbox(OLD, MemorySpool(2**20))
+    outbox = Outbox(OLD, MemorySpool(2**20), Withheld())
     for number in range(METRICS_RING + 5):
         outbox.put_metrics(str(number).encode())
     first = outbox.next_metrics()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from edge_agent.mqtt.suspects import LOSSES_MAX, Suspects
 
 
-def test_a_message_at_which_each_connection_ends_is_sent_alone_and_then_found_guilty() -> None:
+def test_a_message_at_which_each_connection_ends_is_sent_alone_and_then_found() -> None:
     suspects = Suspects()
     for _ in range(LOSSES_MAX):
         assert not suspects.alone
@@ -17,7 +17,7 @@ def test_a_message_at_which_each_connection_ends_is_sent_alone_and_then_found_gu
     assert not suspects.any
 
 
-def test_one_that_is_acknowledged_in_between_is_innocent() -> None:
+def test_one_that_is_acknowledged_in_between_is_not_blamed() -> None:
     suspects = Suspects()
     for _ in range(10):
         suspects.lost(["unlucky"])
@@ -25,7 +25,7 @@ def test_one_that_is_acknowledged_in_between_is_innocent() -> None:
     assert not suspects.any
 
 
-def test_a_message_that_happened_to_be_alone_in_flight_is_not_guilty_yet() -> None:
+def test_a_message_that_happened_to_be_alone_in_flight_is_not_found_yet() -> None:
     suspects = Suspects()
     for _ in range(LOSSES_MAX):
         suspects.lost(["bad"])
@@ -40,14 +40,14 @@ def test_where_the_broker_blames_what_it_was_sent_two_connections_are_enough() -
     assert suspects.lost(["bad"], blamed=True) == "bad"
 
 
-def test_a_message_that_is_never_acknowledged_though_later_ones_are_is_guilty_in_the_end() -> None:
+def test_a_message_that_is_never_acknowledged_though_later_ones_are_is_found_in_the_end() -> None:
     suspects = Suspects()
     assert [suspects.overtaken("bad") for _ in range(LOSSES_MAX)] == [False] * (LOSSES_MAX - 1) + [True]
     assert not suspects.any
 
 
 @given(st.integers(1, 8), st.data())
-def test_only_the_message_that_ends_the_connection_is_ever_found_guilty(count: int, data: st.DataObject) -> None:
+def test_only_the_message_that_ends_the_connection_is_ever_found(count: int, data: st.DataObject) -> None:
     """A broker that takes messages in order and hangs up at one of them; its acknowledgements may be lost."""
     bad = data.draw(st.integers(0, count - 1))
     waiting, suspects = list(range(count)), Suspects()
@@ -61,8 +61,8 @@ def test_only_the_message_that_ends_the_connection_is_ever_found_guilty(count: i
             suspects.clear(message)
             waiting.remove(message)
         if bad in sent:
-            guilty = suspects.lost([message for message in sent if message in waiting])
-            if guilty is not None:
-                assert guilty == bad
+            poison = suspects.lost([message for message in sent if message in waiting])
+            if poison is not None:
+                assert poison == bad
                 return
     raise AssertionError("never found")

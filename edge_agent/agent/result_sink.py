@@ -1,0 +1,58 @@
+"""Takes readings: each becomes a result and goes into the spool."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from edge_agent.analysis.reading import Reading
+from edge_agent.analysis.results import ResultMaker
+from edge_agent.contracts import Result
+from edge_agent.monitoring.latency import LatencyRecorder
+from edge_agent.specimens.tracker import SpecimenTracker
+
+log = logging.getLogger(__name__)
+
+OnResult = Callable[[Result, Reading], None]
+
+
+class ResultSink:
+    """Counts every reading as accepted or refused by the spool. ``keep`` belongs to the inference thread."""
+
+    def __init__(
+        self,
+        results: ResultMaker,
+        specimens: SpecimenTracker,
+        latency: LatencyRecorder,
+        *,
+        on_accepted: Callable[[], None],
+        on_refused: Callable[[], None],
+        on_result: OnResult | None,
+    ) -> None:
+        self.readings_count = 0
+        self.refused_count = 0
+        self._results = results
+        self._specimens = specimens
+        self._latency = latency
+        self._on_accepted = on_accepted
+        self._on_refused = on_refused
+        self._on_result = on_result
+
+    def rename(self, device: str) -> None:
+        """From the next result on, the device has another id."""
+        self._results.device = device
+
+    def keep(self, reading: Reading) -> Result:
+        """Make a reading a result, and hand it to the spool."""
+        result, refusal = self._specimens.append(lambda place: self._results.make(reading, place))
+        self.readings_count += 1
+        if refusal is None:
+            self._on_accepted()
+        else:
+            self.refused_count += 1
+            log.debug("%s", refusal)
+            self._on_refused()
+        self._latency.add(result.latency_ms)
+        if self._on_result is not None:
+            self._on_result(result, reading)
+        return result
