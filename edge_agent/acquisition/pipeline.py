@@ -143,7 +143,7 @@ class AnalysisPipeline:
             live = self._supervisor.live
             due = self._requests.due(frame, live=True) if live else self._wait_until_wanted(frame)
             now_s = time.monotonic()
-            if self._stop.is_set() or not (self._requests.waiting or self._trigger.looks(now_s)):
+            if self._stop.is_set() or not (self._requests.waiting or self._trigger.needs_decoding(now_s)):
                 # While no frame is decoded, the next burst needs its own first frame.
                 self._before = None
                 continue

@@ -33,7 +33,7 @@ class Trigger:
             case "triggered":
                 return None
 
-    def looks(self, now_s: float) -> bool:
+    def needs_decoding(self, now_s: float) -> bool:
         """Whether the current frame needs to be decoded, apart from requests."""
         wait_s = self.wait_s(now_s)
         return wait_s is not None and wait_s <= 0
@@ -46,7 +46,7 @@ class Trigger:
         before, self._before = self._before, thumbnail
         match self._settings.mode:
             case "continuous":
-                wanted = self.looks(now_s)
+                wanted = self.needs_decoding(now_s)
                 if wanted:
                     # Keeps the pace, but does not catch up when it is late.
                     late = now_s - self._due_s > self._settings.interval_s

@@ -88,7 +88,7 @@ class Conversation:
     """Checks every answer at once by the same rules as the file, and writes nothing before the last one."""
 
     ask: Asker
-    say: Callable[[str], None]
+    show: Callable[[str], None]
     config: Path
     credentials: Path
     _document: ConfigDocument = field(init=False, repr=False)
@@ -107,7 +107,7 @@ class Conversation:
             self._set(("trigger", "interval_s"), "Seconds between two readings", as_number=True)
         self._page()
         self._write()
-        self.say(f"Written to {self.config}.")
+        self.show(f"Written to {self.config}.")
 
     def _begin(self) -> ConfigDocument:
         """The existing file, else the template. Comments and other settings stay."""
@@ -126,7 +126,7 @@ class Conversation:
         return document
 
     def _device(self) -> None:
-        self.say("Site and device are part of every topic, which everybody with access to the broker can read.")
+        self.show("Site and device are part of every topic, which everybody with access to the broker can read.")
         before = self._document.get("device")
         while True:
             self._set(("device", "site"), "Name of the clinic or laboratory (a-z, 0-9, -)")
@@ -135,10 +135,10 @@ class Conversation:
             if self._document.get("device") == before:
                 return
             # No rule can tell the name of a person from that of a place, but the user can.
-            self.say(f"Topics will begin with {Topics(site, device).prefix}/.")
+            self.show(f"Topics will begin with {Topics(site, device).prefix}/.")
             if not self._yes(f"Does '{site}' or '{device}' name a person, such as a patient or a doctor?", None):
                 return
-            self.say("Names of persons must not be published. Choose other names, such as north-clinic and scope-1.")
+            self.show("Names of persons must not be published. Choose other names, such as north-clinic and scope-1.")
 
     def _broker(self) -> None:
         document = self._document
@@ -179,9 +179,9 @@ class Conversation:
             if not typed and self._document.get("mqtt", "password_file"):
                 return
             if not typed:
-                self.say("A password is needed.")
+                self.show("A password is needed.")
             elif "\ufffd" in typed:
-                self.say("The password is not UTF-8 text.")
+                self.show("The password is not UTF-8 text.")
             else:
                 target = self.credentials / CREDENTIAL_FILES["password_file"]
                 self._secrets[target] = typed + "\n"
@@ -190,7 +190,7 @@ class Conversation:
 
     def _certificate(self) -> None:
         if self._document.get("mqtt", "tls") is None:
-            self.say("A certificate needs an encrypted connection, so it will be encrypted.")
+            self.show("A certificate needs an encrypted connection, so it will be encrypted.")
             self._document.add_table(("mqtt", "tls"))
         for key, question in (("certificate_file", "File with this device's certificate"), ("key_file", "Its key")):
             self._file(key, question, needed=True)
@@ -207,15 +207,15 @@ class Conversation:
                 source = Path(typed).expanduser()
                 content = read_regular_file(source).decode()
             except OSError as error:
-                self.say(f"{typed or 'No file'} cannot be read: {error.strerror}.")
+                self.show(f"{typed or 'No file'} cannot be read: {error.strerror}.")
             except UnicodeDecodeError:
-                self.say(f"{typed} is not in PEM form: it is not text.")
+                self.show(f"{typed} is not in PEM form: it is not text.")
             except RuntimeError:
-                self.say(f"There is no home folder for {typed}; write the path in full.")
+                self.show(f"There is no home folder for {typed}; write the path in full.")
             else:
                 problem = _pem_problem(key, content)
                 if problem is not None:
-                    self.say(f"{typed} {problem}")
+                    self.show(f"{typed} {problem}")
                     continue
                 target = self.credentials / CREDENTIAL_FILES[key]
                 if source.resolve() != target.resolve():
@@ -238,21 +238,21 @@ class Conversation:
             document.set(("camera", "kind"), kind)
         if kind == "v4l2":
             found = sorted(str(path) for path in BY_ID.glob("*-video-index0")) if BY_ID.is_dir() else []
-            self.say("USB cameras found: " + (", ".join(found) or "none yet"))
+            self.show("USB cameras found: " + (", ".join(found) or "none yet"))
             self._set(("camera", "device"), "Its path, or 'auto' for the only one", default="auto")
 
     def _bundle(self) -> None:
         path = ("analysis", "bundle")
         before = self._document.get(*path)
         for name in shipped_bundles():
-            self.say(f"  {name}: {BUNDLES.get(name, 'a shipped bundle')}")
+            self.show(f"  {name}: {BUNDLES.get(name, 'a shipped bundle')}")
         drawn = self._document.get("camera", "kind") == "synthetic"
         while True:
             self._set(path, "Which bundle? Its name, or its folder", default="demo" if drawn else "accurate")
             try:
                 load_bundle(self._document.get(*path))
             except BundleError as error:
-                self.say(f"{error.message} {error.remedy}")
+                self.show(f"{error.message} {error.remedy}")
                 if before is None:
                     self._document.remove(*path)
                 else:
@@ -285,12 +285,12 @@ class Conversation:
     def _pick(self, choices: Mapping[str, str], question: str, default: str | None) -> str:
         for name, meaning in choices.items():
             if meaning:
-                self.say(f"  {name}: {meaning}")
+                self.show(f"  {name}: {meaning}")
         while True:
             typed = self.ask(question, default).strip().lower()
             if typed in choices:
                 return typed
-            self.say(f"'{typed}' is not one of these: {', '.join(choices)}.")
+            self.show(f"'{typed}' is not one of these: {', '.join(choices)}.")
 
     def _yes(self, question: str, default: bool | None) -> bool:  # noqa: FBT001 - three-valued
         shown = None if default is None else "yes" if default else "no"
@@ -308,13 +308,13 @@ class Conversation:
             typed = self.ask(question, None if offered is None else str(offered)).strip()
             value: Scalar | None = _number(typed) if as_number else typed
             if value is None:
-                self.say(f"'{typed}' is not a number.")
+                self.show(f"'{typed}' is not a number.")
                 continue
             self._document.set(path, value)
             problem = next((what for keys, what in find_errors(self._document.values) if keys[:2] == path), None)
             if problem is None:
                 return
-            self.say(problem)
+            self.show(problem)
             if before is None:
                 self._document.remove(*path)
             else:

@@ -33,12 +33,12 @@ def setup(
     output.print(f"Leukoscope {__version__}. {NOTICE}", style="bold")
     output.print("Press Enter to accept the answer in brackets. Ctrl+C ends without changing anything.", markup=False)
 
-    def say(line: str) -> None:
+    def show(line: str) -> None:
         output.print(line, markup=False)
 
-    Conversation(_ask, say, config, config.absolute().parent / "credentials").run()
+    Conversation(_ask, show, config, config.absolute().parent / "credentials").run()
     if config.resolve() == SYSTEM_CONFIG.resolve():
-        restart_service(say)
+        restart_service(show)
     if try_out:
         doctor(config)
 
@@ -61,7 +61,7 @@ def _ask(question: str, default: str | None, *, secret: bool = False) -> str:
     return answer
 
 
-def restart_service(say: Callable[[str], None], unit: str = UNIT) -> None:
+def restart_service(show: Callable[[str], None], unit: str = UNIT) -> None:
     """Restart the service if it is installed and this is root: a reload would not pass it new secrets."""
     systemctl = shutil.which("systemctl")
     if systemctl is None or os.geteuid() != 0 or not Path("/run/systemd/system").is_dir():
@@ -71,6 +71,6 @@ def restart_service(say: Callable[[str], None], unit: str = UNIT) -> None:
         return
     done = subprocess.run([systemctl, "restart", unit], check=False, capture_output=True, text=True, errors="replace")
     if done.returncode == 0:
-        say(f"{unit} was restarted and now runs with this configuration.")
+        show(f"{unit} was restarted and now runs with this configuration.")
     else:
-        say(f"{unit} could not be restarted: {done.stderr.strip()}")
+        show(f"{unit} could not be restarted: {done.stderr.strip()}")

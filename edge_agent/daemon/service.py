@@ -111,7 +111,7 @@ class Service:
         feeder = WatchdogFeeder(self.notifier)
         try:
             while not agent.wait(0):
-                feeder.look(agent)
+                feeder.check(agent)
                 match self.signals.wait():
                     case signal.SIGHUP:
                         self.notifier.reloading()
@@ -147,7 +147,7 @@ class Service:
             reloading = pool.submit(reload)
             while not reloading.done():
                 if not detector.stuck:
-                    feeder.look(agent)
+                    feeder.check(agent)
                 wait([reloading], RELOAD_POLL_S)
             reloading.result()
 

@@ -24,7 +24,7 @@ class WatchdogFeeder:
         self._status_at = time.monotonic()
         self._stuck: tuple[str, ...] = ()
 
-    def look(self, agent: Agent) -> None:
+    def check(self, agent: Agent) -> None:
         """Feed the watchdog unless a part of the agent is stuck; then systemd has to restart the process."""
         stuck = agent.stuck
         if stuck and stuck != self._stuck:

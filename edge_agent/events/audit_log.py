@@ -196,7 +196,7 @@ class AuditLog:
             raise
         try:
             tail = read_tail(descriptor, self._path)
-            self._hold_against_memory(tail)
+            self._check_last_line(tail)
             if os.fstat(descriptor).st_size != tail.whole_bytes:
                 os.ftruncate(descriptor, tail.whole_bytes)
                 log.warning("the last line of %s was incomplete and was cut off", self._path)
@@ -208,7 +208,7 @@ class AuditLog:
             raise
         return descriptor, tail
 
-    def _hold_against_memory(self, tail: Tail) -> None:
+    def _check_last_line(self, tail: Tail) -> None:
         """Raises ``AuditBroken`` if the file does not end with the line that this log wrote last."""
         if tail.position is None or self._last is None:
             return

@@ -66,7 +66,7 @@ def _verify(path: Path) -> AuditSummary:
             if last_seq is not None and (check.last is None or check.last.seq != last_seq):
                 raise AuditBroken(f"{name} does not end with the entry {last_seq}, as its name says.")
     if not by_itself:
-        check.hold_beginning(path)
+        check.check_beginning(path)
     return AuditSummary(
         files=tuple(name for name, _, _ in files),
         entries_count=check.entries_count,
@@ -99,7 +99,7 @@ class _Check:
                 raise AuditBroken(f"{name}: line {number} is not a line of an audit log.") from error
             self._add(entry, f"{name}: line {number}", first_of_file=number == 1)
 
-    def hold_beginning(self, path: Path) -> None:
+    def check_beginning(self, path: Path) -> None:
         """Raises ``AuditBroken`` if older entries are gone and no entry says that they were deleted to make room."""
         if self.oldest is None or self.oldest.seq == 0:
             return

@@ -1,4 +1,4 @@
-"""A blocking call that nobody has to wait for."""
+"""A blocking call in a thread that nothing has to wait for."""
 
 from __future__ import annotations
 

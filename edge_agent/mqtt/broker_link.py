@@ -1,4 +1,4 @@
-"""Keeps one connection to the broker: when to try again, with which version, and what is wrong."""
+"""Maintains the connection to the broker: when to try again, with which version, and what is wrong."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _RIVAL = "rival"
 class BrokerLink:
     """Makes one connection after another, each for as long as it lasts, and lets ``Delivery`` send over it.
 
-    After a failure the next attempt comes ever later, at a random moment, so that a fleet does not come back all at
+    After each failure the pause before the next attempt grows, with jitter, so that a fleet does not reconnect all at
     once.
     """
 
@@ -126,7 +126,10 @@ class BrokerLink:
             self._on_overdue()
 
     def close(self, *, farewell: bool = False) -> None:
-        """End the connection at once. With ``farewell`` the broker is told, and does not publish the will."""
+        """End the connection at once.
+
+        With ``farewell`` it disconnects properly, so that the broker does not publish the will.
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close(farewell=farewell)
@@ -135,7 +138,7 @@ class BrokerLink:
         """Begin one attempt."""
         if self._abandoned is not None and self._abandoned.connecting:
             # One thread in a look-up that does not end is enough.
-            self._lose(BrokerUnreachable(f"The look-up of {self._settings.host} does not come to an end."))
+            self._lose(BrokerUnreachable(f"The look-up of {self._settings.host} does not finish."))
             return
         self._abandoned = None
         version_5 = self._versions.is_5
@@ -260,7 +263,7 @@ class BrokerLink:
             self._on_request(request)
 
     def _on_own_status(self, status: bytes) -> None:
-        """Raises ``ValueError`` if that is no status."""
+        """Raises ``ValueError`` if it is not a status."""
         if self._rivals.sees(status):
             error = BrokerSessionTaken(
                 f"Another client also connects to the broker at {self._address} as "
@@ -269,7 +272,7 @@ class BrokerLink:
             self._reporter.set_problem(_RIVAL, error)
 
     def _count_ended(self) -> None:
-        """An accepted connection has ended: what was found out about the broker may no longer hold."""
+        """An accepted connection has ended: what was learned about the broker may no longer be true."""
         self._backoff.ended(time.monotonic() - self._accepted_at, delivered=self._delivery.delivered)
         self._versions.ended()
         self._retains.ended()
@@ -280,7 +283,7 @@ class BrokerLink:
         self._attempt_at = time.monotonic()
 
     def _lose(self, error: EdgeAgentError, *, retry_s: float | None = None) -> None:
-        """There is no connection now: everything waits, and the next attempt is in a while."""
+        """There is no connection now: everything waits, and the next attempt follows after a pause."""
         connection = self._connection
         self.close()
         if connection is not None and connection.connecting:

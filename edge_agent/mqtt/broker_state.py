@@ -1,4 +1,4 @@
-"""Whether the broker takes the device's messages, and what is wrong."""
+"""Whether the broker accepts the device's messages, and what is wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LIMITS = "limits"
 
 @dataclass(frozen=True, slots=True)
 class BrokerState:
-    """Whether the broker takes our messages now, and what is wrong.
+    """Whether the broker is connected, and what is wrong.
 
     With an ``error`` while it is ``connected``, the broker lacks or refuses something; the rest is delivered.
     """

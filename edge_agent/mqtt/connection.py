@@ -44,10 +44,10 @@ _PACKETS_MAX = 100
 
 
 class Connection:
-    """An attempt to connect and, if it succeeds, the connection. Whoever owns it calls ``serve``.
+    """An attempt to connect and, if it succeeds, the connection.
 
-    Only the look-up of the name, TCP and TLS, which may block for as long as the system likes, run in a thread. It is
-    never waited for: ``close`` abandons it, and a connection that it makes after that is closed.
+    The owner calls ``serve``. Only the look-up of the name, TCP and TLS, which may block for any time, run in a thread.
+    Nothing waits for it: ``close`` abandons it, and a connection that it makes after that is closed.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class Connection:
         suspects_tls: bool = False,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """``will``: what the broker publishes if the connection ends without a goodbye.
+        """``will``: what the broker publishes if the connection ends without a DISCONNECT.
 
-        ``suspects_tls``: if the other side hangs up without a word, find out whether it expects TLS.
+        ``suspects_tls``: if the server hangs up without an answer, check whether it expects TLS.
 
         ``on_change`` is called in another thread when ``serve`` should be called.
         """
@@ -193,7 +193,7 @@ class Connection:
             self._tls_socket = connection
         if not self._first_bytes:
             self._first_bytes = first_bytes(connection)
-            # If the peer is no broker, paho must not read what it sent: it could be taken for a packet by chance.
+            # If the server is not a broker, paho must not read its data, which could look like a packet by chance.
             foreign = explain_foreign(self.address, self._first_bytes, encrypted=self._encrypted)
             if foreign is not None:
                 self._events.append(NotReached(foreign))

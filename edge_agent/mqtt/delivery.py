@@ -56,7 +56,7 @@ class Delivery:
         replay_rate_hz: float,
         on_problem: Callable[[Hashable, EdgeAgentError | None], None],
     ) -> None:
-        """``on_problem`` is called with what the broker refuses, and with None for what it takes again."""
+        """``on_problem`` is called with what the broker refuses, and with None for what it accepts again."""
         self._topics = topics
         self._address = format_address(settings.host, settings.port)
         self._acknowledge_s = settings.acknowledge_s
@@ -71,7 +71,7 @@ class Delivery:
         self._limits = ServerLimits()
         self._subscriptions: dict[Hashable, str] = {}
         self._accepts = False
-        """Whether the broker has taken a message over this connection."""
+        """Whether the broker has accepted a message over this connection."""
 
     @property
     def idle(self) -> bool:
@@ -80,12 +80,12 @@ class Delivery:
 
     @property
     def delivered(self) -> bool:
-        """Whether the broker has taken a message of the spool over this connection."""
+        """Whether the broker has accepted a spooled message over this connection."""
         return self._flow.delivered
 
     @property
     def takes_nothing(self) -> bool:
-        """Whether the broker has taken nothing of what was sent over this connection."""
+        """Whether the broker has accepted nothing that was sent over this connection."""
         return bool(self._in_flight) and not self._accepts
 
     @property
@@ -146,7 +146,7 @@ class Delivery:
             return
         while self._has_room():
             if self._subscriptions:
-                # Before the status: whoever sees that the device is there may send it a command.
+                # Before the status: a client that sees the device may send it a command.
                 self._subscribe_next(connection)
                 continue
             item = self.outbox.next() or self._next_of_spool()
@@ -201,7 +201,7 @@ class Delivery:
             self._on_problem(sent.key, None)
 
     def on_closed(self, reason: str, *, blamed: bool) -> None:
-        """The broker has closed the connection, perhaps at a message. ``blamed``: it said that it was one."""
+        """The broker has closed the connection, perhaps because of a message. ``blamed``: it said so."""
         poison = self._suspects.lost(self._in_flight.keys, blamed=blamed)
         if poison is not None:
             sent = self._in_flight.find(poison)
@@ -219,9 +219,9 @@ class Delivery:
             self._give_up(oldest, "The broker does not acknowledge this, though it acknowledges other messages.")
 
     def _give_up(self, sent: Sent, reason: str) -> None:
-        """Send this no more."""
+        """Stop sending this."""
         if isinstance(sent.key, UUID):
-            # A broker that takes nothing at all refuses the device, not the message.
+            # A broker that accepts nothing at all refuses the device, not the message.
             if self._accepts and sent.item is not None:
                 self._flow.quarantine(sent.key, BrokerDropped.code, reason, topic=sent.item.topic)
             return
@@ -234,7 +234,7 @@ class Delivery:
             log.error("nothing is published on %s until %s: %s", sent.item.topic, until, reason)
 
     def _release_withheld(self) -> None:
-        """The broker takes something after all, so what was withheld provisionally gets another chance."""
+        """The broker accepts something after all, so what was withheld provisionally is sent again."""
         released = self._withheld.release()
         self.outbox.repeat_retained(released)
         if self._topics.status in released:

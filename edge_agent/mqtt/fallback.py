@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 UNANSWERED_MAX = 3
-"""After so many attempts without an answer, one is made that asks for less."""
+"""Number of unanswered attempts before one that asks for less."""
 
 
 class Fallback:

@@ -132,7 +132,7 @@ class SpoolFlow:
             self._spool.acknowledge(key)
 
     def retry_unproven(self) -> None:
-        """The broker has taken something of this device: what it refused before it could show that is sent again."""
+        """The broker has accepted something from this device: what it refused before is sent again."""
         if self.refused_entirely:
             self._refusals = 0
             self._deferred = [
@@ -151,7 +151,7 @@ class SpoolFlow:
             self._deferred.append(_Deferred(sent.item, due_at, unproven=True))
             return
         if refusal_of(reason) is Refusal.TRANSIENT:
-            # Only what the broker takes in the meantime shows that it is this message that has to wait.
+            # Only other messages that the broker accepts meanwhile show that the cause is this message.
             if self._acknowledged_count > sent.acknowledged_count:
                 self._tries[key] = self._tries.get(key, 0) + 1
             if self._tries.get(key, 0) < TRIES_MAX:

@@ -22,7 +22,7 @@ class ServerLimits:
     wildcards_available: bool = True
 
     def adapt(self, item: Outgoing) -> Outgoing:
-        """A message with no more than the broker can do: QoS and retain are lowered to its limits."""
+        """A message within the broker's limits: QoS and retain are lowered if necessary."""
         return replace(item, qos=min(item.qos, self.maximum_qos), retain=item.retain and self.retain_available)
 
     def problem(self, address: str) -> BrokerLimits | None:

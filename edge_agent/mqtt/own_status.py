@@ -34,7 +34,7 @@ class OwnStatus:
         return self._message(self._state, self._code, datetime.now(UTC), self._settings.status_expiry_s)
 
     def will(self) -> Outgoing:
-        """What the broker is to publish if the device is gone without a goodbye."""
+        """What the broker publishes if the device is gone without disconnecting."""
         return self._message(StatusState.LOST, None, None, None)
 
     def _message(self, state: StatusState, code: str | None, at: datetime | None, expiry_s: int | None) -> Outgoing:

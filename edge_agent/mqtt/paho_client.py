@@ -22,7 +22,7 @@ from edge_agent.mqtt.settings import MqttSettings
 
 
 class PahoClient:
-    """One client for one connection. Whoever owns it calls ``read``, ``write`` and ``keep_alive``."""
+    """One client for one connection. The owner calls ``read``, ``write`` and ``keep_alive``."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class PahoClient:
         on_event: Callable[[Event], None],
         on_closed: Callable[[int], None],
     ) -> None:
-        """``will``: what the broker publishes for a client that is gone without a goodbye.
+        """``will``: what the broker publishes for a client that is gone without disconnecting.
 
         ``on_closed`` gets paho's own reason where the connection ends without a packet from the broker.
         """
@@ -94,7 +94,7 @@ class PahoClient:
     def publish(self, item: Outgoing) -> int:
         """Send a message; the number of its packet. Raises ``ValueError`` for a bad topic."""
         if not item.topic or "\0" in item.topic:
-            raise ValueError("a topic must not be empty or hold a null character")
+            raise ValueError("a topic must not be empty or contain a null character")
         properties = self._publish_properties(item)
         return self._client.publish(item.topic, item.payload, item.qos, item.retain, properties).mid
 
@@ -110,7 +110,7 @@ class PahoClient:
     def subscribe(self, topic: str) -> int:
         """Ask for the messages on ``topic``; the number of the packet."""
         if self._version_5:
-            # With the retain flag as it was published; otherwise it is set only on what was there before.
+            # Keep the retain flag as published; otherwise it is set only on messages from before the subscription.
             _, number = self._client.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=True))
         else:
             _, number = self._client.subscribe(topic, qos=1)

@@ -166,7 +166,7 @@ class Publisher:
 
     def _say_goodbye(self) -> None:
         with self.stall_detector.work():
-            # Whatever still waits here must not be said after the last status.
+            # Nothing may follow the last status.
             self._run_calls()
         number = self._delivery.send_goodbye()
         until = time.monotonic() + GOODBYE_S

@@ -32,7 +32,7 @@ class Suspects:
         return key in self._losses
 
     def lost(self, in_flight: Sequence[Hashable], *, blamed: bool = False) -> Hashable | None:
-        """A connection was lost with these in flight; the one that is proven to be the reason, if one is.
+        """A connection was lost with these in flight.
 
         Returns the one that is proven to be the cause, if any. ``blamed``: the broker said that something it was sent
         was the reason.

@@ -127,7 +127,7 @@ def test_classify_stops_quietly_when_nobody_reads_on(pictures: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["classify", "x.png", "--bundle", "no-such-bundle"], 1, "bundle_missing"),
-        (["classify", "x.png", "--format", "xml"], 2, "there is no such format"),
+        (["classify", "x.png", "--format", "xml"], 2, "unknown format"),
         (["check-config", "absent.toml"], 2, "config_invalid"),
         (["run", "--config", "absent.toml"], 2, "config_invalid"),
         (["demo", "--broker", "nowhere"], 2, "HOST:PORT"),

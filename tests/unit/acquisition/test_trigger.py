@@ -23,7 +23,7 @@ def read_at(trigger: Trigger, thumbnails: Sequence[Thumbnail | None], step_s: fl
     return [
         number
         for number, thumbnail in enumerate(thumbnails)
-        if trigger.looks(number * step_s) and trigger.wants(thumbnail, number * step_s)
+        if trigger.needs_decoding(number * step_s) and trigger.wants(thumbnail, number * step_s)
     ]
 
 
@@ -40,7 +40,7 @@ def test_continuous_without_interval_reads_every_frame() -> None:
 def test_continuous_does_not_catch_up_after_a_pause() -> None:
     trigger = Trigger(TriggerSettings(mode="continuous", interval_s=1))
     times = [0.0, 10.0, 10.1, 10.2, 11.0]
-    read = [now for now in times if trigger.looks(now) and trigger.wants(flat(1), now)]
+    read = [now for now in times if trigger.needs_decoding(now) and trigger.wants(flat(1), now)]
     assert read == [0.0, 10.0, 11.0]
 
 
