@@ -14,6 +14,8 @@ from tests.faults.storm import AgentProcess, Broker, Collector
 SAMPLES = 100
 WARM_UP_SHARE = 0.5
 """Allocators and caches settle for tens of thousands of readings; a leak would go on after that."""
+AT_ONCE = 10
+"""Each frame is a file that is open for a moment: the fewest of so many samples are those that stay open."""
 MAX_GROWTH_KB_PER_1000 = 1.0
 """At a reading every two seconds that is 43 kB a day."""
 
@@ -74,7 +76,7 @@ def soak(folder: Path, readings_count: int) -> SoakReport:
         growth_kb_per_1000=round(float(slope), 3),
         growth_low_kb_per_1000=round(float(low), 3),
         growth_high_kb_per_1000=round(float(high), 3),
-        files_first_count=settled[0][2],
-        files_last_count=settled[-1][2],
+        files_first_count=min(files for _, _, files in settled[:AT_ONCE]),
+        files_last_count=min(files for _, _, files in settled[-AT_ONCE:]),
         resident_mb=tuple(round(rss / 1e6, 2) for _, rss, _ in samples),
     )
