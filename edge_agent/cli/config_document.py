@@ -54,7 +54,7 @@ class ConfigDocument:
             )
         return self._text.replace("\n", self._newline)
 
-    def get(self, *path: str) -> Any:  # noqa: ANN401 - a value of any type
+    def get(self, *path: str) -> Any:
         """The value, a dict for a table; None if it is not set."""
         return copy.deepcopy(_find(self._values, path))
 
@@ -178,7 +178,7 @@ class ConfigDocument:
         self._text = self._text[:start] + new + self._text[end:]
 
 
-def _find(values: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - values of any type
+def _find(values: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         if not isinstance(values, dict) or key not in values:
             return None

@@ -21,7 +21,7 @@ class LazyCommand:
     summary: str
     """Help text in the list of commands."""
 
-    def load(self, name: str) -> Any:  # noqa: ANN401 - Typer's own Click is private
+    def load(self, name: str) -> Any:
         """Import it."""
         module, _, attribute = self.target.partition(":")
         found = getattr(import_module(module), attribute)
@@ -44,14 +44,14 @@ class LazyCommands(TyperGroup):
 
     lazy: ClassVar[Mapping[str, LazyCommand]] = {}
 
-    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - whatever Typer passes to its groups
+    def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         for name, command in self.lazy.items():
             self.add_command(TyperCommand(name, help=command.summary), name)
 
     def resolve_command(
         self,
-        ctx: Any,  # noqa: ANN401 - Typer's own Click is private
+        ctx: Any,
         args: list[str],
     ) -> tuple[str | None, Any, list[str]]:
         """The command to run, imported now."""

@@ -69,7 +69,7 @@ def _warning(keys: KeyPath, what: str) -> Problem:
     return Problem(keys, f"{'.'.join(map(str, keys))}: {what}", is_warning=True)
 
 
-def _check_bundle(settings: Any) -> Iterator[Problem]:  # noqa: ANN401 - a section by its name
+def _check_bundle(settings: Any) -> Iterator[Problem]:
     from edge_agent.inference.bundle import load_bundle
 
     try:
@@ -178,7 +178,7 @@ def _try(load: Callable[[], object], keys: KeyPath) -> Iterator[Problem]:
             yield _error(keys, _sentence(error.message, error.remedy))
 
 
-def _check_state(settings: Any) -> Iterator[Problem]:  # noqa: ANN401 - a section by its name
+def _check_state(settings: Any) -> Iterator[Problem]:
     keys: KeyPath = ("state", "folder")
     folder: Path = settings.folder
     nearest = folder.absolute()
@@ -192,7 +192,7 @@ def _check_state(settings: Any) -> Iterator[Problem]:  # noqa: ANN401 - a sectio
     yield from _relative(keys, folder)
 
 
-def _check_page(settings: Any) -> Iterator[Problem]:  # noqa: ANN401 - a section by its name
+def _check_page(settings: Any) -> Iterator[Problem]:
     if settings.enabled and not is_loopback(settings.host):
         yield _warning(
             ("web", "host"),
@@ -201,7 +201,7 @@ def _check_page(settings: Any) -> Iterator[Problem]:  # noqa: ANN401 - a section
         )
 
 
-def _check_trigger(settings: Any) -> Iterator[Problem]:  # noqa: ANN401 - a section by its name
+def _check_trigger(settings: Any) -> Iterator[Problem]:
     if settings.mode == "settled" and settings.new_field_change_pct <= settings.rest_change_pct:
         yield _warning(
             ("trigger", "new_field_change_pct"),

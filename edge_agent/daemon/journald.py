@@ -41,7 +41,7 @@ def _stderr_is_journal(environment: Mapping[str, str]) -> bool:
 
 
 def _journal_handler() -> logging.Handler:
-    from systemd import journal  # noqa: PLC0415 - the distribution's package; most machines have none
+    from systemd import journal
 
     class Handler(logging.Handler):
         """One entry per record; systemd-python's own handler would write every attribute of it."""

@@ -64,7 +64,7 @@ class SystemdNotifier:
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         """Raises ``ImportError`` where systemd-python is not installed."""
-        from systemd.daemon import notify  # noqa: PLC0415 - the distribution's package; most machines have none
+        from systemd.daemon import notify
 
         self._notify = notify
         microseconds = environment.get("WATCHDOG_USEC", "")

@@ -207,7 +207,7 @@ def _running(safe_mode: SafeMode) -> Iterator[None]:
 def make_microscope_page(settings: WebSettings) -> MicroscopePage:
     """Raises ``WebMissing``."""
     try:
-        from edge_agent.web.server import MicroscopePage  # noqa: PLC0415 - an extra
+        from edge_agent.web.server import MicroscopePage
     except ImportError as error:
         raise WebMissing(f"The microscope page cannot be served: {error}.") from error
     return MicroscopePage(settings)
@@ -216,7 +216,7 @@ def make_microscope_page(settings: WebSettings) -> MicroscopePage:
 def make_exporter(settings: PrometheusSettings) -> Exporter:
     """Raises ``PrometheusMissing``, ``PrometheusPortTaken``."""
     try:
-        from edge_agent.monitoring.prometheus.exporter import Exporter  # noqa: PLC0415 - an extra
+        from edge_agent.monitoring.prometheus.exporter import Exporter
     except ImportError as error:
         raise PrometheusMissing(f"The Prometheus endpoint cannot be served: {error}.") from error
     return Exporter(settings)
