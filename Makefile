@@ -21,8 +21,9 @@ FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
 
+# The least coverage is that of a run in which nothing is skipped: with a broker, and with the real smears.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov $(if $(and $(shell command -v mosquitto),$(wildcard $(DATA))),,--cov-fail-under=0)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
