@@ -11,6 +11,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from edge_agent.errors import ImageError, ImageUnsupported
+from edge_agent.vision.jpeg import START_OF_IMAGE
 
 _FORMATS = ("TIFF", "PNG", "WEBP")
 _NEW_SUBFILE_TYPE = 254
@@ -36,6 +37,8 @@ def pages_left_out(data: bytes, name: str) -> ImageError | None:
 
 
 def _count_pages(data: bytes) -> int:
+    if data.startswith(START_OF_IMAGE):
+        return 1
     try:
         with warnings.catch_warnings():
             # Warnings about sizes and damaged metadata. Decoding shows whether the picture can be read.

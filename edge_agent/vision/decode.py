@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
@@ -61,13 +63,10 @@ def read_header(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageHe
     if not data:
         raise ImageError("The image is empty (0 bytes).")
     try:
-        with warnings.catch_warnings():
-            # Warnings about damaged metadata, which is not used.
-            warnings.simplefilter("ignore")
-            with _open(data) as image:
-                width, height = image.size
-                mode = image.mode
-                bits = _bits_per_channel(image, data)
+        with _warnings_ignored(data), _open(data) as image:
+            width, height = image.size
+            mode = image.mode
+            bits = _bits_per_channel(image, data)
     except _PILLOW_ERRORS as error:
         raise ImageError(f"The file cannot be read as an image ({len(data)} bytes).") from error
     if width * height > max_pixels:
@@ -81,6 +80,19 @@ def read_header(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageHe
     if mode not in _PLAIN_MODES and not has_alpha:
         raise ImageUnsupported(f"The image is not 8-bit RGB: {_WHY_NOT.get(mode, f'its mode is {mode}')}.")
     return ImageHeader(width, height, has_alpha)
+
+
+@contextmanager
+def _warnings_ignored(data: bytes) -> Iterator[None]:
+    """Ignore warnings about damaged metadata, which is not used."""
+    if data.startswith(START_OF_IMAGE):
+        # Pillow gives none for a JPEG's header. ``catch_warnings`` acts on the whole process, and several threads read
+        # the JPEGs of a live camera.
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _open(data: bytes) -> Image.Image:

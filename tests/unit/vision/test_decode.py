@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from edge_agent.cameras.image_stack import pages_left_out
 from edge_agent.errors import ImageError, ImageTooLarge, ImageUnsupported
 from edge_agent.vision.decode import decode_image, read_header
 
@@ -138,3 +139,15 @@ def test_damage_never_escapes_as_another_error(data: st.DataObject) -> None:
         decode_image(bytes(picture), max_pixels=1_000_000)
     except ImageError:
         return
+
+
+def test_reading_a_jpeg_does_not_touch_the_warnings_of_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 24), (200, 180, 190)).save(buffer, "JPEG")
+    with monkeypatch.context() as patch:
+        patch.setattr("warnings.simplefilter", used.append)
+        assert decode_image(buffer.getvalue()).shape == (24, 32, 3)
+        assert pages_left_out(buffer.getvalue(), "1.jpg") is None
+    assert used == []
