@@ -124,16 +124,17 @@ $(VENV)/dev.stamp: requirements/dev.txt pyproject.toml | $(VENV)/python.stamp
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@ $(VENV)/run.stamp
 
-# One resolution for all Python versions; run.txt is a part of dev.txt, so one environment serves both.
+# One resolution for all Python versions; run.txt is a part of dev.txt, so one environment serves both. The extras stay
+# in the pins: pip looks for the newest coverage[toml] where only coverage is pinned, and then wants its hash.
 requirements: $(VENV)/dev.stamp
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras \
 		--extra dev pyproject.toml -o requirements/dev.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--constraint requirements/dev.txt --extra demo pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras \
+		--no-annotate --constraint requirements/dev.txt --extra demo pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --python-version $(PYTHON_VERSION) --python-platform linux --generate-hashes \
-		--no-header --no-annotate --constraint requirements/dev.txt --extra web --extra prometheus pyproject.toml \
-		-o requirements/device.txt
+		--no-header --no-strip-extras --no-annotate --constraint requirements/dev.txt --extra web --extra prometheus \
+		pyproject.toml -o requirements/device.txt
 
 # A package for Debian and Raspberry Pi OS whose Python is PYTHON_VERSION; ARCH=arm64 for a Raspberry Pi.
 deb: $(VENV)/python.stamp

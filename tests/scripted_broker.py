@@ -77,9 +77,13 @@ class Session:
             self._answer(0x40, head + bytes([reason]), PacketTypes.PUBACK, properties)
 
     def disconnect(self, reason: int, **properties: object) -> None:
-        """DISCONNECT, and hang up."""
+        """DISCONNECT, and hang up once the client has."""
         self._answer(0xE0, bytes([reason]), PacketTypes.DISCONNECT, properties)
-        raise HungUpError
+        # A socket that is closed with data unread is reset, and a reset may reach the client before the packet does.
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
+        while True:
+            self._exactly(1)
 
     def publishes(
         self, *, subscription: int | None = 1, on_ping: Callable[[], None] = lambda: None
