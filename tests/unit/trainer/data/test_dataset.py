@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.vision.field import Geometry
 from trainer.data.dataset import ImageFile, read_dataset, read_files
 from trainer.data.description import load_description
 from trainer.data.synthesis import synthesise
@@ -77,12 +78,12 @@ def test_a_missing_data_folder_is_one_clear_error(data: Path) -> None:
 def test_an_image_that_changed_since_the_split_is_refused(data: Path) -> None:
     path = "Benign/benign-0000.png"
     with pytest.raises(DataError, match="has changed"):
-        read_files(data, [ImageFile(path, "benign", "0" * 64)])
+        read_files(data, [ImageFile(path, "benign", "0" * 64)], Geometry())
 
 
 def test_an_image_that_vanished_since_the_split_is_refused(data: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.png"):
-        read_files(data, [ImageFile("Benign/gone.png", "benign", "0" * 64)])
+        read_files(data, [ImageFile("Benign/gone.png", "benign", "0" * 64)], Geometry())
 
 
 def test_data_without_a_description_name_the_remedy(tmp_path: Path) -> None:
