@@ -3,6 +3,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_agent.vision.field import Geometry
@@ -68,6 +70,22 @@ def test_a_folder_that_is_no_class_is_one_clear_error(data: Path) -> None:
     (data / "T-lineage").mkdir()
     with pytest.raises(DataError, match="T-lineage"):
         read_dataset(data, load_description(None, data))
+
+
+def test_pictures_of_another_size_are_cut_by_the_datas_geometry(data: Path) -> None:
+    path = data / "dataset.toml"
+    classes = path.read_text()
+    field = '[field]\naspect_width = 4\naspect_height = 3\nfit = "stretch"\n\n[[classes]]'
+    path.write_text(classes.replace("[[classes]]", field, 1))
+    image = min((data / "Benign").glob("*.png"))
+    small = cv2.imread(str(image))
+    assert small is not None
+    cv2.imwrite(str(image), cv2.resize(small, (640, 480), interpolation=cv2.INTER_CUBIC))
+    read = read_dataset(data, load_description(None, data)).fields[0]
+    assert np.abs(read[..., ::-1].astype(int) - small).mean() < 4
+    path.write_text(classes)
+    cropped = read_dataset(data, load_description(None, data)).fields[0]
+    assert np.abs(cropped[..., ::-1].astype(int) - small).mean() > 10
 
 
 def test_a_missing_data_folder_is_one_clear_error(data: Path) -> None:
