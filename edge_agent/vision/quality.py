@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.vision.foreground import foreground_pct
 from edge_agent.vision.segmentation import Segmentation, level_histogram, masked_mean
 
 THUMBNAIL_PX = 32
@@ -32,6 +33,7 @@ class FieldQuality:
     clipped_nuclei_pct: float | None
     colour_cast_delta_e: float
     colourfulness_delta_e: float
+    foreground_pct: float
 
 
 def measure(field: NDArray[np.uint8], lab: NDArray[np.uint8], segmentation: Segmentation) -> FieldQuality:
@@ -62,6 +64,7 @@ def measure(field: NDArray[np.uint8], lab: NDArray[np.uint8], segmentation: Segm
         clipped_nuclei_pct=_share_pct(clipped_nuclei, cv2.countNonZero(mask)) if segmentation.count else None,
         colour_cast_delta_e=float(np.hypot(*cast)),
         colourfulness_delta_e=float(np.hypot(*spread)),
+        foreground_pct=foreground_pct(planes[1]),
     )
 
 
