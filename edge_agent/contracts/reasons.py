@@ -25,8 +25,8 @@ class Reason(StrEnum):
     next_step: str
     """What the person at the microscope can do about it."""
 
-    def __new__(cls, code: str, sentence: str, next_step: str) -> Self:
-        """A reason with its words, so that none can be without them."""
+    def __new__(cls, code: str, sentence: str = "", next_step: str = "") -> Self:
+        """A reason with its words; ``Reason(code)`` finds it again."""
         reason = str.__new__(cls, code)
         reason._value_ = code
         reason.sentence = sentence
@@ -75,8 +75,8 @@ class Reason(StrEnum):
     )
     NO_COLOUR = (
         "no_colour",
-        "The picture has hardly any colour, so the stain cannot be seen.",
-        "Set the camera to colour, and check that the slide is stained.",
+        "Everything in the picture has nearly the same colour, so the stain cannot be seen.",
+        "Set the camera to colour, check its white balance, and check that the slide is stained.",
     )
     EMPTY_FIELD = (
         "empty_field",
