@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.vision.colour import level_histogram, masked_mean, to_lab
+from edge_agent.vision.foreground import foreground_pct
 
 THUMBNAIL_PX = 32
 
@@ -35,6 +36,7 @@ class FieldQuality:
     clipped_nuclei_pct: float | None
     colour_cast_delta_e: float
     colourfulness_delta_e: float
+    foreground_pct: float
 
 
 def measure(field: NDArray[np.uint8], denoised: NDArray[np.uint8], nuclei_mask: Plane) -> FieldQuality:
@@ -66,6 +68,7 @@ def measure(field: NDArray[np.uint8], denoised: NDArray[np.uint8], nuclei_mask: 
         clipped_nuclei_pct=_share_pct(clipped_nuclei, nuclei_px) if nuclei_px else None,
         colour_cast_delta_e=float(np.hypot(*cast)),
         colourfulness_delta_e=float(np.hypot(*spread)),
+        foreground_pct=foreground_pct(np.asarray(cv2.extractChannel(field, 1), dtype=np.uint8)),
     )
 
 

@@ -133,13 +133,23 @@ def test_bright_paper_does_not_spoil_a_field(analyzer: Analyzer, smear: Array) -
     assert analyzer.analyse(rgb(bright)).reason is not Reason.OVER_EXPOSED
 
 
-def test_a_field_without_nuclei_is_empty(analyzer: Analyzer) -> None:
+def test_red_cells_are_not_an_empty_field(analyzer: Analyzer) -> None:
     field = np.full((224, 224, 3), (238, 236, 240), np.uint8)
     for x in range(20, 220, 30):
         cv2.circle(field, (x, x), 11, (190, 200, 215), -1)
         cv2.circle(field, (x, 220 - x), 11, (230, 190, 180), -1)
     reading = analyzer.analyse(rgb(field))
+    assert (reading.outcome, reading.reason) == (Outcome.REJECTED, Reason.NO_NUCLEATED_CELLS)
+    assert result_of(reading).reason is Reason.NO_NUCLEATED_CELLS
+
+
+@pytest.mark.parametrize("colour", [(238, 236, 240), (225, 205, 215), (150, 150, 140)])
+def test_glass_is_an_empty_field_and_not_a_grey_picture(analyzer: Analyzer, colour: tuple[int, int, int]) -> None:
+    noise = np.random.default_rng(0).normal(0, 3, (224, 224, 3))
+    reading = analyzer.analyse(rgb(np.clip(noise + colour, 0, 255).astype(np.uint8)))
     assert (reading.outcome, reading.reason) == (Outcome.REJECTED, Reason.EMPTY_FIELD)
+    assert reading.quality is not None
+    assert reading.quality.foreground_pct < 1
 
 
 def test_only_a_field_that_is_fit_to_be_judged_waits_for_the_network(analyzer: Analyzer, smear: Array) -> None:
