@@ -189,6 +189,13 @@ def test_the_whole_window_is_scaled_in_each_direction_by_its_own_factor(smear: A
     assert np.abs(cut_field(large, SQUARE).astype(int) - smear).mean() > 15
 
 
+def test_a_window_is_squeezed_by_linear_interpolation_as_the_training_images_were(smear: Array) -> None:
+    """It is closer to them than averaging is, and takes a tenth of the time."""
+    decoded = np.asarray(cv2.resize(smear, (512, 384), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    expected = cv2.resize(decoded, (224, 224), interpolation=cv2.INTER_LINEAR)
+    assert (cut_field(decoded, SQUEEZED) == expected).all()
+
+
 def test_a_portrait_frame_gives_the_field_of_the_frame_turned_by_90_degrees(smear: Array) -> None:
     landscape = np.asarray(cv2.resize(smear, (640, 480), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
     portrait = np.ascontiguousarray(np.rot90(landscape))
