@@ -75,13 +75,6 @@ class Window:
             self.ready,
         )
 
-    def area_px(self, pixels: float, size: int) -> float:
-        """Square pixels of the frame in ``pixels`` of ``size``, the number of pixels in an image of the whole window.
-
-        Square pixels have the height of the frame's pixels, and that width.
-        """
-        return pixels * self.height_px * self.width_px * self.pixel_aspect / size
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
