@@ -16,7 +16,7 @@ from edge_agent.analysis.rejection import rejection_reason
 from edge_agent.cameras.image_files import list_images
 from edge_agent.vision.decode import decode_image
 from edge_agent.vision.field import square_field
-from edge_agent.vision.preprocessing import DENOISERS, to_lab
+from edge_agent.vision.preprocessing import DENOISERS
 from edge_agent.vision.quality import measure
 from edge_agent.vision.segmentation import segment
 from edge_agent.vision.settings import QualityLimits
@@ -32,9 +32,9 @@ def quality(data: Annotated[Path, typer.Argument(help="Folder of images.")]) -> 
     paths = list_images(data)
     for path in paths:
         field = square_field(decode_image(path.read_bytes()))
-        lab = to_lab(DENOISERS["median3"](field))
-        segmentation = segment(lab)
-        measured = measure(field, lab, segmentation)
+        denoised = DENOISERS["median3"](field)
+        segmentation = segment(denoised)
+        measured = measure(field, denoised, segmentation.mask)
         values = {**asdict(measured), "coverage_pct": segmentation.coverage_pct}
         for name, value in values.items():
             if value is not None:

@@ -21,7 +21,7 @@ from edge_agent.inference.classifier import Classifier
 from edge_agent.inference.decision import decide
 from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, decode_image, read_header
 from edge_agent.vision.field import choose_reduction, choose_window, cut
-from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, to_lab
+from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS
 from edge_agent.vision.quality import change_pct, measure, thumbnail
 from edge_agent.vision.segmentation import Segmentation, segment
 from edge_agent.vision.settings import QualityLimits
@@ -155,20 +155,19 @@ class Analyzer:
     def _prepare(self, extracted: ExtractedField, previous: Extraction | None) -> PendingReading | Reading:
         timer = extracted.timer
         denoised = self._denoise(extracted.rgb)
-        lab = to_lab(denoised)
-        timer.lap("colour")
-        segmentation = segment(lab)
+        timer.lap("denoising")
+        segmentation = segment(denoised)
         timer.lap("segmentation")
         motion = None
         if isinstance(previous, ExtractedField):
             motion = change_pct(previous.thumbnail, extracted.thumbnail)
-        measured = measure(extracted.rgb, lab, segmentation)
+        measured = measure(extracted.rgb, denoised, segmentation.mask)
         analysis = FieldAnalysis(segmentation, Quality(**_rounded({**asdict(measured), "motion_pct": motion})))
         reason = rejection_reason(measured, segmentation.coverage_pct, motion, self._limits)
         timer.lap("quality")
         if reason is not None:
             return self._rejected_field(extracted, analysis, reason)
-        network_input = self._preprocess(denoised, lab, segmentation)
+        network_input = self._preprocess(denoised, segmentation.mask)
         timer.lap("preprocessing")
         return PendingReading(extracted, analysis, network_input)
 
@@ -245,7 +244,7 @@ class Analyzer:
         return {label.code: _ratio(p) for label, p in zip(self._labels, probabilities, strict=True)}
 
     def _nuclei(self, segmentation: Segmentation) -> Nuclei:
-        median = float(np.median(segmentation.areas_px)) if segmentation.count else None
+        median = float(np.median([nucleus.area_px for nucleus in segmentation.nuclei])) if segmentation.count else None
         scale = self._classifier.manifest.um_per_pixel
         # The window has the training images' scale only if the camera's is known too.
         known = scale is not None and self._um_per_pixel is not None and median is not None
