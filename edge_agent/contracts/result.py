@@ -63,7 +63,11 @@ class Nuclei(Contract):
 
     count: int = Field(ge=0)
     coverage_pct: Percent = Field(description="Share of the field covered by nuclei.")
-    median_area_px: float | None = Field(ge=0, description="At input size.")
+    median_area_px: float | None = Field(
+        ge=0,
+        description="In pixels of the frame. Of an image that was stretched to the "
+        "input's size, a pixel counts as wide as it covers: by an aspect of 4:3, 4/3 of a pixel.",
+    )
     median_area_um2: float | None = Field(ge=0, description="Null where the physical scale is unknown.")
 
 

@@ -32,6 +32,9 @@ DENOISERS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
 )
 """Denoising functions by name, from uint8 (h, w, 3) to the same shape."""
 
+SEGMENTATION_DENOISER = DENOISERS["median3"]
+"""What a view is denoised with before its nuclei are looked for, whatever the network's input is denoised with."""
+
 
 def _rgb_1(denoised: Array, _nuclei: Array) -> Array:
     return denoised
@@ -63,4 +66,4 @@ def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
     """
     finish = PREPROCESSINGS[preprocessing_id]
     denoised = DENOISERS[denoise](field)
-    return finish(denoised, segment(denoised).mask)
+    return finish(denoised, segment(SEGMENTATION_DENOISER(field)).mask)

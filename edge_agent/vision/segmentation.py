@@ -53,6 +53,12 @@ class Segmentation:
         """Share of the field that is nucleus."""
         return 100.0 * cv2.countNonZero(self.mask) / self.mask.size
 
+    def mask_of_size(self, height_px: int, width_px: int) -> NDArray[np.uint8]:
+        """``mask`` scaled to (height_px, width_px)."""
+        if self.mask.shape == (height_px, width_px):
+            return self.mask
+        return np.asarray(cv2.resize(self.mask, (width_px, height_px), interpolation=cv2.INTER_NEAREST), np.uint8)
+
 
 def segment(
     rgb: NDArray[np.uint8], *, pixel_aspect: float = 1.0, red_cell_diameter_px: float | None = None

@@ -235,7 +235,7 @@ def test_a_defect_of_ours_is_a_failed_reading_and_is_logged(
     smear: Array, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     analyzer = Analyzer(Classifier(load_bundle("demo")), QualityLimits())
-    monkeypatch.setattr("edge_agent.analysis.analyzer.segment", lambda _field: 1 / 0)
+    monkeypatch.setattr("edge_agent.analysis.analyzer.segment", lambda _field, **_settings: 1 / 0)
     reading = analyzer.analyse(rgb(smear))
     assert reading.outcome is Outcome.FAILED
     assert reading.error is not None
