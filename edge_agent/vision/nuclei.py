@@ -36,7 +36,7 @@ MIN_FIELD_RATIO = 0.0012
 """Least area as a share of the field where the size of red cells is unknown: a disc of 9 px at 224 x 224 px."""
 
 LOBE_MIN_AREA_RATIO = 0.04
-LOBE_MAX_AREA_RATIO = 0.8
+LOBE_MAX_AREA_RATIO = 1.0
 LOBES_MAX_AREA_RATIO = 3.0
 """In areas of a red cell: the smallest lobe; the largest one that is not a nucleus of its own; all lobes of one
 nucleus."""

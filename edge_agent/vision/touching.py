@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 Contour: TypeAlias = NDArray[np.int32]
 """An outline as OpenCV gives it: (n, 1, 2) of x and y."""
 
-MIN_RADIUS_RATIO = 0.75
-"""Least radius of a nucleus' disc, in radii of a red cell. Lobes of a segmented nucleus are smaller."""
+MIN_RADIUS_RATIO = 0.95
+"""Least radius of a nucleus' disc, in radii of a red cell: the nucleus of a small lymphocyte is about as large as a red
+cell. Lobes of a segmented nucleus are smaller."""
 
 MAX_NECK_RATIO = 0.75
 """Widest neck between two nuclei, as a share of the smaller one's disc."""
