@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.colour import level_histogram, masked_mean, to_lab
-from edge_agent.vision.kmeans import LEVELS, Clusters, kmeans_histogram
+from edge_agent.vision.colour import LEVELS, level_histogram, masked_mean, to_lab
+from edge_agent.vision.kmeans import Clusters, kmeans_histogram
 
 Plane = NDArray[np.uint8]
 
@@ -26,7 +26,8 @@ def segment_a_star(lab: NDArray[np.uint8]) -> Plane:
     if _contrast(clusters) < 12.0:
         return nothing
     raw = cv2.LUT(a_star, np.where(clusters.labels == clusters.centres.size - 1, 255, 0).astype(np.uint8))
-    mask = _keep_large(cv2.morphologyEx(cv2.morphologyEx(raw, cv2.MORPH_OPEN, _KERNEL), cv2.MORPH_CLOSE, _KERNEL))
+    cleaned = cv2.morphologyEx(cv2.morphologyEx(raw, cv2.MORPH_OPEN, _KERNEL), cv2.MORPH_CLOSE, _KERNEL)
+    mask = _keep_large(np.asarray(cleaned, dtype=np.uint8))
     b_star = np.asarray(cv2.extractChannel(lab, 2), dtype=np.uint8)
     if masked_mean(b_star, np.asarray(cv2.bitwise_not(mask), np.uint8)) - masked_mean(b_star, mask) < 3.0:
         return nothing
@@ -59,7 +60,7 @@ def measure_all_pixels(field: NDArray[np.uint8], lab: NDArray[np.uint8], mask: P
         "colour_cast_delta_e": float(
             np.hypot(masked_mean(a_star, background) - 128.0, masked_mean(b_star, background) - 128.0)
         ),
-        "colourfulness_delta_e": float(np.hypot(*spread)),
+        "colourfulness_delta_e": float(np.hypot(spread[0], spread[1])),
     }
 
 

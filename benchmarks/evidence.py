@@ -1,8 +1,8 @@
 """Whether the evidence that the microscope page shows lies on cells.
 
-A share alone says little: evidence spread evenly lies on cells too, and data sets that centre their cells favour any map
-with a bright centre. Each map is therefore compared with the share by chance, the area of cells, and with the map of
-another image of the same set.
+A share alone says little: evidence spread evenly lies on cells too, and data sets that centre their cells favour any
+map with a bright centre. Each map is therefore compared with the share by chance, the area of cells, and with the map
+of another image of the same set.
 
 Whether the label depends on cells is another question than whether the map shows it: the last columns say how far the
 label's logit falls back towards the next one if the cells are painted over, and if as much of the rest is.
@@ -26,10 +26,10 @@ from edge_agent.cameras.image_files import list_images
 from edge_agent.errors import BundleError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.classifier import Classification
+from edge_agent.vision.cells import find_cells
 from edge_agent.vision.decode import decode_image
 from edge_agent.vision.evidence import locate_evidence
-from edge_agent.vision.preprocessing import DENOISERS, preprocess, to_lab
-from edge_agent.vision.segmentation import segment
+from edge_agent.vision.preprocessing import SEGMENTATION_DENOISER, preprocess
 
 BUNDLES = ("accurate", "fast", "demo")
 SETS = ("all4", "tecom300", "cellavision100")
@@ -191,7 +191,7 @@ def _example(path: Path, truth: Path | None) -> Example:
     # Images of other laboratories are smaller than a field: what is measured is where the map lies, not the label.
     field = _centre_square(decode_image(path.read_bytes()), size_px, cv2.INTER_LINEAR)
     if truth is None:
-        return Example(field, segment(to_lab(DENOISERS["median3"](field))).mask > 0)
+        return Example(field, find_cells(SEGMENTATION_DENOISER(field)).segmentation.mask > 0)
     drawn = cv2.imread(str(truth / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
     if drawn is None:
         raise typer.BadParameter(f"{truth / path.stem}.png cannot be read.")

@@ -72,7 +72,7 @@ class BoxedField:
 
 
 def _ours(view: Image) -> Found:
-    nuclei = find_cells(SEGMENTATION_DENOISER(view))
+    nuclei = find_cells(SEGMENTATION_DENOISER(view)).segmentation
     return Found(nuclei.mask, [Detection(*nucleus.centre_px) for nucleus in nuclei.nuclei])
 
 
@@ -103,7 +103,7 @@ def nuclei(
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
-    """Count and outline nuclei against the truth. Limits were chosen on the odd fields of boxes; the even ones count."""
+    """Hold nuclei against the truth. Limits were chosen on the odd fields of boxes, so the even ones count."""
     with reported(Findings("nuclei", COLUMNS), as_json=as_json, out=out, max_others_pct=1e9) as findings:
         findings.rows = measure(data)
         ours = {row["set"]: row for row in findings.rows if row["method"] == next(iter(METHODS))}
@@ -190,8 +190,8 @@ def draw_sheet(data: Path, columns: int = 6) -> Image:
         tiles.append(tile)
     for folder in (*(data / "other-smears" / name for name in (*MASK_SETS, "fields256")), data / EMPTY_SET):
         paths = list_images(folder)
-        for path in paths[:: max(1, len(paths) // (2 * columns))][: 2 * columns]:
-            tiles.append(_outlined(shrink(decode_image(path.read_bytes()))))
+        some = paths[:: max(1, len(paths) // (2 * columns))][: 2 * columns]
+        tiles += [_outlined(shrink(decode_image(path.read_bytes()))) for path in some]
     cells = [_padded(tile, 240, 320) for tile in tiles]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
     return np.vstack([np.hstack(cells[at : at + columns]) for at in range(0, len(cells), columns)])
@@ -199,7 +199,7 @@ def draw_sheet(data: Path, columns: int = 6) -> Image:
 
 def _outlined(view: Image) -> Image:
     tile = view.copy()
-    for nucleus in find_cells(SEGMENTATION_DENOISER(view)).nuclei:
+    for nucleus in find_cells(SEGMENTATION_DENOISER(view)).segmentation.nuclei:
         cv2.drawContours(tile, nucleus.contours, -1, (0, 255, 0), 1)
         corner = nucleus.left_px, nucleus.top_px
         cv2.rectangle(tile, corner, (corner[0] + nucleus.width_px, corner[1] + nucleus.height_px), (0, 128, 0), 1)
