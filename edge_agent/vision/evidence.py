@@ -18,9 +18,9 @@ def locate_evidence(
 ) -> NDArray[np.float32]:
     """float32 (height, width): the evidence for a class beyond the field's average, in averages; never below 0.
 
-    ``class_activation_map`` is (rows, columns, classes), ``size_px`` the height and width of the answer. 0 is no more than the field's average, 1 is twice that. The
-    coarse map is interpolated linearly between the centres of its parts and held constant beyond the outer ones. Zero
-    everywhere if the map as a whole does not speak for the class.
+    ``class_activation_map`` is (rows, columns, classes), ``size_px`` the height and width of the answer. 0 is no more
+    than the field's average, 1 is twice that. The coarse map is interpolated linearly between the centres of its parts
+    and held constant beyond the outer ones. Zero everywhere if the map as a whole does not speak for the class.
     """
     height, width = size_px
     map_ = class_activation_map[..., class_index] - class_activation_map.mean(axis=-1)
@@ -29,4 +29,5 @@ def locate_evidence(
     if average <= np.finfo(np.float32).eps * float(np.abs(class_activation_map).max(initial=0)):
         return np.zeros((height, width), np.float32)
     beyond = (map_ / average - 1).astype(np.float32)
-    return np.clip(cv2.resize(beyond, (width, height), interpolation=cv2.INTER_LINEAR), 0, None).astype(np.float32)
+    fine = cv2.resize(beyond, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.maximum(fine, 0), dtype=np.float32)
