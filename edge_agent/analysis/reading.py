@@ -61,6 +61,9 @@ class FieldAnalysis:
     """What is known about a field without the network."""
 
     segmentation: Segmentation
+    """Of the view."""
+    nuclei_mask: NDArray[np.uint8]
+    """uint8 (size, size), 255 on nuclei: the field's."""
     quality: Quality
 
 

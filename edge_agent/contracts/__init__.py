@@ -17,6 +17,7 @@ from edge_agent.contracts.info import Camera, Info, Software
 from edge_agent.contracts.manifest import MANIFEST_SCHEMA, Label, Manifest
 from edge_agent.contracts.messages import MESSAGES, schema_ids
 from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, Percentiles, SpoolMetrics
+from edge_agent.contracts.reasons import Reason
 from edge_agent.contracts.report import Report
 from edge_agent.contracts.result import (
     Clock,
@@ -26,7 +27,6 @@ from edge_agent.contracts.result import (
     Nuclei,
     Outcome,
     Quality,
-    Reason,
     Result,
 )
 from edge_agent.contracts.rollout import ModelDesired, ModelReported

@@ -35,6 +35,25 @@ class InputTensor(Contract):
     zero_point: int = Field(ge=-128, le=255)
 
 
+class TrainingField(Contract):
+    """What of a camera's picture the training images show, and how it was brought to the input's size.
+
+    The agent makes the field of every frame in the same way. An image of the input's size is a field already.
+    """
+
+    aspect_width: int = Field(ge=1, le=100, description="Width of the pictures, as a ratio to aspect_height.")
+    aspect_height: int = Field(ge=1, le=100, description="Height of the pictures, such as 3 for an aspect of 4:3.")
+    fit: Literal["stretch", "crop"] = Field(
+        description="stretch: the whole picture is scaled to the input, width and height each by its own factor. "
+        "crop: the centre square is."
+    )
+    chroma: Literal["full", "half"] = Field(
+        default="full",
+        description="Resolution of the colour, as opposed to brightness: half if the images were stored at the input's "
+        "size as JPEG with 4:2:0, as most programs do.",
+    )
+
+
 class OutputTensors(Contract):
     """Names of the outputs in the model's signature."""
 
@@ -88,7 +107,13 @@ class Manifest(Contract):
     input: InputTensor
     preprocessing: PreprocessingId
     um_per_pixel: float | None = Field(
-        gt=0, description="Physical size of a pixel of the training images at input size; null if unknown."
+        gt=0,
+        description="Height of what a pixel of the training images covers at input size; null if unknown. If the "
+        "images were stretched, the width is aspect_width / aspect_height times that.",
+    )
+    field: TrainingField | None = Field(
+        default=None,
+        description="Null, or not there as in bundles of older agents: the training images are centre squares.",
     )
     outputs: OutputTensors
     temperature: float = Field(gt=0, description="The logits are divided by this before the softmax.")

@@ -12,6 +12,7 @@ from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.manifest import Sha256, Slug
+from edge_agent.contracts.reasons import Reason
 from edge_agent.contracts.specimen import SpecimenField
 
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -25,21 +26,6 @@ class Outcome(StrEnum):
     ABSTAINED = "abstained"
     REJECTED = "rejected"
     FAILED = "failed"
-
-
-class Reason(StrEnum):
-    """Why a frame was not classified although nothing went wrong. Failures have an error's code instead."""
-
-    UNFAMILIAR = "unfamiliar"
-    LOW_CONFIDENCE = "low_confidence"
-    BLURRED = "blurred"
-    MOVING = "moving"
-    UNDER_EXPOSED = "under_exposed"
-    OVER_EXPOSED = "over_exposed"
-    COLOUR_CAST = "colour_cast"
-    NO_COLOUR = "no_colour"
-    EMPTY_FIELD = "empty_field"
-    FIELD_TOO_SMALL = "field_too_small"
 
 
 class Clock(Contract):
@@ -66,6 +52,9 @@ class Quality(Contract):
     )
     colour_cast_delta_e: float = Field(ge=0, description="Distance of the background from grey in CIE LAB (a*, b*).")
     colourfulness_delta_e: float = Field(ge=0, description="Spread of the field's colours in CIE LAB (a*, b*).")
+    foreground_pct: Percent = Field(
+        description="Share of the field that is darker than the background: cells, and whatever else lies there."
+    )
     motion_pct: Percent | None = Field(description="Mean change of grey level against the frame before.")
 
 
@@ -74,7 +63,11 @@ class Nuclei(Contract):
 
     count: int = Field(ge=0)
     coverage_pct: Percent = Field(description="Share of the field covered by nuclei.")
-    median_area_px: float | None = Field(ge=0, description="At input size.")
+    median_area_px: float | None = Field(
+        ge=0,
+        description="In pixels of the frame. Of an image that was stretched to the "
+        "input's size, a pixel counts as wide as it covers: by an aspect of 4:3, 4/3 of a pixel.",
+    )
     median_area_um2: float | None = Field(ge=0, description="Null where the physical scale is unknown.")
 
 

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from edge_agent.cameras.frame import Encoded
 from edge_agent.inference import Classifier
+from edge_agent.inference.geometry import field_geometry
 from edge_agent.settings import Settings
 from trainer.data.dataset import ImageFile, read_files
 from trainer.data.grouping import merge_groups
@@ -86,7 +87,7 @@ def evaluate(
     run = split.parent
     # Loaded before the images are measured, so that what is missing is noticed at once.
     network = _float_network(run, len(manifest.labels)) if (run / WEIGHTS).exists() else None
-    fields = read_files(data, files)
+    fields = read_files(data, files, field_geometry(manifest.field, manifest.input.height_px))
     predictions = analyzer.predict([Encoded((data / file.path).read_bytes()) for file in files])
     return Evaluation(
         bundle=f"{manifest.name} {manifest.version}",

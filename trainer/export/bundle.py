@@ -66,8 +66,9 @@ def bundle(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         classifier = load_draft(folder / "uncalibrated", identity, config, contents)
-        validation = read_files(data, files[Part.VALIDATION])
-        familiarity = fit_bundle_familiarity(classifier, read_files(data, files[Part.TRAIN]), config.options.seed)
+        validation = read_files(data, files[Part.VALIDATION], config.dataset.geometry)
+        training = read_files(data, files[Part.TRAIN], config.dataset.geometry)
+        familiarity = fit_bundle_familiarity(classifier, training, config.options.seed)
         contents[OOD] = to_npz(familiarity)
         calibration = calibrate(classifier, familiarity, validation, truth[Part.VALIDATION])
 

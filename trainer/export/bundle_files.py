@@ -96,6 +96,7 @@ def build_manifest(
         ),
         preprocessing=PreprocessingId(id=options.preprocessing, denoise=options.denoise),
         um_per_pixel=dataset.um_per_pixel,
+        field=dataset.field,
         outputs=OutputTensors(
             logits=LOGITS, class_activation_map=CLASS_ACTIVATION_MAP, features=FEATURES, middle_map=MIDDLE_MAP
         ),

@@ -12,7 +12,7 @@ from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.figures import Figures
 from trainer.evaluation.foreign import ForeignFigures
 from trainer.evaluation.shifts import ShiftFigures
-from trainer.reports.data_card import describe_audit
+from trainer.reports.data_card import describe_audit, describe_field
 from trainer.reports.markdown import interval, percent, table
 from trainer.spec import IMAGENET, middle_layer
 from trainer.training.familiarity import VARIANTS_COUNT
@@ -59,6 +59,7 @@ a stained blood smear that look like its training images, and nothing else.
 * Licence: {dataset.licence}.
 * {training.images_count} images; {training.split}.
 * Hash of the images' hashes: `{training.dataset_sha256}`.
+* Field: {describe_field(manifest.field)}.
 * Physical scale at {manifest.input.width_px} px: {scale} ({dataset.um_per_pixel_source}).
 
 ## Measured on {figures.images_count} unseen images, through this int8 file

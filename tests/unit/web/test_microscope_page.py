@@ -146,10 +146,20 @@ def test_the_page_can_be_read_aloud(client: TestClient) -> None:
     assert "picture.alt = `Field of reading" in script
 
 
-def test_every_reason_has_a_sentence(client: TestClient) -> None:
-    script = client.get("/page.js").text
+def test_the_page_gets_the_words_of_every_reason(client: TestClient) -> None:
+    assert client.get("/reasons.json").json() == {
+        reason.value: {"sentence": reason.sentence, "next_step": reason.next_step} for reason in Reason
+    }
+
+
+def test_the_page_has_a_place_for_what_was_seen_and_for_what_to_do(client: TestClient) -> None:
+    page, script = client.get("/").text, client.get("/page.js").text
+    for place in ("why", "next-step"):
+        assert f'id="{place}"' in page
+        assert f'byId("{place}").textContent' in script
+    assert "[known.sentence, known.next_step]" in script
     for reason in Reason:
-        assert f'  {reason}: "' in script
+        assert reason not in script, "the words are in one place only"
 
 
 def explanation(field: Array, map_: NDArray[np.float32] | None) -> Explanation:
