@@ -29,12 +29,14 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.classifier import Classification
 from edge_agent.vision.decode import decode_image
 from edge_agent.vision.evidence import locate_evidence
-from edge_agent.vision.preprocessing import DENOISERS, preprocess, to_lab
+from edge_agent.vision.preprocessing import SEGMENTATION_DENOISER, preprocess
 from edge_agent.vision.segmentation import segment
 
 BUNDLES = ("accurate", "fast", "demo")
 SETS = ("all4", "tecom300", "cellavision100")
 RESAMPLES = 2000
+ALL4_PIXEL_ASPECT = 4 / 3
+"""Its images are 4:3 fields squeezed into a square."""
 COLUMNS = {
     "set": "images",
     "bundle": "bundle",
@@ -193,7 +195,7 @@ def _example(path: Path, truth: Path | None) -> Example:
     # Images of other laboratories are smaller than a field: what is measured is where the map lies, not the label.
     field = _centre_square(decode_image(path.read_bytes()), size_px, cv2.INTER_LINEAR)
     if truth is None:
-        return Example(field, segment(to_lab(DENOISERS["median3"](field))).mask > 0)
+        return Example(field, segment(SEGMENTATION_DENOISER(field), pixel_aspect=ALL4_PIXEL_ASPECT).mask > 0)
     drawn = cv2.imread(str(truth / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
     if drawn is None:
         raise typer.BadParameter(f"{truth / path.stem}.png cannot be read.")
