@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import os
 
-from benchmarks import device, evidence, kmeans, latency, memory, nuclei, quality, spool, suite, throughput, training
+from benchmarks import (
+    device,
+    evidence,
+    kmeans,
+    latency,
+    memory,
+    nuclei,
+    quality,
+    spool,
+    suite,
+    throughput,
+    training,
+)
 from benchmarks.app import app
 
 __all__ = [

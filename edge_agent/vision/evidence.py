@@ -29,4 +29,5 @@ def locate_evidence(
     if average <= np.finfo(np.float32).eps * float(np.abs(class_activation_map).max(initial=0)):
         return np.zeros((height, width), np.float32)
     beyond = (map_ / average - 1).astype(np.float32)
-    return np.clip(cv2.resize(beyond, (width, height), interpolation=cv2.INTER_LINEAR), 0, None).astype(np.float32)
+    fine = cv2.resize(beyond, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.maximum(fine, 0), dtype=np.float32)

@@ -19,7 +19,7 @@ STRONG_RATIO = 0.5
 """Evidence that gets the strongest tint: half as much again as the field's average. It is the same for every field and
 model, so that pictures can be compared: scaled to its own maximum, a flat map would look as telling as a sharp one."""
 
-_STRONGEST_OPACITY = 0.6
+_STRONGEST_OPACITY = 0.45
 """Cells remain visible under the strongest tint."""
 
 _COLOURS = cv2.cvtColor(
@@ -63,7 +63,7 @@ def tint(rgb: NDArray[np.uint8], evidence: NDArray[np.float32]) -> NDArray[np.ui
     strength = np.clip(evidence / STRONG_RATIO, 0, 1)
     opacity = (_STRONGEST_OPACITY * strength)[..., None]
     colours = _COLOURS[np.rint(255 * strength).astype(np.uint8)]
-    return np.rint(rgb + opacity * (colours - rgb.astype(np.float32))).astype(np.uint8)
+    return np.asarray(np.rint(rgb + opacity * (colours - rgb.astype(np.float32))), dtype=np.uint8)
 
 
 def to_jpeg(rgb: NDArray[np.uint8]) -> bytes:

@@ -34,6 +34,6 @@ def test_evidence_lies_on_cells_a_little_more_than_by_chance(bundle: str, shared
     """On the laboratory that a model is for. The limits leave room below what docs/accuracy.md says."""
     found = measure(Classifier(load_bundle(bundle)), load_examples(shared_data, "all4", 60, seed=5), seed=5)
     for key, limit in (("ratio", 1.03), ("gain", 0.05), ("cells_more_pct", 60)):
-        measured = found[key]
-        assert measured is not None
+        measured = found.get(key)
+        assert measured is not None, f"no cells or no evidence found: {found}"
         assert measured > limit, key

@@ -207,15 +207,18 @@ def test_parts_without_evidence_are_drawn_as_without_a_map(row: int, column: int
     assert (changed.max(axis=0) < 64 * np.array([row, column]) + 96).all()
 
 
-@given(evidence=st.floats(0, 0.5), more=st.floats(0.05, 0.5))
-def test_more_evidence_tints_more_up_to_the_end_of_the_scale(evidence: float, more: float) -> None:
-    white = np.full((1, 2, 3), 255, np.uint8)
-    levels = np.array([[evidence, min(evidence + more, STRONG_RATIO)]], np.float32)
-    blue = tint(white, levels)[0, :, 2].astype(int)
-    assert blue[1] <= blue[0]
-    assert (
-        tint(white, levels + np.float32(STRONG_RATIO)) == tint(white, np.full((1, 2), STRONG_RATIO, np.float32))
-    ).all()
+def hidden_share(evidence: float) -> float:
+    """How much of what is below the tint it hides."""
+    levels = np.full((1, 1), evidence, np.float32)
+    black, white = (tint(np.full((1, 1, 3), level, np.uint8), levels).astype(int) for level in (0, 255))
+    return 1 - float((white - black).mean()) / 255
+
+
+@given(evidence=st.floats(0, 2 * STRONG_RATIO))
+def test_the_tint_is_as_opaque_as_the_evidence_is_strong_up_to_the_end_of_the_scale(evidence: float) -> None:
+    strongest = hidden_share(STRONG_RATIO)
+    assert 0.3 < strongest < 0.7, "the field stays visible"
+    assert hidden_share(evidence) == pytest.approx(strongest * min(evidence / STRONG_RATIO, 1), abs=0.01)
 
 
 def test_the_tint_of_one_field_does_not_depend_on_its_own_maximum() -> None:
