@@ -69,7 +69,9 @@ class Nuclei(Contract):
         description="In pixels of the frame. Of an image that was stretched to the "
         "input's size, a pixel counts as wide as it covers: by an aspect of 4:3, 4/3 of a pixel.",
     )
-    median_area_um2: float | None = Field(ge=0, description="Null where the physical scale is unknown.")
+    median_area_um2: float | None = Field(
+        ge=0, description="Null where the scale is unknown; 'scale' says how it is known."
+    )
 
 
 class Decision(Contract):

@@ -40,7 +40,7 @@ def discs(
             cv2.circle(view, centre, round(_FINER * pallor_ratio * diameter_px / 2), PALE, cv2.FILLED)
     small = cv2.resize(view, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA)
     noise = np.random.default_rng(seed).normal(0, noise_levels, small.shape)
-    return np.clip(small + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(small + noise, 0, 255), dtype=np.uint8)
 
 
 def measured(view: Array, pixel_aspect: float = 1.0) -> RedCells:
