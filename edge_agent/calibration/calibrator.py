@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.calibration.illumination import Illumination, measure_illumination
 from edge_agent.calibration.micrometer import measure_divisions
@@ -17,11 +19,15 @@ from edge_agent.cameras.frame import Frame
 from edge_agent.contracts import Calibration, CalibrationMethod, MeasuredLight, MeasuredScale
 from edge_agent.errors import BackgroundMissing, EdgeAgentError, ImageError, ScaleUnreadable
 from edge_agent.vision.decode import DEFAULT_MAX_PIXELS
+from edge_agent.vision.quality import change_pct, thumbnail
 
 DEFAULT_DIVISION_UM = 10.0
 
 _TOLERANCE = {CalibrationMethod.SMEAR: 0.15, CalibrationMethod.MICROMETER: 0.02}
 """How far frames of the same scale may differ, as a share: cells of two fields differ, lines do not."""
+
+_NEW_FIELD_CHANGE_PCT = 4.0
+"""As the default of ``trigger.new_field_change_pct``."""
 
 
 class Calibrator:
@@ -48,25 +54,21 @@ class Calibrator:
         self._scale_errors: list[ScaleUnreadable] = []
         self._light_errors: list[BackgroundMissing] = []
         self._image_error: ImageError | None = None
+        self._thumbnail: NDArray[np.uint8] | None = None
+        self._field = 0
 
     def add(self, frame: Frame) -> ImageError | None:
         """Measure a frame. Returns why it was skipped, None if it was not; never raises for what it contains."""
         try:
             rgb = frame_rgb(frame, max_pixels=self._max_pixels)
-            size_px = rgb.shape[1], rgb.shape[0]
-            if self._size_px not in {None, size_px}:
-                raise ImageError(
-                    f"The picture has {size_px[0]} x {size_px[1]} px, unlike the first.",
-                    remedy="Calibrate with pictures of one size: that of the camera's frames.",
-                )
+            self._require_size(rgb.shape[1], rgb.shape[0])
         except ImageError as error:
             self.frames_skipped_count += 1
             self._image_error = error
             return error
-        self._size_px = size_px
         self.frames_count += 1
         try:
-            self._scales.append(self._measure_scale(rgb))
+            self._scales.append(replace(self._measure_scale(rgb), field=self._field_number(rgb)))
         except ScaleUnreadable as error:
             self._scale_errors.append(error)
         try:
@@ -75,7 +77,21 @@ class Calibrator:
             self._light_errors.append(error)
         return None
 
-    def _measure_scale(self, rgb: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> FrameScale:
+    def _require_size(self, width_px: int, height_px: int) -> None:
+        if self._size_px not in {None, (width_px, height_px)}:
+            raise ImageError(
+                f"The picture has {width_px} x {height_px} px, unlike the first.",
+                remedy="Calibrate with pictures of one size: that of the camera's frames.",
+            )
+        self._size_px = width_px, height_px
+
+    def _field_number(self, rgb: NDArray[np.uint8]) -> int:
+        before, self._thumbnail = self._thumbnail, thumbnail(rgb)
+        if before is not None and change_pct(before, self._thumbnail) >= _NEW_FIELD_CHANGE_PCT:
+            self._field += 1
+        return self._field
+
+    def _measure_scale(self, rgb: NDArray[np.uint8]) -> FrameScale:
         if self._method is CalibrationMethod.SMEAR:
             return measure_red_cell_scale(rgb)
         found = measure_divisions(rgb)

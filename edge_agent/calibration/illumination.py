@@ -81,7 +81,7 @@ def measure_illumination(rgb: NDArray[np.uint8]) -> Illumination:
     light, mask = _fit_background(green, terms)
     _require_everywhere(mask)
     levels = small[mask]
-    lab = np.asarray(cv2.cvtColor(np.float32(levels[None] / np.float32(255)), cv2.COLOR_RGB2LAB))[0]
+    lab = np.asarray(cv2.cvtColor(levels[None].astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB))[0]
     red, green_level, blue = (100 * float(level) / 255 for level in np.median(levels, axis=0))
     brightest = small[mask & (light >= np.quantile(light[mask], 0.75))]
     top = int(light.argmax())

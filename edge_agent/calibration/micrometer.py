@@ -187,7 +187,8 @@ def _first_period(profile: Profile) -> float:
 
 def _lines(profile: Profile, period: float) -> Profile:
     """Where the lines are, in pixels along the profile. Raises ``ScaleUnreadable`` if there are too few."""
-    dark = cv2.GaussianBlur(-profile[None, :], (0, 0), max(0.7, 0.08 * period)).ravel()
+    smooth = cv2.GaussianBlur(-profile[None, :], (0, 0), max(0.7, 0.08 * period))
+    dark = np.asarray(smooth, dtype=np.float64).ravel()
     reach = max(1, int(0.35 * period))
     size = 2 * reach + 1
     highest = cv2.dilate(dark[None, :], np.ones((1, size), np.uint8)).ravel()

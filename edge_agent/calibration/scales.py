@@ -24,6 +24,8 @@ class FrameScale:
     """``low`` to ``high`` holds the true scale about 19 times in 20."""
     marks_count: int
     """Lines of a micrometer, or red cells."""
+    field: int = 0
+    """Number of the field. A stage at rest shows the same marks in every frame, and they count once."""
 
 
 def combine(scales: Sequence[FrameScale], *, tolerance: float) -> MeasuredScale:
@@ -46,12 +48,15 @@ def combine(scales: Sequence[FrameScale], *, tolerance: float) -> MeasuredScale:
     kept = [each for each, agrees in zip(scales, agreeing, strict=True) if agrees]
     low = min(float(np.median([each.low for each in kept])), *(each.um_per_pixel for each in kept))
     high = max(float(np.median([each.high for each in kept])), *(each.um_per_pixel for each in kept))
+    marks: dict[int, int] = {}
+    for each in kept:
+        marks[each.field] = max(each.marks_count, marks.get(each.field, 0))
     return MeasuredScale(
         um_per_pixel=_rounded(float(np.median([each.um_per_pixel for each in kept]))),
         um_per_pixel_low=_rounded(low),
         um_per_pixel_high=_rounded(high),
         frames_count=len(kept),
-        marks_count=sum(each.marks_count for each in kept),
+        marks_count=sum(marks.values()),
     )
 
 

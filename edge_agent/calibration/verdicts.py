@@ -31,9 +31,7 @@ def scale_check(
 ) -> CalibrationCheck:
     """``configured`` is the configured size of a pixel in micrometres, None if there is none."""
     if isinstance(scale, EdgeAgentError):
-        return CalibrationCheck(
-            name="scale", verdict=Verdict.UNCLEAR, finding=scale.message, next_step=scale.remedy
-        )
+        return CalibrationCheck(name="scale", verdict=Verdict.UNCLEAR, finding=scale.message, next_step=scale.remedy)
     finding = (
         f"A pixel is {scale.um_per_pixel:g} µm wide ({scale.um_per_pixel_low:g} to {scale.um_per_pixel_high:g} µm), "
         f"by {scale.marks_count} {_MARKS[method]}."

@@ -37,7 +37,12 @@ def write_contract(folder: Path) -> list[Path]:
 
 def contract_files() -> dict[str, str]:
     """Content by file name."""
-    models: dict[str, type[BaseModel]] = {"config": Config, "bundle-manifest": Manifest, "calibration": Calibration, **MESSAGES}
+    models: dict[str, type[BaseModel]] = {
+        "config": Config,
+        "bundle-manifest": Manifest,
+        "calibration": Calibration,
+        **MESSAGES,
+    }
     files = {f"{name}.schema.json": _json(json_schema(model)) for name, model in models.items()}
     return {**files, "asyncapi.json": _json(asyncapi_document(_broker_defaults())), "errors.md": _error_table()}
 

@@ -93,7 +93,9 @@ def asyncapi_document(broker: BrokerDefaults) -> Json:
         }
     for command in CommandName:
         name = f"command-{command}"
-        channels[name] = _channel(f"command/{command}", {"request": request_message(command)}, "Never retained; let it expire.")
+        channels[name] = _channel(
+            f"command/{command}", {"request": request_message(command)}, "Never retained; let it expire."
+        )
         operations[name] = {
             "action": "receive",
             "channel": {"$ref": f"#/channels/{name}"},

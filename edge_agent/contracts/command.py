@@ -52,9 +52,9 @@ class Calibrate(Command):
     method: CalibrationMethod = Field(
         default=CalibrationMethod.SMEAR, description="What lies under the microscope: a thin smear or a micrometer."
     )
-    frames_count: Annotated[
-        int, Field(strict=True, ge=1, le=MAX_CALIBRATION_FRAMES), BeforeValidator(whole_number)
-    ] = Field(default=5, description="Number of frames to measure.")
+    frames_count: Annotated[int, Field(strict=True, ge=1, le=MAX_CALIBRATION_FRAMES), BeforeValidator(whole_number)] = (
+        Field(default=5, description="Number of frames to measure.")
+    )
     division_um: Annotated[float, Field(strict=True, gt=0, le=10_000)] = Field(
         default=10.0, description="Distance of the micrometer's neighbouring lines."
     )

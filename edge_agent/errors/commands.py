@@ -16,7 +16,10 @@ class CommandInvalid(CommandError):
     """The request does not match the published schema, or its response topic is not one that this device may use."""
 
     code = "command_invalid"
-    remedy = "Send a request that matches deploy/contract/command.schema.json (or that of its own, such as command-set-specimen.schema.json)."
+    remedy = (
+        "Send a request that matches deploy/contract/command.schema.json; 'set-specimen' and 'calibrate' have a schema of "
+        "their own, such as command-calibrate.schema.json."
+    )
 
 
 class CommandUnknown(CommandError):
