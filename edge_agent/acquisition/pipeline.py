@@ -128,7 +128,7 @@ class AnalysisPipeline:
         return self._requests.waiting
 
     def stop(self) -> None:
-        """Finish the current frame and release the camera. Requests of either kind that still wait get ``AgentPaused``."""
+        """Finish the current frame and release the camera. Requests that still wait get ``AgentPaused``."""
         self._end()
         if self._thread.ident is not None:
             self._thread.join()

@@ -118,7 +118,10 @@ class Calibrator:
             frames_skipped_count=self.frames_skipped_count,
             scale=scale if isinstance(scale, MeasuredScale) else None,
             light=light if isinstance(light, MeasuredLight) else None,
-            checks=(scale_check(scale, self._method, self._configured), *light_checks(light, offset)),
+            checks=(
+                scale_check(scale, self._method, self._configured, self._division_um),
+                *light_checks(light, offset),
+            ),
         )
 
     def _scale(self) -> MeasuredScale | EdgeAgentError:

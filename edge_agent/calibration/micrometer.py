@@ -24,6 +24,13 @@ _MIN_COHERENCE = 0.25
 """Share of the edges that runs in one direction: 1 for a ruler, near 0 for cells or noise."""
 
 _MIN_CORRELATION = 0.3
+_FINER = 4
+"""Steps per pixel."""
+
+_MIN_ALTERNATING = 8
+"""Lines; of fewer, one that is long by itself decides."""
+
+_MAX_ALTERNATION = 0.25
 _MAX_UNEVENNESS = 0.08
 """Largest deviation of lines from equal distances, in divisions."""
 
@@ -85,7 +92,8 @@ def _measure(grey: NDArray[np.uint8], scale: float) -> Divisions:
     angle = _refine(relief, angle)
     profile = _profile(relief, angle)
     period = _first_period(profile)
-    places = _lines(profile, period)
+    places, heights = _lines(profile, period)
+    _require_finest(profile, period, heights)
     numbers = np.round((places - places[0]) / period)
     for _ in range(3):
         # A period that is slightly off would number distant lines wrongly, so numbering follows the fit.
@@ -164,10 +172,11 @@ def _first_period(profile: Profile) -> float:
     centred = profile - profile.mean()
     size = len(centred)
     spectrum = np.fft.rfft(centred, 2 * size)
-    correlation = np.fft.irfft(np.abs(spectrum) ** 2)[:size]
+    # Finer than a pixel: lines 4.5 px apart repeat at 9 px, but neither at 4 nor at 5.
+    correlation = np.fft.irfft(np.abs(spectrum) ** 2, 2 * size * _FINER)[: size * _FINER]
     # For the smaller overlap at large distances.
-    correlation = correlation / np.maximum(size - np.arange(size), 1)
-    correlation = correlation[: size // (MIN_LINES - 1)] / max(correlation[0], 1e-12)
+    correlation = correlation / np.maximum(size - np.arange(size * _FINER) / _FINER, 1)
+    correlation = correlation[: size * _FINER // (MIN_LINES - 1)] / max(correlation[0], 1e-12)
     inner = correlation[1:-1]
     peaks = 1 + np.flatnonzero((inner > correlation[:-2]) & (inner >= correlation[2:]))
     # Neighbouring pixels resemble each other at distance 0 already.
@@ -177,16 +186,43 @@ def _first_period(profile: Profile) -> float:
         raise ScaleUnreadable("The picture has no lines at equal distances.", remedy=_REMEDY)
     # Longer lines at every fifth and tenth division make those distances repeat better than a single one.
     first = int(peaks[np.flatnonzero(correlation[peaks] >= 0.6 * correlation[peaks].max())[0]])
-    if first < MIN_PERIOD_PX:
+    period = (first + _vertex(correlation[first - 1 : first + 2])) / _FINER
+    if period < MIN_PERIOD_PX:
         raise ScaleUnreadable(
-            f"The lines are only {first} px apart, too close to be measured.",
+            f"The lines are only {period:.1f} px apart, too close to be measured.",
             remedy="Use a micrometer with wider divisions, a higher magnification or the camera's full resolution.",
         )
-    return first + _vertex(correlation[first - 1 : first + 2])
+    return period
 
 
-def _lines(profile: Profile, period: float) -> Profile:
-    """Where the lines are, in pixels along the profile. Raises ``ScaleUnreadable`` if there are too few."""
+def _require_finest(profile: Profile, period: float, heights: Profile) -> None:
+    """Raise ``ScaleUnreadable`` if these are the long lines of a micrometer whose short ones are not resolved."""
+    odd, even = float(np.median(heights[1::2])), float(np.median(heights[::2]))
+    # Every fifth line is long and every tenth longer: if only those are seen, they alternate.
+    alternate = len(heights) >= _MIN_ALTERNATING and abs(odd - even) > _MAX_ALTERNATION * (odd + even) / 2
+    if alternate or any(_is_divided(profile, period, parts) for parts in (2, 4, 5, 10)):
+        raise ScaleUnreadable(
+            "There seem to be finer lines than can be measured.",
+            remedy="Focus on the lines, and use a higher magnification or the camera's full resolution.",
+        )
+
+
+def _is_divided(profile: Profile, period: float, parts: int) -> bool:
+    """Whether finer lines divide ``period``: that harmonic is then much stronger than its neighbours."""
+    window = np.hanning(len(profile))
+    phase = 2j * np.pi * np.arange(len(profile)) / period
+    centred = (profile - profile.mean()) * window
+
+    def strength(harmonic: int) -> float:
+        return float(abs((centred * np.exp(-harmonic * phase)).sum()))
+
+    neighbours = strength(1) if parts == 2 else max(strength(parts - 1), strength(parts + 1))
+    # Lines as wide as their gaps have odd harmonics only, which fall off as 1 / n.
+    return parts < period / 2 and strength(parts) > max(2 * neighbours, 1.5 / parts * strength(1))
+
+
+def _lines(profile: Profile, period: float) -> tuple[Profile, Profile]:
+    """Where the lines are, in pixels along the profile, and how dark. Raises ``ScaleUnreadable`` if there are few."""
     smooth = cv2.GaussianBlur(-profile[None, :], (0, 0), max(0.7, 0.08 * period))
     dark = np.asarray(smooth, dtype=np.float64).ravel()
     reach = max(1, int(0.35 * period))
@@ -195,12 +231,14 @@ def _lines(profile: Profile, period: float) -> Profile:
     places = np.flatnonzero(dark == highest)
     places = places[(places > reach) & (places < len(dark) - 1 - reach)]
     heights = dark[places] - cv2.erode(dark[None, :], np.ones((1, 2 * int(period) + 1), np.uint8)).ravel()[places]
-    places = places[heights >= 0.35 * np.median(heights)] if places.size else places
+    if places.size:
+        clear = heights >= 0.35 * np.median(heights)
+        places, heights = places[clear], heights[clear]
     if len(places) < MIN_LINES:
         raise ScaleUnreadable(
             f"Only {len(places)} lines of equal distance are in the picture; {MIN_LINES} are needed.", remedy=_REMEDY
         )
-    return np.array([place + _vertex(dark[place - 1 : place + 2]) for place in places.tolist()])
+    return np.array([place + _vertex(dark[place - 1 : place + 2]) for place in places.tolist()]), heights
 
 
 def _vertex(three: Profile) -> float:

@@ -23,18 +23,20 @@ MAX_COLOUR_CAST_DELTA_E = 6.0
 MAX_FALLOFF_PCT = 15.0
 _OFF_CENTRE_PCT = 50.0
 
-_MARKS = {CalibrationMethod.SMEAR: "red cells", CalibrationMethod.MICROMETER: "lines"}
-
 
 def scale_check(
-    scale: MeasuredScale | EdgeAgentError, method: CalibrationMethod, configured: float | None
+    scale: MeasuredScale | EdgeAgentError, method: CalibrationMethod, configured: float | None, division_um: float
 ) -> CalibrationCheck:
     """``configured`` is the configured size of a pixel in micrometres, None if there is none."""
     if isinstance(scale, EdgeAgentError):
         return CalibrationCheck(name="scale", verdict=Verdict.UNCLEAR, finding=scale.message, next_step=scale.remedy)
+    marks = f"{scale.marks_count} red cells"
+    if method is CalibrationMethod.MICROMETER:
+        # A person can see in the picture whether these are the finest lines.
+        marks = f"{scale.marks_count} lines {division_um / scale.um_per_pixel:.1f} px ({division_um:g} µm) apart"
     finding = (
         f"A pixel is {scale.um_per_pixel:g} µm wide ({scale.um_per_pixel_low:g} to {scale.um_per_pixel_high:g} µm), "
-        f"by {scale.marks_count} {_MARKS[method]}."
+        f"by {marks}."
     )
     if configured is None:
         return CalibrationCheck(
