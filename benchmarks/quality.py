@@ -16,11 +16,11 @@ from edge_agent.analysis.rejection import rejection_reason
 from edge_agent.cameras.image_files import list_images
 from edge_agent.inference import load_bundle
 from edge_agent.inference.geometry import field_geometry
+from edge_agent.vision.cells import find_cells
 from edge_agent.vision.decode import decode_image
 from edge_agent.vision.field import cut_field
 from edge_agent.vision.preprocessing import DENOISERS
 from edge_agent.vision.quality import measure
-from edge_agent.vision.segmentation import segment
 from edge_agent.vision.settings import QualityLimits
 
 PERCENTILES = (0, 0.1, 1, 50, 99, 99.9, 100)
@@ -40,7 +40,7 @@ def quality(
     for path in paths:
         field = cut_field(decode_image(path.read_bytes()), geometry)
         denoised = DENOISERS["median3"](field)
-        segmentation = segment(denoised, pixel_aspect=geometry.pixel_aspect)
+        segmentation = find_cells(denoised, pixel_aspect=geometry.pixel_aspect).segmentation
         measured = measure(field, denoised, segmentation.mask)
         values = {**asdict(measured), "coverage_pct": segmentation.coverage_pct}
         for name, value in values.items():

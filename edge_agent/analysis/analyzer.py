@@ -20,11 +20,13 @@ from edge_agent.errors import AnalysisError, EdgeAgentError, ImageError
 from edge_agent.inference.classifier import Classifier
 from edge_agent.inference.decision import decide
 from edge_agent.inference.geometry import field_geometry
+from edge_agent.vision.cells import find_cells
 from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, decode_image, read_header
 from edge_agent.vision.field import View, choose_reduction, choose_window, fit, take
 from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, SEGMENTATION_DENOISER
 from edge_agent.vision.quality import change_pct, measure, thumbnail
-from edge_agent.vision.segmentation import Segmentation, segment
+from edge_agent.vision.red_cells import DIAMETER_UM
+from edge_agent.vision.segmentation import Segmentation
 from edge_agent.vision.settings import QualityLimits
 
 log = logging.getLogger(__name__)
@@ -159,7 +161,12 @@ class Analyzer:
         denoised = self._denoise(extracted.rgb)
         timer.lap("denoising")
         view = extracted.view
-        segmentation = segment(SEGMENTATION_DENOISER(view.rgb), pixel_aspect=view.pixel_aspect)
+        cells = find_cells(
+            SEGMENTATION_DENOISER(view.rgb),
+            pixel_aspect=view.pixel_aspect,
+            red_cell_diameter_px=self._red_cell_diameter_px(view),
+        )
+        segmentation = cells.segmentation
         nuclei_mask = segmentation.mask_of_size(*denoised.shape[:2])
         timer.lap("segmentation")
         motion = None
@@ -255,16 +262,25 @@ class Analyzer:
         median = None
         if segmentation.count:
             median = float(np.median([nucleus.area_px for nucleus in segmentation.nuclei])) * view.frame_px_per_px**2
-        scale = self._um_per_pixel
-        if view.window.ready and scale is not None:
-            # An image that is a field already has the scale of the training images, not that of the camera's frames.
-            scale = self._classifier.manifest.um_per_pixel
+        scale = self._configured_um_per_pixel(view)
         return Nuclei(
             count=segmentation.count,
             coverage_pct=round(segmentation.coverage_pct, 3),
             median_area_px=None if median is None else round(median, 3),
             median_area_um2=None if median is None or scale is None else round(median * scale * scale, 3),
         )
+
+    def _configured_um_per_pixel(self, view: View) -> float | None:
+        """Of a pixel of the frame."""
+        if view.window.ready and self._um_per_pixel is not None:
+            # An image that is a field already has the scale of the training images, not that of the camera's frames.
+            return self._classifier.manifest.um_per_pixel
+        return self._um_per_pixel
+
+    def _red_cell_diameter_px(self, view: View) -> float | None:
+        """In heights of a pixel of the view, if the scale is known."""
+        scale = self._configured_um_per_pixel(view)
+        return None if scale is None else DIAMETER_UM / (scale * view.frame_px_per_px)
 
 
 def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:

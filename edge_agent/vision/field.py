@@ -75,13 +75,6 @@ class Window:
             self.ready,
         )
 
-    def area_px(self, pixels: float, size: int) -> float:
-        """Square pixels of the frame in ``pixels`` of ``size``, the number of pixels in an image of the whole window.
-
-        Square pixels have the height of the frame's pixels, and that width.
-        """
-        return pixels * self.height_px * self.width_px * self.pixel_aspect / size
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
@@ -181,7 +174,7 @@ def fit(rgb: NDArray[np.uint8], window: Window, geometry: Geometry) -> tuple[NDA
     if window.ready:
         return rgb, View(rgb, window)
     size = geometry.size_px
-    field, view = _scale(rgb, geometry), _shrink(rgb, MAX_VIEW_PX)
+    field, view = _scale(rgb, geometry), shrink(rgb, MAX_VIEW_PX)
     if window.turned:
         field, view = _turn(field), _turn(view)
     if geometry.half_chroma:
@@ -206,8 +199,11 @@ def _scale(rgb: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(rgb, (size, size), interpolation=how), dtype=np.uint8)
 
 
-def _shrink(rgb: NDArray[np.uint8], most_px: int) -> NDArray[np.uint8]:
-    """At most ``most_px`` pixels. Linear, as ``take`` leaves less than four times as many."""
+def shrink(rgb: NDArray[np.uint8], most_px: int = MAX_VIEW_PX) -> NDArray[np.uint8]:
+    """A uint8 (h, w, 3) array with at most ``most_px`` pixels.
+
+    Linear, as ``take`` leaves less than four times as many.
+    """
     height, width = rgb.shape[:2]
     if height * width <= most_px:
         return rgb

@@ -19,6 +19,11 @@ from edge_agent.vision.touching import Contour, outlines, separate
 MIN_DENSITY = 0.2
 """Least ``Stain.nuclear_density`` of a nucleus."""
 
+MOST_RATIO = 1.5
+MIN_DENSITY_OF_MOST = 0.65
+"""The same where what is proposed is more than so many times all other cells. Then it may well be the red cells: on a
+green or yellow background they look blue, and there is little else to compare them with."""
+
 MIN_HUE_RATIO = -0.06
 """Least surplus of the density in red over that in blue, as a share of that in green. Eosin and haemoglobin let red
 pass and absorb blue, so pink red cells lie below this however dark they are."""
@@ -135,10 +140,13 @@ def least_nuclear_density(stain: Stain, proposed: NDArray[np.uint8]) -> float:
     least_green = stain.level(_MIN_CELL_DENSITY, channel=1)
     background = cv2.threshold(cv2.extractChannel(rgb, 1), least_green, 255, cv2.THRESH_BINARY)[1]
     others = cv2.bitwise_not(cv2.bitwise_or(near, background))
-    if cv2.countNonZero(others) < _MIN_REFERENCE_RATIO * others.size:
-        return MIN_DENSITY
+    others_px = cv2.countNonZero(others)
+    proposed_px = cv2.countNonZero(proposed[::_ROWS_STRIDE])
+    least = MIN_DENSITY if proposed_px <= MOST_RATIO * others_px else MIN_DENSITY_OF_MOST
+    if others_px < _MIN_REFERENCE_RATIO * others.size:
+        return least
     levels = cv2.mean(rgb, mask=others)
-    return max(MIN_DENSITY, stain.nuclear_density(levels) + MIN_CONTRAST_RATIO * stain.density(levels[1], channel=1))
+    return max(least, stain.nuclear_density(levels) + MIN_CONTRAST_RATIO * stain.density(levels[1], channel=1))
 
 
 def _is_nuclear(stain: Stain, proposed: NDArray[np.uint8], contour: Contour, least_density: float) -> bool:

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.vision.cells import find_cells
 from edge_agent.vision.colour import to_lab
-from edge_agent.vision.segmentation import cells_mask, segment
+from edge_agent.vision.segmentation import cells_mask
 
 Array = NDArray[np.uint8]
 
@@ -66,4 +67,4 @@ def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
     """
     finish = PREPROCESSINGS[preprocessing_id]
     denoised = DENOISERS[denoise](field)
-    return finish(denoised, segment(SEGMENTATION_DENOISER(field)).mask)
+    return finish(denoised, find_cells(SEGMENTATION_DENOISER(field)).segmentation.mask)

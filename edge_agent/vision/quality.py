@@ -44,7 +44,7 @@ def measure(field: NDArray[np.uint8], denoised: NDArray[np.uint8], nuclei_mask: 
 
     Focus is the Tenengrad (J. M. Tenenbaum, 1970; compared by Y. Sun et al., "Autofocusing in computer
     microscopy", 2004) of the nuclei and their borders only: sharp red cells around a blurred blast do not help. All
-    else is measured on every fourth row.
+    else but the foreground is measured on every fourth row.
     """
     mask = nuclei_mask[::_ROWS_STRIDE]
     # On planes, for which OpenCV needs a fraction of the time that interleaved channels take.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_agent.vision.kmeans import Clusters, kmeans_histogram
 from edge_agent.vision.nuclei import MIN_DENSITY, Nucleus, find_nuclei, least_nuclear_density
-from edge_agent.vision.stain import Stain, absorbed_level, density_of, measure_stain
+from edge_agent.vision.stain import Stain, absorbed_level, density_of
 
 CLUSTERS = 3
 """Background, red cells, nuclei."""
@@ -60,23 +60,20 @@ class Segmentation:
         return np.asarray(cv2.resize(self.mask, (width_px, height_px), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
-def segment(
-    rgb: NDArray[np.uint8], *, pixel_aspect: float = 1.0, red_cell_diameter_px: float | None = None
-) -> Segmentation:
-    """Find the nuclei in a denoised uint8 RGB field (h, w, 3).
+def segment(stain: Stain, *, pixel_aspect: float = 1.0, red_cell_diameter_px: float | None = None) -> Segmentation:
+    """Find the nuclei of a field.
 
     ``pixel_aspect`` is width by height of what one pixel covers; ``red_cell_diameter_px`` the median diameter of the
     red cells, in heights of a pixel, None if unknown. Without it sizes are judged by the field's size, and lobes are
     neither joined nor touching nuclei separated.
     """
-    stain = measure_stain(rgb)
     clusters = kmeans_histogram(stain.absorbed_histogram(), CLUSTERS)
     nuclei: tuple[Nucleus, ...] = ()
     if clusters.centres.size > 1:
         proposed = _propose(stain, clusters, _lowest_nuclear(clusters))
         least_density = least_nuclear_density(stain, proposed)
         nuclei = find_nuclei(stain, proposed, least_density, pixel_aspect, red_cell_diameter_px)
-    mask = np.zeros(rgb.shape[:2], np.uint8)
+    mask = np.zeros(stain.nuclear.shape, np.uint8)
     cv2.drawContours(mask, [contour for nucleus in nuclei for contour in nucleus.contours], -1, 255, cv2.FILLED)
     return Segmentation(mask, nuclei, clusters)
 

@@ -5,6 +5,7 @@
 * ``/reading.json``: the latest result as it is published; 204 before the first.
 * ``/field.jpg?id=...``: the field of the reading with that id, its nuclei outlined; 404 if that reading has no field or
   is too old. Without an id, the latest reading's; 204 if it has none.
+* ``/evidence.png``: the legend of the tint on a field.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from starlette.routing import Route
 
 from edge_agent.contracts import Reason
 from edge_agent.web.hosts import HostRule
-from edge_agent.web.picture import draw_explanation, to_jpeg
+from edge_agent.web.picture import draw_explanation, draw_scale, to_jpeg, to_png
 from edge_agent.web.recent import RecentReadings, ShownReading
 
 _HEADERS = {
@@ -63,6 +64,7 @@ def make_app(recent: RecentReadings, hosts: HostRule) -> Starlette:
             Route("/reasons.json", lambda _request: JSONResponse(_REASONS)),
             Route("/reading.json", reading),
             Route("/field.jpg", field),
+            Route("/evidence.png", lambda _request: Response(to_png(draw_scale()), media_type="image/png")),
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=_guard(hosts))],
     )

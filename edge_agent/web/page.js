@@ -46,6 +46,7 @@ async function loadField(result) {
   const picture = new Image(448, 448);
   picture.id = "field";
   picture.alt = `Field of reading ${result.seq} with its nuclei outlined`;
+  if (result.label !== null) picture.alt += `, tinted where there is more evidence for ${result.label} than on average`;
   picture.src = `field.jpg?id=${encodeURIComponent(result.id)}`;
   try {
     await picture.decode();
@@ -81,6 +82,9 @@ function show(result, picture) {
     ["model", `${result.model.name} ${result.model.version}`],
     ["source", result.source],
   ]);
+  // Only a label is explained.
+  byId("legend").hidden = picture === null || result.label === null;
+  byId("explained").textContent = result.label ?? "";
   if (picture === null) {
     byId("field").hidden = true;
   } else {

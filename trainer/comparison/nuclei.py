@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.vision.cells import find_cells
 from edge_agent.vision.colour import to_lab
 from edge_agent.vision.preprocessing import DENOISERS
-from edge_agent.vision.segmentation import cells_mask, segment
+from edge_agent.vision.segmentation import cells_mask
 
 _DENOISE = "median3"
 _BORDER = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
@@ -31,7 +32,7 @@ def describe_nuclei(field: NDArray[np.uint8]) -> Floats:
     """
     denoised = DENOISERS[_DENOISE](field)
     lab = to_lab(denoised)
-    found = segment(denoised)
+    found = find_cells(denoised).segmentation
     contours, _ = cv2.findContours(found.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     # An ellipse needs at least five points.
     nuclei = [_describe(contour, lab) for contour in contours if len(contour) >= 5]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from edge_agent.vision.cells import find_cells
 from edge_agent.vision.colour import level_histogram, masked_mean, to_lab
 from edge_agent.vision.quality import (
     FieldQuality,
@@ -17,14 +18,13 @@ from edge_agent.vision.quality import (
     measure,
     thumbnail,
 )
-from edge_agent.vision.segmentation import segment
 
 Array = NDArray[np.uint8]
 
 
 def measured(array: NDArray[Any]) -> FieldQuality:
     picture = array.astype(np.uint8)
-    return measure(picture, picture, segment(picture).mask)
+    return measure(picture, picture, find_cells(picture).segmentation.mask)
 
 
 def scaled(picture: Array, factors: tuple[float, float, float]) -> Array:
@@ -66,7 +66,7 @@ def test_one_channel_at_its_end_is_not_clipping() -> None:
 
 
 def test_white_paper_between_cells_is_not_a_clipped_nucleus(smear: Array) -> None:
-    nuclei = segment(smear).mask > 0
+    nuclei = find_cells(smear).segmentation.mask > 0
     bright = smear.copy()
     bright[~nuclei] = 255
     assert (measured(bright).clipped_nuclei_pct or 0) < 5
@@ -74,7 +74,7 @@ def test_white_paper_between_cells_is_not_a_clipped_nucleus(smear: Array) -> Non
 
 
 def test_a_nucleus_that_has_lost_two_channels_is_clipped(smear: Array) -> None:
-    nuclei = segment(smear).mask > 0
+    nuclei = find_cells(smear).segmentation.mask > 0
     faded = smear.copy()
     faded[nuclei] = 255, 150, 255
     assert (measured(faded).clipped_nuclei_pct or 0) > 90

@@ -6,8 +6,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
+from edge_agent.vision.cells import find_cells
 from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, preprocess
-from edge_agent.vision.segmentation import Segmentation, segment
+from edge_agent.vision.segmentation import Segmentation
 
 Array = NDArray[np.uint8]
 
@@ -25,7 +26,7 @@ def field(*nuclei: tuple[int, int, int]) -> Array:
 
 
 def segmented(picture: Array) -> Segmentation:
-    return segment(DENOISERS["median3"](picture))
+    return find_cells(DENOISERS["median3"](picture)).segmentation
 
 
 def test_nuclei_are_found_counted_and_measured() -> None:
