@@ -20,6 +20,7 @@ from edge_agent.errors import AnalysisError, EdgeAgentError, ImageError
 from edge_agent.inference.classifier import Classifier
 from edge_agent.inference.decision import decide
 from edge_agent.inference.geometry import field_geometry
+from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits, unproven_reasons
 from edge_agent.vision.cells import find_cells
 from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, decode_image, read_header
 from edge_agent.vision.field import View, choose_reduction, choose_window, fit, take
@@ -45,9 +46,11 @@ class Analyzer:
         *,
         um_per_pixel: float | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        proof: ProofLimits | None = DEFAULT_PROOF,
     ) -> None:
         """Judge with ``classifier`` the fields that are within ``limits``.
 
+        A bundle whose record does not reach ``proof`` answers nothing; None is for measuring such a bundle.
         ``um_per_pixel`` is the size of a pixel of the frames in the specimen, in micrometres, None if unknown.
         ``max_pixels`` bounds what is decoded.
         """
@@ -57,6 +60,8 @@ class Analyzer:
         self._um_per_pixel = um_per_pixel
         self._max_pixels = max_pixels
         self._model = classifier.identity
+        self.unproven_reasons = () if proof is None else unproven_reasons(manifest, proof)
+        """What the bundle's record lacks, each as a sentence; empty if it may be used."""
         self._geometry = field_geometry(manifest.field, manifest.input.height_px)
         self._denoise = DENOISERS[manifest.preprocessing.denoise]
         self._preprocess = PREPROCESSINGS[manifest.preprocessing.id]
@@ -72,6 +77,11 @@ class Analyzer:
     def demonstration(self) -> bool:
         """Whether the model in use was not trained on real smears."""
         return self._classifier.manifest.demonstration
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the bundle's record does not show that its answers can be used, so that it gives none."""
+        return bool(self.unproven_reasons)
 
     def analyse(self, frame: Frame) -> Reading:
         """Extract and judge a single frame. Never raises, whatever the frame contains."""
@@ -188,11 +198,13 @@ class Analyzer:
         extracted, analysis = pending.extracted, pending.analysis
         classification = self._classifier.classify(pending.network_input)
         extracted.timer.lap("inference")
-        outcome, reason, decision = decide(classification, self._classifier.manifest.thresholds)
+        outcome, reason, decision = decide(
+            classification, self._classifier.manifest.thresholds, proven=not self.provisional
+        )
         probabilities, activation_map = classification.probabilities, classification.class_activation_map
         winner = self._labels[int(probabilities.argmax())] if outcome is Outcome.CLASSIFIED else None
-        # The probabilities of a field unlike the training images mean nothing, so they are not published.
-        meaningful = reason is not Reason.UNFAMILIAR
+        # The probabilities of a field unlike the training images, or of an unproven model, mean nothing.
+        meaningful = reason is not Reason.UNFAMILIAR and not self.provisional
         nuclei = self._nuclei(analysis.segmentation, extracted.view)
         image = _image_identity(extracted)
         extracted.timer.lap("decision")
@@ -202,6 +214,7 @@ class Analyzer:
             reason=reason,
             model=self._model,
             demonstration=self.demonstration,
+            provisional=self.provisional,
             label=None if winner is None else winner.code,
             malignant=None if winner is None else winner.malignant,
             probabilities=self._by_label(probabilities) if meaningful else None,
@@ -226,6 +239,7 @@ class Analyzer:
             reason=reason,
             model=self._model,
             demonstration=self.demonstration,
+            provisional=self.provisional,
             quality=analysis.quality,
             nuclei=nuclei,
             latency_ms=extracted.timer.latency_ms,
@@ -240,6 +254,7 @@ class Analyzer:
             reason=rejected.reason,
             model=self._model,
             demonstration=self.demonstration,
+            provisional=self.provisional,
             latency_ms=rejected.timer.latency_ms,
             image=_image_identity(rejected),
         )
@@ -251,6 +266,7 @@ class Analyzer:
             error=ErrorReport.from_error(error),
             model=self._model,
             demonstration=self.demonstration,
+            provisional=self.provisional,
             latency_ms=extraction.timer.latency_ms,
             image=_image_identity(extraction),
         )

@@ -42,6 +42,7 @@ class Reading:
     outcome: Outcome
     model: ModelIdentity
     demonstration: bool
+    provisional: bool
     latency_ms: dict[str, float]
     reason: Reason | None = None
     error: ErrorReport | None = None

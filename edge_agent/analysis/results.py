@@ -27,6 +27,7 @@ class ResultMaker:
         frame = reading.frame
         return Result(
             demonstration=reading.demonstration,
+            provisional=reading.provisional,
             id=uuid7(),
             device=self.device,
             camera=frame.camera,

@@ -93,6 +93,38 @@ class Training(Contract):
     command: str
 
 
+class ClassEvidence(Contract):
+    """How many images of one class there were, and how many of those held out were named rightly."""
+
+    code: Slug
+    training_images_count: int = Field(ge=0, description="Images that were trained on or chosen thresholds by.")
+    held_out_images_count: int = Field(ge=0, description="Images that had no part in either.")
+    held_out_right_count: int = Field(ge=0, description="Those whose likeliest class is theirs, refused or not.")
+    specimens_count: int | None = Field(
+        ge=0, description="Specimens or subjects of all images; null if the data set does not name them."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.held_out_right_count > self.held_out_images_count:
+            raise ValueError("more held-out images are right than there are")
+        return self
+
+
+class Evidence(Contract):
+    """The record on held-out images, through the model's file, that shows whether the bundle may be used."""
+
+    held_out: str = Field(min_length=1, description="Which images were held out.")
+    classes: tuple[ClassEvidence, ...] = Field(min_length=2)
+    permutation_ratio: float = Field(
+        ge=0,
+        le=1,
+        description="Share of random labellings of the held-out images, the true one included, that fit the answers at "
+        "least as well as the true one: the p value of a permutation test.",
+    )
+    permutations_count: int = Field(ge=100, description="Labellings tried.")
+
+
 class Manifest(Contract):
     """The whole manifest. ``files`` covers every other file of the folder."""
 
@@ -119,6 +151,9 @@ class Manifest(Contract):
     temperature: float = Field(gt=0, description="The logits are divided by this before the softmax.")
     thresholds: Thresholds
     training: Training
+    evidence: Evidence | None = Field(
+        default=None, description="Without it, or where it shows too little, the bundle is provisional: it abstains."
+    )
     min_agent_version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     files: dict[FileName, Sha256]
 
@@ -127,6 +162,8 @@ class Manifest(Contract):
         codes = [label.code for label in self.labels]
         if len(set(codes)) != len(codes):
             raise ValueError(f"labels are not distinct: {codes}")
+        if self.evidence is not None and sorted(each.code for each in self.evidence.classes) != sorted(codes):
+            raise ValueError("evidence is not of the labels")
         if "manifest.json" in self.files:
             raise ValueError("files cannot name manifest.json itself")
         if missing := {"model.tflite", "golden.npz", "ood.npz", "card.md"} - set(self.files):

@@ -108,6 +108,10 @@ class Result(Contract):
     demonstration: bool = Field(
         description="True if the model was not trained on real smears: the result has no meaning."
     )
+    provisional: bool = Field(
+        default=False,
+        description="True if no record shows that the model is right often enough: it gives no label.",
+    )
     id: UUID = Field(description="UUIDv7; the same on every delivery of this message.")
     device: Slug
     camera: Slug
