@@ -15,7 +15,8 @@ MAX_SIDE_PX = 1024
 """A larger frame is scaled down; if its lines are then too narrow, its centre is measured at full size."""
 
 MIN_SIDE_PX = 64
-MIN_PERIOD_PX = 5.0
+MIN_PERIOD_PX = 9.5
+"""Lines of less than half of this are not resolved, and of two of them one could be taken."""
 MIN_LINES = 5
 """Fewer lines do not show that their distances are equal."""
 
@@ -27,6 +28,7 @@ _MIN_CORRELATION = 0.3
 _FINER = 4
 """Steps per pixel."""
 
+_MAX_FINER_CORRELATION = 0.15
 _MIN_ALTERNATING = 8
 """Lines; of fewer, one that is long by itself decides."""
 
@@ -185,7 +187,9 @@ def _first_period(profile: Profile) -> float:
     if not peaks.size or correlation[peaks].max() < _MIN_CORRELATION:
         raise ScaleUnreadable("The picture has no lines at equal distances.", remedy=_REMEDY)
     # Longer lines at every fifth and tenth division make those distances repeat better than a single one.
-    first = int(peaks[np.flatnonzero(correlation[peaks] >= 0.6 * correlation[peaks].max())[0]])
+    first = int(peaks[np.flatnonzero(correlation[peaks] >= 0.5 * correlation[peaks].max())[0]])
+    if correlation[peaks[peaks < first]].max(initial=0.0) > _MAX_FINER_CORRELATION:
+        raise _too_fine()
     period = (first + _vertex(correlation[first - 1 : first + 2])) / _FINER
     if period < MIN_PERIOD_PX:
         raise ScaleUnreadable(
@@ -201,10 +205,14 @@ def _require_finest(profile: Profile, period: float, heights: Profile) -> None:
     # Every fifth line is long and every tenth longer: if only those are seen, they alternate.
     alternate = len(heights) >= _MIN_ALTERNATING and abs(odd - even) > _MAX_ALTERNATION * (odd + even) / 2
     if alternate or any(_is_divided(profile, period, parts) for parts in (2, 4, 5, 10)):
-        raise ScaleUnreadable(
-            "There seem to be finer lines than can be measured.",
-            remedy="Focus on the lines, and use a higher magnification or the camera's full resolution.",
-        )
+        raise _too_fine()
+
+
+def _too_fine() -> ScaleUnreadable:
+    return ScaleUnreadable(
+        "There seem to be finer lines than can be measured.",
+        remedy="Focus on the lines, and use a higher magnification or the camera's full resolution.",
+    )
 
 
 def _is_divided(profile: Profile, period: float, parts: int) -> bool:
@@ -218,7 +226,7 @@ def _is_divided(profile: Profile, period: float, parts: int) -> bool:
 
     neighbours = strength(1) if parts == 2 else max(strength(parts - 1), strength(parts + 1))
     # Lines as wide as their gaps have odd harmonics only, which fall off as 1 / n.
-    return parts < period / 2 and strength(parts) > max(2 * neighbours, 1.5 / parts * strength(1))
+    return parts < period / 2 and strength(parts) > max(1.5 * neighbours, 1.2 / parts * strength(1))
 
 
 def _lines(profile: Profile, period: float) -> tuple[Profile, Profile]:

@@ -21,7 +21,7 @@ class FrameScale:
     um_per_pixel: float
     low: float
     high: float
-    """``low`` to ``high`` holds the true scale about 19 times in 20."""
+    """``low`` to ``high`` holds the true scale at least nine times in ten."""
     marks_count: int
     """Lines of a micrometer, or red cells."""
     field: int = 0
