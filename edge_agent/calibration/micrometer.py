@@ -32,7 +32,7 @@ _MAX_FINER_CORRELATION = 0.15
 _MIN_ALTERNATING = 8
 """Lines; of fewer, one that is long by itself decides."""
 
-_MAX_ALTERNATION = 0.25
+_ALTERNATION_RATIO = 1.1
 _MAX_UNEVENNESS = 0.08
 """Largest deviation of lines from equal distances, in divisions."""
 
@@ -201,9 +201,12 @@ def _first_period(profile: Profile) -> float:
 
 def _require_finest(profile: Profile, period: float, heights: Profile) -> None:
     """Raise ``ScaleUnreadable`` if these are the long lines of a micrometer whose short ones are not resolved."""
-    odd, even = float(np.median(heights[1::2])), float(np.median(heights[::2]))
+    odd, even = heights[1::2], heights[::2]
     # Every fifth line is long and every tenth longer: if only those are seen, they alternate.
-    alternate = len(heights) >= _MIN_ALTERNATING and abs(odd - even) > _MAX_ALTERNATION * (odd + even) / 2
+    alternate = len(heights) >= _MIN_ALTERNATING and any(
+        np.quantile(longer, 0.2) > _ALTERNATION_RATIO * np.quantile(shorter, 0.8)
+        for longer, shorter in ((odd, even), (even, odd))
+    )
     if alternate or any(_is_divided(profile, period, parts) for parts in (2, 4, 5, 10)):
         raise _too_fine()
 

@@ -38,7 +38,7 @@ def draw_ruler(
         line &= (number >= 0) & (number < only)
     drawn = cv2.resize(np.where(line, 60, 210).astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     drawn = cv2.GaussianBlur(drawn, (0, 0), blur_px)
-    return finish(drawn, unevenness, noise, seed)
+    return finish(np.asarray(drawn, dtype=np.float32), unevenness, noise, seed)
 
 
 def finish(grey: NDArray[np.float32], unevenness: float, noise: float, seed: int = 0) -> NDArray[np.uint8]:
