@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.colour import LEVELS, level_histogram, masked_mean, to_lab
+from edge_agent.vision.colour import LEVELS, level_histogram, masked_mean
 from edge_agent.vision.kmeans import Clusters, kmeans_histogram
 
 Plane = NDArray[np.uint8]
@@ -81,11 +81,6 @@ def segment_watershed(rgb: NDArray[np.uint8]) -> Plane:
     markers[(mask > 0) & (sure == 0)] = 0
     basins = cv2.watershed(np.ascontiguousarray(rgb), markers.astype(np.int32))
     return np.where(basins > 1, 255, 0).astype(np.uint8)
-
-
-def lab_of(denoised: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """CIE LAB of the whole field, which release 0.2 needed for both."""
-    return to_lab(denoised)
 
 
 def _contrast(clusters: Clusters) -> float:

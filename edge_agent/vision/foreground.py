@@ -29,7 +29,8 @@ def foreground_pct(green: NDArray[np.uint8]) -> float:
     small = np.asarray(cv2.resize(half, (_GRID, _GRID), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
     step = _GRID // _TILES
     brightest = small.reshape(_TILES, step, _TILES, step).max(axis=(1, 3)).ravel().astype(np.float32)
-    background = _SURFACE @ (_FIT @ brightest)
+    # Not by matrix products, whose threads wait for each other on a busy machine.
+    background = np.einsum("ij,j->i", _SURFACE, np.einsum("ij,j->i", _FIT, brightest))
     return 100.0 * float(np.count_nonzero(small.ravel() < (1.0 - MIN_ABSORPTION_RATIO) * background)) / small.size
 
 

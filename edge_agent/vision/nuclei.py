@@ -154,7 +154,7 @@ def _is_nuclear(stain: Stain, proposed: NDArray[np.uint8], contour: Contour, lea
     box = slice(top, top + height), slice(left, left + width)
     # What else is proposed in the box is stained alike; drawing the contour would take as long as all the rest.
     levels = cv2.mean(stain.rgb[box], mask=proposed[box])
-    red, green, blue = (stain.density(levels[channel], channel) for channel in range(3))
+    red, green, blue = stain.densities(levels)
     return stain.nuclear_density(levels) >= least_density and red - blue >= MIN_HUE_RATIO * green
 
 

@@ -56,13 +56,17 @@ class Stain:
         """Optical density (natural logarithm, relative to the background) of a level of one of the channels."""
         return math.log((self.background[channel] + 1.0) / (level + 1.0))
 
+    def densities(self, levels: Sequence[float]) -> tuple[float, float, float]:
+        """Optical densities of levels of red, green and blue."""
+        return self.density(levels[0], 0), self.density(levels[1], 1), self.density(levels[2], 2)
+
     def level(self, density: float, channel: int) -> float:
         """The level of a channel that has an optical density: the reverse of ``density``."""
         return (self.background[channel] + 1.0) * math.exp(-density) - 1.0
 
     def nuclear_density(self, levels: Sequence[float]) -> float:
         """Density that marks a nucleus, of levels of red, green and blue; negative for what is stained otherwise."""
-        red, green, blue = (self.density(levels[channel], channel) for channel in range(3))
+        red, green, blue = self.densities(levels)
         return green - blue - EOSIN_WEIGHT * max(0.0, blue - red - EOSIN_MARGIN)
 
     def absorbed_histogram(self) -> NDArray[np.int64]:
