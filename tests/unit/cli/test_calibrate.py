@@ -29,7 +29,7 @@ path = "{pictures}"  # by hand
 """
 
 
-def calibrate(*arguments: str | Path) -> Result:
+def calibrate(*arguments: str | Path | int) -> Result:
     return CliRunner().invoke(app.app, ["calibrate", *map(str, arguments)])
 
 
