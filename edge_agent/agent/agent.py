@@ -36,6 +36,7 @@ from edge_agent.monitoring.host import read_machine
 from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.monitoring.metrics import MetricsCollector, MetricsSources
 from edge_agent.monitoring.monitor import HealthMonitor, MonitorCallbacks
+from edge_agent.monitoring.scale_events import ScaleEvents
 from edge_agent.monitoring.spool_events import SpoolEvents
 from edge_agent.mqtt import Publisher, Request
 from edge_agent.specimens.tracker import SpecimenTracker
@@ -158,6 +159,7 @@ class Agent:
             ResultMaker(config.device.id, self.session),
             self._specimens,
             self._latency,
+            ScaleEvents(self._events),
             on_accepted=self._wake_publisher,
             on_refused=self._monitor.wake,
             on_result=on_result,

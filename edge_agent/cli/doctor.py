@@ -120,8 +120,12 @@ def _runtime(_config: Config) -> str:
 
 
 def _bundle(config: Config) -> str:
-    model = make_analyzer(config).model
-    return f"{model.name} {model.version} verified, golden fields agree"
+    analyzer = make_analyzer(config)
+    model = analyzer.model
+    verified = f"{model.name} {model.version} verified, golden fields agree"
+    if not analyzer.provisional:
+        return verified
+    return f"{verified}; PROVISIONAL, it gives no labels: {' '.join(analyzer.unproven_reasons)}"
 
 
 def _cameras(_config: Config) -> str:

@@ -41,6 +41,7 @@ from edge_agent.contracts.result import (
     Result,
 )
 from edge_agent.contracts.rollout import ModelDesired, ModelReported
+from edge_agent.contracts.scale import Scale, ScaleSource
 from edge_agent.contracts.specimen import Specimen, SpecimenField, SpecimenId, opaque_id
 from edge_agent.contracts.status import Status, StatusState
 from edge_agent.contracts.topics import Topics, topic_segment
@@ -90,6 +91,8 @@ __all__ = [
     "Reason",
     "Report",
     "Result",
+    "Scale",
+    "ScaleSource",
     "SetSpecimen",
     "Software",
     "Specimen",
