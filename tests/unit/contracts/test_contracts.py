@@ -28,6 +28,8 @@ UNITS = (
     "um",
     "um2",
     "um_per_pixel",
+    "um_per_pixel_low",
+    "um_per_pixel_high",
     "bytes",
     "hz",
     "s",
