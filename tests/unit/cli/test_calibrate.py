@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import Result
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from edge_agent.calibration.record import last_calibration
 from edge_agent.cli import app
@@ -29,7 +28,7 @@ path = "{pictures}"  # by hand
 """
 
 
-def calibrate(*arguments: str | Path) -> Result:
+def calibrate(*arguments: str | Path | int) -> Result:
     return CliRunner().invoke(app.app, ["calibrate", *map(str, arguments)])
 
 
