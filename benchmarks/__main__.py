@@ -17,6 +17,7 @@ from benchmarks import (
     suite,
     throughput,
     training,
+    vision,
 )
 from benchmarks.app import app
 
@@ -33,6 +34,7 @@ __all__ = [
     "suite",
     "throughput",
     "training",
+    "vision",
 ]
 
 if __name__ == "__main__":

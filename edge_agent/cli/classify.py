@@ -45,6 +45,11 @@ def classify(
     classifier = Classifier(load_bundle(bundle), threads=threads)
     classifier.verify_golden()
     analyzer = Analyzer(classifier, QualityLimits(), um_per_pixel=um_per_pixel)
+    if analyzer.provisional:
+        name = analyzer.model.name
+        errors.print(f"Bundle '{name}' is provisional: it gives no labels.", style="yellow", markup=False)
+        for reason in analyzer.unproven_reasons:
+            errors.print(f"  {reason}", markup=False)
     unread: list[UnreadFile] = []
     readings: list[FileReading] = []
     interrupted = False

@@ -122,7 +122,14 @@ class Evidence(Contract):
         description="Share of random labellings of the held-out images, the true one included, that fit the answers at "
         "least as well as the true one: the p value of a permutation test.",
     )
-    permutations_count: int = Field(ge=100, description="Labellings tried.")
+    permutations_count: int = Field(ge=1000, description="Random labellings tried.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        # The true labelling counts among those that fit. Half of its share leaves room for rounding.
+        if self.permutation_ratio < 0.5 / (self.permutations_count + 1):
+            raise ValueError("permutation_ratio is less than the share of the true labelling alone")
+        return self
 
 
 class Manifest(Contract):

@@ -30,6 +30,12 @@ class ProofLimits(Settings):
     min_accuracy_ratio: float = Field(
         default=0.8, ge=0.5, le=1, description="Lower end of the 95 % interval of the accuracy on held-out images."
     )
+    min_class_accuracy_ratio: float = Field(
+        default=0.5,
+        ge=0.25,
+        le=1,
+        description="Right answers among the held-out images of each class, so that none hides behind the others.",
+    )
     max_permutation_ratio: float = Field(
         default=0.01, gt=0, le=0.05, description="Share of shuffled labellings that may fit the answers as well."
     )
@@ -55,6 +61,12 @@ def unproven_reasons(manifest: Manifest, limits: ProofLimits) -> tuple[str, ...]
             reasons.append(_too_few(label.code, found.held_out_images_count, "held-out images", least))
         if found.specimens_count is not None and found.specimens_count < limits.min_specimens_count:
             reasons.append(_too_few(label.code, found.specimens_count, "specimens", limits.min_specimens_count))
+        # Overall accuracy can be high while a rare class is never found, and that class may be the malignant one.
+        if found.held_out_right_count < limits.min_class_accuracy_ratio * found.held_out_images_count:
+            reasons.append(
+                f"Class '{label.code}' was named in {found.held_out_right_count} of its {found.held_out_images_count} "
+                f"held-out images (at least {100 * limits.min_class_accuracy_ratio:g} % are needed)."
+            )
     right, total = counts(evidence)
     low = wilson_lower(right, total)
     largest = max(each.held_out_images_count for each in evidence.classes) / max(1, total)

@@ -66,6 +66,7 @@ function words(result) {
 
 function show(result, picture) {
   byId("demonstration").hidden = !result.demonstration;
+  byId("provisional").hidden = !result.provisional;
   byId("outcome").textContent = result.label ?? OUTCOMES[result.outcome] ?? result.outcome;
   [byId("why").textContent, byId("next-step").textContent] = words(result);
   const table = byId("probabilities");
