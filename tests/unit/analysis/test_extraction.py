@@ -13,7 +13,7 @@ from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.extraction import ExtractedField
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels, frame_now
 from edge_agent.cameras.smear import draw_smear
-from edge_agent.contracts import Nuclei, Reason
+from edge_agent.contracts import Nuclei, Reason, ScaleSource
 from edge_agent.contracts.manifest import TrainingField
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.field import Geometry, cut_field
@@ -127,7 +127,12 @@ def test_areas_in_um2_are_those_of_the_cameras_scale(wide: Array, smear: Array) 
     # A field that was made of the same picture has the same cells, of the same size.
     ready = nuclei(judge, rgb(smear))
     assert ready.median_area_um2 == pytest.approx(found.median_area_um2, rel=0.1)
-    assert nuclei(analyzer(STRETCHED), rgb(wide)).median_area_um2 is None
+    estimated = analyzer(STRETCHED).analyse(rgb(wide))
+    assert estimated.scale is not None
+    assert estimated.scale.source is ScaleSource.ESTIMATED
+    assert estimated.scale.um_per_pixel == pytest.approx(camera_um_per_pixel, rel=0.2)
+    assert estimated.nuclei is not None
+    assert estimated.nuclei.median_area_um2 is not None
 
 
 def test_a_frame_that_is_high_enough_but_not_wide_enough_is_too_small(wide: Array) -> None:
@@ -136,3 +141,9 @@ def test_a_frame_that_is_high_enough_but_not_wide_enough_is_too_small(wide: Arra
     judge = analyzer(STRETCHED, um_per_pixel=scale * 224 / 480)
     assert judge.analyse(rgb(wide[:, :600])).reason is Reason.FIELD_TOO_SMALL
     assert judge.analyse(rgb(wide)).reason is not Reason.FIELD_TOO_SMALL
+
+
+def test_without_red_cells_the_scale_is_unknown(wide: Array) -> None:
+    blank = analyzer(STRETCHED).analyse(rgb(np.full_like(wide, 230))).scale
+    assert blank is not None
+    assert (blank.source, blank.um_per_pixel) == (ScaleSource.UNKNOWN, None)

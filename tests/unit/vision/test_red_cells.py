@@ -74,7 +74,7 @@ def test_a_squeezed_view_is_measured_in_heights_of_a_pixel() -> None:
     assert measured(np.asarray(squeezed, np.uint8), 4 / 3).diameter_px == pytest.approx(24, rel=0.05)
 
 
-@pytest.mark.parametrize("diameter_px", [4, 6])
+@pytest.mark.parametrize("diameter_px", [4, 6, 7])
 def test_cells_that_are_too_small_are_not_measured(diameter_px: int) -> None:
     assert measured(discs(diameter_px, 200)).diameter_px is None
 
@@ -84,11 +84,26 @@ def test_a_few_cells_are_no_ruler() -> None:
     assert (found.count, found.diameter_px) == (MIN_COUNT - 1, None)
 
 
-def test_cells_at_the_border_are_not_measured() -> None:
+@pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
+def test_cells_that_the_border_cuts_are_not_measured(side: str) -> None:
     view = discs(24, 0)
-    for x in range(20, WIDTH_PX, 40):
-        cv2.circle(view, (x, 0), 12, RED, cv2.FILLED)
-        cv2.circle(view, (x, HEIGHT_PX - 1), 12, RED, cv2.FILLED)
+    for at in range(20, HEIGHT_PX - 20, 40):
+        centre = {"left": (9, at), "right": (WIDTH_PX - 10, at), "top": (at, 9), "bottom": (at, HEIGHT_PX - 10)}[side]
+        cv2.circle(view, centre, 12, RED, cv2.FILLED)
+    assert measured(view).count == 0
+
+
+def test_the_edge_of_a_blurred_cell_is_where_half_is_absorbed() -> None:
+    blurred = np.asarray(cv2.GaussianBlur(discs(24, 20), (0, 0), 1.8), np.uint8)
+    assert measured(blurred).diameter_px == pytest.approx(24, rel=0.05)
+
+
+def test_a_clump_as_wide_as_high_is_not_measured_as_one() -> None:
+    view = discs(24, 0)
+    for x in range(40, WIDTH_PX - 40, 60):
+        for y in range(40, HEIGHT_PX - 40, 60):
+            for centre in ((x - 9, y + 7), (x + 9, y + 7), (x, y - 9)):
+                cv2.circle(view, centre, 10, RED, cv2.FILLED)
     assert measured(view).count == 0
 
 
