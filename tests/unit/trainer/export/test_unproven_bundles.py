@@ -115,7 +115,7 @@ def test_four_images_of_each_class_make_no_bundle(
 
 def test_a_provisional_bundle_never_classifies(coins: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _bundle(coins, tmp_path / "bundle", "--provisional") == 0
-    assert "PROVISIONAL" in capsys.readouterr().out
+    assert "PROVISIONAL" in capsys.readouterr().err
     bundle = load_bundle(tmp_path / "bundle")
     assert not bundle.manifest.demonstration
     pictures = [frame_now("camera0", Encoded(each.read_bytes())) for each in (coins / "data").glob("*/*.png")]
