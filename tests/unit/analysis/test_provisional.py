@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
 from edge_agent.cli.app import app
 from edge_agent.contracts import Outcome, Reason
+from edge_agent.contracts.specimen import Specimen
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.specimens.tally import Tally
 from edge_agent.vision.settings import QualityLimits
@@ -59,7 +61,8 @@ def test_the_result_and_the_slides_report_say_so(provisional: Analyzer, smear: A
         provisional.analyse(frame_now("camera0", Pixels(smear, ColourOrder.RGB)))
     )
     assert json.loads(result.to_json())["provisional"] is True
-    assert "provisional" in Tally.model_fields
+    tally = Tally(specimen=Specimen(id="a", slide="1"), began_at=datetime.now(UTC)).counting(result)
+    assert tally.report(device="scope-1", session=uuid7(), model=result.model).provisional
 
 
 def test_a_rejected_field_says_so_too(provisional: Analyzer) -> None:

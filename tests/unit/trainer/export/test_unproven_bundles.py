@@ -57,7 +57,7 @@ def _train(folder: Path) -> Path:
     keras.utils.set_random_seed(2)
     backbone = build_backbone(ALPHA)
     # Random kernels alone would let the signal fade: BatchNorm takes its statistics from the data.
-    pictures = [cv2.imread(str(path))[..., ::-1] for path in sorted(data.glob("*/*.png"))[:16]]
+    pictures = [np.asarray(cv2.imread(str(path)))[..., ::-1] for path in sorted(data.glob("*/*.png"))[:16]]
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
