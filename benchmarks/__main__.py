@@ -12,10 +12,12 @@ from benchmarks import (
     memory,
     nuclei,
     quality,
+    red_cells,
     spool,
     suite,
     throughput,
     training,
+    vision,
 )
 from benchmarks.app import app
 
@@ -27,10 +29,12 @@ __all__ = [
     "memory",
     "nuclei",
     "quality",
+    "red_cells",
     "spool",
     "suite",
     "throughput",
     "training",
+    "vision",
 ]
 
 if __name__ == "__main__":

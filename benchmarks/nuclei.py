@@ -126,8 +126,8 @@ def _of(rows: dict[str, dict[str, Any]], key: str) -> float:
 def measure(data: Path) -> list[dict[str, Any]]:
     """A row for each set and method. ``data`` is the folder that holds the sets."""
     fields = [field for field in read_boxes(data / "boxes") if len(field.white_cells) <= MISLABELLED_COUNT]
-    odd = [field for field in fields if _number(field) % 2]
-    even = [field for field in fields if not _number(field) % 2]
+    odd = [field for field in fields if field_number(field) % 2]
+    even = [field for field in fields if not field_number(field) % 2]
     views = [shrink(decode_image(path.read_bytes())) for path in list_images(data / EMPTY_SET)]
     rows = []
     for method, find in METHODS.items():
@@ -183,7 +183,7 @@ def read_masks(data: Path, name: str) -> Iterator[tuple[Image, NDArray[np.bool_]
 def draw_sheet(data: Path, columns: int = 6) -> Image:
     """Fields of every set with what was found outlined (green) and hand-drawn white cells boxed (red); uint8 RGB."""
     tiles = []
-    for field in [each for each in read_boxes(data / "boxes") if not _number(each) % 2][:: 130 // (4 * columns)]:
+    for field in [each for each in read_boxes(data / "boxes") if not field_number(each) % 2][:: 130 // (4 * columns)]:
         tile = _outlined(field.view)
         for left, top, right, bottom in field.white_cells.astype(int):
             cv2.rectangle(tile, (left, top), (right, bottom), (255, 0, 0), 1)
@@ -213,7 +213,8 @@ def _padded(tile: Image, height_px: int, width_px: int) -> Image:
     return np.asarray(cv2.copyMakeBorder(fitted, 0, below, 0, right, cv2.BORDER_CONSTANT), dtype=np.uint8)
 
 
-def _number(field: BoxedField) -> int:
+def field_number(field: BoxedField) -> int:
+    """Of its file's name: odd fields are for tuning."""
     return int(field.name.removeprefix("field-").removesuffix(".jpg"))
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_agent.analysis.extraction import ExtractedField, Extraction, FailedFrame, RejectedFrame
 from edge_agent.analysis.reading import Explanation, FieldAnalysis, PendingReading, Reading
 from edge_agent.analysis.rejection import rejection_reason
+from edge_agent.analysis.scale import describe_scale
 from edge_agent.analysis.stage_timer import StageTimer
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import ErrorReport, ImageIdentity, ModelIdentity, Nuclei, Outcome, Quality, Reason
@@ -27,7 +28,6 @@ from edge_agent.vision.field import View, choose_reduction, choose_window, fit, 
 from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, SEGMENTATION_DENOISER
 from edge_agent.vision.quality import change_pct, measure, thumbnail
 from edge_agent.vision.red_cells import DIAMETER_UM
-from edge_agent.vision.segmentation import Segmentation
 from edge_agent.vision.settings import QualityLimits
 
 log = logging.getLogger(__name__)
@@ -184,7 +184,10 @@ class Analyzer:
             motion = change_pct(previous.thumbnail, extracted.thumbnail)
         measured = measure(extracted.rgb, denoised, nuclei_mask)
         analysis = FieldAnalysis(
-            segmentation, nuclei_mask, Quality(**_rounded({**asdict(measured), "motion_pct": motion}))
+            segmentation,
+            nuclei_mask,
+            Quality(**_rounded({**asdict(measured), "motion_pct": motion})),
+            describe_scale(cells.red_cells, view.frame_px_per_px, self._configured_um_per_pixel(view)),
         )
         reason = rejection_reason(measured, segmentation.coverage_pct, motion, self._limits)
         timer.lap("quality")
@@ -205,7 +208,7 @@ class Analyzer:
         winner = self._labels[int(probabilities.argmax())] if outcome is Outcome.CLASSIFIED else None
         # The probabilities of a field unlike the training images, or of an unproven model, mean nothing.
         meaningful = reason is not Reason.UNFAMILIAR and not self.provisional
-        nuclei = self._nuclei(analysis.segmentation, extracted.view)
+        nuclei = _nuclei(analysis, extracted.view)
         image = _image_identity(extracted)
         extracted.timer.lap("decision")
         return Reading(
@@ -222,6 +225,7 @@ class Analyzer:
             decision=decision,
             quality=analysis.quality,
             nuclei=nuclei,
+            scale=analysis.scale,
             latency_ms=extracted.timer.latency_ms,
             image=image,
             explanation=Explanation(
@@ -230,7 +234,7 @@ class Analyzer:
         )
 
     def _rejected_field(self, extracted: ExtractedField, analysis: FieldAnalysis, reason: Reason) -> Reading:
-        nuclei = self._nuclei(analysis.segmentation, extracted.view)
+        nuclei = _nuclei(analysis, extracted.view)
         image = _image_identity(extracted)
         extracted.timer.lap("decision")
         return Reading(
@@ -242,6 +246,7 @@ class Analyzer:
             provisional=self.provisional,
             quality=analysis.quality,
             nuclei=nuclei,
+            scale=analysis.scale,
             latency_ms=extracted.timer.latency_ms,
             image=image,
             explanation=Explanation(extracted.rgb, analysis.nuclei_mask, None),
@@ -274,18 +279,6 @@ class Analyzer:
     def _by_label(self, probabilities: NDArray[np.float64]) -> dict[str, float]:
         return {label.code: _ratio(p) for label, p in zip(self._labels, probabilities, strict=True)}
 
-    def _nuclei(self, segmentation: Segmentation, view: View) -> Nuclei:
-        median = None
-        if segmentation.count:
-            median = float(np.median([nucleus.area_px for nucleus in segmentation.nuclei])) * view.frame_px_per_px**2
-        scale = self._configured_um_per_pixel(view)
-        return Nuclei(
-            count=segmentation.count,
-            coverage_pct=round(segmentation.coverage_pct, 3),
-            median_area_px=None if median is None else round(median, 3),
-            median_area_um2=None if median is None or scale is None else round(median * scale * scale, 3),
-        )
-
     def _configured_um_per_pixel(self, view: View) -> float | None:
         """Of a pixel of the frame."""
         if view.window.ready and self._um_per_pixel is not None:
@@ -297,6 +290,19 @@ class Analyzer:
         """In heights of a pixel of the view, if the scale is known."""
         scale = self._configured_um_per_pixel(view)
         return None if scale is None else DIAMETER_UM / (scale * view.frame_px_per_px)
+
+
+def _nuclei(analysis: FieldAnalysis, view: View) -> Nuclei:
+    segmentation, scale = analysis.segmentation, analysis.scale.um_per_pixel
+    median = None
+    if segmentation.count:
+        median = float(np.median([nucleus.area_px for nucleus in segmentation.nuclei])) * view.frame_px_per_px**2
+    return Nuclei(
+        count=segmentation.count,
+        coverage_pct=round(segmentation.coverage_pct, 3),
+        median_area_px=None if median is None else round(median, 3),
+        median_area_um2=None if median is None or scale is None else round(median * scale * scale, 3),
+    )
 
 
 def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:

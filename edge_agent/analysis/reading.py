@@ -18,6 +18,7 @@ from edge_agent.contracts import (
     Outcome,
     Quality,
     Reason,
+    Scale,
 )
 from edge_agent.vision.segmentation import Segmentation
 
@@ -53,6 +54,7 @@ class Reading:
     decision: Decision | None = None
     quality: Quality | None = None
     nuclei: Nuclei | None = None
+    scale: Scale | None = None
     image: ImageIdentity | None = None
     explanation: Explanation | None = field(default=None, repr=False)
 
@@ -66,6 +68,7 @@ class FieldAnalysis:
     nuclei_mask: NDArray[np.uint8]
     """uint8 (size, size), 255 on nuclei: the field's."""
     quality: Quality
+    scale: Scale
 
 
 @dataclass(frozen=True, slots=True, eq=False)

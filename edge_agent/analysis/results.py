@@ -47,6 +47,7 @@ class ResultMaker:
             decision=reading.decision,
             quality=reading.quality,
             nuclei=reading.nuclei,
+            scale=reading.scale,
             latency_ms=reading.latency_ms,
             model=reading.model,
             software=f"leukoscope {__version__}",

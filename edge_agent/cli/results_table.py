@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 from rich.table import Column, Table
 from rich.text import Text
@@ -52,3 +53,16 @@ def reasons_legend(results: Iterable[Result]) -> Table:
     for code, meaning in words.items():
         legend.add_row(Text(code), Text(meaning))
     return legend
+
+
+def scale_warning(results: Iterable[Result]) -> str | None:
+    """What to check if the red cells of most pictures contradict the scale that was given; None if they do not."""
+    compared = [each.scale for each in results if each.scale is not None and each.scale.disagrees is not None]
+    disagreeing = sum(scale.disagrees is True for scale in compared)
+    if 2 * disagreeing <= len(compared):
+        return None
+    shown = median(scale.estimated_um_per_pixel for scale in compared if scale.estimated_um_per_pixel is not None)
+    return (
+        f"The scale disagrees with the red cells of {disagreeing} of {len(compared)} pictures, which show {shown:.3g} "
+        "µm per pixel. Check the objective and the scale that was given."
+    )

@@ -2,13 +2,24 @@
 
 from edge_agent.contracts.answer import Answer, AnswerState
 from edge_agent.contracts.base import Contract
+from edge_agent.contracts.calibration import (
+    MAX_CALIBRATION_FRAMES,
+    Calibration,
+    CalibrationCheck,
+    CalibrationMethod,
+    MeasuredLight,
+    MeasuredScale,
+    Verdict,
+)
 from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.command import (
     MAX_REQUEST_BYTES,
     REQUESTS,
+    Calibrate,
     Command,
     CommandName,
     SetSpecimen,
+    request_message,
 )
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.event import AuditPosition, Event, EventKind
@@ -30,18 +41,24 @@ from edge_agent.contracts.result import (
     Result,
 )
 from edge_agent.contracts.rollout import ModelDesired, ModelReported
+from edge_agent.contracts.scale import Scale, ScaleSource
 from edge_agent.contracts.specimen import Specimen, SpecimenField, SpecimenId, opaque_id
 from edge_agent.contracts.status import Status, StatusState
 from edge_agent.contracts.topics import Topics, topic_segment
 
 __all__ = [
     "MANIFEST_SCHEMA",
+    "MAX_CALIBRATION_FRAMES",
     "MAX_REQUEST_BYTES",
     "MESSAGES",
     "REQUESTS",
     "Answer",
     "AnswerState",
     "AuditPosition",
+    "Calibrate",
+    "Calibration",
+    "CalibrationCheck",
+    "CalibrationMethod",
     "Camera",
     "CaptureMetrics",
     "CaptureSettings",
@@ -61,6 +78,8 @@ __all__ = [
     "Label",
     "MachineMetrics",
     "Manifest",
+    "MeasuredLight",
+    "MeasuredScale",
     "Metrics",
     "ModelDesired",
     "ModelIdentity",
@@ -72,6 +91,8 @@ __all__ = [
     "Reason",
     "Report",
     "Result",
+    "Scale",
+    "ScaleSource",
     "SetSpecimen",
     "Software",
     "Specimen",
@@ -81,7 +102,9 @@ __all__ = [
     "Status",
     "StatusState",
     "Topics",
+    "Verdict",
     "opaque_id",
+    "request_message",
     "schema_ids",
     "topic_segment",
 ]

@@ -13,6 +13,7 @@ from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.manifest import Sha256, Slug
 from edge_agent.contracts.reasons import Reason
+from edge_agent.contracts.scale import Scale
 from edge_agent.contracts.specimen import SpecimenField
 
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -68,7 +69,9 @@ class Nuclei(Contract):
         description="In pixels of the frame. Of an image that was stretched to the "
         "input's size, a pixel counts as wide as it covers: by an aspect of 4:3, 4/3 of a pixel.",
     )
-    median_area_um2: float | None = Field(ge=0, description="Null where the physical scale is unknown.")
+    median_area_um2: float | None = Field(
+        ge=0, description="Null where the scale is unknown; 'scale' says how it is known."
+    )
 
 
 class Decision(Contract):
@@ -139,6 +142,7 @@ class Result(Contract):
     decision: Decision | None
     quality: Quality | None
     nuclei: Nuclei | None
+    scale: Scale | None = Field(default=None, description="Null if no field was found in the frame.")
     latency_ms: dict[Slug, Annotated[float, Field(ge=0)]] = Field(
         description="Time of each stage; 'waiting' is from capture to the start of the analysis, 'total' is "
         "everything after that."

@@ -41,6 +41,10 @@ _MIN_BOX_RATIO = 0.7
 _MIN_CONVEX_RATIO = 0.92
 """A cell that lies alone is about as long as wide, fills its box as a disc does (0.79), and has no waist."""
 
+_GREY_STRIDE = 8
+_MAX_GREY_LEVELS = 2
+"""A picture whose channels are nowhere further apart is grey: there, a red cell cannot be told from a nucleus."""
+
 _PEAK = np.ones((15, 15), np.uint8)
 _MIN_DISCS_COUNT = 3
 
@@ -67,8 +71,11 @@ class RedCells:
 def measure_red_cells(stain: Stain, pixel_aspect: float = 1.0) -> RedCells:
     """Measure the red cells of a view.
 
-    ``pixel_aspect`` is width by height of what one pixel covers.
+    ``pixel_aspect`` is width by height of what one pixel covers. A grey picture has none: their colour tells them from
+    nuclei.
     """
+    if _is_grey(stain):
+        return RedCells()
     contours = _find_cells(stain)
     diameters = np.array(
         [each for contour in contours if (each := _diameter(stain, contour, pixel_aspect)) is not None]
@@ -82,6 +89,11 @@ def measure_red_cells(stain: Stain, pixel_aspect: float = 1.0) -> RedCells:
     random_ratio = 1.645 * 1.253 * (high - low) / 1.349 / median / np.sqrt(diameters.size)
     margin = float(np.hypot(SYSTEMATIC_RATIO, random_ratio))
     return RedCells(diameters.size, median, median * (1 - margin), median * (1 + margin), median)
+
+
+def _is_grey(stain: Stain) -> bool:
+    sample = stain.rgb[::_GREY_STRIDE, ::_GREY_STRIDE].astype(np.int16)
+    return int(np.abs(np.diff(sample)).max()) <= _MAX_GREY_LEVELS
 
 
 def _find_cells(stain: Stain) -> list[Contour]:
