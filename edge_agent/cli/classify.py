@@ -45,7 +45,7 @@ def classify(
     classifier = Classifier(load_bundle(bundle), threads=threads)
     classifier.verify_golden()
     analyzer = Analyzer(classifier, QualityLimits(), um_per_pixel=um_per_pixel)
-    _warn_of_provisional(analyzer)
+    _say_if_provisional(analyzer)
     unread: list[UnreadFile] = []
     readings: list[FileReading] = []
     interrupted = False
@@ -74,12 +74,12 @@ def classify(
         raise typer.Exit(EXIT_SOME_UNREAD)
 
 
-def _warn_of_provisional(analyzer: Analyzer) -> None:
-    if analyzer.provisional:
-        name = analyzer.model.name
-        errors.print(f"Bundle '{name}' is provisional: it gives no labels.", style="yellow", markup=False)
-        for reason in analyzer.unproven_reasons:
-            errors.print(f"  {reason}", markup=False)
+def _say_if_provisional(analyzer: Analyzer) -> None:
+    if not analyzer.provisional:
+        return
+    errors.print(f"Bundle '{analyzer.model.name}' is provisional: it gives no labels.", style="yellow", markup=False)
+    for reason in analyzer.unproven_reasons:
+        errors.print(f"  {reason}", markup=False)
 
 
 def _print_table(readings: list[FileReading]) -> None:

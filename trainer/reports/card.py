@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from edge_agent.contracts import Manifest
+from edge_agent.inference.proof import DEFAULT_PROOF, unproven_reasons
 from trainer.evaluation.audit import Audit
 from trainer.evaluation.corner import CornerFigures
 from trainer.evaluation.evaluate import Evaluation
@@ -214,6 +215,14 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _opening(manifest: Manifest) -> str:
+    # A card that is written before the record says nothing of it.
+    lacking = () if manifest.evidence is None else unproven_reasons(manifest, DEFAULT_PROOF)
+    if lacking:
+        return f"**Provisional.** The agent gives no label with this bundle. {' '.join(lacking)}\n\n{_kind(manifest)}"
+    return _kind(manifest)
+
+
+def _kind(manifest: Manifest) -> str:
     if manifest.demonstration:
         return (
             "**Demonstration.** Trained on drawn smears, not on blood. Its readings have no meaning, and every message "

@@ -57,7 +57,7 @@ def _train(folder: Path) -> Path:
     keras.utils.set_random_seed(2)
     backbone = build_backbone(ALPHA)
     # Random kernels alone would let the signal fade: BatchNorm takes its statistics from the data.
-    pictures = [cv2.imread(str(path))[..., ::-1] for path in sorted(data.glob("*/*.png"))[:16]]
+    pictures = [np.asarray(cv2.imread(str(path)))[..., ::-1] for path in sorted(data.glob("*/*.png"))[:16]]
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
@@ -115,7 +115,7 @@ def test_four_images_of_each_class_make_no_bundle(
 
 def test_a_provisional_bundle_never_classifies(coins: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _bundle(coins, tmp_path / "bundle", "--provisional") == 0
-    assert "PROVISIONAL" in capsys.readouterr().out
+    assert "PROVISIONAL" in capsys.readouterr().err
     bundle = load_bundle(tmp_path / "bundle")
     assert not bundle.manifest.demonstration
     pictures = [frame_now("camera0", Encoded(each.read_bytes())) for each in (coins / "data").glob("*/*.png")]
