@@ -123,14 +123,15 @@ def _of(rows: dict[str, dict[str, Any]], key: str) -> float:
     return float(rows["boxes, kept aside"][key])
 
 
-def measure(data: Path) -> list[dict[str, Any]]:
+def measure(data: Path, methods: Sequence[str] = tuple(METHODS)) -> list[dict[str, Any]]:
     """A row for each set and method. ``data`` is the folder that holds the sets."""
     fields = [field for field in read_boxes(data / "boxes") if len(field.white_cells) <= MISLABELLED_COUNT]
     odd = [field for field in fields if field_number(field) % 2]
     even = [field for field in fields if not field_number(field) % 2]
     views = [shrink(decode_image(path.read_bytes())) for path in list_images(data / EMPTY_SET)]
     rows = []
-    for method, find in METHODS.items():
+    for method in methods:
+        find = METHODS[method]
         rows.append({"set": "boxes, tuned on", "method": method, **_count(odd, find)})
         rows.append({"set": "boxes, kept aside", "method": method, **_count(even, find)})
         for name in MASK_SETS:
@@ -138,6 +139,16 @@ def measure(data: Path) -> list[dict[str, Any]]:
             rows.append(
                 {"set": name, "method": method, "fields_count": len(scores), "dice": round(float(np.mean(scores)), 4)}
             )
+        quarters = [quarter for field in even for quarter in _quarters_without(field)]
+        found = sum(len(find(quarter).cells) for quarter in quarters)
+        rows.append(
+            {
+                "set": "boxes, quarters without",
+                "method": method,
+                "fields_count": len(quarters),
+                "false_per_field": round(found / max(1, len(quarters)), 3),
+            }
+        )
         found = sum(len(find(view).cells) for view in views)
         # One nucleus in these frames is real: that of the neutrophil in the first.
         rows.append(
@@ -231,6 +242,22 @@ def _count(fields: Sequence[BoxedField], find: Callable[[Image], Found]) -> dict
         "found_pct": round(100 * right / cells, 2),
         "precision_pct": round(100 * right / max(1, detections), 2),
     }
+
+
+def _quarters_without(field: BoxedField) -> Iterator[Image]:
+    """The quarters of a field in or near which no white cell was drawn."""
+    height, width = field.view.shape[0] // 2, field.view.shape[1] // 2
+    for top in (0, height):
+        for left in (0, width):
+            x0, y0, x1, y1 = field.white_cells.T
+            near = (
+                (x0 < left + width + _MARGIN_PX)
+                & (x1 > left - _MARGIN_PX)
+                & (y0 < top + height + _MARGIN_PX)
+                & (y1 > top - _MARGIN_PX)
+            )
+            if not near.any():
+                yield np.ascontiguousarray(field.view[top : top + height, left : left + width])
 
 
 def _matches(boxes: NDArray[np.float64], found: Sequence[Detection]) -> int:

@@ -16,13 +16,23 @@ from edge_agent.analysis.rejection import rejection_reason
 from edge_agent.analysis.scale import describe_scale
 from edge_agent.analysis.stage_timer import StageTimer
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
-from edge_agent.contracts import ErrorReport, ImageIdentity, ModelIdentity, Nuclei, Outcome, Quality, Reason
+from edge_agent.contracts import (
+    MAX_CELLS,
+    Cell,
+    ErrorReport,
+    ImageIdentity,
+    ModelIdentity,
+    Nuclei,
+    Outcome,
+    Quality,
+    Reason,
+)
 from edge_agent.errors import AnalysisError, EdgeAgentError, ImageError
 from edge_agent.inference.classifier import Classifier
 from edge_agent.inference.decision import decide
 from edge_agent.inference.geometry import field_geometry
 from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits, unproven_reasons
-from edge_agent.vision.cells import find_cells
+from edge_agent.vision.cells import CELL_WINDOW_UM, find_cells
 from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, decode_image, read_header
 from edge_agent.vision.field import View, choose_reduction, choose_window, fit, take
 from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, SEGMENTATION_DENOISER
@@ -226,6 +236,7 @@ class Analyzer:
             quality=analysis.quality,
             nuclei=nuclei,
             scale=analysis.scale,
+            cells=_cells(analysis, extracted.view),
             latency_ms=extracted.timer.latency_ms,
             image=image,
             explanation=Explanation(
@@ -247,6 +258,7 @@ class Analyzer:
             quality=analysis.quality,
             nuclei=nuclei,
             scale=analysis.scale,
+            cells=_cells(analysis, extracted.view),
             latency_ms=extracted.timer.latency_ms,
             image=image,
             explanation=Explanation(extracted.rgb, analysis.nuclei_mask, None),
@@ -303,6 +315,27 @@ def _nuclei(analysis: FieldAnalysis, view: View) -> Nuclei:
         median_area_px=None if median is None else round(median, 3),
         median_area_um2=None if median is None or scale is None else round(median * scale * scale, 3),
     )
+
+
+def _cells(analysis: FieldAnalysis, view: View) -> tuple[Cell, ...]:
+    scale, px = analysis.scale.um_per_pixel, view.frame_px_per_px
+    height, width = analysis.segmentation.mask.shape
+    found = []
+    for nucleus in analysis.segmentation.nuclei[:MAX_CELLS]:
+        x, y = nucleus.centre_px
+        y_px, x_px = view.to_frame(y, x)
+        area = nucleus.area_px * px * px
+        found.append(
+            Cell(
+                x_px=round(x_px, 1),
+                y_px=round(y_px, 1),
+                nucleus_area_px=round(area, 1),
+                nucleus_area_um2=None if scale is None else round(area * scale * scale, 1),
+                window_side_px=None if scale is None else round(CELL_WINDOW_UM / scale, 1),
+                cut=nucleus.is_cut(height, width),
+            )
+        )
+    return tuple(found)
 
 
 def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edge_agent.analysis.extraction import ExtractedField
 from edge_agent.cameras.frame import Frame
 from edge_agent.contracts import (
+    Cell,
     Decision,
     ErrorReport,
     ImageIdentity,
@@ -55,6 +56,7 @@ class Reading:
     quality: Quality | None = None
     nuclei: Nuclei | None = None
     scale: Scale | None = None
+    cells: tuple[Cell, ...] = ()
     image: ImageIdentity | None = None
     explanation: Explanation | None = field(default=None, repr=False)
 

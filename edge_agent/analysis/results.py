@@ -48,6 +48,7 @@ class ResultMaker:
             quality=reading.quality,
             nuclei=reading.nuclei,
             scale=reading.scale,
+            cells=reading.cells,
             latency_ms=reading.latency_ms,
             model=reading.model,
             software=f"leukoscope {__version__}",

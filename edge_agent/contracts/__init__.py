@@ -31,6 +31,8 @@ from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics
 from edge_agent.contracts.reasons import Reason
 from edge_agent.contracts.report import Report
 from edge_agent.contracts.result import (
+    MAX_CELLS,
+    Cell,
     Clock,
     Decision,
     ImageIdentity,
@@ -49,6 +51,7 @@ from edge_agent.contracts.topics import Topics, topic_segment
 __all__ = [
     "MANIFEST_SCHEMA",
     "MAX_CALIBRATION_FRAMES",
+    "MAX_CELLS",
     "MAX_REQUEST_BYTES",
     "MESSAGES",
     "REQUESTS",
@@ -62,6 +65,7 @@ __all__ = [
     "Camera",
     "CaptureMetrics",
     "CaptureSettings",
+    "Cell",
     "Check",
     "CheckState",
     "Clock",

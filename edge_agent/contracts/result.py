@@ -59,8 +59,12 @@ class Quality(Contract):
     motion_pct: Percent | None = Field(description="Mean change of grey level against the frame before.")
 
 
+MAX_CELLS = 64
+"""More cells of one field are counted and not listed, so that a message stays small."""
+
+
 class Nuclei(Contract):
-    """What the segmentation found. Touching nuclei count as one."""
+    """What the segmentation found. Lobes of one nucleus count as one, touching nuclei as several."""
 
     count: int = Field(ge=0)
     coverage_pct: Percent = Field(description="Share of the field covered by nuclei.")
@@ -72,6 +76,19 @@ class Nuclei(Contract):
     median_area_um2: float | None = Field(
         ge=0, description="Null where the scale is unknown; 'scale' says how it is known."
     )
+
+
+class Cell(Contract):
+    """One nucleated cell, by its nucleus. Distances are in pixels of the frame."""
+
+    x_px: float = Field(description="Centre of the nucleus from the left edge of the frame.")
+    y_px: float = Field(description="Centre of the nucleus from the top edge of the frame.")
+    nucleus_area_px: float = Field(gt=0, description="As median_area_px of 'nuclei' counts.")
+    nucleus_area_um2: float | None = Field(ge=0, description="Null where the scale is unknown.")
+    window_side_px: float | None = Field(
+        gt=0, description="Side of the square around the centre that shows the whole cell, 24 µm; null without a scale."
+    )
+    cut: bool = Field(description="Whether the edge of the field cuts the nucleus, so that it may be larger.")
 
 
 class Decision(Contract):
@@ -142,6 +159,9 @@ class Result(Contract):
     decision: Decision | None
     quality: Quality | None
     nuclei: Nuclei | None
+    cells: tuple[Cell, ...] = Field(
+        default=(), max_length=MAX_CELLS, description="Nucleated cells, the largest nuclei first."
+    )
     scale: Scale | None = Field(default=None, description="Null if no field was found in the frame.")
     latency_ms: dict[Slug, Annotated[float, Field(ge=0)]] = Field(
         description="Time of each stage; 'waiting' is from capture to the start of the analysis, 'total' is "

@@ -7,7 +7,7 @@ points in which their circles meet (F. Aurenhammer, "Power diagrams", 1987).
 
 from __future__ import annotations
 
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -62,7 +62,7 @@ def separate(contour: Contour, pixel_aspect: float, red_cell_diameter_px: float)
 def outlines(mask: NDArray[np.uint8], offset: tuple[int, int] = (0, 0)) -> list[Contour]:
     """The outer contours of a uint8 mask (h, w), moved by ``offset`` in x and y."""
     found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=offset)
-    return cast("list[Contour]", found)
+    return [np.asarray(contour, dtype=np.int32) for contour in found]
 
 
 def _scaled(region: NDArray[np.uint8], pixel_aspect: float) -> NDArray[np.uint8]:
