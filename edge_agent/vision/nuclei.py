@@ -19,9 +19,8 @@ from edge_agent.vision.touching import Contour, outlines, separate
 MIN_DENSITY = 0.2
 """Least ``Stain.nuclear_density`` of a nucleus."""
 
-MOST_RATIO = 1.5
 MIN_DENSITY_OF_MOST = 0.65
-"""The same where what is proposed is more than so many times all other cells. Then it may well be the red cells: on a
+"""The same where what is proposed is more than all other cells. Then it may well be the red cells: on a
 green or yellow background they look blue, and there is little else to compare them with."""
 
 MIN_HUE_RATIO = -0.06
@@ -49,7 +48,7 @@ nucleus."""
 LOBES_MAX_GAP_RATIO = 0.5
 """Widest gap between two lobes of one nucleus, in diameters of a red cell."""
 
-_MIN_CELL_DENSITY = 0.2
+_MIN_CELL_DENSITY = 0.15
 """Density in green from which on a pixel is no longer background."""
 
 _MIN_REFERENCE_RATIO = 0.01
@@ -92,19 +91,22 @@ def find_nuclei(
     least_density: float,
     pixel_aspect: float,
     red_cell_diameter_px: float | None,
+    *,
+    least_purity: float = 0.0,
 ) -> tuple[Nucleus, ...]:
     """The nuclei among the connected regions of ``proposed``, largest first.
 
     ``proposed`` is a uint8 mask (h, w), 255 where a nucleus may be; ``least_density`` that of
     ``least_nuclear_density``. ``pixel_aspect`` is width by height of what one pixel covers; ``red_cell_diameter_px``
-    the median diameter of the red cells in heights of a pixel, None if unknown.
+    the median diameter of the red cells in heights of a pixel, None if unknown; ``least_purity`` the least share of
+    nuclear density in the density in green.
     """
     red_cell_area = None if red_cell_diameter_px is None else np.pi / 4 * red_cell_diameter_px**2
     least_area = MIN_FIELD_RATIO * stain.nuclear.size * pixel_aspect
     if red_cell_area is not None:
         least_area = LOBE_MIN_AREA_RATIO * red_cell_area
     large = [contour for contour in outlines(proposed) if _area(contour) * pixel_aspect >= least_area]
-    stained = [contour for contour in large if _is_nuclear(stain, proposed, contour, least_density)]
+    stained = [contour for contour in large if _is_nuclear(stain, proposed, contour, least_density, least_purity)]
     if red_cell_diameter_px is None or red_cell_area is None:
         nuclei = [_nucleus([contour], pixel_aspect) for contour in stained]
     else:
@@ -142,20 +144,23 @@ def least_nuclear_density(stain: Stain, proposed: NDArray[np.uint8]) -> float:
     others = cv2.bitwise_not(cv2.bitwise_or(near, background))
     others_px = cv2.countNonZero(others)
     proposed_px = cv2.countNonZero(proposed[::_ROWS_STRIDE])
-    least = MIN_DENSITY if proposed_px <= MOST_RATIO * others_px else MIN_DENSITY_OF_MOST
+    least = MIN_DENSITY if proposed_px <= others_px else MIN_DENSITY_OF_MOST
     if others_px < _MIN_REFERENCE_RATIO * others.size:
         return least
     levels = cv2.mean(rgb, mask=others)
     return max(least, stain.nuclear_density(levels) + MIN_CONTRAST_RATIO * stain.density(levels[1], channel=1))
 
 
-def _is_nuclear(stain: Stain, proposed: NDArray[np.uint8], contour: Contour, least_density: float) -> bool:
+def _is_nuclear(
+    stain: Stain, proposed: NDArray[np.uint8], contour: Contour, least_density: float, least_purity: float
+) -> bool:
     left, top, width, height = cv2.boundingRect(contour)
     box = slice(top, top + height), slice(left, left + width)
     # What else is proposed in the box is stained alike; drawing the contour would take as long as all the rest.
     levels = cv2.mean(stain.rgb[box], mask=proposed[box])
     red, green, blue = stain.densities(levels)
-    return stain.nuclear_density(levels) >= least_density and red - blue >= MIN_HUE_RATIO * green
+    nuclear = stain.nuclear_density(levels)
+    return nuclear >= max(least_density, least_purity * green) and red - blue >= MIN_HUE_RATIO * green
 
 
 def _join_lobes(parts: Sequence[Contour], pixel_aspect: float, red_cell_diameter_px: float) -> list[list[Contour]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.vision.colour import level_histogram
 from edge_agent.vision.stain import EOSIN_MARGIN, EOSIN_WEIGHT, Stain
@@ -26,6 +27,7 @@ MIN_COUNT = 5
 MIN_DIAMETER_PX = 8.0
 """Smaller discs are not measured: an error of a pixel would be too much of one."""
 
+MAX_DISCS_SPREAD_RATIO = 0.7
 MAX_SPREAD_RATIO = 0.4
 """Beyond this distance of the quartiles, as a share of the median, the discs are not all red cells."""
 
@@ -47,7 +49,6 @@ _GREY_STRIDE = 8
 _MAX_GREY_LEVELS = 2
 """A picture whose channels are nowhere further apart is grey: there, a red cell cannot be told from a nucleus."""
 
-_QUARTILES = (0.25, 0.5, 0.75)
 _PEAK = np.ones((7, 7), np.uint8)
 _MIN_DISCS_COUNT = 3
 
@@ -85,14 +86,20 @@ def measure_red_cells(stain: Stain, pixel_aspect: float = 1.0) -> RedCells:
     )
     if diameters.size < MIN_COUNT:
         return RedCells(diameters.size, guess_px=_inscribed_diameter(stain, contours, pixel_aspect))
-    # numpy's percentiles take as long as all the rest.
-    low, median, high = (float(np.sort(diameters)[round(share * (diameters.size - 1))]) for share in _QUARTILES)
+    low, median, high = _quartiles(diameters)
     if high - low > MAX_SPREAD_RATIO * median:
         return RedCells(diameters.size, guess_px=median)
     # The standard error of a median of normally distributed values, from the distance of their quartiles.
     random_ratio = 1.645 * 1.253 * (high - low) / 1.349 / median / np.sqrt(diameters.size)
     margin = float(np.hypot(SYSTEMATIC_RATIO, random_ratio))
     return RedCells(diameters.size, median, median * (1 - margin), median * (1 + margin), median)
+
+
+def _quartiles(values: NDArray[np.floating]) -> tuple[float, float, float]:
+    # numpy's percentiles take as long as all the rest.
+    ordered = np.sort(values)
+    low, median, high = (float(ordered[round(share * (ordered.size - 1))]) for share in (0.25, 0.5, 0.75))
+    return low, median, high
 
 
 def _is_grey(stain: Stain) -> bool:
@@ -130,7 +137,11 @@ def _inscribed_diameter(stain: Stain, contours: list[Contour], pixel_aspect: flo
     red, green, blue = np.log((np.array(stain.background) + 1) / (levels + 1.0)).T
     nuclear = green - blue - EOSIN_WEIGHT * np.maximum(0.0, blue - red - EOSIN_MARGIN)
     radii = distance[y, x][nuclear <= np.minimum(_MAX_NUCLEAR_DENSITY, _MAX_NUCLEAR_RATIO * green)]
-    return 4 * float(np.median(radii)) if radii.size >= _MIN_DISCS_COUNT else None
+    if radii.size < _MIN_DISCS_COUNT:
+        return None
+    low, median, high = _quartiles(radii)
+    # Where cells leave no gap the discs are of all sizes.
+    return 4 * median if high - low <= MAX_DISCS_SPREAD_RATIO * median else None
 
 
 def _is_nuclear(stain: Stain, levels: Sequence[float]) -> bool:

@@ -27,6 +27,9 @@ MIN_PALE_RATIO = 0.65
 """Where some nuclei are much darker than others, the top cluster is these alone. From this share of its nuclear density
 on, the cluster below is proposed too."""
 
+MIN_PURITY_RATIO = 0.9
+"""Least share of nuclear density in the density in green of a nucleus among red cells that are stained nearly alike."""
+
 _OPEN = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 _CLOSE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 _CYTOPLASM = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
@@ -67,12 +70,17 @@ def segment(stain: Stain, *, pixel_aspect: float = 1.0, red_cell_diameter_px: fl
     red cells, in heights of a pixel, None if unknown. Without it sizes are judged by the field's size, and lobes are
     neither joined nor touching nuclei separated.
     """
-    clusters = kmeans_histogram(stain.absorbed_histogram(), CLUSTERS)
+    histogram = stain.absorbed_histogram()
+    clusters = kmeans_histogram(histogram, CLUSTERS)
     nuclei: tuple[Nucleus, ...] = ()
     if clusters.centres.size > 1:
-        proposed = _propose(stain, clusters, _lowest_nuclear(clusters))
-        least_density = least_nuclear_density(stain, proposed)
-        nuclei = find_nuclei(stain, proposed, least_density, pixel_aspect, red_cell_diameter_px)
+        allowed = clusters.labels >= _lowest_nuclear(clusters)
+        nuclei = _find(stain, allowed, pixel_aspect, red_cell_diameter_px)
+        if not nuclei:
+            # Red cells that are stained nearly like nuclei share the cluster of the few nuclei between them.
+            denser = kmeans_histogram(np.where(allowed, histogram, 0), 2)
+            allowed &= denser.labels == 1
+            nuclei = _find(stain, allowed, pixel_aspect, red_cell_diameter_px, least_purity=MIN_PURITY_RATIO)
     mask = np.zeros(stain.nuclear.shape, np.uint8)
     cv2.drawContours(mask, [contour for nucleus in nuclei for contour in nucleus.contours], -1, 255, cv2.FILLED)
     return Segmentation(mask, nuclei, clusters)
@@ -85,11 +93,21 @@ def _lowest_nuclear(clusters: Clusters) -> int:
     return top - 1 if top > 1 and lower >= max(MIN_DENSITY, MIN_PALE_RATIO * upper) else top
 
 
-def _propose(stain: Stain, clusters: Clusters, lowest: int) -> NDArray[np.uint8]:
-    """255 in the cluster ``lowest`` and those above it, cleaned of specks and gaps."""
-    proposed = np.where(clusters.labels[absorbed_level] >= lowest, 255, 0).astype(np.uint8)
-    raw = cv2.LUT(stain.nuclear, proposed)
-    return np.asarray(cv2.morphologyEx(cv2.morphologyEx(raw, cv2.MORPH_OPEN, _OPEN), cv2.MORPH_CLOSE, _CLOSE), np.uint8)
+def _find(
+    stain: Stain,
+    allowed: NDArray[np.bool_],
+    pixel_aspect: float,
+    red_cell_diameter_px: float | None,
+    *,
+    least_purity: float = 0.0,
+) -> tuple[Nucleus, ...]:
+    """The nuclei in the pixels of the ``allowed`` levels, bool (256,), of absorbed light."""
+    raw = cv2.LUT(stain.nuclear, np.where(allowed[absorbed_level], 255, 0).astype(np.uint8))
+    # Specks go, gaps close.
+    cleaned = cv2.morphologyEx(cv2.morphologyEx(raw, cv2.MORPH_OPEN, _OPEN), cv2.MORPH_CLOSE, _CLOSE)
+    proposed = np.asarray(cleaned, dtype=np.uint8)
+    least_density = least_nuclear_density(stain, proposed)
+    return find_nuclei(stain, proposed, least_density, pixel_aspect, red_cell_diameter_px, least_purity=least_purity)
 
 
 def cells_mask(nuclei_mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
