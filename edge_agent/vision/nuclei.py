@@ -19,8 +19,9 @@ from edge_agent.vision.touching import Contour, outlines, separate
 MIN_DENSITY = 0.2
 """Least ``Stain.nuclear_density`` of a nucleus."""
 
+MOST_RATIO = 1.25
 MIN_DENSITY_OF_MOST = 0.65
-"""The same where what is proposed is more than all other cells. Then it may well be the red cells: on a
+"""The same where what is proposed is more than so many times all other cells. Then it may well be the red cells: on a
 green or yellow background they look blue, and there is little else to compare them with."""
 
 MIN_HUE_RATIO = -0.06
@@ -48,7 +49,7 @@ nucleus."""
 LOBES_MAX_GAP_RATIO = 0.5
 """Widest gap between two lobes of one nucleus, in diameters of a red cell."""
 
-_MIN_CELL_DENSITY = 0.15
+_MIN_CELL_DENSITY = 0.18
 """Density in green from which on a pixel is no longer background."""
 
 _MIN_REFERENCE_RATIO = 0.01
@@ -144,7 +145,7 @@ def least_nuclear_density(stain: Stain, proposed: NDArray[np.uint8]) -> float:
     others = cv2.bitwise_not(cv2.bitwise_or(near, background))
     others_px = cv2.countNonZero(others)
     proposed_px = cv2.countNonZero(proposed[::_ROWS_STRIDE])
-    least = MIN_DENSITY if proposed_px <= others_px else MIN_DENSITY_OF_MOST
+    least = MIN_DENSITY if proposed_px <= MOST_RATIO * others_px else MIN_DENSITY_OF_MOST
     if others_px < _MIN_REFERENCE_RATIO * others.size:
         return least
     levels = cv2.mean(rgb, mask=others)
