@@ -89,7 +89,7 @@ accurate-bundle: runs/audit/audit.json
 		--variants 10 --epochs 24 --out runs/accurate
 	$(BIN)/trainer quantize --run runs/accurate --data "$(DATA)"
 	$(BIN)/trainer bundle --run runs/accurate --data "$(DATA)" --audit $< $(FOREIGN) \
-		--name accurate --version 1.1.0 --out edge_agent/models/accurate
+		--name accurate --version 1.2.0 --out edge_agent/models/accurate
 
 fast-bundle: runs/audit/audit.json
 	rm -rf runs/fast edge_agent/models/fast
@@ -97,7 +97,7 @@ fast-bundle: runs/audit/audit.json
 		--out runs/fast
 	$(BIN)/trainer quantize --run runs/fast --data "$(DATA)"
 	$(BIN)/trainer bundle --run runs/fast --data "$(DATA)" --audit $< $(FOREIGN) \
-		--name fast --version 1.1.0 --out edge_agent/models/fast
+		--name fast --version 1.2.0 --out edge_agent/models/fast
 
 demo-bundle: $(VENV)/dev.stamp
 	rm -rf runs/synthetic runs/demo edge_agent/models/demo

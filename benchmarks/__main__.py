@@ -4,10 +4,38 @@ from __future__ import annotations
 
 import os
 
-from benchmarks import device, kmeans, latency, memory, quality, spool, suite, throughput, training
+from benchmarks import (
+    device,
+    evidence,
+    kmeans,
+    latency,
+    memory,
+    nuclei,
+    quality,
+    red_cells,
+    spool,
+    suite,
+    throughput,
+    training,
+    vision,
+)
 from benchmarks.app import app
 
-__all__ = ["device", "kmeans", "latency", "memory", "quality", "spool", "suite", "throughput", "training"]
+__all__ = [
+    "device",
+    "evidence",
+    "kmeans",
+    "latency",
+    "memory",
+    "nuclei",
+    "quality",
+    "red_cells",
+    "spool",
+    "suite",
+    "throughput",
+    "training",
+    "vision",
+]
 
 if __name__ == "__main__":
     # TensorFlow's start-up notices would hide the figures.

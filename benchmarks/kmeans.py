@@ -17,9 +17,9 @@ from benchmarks.app import app
 from benchmarks.machine import MAX_OTHERS_PCT
 from benchmarks.report import AsJson, Findings, Goal, MaxOthers, Out, reported
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
+from edge_agent.vision.colour import level_histogram, to_lab
 from edge_agent.vision.kmeans import kmeans_histogram
-from edge_agent.vision.preprocessing import to_lab
-from edge_agent.vision.segmentation import CLUSTERS, level_histogram
+from edge_agent.vision.segmentation import CLUSTERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

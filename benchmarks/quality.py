@@ -14,27 +14,34 @@ from rich.table import Table
 from benchmarks.app import app
 from edge_agent.analysis.rejection import rejection_reason
 from edge_agent.cameras.image_files import list_images
+from edge_agent.inference import load_bundle
+from edge_agent.inference.geometry import field_geometry
+from edge_agent.vision.cells import find_cells
 from edge_agent.vision.decode import decode_image
-from edge_agent.vision.field import square_field
-from edge_agent.vision.preprocessing import DENOISERS, to_lab
+from edge_agent.vision.field import cut_field
+from edge_agent.vision.preprocessing import DENOISERS
 from edge_agent.vision.quality import measure
-from edge_agent.vision.segmentation import segment
 from edge_agent.vision.settings import QualityLimits
 
 PERCENTILES = (0, 0.1, 1, 50, 99, 99.9, 100)
 
 
 @app.command("quality")
-def quality(data: Annotated[Path, typer.Argument(help="Folder of images.")]) -> None:
+def quality(
+    data: Annotated[Path, typer.Argument(help="Folder of images.")],
+    bundle: Annotated[str, typer.Option(help="Bundle whose field is cut out of images of another size.")] = "accurate",
+) -> None:
     """Percentiles of every measure over a folder, and what the default limits reject."""
     measures: dict[str, list[float]] = {}
     refused: dict[str, int] = {}
     paths = list_images(data)
+    manifest = load_bundle(bundle).manifest
+    geometry = field_geometry(manifest.field, manifest.input.height_px)
     for path in paths:
-        field = square_field(decode_image(path.read_bytes()))
-        lab = to_lab(DENOISERS["median3"](field))
-        segmentation = segment(lab)
-        measured = measure(field, lab, segmentation)
+        field = cut_field(decode_image(path.read_bytes()), geometry)
+        denoised = DENOISERS["median3"](field)
+        segmentation = find_cells(denoised, pixel_aspect=geometry.pixel_aspect).segmentation
+        measured = measure(field, denoised, segmentation.mask)
         values = {**asdict(measured), "coverage_pct": segmentation.coverage_pct}
         for name, value in values.items():
             if value is not None:

@@ -21,6 +21,7 @@ COMMITTED = Path(__file__).parent / "ratios.json"
 LONG: dict[str, list[str]] = {
     "latency": [],
     "kmeans": [],
+    "vision": [],
     "throughput": [],
     "memory": [],
     "spool": [],
@@ -29,6 +30,7 @@ LONG: dict[str, list[str]] = {
 SHORT: dict[str, list[str]] = {
     "latency": ["--rounds", "40"],
     "kmeans": ["--fields", "6"],
+    "vision": ["--fields", "4"],
     "throughput": ["--readings", "400", "--repeats", "1"],
     "memory": ["--early", "300", "--late", "600", "--starts", "2"],
     "spool": ["--results", "200"],

@@ -19,6 +19,7 @@ def any_result() -> Result:
         frame=frame_now("camera0", error),
         outcome=Outcome.FAILED,
         model=model,
+        provisional=False,
         demonstration=True,
         latency_ms={"total": 0.0},
         error=ErrorReport.from_error(error),

@@ -46,6 +46,16 @@ class RunError(TrainerError):
     remedy = "Name the folder that 'trainer train --out' wrote."
 
 
+class BundleUnproven(TrainerError):
+    """The held-out images do not show that a model is right often enough to be used. Label more images, train again.
+
+    ``trainer bundle --provisional`` writes the bundle all the same; the agent then gives no label with it.
+    """
+
+    code = "bundle_unproven"
+    remedy = "Add labelled images of each class and train again; --provisional writes a bundle that gives no labels."
+
+
 class ConversionError(TrainerError):
     """The converted model breaks a rule that every runtime of the agent relies on."""
 

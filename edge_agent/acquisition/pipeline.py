@@ -11,6 +11,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from edge_agent.acquisition.capture_requests import CaptureRequest, CaptureRequests
+from edge_agent.acquisition.frame_requests import FrameRequest, FrameRequests
 from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.acquisition.trigger import Trigger
 from edge_agent.analysis.analyzer import Analyzer
@@ -68,6 +69,7 @@ class AnalysisPipeline:
         self._callbacks = callbacks
         self._trigger = Trigger(trigger)
         self._requests = CaptureRequests()
+        self._onlookers = FrameRequests()
         self._readings_left = max_readings
         self._stop = threading.Event()
         self._woken = threading.Event()
@@ -109,6 +111,17 @@ class AnalysisPipeline:
         """Cancel ``request``."""
         self._requests.withdraw(request)
 
+    def look_on(self) -> FrameRequest:
+        """See the frames that pass from now on. Nothing else changes: the same ones are read."""
+        request = self._onlookers.add()
+        # A file waits until it is due, and may be shown meanwhile.
+        self._woken.set()
+        return request
+
+    def look_away(self, request: FrameRequest) -> None:
+        """End ``request``."""
+        self._onlookers.withdraw(request)
+
     @property
     def requested(self) -> bool:
         """Whether a reading was requested and has not started."""
@@ -120,6 +133,7 @@ class AnalysisPipeline:
         if self._thread.ident is not None:
             self._thread.join()
         self._requests.cancel(AgentPaused("Reading was interrupted."))
+        self._onlookers.cancel(AgentPaused("Reading was interrupted."))
 
     def _end(self) -> None:
         self._stop.set()
@@ -141,6 +155,7 @@ class AnalysisPipeline:
         in_hand: deque[Future[None]] = deque()
         for frame in self._supervisor.frames():
             live = self._supervisor.live
+            self._onlookers.offer(frame, live=live)
             due = self._requests.due(frame, live=True) if live else self._wait_until_wanted(frame)
             now_s = time.monotonic()
             if self._stop.is_set() or not (self._requests.waiting or self._trigger.needs_decoding(now_s)):
@@ -172,6 +187,7 @@ class AnalysisPipeline:
                 break
             self._woken.wait(wait_s)
             self._woken.clear()
+            self._onlookers.offer(frame, live=False)
         return False
 
     def _complete(self, prepared: PendingReading | Reading, served: Sequence[CaptureRequest]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,19 +21,22 @@ from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.result_sink import OnResult, ResultSink
 from edge_agent.agent.status import DeviceStatus
 from edge_agent.analysis.results import ResultMaker
+from edge_agent.calibration.calibrator import Calibrator
+from edge_agent.calibration.record import keep_calibration
 from edge_agent.cameras import Camera, CameraState, camera_maker
 from edge_agent.clock import clock_synchronised
 from edge_agent.commands.dispatcher import CommandDispatcher
 from edge_agent.commands.handlers import Operations, make_handlers
 from edge_agent.config import Config
-from edge_agent.contracts import Check, EventKind, Health, Metrics, Result, Topics
-from edge_agent.errors import AgentPaused, CameraTimeout, ConfigError, EdgeAgentError
+from edge_agent.contracts import Calibrate, Calibration, Check, EventKind, Health, Metrics, Result, Topics
+from edge_agent.errors import AgentPaused, CameraTimeout, ConfigError, EdgeAgentError, FileUnusable
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.monitoring.health import ClockReading, HealthInputs
 from edge_agent.monitoring.host import read_machine
 from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.monitoring.metrics import MetricsCollector, MetricsSources
 from edge_agent.monitoring.monitor import HealthMonitor, MonitorCallbacks
+from edge_agent.monitoring.scale_events import ScaleEvents
 from edge_agent.monitoring.spool_events import SpoolEvents
 from edge_agent.mqtt import Publisher, Request
 from edge_agent.specimens.tracker import SpecimenTracker
@@ -42,6 +46,8 @@ from edge_agent.watchdog import StallDetector
 log = logging.getLogger(__name__)
 
 CAPTURE_DEADLINE_S = 30.0
+CALIBRATION_DEADLINE_S = 90.0
+"""For all frames of a calibration; the first one has the deadline of a capture."""
 DURABLE_S = 10.0
 """How long a stop waits for the disk."""
 
@@ -124,6 +130,7 @@ class Agent:
                     finish_specimen=self._specimens.finish,
                     self_test=self.self_test,
                     config=lambda: self._config,
+                    calibrate=self.calibrate,
                 )
             ),
             self._answer,
@@ -152,6 +159,7 @@ class Agent:
             ResultMaker(config.device.id, self.session),
             self._specimens,
             self._latency,
+            ScaleEvents(self._events),
             on_accepted=self._wake_publisher,
             on_refused=self._monitor.wake,
             on_result=on_result,
@@ -301,6 +309,44 @@ class Agent:
             raise self._status.camera_error or CameraTimeout(
                 f"No frame came within {CAPTURE_DEADLINE_S:g} s."
             ) from error
+
+    def calibrate(self, asked: Calibrate) -> Calibration:
+        """Measure the next frames, while they are read as always, and keep what was found in the state folder.
+
+        Fewer frames than asked for are enough. Raises ``AgentPaused``, ``CameraTimeout`` if there is none, or
+        ``ImageError`` if none can be read.
+        """
+        with self._control:
+            if self._status.paused:
+                raise AgentPaused("The agent is paused.")
+            pipeline, config = self._pipeline, self._config
+            request = pipeline.look_on()
+        calibrator = Calibrator(
+            asked.method,
+            division_um=asked.division_um,
+            configured_um_per_pixel=config.camera.um_per_pixel,
+            max_pixels=round(config.analysis.max_image_megapixels * 1e6),
+        )
+        deadline_s = time.monotonic() + CALIBRATION_DEADLINE_S
+        seen_count = 0
+        try:
+            while seen_count < asked.frames_count and (left_s := deadline_s - time.monotonic()) > 0:
+                frame = request.next(min(left_s, CAPTURE_DEADLINE_S))
+                if frame is None:
+                    break
+                calibrator.add(frame)
+                seen_count += 1
+        finally:
+            pipeline.look_away(request)
+        if not seen_count:
+            raise self._status.camera_error or CameraTimeout(f"No frame came within {CAPTURE_DEADLINE_S:g} s.")
+        found = calibrator.finish()
+        try:
+            keep_calibration(config.state.folder, found)
+        except FileUnusable as error:
+            # The sender gets it all the same.
+            log.warning("the calibration could not be kept: %s", error)
+        return found
 
     def self_test(self) -> tuple[Check, ...]:
         """Load the bundle again and compare it with its golden outputs; then run all checks."""

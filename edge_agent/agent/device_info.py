@@ -18,6 +18,7 @@ def device_info(config: Config, analyzer: Analyzer, session: UUID, started_at: d
     """Machine, software, camera and model."""
     return Info(
         demonstration=analyzer.demonstration,
+        provisional=analyzer.provisional,
         device=config.device.id,
         session=session,
         started_at=started_at,

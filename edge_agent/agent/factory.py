@@ -19,6 +19,7 @@ def make_analyzer(config: Config) -> Analyzer:
         config.quality,
         um_per_pixel=config.camera.um_per_pixel,
         max_pixels=round(config.analysis.max_image_megapixels * 1e6),
+        proof=config.proof,
     )
 
 

@@ -9,6 +9,7 @@ from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.contracts import Result
 from edge_agent.monitoring.latency import LatencyRecorder
+from edge_agent.monitoring.scale_events import ScaleEvents
 from edge_agent.specimens.tracker import SpecimenTracker
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ class ResultSink:
         results: ResultMaker,
         specimens: SpecimenTracker,
         latency: LatencyRecorder,
+        scale_events: ScaleEvents,
         *,
         on_accepted: Callable[[], None],
         on_refused: Callable[[], None],
@@ -34,6 +36,7 @@ class ResultSink:
         self._results = results
         self._specimens = specimens
         self._latency = latency
+        self._scale_events = scale_events
         self._on_accepted = on_accepted
         self._on_refused = on_refused
         self._on_result = on_result
@@ -53,6 +56,7 @@ class ResultSink:
             log.debug("%s", refusal)
             self._on_refused()
         self._latency.add(result.latency_ms)
+        self._scale_events.add(result.scale)
         if self._on_result is not None:
             self._on_result(result, reading)
         return result

@@ -13,17 +13,31 @@ from numpy.typing import NDArray
 from edge_agent.analysis.extraction import ExtractedField, Extraction, FailedFrame, RejectedFrame
 from edge_agent.analysis.reading import Explanation, FieldAnalysis, PendingReading, Reading
 from edge_agent.analysis.rejection import rejection_reason
+from edge_agent.analysis.scale import describe_scale
 from edge_agent.analysis.stage_timer import StageTimer
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
-from edge_agent.contracts import ErrorReport, ImageIdentity, ModelIdentity, Nuclei, Outcome, Quality, Reason
+from edge_agent.contracts import (
+    MAX_CELLS,
+    Cell,
+    ErrorReport,
+    ImageIdentity,
+    ModelIdentity,
+    Nuclei,
+    Outcome,
+    Quality,
+    Reason,
+)
 from edge_agent.errors import AnalysisError, EdgeAgentError, ImageError
 from edge_agent.inference.classifier import Classifier
 from edge_agent.inference.decision import decide
+from edge_agent.inference.geometry import field_geometry
+from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits, unproven_reasons
+from edge_agent.vision.cells import CELL_WINDOW_UM, find_cells
 from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, decode_image, read_header
-from edge_agent.vision.field import choose_reduction, choose_window, cut
-from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, to_lab
+from edge_agent.vision.field import View, choose_reduction, choose_window, fit, take
+from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, SEGMENTATION_DENOISER
 from edge_agent.vision.quality import change_pct, measure, thumbnail
-from edge_agent.vision.segmentation import Segmentation, segment
+from edge_agent.vision.red_cells import DIAMETER_UM
 from edge_agent.vision.settings import QualityLimits
 
 log = logging.getLogger(__name__)
@@ -42,9 +56,11 @@ class Analyzer:
         *,
         um_per_pixel: float | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        proof: ProofLimits | None = DEFAULT_PROOF,
     ) -> None:
         """Judge with ``classifier`` the fields that are within ``limits``.
 
+        A bundle whose record does not reach ``proof`` answers nothing; None is for measuring such a bundle.
         ``um_per_pixel`` is the size of a pixel of the frames in the specimen, in micrometres, None if unknown.
         ``max_pixels`` bounds what is decoded.
         """
@@ -54,7 +70,9 @@ class Analyzer:
         self._um_per_pixel = um_per_pixel
         self._max_pixels = max_pixels
         self._model = classifier.identity
-        self._size_px = manifest.input.height_px
+        self.unproven_reasons = () if proof is None else unproven_reasons(manifest, proof)
+        """What the bundle's record lacks, each as a sentence; empty if it may be used."""
+        self._geometry = field_geometry(manifest.field, manifest.input.height_px)
         self._denoise = DENOISERS[manifest.preprocessing.denoise]
         self._preprocess = PREPROCESSINGS[manifest.preprocessing.id]
         self._labels = manifest.labels
@@ -69,6 +87,11 @@ class Analyzer:
     def demonstration(self) -> bool:
         """Whether the model in use was not trained on real smears."""
         return self._classifier.manifest.demonstration
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the bundle's record does not show that its answers can be used, so that it gives none."""
+        return bool(self.unproven_reasons)
 
     def analyse(self, frame: Frame) -> Reading:
         """Extract and judge a single frame. Never raises, whatever the frame contains."""
@@ -85,16 +108,17 @@ class Analyzer:
         """Decode a frame as far as needed and cut out its field. Problems are returned, not raised."""
         timer = StageTimer.since(frame.monotonic_ns)
         try:
-            rgb = self._extract_field(frame, timer)
+            found = self._extract_field(frame, timer)
         except ImageError as error:
             return FailedFrame(frame, timer, error)
         except Exception as error:  # noqa: BLE001 - whatever a picture does to us, its reading must exist
             return FailedFrame(frame, timer, _defect(error))
-        if rgb is None:
+        if found is None:
             return RejectedFrame(frame, timer, Reason.FIELD_TOO_SMALL)
+        rgb, view = found
         small = thumbnail(rgb)
         timer.lap("field")
-        return ExtractedField(frame, timer, rgb, small)
+        return ExtractedField(frame, timer, rgb, view, small)
 
     def prepare(self, extraction: Extraction, *, previous: Extraction | None = None) -> PendingReading | Reading:
         """The part of ``read`` before the network; returns a finished reading if the network is not needed.
@@ -124,8 +148,8 @@ class Analyzer:
         except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the frame's reading
             return self._failed(prepared.extracted, _defect(error))
 
-    def _extract_field(self, frame: Frame, timer: StageTimer) -> NDArray[np.uint8] | None:
-        image = frame.image
+    def _extract_field(self, frame: Frame, timer: StageTimer) -> tuple[NDArray[np.uint8], View] | None:
+        image, geometry = frame.image, self._geometry
         if isinstance(image, ImageError):
             raise image
         if isinstance(image, Pixels):
@@ -136,52 +160,65 @@ class Analyzer:
         window = choose_window(
             height,
             width,
-            size_px=self._size_px,
+            geometry,
             um_per_pixel=self._um_per_pixel,
             model_um_per_pixel=self._classifier.manifest.um_per_pixel,
         )
         if window is None:
             return None
         if isinstance(image, Pixels):
-            rgb = cut(image.array, window, self._size_px)
+            rgb = take(image.array, window, geometry)
             if image.order is ColourOrder.BGR:
                 rgb = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-            return rgb
-        reduction = choose_reduction(window, self._size_px)
+            return fit(rgb, window, geometry)
+        reduction = choose_reduction(window, geometry)
         decoded = decode_image(image.data, reduction=reduction, header=header)
         timer.lap("decode")
-        return cut(decoded, window.reduced(reduction), self._size_px)
+        return fit(take(decoded, window, geometry, reduction=reduction), window, geometry)
 
     def _prepare(self, extracted: ExtractedField, previous: Extraction | None) -> PendingReading | Reading:
         timer = extracted.timer
         denoised = self._denoise(extracted.rgb)
-        lab = to_lab(denoised)
-        timer.lap("colour")
-        segmentation = segment(lab)
+        timer.lap("denoising")
+        view = extracted.view
+        cells = find_cells(
+            SEGMENTATION_DENOISER(view.rgb),
+            pixel_aspect=view.pixel_aspect,
+            red_cell_diameter_px=self._red_cell_diameter_px(view),
+        )
+        segmentation = cells.segmentation
+        nuclei_mask = segmentation.mask_of_size(*denoised.shape[:2])
         timer.lap("segmentation")
         motion = None
         if isinstance(previous, ExtractedField):
             motion = change_pct(previous.thumbnail, extracted.thumbnail)
-        measured = measure(extracted.rgb, lab, segmentation)
-        analysis = FieldAnalysis(segmentation, Quality(**_rounded({**asdict(measured), "motion_pct": motion})))
+        measured = measure(extracted.rgb, denoised, nuclei_mask)
+        analysis = FieldAnalysis(
+            segmentation,
+            nuclei_mask,
+            Quality(**_rounded({**asdict(measured), "motion_pct": motion})),
+            describe_scale(cells.red_cells, view.frame_px_per_px, self._configured_um_per_pixel(view)),
+        )
         reason = rejection_reason(measured, segmentation.coverage_pct, motion, self._limits)
         timer.lap("quality")
         if reason is not None:
             return self._rejected_field(extracted, analysis, reason)
-        network_input = self._preprocess(denoised, lab, segmentation)
+        network_input = self._preprocess(denoised, nuclei_mask)
         timer.lap("preprocessing")
         return PendingReading(extracted, analysis, network_input)
 
     def _judge(self, pending: PendingReading) -> Reading:
-        extracted, segmentation = pending.extracted, pending.analysis.segmentation
+        extracted, analysis = pending.extracted, pending.analysis
         classification = self._classifier.classify(pending.network_input)
         extracted.timer.lap("inference")
-        outcome, reason, decision = decide(classification, self._classifier.manifest.thresholds)
+        outcome, reason, decision = decide(
+            classification, self._classifier.manifest.thresholds, proven=not self.provisional
+        )
         probabilities, activation_map = classification.probabilities, classification.class_activation_map
         winner = self._labels[int(probabilities.argmax())] if outcome is Outcome.CLASSIFIED else None
-        # The probabilities of a field unlike the training images mean nothing, so they are not published.
-        meaningful = reason is not Reason.UNFAMILIAR
-        nuclei = self._nuclei(segmentation)
+        # The probabilities of a field unlike the training images, or of an unproven model, mean nothing.
+        meaningful = reason is not Reason.UNFAMILIAR and not self.provisional
+        nuclei = _nuclei(analysis, extracted.view)
         image = _image_identity(extracted)
         extracted.timer.lap("decision")
         return Reading(
@@ -190,20 +227,25 @@ class Analyzer:
             reason=reason,
             model=self._model,
             demonstration=self.demonstration,
+            provisional=self.provisional,
             label=None if winner is None else winner.code,
             malignant=None if winner is None else winner.malignant,
             probabilities=self._by_label(probabilities) if meaningful else None,
             malignant_ratio=_ratio(probabilities[self._malignant].sum()) if meaningful else None,
             decision=decision,
-            quality=pending.analysis.quality,
+            quality=analysis.quality,
             nuclei=nuclei,
+            scale=analysis.scale,
+            cells=_cells(analysis, extracted.view),
             latency_ms=extracted.timer.latency_ms,
             image=image,
-            explanation=Explanation(extracted.rgb, segmentation.mask, activation_map if meaningful else None),
+            explanation=Explanation(
+                extracted.rgb, pending.analysis.nuclei_mask, activation_map if meaningful else None
+            ),
         )
 
     def _rejected_field(self, extracted: ExtractedField, analysis: FieldAnalysis, reason: Reason) -> Reading:
-        nuclei = self._nuclei(analysis.segmentation)
+        nuclei = _nuclei(analysis, extracted.view)
         image = _image_identity(extracted)
         extracted.timer.lap("decision")
         return Reading(
@@ -212,11 +254,14 @@ class Analyzer:
             reason=reason,
             model=self._model,
             demonstration=self.demonstration,
+            provisional=self.provisional,
             quality=analysis.quality,
             nuclei=nuclei,
+            scale=analysis.scale,
+            cells=_cells(analysis, extracted.view),
             latency_ms=extracted.timer.latency_ms,
             image=image,
-            explanation=Explanation(extracted.rgb, analysis.segmentation.mask, None),
+            explanation=Explanation(extracted.rgb, analysis.nuclei_mask, None),
         )
 
     def _rejected_frame(self, rejected: RejectedFrame) -> Reading:
@@ -226,6 +271,7 @@ class Analyzer:
             reason=rejected.reason,
             model=self._model,
             demonstration=self.demonstration,
+            provisional=self.provisional,
             latency_ms=rejected.timer.latency_ms,
             image=_image_identity(rejected),
         )
@@ -237,6 +283,7 @@ class Analyzer:
             error=ErrorReport.from_error(error),
             model=self._model,
             demonstration=self.demonstration,
+            provisional=self.provisional,
             latency_ms=extraction.timer.latency_ms,
             image=_image_identity(extraction),
         )
@@ -244,17 +291,51 @@ class Analyzer:
     def _by_label(self, probabilities: NDArray[np.float64]) -> dict[str, float]:
         return {label.code: _ratio(p) for label, p in zip(self._labels, probabilities, strict=True)}
 
-    def _nuclei(self, segmentation: Segmentation) -> Nuclei:
-        median = float(np.median(segmentation.areas_px)) if segmentation.count else None
-        scale = self._classifier.manifest.um_per_pixel
-        # The window has the training images' scale only if the camera's is known too.
-        known = scale is not None and self._um_per_pixel is not None and median is not None
-        return Nuclei(
-            count=segmentation.count,
-            coverage_pct=round(segmentation.coverage_pct, 3),
-            median_area_px=median,
-            median_area_um2=round(median * scale * scale, 3) if known and median and scale else None,
+    def _configured_um_per_pixel(self, view: View) -> float | None:
+        """Of a pixel of the frame."""
+        if view.window.ready and self._um_per_pixel is not None:
+            # An image that is a field already has the scale of the training images, not that of the camera's frames.
+            return self._classifier.manifest.um_per_pixel
+        return self._um_per_pixel
+
+    def _red_cell_diameter_px(self, view: View) -> float | None:
+        """In heights of a pixel of the view, if the scale is known."""
+        scale = self._configured_um_per_pixel(view)
+        return None if scale is None else DIAMETER_UM / (scale * view.frame_px_per_px)
+
+
+def _nuclei(analysis: FieldAnalysis, view: View) -> Nuclei:
+    segmentation, scale = analysis.segmentation, analysis.scale.um_per_pixel
+    median = None
+    if segmentation.count:
+        median = float(np.median([nucleus.area_px for nucleus in segmentation.nuclei])) * view.frame_px_per_px**2
+    return Nuclei(
+        count=segmentation.count,
+        coverage_pct=round(segmentation.coverage_pct, 3),
+        median_area_px=None if median is None else round(median, 3),
+        median_area_um2=None if median is None or scale is None else round(median * scale * scale, 3),
+    )
+
+
+def _cells(analysis: FieldAnalysis, view: View) -> tuple[Cell, ...]:
+    scale, px = analysis.scale.um_per_pixel, view.frame_px_per_px
+    height, width = analysis.segmentation.mask.shape
+    found = []
+    for nucleus in analysis.segmentation.nuclei[:MAX_CELLS]:
+        x, y = nucleus.centre_px
+        y_px, x_px = view.to_frame(y, x)
+        area = nucleus.area_px * px * px
+        found.append(
+            Cell(
+                x_px=round(x_px, 1),
+                y_px=round(y_px, 1),
+                nucleus_area_px=round(area, 1),
+                nucleus_area_um2=None if scale is None else round(area * scale * scale, 1),
+                window_side_px=None if scale is None else round(CELL_WINDOW_UM / scale, 1),
+                cut=nucleus.is_cut(height, width),
+            )
         )
+    return tuple(found)
 
 
 def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:

@@ -12,6 +12,7 @@ from edge_agent.analysis.stage_timer import StageTimer
 from edge_agent.cameras.frame import Frame
 from edge_agent.contracts import Reason
 from edge_agent.errors import EdgeAgentError
+from edge_agent.vision.field import View
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +23,8 @@ class ExtractedField:
     timer: StageTimer
     rgb: NDArray[np.uint8]
     """uint8 RGB (size, size, 3), of the size of the model's input."""
+    view: View
+    """The same part of the frame for finding cells in, with square pixels if the frame has them."""
     thumbnail: NDArray[np.uint8]
     """uint8 grey (32, 32), to compare fields by."""
 

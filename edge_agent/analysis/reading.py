@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edge_agent.analysis.extraction import ExtractedField
 from edge_agent.cameras.frame import Frame
 from edge_agent.contracts import (
+    Cell,
     Decision,
     ErrorReport,
     ImageIdentity,
@@ -18,6 +19,7 @@ from edge_agent.contracts import (
     Outcome,
     Quality,
     Reason,
+    Scale,
 )
 from edge_agent.vision.segmentation import Segmentation
 
@@ -42,6 +44,7 @@ class Reading:
     outcome: Outcome
     model: ModelIdentity
     demonstration: bool
+    provisional: bool
     latency_ms: dict[str, float]
     reason: Reason | None = None
     error: ErrorReport | None = None
@@ -52,6 +55,8 @@ class Reading:
     decision: Decision | None = None
     quality: Quality | None = None
     nuclei: Nuclei | None = None
+    scale: Scale | None = None
+    cells: tuple[Cell, ...] = ()
     image: ImageIdentity | None = None
     explanation: Explanation | None = field(default=None, repr=False)
 
@@ -61,7 +66,11 @@ class FieldAnalysis:
     """What is known about a field without the network."""
 
     segmentation: Segmentation
+    """Of the view."""
+    nuclei_mask: NDArray[np.uint8]
+    """uint8 (size, size), 255 on nuclei: the field's."""
     quality: Quality
+    scale: Scale
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,16 +14,19 @@ def rejection_reason(
 
     ``coverage_pct`` is the share of the field that is nucleus; ``motion_pct`` the change against the field before,
     None where there is none. Reasons that distort the other measures come first: a black field is under-exposed, not
-    empty or blurred.
+    empty or blurred. Plain background is empty, not a picture without colour, and says nothing about the camera.
     """
+    no_nuclei = coverage_pct < limits.min_coverage_pct
+    empty = no_nuclei and measured.foreground_pct < limits.min_foreground_pct
     checks = (
         (Reason.UNDER_EXPOSED, measured.brightness_pct < limits.min_brightness_pct),
         (Reason.UNDER_EXPOSED, measured.clipped_dark_pct > limits.max_clipped_dark_pct),
         (Reason.OVER_EXPOSED, _over_exposed(measured, limits)),
-        (Reason.NO_COLOUR, measured.colourfulness_delta_e < limits.min_colourfulness_delta_e),
+        (Reason.NO_COLOUR, not empty and measured.colourfulness_delta_e < limits.min_colourfulness_delta_e),
         (Reason.COLOUR_CAST, measured.colour_cast_delta_e > limits.max_colour_cast_delta_e),
         (Reason.MOVING, motion_pct is not None and motion_pct > limits.max_motion_pct),
-        (Reason.EMPTY_FIELD, coverage_pct < limits.min_coverage_pct),
+        (Reason.EMPTY_FIELD, empty),
+        (Reason.NO_NUCLEATED_CELLS, no_nuclei),
         (Reason.BLURRED, measured.focus_score is not None and measured.focus_score < limits.min_focus_score),
     )
     return next((reason for reason, unfit in checks if unfit), None)

@@ -27,6 +27,7 @@ class ResultMaker:
         frame = reading.frame
         return Result(
             demonstration=reading.demonstration,
+            provisional=reading.provisional,
             id=uuid7(),
             device=self.device,
             camera=frame.camera,
@@ -46,6 +47,8 @@ class ResultMaker:
             decision=reading.decision,
             quality=reading.quality,
             nuclei=reading.nuclei,
+            scale=reading.scale,
+            cells=reading.cells,
             latency_ms=reading.latency_ms,
             model=reading.model,
             software=f"leukoscope {__version__}",

@@ -36,6 +36,10 @@ class Commands(LazyCommands):
             "edge_agent.cli.check_config:check_config",
             "Check a configuration and the files it names, without starting anything.",
         ),
+        "calibrate": LazyCommand(
+            "edge_agent.cli.calibrate:calibrate",
+            "Measure the size of a pixel and check the light, by a thin smear or a stage micrometer.",
+        ),
         "doctor": LazyCommand(
             "edge_agent.cli.doctor:doctor",
             "Test each part, list the cameras, and say how to fix what fails.",

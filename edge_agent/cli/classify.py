@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
-from edge_agent.cli.results_table import results_table
+from edge_agent.cli.results_table import reasons_legend, results_table, scale_warning
 from edge_agent.cli.terminal import (
     EXIT_INTERRUPTED,
     EXIT_SOME_UNREAD,
@@ -45,6 +45,7 @@ def classify(
     classifier = Classifier(load_bundle(bundle), threads=threads)
     classifier.verify_golden()
     analyzer = Analyzer(classifier, QualityLimits(), um_per_pixel=um_per_pixel)
+    _say_if_provisional(analyzer)
     unread: list[UnreadFile] = []
     readings: list[FileReading] = []
     interrupted = False
@@ -62,7 +63,7 @@ def classify(
             interrupted = True
     sys.stdout.flush()
     if style == "table":
-        output.print(results_table(readings))
+        _print_table(readings)
     if unread:
         errors.print(f"{len(unread)} not read:", style="red")
         for item in unread:
@@ -71,6 +72,25 @@ def classify(
         raise typer.Exit(EXIT_INTERRUPTED)
     if unread:
         raise typer.Exit(EXIT_SOME_UNREAD)
+
+
+def _say_if_provisional(analyzer: Analyzer) -> None:
+    if not analyzer.provisional:
+        return
+    errors.print(f"Bundle '{analyzer.model.name}' is provisional: it gives no labels.", style="yellow", markup=False)
+    for reason in analyzer.unproven_reasons:
+        errors.print(f"  {reason}", markup=False)
+
+
+def _print_table(readings: list[FileReading]) -> None:
+    output.print(results_table(readings))
+    legend = reasons_legend(reading.result for reading in readings)
+    if legend.row_count:
+        output.print()
+        output.print(legend)
+    warning = scale_warning(reading.result for reading in readings)
+    if warning is not None:
+        errors.print(warning, style="yellow", highlight=False)
 
 
 def _progress() -> Progress:

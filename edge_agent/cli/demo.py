@@ -28,7 +28,7 @@ from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.local_broker import LOOPBACK, free_port, local_broker
 from edge_agent.cli.terminal import EXIT_FAILED, NOTICE, output, set_up_logging
 from edge_agent.config import Config, DeviceSettings, explain
-from edge_agent.contracts import Outcome, Result, Topics
+from edge_agent.contracts import Outcome, Reason, Result, Topics
 from edge_agent.daemon.service import make_microscope_page
 from edge_agent.errors import BrokerUnreachable, CameraAbsent, ConfigError, WebMissing
 from edge_agent.mqtt import MqttSettings
@@ -145,6 +145,21 @@ def run_demo(
     return agent.counts.readings_count, received
 
 
+class Narrator:
+    """Describes results in lines for a person; a reason's words follow where it first appears."""
+
+    def __init__(self) -> None:
+        self._explained: set[Reason] = set()
+
+    def describe(self, result: Result) -> str:
+        """One line, or two."""
+        reason = result.reason
+        if reason is None or reason in self._explained:
+            return describe(result)
+        self._explained.add(reason)
+        return f"{describe(result)}\n      {reason.sentence} {reason.next_step}"
+
+
 def describe(result: Result) -> str:
     """One line for a person."""
     head = f"#{result.seq:<4} "
@@ -202,11 +217,12 @@ def demo(
         if view is not None:
             output.print(f"To see the fields: {view.address}")
         output.print()
+        narrator = Narrator()
         made, received = run_demo(
             config,
             count=count,
             stop=stop,
-            show=lambda result: output.print(describe(result), markup=False),
+            show=lambda result: output.print(narrator.describe(result), markup=False),
             view=view,
         )
         output.print(f"\n{made} readings made, {received} received back from the broker.")

@@ -23,6 +23,7 @@ import typer
 
 from edge_agent import __version__
 from edge_agent.agent import make_analyzer
+from edge_agent.calibration.record import last_calibration
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
 from edge_agent.cameras.v4l2 import BY_ID
 from edge_agent.cli.arguments import expand_path
@@ -84,6 +85,7 @@ def examine(config: Config) -> Iterator[Finding]:
         ("broker", _broker),
         ("disk", _disk),
         ("audit", _audit),
+        ("scale", _scale),
         ("clock", _clock),
     )
     for name, check in checks:
@@ -118,8 +120,12 @@ def _runtime(_config: Config) -> str:
 
 
 def _bundle(config: Config) -> str:
-    model = make_analyzer(config).model
-    return f"{model.name} {model.version} verified, golden fields agree"
+    analyzer = make_analyzer(config)
+    model = analyzer.model
+    verified = f"{model.name} {model.version} verified, golden fields agree"
+    if not analyzer.provisional:
+        return verified
+    return f"{verified}; PROVISIONAL, it gives no labels: {' '.join(analyzer.unproven_reasons)}"
 
 
 def _cameras(_config: Config) -> str:
@@ -216,6 +222,27 @@ def _audit(config: Config) -> str:
             remedy="Compare them with the events at the broker, then move them out of the state folder.",
         )
     return f"{found.entries_count} entries, each follows from the one before"
+
+
+def _scale(config: Config) -> str:
+    configured = config.camera.um_per_pixel
+    now = "no size of a pixel is configured" if configured is None else f"a pixel is {configured:g} µm as configured"
+    try:
+        last = last_calibration(config.state.folder)
+    except FileUnusable as error:
+        # Nothing depends on it.
+        return f"{now}; the last calibration cannot be read ({error.message.rstrip('.')})"
+    if last is None:
+        return f"{now}; not calibrated yet ('edge-agent calibrate' measures it)"
+    days = max(0, (datetime.now(UTC) - last.at).days)
+    ago = {0: "today", 1: "a day ago"}.get(days, f"{days} days ago")
+    if last.scale is None:
+        return f"{now}; calibrated {ago}, but the size of a pixel could not be measured"
+    measured = last.scale
+    return (
+        f"{now}; measured by {last.method} {ago}: {measured.um_per_pixel:g} µm "
+        f"({measured.um_per_pixel_low:g} to {measured.um_per_pixel_high:g} µm)"
+    )
 
 
 def _clock(_config: Config) -> str:

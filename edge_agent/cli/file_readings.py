@@ -1,4 +1,4 @@
-"""Readings of images, folders and videos."""
+"""Frames and readings of images, folders and videos."""
 
 from __future__ import annotations
 
@@ -37,10 +37,22 @@ class FileReading:
     @property
     def name(self) -> str:
         """The file and the position in it, for display: ``result.source`` is relative to the folder."""
-        source = self.result.source or ""
-        if self.in_folder:
-            return f"{_shown(self.path)}/{source}"
-        return _shown(self.path) + source.removeprefix(printable_name(self.path.name))
+        return _name(self.path, self.result.source, in_folder=self.in_folder)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFrame:
+    """A frame, and the path argument that it came from."""
+
+    path: Path
+    in_folder: bool
+    """Whether ``path`` is a folder."""
+    frame: Frame
+
+    @property
+    def name(self) -> str:
+        """The file and the position in it, for display."""
+        return _name(self.path, self.frame.source, in_folder=self.in_folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,15 @@ def classify_paths(
     yielded too. Never raises because of a path's content.
     """
     maker = ResultMaker("this-computer", uuid7())
+    for each in path_frames(paths, on_unread):
+        reading = FileReading(each.path, each.in_folder, maker.make(analyzer.analyse(each.frame)))
+        if reading.result.outcome is Outcome.FAILED and reading.result.error is not None:
+            on_unread(UnreadFile(reading.name, reading.result.error))
+        yield reading
+
+
+def path_frames(paths: list[Path], on_unread: Callable[[UnreadFile], None]) -> Iterator[FileFrame]:
+    """The frames of ``paths`` in their order. What is not there or left out is passed to ``on_unread``."""
     for path in paths:
         problem = _problem(path)
         if problem is not None:
@@ -76,10 +97,7 @@ def classify_paths(
         in_folder = _is_folder(path)
         try:
             for frame in _frames(_camera_for(path)):
-                reading = FileReading(path, in_folder, maker.make(analyzer.analyse(frame)))
-                if reading.result.outcome is Outcome.FAILED and reading.result.error is not None:
-                    on_unread(UnreadFile(reading.name, reading.result.error))
-                yield reading
+                yield FileFrame(path, in_folder, frame)
         except CameraError as error:
             # Report it as a file, not as a camera: the folder is empty, or the video is invalid.
             cause = (ImageMissing if in_folder else ImageError)(error.message)
@@ -96,6 +114,12 @@ def _problem(path: Path) -> ImageError | None:
     except OSError as error:
         return ImageError(f"{_shown(path)} cannot be read: {error.strerror}.")
     return None
+
+
+def _name(path: Path, source: str | None, *, in_folder: bool) -> str:
+    if in_folder:
+        return f"{_shown(path)}/{source or ''}"
+    return _shown(path) + (source or "").removeprefix(printable_name(path.name))
 
 
 def _shown(path: Path) -> str:

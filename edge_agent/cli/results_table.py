@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from statistics import median
 
 from rich.table import Column, Table
 from rich.text import Text
@@ -10,6 +11,7 @@ from rich.text import Text
 from edge_agent.cameras.file_names import printable_name
 from edge_agent.cli.file_readings import FileReading
 from edge_agent.cli.terminal import NOTICE
+from edge_agent.contracts import Result
 
 
 def results_table(readings: Sequence[FileReading]) -> Table:
@@ -34,3 +36,33 @@ def results_table(readings: Sequence[FileReading]) -> Table:
             f"{result.latency_ms['total']:.1f}",
         )
     return table
+
+
+def reasons_legend(results: Iterable[Result]) -> Table:
+    """What each reason that occurs means and what to do, in the order of first appearance; of errors, what to do.
+
+    An error's message belongs to one file, and is listed with it.
+    """
+    words: dict[str, str] = {}
+    for result in results:
+        if result.reason is not None:
+            words.setdefault(result.reason, f"{result.reason.sentence} {result.reason.next_step}")
+        elif result.error is not None:
+            words.setdefault(result.error.code, result.error.remedy)
+    legend = Table.grid(Column(no_wrap=True), Column(), padding=(0, 2, 0, 0))
+    for code, meaning in words.items():
+        legend.add_row(Text(code), Text(meaning))
+    return legend
+
+
+def scale_warning(results: Iterable[Result]) -> str | None:
+    """What to check if the red cells of most pictures contradict the scale that was given; None if they do not."""
+    compared = [each.scale for each in results if each.scale is not None and each.scale.disagrees is not None]
+    disagreeing = sum(scale.disagrees is True for scale in compared)
+    if 2 * disagreeing <= len(compared):
+        return None
+    shown = median(scale.estimated_um_per_pixel for scale in compared if scale.estimated_um_per_pixel is not None)
+    return (
+        f"The scale disagrees with the red cells of {disagreeing} of {len(compared)} pictures, which show {shown:.3g} "
+        "µm per pixel. Check the objective and the scale that was given."
+    )

@@ -14,7 +14,7 @@ from edge_agent import errors
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.terminal import output
 from edge_agent.config import Config
-from edge_agent.contracts import MESSAGES, Command, Manifest, ModelDesired
+from edge_agent.contracts import MESSAGES, Calibration, Command, Manifest, ModelDesired
 from edge_agent.contracts.asyncapi import BrokerDefaults, asyncapi_document
 from edge_agent.errors import EdgeAgentError, FileUnusable
 from edge_agent.monitoring.monitor import HEALTH_INTERVAL_S, METRICS_INTERVAL_S
@@ -37,7 +37,12 @@ def write_contract(folder: Path) -> list[Path]:
 
 def contract_files() -> dict[str, str]:
     """Content by file name."""
-    models: dict[str, type[BaseModel]] = {"config": Config, "bundle-manifest": Manifest, **MESSAGES}
+    models: dict[str, type[BaseModel]] = {
+        "config": Config,
+        "bundle-manifest": Manifest,
+        "calibration": Calibration,
+        **MESSAGES,
+    }
     files = {f"{name}.schema.json": _json(json_schema(model)) for name, model in models.items()}
     return {**files, "asyncapi.json": _json(asyncapi_document(_broker_defaults())), "errors.md": _error_table()}
 

@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 COMMAND_LIMIT_S = 180.0
 """A command that takes longer is stuck.
 
-The longest is a capture: 30 s for its frame, up to 10 s each before and after it for the spool, and an event in
-between, which may wait for the disk too. Next is a self-test on a slow board, which reads the model from the card and
-tests it.
+The longest is a calibration: 90 s for its frames, the last of which may still have to be measured, up to 10 s each
+before and after it for the spool, and an event in between, which may wait for the disk too. Next is a capture, which
+has 30 s for its frame.
 """
 
 _RETAINED_MAX = 64

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import BaseModel, JsonValue
 
-from edge_agent.contracts import Check, Command, CommandName, Report, Result, SetSpecimen, Specimen
-from edge_agent.errors import CommandInvalid, CommandNotYet
+from edge_agent.contracts import (
+    Calibrate,
+    Calibration,
+    Check,
+    Command,
+    CommandName,
+    Report,
+    Result,
+    SetSpecimen,
+    Specimen,
+)
+from edge_agent.errors import CommandInvalid
 
 Data = dict[str, JsonValue]
 Handler = Callable[[Command], Data]
@@ -26,6 +37,7 @@ class Operations:
     self_test: Callable[[], tuple[Check, ...]]
     config: Callable[[], BaseModel]
     """The configuration in force. Secrets have a type that does not show them."""
+    calibrate: Callable[[Calibrate], Calibration]
 
 
 def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
@@ -67,9 +79,6 @@ def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
     def get_config(_command: Command) -> Data:
         return {"config": operations.config().model_dump(mode="json", exclude={"mqtt": {"username"}})}
 
-    def calibrate(_command: Command) -> Data:
-        raise CommandNotYet("This release cannot calibrate a camera by command.")
-
     return {
         CommandName.CAPTURE: capture,
         CommandName.PAUSE: pause,
@@ -78,5 +87,12 @@ def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
         CommandName.FINISH_SPECIMEN: finish_specimen,
         CommandName.SELF_TEST: self_test,
         CommandName.GET_CONFIG: get_config,
-        CommandName.CALIBRATE: calibrate,
+        CommandName.CALIBRATE: partial(_calibrate, operations),
     }
+
+
+def _calibrate(operations: Operations, command: Command) -> Data:
+    if not isinstance(command, Calibrate):
+        raise CommandInvalid("There is no method in the request.")
+    found = operations.calibrate(command)
+    return {"calibration": found.model_dump(mode="json"), "setting": found.setting}

@@ -11,6 +11,7 @@ from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.analysis.settings import AnalysisSettings
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
 from edge_agent.contracts.manifest import Slug
+from edge_agent.inference.proof import ProofLimits
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.settings import Settings
@@ -51,6 +52,7 @@ class Config(Settings):
     trigger: TriggerSettings = TriggerSettings()
     analysis: AnalysisSettings = AnalysisSettings()
     quality: QualityLimits = QualityLimits()
+    proof: ProofLimits = ProofLimits()
     mqtt: MqttSettings = MqttSettings()
     spool: SpoolSettings = SpoolSettings()
     state: StateSettings = Field(default_factory=StateSettings)

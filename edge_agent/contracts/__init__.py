@@ -2,13 +2,24 @@
 
 from edge_agent.contracts.answer import Answer, AnswerState
 from edge_agent.contracts.base import Contract
+from edge_agent.contracts.calibration import (
+    MAX_CALIBRATION_FRAMES,
+    Calibration,
+    CalibrationCheck,
+    CalibrationMethod,
+    MeasuredLight,
+    MeasuredScale,
+    Verdict,
+)
 from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.command import (
     MAX_REQUEST_BYTES,
     REQUESTS,
+    Calibrate,
     Command,
     CommandName,
     SetSpecimen,
+    request_message,
 )
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.event import AuditPosition, Event, EventKind
@@ -17,8 +28,11 @@ from edge_agent.contracts.info import Camera, Info, Software
 from edge_agent.contracts.manifest import MANIFEST_SCHEMA, Label, Manifest
 from edge_agent.contracts.messages import MESSAGES, schema_ids
 from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, Percentiles, SpoolMetrics
+from edge_agent.contracts.reasons import Reason
 from edge_agent.contracts.report import Report
 from edge_agent.contracts.result import (
+    MAX_CELLS,
+    Cell,
     Clock,
     Decision,
     ImageIdentity,
@@ -26,25 +40,32 @@ from edge_agent.contracts.result import (
     Nuclei,
     Outcome,
     Quality,
-    Reason,
     Result,
 )
 from edge_agent.contracts.rollout import ModelDesired, ModelReported
+from edge_agent.contracts.scale import Scale, ScaleSource
 from edge_agent.contracts.specimen import Specimen, SpecimenField, SpecimenId, opaque_id
 from edge_agent.contracts.status import Status, StatusState
 from edge_agent.contracts.topics import Topics, topic_segment
 
 __all__ = [
     "MANIFEST_SCHEMA",
+    "MAX_CALIBRATION_FRAMES",
+    "MAX_CELLS",
     "MAX_REQUEST_BYTES",
     "MESSAGES",
     "REQUESTS",
     "Answer",
     "AnswerState",
     "AuditPosition",
+    "Calibrate",
+    "Calibration",
+    "CalibrationCheck",
+    "CalibrationMethod",
     "Camera",
     "CaptureMetrics",
     "CaptureSettings",
+    "Cell",
     "Check",
     "CheckState",
     "Clock",
@@ -61,6 +82,8 @@ __all__ = [
     "Label",
     "MachineMetrics",
     "Manifest",
+    "MeasuredLight",
+    "MeasuredScale",
     "Metrics",
     "ModelDesired",
     "ModelIdentity",
@@ -72,6 +95,8 @@ __all__ = [
     "Reason",
     "Report",
     "Result",
+    "Scale",
+    "ScaleSource",
     "SetSpecimen",
     "Software",
     "Specimen",
@@ -81,7 +106,9 @@ __all__ = [
     "Status",
     "StatusState",
     "Topics",
+    "Verdict",
     "opaque_id",
+    "request_message",
     "schema_ids",
     "topic_segment",
 ]

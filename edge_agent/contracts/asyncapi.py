@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edge_agent import __version__
-from edge_agent.contracts import MESSAGES, CommandName
+from edge_agent.contracts import MESSAGES, CommandName, request_message
 
 Json = dict[str, Any]
 
@@ -92,9 +92,10 @@ def asyncapi_document(broker: BrokerDefaults) -> Json:
             "bindings": {"mqtt": _operation_binding(topic)},
         }
     for command in CommandName:
-        message = "command-set-specimen" if command is CommandName.SET_SPECIMEN else "command"
         name = f"command-{command}"
-        channels[name] = _channel(f"command/{command}", {"request": message}, "Never retained; let it expire.")
+        channels[name] = _channel(
+            f"command/{command}", {"request": request_message(command)}, "Never retained; let it expire."
+        )
         operations[name] = {
             "action": "receive",
             "channel": {"$ref": f"#/channels/{name}"},
@@ -188,7 +189,7 @@ def _messages() -> Json:
             "contentType": "application/json",
             "payload": {"$ref": f"./{name}.schema.json"},
         }
-    for name in ("command", "command-set-specimen"):
+    for name in sorted({request_message(command) for command in CommandName}):
         messages[name]["headers"] = {
             "type": "object",
             "properties": {

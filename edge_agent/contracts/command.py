@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from edge_agent.contracts.base import CanonicalUuid, Contract
+from edge_agent.contracts.base import CanonicalUuid, Contract, whole_number
+from edge_agent.contracts.calibration import MAX_CALIBRATION_FRAMES, CalibrationMethod
 from edge_agent.contracts.specimen import SlideNumber, SpecimenId
 
 MAX_REQUEST_BYTES = 4096
@@ -45,6 +46,27 @@ class SetSpecimen(Command):
     slide: SlideNumber = Field(default=1, description="Number of the slide of this specimen.")
 
 
+class Calibrate(Command):
+    """Measure the scale and the light of the next frames. Nothing is changed."""
+
+    method: CalibrationMethod = Field(
+        default=CalibrationMethod.SMEAR, description="What lies under the microscope: a thin smear or a micrometer."
+    )
+    frames_count: Annotated[int, Field(strict=True, ge=1, le=MAX_CALIBRATION_FRAMES), BeforeValidator(whole_number)] = (
+        Field(default=5, description="Number of frames to measure.")
+    )
+    division_um: Annotated[float, Field(strict=True, gt=0, le=10_000)] = Field(
+        default=10.0, description="Distance of the micrometer's neighbouring lines."
+    )
+
+
 REQUESTS: dict[CommandName, type[Command]] = {
-    name: SetSpecimen if name is CommandName.SET_SPECIMEN else Command for name in CommandName
+    **dict.fromkeys(CommandName, Command),
+    CommandName.SET_SPECIMEN: SetSpecimen,
+    CommandName.CALIBRATE: Calibrate,
 }
+
+
+def request_message(name: CommandName) -> str:
+    """The name of a command's request among all messages."""
+    return "command" if REQUESTS[name] is Command else f"command-{name}"

@@ -32,6 +32,7 @@ class EventKind(StrEnum):
     AUDIT_SET_ASIDE = "audit_set_aside"
     AUDIT_TRIMMED = "audit_trimmed"
     STATE_IGNORED = "state_ignored"
+    SCALE_DISAGREES = "scale_disagrees"
 
 
 class AuditPosition(Contract):

@@ -34,6 +34,10 @@ class Info(Contract):
     schema_: Literal["leukoscope/info/v1"] = Field(default="leukoscope/info/v1", alias="schema")
     use: Literal["research-only"] = "research-only"
     demonstration: bool
+    provisional: bool = Field(
+        default=False,
+        description="True if no record shows that the model is right often enough: it gives no label.",
+    )
     device: Slug
     session: UUID
     started_at: UtcTime

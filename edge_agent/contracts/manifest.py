@@ -35,6 +35,25 @@ class InputTensor(Contract):
     zero_point: int = Field(ge=-128, le=255)
 
 
+class TrainingField(Contract):
+    """What of a camera's picture the training images show, and how it was brought to the input's size.
+
+    The agent makes the field of every frame in the same way. An image of the input's size is a field already.
+    """
+
+    aspect_width: int = Field(ge=1, le=100, description="Width of the pictures, as a ratio to aspect_height.")
+    aspect_height: int = Field(ge=1, le=100, description="Height of the pictures, such as 3 for an aspect of 4:3.")
+    fit: Literal["stretch", "crop"] = Field(
+        description="stretch: the whole picture is scaled to the input, width and height each by its own factor. "
+        "crop: the centre square is."
+    )
+    chroma: Literal["full", "half"] = Field(
+        default="full",
+        description="Resolution of the colour, as opposed to brightness: half if the images were stored at the input's "
+        "size as JPEG with 4:2:0, as most programs do.",
+    )
+
+
 class OutputTensors(Contract):
     """Names of the outputs in the model's signature."""
 
@@ -74,6 +93,45 @@ class Training(Contract):
     command: str
 
 
+class ClassEvidence(Contract):
+    """How many images of one class there were, and how many of those held out were named rightly."""
+
+    code: Slug
+    training_images_count: int = Field(ge=0, description="Images that were trained on or chosen thresholds by.")
+    held_out_images_count: int = Field(ge=0, description="Images that had no part in either.")
+    held_out_right_count: int = Field(ge=0, description="Those whose likeliest class is theirs, refused or not.")
+    specimens_count: int | None = Field(
+        ge=0, description="Specimens or subjects of all images; null if the data set does not name them."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.held_out_right_count > self.held_out_images_count:
+            raise ValueError("more held-out images are right than there are")
+        return self
+
+
+class Evidence(Contract):
+    """The record on held-out images, through the model's file, that shows whether the bundle may be used."""
+
+    held_out: str = Field(min_length=1, description="Which images were held out.")
+    classes: tuple[ClassEvidence, ...] = Field(min_length=2)
+    permutation_ratio: float = Field(
+        ge=0,
+        le=1,
+        description="Share of random labellings of the held-out images, the true one included, that fit the answers at "
+        "least as well as the true one: the p value of a permutation test.",
+    )
+    permutations_count: int = Field(ge=1000, description="Random labellings tried.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        # The true labelling counts among those that fit. Half of its share leaves room for rounding.
+        if self.permutation_ratio < 0.5 / (self.permutations_count + 1):
+            raise ValueError("permutation_ratio is less than the share of the true labelling alone")
+        return self
+
+
 class Manifest(Contract):
     """The whole manifest. ``files`` covers every other file of the folder."""
 
@@ -88,12 +146,21 @@ class Manifest(Contract):
     input: InputTensor
     preprocessing: PreprocessingId
     um_per_pixel: float | None = Field(
-        gt=0, description="Physical size of a pixel of the training images at input size; null if unknown."
+        gt=0,
+        description="Height of what a pixel of the training images covers at input size; null if unknown. If the "
+        "images were stretched, the width is aspect_width / aspect_height times that.",
+    )
+    field: TrainingField | None = Field(
+        default=None,
+        description="Null, or not there as in bundles of older agents: the training images are centre squares.",
     )
     outputs: OutputTensors
     temperature: float = Field(gt=0, description="The logits are divided by this before the softmax.")
     thresholds: Thresholds
     training: Training
+    evidence: Evidence | None = Field(
+        default=None, description="Without it, or where it shows too little, the bundle is provisional: it abstains."
+    )
     min_agent_version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     files: dict[FileName, Sha256]
 
@@ -102,6 +169,8 @@ class Manifest(Contract):
         codes = [label.code for label in self.labels]
         if len(set(codes)) != len(codes):
             raise ValueError(f"labels are not distinct: {codes}")
+        if self.evidence is not None and sorted(each.code for each in self.evidence.classes) != sorted(codes):
+            raise ValueError("evidence is not of the labels")
         if "manifest.json" in self.files:
             raise ValueError("files cannot name manifest.json itself")
         if missing := {"model.tflite", "golden.npz", "ood.npz", "card.md"} - set(self.files):

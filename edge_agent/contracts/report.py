@@ -19,6 +19,10 @@ class Report(Contract):
     schema_: Literal["leukoscope/report/v1"] = Field(default="leukoscope/report/v1", alias="schema")
     use: Literal["research-only"] = "research-only"
     demonstration: bool
+    provisional: bool = Field(
+        default=False,
+        description="True if no record shows that the model is right often enough: it gives no label.",
+    )
     id: UUID = Field(description="UUIDv7; the same on every delivery of this message.")
     device: Slug
     session: UUID

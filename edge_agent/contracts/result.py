@@ -12,6 +12,8 @@ from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.manifest import Sha256, Slug
+from edge_agent.contracts.reasons import Reason
+from edge_agent.contracts.scale import Scale
 from edge_agent.contracts.specimen import SpecimenField
 
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -25,21 +27,6 @@ class Outcome(StrEnum):
     ABSTAINED = "abstained"
     REJECTED = "rejected"
     FAILED = "failed"
-
-
-class Reason(StrEnum):
-    """Why a frame was not classified although nothing went wrong. Failures have an error's code instead."""
-
-    UNFAMILIAR = "unfamiliar"
-    LOW_CONFIDENCE = "low_confidence"
-    BLURRED = "blurred"
-    MOVING = "moving"
-    UNDER_EXPOSED = "under_exposed"
-    OVER_EXPOSED = "over_exposed"
-    COLOUR_CAST = "colour_cast"
-    NO_COLOUR = "no_colour"
-    EMPTY_FIELD = "empty_field"
-    FIELD_TOO_SMALL = "field_too_small"
 
 
 class Clock(Contract):
@@ -66,16 +53,42 @@ class Quality(Contract):
     )
     colour_cast_delta_e: float = Field(ge=0, description="Distance of the background from grey in CIE LAB (a*, b*).")
     colourfulness_delta_e: float = Field(ge=0, description="Spread of the field's colours in CIE LAB (a*, b*).")
+    foreground_pct: Percent = Field(
+        description="Share of the field that is darker than the background: cells, and whatever else lies there."
+    )
     motion_pct: Percent | None = Field(description="Mean change of grey level against the frame before.")
 
 
+MAX_CELLS = 64
+"""More cells of one field are counted and not listed, so that a message stays small."""
+
+
 class Nuclei(Contract):
-    """What the segmentation found. Touching nuclei count as one."""
+    """What the segmentation found. Lobes of one nucleus count as one, touching nuclei as several."""
 
     count: int = Field(ge=0)
     coverage_pct: Percent = Field(description="Share of the field covered by nuclei.")
-    median_area_px: float | None = Field(ge=0, description="At input size.")
-    median_area_um2: float | None = Field(ge=0, description="Null where the physical scale is unknown.")
+    median_area_px: float | None = Field(
+        ge=0,
+        description="In pixels of the frame. Of an image that was stretched to the "
+        "input's size, a pixel counts as wide as it covers: by an aspect of 4:3, 4/3 of a pixel.",
+    )
+    median_area_um2: float | None = Field(
+        ge=0, description="Null where the scale is unknown; 'scale' says how it is known."
+    )
+
+
+class Cell(Contract):
+    """One nucleated cell, by its nucleus. Distances are in pixels of the frame."""
+
+    x_px: float = Field(description="Centre of the nucleus from the left edge of the frame.")
+    y_px: float = Field(description="Centre of the nucleus from the top edge of the frame.")
+    nucleus_area_px: float = Field(gt=0, description="As median_area_px of 'nuclei' counts.")
+    nucleus_area_um2: float | None = Field(ge=0, description="Null where the scale is unknown.")
+    window_side_px: float | None = Field(
+        gt=0, description="Side of the square around the centre that shows the whole cell, 24 µm; null without a scale."
+    )
+    cut: bool = Field(description="Whether the edge of the field cuts the nucleus, so that it may be larger.")
 
 
 class Decision(Contract):
@@ -115,6 +128,10 @@ class Result(Contract):
     demonstration: bool = Field(
         description="True if the model was not trained on real smears: the result has no meaning."
     )
+    provisional: bool = Field(
+        default=False,
+        description="True if no record shows that the model is right often enough: it gives no label.",
+    )
     id: UUID = Field(description="UUIDv7; the same on every delivery of this message.")
     device: Slug
     camera: Slug
@@ -142,6 +159,10 @@ class Result(Contract):
     decision: Decision | None
     quality: Quality | None
     nuclei: Nuclei | None
+    cells: tuple[Cell, ...] = Field(
+        default=(), max_length=MAX_CELLS, description="Nucleated cells, the largest nuclei first."
+    )
+    scale: Scale | None = Field(default=None, description="Null if no field was found in the frame.")
     latency_ms: dict[Slug, Annotated[float, Field(ge=0)]] = Field(
         description="Time of each stage; 'waiting' is from capture to the start of the analysis, 'total' is "
         "everything after that."

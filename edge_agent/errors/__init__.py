@@ -12,6 +12,8 @@
     │   ├── ImageMissing       image_missing
     │   ├── ImageTooLarge      image_too_large
     │   └── ImageUnsupported   image_unsupported
+    ├── ScaleUnreadable        scale_unreadable
+    ├── BackgroundMissing      background_missing
     ├── CameraError            camera_failed
     │   ├── CameraAbsent       camera_absent
     │   ├── CameraTimeout      camera_timeout
@@ -55,7 +57,6 @@
     │   ├── CommandExpired     command_expired
     │   ├── CommandBusy        command_busy
     │   ├── CommandInterrupted command_interrupted
-    │   ├── CommandNotYet      command_not_yet
     │   ├── AgentPaused        agent_paused
     │   ├── AgentSafeMode      agent_safe_mode
     │   ├── SpecimenOpen       specimen_open
@@ -113,7 +114,6 @@ from edge_agent.errors.commands import (
     CommandExpired,
     CommandInterrupted,
     CommandInvalid,
-    CommandNotYet,
     CommandRetained,
     CommandUnknown,
     SpecimenMissing,
@@ -141,10 +141,12 @@ from edge_agent.errors.host import (
     MachineThrottled,
 )
 from edge_agent.errors.images import (
+    BackgroundMissing,
     ImageError,
     ImageMissing,
     ImageTooLarge,
     ImageUnsupported,
+    ScaleUnreadable,
 )
 from edge_agent.errors.inference import (
     AnalysisError,
@@ -177,6 +179,7 @@ __all__ = [
     "AnalysisError",
     "AuditBroken",
     "AuditUnwritable",
+    "BackgroundMissing",
     "BrokerDropped",
     "BrokerError",
     "BrokerForeign",
@@ -206,7 +209,6 @@ __all__ = [
     "CommandExpired",
     "CommandInterrupted",
     "CommandInvalid",
-    "CommandNotYet",
     "CommandRetained",
     "CommandUnknown",
     "ConfigDoubtful",
@@ -231,6 +233,7 @@ __all__ = [
     "PrometheusMissing",
     "PrometheusPortTaken",
     "RuntimeMissing",
+    "ScaleUnreadable",
     "SecretExposed",
     "SpecimenMissing",
     "SpecimenOpen",

@@ -16,7 +16,10 @@ class CommandInvalid(CommandError):
     """The request does not match the published schema, or its response topic is not one that this device may use."""
 
     code = "command_invalid"
-    remedy = "Send a request that matches deploy/contract/command.schema.json (or command-set-specimen.schema.json)."
+    remedy = (
+        "Send a request that matches deploy/contract/command.schema.json; 'set-specimen' and 'calibrate' have a schema "
+        "of their own, such as command-calibrate.schema.json."
+    )
 
 
 class CommandUnknown(CommandError):
@@ -52,13 +55,6 @@ class CommandInterrupted(CommandError):
 
     code = "command_interrupted"
     remedy = "Check the device's status and events; send the command again with a new id if it is still needed."
-
-
-class CommandNotYet(CommandError):
-    """A command that this release does not have yet."""
-
-    code = "command_not_yet"
-    remedy = "Update the agent to a release whose change log lists this command."
 
 
 class AgentPaused(CommandError):

@@ -34,3 +34,17 @@ class ImageUnsupported(ImageError):
 
     code = "image_unsupported"
     remedy = "Convert it to 8-bit RGB without transparency."
+
+
+class ScaleUnreadable(EdgeAgentError):
+    """The scale of the pictures cannot be measured from what they show."""
+
+    code = "scale_unreadable"
+    remedy = "Focus on a thin part of a smear with single red cells, or on a stage micrometer, and try again."
+
+
+class BackgroundMissing(EdgeAgentError):
+    """A picture is packed with cells, so that its light cannot be measured."""
+
+    code = "background_missing"
+    remedy = "Move to a thinner part of the smear, or to an empty part of the slide."

@@ -25,6 +25,7 @@ class Tally(Contract):
     malignant_count: int = 0
     models: tuple[ModelIdentity, ...] = ()
     demonstration: bool = False
+    provisional: bool = False
 
     @property
     def next_field(self) -> SpecimenField:
@@ -43,6 +44,7 @@ class Tally(Contract):
                 "malignant_count": self.malignant_count + (result.malignant is True),
                 "models": self.models if result.model in self.models else (*self.models, result.model),
                 "demonstration": self.demonstration or result.demonstration,
+                "provisional": self.provisional or result.provisional,
             }
         )
 
@@ -50,6 +52,7 @@ class Tally(Contract):
         """The slide's report; ``model`` is the current one, for a slide without readings."""
         return Report(
             demonstration=self.demonstration,
+            provisional=self.provisional,
             id=uuid7(),
             device=device,
             session=session,

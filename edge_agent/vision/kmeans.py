@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-LEVELS = 256
+from edge_agent.vision.colour import LEVELS
+
+_EMPTY = np.triu(np.ones((LEVELS, LEVELS), dtype=np.bool_), k=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,18 +75,25 @@ def _optimal_starts(values: NDArray[np.float64], weights: NDArray[np.float64], k
     shifted = values - values[0]
     s0 = np.concatenate(([0.0], np.cumsum(weights)))
     s1 = np.concatenate(([0.0], np.cumsum(weights * shifted)))
-    d0 = s0[None, 1:] - s0[:-1, None]
-    d1 = s1[None, 1:] - s1[:-1, None]
-    # cost[i, j]: values i..j, both included. Below the diagonal an interval would be empty.
-    cost = np.where(d0 > 0, -d1 * d1 / np.where(d0 > 0, d0, 1.0), np.inf)
+    # cost[j, i]: values i..j, both included. Above the diagonal an interval would be empty.
+    empty = _EMPTY[:n, :n]
+    cost = np.subtract(s1[1:, None], s1[:-1])
+    np.multiply(cost, cost, out=cost)
+    sizes = np.subtract(s0[1:, None], s0[:-1])
+    sizes[empty] = -1.0
+    np.divide(cost, sizes, out=cost)
+    np.negative(cost, out=cost)
+    cost[empty] = np.inf
 
-    best = cost[0]
+    best = cost[:, 0]
     choices = np.zeros((k, n), dtype=np.intp)
     for cluster in range(1, k):
-        # total[i, j]: the first i values in the clusters before, values i..j in this one.
-        total = np.concatenate(([np.inf], best[:-1]))[:, None] + cost
-        choices[cluster] = total.argmin(axis=0)
-        best = total[choices[cluster], np.arange(n)]
+        # total[j, i]: the first i values in the clusters before, values i..j in this one. Of the last cluster only
+        # the interval that ends with the last value is needed.
+        ends = slice(n - 1, n) if cluster == k - 1 else slice(None)
+        total = np.concatenate(([np.inf], best[:-1])) + cost[ends]
+        choices[cluster, ends] = total.argmin(axis=1)
+        best = total.min(axis=1)
     starts = np.zeros(k, dtype=np.intp)
     end = n - 1
     for cluster in range(k - 1, 0, -1):

@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.segmentation import Segmentation, cells_mask, segment
+from edge_agent.vision.cells import find_cells
+from edge_agent.vision.colour import to_lab
+from edge_agent.vision.segmentation import cells_mask
 
 Array = NDArray[np.uint8]
 
@@ -31,33 +33,31 @@ DENOISERS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
 )
 """Denoising functions by name, from uint8 (h, w, 3) to the same shape."""
 
+SEGMENTATION_DENOISER = DENOISERS["median3"]
+"""What a view is denoised with before its nuclei are looked for, whatever the network's input is denoised with."""
 
-def _rgb_1(denoised: Array, _lab: Array, _segmentation: Segmentation) -> Array:
+
+def _rgb_1(denoised: Array, _nuclei: Array) -> Array:
     return denoised
 
 
-def _lab_1(_denoised: Array, lab: Array, _segmentation: Segmentation) -> Array:
-    return lab
+def _lab_1(denoised: Array, _nuclei: Array) -> Array:
+    return to_lab(denoised)
 
 
-def _segmented_1(denoised: Array, _lab: Array, segmentation: Segmentation) -> Array:
-    return np.asarray(cv2.copyTo(denoised, cells_mask(segmentation)), dtype=np.uint8)
+def _segmented_2(denoised: Array, nuclei: Array) -> Array:
+    return np.asarray(cv2.copyTo(denoised, cells_mask(nuclei)), dtype=np.uint8)
 
 
-PREPROCESSINGS: Mapping[str, Callable[[Array, Array, Segmentation], Array]] = MappingProxyType(
-    {"rgb@1": _rgb_1, "lab@1": _lab_1, "segmented@1": _segmented_1}
+PREPROCESSINGS: Mapping[str, Callable[[Array, Array], Array]] = MappingProxyType(
+    {"rgb@1": _rgb_1, "lab@1": _lab_1, "segmented@2": _segmented_2}
 )
-"""From the denoised RGB field, its CIE LAB and its segmentation to the network's image, all uint8 (h, w, 3).
+"""From the denoised RGB field (h, w, 3) and the mask of its nuclei (h, w) to the network's image (h, w, 3), all uint8.
 
 * ``rgb@1``: the denoised field.
-* ``lab@1``: its CIE LAB, as OpenCV scales it to 8 bits.
-* ``segmented@1``: the denoised field, black except for the nucleated cells.
+* ``lab@1``: its CIE LAB, as ``to_lab`` scales it to 8 bits.
+* ``segmented@2``: the denoised field, black except for the nucleated cells. (``segmented@1`` had other nuclei.)
 """
-
-
-def to_lab(rgb: Array) -> Array:
-    """CIE LAB (D65) of a uint8 RGB array, same shape; L* times 255 / 100, a* and b* plus 128."""
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), dtype=np.uint8)
 
 
 def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
@@ -67,5 +67,4 @@ def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
     """
     finish = PREPROCESSINGS[preprocessing_id]
     denoised = DENOISERS[denoise](field)
-    lab = to_lab(denoised)
-    return finish(denoised, lab, segment(lab))
+    return finish(denoised, find_cells(SEGMENTATION_DENOISER(field)).segmentation.mask)

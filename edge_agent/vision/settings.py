@@ -37,7 +37,16 @@ class QualityLimits(Settings):
         description="Spread of the colours in CIE LAB (a*, b*); below this an image is greyscale.",
     )
     min_coverage_pct: float = Field(
-        default=0.3, ge=0, le=100, description="Share of the field covered by nuclei; below this a field is empty."
+        default=0.3,
+        ge=0,
+        le=100,
+        description="Share of the field covered by nuclei; below this a field has no nucleated cells, or is empty.",
+    )
+    min_foreground_pct: float = Field(
+        default=5.0,
+        ge=0,
+        le=100,
+        description="Share of a field without nuclei that is darker than the background; below this it is empty.",
     )
     max_motion_pct: float = Field(
         default=4.0, ge=0, le=100, description="Mean change of grey level against the frame before."

@@ -1,9 +1,11 @@
 """The requests that the microscope page's server answers. All of them are read-only.
 
 * ``/``: the page, with ``page.js`` and ``page.css``.
+* ``/reasons.json``: the sentence and the next step of each reason that a result may have, by its code.
 * ``/reading.json``: the latest result as it is published; 204 before the first.
 * ``/field.jpg?id=...``: the field of the reading with that id, its nuclei outlined; 404 if that reading has no field or
   is too old. Without an id, the latest reading's; 204 if it has none.
+* ``/evidence.png``: the legend of the tint on a field.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from edge_agent.contracts import Reason
 from edge_agent.web.hosts import HostRule
-from edge_agent.web.picture import draw_explanation, to_jpeg
+from edge_agent.web.picture import draw_explanation, draw_scale, to_jpeg, to_png
 from edge_agent.web.recent import RecentReadings, ShownReading
 
 _HEADERS = {
@@ -30,6 +33,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+_REASONS = {reason.value: {"sentence": reason.sentence, "next_step": reason.next_step} for reason in Reason}
 
 
 def make_app(recent: RecentReadings, hosts: HostRule) -> Starlette:
@@ -56,8 +61,10 @@ def make_app(recent: RecentReadings, hosts: HostRule) -> Starlette:
             Route("/", lambda _request: HTMLResponse(_asset("page.html"))),
             Route("/page.js", lambda _request: Response(_asset("page.js"), media_type="text/javascript")),
             Route("/page.css", lambda _request: Response(_asset("page.css"), media_type="text/css")),
+            Route("/reasons.json", lambda _request: JSONResponse(_REASONS)),
             Route("/reading.json", reading),
             Route("/field.jpg", field),
+            Route("/evidence.png", lambda _request: Response(to_png(draw_scale()), media_type="image/png")),
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=_guard(hosts))],
     )

@@ -3,24 +3,12 @@
 const PERIOD_MS = 500;
 const byId = (id) => document.getElementById(id);
 let shown = null;
+let reasons = null;
 
 const OUTCOMES = {
   abstained: "No label",
   rejected: "Not fit to be judged",
   failed: "Not read",
-};
-
-const REASONS = {
-  unfamiliar: "This field is unlike the images that the model was trained on.",
-  low_confidence: "The model is not sure enough.",
-  blurred: "The field is out of focus.",
-  moving: "The stage is moving.",
-  under_exposed: "The field is too dark.",
-  over_exposed: "The field is too bright.",
-  colour_cast: "The background is tinted. Check the white balance.",
-  no_colour: "The field has no colour.",
-  empty_field: "There are no nucleated cells in this field.",
-  field_too_small: "The image is too small.",
 };
 
 const percent = (ratio) => `${(100 * ratio).toFixed(1)} %`;
@@ -58,6 +46,7 @@ async function loadField(result) {
   const picture = new Image(448, 448);
   picture.id = "field";
   picture.alt = `Field of reading ${result.seq} with its nuclei outlined`;
+  if (result.label !== null) picture.alt += `, tinted where there is more evidence for ${result.label} than on average`;
   picture.src = `field.jpg?id=${encodeURIComponent(result.id)}`;
   try {
     await picture.decode();
@@ -67,15 +56,19 @@ async function loadField(result) {
   return picture;
 }
 
-function why(result) {
-  if (result.error) return `${result.error.message} ${result.error.remedy} (${result.error.code})`;
-  return result.reason ? (REASONS[result.reason] ?? result.reason) : "";
+// What was seen, and what to do about it.
+function words(result) {
+  if (result.error) return [`${result.error.message} (${result.error.code})`, result.error.remedy];
+  if (!result.reason) return ["", ""];
+  const known = reasons[result.reason];
+  return known ? [known.sentence, known.next_step] : [result.reason, ""];
 }
 
 function show(result, picture) {
   byId("demonstration").hidden = !result.demonstration;
+  byId("provisional").hidden = !result.provisional;
   byId("outcome").textContent = result.label ?? OUTCOMES[result.outcome] ?? result.outcome;
-  byId("why").textContent = why(result);
+  [byId("why").textContent, byId("next-step").textContent] = words(result);
   const table = byId("probabilities");
   const classes = Object.entries(result.probabilities ?? {});
   table.hidden = classes.length === 0;
@@ -90,6 +83,9 @@ function show(result, picture) {
     ["model", `${result.model.name} ${result.model.version}`],
     ["source", result.source],
   ]);
+  // Only a label is explained.
+  byId("legend").hidden = picture === null || result.label === null;
+  byId("explained").textContent = result.label ?? "";
   if (picture === null) {
     byId("field").hidden = true;
   } else {
@@ -99,6 +95,7 @@ function show(result, picture) {
 
 async function refresh() {
   try {
+    reasons ??= await (await fetch("reasons.json")).json();
     const answer = await fetch("reading.json");
     if (answer.status === 200) {
       const result = await answer.json();

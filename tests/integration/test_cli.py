@@ -22,9 +22,10 @@ from PIL import Image
 
 from edge_agent.cli.demo import demo_config, run_demo
 from edge_agent.cli.local_broker import free_port, local_broker
-from edge_agent.contracts import Result
+from edge_agent.contracts import Calibration, Result
 from edge_agent.mqtt import MqttSettings
 from tests.mqtt import PATIENCE_S, Subscriber
+from tests.unit.calibration.drawings import draw_ruler
 
 AGENT = [sys.executable, "-c", "from edge_agent.cli import main; main()"]
 
@@ -69,6 +70,18 @@ def test_classify_names_what_it_could_not_read_and_exits_with_3(pictures: Path) 
     assert "2 not read" in done.stderr
     assert "1.png: image_unreadable" in done.stderr
     assert "absent.jpg: image_missing" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_calibrate_measures_a_micrometer_and_names_what_it_could_not_read(tmp_path: Path) -> None:
+    Image.fromarray(draw_ruler(40, 25)).save(tmp_path / "ruler.png")
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    done = agent("calibrate", "--micrometer", "--json", tmp_path)
+    assert done.returncode == 3, done.stderr
+    found = Calibration.model_validate_json(done.stdout)
+    assert found.scale is not None
+    assert found.scale.um_per_pixel == pytest.approx(0.25, rel=0.01)
+    assert "broken.png: image_unreadable" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -163,7 +176,7 @@ def test_doctor_finds_nothing_wrong_with_a_device_that_works(tmp_path: Path, bro
     findings = {each["check"]: each["code"] for each in map(json.loads, done.stdout.splitlines())}
     clock = findings.pop("clock")
     assert findings == dict.fromkeys(
-        ["config", "software", "runtime", "bundle", "cameras", "camera", "broker", "disk", "audit"], "ok"
+        ["config", "software", "runtime", "bundle", "cameras", "camera", "broker", "disk", "audit", "scale"], "ok"
     )
     assert clock in {"ok", "clock_unset"}
 

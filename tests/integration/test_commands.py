@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,9 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_agent.contracts import Answer, AnswerState, EventKind, Report, Topics
+from edge_agent.calibration.record import last_calibration
+from edge_agent.contracts import Answer, AnswerState, Calibration, EventKind, Report, Topics
 from tests.agents import configuration, serving
 from tests.mqtt import Requester, Subscriber
+from tests.unit.calibration.drawings import draw_ruler
 
 TOPICS = Topics("clinic", "scope-1")
 STILL = {"mode": "triggered"}
@@ -240,15 +243,62 @@ def test_what_the_published_schema_refuses_is_refused(
         assert requester.ask("set-specimen", asked).state is AnswerState.DONE
 
 
-def test_self_test_tries_the_model_and_calibrate_says_not_yet(broker_port: int, requester: Requester) -> None:
+def test_self_test_tries_the_model_and_another_name_is_unknown(broker_port: int, requester: Requester) -> None:
     with serving(configuration(broker_port, trigger=STILL), requester):
         answer = requester.ask("self-test")
         checks = answer.data["checks"]
         assert isinstance(checks, list)
         found = {check["name"]: check["state"] for check in checks if isinstance(check, dict)}
         assert found["model"] == found["broker"] == found["spool"] == "ok"
-        assert code(requester.ask("calibrate")) == "command_not_yet"
         assert code(requester.ask("make-coffee")) == "command_unknown"
+
+
+def test_calibrate_measures_what_the_camera_shows_and_reads_nothing_for_it(
+    broker_port: int, requester: Requester, subscriber: Subscriber, tmp_path: Path
+) -> None:
+    camera = {**FIELDS, "um_per_pixel": 0.2, "frames_per_field_count": 3}
+    config = configuration(broker_port, trigger=STILL, camera=camera, state={"folder": str(tmp_path)})
+    with serving(config, requester) as agent:
+        subscriber.until_state("ready")
+        answer = requester.ask("calibrate", request(frames_count=4))
+        assert answer.state is AnswerState.DONE, answer.error
+        assert agent.counts.readings_count == 0
+        found = Calibration.model_validate_json(json.dumps(answer.data["calibration"]))
+        assert found.frames_count == 4
+        assert found.light is not None
+        assert [check.name for check in found.checks] == ["scale", "exposure", "white_balance", "evenness"]
+        assert answer.data["setting"] == found.setting
+        assert last_calibration(tmp_path) == found
+        assert code(requester.ask("calibrate", request(frames_count=21))) == "command_invalid"
+        # Readings go on as before.
+        assert requester.ask("capture").data["seq"] == 0
+
+
+def test_calibrate_is_content_with_the_one_file_that_waits(
+    broker_port: int, requester: Requester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.agent.agent.CAPTURE_DEADLINE_S", 1.0)
+    Image.fromarray(draw_ruler(40, 20)).save(tmp_path / "ruler.png")
+    camera = {"kind": "folder", "path": str(tmp_path), "loop": True}
+    with serving(configuration(broker_port, trigger=STILL, camera=camera), requester):
+        answer = requester.ask("calibrate", request(method="micrometer", division_um=10))
+        found = Calibration.model_validate_json(json.dumps(answer.data["calibration"]))
+        assert found.frames_count == 1
+        assert found.scale is not None
+        assert found.scale.um_per_pixel == pytest.approx(10 / 40, rel=0.01)
+        # The file was only looked at: it is still the first to be read.
+        assert requester.ask("capture").data["seq"] == 0
+
+
+def test_calibrate_without_frames_ends_in_one_clear_error(
+    broker_port: int, requester: Requester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.agent.agent.CAPTURE_DEADLINE_S", 0.5)
+    camera = {"kind": "folder", "path": str(tmp_path / "nothing-here")}
+    with serving(configuration(broker_port, trigger=STILL, camera=camera), requester):
+        assert code(requester.ask("calibrate")) in {"camera_absent", "camera_timeout"}
+        assert requester.ask("pause").state is AnswerState.DONE
+        assert code(requester.ask("calibrate")) == "agent_paused"
 
 
 def test_get_config_tells_no_secret(broker_port: int, requester: Requester, tmp_path: Path) -> None:

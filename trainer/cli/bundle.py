@@ -20,6 +20,10 @@ def bundle(
     version: Annotated[str, typer.Option(help="Version of the bundle: three numbers, such as 0.1.0.")],
     audit: Annotated[Path | None, typer.Option(help="The data's audit.json, to be reported on the cards.")] = None,
     foreign: ForeignOption = None,
+    *,
+    provisional: Annotated[
+        bool, typer.Option("--provisional", help="Write it even if its record is too poor to be used.")
+    ] = False,
 ) -> None:
     """Make a bundle of a quantized run: thresholds, familiarity, golden vectors, cards and manifest.
 
@@ -30,15 +34,18 @@ def bundle(
     from trainer.export.bundle import bundle as make_bundle
     from trainer.export.identity import BundleIdentity
 
-    figures = make_bundle(
+    figures, lacking = make_bundle(
         run,
         data,
         out,
         BundleIdentity(name=name, version=version),
         audit=None if audit is None else read_audit(audit),
         foreign=tuple(foreign or ()),
+        provisional=provisional,
     )
     console.print(
         f"Bundle written to {out}. Accuracy on {figures.images_count} test images: "
         f"{100 * figures.accuracy_ratio:.2f} %.",
     )
+    if lacking:
+        console.print("PROVISIONAL: the agent gives no label with it.", *lacking, sep="\n  ")

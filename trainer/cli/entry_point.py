@@ -15,6 +15,7 @@ from trainer.cli.audit import audit
 from trainer.cli.bundle import bundle
 from trainer.cli.compare import compare
 from trainer.cli.evaluate import evaluate
+from trainer.cli.evidence import evidence
 from trainer.cli.prepare import prepare
 from trainer.cli.probe import probe
 from trainer.cli.quantize import quantize
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, measure and pack models, from class folders to a bundle that the agent can use.",
 )
-for command in (synth, prepare, audit, train, quantize, bundle, evaluate, compare, probe):
+for command in (synth, prepare, audit, train, quantize, bundle, evidence, evaluate, compare, probe):
     app.command()(command)
 
 

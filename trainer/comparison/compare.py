@@ -32,7 +32,7 @@ from trainer.comparison.results import Comparison
 from trainer.comparison.table import COMPARISON, TABLE, to_markdown
 from trainer.comparison.transfer import check_keras_weights
 from trainer.data.dataset import read_files
-from trainer.data.description import load_description
+from trainer.data.description import Description, load_description
 from trainer.data.grouping import merge_groups
 from trainer.data.split import Assignment, Part, read_split
 from trainer.evaluation.evaluate import class_indices
@@ -60,7 +60,7 @@ def compare(
     described = load_description(description, data)
     assignments = read_split(split, data)
     start_or_resume(out, plan)
-    parts = {part: _read(data, assignments, part, described.codes, plan.seed) for part in Part}
+    parts = {part: _read(data, assignments, part, described, plan.seed) for part in Part}
     rows = tuple(
         measure_row(out, candidate, parts[Part.VALIDATION], parts[Part.TEST])
         for candidate in (
@@ -92,12 +92,12 @@ def compare(
     return found
 
 
-def _read(data: Path, assignments: Sequence[Assignment], part: Part, codes: Sequence[str], seed: int) -> MeasuredPart:
+def _read(data: Path, assignments: Sequence[Assignment], part: Part, described: Description, seed: int) -> MeasuredPart:
     chosen = [each for each in assignments if each.part is part]
     files = [each.file for each in chosen]
-    fields = read_files(data, files)
+    fields = read_files(data, files, described.geometry)
     return MeasuredPart(
-        LabelledFields(fields, class_indices(files, codes)),
+        LabelledFields(fields, class_indices(files, described.codes)),
         np.concatenate([vary_all(fields, shift_moderately, (seed, number)) for number in range(SHIFTS_COUNT)]),
         merge_groups([each.duplicate_group for each in chosen], [file.group for file in files]),
     )

@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.preprocessing import DENOISERS, to_lab
-from edge_agent.vision.segmentation import cells_mask, segment
+from edge_agent.vision.cells import find_cells
+from edge_agent.vision.colour import to_lab
+from edge_agent.vision.preprocessing import DENOISERS
+from edge_agent.vision.segmentation import cells_mask
 
 _DENOISE = "median3"
 _BORDER = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
@@ -28,15 +30,16 @@ def describe_nuclei(field: NDArray[np.uint8]) -> Floats:
 
     All zeros where there is no nucleus.
     """
-    lab = to_lab(DENOISERS[_DENOISE](field))
-    found = segment(lab)
+    denoised = DENOISERS[_DENOISE](field)
+    lab = to_lab(denoised)
+    found = find_cells(denoised).segmentation
     contours, _ = cv2.findContours(found.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     # An ellipse needs at least five points.
     nuclei = [_describe(contour, lab) for contour in contours if len(contour) >= 5]
     if not nuclei:
         return np.zeros(VALUES_COUNT, np.float32)
     values = np.array(nuclei)
-    ring = cv2.bitwise_and(cells_mask(found), cv2.bitwise_not(found.mask))
+    ring = cv2.bitwise_and(cells_mask(found.mask), cv2.bitwise_not(found.mask))
     whole = [len(nuclei), found.coverage_pct, *cv2.mean(lab, mask=ring)[:3]]
     return np.concatenate([values.mean(axis=0), values.std(axis=0), values.max(axis=0), whole], dtype=np.float32)
 

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from edge_agent.errors import ImageError
 from edge_agent.vision.decode import decode_image
-from edge_agent.vision.field import square_field
+from edge_agent.vision.field import Geometry, cut_field
 from trainer.data.description import Description
 from trainer.data.listing import list_images
 from trainer.errors import DataError
 from trainer.progress import console, track
-from trainer.spec import INPUT_SIZE_PX
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def read_dataset(folder: Path, description: Description, table: Path | None = No
     for listed in track(list_images(folder, description, table), "Reading images"):
         try:
             _check_name(listed.path)
-            image, sha256 = read_field(folder / listed.path)
+            image, sha256 = read_field(folder / listed.path, description.geometry)
         except ImageError as error:
             unreadable.append(Unreadable(printable(listed.path), printable(error.message)))
             continue
@@ -94,12 +93,12 @@ def _check_name(path: str) -> None:
         raise ImageError("the file's name is not UTF-8, so no split could name it; rename it.") from error
 
 
-def read_files(folder: Path, files: Sequence[ImageFile]) -> NDArray[np.uint8]:
-    """Fields of known files, uint8 (n, 224, 224, 3). Raises ``DataError`` if one has changed."""
-    fields = np.empty((len(files), INPUT_SIZE_PX, INPUT_SIZE_PX, 3), np.uint8)
+def read_files(folder: Path, files: Sequence[ImageFile], geometry: Geometry) -> NDArray[np.uint8]:
+    """Fields of known files, uint8 (n, size, size, 3). Raises ``DataError`` if one has changed."""
+    fields = np.empty((len(files), geometry.size_px, geometry.size_px, 3), np.uint8)
     for index, file in enumerate(track(files, "Reading images")):
         try:
-            fields[index], sha256 = read_field(folder / file.path)
+            fields[index], sha256 = read_field(folder / file.path, geometry)
         except ImageError as error:
             raise DataError(
                 f"{file.path} of the split cannot be read: {error.message}", remedy="Check --data and the split."
@@ -111,17 +110,17 @@ def read_files(folder: Path, files: Sequence[ImageFile]) -> NDArray[np.uint8]:
     return fields
 
 
-def read_field(path: Path) -> tuple[NDArray[np.uint8], str]:
-    """The field of one image file, uint8 (224, 224, 3) RGB, and the file's sha256. Raises ``ImageError``."""
+def read_field(path: Path, geometry: Geometry) -> tuple[NDArray[np.uint8], str]:
+    """The field of one image file, uint8 (size, size, 3) RGB, and the file's sha256. Raises ``ImageError``."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path.name} cannot be opened: {error.strerror}.") from error
     try:
-        square = square_field(decode_image(data), INPUT_SIZE_PX)
+        field = cut_field(decode_image(data), geometry)
     except ValueError as error:
         raise ImageError(f"{path.name}: {error}.") from error
-    return square, hashlib.sha256(data).hexdigest()
+    return field, hashlib.sha256(data).hexdigest()
 
 
 def report_unreadable(unreadable: Sequence[Unreadable]) -> None:

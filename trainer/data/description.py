@@ -15,10 +15,13 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from edge_agent.contracts.manifest import Label, Slug
+from edge_agent.contracts.manifest import Label, Slug, TrainingField
+from edge_agent.inference.geometry import field_geometry
 from edge_agent.settings import Settings
+from edge_agent.vision.field import Geometry
 from trainer.data.toml_lines import line_of
 from trainer.errors import DataError
+from trainer.spec import INPUT_SIZE_PX
 
 FILE_NAME = "dataset.toml"
 
@@ -51,8 +54,11 @@ class Description(Settings):
     licence: str = Field(min_length=1)
     limits: str = Field(min_length=1, description="What a model trained on them cannot know; printed on its card.")
     synthetic: bool = Field(description="True if these are not real smears; the bundle is then a demonstration.")
-    um_per_pixel: float | None = Field(default=None, gt=0, description="Physical size of a pixel at 224 px.")
+    um_per_pixel: float | None = Field(default=None, gt=0, description="Height of a pixel at 224 px in the specimen.")
     um_per_pixel_source: str = Field(default="unknown", description="How um_per_pixel was found.")
+    field: TrainingField | None = Field(
+        default=None, description="What of a camera's picture the images show; without it they are centre squares."
+    )
     classes: tuple[ClassFolder, ...]
 
     @model_validator(mode="after")
@@ -60,6 +66,11 @@ class Description(Settings):
         if problems := list(_class_problems([each.model_dump() for each in self.classes])):
             raise ValueError("; ".join(text for _, text in problems))
         return self
+
+    @property
+    def geometry(self) -> Geometry:
+        """How the field of an image is cut that is not of the input's size."""
+        return field_geometry(self.field, INPUT_SIZE_PX)
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -115,13 +126,17 @@ def _problems(error: ValidationError, content: dict[str, Any]) -> Iterator[tuple
         yield from _class_problems(classes)
 
 
+_KEYS = {"": Description.model_fields, "classes": ClassFolder.model_fields, "field": TrainingField.model_fields}
+"""The keys of the file itself, and of its tables."""
+
+
 def _explain(problem: ErrorDetails) -> str:
     """One error in words."""
     key = ".".join(str(part + 1) if isinstance(part, int) else part for part in problem["loc"])
     if problem["type"] == "missing":
         return f"{key} is missing."
     if problem["type"] == "extra_forbidden":
-        known = ClassFolder.model_fields if problem["loc"][0] == "classes" else Description.model_fields
+        known = _KEYS[str(problem["loc"][0]) if len(problem["loc"]) > 1 else ""]
         close = get_close_matches(str(problem["loc"][-1]), list(known), n=1)
         return f"{key} is not a known key{f'; did you mean {close[0]}?' if close else '.'}"
     if problem["type"] == "string_pattern_mismatch":

@@ -57,7 +57,7 @@ class BundleAnalyzer:
 
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
-        self._analyzer = Analyzer(classifier, QualityLimits())
+        self._analyzer = Analyzer(classifier, QualityLimits(), proof=None)
 
     @classmethod
     def load(cls, bundle: str) -> Self:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edge_agent.cameras.frame import Encoded
+from edge_agent.contracts.manifest import Evidence
 from edge_agent.inference import Classifier
+from edge_agent.inference.geometry import field_geometry
 from edge_agent.settings import Settings
 from trainer.data.dataset import ImageFile, read_files
 from trainer.data.grouping import merge_groups
@@ -21,6 +23,7 @@ from trainer.data.split import Part, read_split
 from trainer.errors import DataError
 from trainer.evaluation.bundle_analyzer import BundleAnalyzer, Predictions
 from trainer.evaluation.corner import CornerFigures, measure_corner
+from trainer.evaluation.evidence import measure_evidence
 from trainer.evaluation.figures import Figures
 from trainer.evaluation.foreign import ForeignFigures, list_foreign, measure_foreign
 from trainer.evaluation.metrics import measure_answers
@@ -68,6 +71,7 @@ class Evaluation(Settings):
     shifts: tuple[ShiftFigures, ...] | None = Field(default=None, description="Null where not asked for.")
     corner: tuple[CornerFigures, ...] | None = Field(default=None, description="Null where not asked for.")
     foreign: tuple[ForeignFigures, ...] | None = Field(default=None, description="Null where not asked for.")
+    evidence: Evidence | None = Field(default=None, description="The record for the manifest, of the test part.")
 
 
 def evaluate(
@@ -79,14 +83,15 @@ def evaluate(
         list_foreign(folder)
     analyzer = BundleAnalyzer.load(bundle)
     manifest = analyzer.manifest
-    chosen = [each for each in read_split(split, data) if each.part is part]
+    assignments = read_split(split, data)
+    chosen = [each for each in assignments if each.part is part]
     files = [each.file for each in chosen]
     truth = class_indices(files, [label.code for label in manifest.labels])
     groups = merge_groups([each.duplicate_group for each in chosen], [file.group for file in files])
     run = split.parent
     # Loaded before the images are measured, so that what is missing is noticed at once.
     network = _float_network(run, len(manifest.labels)) if (run / WEIGHTS).exists() else None
-    fields = read_files(data, files)
+    fields = read_files(data, files, field_geometry(manifest.field, manifest.input.height_px))
     predictions = analyzer.predict([Encoded((data / file.path).read_bytes()) for file in files])
     return Evaluation(
         bundle=f"{manifest.name} {manifest.version}",
@@ -104,6 +109,11 @@ def evaluate(
         else None,
         corner=measure_corner(analyzer, fields, predictions, seed=options.seed) if options.shifts else None,
         foreign=measure_foreign(analyzer, options.foreign) if options.foreign else None,
+        evidence=measure_evidence(
+            predictions.top, truth, assignments, [label.code for label in manifest.labels], options.seed
+        )
+        if part is Part.TEST
+        else None,
     )
 
 

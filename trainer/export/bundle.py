@@ -8,9 +8,10 @@ from pathlib import Path
 
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import CARD, GOLDEN, OOD
+from edge_agent.inference.proof import ProofLimits, unproven_reasons
 from trainer.data.dataset import read_files
 from trainer.data.split import Part, in_part, read_split
-from trainer.errors import RunError
+from trainer.errors import BundleUnproven, RunError
 from trainer.evaluation.audit import Audit
 from trainer.evaluation.evaluate import class_indices, evaluate
 from trainer.evaluation.figures import Figures
@@ -42,13 +43,18 @@ def bundle(
     *,
     audit: Audit | None = None,
     foreign: Sequence[Path] = (),
-) -> Figures:
-    """Calibrate a quantized run, measure it, and write the bundle to ``out``. Returns the figures on the test images.
+    provisional: bool = False,
+) -> tuple[Figures, tuple[str, ...]]:
+    """Calibrate a quantized run, measure it, and write the bundle to ``out``.
+
+    Returns the figures on the test images, and what the record lacks for the agent to use the bundle: nothing, unless
+    ``provisional`` lets such a bundle be written.
 
     Familiarity, temperature and thresholds are found through the int8 file, not the float network, because they are
     used with the file: familiarity is fitted on training images, all else is chosen on validation images. ``audit``
     is of the same images, for the cards; ``foreign`` are folders of images that must be refused, measured for the
-    card alone. Everything given is checked before anything is computed. Raises ``TrainerError`` or ``BundleError``.
+    card alone. Everything given is checked before anything is computed. Raises ``TrainerError``, among them
+    ``BundleUnproven``, or ``BundleError``.
     """
     if holds_files(out):
         raise RunError(f"{out} is not empty.", remedy="Remove the old bundle, or name another --out.")
@@ -66,8 +72,9 @@ def bundle(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         classifier = load_draft(folder / "uncalibrated", identity, config, contents)
-        validation = read_files(data, files[Part.VALIDATION])
-        familiarity = fit_bundle_familiarity(classifier, read_files(data, files[Part.TRAIN]), config.options.seed)
+        validation = read_files(data, files[Part.VALIDATION], config.dataset.geometry)
+        training = read_files(data, files[Part.TRAIN], config.dataset.geometry)
+        familiarity = fit_bundle_familiarity(classifier, training, config.options.seed)
         contents[OOD] = to_npz(familiarity)
         calibration = calibrate(classifier, familiarity, validation, truth[Part.VALIDATION])
 
@@ -81,10 +88,14 @@ def bundle(
                 (Part.TEST, EvaluationOptions(shifts=True, foreign=tuple(foreign))),
             )
         }
-    manifest = build_manifest(identity, config, contents, calibration)
+    evidence = figures[Part.TEST].evidence
+    manifest = build_manifest(identity, config, contents, calibration, evidence)
+    lacking = unproven_reasons(manifest, ProofLimits())
+    if lacking and not provisional:
+        raise BundleUnproven(f"{identity.name} is not shown to be right often enough. {' '.join(lacking)}")
     card = render_card(manifest, config, duration, figures[Part.VALIDATION], figures[Part.TEST], audit)
     contents[CARD] = card.encode()
-    write_bundle(out, build_manifest(identity, config, contents, calibration), contents)
+    write_bundle(out, build_manifest(identity, config, contents, calibration, evidence), contents)
     Classifier(load_bundle(out)).verify_golden()
     write_json(run / EVALUATION, figures[Part.TEST])
-    return figures[Part.TEST].figures
+    return figures[Part.TEST].figures, lacking

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import edge_agent
 from edge_agent.contracts import MANIFEST_SCHEMA, Manifest
-from edge_agent.contracts.manifest import InputTensor, OutputTensors, PreprocessingId, Thresholds, Training
+from edge_agent.contracts.manifest import Evidence, InputTensor, OutputTensors, PreprocessingId, Thresholds, Training
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import CARD, GOLDEN, MANIFEST, MODEL, OOD
 from edge_agent.inference.familiarity import description_size
@@ -74,6 +74,7 @@ def build_manifest(
     config: RunConfig,
     contents: Mapping[str, bytes],
     calibration: Calibration | None = None,
+    evidence: Evidence | None = None,
 ) -> Manifest:
     """The manifest of these files. Raises ``RunError`` if the model is damaged."""
     options, dataset = config.options, config.dataset
@@ -96,6 +97,7 @@ def build_manifest(
         ),
         preprocessing=PreprocessingId(id=options.preprocessing, denoise=options.denoise),
         um_per_pixel=dataset.um_per_pixel,
+        field=dataset.field,
         outputs=OutputTensors(
             logits=LOGITS, class_activation_map=CLASS_ACTIVATION_MAP, features=FEATURES, middle_map=MIDDLE_MAP
         ),
@@ -112,6 +114,7 @@ def build_manifest(
             commit=config.commit,
             command=config.command,
         ),
+        evidence=evidence,
         min_agent_version=edge_agent.__version__,
         files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     )

@@ -87,5 +87,5 @@ def _representative(config: RunConfig, data: Path, files: list[ImageFile]) -> ND
     """A few hundred preprocessed training images, drawn with the run's seed."""
     rng = np.random.default_rng(config.options.seed)
     chosen = rng.permutation(len(files))[:REPRESENTATIVE_COUNT]
-    fields = read_files(data, [files[index] for index in chosen])
+    fields = read_files(data, [files[index] for index in chosen], config.dataset.geometry)
     return np.stack([preprocess(field, config.options.preprocessing, config.options.denoise) for field in fields])

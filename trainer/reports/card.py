@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from edge_agent.contracts import Manifest
+from edge_agent.inference.proof import DEFAULT_PROOF, unproven_reasons
 from trainer.evaluation.audit import Audit
 from trainer.evaluation.corner import CornerFigures
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.figures import Figures
 from trainer.evaluation.foreign import ForeignFigures
 from trainer.evaluation.shifts import ShiftFigures
-from trainer.reports.data_card import describe_audit
+from trainer.reports.data_card import describe_audit, describe_field
 from trainer.reports.markdown import interval, percent, table
 from trainer.spec import IMAGENET, middle_layer
 from trainer.training.familiarity import VARIANTS_COUNT
@@ -59,6 +60,7 @@ a stained blood smear that look like its training images, and nothing else.
 * Licence: {dataset.licence}.
 * {training.images_count} images; {training.split}.
 * Hash of the images' hashes: `{training.dataset_sha256}`.
+* Field: {describe_field(manifest.field)}.
 * Physical scale at {manifest.input.width_px} px: {scale} ({dataset.um_per_pixel_source}).
 
 ## Measured on {figures.images_count} unseen images, through this int8 file
@@ -213,6 +215,14 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _opening(manifest: Manifest) -> str:
+    # A card that is written before the record says nothing of it.
+    lacking = () if manifest.evidence is None else unproven_reasons(manifest, DEFAULT_PROOF)
+    if lacking:
+        return f"**Provisional.** The agent gives no label with this bundle. {' '.join(lacking)}\n\n{_kind(manifest)}"
+    return _kind(manifest)
+
+
+def _kind(manifest: Manifest) -> str:
     if manifest.demonstration:
         return (
             "**Demonstration.** Trained on drawn smears, not on blood. Its readings have no meaning, and every message "

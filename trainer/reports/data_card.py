@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from edge_agent.contracts.manifest import TrainingField
 from trainer.data.split import Assignment, Part, near_duplicates_count
 from trainer.errors import DataError
 from trainer.evaluation.audit import Audit
@@ -19,6 +20,16 @@ def check_audit(audit: Audit | None, config: RunConfig) -> None:
             "the audit was made from other images than the run.",
             remedy="Run 'trainer audit' on the data that the run was trained on.",
         )
+
+
+def describe_field(field: TrainingField | None) -> str:
+    """What the images show of a camera's picture, in words."""
+    if field is None:
+        return "the centre square of the picture"
+    aspect = f"{field.aspect_width}:{field.aspect_height}"
+    part = "the whole picture, stretched" if field.fit == "stretch" else "the centre square of the picture, scaled"
+    chroma = "; stored as JPEG with colour at half the resolution" if field.chroma == "half" else ""
+    return f"{part} to the input's size from {aspect}{chroma}"
 
 
 def render_data_card(config: RunConfig, assignments: Sequence[Assignment], audit: Audit | None) -> str:
@@ -49,6 +60,7 @@ def render_data_card(config: RunConfig, assignments: Sequence[Assignment], audit
 
 * Licence: {dataset.licence}.
 * {config.images_count} images; hash of the images' hashes `{config.dataset_sha256}`.
+* Field: {describe_field(dataset.field)}.
 * Physical scale at 224 px: {scale} ({dataset.um_per_pixel_source}).
 
 ## Classes

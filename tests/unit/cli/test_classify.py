@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.cli import app, classify
+from edge_agent.cli.demo import Narrator
 from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
-from edge_agent.contracts import Outcome
+from edge_agent.contracts import Outcome, Reason
+from edge_agent.errors import ImageError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.settings import QualityLimits
 
@@ -162,6 +164,38 @@ def test_markup_in_a_name_is_part_of_the_name(pictures: Path, monkeypatch: pytes
     status, shown = run(absent)
     assert status == 3
     assert f"{absent}: image_missing: There is no file or folder {absent}." in shown
+
+
+def test_each_reason_in_the_table_is_explained_once_below_it(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    black = np.zeros((240, 240, 3), np.uint8)
+    for name in ("dark.png", "darker.png"):
+        Image.fromarray(black).save(pictures / name)
+    Image.fromarray(black[:50, :50]).save(pictures / "tiny.png")
+    (pictures / "broken.png").write_bytes(b"broken")
+    monkeypatch.setenv("COLUMNS", "300")
+    _, shown = run(pictures, "--format", "table")
+    below, _, _ = shown.partition("diagnosis.")[2].partition("1 not read:")
+    legend = dict(line.strip().split(maxsplit=1) for line in below.splitlines() if line.strip())
+    for reason in (Reason.UNDER_EXPOSED, Reason.FIELD_TOO_SMALL):
+        assert shown.count(reason.sentence) == 1
+        assert legend[reason] == f"{reason.sentence} {reason.next_step}"
+    assert legend["image_unreadable"] == ImageError.remedy
+    assert len(legend) == 3
+
+
+def test_a_table_of_labels_needs_no_explanation(pictures: Path) -> None:
+    _, shown = run(pictures, "--format", "table")
+    assert shown.rstrip().endswith("diagnosis.")
+
+
+def test_the_demonstration_explains_a_reason_where_it_first_appears(pictures: Path, analyzer: Analyzer) -> None:
+    for name in ("dark.png", "darker.png"):
+        Image.fromarray(np.zeros((240, 240, 3), np.uint8)).save(pictures / name)
+    readings, _ = read(analyzer, pictures)
+    narrator = Narrator()
+    lines = [narrator.describe(each.result).splitlines() for each in readings]
+    assert [len(each) for each in lines] == [1, 1, 2, 1]
+    assert lines[2][1].strip() == f"{Reason.UNDER_EXPOSED.sentence} {Reason.UNDER_EXPOSED.next_step}"
 
 
 def test_an_empty_folder_is_named_and_its_table_is_empty(tmp_path: Path) -> None:

@@ -13,7 +13,27 @@ from uuid_utils.compat import uuid7
 
 from edge_agent.contracts import MESSAGES, Command, ModelDesired, Status, StatusState, Topics
 
-UNITS = ("px", "us", "ms", "ns", "k", "c", "pct", "ratio", "count", "score", "delta_e", "um2", "bytes", "hz", "s")
+UNITS = (
+    "px",
+    "us",
+    "ms",
+    "ns",
+    "k",
+    "c",
+    "pct",
+    "ratio",
+    "count",
+    "score",
+    "delta_e",
+    "um",
+    "um2",
+    "um_per_pixel",
+    "um_per_pixel_low",
+    "um_per_pixel_high",
+    "bytes",
+    "hz",
+    "s",
+)
 UNITLESS = {"seq", "zero_point", "slide", "field"}
 
 

@@ -14,12 +14,16 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from edge_agent.cli.schema import contract_files
-from edge_agent.contracts import Command, ModelDesired, SetSpecimen
+from edge_agent.contracts import Calibrate, Command, ModelDesired, SetSpecimen
 
 FILES = contract_files()
 VALIDATORS = {
     model: Draft202012Validator(json.loads(FILES[name]))
-    for name, model in (("command.schema.json", Command), ("command-set-specimen.schema.json", SetSpecimen))
+    for name, model in (
+        ("command.schema.json", Command),
+        ("command-set-specimen.schema.json", SetSpecimen),
+        ("command-calibrate.schema.json", Calibrate),
+    )
 }
 ID = "0190b6a5-7d3c-7cc1-8f55-2d6d1a9ce0aa"
 
@@ -181,3 +185,25 @@ def test_a_desired_model_is_held_to_its_schema_too(schema_key: str) -> None:
     else:
         with pytest.raises(ValidationError):
             ModelDesired.model_validate_json(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("values", "accepted"),
+    [
+        ({}, True),
+        ({"method": "micrometer", "frames_count": 20, "division_um": 10}, True),
+        ({"frames_count": 2.0, "division_um": 0.5}, True),
+        ({"method": "guess"}, False),
+        ({"frames_count": 0}, False),
+        ({"frames_count": 21}, False),
+        ({"frames_count": 2.5}, False),
+        ({"frames_count": "2"}, False),
+        ({"frames_count": True}, False),
+        ({"division_um": 0}, False),
+        ({"division_um": "10"}, False),
+        ({"division_um": 10_001}, False),
+        ({"write": True}, False),
+    ],
+)
+def test_a_calibration_is_asked_for_within_its_limits(values: dict[str, Any], accepted: bool) -> None:
+    assert agree(Calibrate, request(**values)) is accepted

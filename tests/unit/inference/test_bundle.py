@@ -186,7 +186,7 @@ def test_tensors_that_are_not_the_manifests_are_refused(demo_bundle: Path, chang
 
 def test_labels_that_do_not_match_the_model_are_refused(demo_bundle: Path) -> None:
     labels = json.loads((demo_bundle / "manifest.json").read_text())["labels"]
-    rewrite(demo_bundle, labels=labels[:3])
+    rewrite(demo_bundle, labels=labels[:3], evidence=None)
     with pytest.raises(BundleMismatch, match="3 labels"):
         Classifier(load_bundle(demo_bundle))
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from edge_agent.vision.kmeans import LEVELS, kmeans_histogram
+from edge_agent.vision.colour import LEVELS
+from edge_agent.vision.kmeans import kmeans_histogram
 
 
 def brute_force(histogram: NDArray[np.int64], k: int) -> list[tuple[float, tuple[int, ...]]]:

@@ -6,8 +6,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
-from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, preprocess, to_lab
-from edge_agent.vision.segmentation import Segmentation, segment
+from edge_agent.vision.cells import find_cells
+from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, preprocess
+from edge_agent.vision.segmentation import Segmentation
 
 Array = NDArray[np.uint8]
 
@@ -25,13 +26,15 @@ def field(*nuclei: tuple[int, int, int]) -> Array:
 
 
 def segmented(picture: Array) -> Segmentation:
-    return segment(to_lab(DENOISERS["median3"](picture)))
+    return find_cells(DENOISERS["median3"](picture)).segmentation
 
 
 def test_nuclei_are_found_counted_and_measured() -> None:
     found = segmented(field((60, 100, 14), (150, 60, 20), (120, 170, 9)))
     assert found.count == 3
-    assert sorted(found.areas_px) == pytest.approx([np.pi * r * r for r in (9, 14, 20)], rel=0.1)
+    assert sorted(nucleus.area_px for nucleus in found.nuclei) == pytest.approx(
+        [np.pi * r * r for r in (9, 14, 20)], rel=0.1
+    )
     assert found.coverage_pct == pytest.approx(100 * np.pi * (14**2 + 20**2 + 9**2) / 224**2, rel=0.1)
     assert found.mask[60, 150] == 255
     assert found.mask[10, 10] == 0
@@ -92,7 +95,7 @@ def test_rgb_without_denoising_is_the_field_itself(smear: Array) -> None:
 
 def test_segmented_keeps_cells_and_blackens_the_rest() -> None:
     picture = field((60, 100, 14))
-    image = preprocess(picture, "segmented@1", "none")
+    image = preprocess(picture, "segmented@2", "none")
     assert tuple(image[100, 60]) == PURPLE
     assert not image[180, 30].any()
     assert not image[10, 10].any()

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
 from uuid_utils.compat import uuid7
@@ -18,7 +21,7 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.settings import QualityLimits
 from edge_agent.web.app import make_app
 from edge_agent.web.hosts import HostRule
-from edge_agent.web.picture import draw_explanation, to_jpeg
+from edge_agent.web.picture import STRONG_RATIO, draw_explanation, tint, to_jpeg
 from edge_agent.web.recent import KEPT_COUNT, RecentReadings
 
 Array = NDArray[np.uint8]
@@ -143,10 +146,20 @@ def test_the_page_can_be_read_aloud(client: TestClient) -> None:
     assert "picture.alt = `Field of reading" in script
 
 
-def test_every_reason_has_a_sentence(client: TestClient) -> None:
-    script = client.get("/page.js").text
+def test_the_page_gets_the_words_of_every_reason(client: TestClient) -> None:
+    assert client.get("/reasons.json").json() == {
+        reason.value: {"sentence": reason.sentence, "next_step": reason.next_step} for reason in Reason
+    }
+
+
+def test_the_page_has_a_place_for_what_was_seen_and_for_what_to_do(client: TestClient) -> None:
+    page, script = client.get("/").text, client.get("/page.js").text
+    for place in ("why", "next-step"):
+        assert f'id="{place}"' in page
+        assert f'byId("{place}").textContent' in script
+    assert "[known.sentence, known.next_step]" in script
     for reason in Reason:
-        assert f'  {reason}: "' in script
+        assert reason not in script, "the words are in one place only"
 
 
 def explanation(field: Array, map_: NDArray[np.float32] | None) -> Explanation:
@@ -155,16 +168,103 @@ def explanation(field: Array, map_: NDArray[np.float32] | None) -> Explanation:
     return Explanation(field, mask, map_)
 
 
-def test_nuclei_are_outlined_and_evidence_shines_where_the_map_is_high() -> None:
+def one_part(row: int, column: int) -> NDArray[np.float32]:
+    """A map with evidence for class 2 in one of its 7 x 7 parts."""
+    map_ = np.zeros((7, 7, 4), np.float32)
+    map_[row, column, 2] = 3.0
+    return map_
+
+
+def test_nuclei_are_outlined_and_the_field_is_tinted_where_the_map_is_high() -> None:
     field = np.full((224, 224, 3), 200, np.uint8)
     plain = draw_explanation(explanation(field, None), None)
     assert (plain[300:, 300:] == 200).all()
     assert (plain[120, 80] != 200).any(), "the outline's left edge"
-    heat = np.zeros((7, 7, 4), np.float32)
-    heat[5, 5, 2] = 3.0
-    warm = draw_explanation(explanation(field, heat), 2).astype(int)
-    assert warm[352, 352].sum() > warm[352, 100].sum() + 50
-    assert (draw_explanation(explanation(field, -heat), 2) == plain).all(), "explanation against is not explanation for"
+    map_ = one_part(5, 5)
+    tinted = draw_explanation(explanation(field, map_), 2).astype(int)
+    assert tinted[352, 352, 0] > tinted[352, 352, 2] + 50, "yellow"
+    assert (draw_explanation(explanation(field, -map_), 2) == plain).all(), "explanation against is not explanation for"
+
+
+@given(
+    field=arrays(np.uint8, (32, 32, 3)),
+    evidence=arrays(np.float32, (32, 32), elements=st.floats(0, 2, width=32) | st.just(0.0)),
+)
+def test_where_there_is_no_evidence_the_field_is_left_as_it_is(field: Array, evidence: NDArray[np.float32]) -> None:
+    tinted = tint(field, evidence)
+    assert (tinted[evidence == 0] == field[evidence == 0]).all()
+
+
+@given(row=st.integers(0, 6), column=st.integers(0, 6))
+def test_parts_without_evidence_are_drawn_as_without_a_map(row: int, column: int) -> None:
+    field = np.random.default_rng(3).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    plain = draw_explanation(explanation(field, None), None)
+    tinted = draw_explanation(explanation(field, one_part(row, column)), 2)
+    changed = np.argwhere((tinted != plain).any(axis=-1))
+    assert len(changed)
+    # Interpolation reaches from the centre of the part to those of its neighbours, 64 px each in the enlarged picture.
+    assert (changed.min(axis=0) >= 64 * np.array([row, column]) - 32).all()
+    assert (changed.max(axis=0) < 64 * np.array([row, column]) + 96).all()
+
+
+def hidden_share(evidence: float) -> float:
+    """How much of what is below the tint it hides."""
+    levels = np.full((1, 1), evidence, np.float32)
+    black, white = (tint(np.full((1, 1, 3), level, np.uint8), levels).astype(int) for level in (0, 255))
+    return 1 - float((white - black).mean()) / 255
+
+
+@given(evidence=st.floats(0, 2 * STRONG_RATIO))
+def test_the_tint_is_as_opaque_as_the_evidence_is_strong_up_to_the_end_of_the_scale(evidence: float) -> None:
+    strongest = hidden_share(STRONG_RATIO)
+    assert 0.3 < strongest < 0.7, "the field stays visible"
+    assert hidden_share(evidence) == pytest.approx(strongest * min(evidence / STRONG_RATIO, 1), abs=0.01)
+
+
+def test_the_tint_of_one_field_does_not_depend_on_its_own_maximum() -> None:
+    """Otherwise a field that speaks evenly would look as telling as one with a single conspicuous cell."""
+    field = np.full((224, 224, 3), 230, np.uint8)
+    faint = np.ones((7, 7, 4), np.float32)
+    faint[..., 2] = 11
+    strong = faint.copy()
+    faint[1, 5, 2] *= 1.1
+    strong[1, 5, 2] *= 2
+    plain, little, much = (
+        draw_explanation(explanation(field, map_), 2)[96, 352].astype(int)
+        for map_ in (np.ones_like(faint), faint, strong)
+    )
+    assert 0 < np.abs(little - plain).max() < np.abs(much - plain).max() / 2
+
+
+def test_the_mask_may_have_a_size_of_its_own() -> None:
+    field = np.full((224, 224, 3), 200, np.uint8)
+    mask = np.zeros((240, 320), np.uint8)
+    mask[60:120, 80:160] = 255
+    picture = draw_explanation(Explanation(field, mask, None), None)
+    rows, columns = np.nonzero((picture != 200).any(axis=-1))
+    assert (rows.min(), rows.max()) == pytest.approx((112, 224), abs=2)
+    assert (columns.min(), columns.max()) == pytest.approx((112, 224), abs=2)
+
+
+def test_the_legend_shows_the_tints_of_the_picture(client: TestClient) -> None:
+    answer = client.get("/evidence.png")
+    assert answer.headers["content-type"] == "image/png"
+    scale = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert scale is not None
+    background = np.full((224, 224, 3), scale[0, 0], np.uint8)
+    assert (scale[:, 0] == background[0, 0]).all(), "none on the left is no tint"
+    strongest = draw_explanation(explanation(background, one_part(5, 5)), 2)[352, 352]
+    assert (scale[:, -1] == strongest).all(), "strong on the right"
+
+
+def test_the_legend_has_words_and_is_only_shown_for_a_label(client: TestClient) -> None:
+    page, script = client.get("/").text, client.get("/page.js").text
+    assert '<figcaption id="legend" hidden>' in page
+    for words in ("Evidence for", "none", "strong", "No tint: no more evidence than the field has on average."):
+        assert words in page
+    assert f"Strong: {'half as much again' if STRONG_RATIO == 0.5 else '?'}, or more." in page
+    assert 'byId("legend").hidden = picture === null || result.label === null;' in script
+    assert "tinted where there is more evidence for ${result.label} than on average" in script
 
 
 def test_the_picture_keeps_its_colours() -> None:

@@ -87,7 +87,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr("trainer.evaluation.audit._TREES", 20)
         assert _run("audit", "--data", data, "--split", run / "manifest.csv", "--out", audit) == 0
     making = ("bundle", "--run", run, "--data", data, "--out", bundle, "--audit", audit / "audit.json")
-    assert _run(*making, "--name", "tiny", "--version", "0.0.1") == 0
+    # Random features are right too seldom for a bundle that gives labels.
+    assert _run(*making, "--name", "tiny", "--version", "0.0.1", "--provisional") == 0
     return folder
 
 

@@ -57,5 +57,5 @@ def test_speckled_chromatin_is_coarser() -> None:
     plain = _field((25, 25))
     speckled = plain.copy()
     dots = np.kron(np.random.default_rng(0).random((56, 56)) < 0.3, np.ones((4, 4))) > 0
-    speckled[dots & (plain[..., 1] < 100)] = 70, 20, 100
+    speckled[dots & (plain[..., 1] < 100)] = 90, 40, 140
     assert _mean(speckled)["coarseness"] > _mean(plain)["coarseness"] + 0.5

@@ -3,8 +3,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from edge_agent.vision.field import Geometry
 from trainer.data.dataset import ImageFile, read_dataset, read_files
 from trainer.data.description import load_description
 from trainer.data.synthesis import synthesise
@@ -69,6 +72,22 @@ def test_a_folder_that_is_no_class_is_one_clear_error(data: Path) -> None:
         read_dataset(data, load_description(None, data))
 
 
+def test_pictures_of_another_size_are_cut_by_the_datas_geometry(data: Path) -> None:
+    path = data / "dataset.toml"
+    classes = path.read_text()
+    field = '[field]\naspect_width = 4\naspect_height = 3\nfit = "stretch"\n\n[[classes]]'
+    path.write_text(classes.replace("[[classes]]", field, 1))
+    image = min((data / "Benign").glob("*.png"))
+    small = cv2.imread(str(image))
+    assert small is not None
+    cv2.imwrite(str(image), cv2.resize(small, (640, 480), interpolation=cv2.INTER_CUBIC))
+    read = read_dataset(data, load_description(None, data)).fields[0]
+    assert np.abs(read[..., ::-1].astype(int) - small).mean() < 4
+    path.write_text(classes)
+    cropped = read_dataset(data, load_description(None, data)).fields[0]
+    assert np.abs(cropped[..., ::-1].astype(int) - small).mean() > 10
+
+
 def test_a_missing_data_folder_is_one_clear_error(data: Path) -> None:
     with pytest.raises(DataError, match="no data folder"):
         read_dataset(data / "none", load_description(None, data))
@@ -77,12 +96,12 @@ def test_a_missing_data_folder_is_one_clear_error(data: Path) -> None:
 def test_an_image_that_changed_since_the_split_is_refused(data: Path) -> None:
     path = "Benign/benign-0000.png"
     with pytest.raises(DataError, match="has changed"):
-        read_files(data, [ImageFile(path, "benign", "0" * 64)])
+        read_files(data, [ImageFile(path, "benign", "0" * 64)], Geometry())
 
 
 def test_an_image_that_vanished_since_the_split_is_refused(data: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.png"):
-        read_files(data, [ImageFile("Benign/gone.png", "benign", "0" * 64)])
+        read_files(data, [ImageFile("Benign/gone.png", "benign", "0" * 64)], Geometry())
 
 
 def test_data_without_a_description_name_the_remedy(tmp_path: Path) -> None:

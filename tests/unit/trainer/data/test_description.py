@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.vision.field import Geometry
 from trainer.data.description import load_description
 from trainer.data.toml_lines import line_of
 from trainer.errors import DataError
@@ -59,6 +60,23 @@ def test_all_errors_are_named_at_once_with_their_lines(tmp_path: Path) -> None:
         "line 23: classes.2.colour is not a known key",
     ):
         assert [line for line in lines if line.startswith(expected)], expected
+
+
+def test_mistakes_in_the_geometry_are_named_with_their_lines(tmp_path: Path) -> None:
+    field = '[field]\naspect_width = 0\naspect_hight = 3\nfit = "squeeze"\n\n[[classes]]'
+    lines = _complaints(tmp_path, WRONG.replace("[[classes]]", field, 1))
+    for expected in (
+        "line 11: field.aspect_height is missing.",
+        "line 12: field.aspect_width: ",
+        "line 13: field.aspect_hight is not a known key; did you mean aspect_height?",
+        "line 14: field.fit: ",
+    ):
+        assert [line for line in lines if line.startswith(expected)], (expected, lines)
+
+
+def test_without_a_geometry_images_are_centre_squares(tmp_path: Path) -> None:
+    assert load_description("synthetic", tmp_path).geometry == Geometry(224)
+    assert load_description("all4", tmp_path).geometry == Geometry(224, 4, 3, half_chroma=True)
 
 
 def test_an_empty_file_names_every_key_that_is_missing(tmp_path: Path) -> None:

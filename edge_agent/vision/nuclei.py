@@ -1,0 +1,199 @@
+"""Judges which stained regions of a field are nuclei, joins lobes, and separates nuclei that touch.
+
+Every limit is relative to the field: to its background (optical density) and to its red cells (stain and size).
+The limits were chosen on half of the fields and images with known truth; docs/nuclei.md has the figures of the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.vision.stain import Stain
+from edge_agent.vision.touching import Contour, outlines, separate
+
+MIN_DENSITY = 0.2
+"""Least ``Stain.nuclear_density`` of a nucleus."""
+
+MIN_DENSITY_OF_MOST = 0.65
+"""The same where what is proposed is more than all other cells. Then it may well be the red cells: on a
+green or yellow background they look blue, and there is little else to compare them with."""
+
+MIN_HUE_RATIO = -0.06
+"""Least surplus of the density in red over that in blue, as a share of that in green. Eosin and haemoglobin let red
+pass and absorb blue, so pink red cells lie below this however dark they are."""
+
+MIN_CONTRAST_RATIO = 0.5
+"""How much more nuclear density a nucleus has than red cells, as a share of their density in green."""
+
+MIN_AREA_RATIO = 0.5
+"""Least area of a nucleus, in areas of a red cell. Platelets are smaller, with few exceptions."""
+
+CUT_AREA_RATIO = 0.3
+"""The same for what the edge of the field cuts."""
+
+MIN_FIELD_RATIO = 0.0012
+"""Least area as a share of the field where the size of red cells is unknown: a disc of 9 px at 224 x 224 px."""
+
+LOBE_MIN_AREA_RATIO = 0.04
+LOBE_MAX_AREA_RATIO = 1.0
+LOBES_MAX_AREA_RATIO = 3.0
+"""In areas of a red cell: the smallest lobe; the largest one that is not a nucleus of its own; all lobes of one
+nucleus."""
+
+LOBES_MAX_GAP_RATIO = 0.5
+"""Widest gap between two lobes of one nucleus, in diameters of a red cell."""
+
+_MIN_CELL_DENSITY = 0.15
+"""Density in green from which on a pixel is no longer background."""
+
+_MIN_REFERENCE_RATIO = 0.01
+"""Share of the field that must be other cells, for them to be a reference."""
+
+_ROWS_STRIDE = 6
+"""Every sixth row is enough for the reference."""
+
+_BESIDE = np.ones((1, 7), np.uint8)
+"""Along a row, what is so near a nucleus is no reference."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nucleus:
+    """One nucleus: one region, or the lobes of a segmented one."""
+
+    contours: tuple[Contour, ...]
+    """Outlines of its parts as OpenCV gives them, int32 (n, 1, 2) of x and y."""
+    area_px: float
+    """In squares of a pixel's height."""
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
+
+    def is_cut(self, field_height_px: int, field_width_px: int) -> bool:
+        """Whether it touches the edge of a field of that size, so that only a part of it may be seen."""
+        right, bottom = self.left_px + self.width_px, self.top_px + self.height_px
+        return self.left_px == 0 or self.top_px == 0 or right == field_width_px or bottom == field_height_px
+
+    @property
+    def centre_px(self) -> tuple[float, float]:
+        """Centre of its bounding box: x and y."""
+        return self.left_px + self.width_px / 2, self.top_px + self.height_px / 2
+
+
+def find_nuclei(
+    stain: Stain,
+    proposed: NDArray[np.uint8],
+    least_density: float,
+    pixel_aspect: float,
+    red_cell_diameter_px: float | None,
+    *,
+    least_purity: float = 0.0,
+) -> tuple[Nucleus, ...]:
+    """The nuclei among the connected regions of ``proposed``, largest first.
+
+    ``proposed`` is a uint8 mask (h, w), 255 where a nucleus may be; ``least_density`` that of
+    ``least_nuclear_density``. ``pixel_aspect`` is width by height of what one pixel covers; ``red_cell_diameter_px``
+    the median diameter of the red cells in heights of a pixel, None if unknown; ``least_purity`` the least share of
+    nuclear density in the density in green.
+    """
+    red_cell_area = None if red_cell_diameter_px is None else np.pi / 4 * red_cell_diameter_px**2
+    least_area = MIN_FIELD_RATIO * stain.nuclear.size * pixel_aspect
+    if red_cell_area is not None:
+        least_area = LOBE_MIN_AREA_RATIO * red_cell_area
+    large = [contour for contour in outlines(proposed) if _area(contour) * pixel_aspect >= least_area]
+    stained = [contour for contour in large if _is_nuclear(stain, proposed, contour, least_density, least_purity)]
+    if red_cell_diameter_px is None or red_cell_area is None:
+        nuclei = [_nucleus([contour], pixel_aspect) for contour in stained]
+    else:
+        parts = [part for contour in stained for part in separate(contour, pixel_aspect, red_cell_diameter_px)]
+        groups = _join_lobes(parts, pixel_aspect, red_cell_diameter_px)
+        nuclei = [_nucleus(group, pixel_aspect) for group in groups]
+        height, width = stain.nuclear.shape
+        nuclei = [
+            nucleus
+            for nucleus in nuclei
+            if nucleus.area_px >= red_cell_area * (CUT_AREA_RATIO if nucleus.is_cut(height, width) else MIN_AREA_RATIO)
+        ]
+    return tuple(sorted(nuclei, key=lambda nucleus: -nucleus.area_px))
+
+
+def _area(contour: Contour) -> float:
+    """Pixels in a filled contour: by Pick's theorem, as the contour runs through the outermost pixels' centres."""
+    return cv2.contourArea(contour) + len(contour) / 2 + 1
+
+
+def _nucleus(parts: Sequence[Contour], pixel_aspect: float) -> Nucleus:
+    left, top, width, height = cv2.boundingRect(np.concatenate(parts) if len(parts) > 1 else parts[0])
+    area = pixel_aspect * sum(_area(part) for part in parts)
+    return Nucleus(tuple(parts), area, left, top, width, height)
+
+
+def least_nuclear_density(stain: Stain, proposed: NDArray[np.uint8]) -> float:
+    """The nuclear density that a nucleus of this field has at least.
+
+    The cells outside ``proposed``, uint8 (h, w), 255 where a nucleus may be, are the reference.
+    """
+    rgb, near = stain.rgb[::_ROWS_STRIDE], cv2.dilate(proposed[::_ROWS_STRIDE], _BESIDE)
+    least_green = stain.level(_MIN_CELL_DENSITY, channel=1)
+    background = cv2.threshold(cv2.extractChannel(rgb, 1), least_green, 255, cv2.THRESH_BINARY)[1]
+    others = cv2.bitwise_not(cv2.bitwise_or(near, background))
+    others_px = cv2.countNonZero(others)
+    proposed_px = cv2.countNonZero(proposed[::_ROWS_STRIDE])
+    least = MIN_DENSITY if proposed_px <= others_px else MIN_DENSITY_OF_MOST
+    if others_px < _MIN_REFERENCE_RATIO * others.size:
+        return least
+    levels = cv2.mean(rgb, mask=others)
+    return max(least, stain.nuclear_density(levels) + MIN_CONTRAST_RATIO * stain.density(levels[1], channel=1))
+
+
+def _is_nuclear(
+    stain: Stain, proposed: NDArray[np.uint8], contour: Contour, least_density: float, least_purity: float
+) -> bool:
+    left, top, width, height = cv2.boundingRect(contour)
+    box = slice(top, top + height), slice(left, left + width)
+    # What else is proposed in the box is stained alike; drawing the contour would take as long as all the rest.
+    levels = cv2.mean(stain.rgb[box], mask=proposed[box])
+    red, green, blue = stain.densities(levels)
+    nuclear = stain.nuclear_density(levels)
+    return nuclear >= max(least_density, least_purity * green) and red - blue >= MIN_HUE_RATIO * green
+
+
+def _join_lobes(parts: Sequence[Contour], pixel_aspect: float, red_cell_diameter_px: float) -> list[list[Contour]]:
+    """Parts in groups: lobes that are near each other and together no larger than one nucleus, nearest first."""
+    scale = np.array([pixel_aspect, 1.0], dtype=np.float32)
+    # Every third point of an outline is enough, in a ninth of the time.
+    points = [part[::3, 0, :] * scale for part in parts]
+    gap = LOBES_MAX_GAP_RATIO * red_cell_diameter_px
+    red_cell_area = np.pi / 4 * red_cell_diameter_px**2
+    areas = [pixel_aspect * _area(part) / red_cell_area for part in parts]
+    if not parts or min(areas) >= LOBE_MAX_AREA_RATIO:
+        return [[part] for part in parts]
+    pairs = []
+    for one, other in _near_boxes(parts, scale, gap):
+        if min(areas[one], areas[other]) < LOBE_MAX_AREA_RATIO:
+            apart = points[one][:, None] - points[other]
+            distance = float(np.sqrt((apart * apart).sum(axis=-1).min()))
+            if distance <= gap:
+                pairs.append((distance, one, other))
+    group_of = {at: [at] for at in range(len(parts))}
+    for _, one, other in sorted(pairs):
+        here, there = group_of[one], group_of[other]
+        sizes = [sum(areas[at] for at in group) for group in (here, there)]
+        if here is not there and min(sizes) < LOBE_MAX_AREA_RATIO and sum(sizes) <= LOBES_MAX_AREA_RATIO:
+            here += there
+            group_of.update((at, here) for at in there)
+    return [[parts[at] for at in group] for first, group in group_of.items() if group[0] == first]
+
+
+def _near_boxes(parts: Sequence[Contour], scale: NDArray[np.float32], gap: float) -> Iterator[tuple[int, int]]:
+    """Pairs of contours whose bounding boxes, times ``scale`` in x and y, are no farther apart than ``gap``."""
+    boxes = np.array([cv2.boundingRect(part) for part in parts])
+    low, high = boxes[:, :2] * scale, (boxes[:, :2] + boxes[:, 2:]) * scale
+    near = ((low[:, None] - high <= gap) & (low - high[:, None] <= gap)).all(axis=-1)
+    for one, other in np.argwhere(np.triu(near, k=1)):
+        yield int(one), int(other)

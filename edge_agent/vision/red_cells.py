@@ -1,0 +1,170 @@
+"""Red cells as a ruler: their median diameter in pixels.
+
+A human red cell in a dry smear is 7.2 to 7.8 um wide (J. V. Dacie and S. M. Lewis, "Practical Haematology"; B. J.
+Bain, "Blood Cells: A Practical Guide"), in every laboratory and under every microscope.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.vision.colour import level_histogram
+from edge_agent.vision.stain import EOSIN_MARGIN, EOSIN_WEIGHT, Stain
+from edge_agent.vision.touching import Contour, outlines
+
+DIAMETER_UM = 7.5
+DIAMETER_RANGE_UM = (7.2, 7.8)
+
+MIN_COUNT = 5
+"""With fewer measured cells there is no ruler."""
+
+MIN_DIAMETER_PX = 8.0
+"""Smaller discs are not measured: an error of a pixel would be too much of one."""
+
+MAX_DISCS_SPREAD_RATIO = 0.7
+MAX_SPREAD_RATIO = 0.4
+"""Beyond this distance of the quartiles, as a share of the median, the discs are not all red cells."""
+
+SYSTEMATIC_RATIO = 0.16
+"""How far the median diameter of a field's red cells is from what a person draws, in nine of ten fields."""
+
+_MIN_DENSITY = 0.15
+"""Density in green from which on a pixel counts as a cell, to find how dense cells are."""
+
+_MIN_CELLS_RATIO = 0.02
+_ROWS_STRIDE = 6
+_MIN_OUTLINE_PX = 20
+_MAX_LENGTH_RATIO = 4 / 3
+_MIN_BOX_RATIO = 0.7
+_MIN_CONVEX_RATIO = 0.92
+"""A cell that lies alone is about as long as wide, fills its box as a disc does (0.79), and has no waist."""
+
+_GREY_STRIDE = 8
+_MAX_GREY_LEVELS = 2
+"""A picture whose channels are nowhere further apart is grey: there, a red cell cannot be told from a nucleus."""
+
+_PEAK = np.ones((7, 7), np.uint8)
+_MIN_DISCS_COUNT = 3
+
+_MAX_NUCLEAR_RATIO = 0.8
+_MAX_NUCLEAR_DENSITY = 0.65
+"""Nuclear density, as such and as a share of the density in green, from which on a round cell is a nucleus."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedCells:
+    """The red cells of a view."""
+
+    count: int = 0
+    """How many lie alone, and were measured."""
+    diameter_px: float | None = None
+    """Their median diameter in heights of a pixel; None if it cannot be trusted."""
+    low_px: float | None = None
+    high_px: float | None = None
+    """In nine of ten fields the diameter is within these."""
+    guess_px: float | None = None
+    """The diameter within a fifth or so, from clumps of red cells if few lie alone; None if there are none."""
+
+
+def measure_red_cells(stain: Stain, pixel_aspect: float = 1.0) -> RedCells:
+    """Measure the red cells of a view.
+
+    ``pixel_aspect`` is width by height of what one pixel covers. A grey picture has none: their colour tells them from
+    nuclei.
+    """
+    if _is_grey(stain):
+        return RedCells()
+    contours = _find_cells(stain)
+    diameters = np.array(
+        [each for contour in contours if (each := _diameter(stain, contour, pixel_aspect)) is not None]
+    )
+    if diameters.size < MIN_COUNT:
+        return RedCells(diameters.size, guess_px=_inscribed_diameter(stain, contours, pixel_aspect))
+    low, median, high = _quartiles(diameters)
+    if high - low > MAX_SPREAD_RATIO * median:
+        return RedCells(diameters.size, guess_px=median)
+    # The standard error of a median of normally distributed values, from the distance of their quartiles.
+    random_ratio = 1.645 * 1.253 * (high - low) / 1.349 / median / np.sqrt(diameters.size)
+    margin = float(np.hypot(SYSTEMATIC_RATIO, random_ratio))
+    return RedCells(diameters.size, median, median * (1 - margin), median * (1 + margin), median)
+
+
+def _quartiles(values: NDArray[np.floating]) -> tuple[float, float, float]:
+    # numpy's percentiles take as long as all the rest.
+    ordered = np.sort(values)
+    low, median, high = (float(ordered[round(share * (ordered.size - 1))]) for share in (0.25, 0.5, 0.75))
+    return low, median, high
+
+
+def _is_grey(stain: Stain) -> bool:
+    sample = stain.rgb[::_GREY_STRIDE, ::_GREY_STRIDE].astype(np.int16)
+    return int(np.abs(np.diff(sample)).max()) <= _MAX_GREY_LEVELS
+
+
+def _find_cells(stain: Stain) -> list[Contour]:
+    """Outlines of cells and clumps of them."""
+    green = np.asarray(cv2.extractChannel(stain.rgb, 1), dtype=np.uint8)
+    counts = np.cumsum(level_histogram(green[::_ROWS_STRIDE]))
+    of_cells = counts[max(0, math.ceil(stain.level(_MIN_DENSITY, channel=1)) - 1)]
+    if of_cells < _MIN_CELLS_RATIO * counts[-1]:
+        return []
+    # The edge of a cell is where it absorbs half of what cells absorb.
+    half = stain.density(float(np.searchsorted(counts, of_cells / 2)), channel=1) / 2
+    _, mask = cv2.threshold(green, stain.level(half, channel=1), 255, cv2.THRESH_BINARY_INV)
+    return [contour for contour in outlines(np.asarray(mask, np.uint8)) if len(contour) >= _MIN_OUTLINE_PX]
+
+
+def _inscribed_diameter(stain: Stain, contours: list[Contour], pixel_aspect: float) -> float | None:
+    """Median diameter of the discs that fit into red cells and clumps, the edge of the view being none of theirs."""
+    height, width = stain.nuclear.shape
+    mask = np.zeros((height, width), np.uint8)
+    cv2.drawContours(mask, contours, -1, 255, cv2.FILLED)
+    # At half the size, and with square pixels.
+    size = round(width * pixel_aspect / 2), height // 2
+    half = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+    padded = cv2.copyMakeBorder(half, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    distance = np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1])
+    peaks = (distance >= cv2.dilate(distance, _PEAK)) & (distance >= MIN_DIAMETER_PX / 4)
+    _, _, _, centres = cv2.connectedComponentsWithStats(peaks.astype(np.uint8))
+    x, y = centres[1:].astype(int).T
+    levels = stain.rgb[np.minimum(2 * y, height - 1), np.minimum((x * width / size[0]).astype(int), width - 1)]
+    red, green, blue = np.log((np.array(stain.background) + 1) / (levels + 1.0)).T
+    nuclear = green - blue - EOSIN_WEIGHT * np.maximum(0.0, blue - red - EOSIN_MARGIN)
+    radii = distance[y, x][nuclear <= np.minimum(_MAX_NUCLEAR_DENSITY, _MAX_NUCLEAR_RATIO * green)]
+    if radii.size < _MIN_DISCS_COUNT:
+        return None
+    low, median, high = _quartiles(radii)
+    # Where cells leave no gap the discs are of all sizes.
+    return 4 * median if high - low <= MAX_DISCS_SPREAD_RATIO * median else None
+
+
+def _is_nuclear(stain: Stain, levels: Sequence[float]) -> bool:
+    nuclear = stain.nuclear_density(levels)
+    return nuclear > min(_MAX_NUCLEAR_DENSITY, _MAX_NUCLEAR_RATIO * stain.density(levels[1], channel=1))
+
+
+def _diameter(stain: Stain, contour: Contour, pixel_aspect: float) -> float | None:
+    """Of a disc of the same area; None unless it is a red cell that lies alone."""
+    left, top, width, height = cv2.boundingRect(contour)
+    field_height, field_width = stain.nuclear.shape
+    if left == 0 or top == 0 or left + width == field_width or top + height == field_height:
+        return None
+    length = pixel_aspect * width / height
+    if not 1 / _MAX_LENGTH_RATIO < length < _MAX_LENGTH_RATIO:
+        return None
+    inner = cv2.contourArea(contour)
+    area = inner + len(contour) / 2 + 1
+    if area < _MIN_BOX_RATIO * width * height or inner < _MIN_CONVEX_RATIO * cv2.contourArea(cv2.convexHull(contour)):
+        return None
+    box = slice(top, top + height), slice(left, left + width)
+    levels = cv2.mean(stain.rgb[box][height // 8 : -(height // 8) or None, width // 8 : -(width // 8) or None])
+    if _is_nuclear(stain, levels):
+        return None
+    diameter = float(np.sqrt(4 * pixel_aspect * area / np.pi))
+    return diameter if diameter >= MIN_DIAMETER_PX else None

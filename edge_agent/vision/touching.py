@@ -1,0 +1,119 @@
+"""Separates nuclei that touch, by the discs inscribed in them.
+
+The distance transform of a region has a peak in each of its nuclei (as the common watershed on it uses). Each peak is
+the centre of an inscribed disc, and the border between two discs is where their powers are equal: the line through the
+points in which their circles meet (F. Aurenhammer, "Power diagrams", 1987).
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Contour: TypeAlias = NDArray[np.int32]
+"""An outline as OpenCV gives it: (n, 1, 2) of x and y."""
+
+MIN_RADIUS_RATIO = 0.95
+"""Least radius of a nucleus' disc, in radii of a red cell: the nucleus of a small lymphocyte is about as large as a red
+cell. Lobes of a segmented nucleus are smaller."""
+
+MAX_NECK_RATIO = 0.75
+"""Widest neck between two nuclei, as a share of the smaller one's disc."""
+
+MIN_DISC_RATIO = 0.55
+"""Least share of a nucleus that its disc covers. Halves of a bent nucleus are long and thin."""
+
+_OVERLAP_RATIO = 0.8
+_CONVEX_RATIO = 0.96
+"""Of two equal discs that meet in a neck as wide as allowed, the union covers 0.89 of both, and 0.96 of its convex
+hull."""
+
+_MARGIN_PX = 1
+
+
+def separate(contour: Contour, pixel_aspect: float, red_cell_diameter_px: float) -> list[Contour]:
+    """The outlines of the nuclei in one region, int32 (n, 1, 2) of x and y; the region's own if it is one nucleus.
+
+    ``pixel_aspect`` is width by height of what one pixel covers; ``red_cell_diameter_px`` the median diameter of the
+    red cells in heights of a pixel.
+    """
+    least = MIN_RADIUS_RATIO * red_cell_diameter_px / 2
+    left, top, width, height = cv2.boundingRect(contour)
+    if _is_single(contour, width * pixel_aspect, height, pixel_aspect, least):
+        return [contour]
+    region = np.zeros((height + 2 * _MARGIN_PX, width + 2 * _MARGIN_PX), np.uint8)
+    cv2.drawContours(region, [contour], 0, 255, cv2.FILLED, offset=(_MARGIN_PX - left, _MARGIN_PX - top))
+    owners = _owners(_scaled(region, pixel_aspect), least)
+    if owners is None:
+        return [contour]
+    if pixel_aspect != 1.0:
+        owners = np.asarray(cv2.resize(owners, region.shape[::-1], interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+    offset = (left - _MARGIN_PX, top - _MARGIN_PX)
+    parts = []
+    for owner in range(int(owners.max()) + 1):
+        found = outlines(np.where(owners == owner, region, 0).astype(np.uint8), offset)
+        parts += [max(found, key=len)] if found else []
+    return parts
+
+
+def outlines(mask: NDArray[np.uint8], offset: tuple[int, int] = (0, 0)) -> list[Contour]:
+    """The outer contours of a uint8 mask (h, w), moved by ``offset`` in x and y."""
+    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=offset)
+    return [np.asarray(contour, dtype=np.int32) for contour in found]
+
+
+def _scaled(region: NDArray[np.uint8], pixel_aspect: float) -> NDArray[np.uint8]:
+    """A uint8 region (h, w) with square pixels."""
+    if pixel_aspect == 1.0:
+        return region
+    return np.asarray(cv2.resize(region, None, fx=pixel_aspect, fy=1.0, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def _is_single(contour: Contour, width: float, height: float, pixel_aspect: float, min_radius_px: float) -> bool:
+    """Whether a region is too small for two nuclei or has no waist: a first look that takes little time."""
+    area = cv2.contourArea(contour)
+    if min(width, height) < 2 * min_radius_px or area * pixel_aspect < 2 * np.pi * min_radius_px**2 * _OVERLAP_RATIO:
+        return True
+    return area >= _CONVEX_RATIO * cv2.contourArea(cv2.convexHull(contour))
+
+
+def _owners(region: NDArray[np.uint8], min_radius_px: float) -> NDArray[np.uint8] | None:
+    """To which disc each pixel of a uint8 region (h, w) belongs; None if all is one nucleus."""
+    distance = np.asarray(cv2.distanceTransform(region, cv2.DIST_L2, 5), dtype=np.float32)
+    beside_largest = cv2.countNonZero(region) - np.pi * float(distance.max()) ** 2
+    if beside_largest < np.pi * min_radius_px**2 * _OVERLAP_RATIO:
+        return None
+    discs = _separate_discs(distance, min_radius_px)
+    if len(discs) < 2:
+        return None
+    y, x = np.ogrid[: region.shape[0], : region.shape[1]]
+    power = np.stack([(x - cx) ** 2 + (y - cy) ** 2 - radius**2 for cx, cy, radius in discs])
+    owners = power.argmin(axis=0).astype(np.uint8)
+    areas = np.bincount(owners[region > 0], minlength=len(discs))
+    fills = [np.pi * radius**2 >= MIN_DISC_RATIO * area for (_, _, radius), area in zip(discs, areas, strict=True)]
+    return owners if all(fills) else None
+
+
+def _separate_discs(distance: NDArray[np.float32], min_radius_px: float) -> list[tuple[float, float, float]]:
+    """Centre x, centre y and radius of the peaks with a narrow neck to each larger one."""
+    size = max(3, int(min_radius_px) | 1)
+    around = cv2.dilate(distance, np.ones((size, size), np.uint8))
+    peaks = ((distance >= around) & (distance >= min_radius_px)).astype(np.uint8)
+    _, labels, _, centres = cv2.connectedComponentsWithStats(cv2.dilate(peaks, np.ones((3, 3), np.uint8)))
+    found = [(float(x), float(y), float(distance[labels == at].max())) for at, (x, y) in enumerate(centres) if at]
+    discs: list[tuple[float, float, float]] = []
+    for disc in sorted(found, key=lambda each: -each[2]):
+        if all(_neck(distance, disc, other) <= MAX_NECK_RATIO * disc[2] for other in discs):
+            discs.append(disc)
+    return discs
+
+
+def _neck(distance: NDArray[np.float32], one: tuple[float, float, float], other: tuple[float, float, float]) -> float:
+    """Least distance to the outside on the straight way between two peaks."""
+    steps = max(2, int(np.hypot(one[0] - other[0], one[1] - other[1])))
+    x = np.rint(np.linspace(one[0], other[0], steps)).astype(int)
+    y = np.rint(np.linspace(one[1], other[1], steps)).astype(int)
+    return float(distance[y, x].min())
