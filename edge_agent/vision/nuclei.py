@@ -19,6 +19,9 @@ from edge_agent.vision.touching import Contour, outlines, separate
 MIN_DENSITY = 0.2
 """Least ``Stain.nuclear_density`` of a nucleus."""
 
+MIN_PURE_DENSITY = 0.1
+"""The same of what absorbs hardly anything but green."""
+
 MOST_RATIO = 1.25
 MIN_DENSITY_OF_MOST = 0.65
 """The same where what is proposed is more than so many times all other cells. Then it may well be the red cells: on a
@@ -134,10 +137,11 @@ def _nucleus(parts: Sequence[Contour], pixel_aspect: float) -> Nucleus:
     return Nucleus(tuple(parts), area, left, top, width, height)
 
 
-def least_nuclear_density(stain: Stain, proposed: NDArray[np.uint8]) -> float:
+def least_nuclear_density(stain: Stain, proposed: NDArray[np.uint8], *, pure: bool = False) -> float:
     """The nuclear density that a nucleus of this field has at least.
 
-    The cells outside ``proposed``, uint8 (h, w), 255 where a nucleus may be, are the reference.
+    The cells outside ``proposed``, uint8 (h, w), 255 where a nucleus may be, are the reference. ``pure``: of nuclei
+    that absorb hardly anything but green.
     """
     rgb, near = stain.rgb[::_ROWS_STRIDE], cv2.dilate(proposed[::_ROWS_STRIDE], _BESIDE)
     least_green = stain.level(_MIN_CELL_DENSITY, channel=1)
@@ -146,6 +150,8 @@ def least_nuclear_density(stain: Stain, proposed: NDArray[np.uint8]) -> float:
     others_px = cv2.countNonZero(others)
     proposed_px = cv2.countNonZero(proposed[::_ROWS_STRIDE])
     least = MIN_DENSITY if proposed_px <= MOST_RATIO * others_px else MIN_DENSITY_OF_MOST
+    if pure:
+        least = MIN_PURE_DENSITY
     if others_px < _MIN_REFERENCE_RATIO * others.size:
         return least
     levels = cv2.mean(rgb, mask=others)

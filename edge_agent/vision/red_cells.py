@@ -28,6 +28,10 @@ MIN_DIAMETER_PX = 8.0
 """Smaller discs are not measured: an error of a pixel would be too much of one."""
 
 MAX_DISCS_SPREAD_RATIO = 0.7
+MAX_VIEW_RATIO = 0.3
+"""Discs that fit into clumps are of one size, within this distance of the quartiles as a share of the median, and no
+larger than this share of the view's shorter side."""
+
 MAX_SPREAD_RATIO = 0.4
 """Beyond this distance of the quartiles, as a share of the median, the discs are not all red cells."""
 
@@ -140,8 +144,9 @@ def _inscribed_diameter(stain: Stain, contours: list[Contour], pixel_aspect: flo
     if radii.size < _MIN_DISCS_COUNT:
         return None
     low, median, high = _quartiles(radii)
-    # Where cells leave no gap the discs are of all sizes.
-    return 4 * median if high - low <= MAX_DISCS_SPREAD_RATIO * median else None
+    # Where cells leave no gap, and in dark corners, discs are of all sizes, or far too large.
+    plausible = high - low <= MAX_DISCS_SPREAD_RATIO * median and 4 * median <= MAX_VIEW_RATIO * min(height, width)
+    return 4 * median if plausible else None
 
 
 def _is_nuclear(stain: Stain, levels: Sequence[float]) -> bool:
