@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,8 +20,10 @@ from edge_agent.vision.touching import Contour, outlines, separate
 MIN_DENSITY = 0.2
 """Least ``Stain.nuclear_density`` of a nucleus."""
 
+MIN_PURITY_RATIO = 0.9
 MIN_PURE_DENSITY = 0.1
-"""The same of what absorbs hardly anything but green."""
+"""Least share of nuclear density in the density in green of what absorbs hardly anything but green, and its least
+density."""
 
 MOST_RATIO = 1.25
 MIN_DENSITY_OF_MOST = 0.65
@@ -92,25 +95,39 @@ class Nucleus:
 def find_nuclei(
     stain: Stain,
     proposed: NDArray[np.uint8],
-    least_density: float,
     pixel_aspect: float,
     red_cell_diameter_px: float | None,
     *,
-    least_purity: float = 0.0,
+    only_pure: bool = False,
 ) -> tuple[Nucleus, ...]:
     """The nuclei among the connected regions of ``proposed``, largest first.
 
-    ``proposed`` is a uint8 mask (h, w), 255 where a nucleus may be; ``least_density`` that of
-    ``least_nuclear_density``. ``pixel_aspect`` is width by height of what one pixel covers; ``red_cell_diameter_px``
-    the median diameter of the red cells in heights of a pixel, None if unknown; ``least_purity`` the least share of
-    nuclear density in the density in green.
+    ``proposed`` is a uint8 mask (h, w), 255 where a nucleus may be. ``pixel_aspect`` is width by height of what one
+    pixel covers; ``red_cell_diameter_px`` the median diameter of the red cells in heights of a pixel, None if unknown.
+
+    If no region is stained like a nucleus, or with ``only_pure``, those count that absorb hardly anything but green:
+    red cells never do, so these may be paler, and may be most of what lies in the field.
     """
     red_cell_area = None if red_cell_diameter_px is None else np.pi / 4 * red_cell_diameter_px**2
     least_area = MIN_FIELD_RATIO * stain.nuclear.size * pixel_aspect
     if red_cell_area is not None:
         least_area = LOBE_MIN_AREA_RATIO * red_cell_area
     large = [contour for contour in outlines(proposed) if _area(contour) * pixel_aspect >= least_area]
-    stained = [contour for contour in large if _is_nuclear(stain, proposed, contour, least_density, least_purity)]
+    if not large:
+        return ()
+    reference, least_density = _reference(stain, proposed)
+    densities = [_densities(stain, proposed, contour) for contour in large]
+    stained = [
+        contour
+        for contour, found in zip(large, densities, strict=True)
+        if not only_pure and _is_nuclear(found, max(reference, least_density))
+    ]
+    if not stained:
+        stained = [
+            contour
+            for contour, found in zip(large, densities, strict=True)
+            if _is_nuclear(found, max(reference, MIN_PURE_DENSITY, MIN_PURITY_RATIO * found.green))
+        ]
     if red_cell_diameter_px is None or red_cell_area is None:
         nuclei = [_nucleus([contour], pixel_aspect) for contour in stained]
     else:
@@ -137,12 +154,8 @@ def _nucleus(parts: Sequence[Contour], pixel_aspect: float) -> Nucleus:
     return Nucleus(tuple(parts), area, left, top, width, height)
 
 
-def least_nuclear_density(stain: Stain, proposed: NDArray[np.uint8], *, pure: bool = False) -> float:
-    """The nuclear density that a nucleus of this field has at least.
-
-    The cells outside ``proposed``, uint8 (h, w), 255 where a nucleus may be, are the reference. ``pure``: of nuclei
-    that absorb hardly anything but green.
-    """
+def _reference(stain: Stain, proposed: NDArray[np.uint8]) -> tuple[float, float]:
+    """The nuclear density that a nucleus has at least: by the other cells, and as such."""
     rgb, near = stain.rgb[::_ROWS_STRIDE], cv2.dilate(proposed[::_ROWS_STRIDE], _BESIDE)
     least_green = stain.level(_MIN_CELL_DENSITY, channel=1)
     background = cv2.threshold(cv2.extractChannel(rgb, 1), least_green, 255, cv2.THRESH_BINARY)[1]
@@ -150,24 +163,32 @@ def least_nuclear_density(stain: Stain, proposed: NDArray[np.uint8], *, pure: bo
     others_px = cv2.countNonZero(others)
     proposed_px = cv2.countNonZero(proposed[::_ROWS_STRIDE])
     least = MIN_DENSITY if proposed_px <= MOST_RATIO * others_px else MIN_DENSITY_OF_MOST
-    if pure:
-        least = MIN_PURE_DENSITY
     if others_px < _MIN_REFERENCE_RATIO * others.size:
-        return least
+        return 0.0, least
     levels = cv2.mean(rgb, mask=others)
-    return max(least, stain.nuclear_density(levels) + MIN_CONTRAST_RATIO * stain.density(levels[1], channel=1))
+    contrast = MIN_CONTRAST_RATIO * stain.density(levels[1], channel=1)
+    return stain.nuclear_density(levels) + contrast, least
 
 
-def _is_nuclear(
-    stain: Stain, proposed: NDArray[np.uint8], contour: Contour, least_density: float, least_purity: float
-) -> bool:
+class _Densities(NamedTuple):
+    """Of one region."""
+
+    red: float
+    green: float
+    blue: float
+    nuclear: float
+
+
+def _densities(stain: Stain, proposed: NDArray[np.uint8], contour: Contour) -> _Densities:
     left, top, width, height = cv2.boundingRect(contour)
     box = slice(top, top + height), slice(left, left + width)
     # What else is proposed in the box is stained alike; drawing the contour would take as long as all the rest.
     levels = cv2.mean(stain.rgb[box], mask=proposed[box])
-    red, green, blue = stain.densities(levels)
-    nuclear = stain.nuclear_density(levels)
-    return nuclear >= max(least_density, least_purity * green) and red - blue >= MIN_HUE_RATIO * green
+    return _Densities(*stain.densities(levels), stain.nuclear_density(levels))
+
+
+def _is_nuclear(found: _Densities, least: float) -> bool:
+    return found.nuclear >= least and found.red - found.blue >= MIN_HUE_RATIO * found.green
 
 
 def _join_lobes(parts: Sequence[Contour], pixel_aspect: float, red_cell_diameter_px: float) -> list[list[Contour]]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.vision.kmeans import Clusters, kmeans_histogram
-from edge_agent.vision.nuclei import MIN_DENSITY, Nucleus, find_nuclei, least_nuclear_density
+from edge_agent.vision.nuclei import MIN_DENSITY, Nucleus, find_nuclei
 from edge_agent.vision.stain import Stain, absorbed_level, density_of
 
 CLUSTERS = 3
@@ -26,9 +26,6 @@ CLUSTERS = 3
 MIN_PALE_RATIO = 0.65
 """Where some nuclei are much darker than others, the top cluster is these alone. From this share of its nuclear density
 on, the cluster below is proposed too."""
-
-MIN_PURITY_RATIO = 0.9
-"""Least share of nuclear density in the density in green of a nucleus that is otherwise in doubt."""
 
 _OPEN = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 _CLOSE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
@@ -77,12 +74,9 @@ def segment(stain: Stain, *, pixel_aspect: float = 1.0, red_cell_diameter_px: fl
         allowed = clusters.labels >= _lowest_nuclear(clusters)
         nuclei = _find(stain, allowed, pixel_aspect, red_cell_diameter_px)
         if not nuclei:
-            # A field may be pale, or its nuclei most of its cells.
-            nuclei = _find(stain, allowed, pixel_aspect, red_cell_diameter_px, pure=True)
-        if not nuclei:
             # Red cells that are stained nearly like nuclei share the cluster of the few nuclei between them.
             denser = kmeans_histogram(np.where(allowed, histogram, 0), 2)
-            nuclei = _find(stain, allowed & (denser.labels == 1), pixel_aspect, red_cell_diameter_px, pure=True)
+            nuclei = _find(stain, allowed & (denser.labels == 1), pixel_aspect, red_cell_diameter_px, only_pure=True)
     mask = np.zeros(stain.nuclear.shape, np.uint8)
     cv2.drawContours(mask, [contour for nucleus in nuclei for contour in nucleus.contours], -1, 255, cv2.FILLED)
     return Segmentation(mask, nuclei, clusters)
@@ -101,19 +95,13 @@ def _find(
     pixel_aspect: float,
     red_cell_diameter_px: float | None,
     *,
-    pure: bool = False,
+    only_pure: bool = False,
 ) -> tuple[Nucleus, ...]:
-    """The nuclei in the pixels of the ``allowed`` levels, bool (256,), of absorbed light.
-
-    ``pure``: only those that absorb hardly anything but green, which red cells never do, and may then be paler.
-    """
+    """The nuclei in the pixels of the ``allowed`` levels, bool (256,), of absorbed light."""
     raw = cv2.LUT(stain.nuclear, np.where(allowed[absorbed_level], 255, 0).astype(np.uint8))
     # Specks go, gaps close.
     cleaned = cv2.morphologyEx(cv2.morphologyEx(raw, cv2.MORPH_OPEN, _OPEN), cv2.MORPH_CLOSE, _CLOSE)
-    proposed = np.asarray(cleaned, dtype=np.uint8)
-    least_density = least_nuclear_density(stain, proposed, pure=pure)
-    least_purity = MIN_PURITY_RATIO if pure else 0.0
-    return find_nuclei(stain, proposed, least_density, pixel_aspect, red_cell_diameter_px, least_purity=least_purity)
+    return find_nuclei(stain, np.asarray(cleaned, np.uint8), pixel_aspect, red_cell_diameter_px, only_pure=only_pure)
 
 
 def cells_mask(nuclei_mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
