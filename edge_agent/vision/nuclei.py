@@ -27,8 +27,8 @@ density."""
 
 MOST_RATIO = 1.25
 MIN_DENSITY_OF_MOST = 0.65
-"""The same where what is proposed is more than so many times all other cells. Then it may well be the red cells: on a
-green or yellow background they look blue, and there is little else to compare them with."""
+"""Least density where what is proposed is more than ``MOST_RATIO`` times all other cells. Then it may well be the red
+cells: on a green or yellow background they look blue, and there is little else to compare them with."""
 
 MIN_HUE_RATIO = -0.06
 """Least surplus of the density in red over that in blue, as a share of that in green. Eosin and haemoglobin let red
