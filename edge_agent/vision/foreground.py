@@ -34,12 +34,21 @@ def foreground_pct(green: NDArray[np.uint8]) -> float:
     return 100.0 * float(np.count_nonzero(small.ravel() < (1.0 - MIN_ABSORPTION_RATIO) * background)) / small.size
 
 
+def _along(points: int) -> NDArray[np.float32]:
+    """The middles of so many equal parts of [-1, 1]."""
+    return ((2.0 * np.arange(points) + 1.0) / points - 1.0).astype(np.float32)
+
+
 def _terms(points: int) -> NDArray[np.float32]:
-    """The terms of a quadratic surface on a square grid over [-1, 1]; shape (points * points, 6)."""
-    along = (2.0 * np.arange(points) + 1.0) / points - 1.0
-    y, x = (axis.ravel() for axis in np.meshgrid(along, along, indexing="ij"))
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1).astype(np.float32)
+    """The terms of a quadratic surface on a square grid over [-1, 1]; shape (points * points, 6).
+
+    They are orthogonal to each other on the tiles, so that each is fitted by itself. numpy's solvers would load a
+    library of more than a megabyte for it.
+    """
+    y, x = (axis.ravel() for axis in np.meshgrid(_along(points), _along(points), indexing="ij"))
+    square = np.mean(_along(_TILES) ** 2)
+    return np.stack([np.ones_like(x), x, y, x * y, x * x - square, y * y - square], axis=1)
 
 
-_FIT = np.linalg.pinv(_terms(_TILES)).astype(np.float32)
+_FIT = (_terms(_TILES) / (_terms(_TILES) ** 2).sum(axis=0)).T
 _SURFACE = _terms(_GRID)
