@@ -137,7 +137,7 @@ def _camera_frames(settings: Config, count: int) -> Iterator[Frame]:
                 return
     finally:
         stop.set()
-        frames.close()  # type: ignore[attr-defined]
+        frames.close()  # type: ignore[attr-defined]  # a generator, declared as an iterator
     if problems and not given:
         # A camera can be opened by one program only, and the agent is the likeliest other one.
         error = problems[0]

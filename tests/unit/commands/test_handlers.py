@@ -40,7 +40,7 @@ def test_a_handler_needs_no_agent() -> None:
             finish_specimen=unused,  # type: ignore[arg-type]
             self_test=lambda: (Check(name="model", state=CheckState.OK),),
             config=ConfigPart,
-            calibrate=unused,  # type: ignore[arg-type]
+            calibrate=unused,  # type: ignore[arg-type]  # never called, so its answer has no type
         )
     )
     assert set(handlers) == set(CommandName)
@@ -65,7 +65,7 @@ def test_the_configuration_is_told_without_user_and_password() -> None:
             finish_specimen=unused,  # type: ignore[arg-type]
             self_test=tuple,
             config=ConfigPart,
-            calibrate=unused,  # type: ignore[arg-type]
+            calibrate=unused,  # type: ignore[arg-type]  # never called, so its answer has no type
         )
     )
     data = handlers[CommandName.GET_CONFIG](Command(id=uuid7()))
@@ -89,7 +89,7 @@ def test_the_password_in_a_streams_address_is_not_told() -> None:
             finish_specimen=unused,  # type: ignore[arg-type]
             self_test=tuple,
             config=lambda: config,
-            calibrate=unused,  # type: ignore[arg-type]
+            calibrate=unused,  # type: ignore[arg-type]  # never called, so its answer has no type
         )
     )
     told = json.dumps(handlers[CommandName.GET_CONFIG](Command(id=uuid7())))
