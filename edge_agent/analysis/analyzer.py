@@ -181,8 +181,10 @@ class Analyzer:
         denoised = self._denoise(extracted.rgb)
         timer.lap("denoising")
         view = extracted.view
+        # An image that is a field already is its own view, which most bundles have denoised alike.
+        same = view.rgb is extracted.rgb and self._denoise is SEGMENTATION_DENOISER
         cells = find_cells(
-            SEGMENTATION_DENOISER(view.rgb),
+            denoised if same else SEGMENTATION_DENOISER(view.rgb),
             pixel_aspect=view.pixel_aspect,
             red_cell_diameter_px=self._red_cell_diameter_px(view),
         )
@@ -239,9 +241,7 @@ class Analyzer:
             cells=_cells(analysis, extracted.view),
             latency_ms=extracted.timer.latency_ms,
             image=image,
-            explanation=Explanation(
-                extracted.rgb, pending.analysis.nuclei_mask, activation_map if meaningful else None
-            ),
+            explanation=Explanation(extracted.rgb, analysis.nuclei_mask, activation_map if meaningful else None),
         )
 
     def _rejected_field(self, extracted: ExtractedField, analysis: FieldAnalysis, reason: Reason) -> Reading:
