@@ -85,14 +85,16 @@ def draw_smear(
         stain = stain_density(rng, look.stain, 0.12)
         for nucleus in nuclei:
             draw_white_cell(rng, density, nucleus, look, stain, um_per_pixel)
-    density = density[margin : margin + height, margin : margin + width]
-    picture = np.exp(-density)
-    picture *= _light(rng, size_px)
+    # In place, and one channel at a time below: the temporary planes of a large picture would be most of the memory.
+    picture = np.negative(density[margin : margin + height, margin : margin + width])
+    del density
+    np.exp(picture, out=picture)
+    _light(rng, picture)
     if focus_sigma_px > 0:
         cv2.GaussianBlur(picture, (0, 0), focus_sigma_px, picture, borderType=cv2.BORDER_REFLECT_101)
     if noise_sigma_levels > 0:
         picture += noise_sigma_levels * rng.standard_normal(picture.shape, np.float32)
-    image = np.clip(picture, 0, 255).astype(np.uint8)
+    image = np.clip(picture, 0, 255, out=picture).astype(np.uint8)
     if scale_bar:
         _draw_scale_bar(image, um_per_pixel)
     inside = tuple(
@@ -131,14 +133,15 @@ def _place_nuclei(
     return [Nucleus(float(x), float(y), float(radius)) for x, y, radius in placed]
 
 
-def _light(rng: np.random.Generator, size_px: tuple[int, int]) -> NDArray[np.float32]:
-    """The lamp as the sensor sees it: brightness, white balance and vignetting, float32 (height, width, 3)."""
-    height, width = size_px
+def _light(rng: np.random.Generator, picture: NDArray[np.float32]) -> None:
+    """Multiply ``picture`` by the lamp as the sensor sees it: brightness, white balance and vignetting."""
+    height, width = picture.shape[:2]
     colour = rng.uniform(234, 246) * rng.normal(1.0, 0.015, 3)
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] - rng.uniform(-0.2, 0.2)
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :] - rng.uniform(-0.2, 0.2)
     fall_off = 1 - rng.uniform(0.02, 0.08) * (x * x + y * y)
-    return np.asarray(fall_off[..., None] * np.minimum(colour, 250), np.float32)
+    for channel, level in enumerate(np.minimum(colour, 250)):
+        picture[..., channel] *= (fall_off * level).astype(np.float32)
 
 
 def _draw_scale_bar(image: NDArray[np.uint8], um_per_pixel: float) -> None:

@@ -100,7 +100,8 @@ def draw_red_cells(
     for y, x, variant in zip(ys[free].tolist(), xs[free].tolist(), variants[free].tolist(), strict=True):
         layer[y - half : y + half + 1, x - half : x + half + 1] += stamps[variant]
     stain = stain_density(rng, (0.66, 0.68, 0.74), 0.2)
-    density += layer[..., None] * stain
+    for channel, strength in enumerate(stain):
+        density[..., channel] += layer * strength
 
 
 def _red_cell(rng: np.random.Generator, radius: float, pallor: float) -> NDArray[np.float32]:

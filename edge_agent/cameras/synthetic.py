@@ -48,8 +48,10 @@ class SyntheticCamera:
         self._noise_rng = np.random.default_rng([settings.seed, 0])
         # One tile, shifted for each frame: new noise for each would cost more than everything else.
         shape = size[0] + _NOISE_SHIFTS, size[1] + _NOISE_SHIFTS, 3
-        tile = _NOISE_SIGMA_LEVELS * self._noise_rng.standard_normal(shape, np.float32)
-        self._noise: NDArray[np.int8] = np.clip(np.rint(tile), -127, 127).astype(np.int8)
+        tile = self._noise_rng.standard_normal(shape, np.float32)
+        tile *= _NOISE_SIGMA_LEVELS
+        np.clip(np.rint(tile, out=tile), -127, 127, out=tile)
+        self._noise: NDArray[np.int8] = tile.astype(np.int8)
         self._field: NDArray[np.uint8] = np.zeros((*size, 3), np.uint8)
         self._label = ""
         self._fault: Fault | None = None
