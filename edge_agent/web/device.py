@@ -1,0 +1,78 @@
+"""What the microscope page needs of the device, and what it shows of its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
+
+from pydantic import Field
+
+from edge_agent.acquisition.frame_requests import FrameRequest
+from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.mqtt import Request
+from edge_agent.specimens.tally import Tally
+
+
+class Problem(Contract):
+    """Something that a person should know of or act on."""
+
+    part: str = Field(description="Part of the device: camera, broker, spool, disk, ...")
+    code: str
+    message: str
+    remedy: str | None
+
+
+class ModelChoice(Contract):
+    """A bundle that can be chosen."""
+
+    name: str
+    version: str
+    demonstration: bool
+    provisional: bool
+
+
+class DeviceState(Contract):
+    """The device at one moment, for the banners of the page."""
+
+    device: str
+    site: str
+    software: str
+    session: UUID
+    at: UtcTime = Field(description="The device's clock, against which the age of a reading is counted.")
+    paused: bool
+    streaming: bool = Field(description="Whether frames come from the camera.")
+    safe_mode: bool
+    problems: tuple[Problem, ...]
+    trigger: str = Field(description="continuous, settled or triggered.")
+    stale_after_s: float | None = Field(
+        description="Age from which the latest reading counts as old; null where readings come on request only."
+    )
+    readings_count: int
+    waiting_count: int = Field(description="Messages that wait for the broker.")
+    model: str | None
+    model_version: str | None
+    demonstration: bool
+    provisional: bool
+    models: tuple[ModelChoice, ...] = Field(description="The bundles that can be chosen.")
+    slide: Tally | None = Field(description="The open slide.")
+
+
+class Device(Protocol):
+    """The running agent, or the safe mode of one that could not start. Any thread may call it."""
+
+    def state(self) -> DeviceState:
+        """The state now."""
+        ...
+
+    def submit(self, request: Request, reply: Callable[[bytes], None]) -> None:
+        """Carry out a command; ``reply`` gets the answer's JSON once, in another thread."""
+        ...
+
+    def look_on(self) -> FrameRequest:
+        """See the frames that pass from now on. Raises ``AgentPaused``."""
+        ...
+
+    def look_away(self, request: FrameRequest) -> None:
+        """End that request."""
+        ...
