@@ -8,7 +8,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from edge_agent.commands.handlers import Data, Handler
@@ -31,6 +33,12 @@ from edge_agent.watchdog import StallDetector
 
 log = logging.getLogger(__name__)
 
+Reply = Callable[[bytes], None]
+"""Sends the JSON of an answer, and must not wait."""
+
+MQTT = "mqtt"
+"""Who sent a command, in its event: the broker says nothing about the sender."""
+
 COMMAND_LIMIT_S = 180.0
 """A command that takes longer is stuck.
 
@@ -43,8 +51,16 @@ _RETAINED_MAX = 64
 """Number of retained commands that are remembered as recorded."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """A request that will be carried out, and who sent it."""
+
+    request: ParsedRequest
+    by: str
+
+
 class CommandDispatcher:
-    """Takes requests from the publisher's thread and works on them in its own.
+    """Takes requests from any thread, such as the publisher's and the microscope page's, and works on them in its own.
 
     The start of a request is durable before anything is done, and its answer before it is sent. So the same id is not
     carried out twice, even after a kill.
@@ -60,7 +76,10 @@ class CommandDispatcher:
         *,
         on_failure: Callable[[BaseException], None] = lambda _failure: None,
     ) -> None:
-        """``answer`` sends an answer and must not wait. After ``on_failure`` the dispatcher's thread has ended."""
+        """``answer`` sends the answer to a request that has no reply of its own, and must not wait.
+
+        After ``on_failure`` the dispatcher's thread has ended.
+        """
         self.stall_detector = StallDetector(COMMAND_LIMIT_S)
         self._events = events
         self._session = session
@@ -70,7 +89,7 @@ class CommandDispatcher:
         self._records = CommandRecords(spool, events)
         self._lock = threading.Lock()
         self._current: ParsedRequest | None = None
-        self._askers: list[Request] = []
+        self._askers: list[Reply] = []
         self._recorded_retained: dict[tuple[str, bytes], None] = {}
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
@@ -85,34 +104,40 @@ class CommandDispatcher:
             self._work.put(None)
             self._thread.join()
 
-    def submit(self, request: Request) -> None:
-        """Accept a request. Every request is answered, whatever is in it, unless it was retained."""
+    def submit(self, request: Request, reply: Reply | None = None, *, by: str = MQTT) -> None:
+        """Accept a request. Every request is answered, whatever is in it, unless it was retained.
+
+        ``by`` says in the command's event who sent it.
+        """
         if request.retained:
             self._ignore(request)
             return
+        if reply is None:
+            reply = partial(self._send, request)
         try:
             parsed = parse_request(request)
             with self._lock:
-                known = self._accept(parsed, request)
+                known = self._accept(_Accepted(parsed, by), request.deadline_s, reply)
         except CommandError as error:
-            self._refuse(request, error)
-        except Exception as error:  # a defect of ours must not end the publisher's thread, which calls this
+            self._refuse(request, error, reply)
+        except Exception as error:  # a defect of ours must not end the thread that calls this
             log.exception("a request for '%s' failed", printable(request.command))
-            self._refuse(request, _defect(error))
+            self._refuse(request, _defect(error), reply)
         else:
             if known is not None:
-                self._send(request, known.to_json())
+                reply(known.to_json())
 
-    def _accept(self, parsed: ParsedRequest, request: Request) -> Answer | None:
+    def _accept(self, accepted: _Accepted, deadline_s: float | None, reply: Reply) -> Answer | None:
         """Start a request, or wait for the running one with the same id.
 
         Returns the answer if there is one already. Raises ``CommandError``.
         """
+        parsed = accepted.request
         identity = parsed.command.id
         current = self._current
         if current is not None and current.command.id == identity:
             _require_same(current.digest, parsed)
-            self._askers.append(request)
+            self._askers.append(reply)
             return None
         known = self._records.get(identity)
         if known is not None:
@@ -122,10 +147,10 @@ class CommandDispatcher:
             return known.answer
         if current is not None:
             raise CommandBusy(f"'{current.name}' is being carried out.")
-        if request.deadline_s is not None and time.monotonic() >= request.deadline_s:
+        if deadline_s is not None and time.monotonic() >= deadline_s:
             raise CommandExpired(f"'{parsed.name}' arrived after it had expired.")
-        self._current, self._askers = parsed, [request]
-        self._work.put(lambda: self._carry_out(parsed))
+        self._current, self._askers = parsed, [reply]
+        self._work.put(lambda: self._carry_out(accepted))
         return None
 
     def _run(self) -> None:
@@ -137,8 +162,9 @@ class CommandDispatcher:
             log.critical("the command thread failed", exc_info=failure)
             self._on_failure(failure)
 
-    def _carry_out(self, parsed: ParsedRequest) -> None:
+    def _carry_out(self, accepted: _Accepted) -> None:
         """Whatever goes wrong, the senders get an answer and the next command can run."""
+        parsed = accepted.request
         try:
             answer = self._answer(parsed.name, parsed.command.id, *self._handle(parsed))
             payload = answer.to_json()
@@ -148,7 +174,7 @@ class CommandDispatcher:
             answer = self._answer(parsed.name, parsed.command.id, AnswerState.FAILED, report, {})
             payload = answer.to_json()
         try:
-            self._record(parsed, answer)
+            self._record(accepted, answer)
             self._records.keep(parsed.command.id, CommandRecord(digest=parsed.digest, answer=answer))
         except EdgeAgentError as error:
             # It was done, and the answer goes out; after a restart the id counts as interrupted.
@@ -157,14 +183,11 @@ class CommandDispatcher:
             log.exception("the command '%s' could not be recorded", parsed.name)
         with self._lock:
             askers, self._askers, self._current = self._askers, [], None
-        for request in askers:
-            self._send_or_log(request, payload)
-
-    def _send_or_log(self, request: Request, payload: bytes) -> None:
-        try:
-            self._send(request, payload)
-        except Exception:  # the next command must not suffer for it
-            log.exception("the answer to '%s' could not be sent", printable(request.command))
+        for reply in askers:
+            try:
+                reply(payload)
+            except Exception:  # the next command must not suffer for it
+                log.exception("the answer to '%s' could not be sent", parsed.name)
 
     def _handle(self, parsed: ParsedRequest) -> tuple[AnswerState, ErrorReport | None, Data]:
         try:
@@ -178,20 +201,21 @@ class CommandDispatcher:
             log.exception("the command '%s' failed", parsed.name)
             return AnswerState.FAILED, ErrorReport.from_error(_defect(error)), {}
 
-    def _record(self, parsed: ParsedRequest, answer: Answer) -> None:
-        done = answer.state is AnswerState.DONE
+    def _record(self, accepted: _Accepted, answer: Answer) -> None:
+        parsed, done = accepted.request, answer.state is AnswerState.DONE
         self._events.record(
             EventKind.COMMAND_DONE if done else EventKind.COMMAND_REFUSED,
             f"The command '{parsed.name}' was {'carried out' if done else 'not carried out'}.",
             code=None if answer.error is None else answer.error.code,
             command=parsed.name.value,
             command_id=str(parsed.command.id),
+            by=accepted.by,
         )
 
-    def _refuse(self, request: Request, error: CommandError) -> None:
+    def _refuse(self, request: Request, error: CommandError, reply: Reply) -> None:
         report = ErrorReport.from_error(error)
         answer = self._answer(request.command, request_id(request.payload), AnswerState.REFUSED, report, {})
-        self._send(request, answer.to_json())
+        reply(answer.to_json())
 
     def _ignore(self, request: Request) -> None:
         """Record a retained command once: it arrives again with each connection."""
