@@ -6,20 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from importlib import resources
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from edge_agent.web.broadcast import Broadcast
 from edge_agent.web.device import Device
 from edge_agent.web.history import History
 from edge_agent.web.hosts import HostRule
-from edge_agent.web.roles import Role
+from edge_agent.web.roles import Role, role_of
+from edge_agent.web.routes.assets import asset_routes
 from edge_agent.web.routes.commands import command_routes
 from edge_agent.web.routes.events import event_routes
 from edge_agent.web.routes.readings import reading_routes
@@ -36,9 +36,8 @@ def make_app(device: Device, history: History, broadcast: Broadcast, hosts: Host
     """The application. Requests for a host that ``hosts`` does not allow get 400."""
     return Starlette(
         routes=[
-            Route("/", lambda _request: HTMLResponse(_asset("page.html"))),
-            Route("/page.js", lambda _request: Response(_asset("page.js"), media_type="text/javascript")),
-            Route("/page.css", lambda _request: Response(_asset("page.css"), media_type="text/css")),
+            *asset_routes(),
+            Route("/session", lambda request: JSONResponse({"role": role_of(request).code, "needs_login": False})),
             *event_routes(device, history, broadcast),
             *reading_routes(device, history),
             *command_routes(device),
@@ -63,7 +62,3 @@ def _guard(hosts: HostRule) -> Callable[[Request, RequestResponseEndpoint], Awai
         return response
 
     return guard
-
-
-def _asset(name: str) -> str:
-    return resources.files("edge_agent.web").joinpath(name).read_text(encoding="utf-8")
