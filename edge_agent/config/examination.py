@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_agent.addresses import is_loopback
 from edge_agent.cameras.settings import (
     CameraSettings,
     FolderSettings,
@@ -17,11 +18,11 @@ from edge_agent.cameras.settings import (
     V4L2Settings,
     VideoSettings,
 )
-from edge_agent.config.conflicts import is_loopback
 from edge_agent.config.layout import KeyPath, find_lines, line_of
 from edge_agent.config.reading import find_errors, parse_config, read_config_text, usable_sections
+from edge_agent.credentials import CREDENTIALS, credential
 from edge_agent.errors import BundleError, CameraAbsent, ConfigError
-from edge_agent.mqtt.settings import CREDENTIALS, MqttSettings, credential
+from edge_agent.mqtt.settings import MqttSettings
 
 PLAIN_PORT, TLS_PORT = 1883, 8883
 

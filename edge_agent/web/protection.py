@@ -1,0 +1,24 @@
+"""Everything that a request to the microscope page has to pass before a route sees it."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp
+
+from edge_agent.web.access import Access, AccessGuard
+from edge_agent.web.cross_site import CrossSiteGuard
+from edge_agent.web.hosts import HostGuard, HostRule
+from edge_agent.web.request_limits import RequestLimits
+from edge_agent.web.security_headers import SecurityHeaders
+
+
+def protect(app: ASGIApp, access: Access, hosts: HostRule, *, strict_transport: bool = False) -> ASGIApp:
+    """The whole application behind its guards, the outermost last.
+
+    Refusals get the headers too, and a request costs nothing before its size is known and its host is this device.
+    ``strict_transport`` is for a certificate that browsers trust.
+    """
+    guarded: ASGIApp = CrossSiteGuard(app)
+    guarded = AccessGuard(guarded, access)
+    guarded = HostGuard(guarded, hosts)
+    guarded = RequestLimits(guarded)
+    return SecurityHeaders(guarded, strict_transport=strict_transport)
