@@ -23,8 +23,9 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from edge_agent.credentials import credential
-from edge_agent.errors import ConfigError
+from edge_agent.credentials import credential, is_exposed
+from edge_agent.errors import ConfigError, SecretExposed
+from edge_agent.web.settings import WebSettings
 
 ROLES = ("look", "work", "administer")
 """From the one that may do least to the one that may do most."""
@@ -97,6 +98,21 @@ def read_access(path: Path) -> AccessFile:
         raise ConfigError(f"web.access_file {path} cannot be used: {error}.", remedy=_REMEDY) from error
 
 
+def exposed_files(settings: WebSettings) -> list[SecretExposed]:
+    """One error per access or key file that every user of this machine can read."""
+    files = [("web.access_file", settings.access_file)]
+    if settings.tls is not None:
+        files.append(("web.tls.key_file", settings.tls.key_file))
+    return [
+        SecretExposed(
+            f"{key} {path} can be read by every user of this machine.",
+            remedy=f"Remove the access of other users: chmod o-rwx {path}",
+        )
+        for key, path in files
+        if path is not None and is_exposed(path)
+    ]
+
+
 def parse_access(content: bytes) -> AccessFile:
     """The roles in the file's content. Raises ``ValueError`` that says what is wrong, without any hash."""
     if len(content) > _MAX_BYTES:
@@ -125,7 +141,7 @@ def changed_access(content: bytes, role: str, key: str, value: str) -> bytes:
         document = tomlkit.parse(content)
         if role not in document:
             document[role] = tomlkit.table()
-        document[role][key] = value  # type: ignore[index]  # a table, as parse_access has found
+        document[role][key] = value
         changed = tomlkit.dumps(document).encode()
         parse_access(changed)
     except TOMLKitError:

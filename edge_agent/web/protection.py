@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge_agent.web.access import Access, AccessGuard
 from edge_agent.web.cross_site import CrossSiteGuard
@@ -21,4 +21,10 @@ def protect(app: ASGIApp, access: Access, hosts: HostRule, *, strict_transport: 
     guarded = AccessGuard(guarded, access)
     guarded = HostGuard(guarded, hosts)
     guarded = RequestLimits(guarded)
-    return SecurityHeaders(guarded, strict_transport=strict_transport)
+    guarded = SecurityHeaders(guarded, strict_transport=strict_transport)
+
+    async def protected(scope: Scope, receive: Receive, send: Send) -> None:
+        # What is neither a request nor a WebSocket is the server's own.
+        await (guarded if scope["type"] in {"http", "websocket"} else app)(scope, receive, send)
+
+    return protected

@@ -19,7 +19,7 @@ from edge_agent.contracts import Result
 from edge_agent.errors import WebPortTaken
 from edge_agent.spool.settings import default_state_folder
 from edge_agent.web.access import Access
-from edge_agent.web.access_file import read_access
+from edge_agent.web.access_file import exposed_files, read_access
 from edge_agent.web.app import make_app
 from edge_agent.web.broadcast import Broadcast, Happening
 from edge_agent.web.connections import BoundedListener, header_deadline
@@ -64,6 +64,8 @@ class MicroscopePage:
         self._state_folder = state_folder or default_state_folder()
         self._on_failed_logins = on_failed_logins
         self._known = None if settings.access_file is None else read_access(settings.access_file)
+        for exposed in exposed_files(settings):
+            log.warning("%s", exposed, extra={"code": exposed.code})
         self._history = History()
         self._broadcast = Broadcast()
         self._pictures = PictureMaker(self._show)
