@@ -90,7 +90,7 @@ class Service:
         exporter = make_exporter(settings.prometheus) if settings.prometheus.enabled else None
         if exporter is not None:
             stack.callback(exporter.stop)
-        page = make_microscope_page(settings.web) if settings.web.enabled else None
+        page = make_microscope_page(settings.web, settings.state.folder) if settings.web.enabled else None
         if page is not None:
             stack.callback(page.stop)
         agent = Agent(
@@ -204,13 +204,13 @@ def _running(safe_mode: SafeMode) -> Iterator[None]:
         safe_mode.stop()
 
 
-def make_microscope_page(settings: WebSettings) -> MicroscopePage:
-    """Raises ``WebMissing``."""
+def make_microscope_page(settings: WebSettings, state_folder: Path | None = None) -> MicroscopePage:
+    """Raises ``WebMissing``, and ``ConfigError`` if the access file cannot be used."""
     try:
         from edge_agent.web.server import MicroscopePage
     except ImportError as error:
         raise WebMissing(f"The microscope page cannot be served: {error}.") from error
-    return MicroscopePage(settings)
+    return MicroscopePage(settings, state_folder)
 
 
 def make_exporter(settings: PrometheusSettings) -> Exporter:
