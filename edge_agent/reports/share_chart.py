@@ -1,0 +1,50 @@
+"""A chart of shares with their intervals."""
+
+from __future__ import annotations
+
+from reportlab.graphics.shapes import Drawing, Line, Rect, String
+from reportlab.lib import colors
+from reportlab.lib.units import mm
+
+from edge_agent.contracts import LabelShare
+
+_ROW = 7 * mm
+_BAR = 3.6 * mm
+_NAMES = 52 * mm
+_MARGIN = 6 * mm
+_FONT, _SIZE = "Helvetica", 8
+_MALIGNANT, _OTHER, _UNKNOWN = colors.HexColor("#a2405c"), colors.HexColor("#3f6f8f"), colors.HexColor("#777777")
+_GRID = colors.HexColor("#cccccc")
+
+
+def share_chart(shares: list[tuple[str, LabelShare]], width: float, marks: list[str]) -> Drawing:
+    """One bar per share with a name, from 0 to 100 %, and a line from end to end of its interval.
+
+    ``width`` is in points; ``marks`` are written below 0, 25, 50, 75 and 100 %. Colour is not needed to read it: which
+    labels are malignant is part of their names.
+    """
+    height = _ROW * len(shares) + 2 * _MARGIN
+    drawing = Drawing(width, height)
+    bottom, span = _MARGIN, width - _NAMES - 2 * _MARGIN
+    top = bottom + _ROW * len(shares)
+
+    def x(ratio: float) -> float:
+        return _NAMES + _MARGIN + ratio * span
+
+    for number, mark in enumerate(marks):
+        at = x(number / (len(marks) - 1))
+        drawing.add(Line(at, bottom, at, top, strokeColor=_GRID, strokeWidth=0.5))
+        drawing.add(String(at, bottom - 9, mark, fontName=_FONT, fontSize=_SIZE - 1, textAnchor="middle"))
+    for row, (name, share) in enumerate(shares):
+        middle = top - (row + 0.5) * _ROW
+        drawing.add(String(_NAMES + _MARGIN - 6, middle - 3, name, fontName=_FONT, fontSize=_SIZE, textAnchor="end"))
+        if share.ratio is None or share.low_ratio is None or share.high_ratio is None:
+            continue
+        colour = _UNKNOWN if share.malignant is None else _MALIGNANT if share.malignant else _OTHER
+        bar = Rect(x(0), middle - _BAR / 2, share.ratio * span, _BAR, fillColor=colour, strokeColor=None)
+        drawing.add(bar)
+        low, high = x(share.low_ratio), x(share.high_ratio)
+        drawing.add(Line(low, middle, high, middle, strokeColor=colors.black, strokeWidth=1))
+        for end in (low, high):
+            drawing.add(Line(end, middle - 2.5, end, middle + 2.5, strokeColor=colors.black, strokeWidth=1))
+    return drawing
