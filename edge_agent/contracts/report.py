@@ -69,7 +69,7 @@ class Report(Contract):
     repeated_count: int = Field(
         default=0,
         ge=0,
-        description="Number of readings of a field that had been counted already. They are part of readings_count alone.",
+        description="Number of readings of a field that had been counted already. Only readings_count includes them.",
     )
     outcomes_count: dict[Outcome, int] = Field(description="Number of readings with each outcome, without repeats.")
     reasons_count: dict[str, int] = Field(
@@ -82,7 +82,9 @@ class Report(Contract):
     )
     malignant: Share | None = Field(default=None, description="The share of classified fields with a malignant label.")
     model: ModelIdentity
-    models: tuple[ModelIdentity, ...] = Field(default=(), description="The models used, in the order of their use; of more than 32 the last ones.")
+    models: tuple[ModelIdentity, ...] = Field(
+        default=(), description="The models used, in the order of their use; of more than 32 the last ones."
+    )
     models_count: int = Field(
         ge=1, description="Number of models used; more than 1 if the model was changed while the slide was read."
     )

@@ -27,26 +27,32 @@ from reportlab.platypus import (
 
 from edge_agent.catalogue import Catalogue
 from edge_agent.contracts import LabelShare, Outcome, Report
+from edge_agent.reports.fonts import BOLD, REGULAR, printable, register_fonts
 from edge_agent.reports.share_chart import share_chart
 from edge_agent.reports.wording import reason_words, reasons_by_outcome, scale_words, share_words
 from edge_agent.specimens.statement import statement
 
 _MARGIN = 18 * mm
-_BAND = 11 * mm
+_BAND = 10 * mm
+_HEAD_ROOM, _FOOT_ROOM = _BAND + 6 * mm, 18 * mm
+_FOOT = 11 * mm
 _WIDTH = A4[0] - 2 * _MARGIN
 _INK, _QUIET, _RULE = colors.HexColor("#1c1c28"), colors.HexColor("#5a5a66"), colors.HexColor("#c9c9d2")
 _BAND_INK, _HEAD = colors.HexColor("#3d2b63"), colors.HexColor("#efecf5")
 _WARNING, _WARNING_RULE = colors.HexColor("#fdf0e3"), colors.HexColor("#b4560a")
 
-_TEXT = ParagraphStyle("text", fontName="Helvetica", fontSize=9.5, leading=13, textColor=_INK)
-_SMALL = ParagraphStyle("small", parent=_TEXT, fontSize=8, leading=10.5, textColor=_QUIET)
-_CELL = ParagraphStyle("cell", parent=_TEXT, fontSize=8.5, leading=11)
-_MONO = ParagraphStyle("mono", parent=_CELL, fontName="Courier", fontSize=7, leading=9)
-_BOLD = ParagraphStyle("bold", parent=_CELL, fontName="Helvetica-Bold")
-_TITLE = ParagraphStyle("title", parent=_TEXT, fontName="Helvetica-Bold", fontSize=18, leading=23)
+_TEXT = ParagraphStyle("text", fontName=REGULAR, fontSize=8.4, leading=12.2, textColor=_INK)
+_SMALL = ParagraphStyle("small", parent=_TEXT, fontSize=7, leading=9.6, textColor=_QUIET)
+_CELL = ParagraphStyle("cell", parent=_TEXT, fontSize=7.6, leading=10.2)
+_MONO = ParagraphStyle("mono", parent=_CELL, fontSize=6.2, leading=8)
+_BOLD = ParagraphStyle("bold", parent=_CELL, fontName=BOLD)
+_TITLE = ParagraphStyle("title", parent=_TEXT, fontName=BOLD, fontSize=16, leading=20)
 _HEADING = ParagraphStyle(
-    "heading", parent=_TEXT, fontName="Helvetica-Bold", fontSize=11.5, leading=15, spaceBefore=10, spaceAfter=4
+    "heading", parent=_TEXT, fontName=BOLD, fontSize=10.2, leading=13, spaceBefore=7, spaceAfter=3
 )
+
+_NUMBERS = {"count", "fields", "share", "interval"}
+"""Columns whose title stands above numbers."""
 
 _GRID = TableStyle(
     [
@@ -55,14 +61,15 @@ _GRID = TableStyle(
         ("BACKGROUND", (0, 0), (-1, 0), _HEAD),
         ("LEFTPADDING", (0, 0), (-1, -1), 4),
         ("RIGHTPADDING", (0, 0), (-1, -1), 4),
-        ("TOPPADDING", (0, 0), (-1, -1), 2.5),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
+        ("TOPPADDING", (0, 0), (-1, -1), 1.6),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
     ]
 )
 
 
 def report_pdf(report: Report, texts: Catalogue) -> bytes:
     """The whole document. The same report always gives the same bytes. Takes some tenths of a second."""
+    register_fonts()
     out = io.BytesIO()
     title = f"{texts.text('report.title')}: {report.specimen.id}, {report.specimen.slide}"
     document = BaseDocTemplate(
@@ -70,8 +77,8 @@ def report_pdf(report: Report, texts: Catalogue) -> bytes:
         pagesize=A4,
         leftMargin=_MARGIN,
         rightMargin=_MARGIN,
-        topMargin=_MARGIN + _BAND,
-        bottomMargin=_MARGIN + _BAND,
+        topMargin=_HEAD_ROOM,
+        bottomMargin=_FOOT_ROOM,
         title=title,
         author=f"{report.site or ''} {report.device}".strip(),
         subject=texts.text("report.research_use"),
@@ -79,7 +86,7 @@ def report_pdf(report: Report, texts: Catalogue) -> bytes:
         lang=texts.language,
         invariant=1,
     )
-    frame = Frame(_MARGIN, _MARGIN + _BAND - 4 * mm, _WIDTH, A4[1] - 2 * (_MARGIN + _BAND) + 10 * mm, 0, 0, 0, 0)
+    frame = Frame(_MARGIN, _FOOT_ROOM, _WIDTH, A4[1] - _HEAD_ROOM - _FOOT_ROOM, 0, 0, 0, 0)
     document.addPageTemplates(PageTemplate(frames=[frame]))
     document.build(_story(report, texts), canvasmaker=_numbered(report, texts))
     return out.getvalue()
@@ -139,7 +146,9 @@ def _readings(report: Report, texts: Catalogue) -> Flowable:
             for code, count in reasons[outcome].items()
         ]
     rows.append(_outcome(texts, "repeated", report.repeated_count))
-    rows.append([_paragraph(texts.text("report.outcome.all"), _BOLD), _number(report.readings_count, _BOLD), Spacer(0, 0)])
+    rows.append(
+        [_paragraph(texts.text("report.outcome.all"), _BOLD), _number(report.readings_count, _BOLD), Spacer(0, 0)]
+    )
     return _table(rows, 0.25, 0.11, 0.64)
 
 
@@ -163,10 +172,12 @@ def _distribution(report: Report, texts: Catalogue) -> Iterable[Flowable]:
         rows.append([name, _number(label.fields_count, _CELL), _right(share, _CELL), _right(interval, _CELL)])
     share, interval = share_words(report.malignant, texts)
     all_malignant = _paragraph(texts.text("report.malignant"), _BOLD)
-    rows.append([all_malignant, _number(report.malignant.fields_count, _BOLD), _right(share, _BOLD), _right(interval, _BOLD)])
+    rows.append(
+        [all_malignant, _number(report.malignant.fields_count, _BOLD), _right(share, _BOLD), _right(interval, _BOLD)]
+    )
     yield KeepTogether([heading, _table(rows, 0.46, 0.12, 0.16, 0.26)])
     marks = [texts.text("report.percent", value=percent) for percent in (0, 25, 50, 75, 100)]
-    shares = [(_printable(_with_mark(label, texts)), label) for label in report.labels]
+    shares = [(printable(_with_mark(label, texts)), label) for label in report.labels]
     chart = share_chart(shares, _WIDTH, marks)
     yield KeepTogether(
         [
@@ -189,11 +200,12 @@ def _models(report: Report, texts: Catalogue) -> Flowable:
         rows.append([*(_paragraph(cell, _CELL) for cell in cells), _paragraph(model.sha256, _MONO)])
     software = [_paragraph(texts.text("report.software"), _BOLD), _paragraph(report.software or "", _CELL)]
     rows.append([*software, Spacer(0, 0), Spacer(0, 0), Spacer(0, 0)])
-    return _table(rows, 0.14, 0.2, 0.17, 0.2, 0.29)
+    return _table(rows, 0.13, 0.2, 0.15, 0.22, 0.3)
 
 
 def _head(texts: Catalogue, *names: str) -> list[Flowable]:
-    return [_paragraph(texts.text(f"report.{name}"), _BOLD) for name in names]
+    cells = ((name, texts.text(f"report.{name}")) for name in names)
+    return [_right(text, _BOLD) if name in _NUMBERS else _paragraph(text, _BOLD) for name, text in cells]
 
 
 def _table(rows: list[list[Flowable]], *shares: float) -> Flowable:
@@ -213,12 +225,7 @@ def _right(text: str, style: ParagraphStyle) -> Flowable:
 
 def _paragraph(text: str, style: ParagraphStyle) -> Flowable:
     # Anything in a name is a character to be shown, not markup.
-    return Paragraph(escape(_printable(text)).replace("   ", "&nbsp;&nbsp;&nbsp;"), style)
-
-
-def _printable(text: str) -> str:
-    """The standard fonts of PDF have the letters of Western Europe; the others become question marks."""
-    return text.encode("cp1252", "replace").decode("cp1252")
+    return Paragraph(escape(printable(text)).replace("   ", "&nbsp;&nbsp;&nbsp;"), style)
 
 
 def _time(moment: datetime) -> str:
@@ -227,10 +234,10 @@ def _time(moment: datetime) -> str:
 
 def _numbered(report: Report, texts: Catalogue) -> type[Canvas]:
     """A canvas that puts the notice, the report's id and the number of the page on each page."""
-    notice = _printable(texts.text("report.research_use"))
+    notice = printable(texts.text("report.research_use"))
     name = f"{texts.text('report.id')} {report.id}"
 
-    class NumberedCanvas(Canvas):
+    class NumberedCanvas(Canvas):  # type: ignore[misc]  # reportlab has no type hints
         """Keeps the pages until their number is known."""
 
         def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 - whatever reportlab gives it
@@ -255,12 +262,12 @@ def _numbered(report: Report, texts: Catalogue) -> type[Canvas]:
             self.setFillColor(_BAND_INK)
             self.rect(0, height - _BAND, width, _BAND, stroke=0, fill=1)
             self.setFillColor(colors.white)
-            self.setFont("Helvetica-Bold", 8.5)
+            self.setFont(BOLD, 7.5)
             self.drawCentredString(width / 2, height - 0.62 * _BAND, notice)
             self.setFillColor(_QUIET)
-            self.setFont("Helvetica", 7.5)
-            self.drawString(_MARGIN, _MARGIN, notice)
-            self.drawString(_MARGIN, _MARGIN - 11, name)
-            self.drawRightString(width - _MARGIN, _MARGIN - 11, page)
+            self.setFont(REGULAR, 6.5)
+            self.drawString(_MARGIN, _FOOT, notice)
+            self.drawString(_MARGIN, _FOOT - 10, name)
+            self.drawRightString(width - _MARGIN, _FOOT - 10, page)
 
     return NumberedCanvas

@@ -7,12 +7,13 @@ from reportlab.lib import colors
 from reportlab.lib.units import mm
 
 from edge_agent.contracts import LabelShare
+from edge_agent.reports.fonts import REGULAR
 
-_ROW = 7 * mm
-_BAR = 3.6 * mm
-_NAMES = 52 * mm
-_MARGIN = 6 * mm
-_FONT, _SIZE = "Helvetica", 8
+_ROW = 6 * mm
+_BAR = 3.2 * mm
+_NAMES = 54 * mm
+_MARGIN = 5 * mm
+_SIZE = 7
 _MALIGNANT, _OTHER, _UNKNOWN = colors.HexColor("#a2405c"), colors.HexColor("#3f6f8f"), colors.HexColor("#777777")
 _GRID = colors.HexColor("#cccccc")
 
@@ -25,19 +26,20 @@ def share_chart(shares: list[tuple[str, LabelShare]], width: float, marks: list[
     """
     height = _ROW * len(shares) + 2 * _MARGIN
     drawing = Drawing(width, height)
-    bottom, span = _MARGIN, width - _NAMES - 2 * _MARGIN
+    bottom, left = _MARGIN, _NAMES + _MARGIN
+    span = width - left - _MARGIN
     top = bottom + _ROW * len(shares)
 
     def x(ratio: float) -> float:
-        return _NAMES + _MARGIN + ratio * span
+        return float(left + ratio * span)
 
     for number, mark in enumerate(marks):
         at = x(number / (len(marks) - 1))
         drawing.add(Line(at, bottom, at, top, strokeColor=_GRID, strokeWidth=0.5))
-        drawing.add(String(at, bottom - 9, mark, fontName=_FONT, fontSize=_SIZE - 1, textAnchor="middle"))
+        drawing.add(String(at, bottom - 9, mark, fontName=REGULAR, fontSize=_SIZE - 1, textAnchor="middle"))
     for row, (name, share) in enumerate(shares):
         middle = top - (row + 0.5) * _ROW
-        drawing.add(String(_NAMES + _MARGIN - 6, middle - 3, name, fontName=_FONT, fontSize=_SIZE, textAnchor="end"))
+        drawing.add(String(left - 6, middle - 3, name, fontName=REGULAR, fontSize=_SIZE, textAnchor="end"))
         if share.ratio is None or share.low_ratio is None or share.high_ratio is None:
             continue
         colour = _UNKNOWN if share.malignant is None else _MALIGNANT if share.malignant else _OTHER

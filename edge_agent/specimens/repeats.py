@@ -1,9 +1,9 @@
 """Finds a field that a slide has shown before, even if the stage came back a little beside it.
 
-The grey field is reduced to 48 by 48 pixels, and what varies slowly across it (the lamp, the background's tint) is taken
-away. The middle half of one picture is then looked for in another by normalised cross-correlation, which brightness and
-contrast do not change, and the best place is confirmed on all that the two have in common. Method: J. P. Lewis, Fast
-Normalized Cross-Correlation, Vision Interface 1995. ``docs/slides.md`` has the figures that the threshold was chosen by.
+The grey field is reduced to 48 by 48 pixels, and what varies slowly across it (the lamp, the background's tint) is
+taken away. The middle half of one picture is then looked for in another by normalised cross-correlation, which
+brightness and contrast do not change, and the best place is confirmed on all that the two have in common. Method:
+J. P. Lewis, Fast Normalized Cross-Correlation, Vision Interface 1995. The figures are in ``docs/slides.md``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def recognisable(field: NDArray[np.uint8]) -> Picture | None:
     spread = float(detail.std())
     if spread < _MIN_SPREAD:
         return None
-    return np.clip(np.rint(detail * (_LEVELS_PER_SPREAD / spread) + 128), 0, 255).astype(np.uint8)
+    picture: Picture = np.clip(np.rint(detail * (_LEVELS_PER_SPREAD / spread) + 128), 0, 255).astype(np.uint8)
+    return picture
 
 
 def correlation(one: Picture, other: Picture) -> float:
