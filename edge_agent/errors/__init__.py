@@ -8,6 +8,7 @@
     ├── FileUnusable           file_unusable
     ├── InputEnded             input_ended
     ├── OutputUnwritable       output_unwritable
+    ├── ReportMissing          report_missing
     ├── ImageError             image_unreadable
     │   ├── ImageMissing       image_missing
     │   ├── ImageTooLarge      image_too_large
@@ -153,6 +154,7 @@ from edge_agent.errors.files import (
     FileUnusable,
     InputEnded,
     OutputUnwritable,
+    ReportMissing,
 )
 from edge_agent.errors.host import (
     ClockUnset,
@@ -258,6 +260,7 @@ __all__ = [
     "OutputUnwritable",
     "PrometheusMissing",
     "PrometheusPortTaken",
+    "ReportMissing",
     "RequestInvalid",
     "RoleInsufficient",
     "RuntimeMissing",
