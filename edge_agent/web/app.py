@@ -16,6 +16,7 @@ from edge_agent.web.routes.commands import command_routes
 from edge_agent.web.routes.events import event_routes
 from edge_agent.web.routes.readings import reading_routes
 from edge_agent.web.routes.session import session_routes
+from edge_agent.web.routes.slides import slides_routes
 
 
 def make_app(device: Device, history: History, broadcast: Broadcast, access: Access) -> Starlette:
@@ -26,6 +27,7 @@ def make_app(device: Device, history: History, broadcast: Broadcast, access: Acc
             *event_routes(device, history, broadcast),
             *reading_routes(device, history),
             *command_routes(device),
+            *slides_routes(device.reports, lambda: device.state().slide),
             *session_routes(access),
         ]
     )

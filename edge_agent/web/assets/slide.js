@@ -7,21 +7,13 @@ import { onPress, sayRefusal } from "./actions.js";
 import { store } from "./store.js";
 import { reportLinks } from "./slides.js";
 
-const sum = (counts) => Object.values(counts ?? {}).reduce((one, other) => one + other, 0);
-
-/** How many fields of a slide were counted, and how many are wished. */
-function progress(slide) {
-  const counted = sum(slide.outcomes_count);
-  const wished = slide.fields_count ?? slide.specimen.fields_count ?? null;
-  return { counted, wished };
-}
-
 function draw() {
   const slide = store.state?.slide ?? null;
   show(byId("slide-form"), slide === null);
   show(byId("slide-open"), slide !== null);
   if (slide === null) return;
-  const { counted, wished } = progress(slide);
+  const counted = slide.judged_count;
+  const wished = slide.wished_fields_count;
   byId("slide-name").textContent = t("slide.name", { id: slide.specimen.id, slide: slide.specimen.slide });
   byId("slide-progress").max = wished ?? Math.max(1, counted);
   byId("slide-progress").value = counted;

@@ -34,7 +34,7 @@ function row(report) {
 }
 
 export async function open() {
-  const { finished } = await get("/slides");
-  byId("reports").replaceChildren(...finished.map(row));
-  byId("reports-none").hidden = finished.length > 0;
+  const { reports } = await get("/slides");
+  byId("reports").replaceChildren(...reports.map(row));
+  byId("reports-none").hidden = reports.length > 0;
 }
