@@ -224,7 +224,8 @@ def test_the_page_of_a_device_in_safe_mode_says_what_is_wrong(
         assert state["safe_mode"]
         assert [problem["code"] for problem in state["problems"]] == ["bundle_missing"]
         assert state["problems"][0]["remedy"]
-        refused = httpx2.post(f"http://127.0.0.1:{port}/commands/pause", json={"id": str(uuid4())})
+        address = f"http://127.0.0.1:{port}"
+        refused = httpx2.post(f"{address}/commands/pause", json={"id": str(uuid4())}, headers={"Origin": address})
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "agent_safe_mode")
         config.write_text(good)
         process.send_signal(signal.SIGHUP)
