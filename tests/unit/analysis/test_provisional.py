@@ -17,7 +17,7 @@ from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
 from edge_agent.cli.app import app
-from edge_agent.contracts import Outcome, Reason
+from edge_agent.contracts import Outcome, Reason, Topics
 from edge_agent.contracts.specimen import Specimen
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.specimens.tally import Tally
