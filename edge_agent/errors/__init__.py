@@ -50,6 +50,15 @@
     ├── PrometheusPortTaken    prometheus_port_taken
     ├── WebMissing             web_missing
     ├── WebPortTaken           web_port_taken
+    ├── AccessDenied           access_denied
+    ├── RoleInsufficient       role_insufficient
+    ├── TooManyAttempts        too_many_attempts
+    ├── CrossSite              cross_site
+    ├── HostForeign            host_foreign
+    ├── RequestInvalid         request_invalid
+    ├── BodyTooLarge           body_too_large
+    ├── BodyTimeout            body_timeout
+    ├── WebBusy                web_busy
     ├── ClockUnset             clock_unset
     ├── CommandError           command_failed
     │   ├── CommandInvalid     command_invalid
@@ -127,8 +136,17 @@ from edge_agent.errors.config import (
     ConfigError,
 )
 from edge_agent.errors.endpoints import (
+    AccessDenied,
+    BodyTimeout,
+    BodyTooLarge,
+    CrossSite,
+    HostForeign,
     PrometheusMissing,
     PrometheusPortTaken,
+    RequestInvalid,
+    RoleInsufficient,
+    TooManyAttempts,
+    WebBusy,
     WebMissing,
     WebPortTaken,
 )
@@ -178,12 +196,15 @@ from edge_agent.errors.spool import (
 )
 
 __all__ = [
+    "AccessDenied",
     "AgentPaused",
     "AgentSafeMode",
     "AnalysisError",
     "AuditBroken",
     "AuditUnwritable",
     "BackgroundMissing",
+    "BodyTimeout",
+    "BodyTooLarge",
     "BrokerDropped",
     "BrokerError",
     "BrokerForeign",
@@ -217,12 +238,14 @@ __all__ = [
     "CommandUnknown",
     "ConfigDoubtful",
     "ConfigError",
+    "CrossSite",
     "DiskFull",
     "DiskLow",
     "EdgeAgentError",
     "EndOfFrames",
     "FileUnusable",
     "GoldenMismatch",
+    "HostForeign",
     "ImageError",
     "ImageMissing",
     "ImageTooLarge",
@@ -238,6 +261,8 @@ __all__ = [
     "PrometheusMissing",
     "PrometheusPortTaken",
     "ReportMissing",
+    "RequestInvalid",
+    "RoleInsufficient",
     "RuntimeMissing",
     "ScaleUnreadable",
     "SecretExposed",
@@ -250,6 +275,8 @@ __all__ = [
     "SpoolMissing",
     "SpoolNewer",
     "StateEntryInvalid",
+    "TooManyAttempts",
+    "WebBusy",
     "WebMissing",
     "WebPortTaken",
 ]
