@@ -163,9 +163,9 @@ def _share(count: int, total: int) -> dict[str, float | None]:
     low, high = wilson_interval(count, total)
     return {
         "fields_count": count,
-        "ratio": round(count / total, 4),
-        "low_ratio": round(low, 4),
-        "high_ratio": round(high, 4),
+        "ratio": round(count / total, 6),
+        "low_ratio": round(low, 6),
+        "high_ratio": round(high, 6),
     }
 
 
