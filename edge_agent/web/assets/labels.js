@@ -3,10 +3,11 @@
 import { byId, el, number, show } from "./dom.js";
 import { t } from "./i18n.js";
 import { get, newId, send } from "./api.js";
-import { sayRefusal } from "./actions.js";
+import { onPress, sayRefusal } from "./actions.js";
 import { store } from "./store.js";
 
-const DIGITS = "1234567890";
+// As many labels as there may be: digits first, then letters that mean nothing else.
+const KEYS = "123456789abcdefghijklmopqrtvwxyz";
 
 let sets = [];
 let chosen = null;
@@ -112,7 +113,7 @@ function drawButtons() {
   byId("label-question").textContent = chosen.question || t("label.question");
   byId("label-buttons").replaceChildren(
     ...chosen.labels.map((label, index) =>
-      button(DIGITS[index], label.name, () => give(label.code), { meaning: label.meaning }),
+      button(KEYS[index], label.name, () => give(label.code), { meaning: label.meaning }),
     ),
     button("n", t("label.not_usable"), () => give("not_usable"), quiet),
     button("s", t("label.skip"), () => give("skip"), quiet),
@@ -124,34 +125,24 @@ const choose = (name) =>
   once(async () => {
     chosen = sets.find((each) => each.name === name);
     byId("label-set").value = name;
+    byId("label-export").href = `/collection/export.zip?${new URLSearchParams({ set: name })}`;
     drawButtons();
     await advance();
   });
 
-/** What is kept and asked; null where the device keeps nothing. */
-async function collection() {
-  try {
-    const state = await get("/collection");
-    return state.keep !== "nothing" && state.sets.length > 0 ? state : null;
-  } catch (error) {
-    if (error.status === 404) return null;
-    throw error;
-  }
-}
-
 export async function open() {
-  const state = await collection();
-  const usable = state !== null && store.may("work");
-  show(byId("label-off"), state === null);
-  show(byId("label-role"), state !== null && !usable);
+  const state = await get("/collection");
+  const kept = state.keep !== "nothing" || state.frames_count > 0;
+  const usable = kept && store.may("work");
+  show(byId("label-off"), !kept);
+  show(byId("label-role"), kept && !usable);
   show(byId("label-desk"), usable);
-  show(byId("label-export"), state !== null && store.may("administer"));
+  show(byId("label-export"), store.may("administer"));
   if (!usable) return;
   sets = state.sets;
   byId("label-consent").textContent = t("label.consent", { consent: state.consent });
   byId("label-set").replaceChildren(...sets.map((each) => el("option", { value: each.name }, each.name)));
   await choose(sets.some((each) => each.name === chosen?.name) ? chosen.name : sets[0].name);
-  byId("label-export").href = `/collection/export.zip?${new URLSearchParams({ set: chosen.name })}`;
   if (state.error) sayRefusal(byId("label-message"), state.error);
 }
 
@@ -162,12 +153,27 @@ export function onKey(key) {
   return true;
 }
 
+/** Offer to keep the latest frame where frames are kept on request. */
+async function drawKeep() {
+  if (!store.may("work")) return;
+  try {
+    show(byId("keep"), (await get("/collection")).keep === "on_request");
+  } catch {
+    show(byId("keep"), false);
+  }
+}
+
 export function start() {
   byId("label-set").addEventListener("change", (event) => choose(event.target.value));
   byId("label-queue").addEventListener("change", (event) => {
     queue = event.target.value;
     choose(chosen.name);
   });
+  onPress(byId("keep"), async () => {
+    await send("POST", "/collection/keep", { reading: store.shown.result.id });
+    return t("action.kept");
+  });
+  store.on("session", drawKeep);
   store.on("language", () => {
     if (chosen !== null) drawButtons();
   });
