@@ -12,6 +12,7 @@ from edge_agent.cameras.frame import Frame
 from edge_agent.contracts import (
     Cell,
     Decision,
+    Difference,
     ErrorReport,
     ImageIdentity,
     ModelIdentity,
@@ -21,6 +22,7 @@ from edge_agent.contracts import (
     Reason,
     Scale,
 )
+from edge_agent.vision.red_cells import RedCells
 from edge_agent.vision.segmentation import Segmentation
 
 
@@ -53,6 +55,7 @@ class Reading:
     probabilities: dict[str, float] | None = None
     malignant_ratio: float | None = None
     decision: Decision | None = None
+    differs: tuple[Difference, ...] | None = None
     quality: Quality | None = None
     nuclei: Nuclei | None = None
     scale: Scale | None = None
@@ -66,6 +69,8 @@ class FieldAnalysis:
     """What is known about a field without the network."""
 
     segmentation: Segmentation
+    """Of the view."""
+    red_cells: RedCells
     """Of the view."""
     nuclei_mask: NDArray[np.uint8]
     """uint8 (size, size), 255 on nuclei: the field's."""

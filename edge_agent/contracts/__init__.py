@@ -1,6 +1,7 @@
 """What leaves the device, and a bundle's manifest, as pydantic models. Imports nothing of ours."""
 
 from edge_agent.contracts.answer import Answer, AnswerState
+from edge_agent.contracts.appearance import Aspect, Direction, Measure
 from edge_agent.contracts.base import Contract
 from edge_agent.contracts.calibration import (
     MAX_CALIBRATION_FRAMES,
@@ -20,6 +21,15 @@ from edge_agent.contracts.command import (
     CommandName,
     SetSpecimen,
     request_message,
+)
+from edge_agent.contracts.difference import (
+    MAX_DIFFERENCES,
+    NOTHING_DIFFERS,
+    ColourDifference,
+    Difference,
+    ScaleDifference,
+    TextureDifference,
+    difference_sentence,
 )
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.event import AuditPosition, Event, EventKind
@@ -52,11 +62,14 @@ __all__ = [
     "MANIFEST_SCHEMA",
     "MAX_CALIBRATION_FRAMES",
     "MAX_CELLS",
+    "MAX_DIFFERENCES",
     "MAX_REQUEST_BYTES",
     "MESSAGES",
+    "NOTHING_DIFFERS",
     "REQUESTS",
     "Answer",
     "AnswerState",
+    "Aspect",
     "AuditPosition",
     "Calibrate",
     "Calibration",
@@ -69,10 +82,13 @@ __all__ = [
     "Check",
     "CheckState",
     "Clock",
+    "ColourDifference",
     "Command",
     "CommandName",
     "Contract",
     "Decision",
+    "Difference",
+    "Direction",
     "ErrorReport",
     "Event",
     "EventKind",
@@ -82,6 +98,7 @@ __all__ = [
     "Label",
     "MachineMetrics",
     "Manifest",
+    "Measure",
     "MeasuredLight",
     "MeasuredScale",
     "Metrics",
@@ -96,6 +113,7 @@ __all__ = [
     "Report",
     "Result",
     "Scale",
+    "ScaleDifference",
     "ScaleSource",
     "SetSpecimen",
     "Software",
@@ -105,8 +123,10 @@ __all__ = [
     "SpoolMetrics",
     "Status",
     "StatusState",
+    "TextureDifference",
     "Topics",
     "Verdict",
+    "difference_sentence",
     "opaque_id",
     "request_message",
     "schema_ids",
