@@ -14,6 +14,9 @@ from edge_agent.contracts.appearance import Aspect, Direction, Measure
 from edge_agent.contracts.manifest import MeasureRange
 from edge_agent.vision.appearance import Appearance, measure_appearance
 
+_LEAST_BEYOND_RATIO = 0.001
+"""Ranges are rounded, so what lies on the edge of a range must not count as beyond it."""
+
 
 def field_appearance(extracted: ExtractedField, analysis: FieldAnalysis) -> Appearance:
     """The simple measures of a field."""
@@ -51,10 +54,9 @@ def find_differences(appearance: Appearance, ranges: Mapping[Measure, MeasureRan
 
 def _difference(measure: Measure, value: float, limits: MeasureRange) -> Difference | None:
     direction = Direction.ABOVE if value > limits.high else Direction.BELOW
-    outside = max(value - limits.high, limits.low - value)
-    if outside <= 0 or measure.words(direction) is None:
+    beyond = max(value - limits.high, limits.low - value) / ((limits.high - limits.low) / 2)
+    if beyond < _LEAST_BEYOND_RATIO or measure.words(direction) is None:
         return None
-    beyond = outside / ((limits.high - limits.low) / 2)
     beyond, value, low, median, high = map(_rounded, (beyond, value, limits.low, limits.median, limits.high))
     match measure.aspect:
         case Aspect.COLOUR:

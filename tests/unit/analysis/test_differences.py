@@ -44,14 +44,16 @@ def limits(low: float, median: float, high: float) -> MeasureRange:
     return MeasureRange(low=low, median=median, high=high, images_count=100)
 
 
-def magnified(_: Array) -> Array:
+def magnified(_field: Array) -> Array:
     """The same smear at twice the magnification."""
-    return draw_smear(np.random.default_rng(7), "pre-b", um_per_pixel=DEFAULT_UM_PER_PIXEL / 2)[0]
+    drawn, _ = draw_smear(np.random.default_rng(7), "pre-b", um_per_pixel=DEFAULT_UM_PER_PIXEL / 2)
+    return drawn
 
 
 def tinted(field: Array) -> Array:
     """Bluer, as by a wrong white balance, and not enough for the field to be rejected."""
-    return np.clip(field * np.array([0.7, 0.9, 1.05]), 0, 255).astype(np.uint8)
+    changed: Array = np.clip(field * np.array([0.7, 0.9, 1.05]), 0, 255).astype(np.uint8)
+    return changed
 
 
 def noisy(field: Array) -> Array:
@@ -130,7 +132,7 @@ def test_the_farthest_of_each_aspect_is_said_the_farthest_aspect_first() -> None
     ]
 
 
-@pytest.mark.parametrize("value", [20, 25, 30])
+@pytest.mark.parametrize("value", [20, 25, 30, 30.000001])
 def test_what_is_inside_the_range_or_on_its_edge_does_not_differ(value: float) -> None:
     ranges = {Measure.NUCLEUS_DIAMETER: limits(20, 25, 30)}
     assert find_differences(appearance(nucleus_diameter_px=value), ranges) == ()
