@@ -97,12 +97,14 @@ def test_nothing_is_said_with_a_bundle_that_does_not_know_its_training_images(de
 
 
 def test_sizes_are_in_pixels_of_the_models_input_whatever_the_cameras(analyzer: Analyzer) -> None:
-    large, _ = draw_smear(np.random.default_rng(7), "pre-b", size_px=(896, 896), um_per_pixel=DEFAULT_UM_PER_PIXEL / 4)
+    scale = DEFAULT_UM_PER_PIXEL * 224 / 640
+    large, _ = draw_smear(np.random.default_rng(7), "pre-b", size_px=(640, 640), um_per_pixel=scale)
     small = np.asarray(cv2.resize(large, (224, 224), interpolation=cv2.INTER_AREA), np.uint8)
     seen = [analyzer.measure_appearance(frame(each)) for each in (large, small)]
     assert seen[0] is not None
     assert seen[1] is not None
     assert seen[0].nucleus_diameter_px == pytest.approx(seen[1].nucleus_diameter_px, rel=0.1)
+    assert seen[0].red_cell_diameter_px == pytest.approx(seen[1].red_cell_diameter_px, rel=0.1)
 
 
 def test_a_frame_that_is_rejected_has_no_appearance(analyzer: Analyzer) -> None:
