@@ -252,7 +252,13 @@ class Analyzer:
             cells=_cells(analysis, extracted.view),
             latency_ms=extracted.timer.latency_ms,
             image=image,
-            explanation=Explanation(extracted.rgb, analysis.nuclei_mask, activation_map if meaningful else None),
+            explanation=Explanation(
+                extracted.rgb,
+                analysis.nuclei_mask,
+                activation_map if meaningful else None,
+                extracted.view.window,
+            ),
+            labels=self._labels,
         )
 
     def _differences(self, extracted: ExtractedField, analysis: FieldAnalysis) -> tuple[Difference, ...] | None:
@@ -280,7 +286,8 @@ class Analyzer:
             cells=_cells(analysis, extracted.view),
             latency_ms=extracted.timer.latency_ms,
             image=image,
-            explanation=Explanation(extracted.rgb, analysis.nuclei_mask, None),
+            explanation=Explanation(extracted.rgb, analysis.nuclei_mask, None, extracted.view.window),
+            labels=self._labels,
         )
 
     def _rejected_frame(self, rejected: RejectedFrame) -> Reading:

@@ -15,6 +15,7 @@ from edge_agent.contracts import (
     Difference,
     ErrorReport,
     ImageIdentity,
+    Label,
     ModelIdentity,
     Nuclei,
     Outcome,
@@ -22,6 +23,7 @@ from edge_agent.contracts import (
     Reason,
     Scale,
 )
+from edge_agent.vision.field import Window
 from edge_agent.vision.red_cells import RedCells
 from edge_agent.vision.segmentation import Segmentation
 
@@ -36,6 +38,8 @@ class Explanation:
     """uint8 (size, size), 255 on nuclei."""
     class_activation_map: NDArray[np.float32] | None
     """(rows, columns, classes); None for a field that was not judged, or is unfamiliar."""
+    window: Window | None = None
+    """The part of the frame that the field shows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +66,8 @@ class Reading:
     cells: tuple[Cell, ...] = ()
     image: ImageIdentity | None = None
     explanation: Explanation | None = field(default=None, repr=False)
+    labels: tuple[Label, ...] = ()
+    """What the model's labels are called and mean."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

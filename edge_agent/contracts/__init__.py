@@ -19,6 +19,7 @@ from edge_agent.contracts.command import (
     Calibrate,
     Command,
     CommandName,
+    SelectModel,
     SetSpecimen,
     request_message,
 )
@@ -39,7 +40,7 @@ from edge_agent.contracts.manifest import MANIFEST_SCHEMA, Label, Manifest
 from edge_agent.contracts.messages import MESSAGES, schema_ids
 from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, Percentiles, SpoolMetrics
 from edge_agent.contracts.reasons import Reason
-from edge_agent.contracts.report import Report
+from edge_agent.contracts.report import LabelShare, Report, Share, SlideScale
 from edge_agent.contracts.result import (
     MAX_CELLS,
     Cell,
@@ -96,6 +97,7 @@ __all__ = [
     "ImageIdentity",
     "Info",
     "Label",
+    "LabelShare",
     "MachineMetrics",
     "Manifest",
     "Measure",
@@ -115,7 +117,10 @@ __all__ = [
     "Scale",
     "ScaleDifference",
     "ScaleSource",
+    "SelectModel",
     "SetSpecimen",
+    "Share",
+    "SlideScale",
     "Software",
     "Specimen",
     "SpecimenField",

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from edge_agent.contracts.base import CanonicalUuid, Contract, whole_number
 from edge_agent.contracts.calibration import MAX_CALIBRATION_FRAMES, CalibrationMethod
-from edge_agent.contracts.specimen import SlideNumber, SpecimenId
+from edge_agent.contracts.specimen import FieldsCount, SlideNumber, SpecimenId
 
 MAX_REQUEST_BYTES = 4096
 
@@ -25,6 +25,7 @@ class CommandName(StrEnum):
     SELF_TEST = "self-test"
     GET_CONFIG = "get-config"
     CALIBRATE = "calibrate"
+    SELECT_MODEL = "select-model"
 
 
 class Command(Contract):
@@ -44,6 +45,10 @@ class SetSpecimen(Command):
         description="Opaque: a UUID, or a code such as S-7K3F-92QX. A name, a date or a record number is refused."
     )
     slide: SlideNumber = Field(default=1, description="Number of the slide of this specimen.")
+    fields_count: FieldsCount | None = Field(
+        default=None,
+        description="Number of fields that shall be judged. It is shown and reported; the slide stays open beyond it.",
+    )
 
 
 class Calibrate(Command):
@@ -60,10 +65,19 @@ class Calibrate(Command):
     )
 
 
+class SelectModel(Command):
+    """Read with another of the bundles that are installed, also after a restart."""
+
+    model: Annotated[str, Field(strict=True, min_length=1, max_length=64)] = Field(
+        description="Name of an installed bundle."
+    )
+
+
 REQUESTS: dict[CommandName, type[Command]] = {
     **dict.fromkeys(CommandName, Command),
     CommandName.SET_SPECIMEN: SetSpecimen,
     CommandName.CALIBRATE: Calibrate,
+    CommandName.SELECT_MODEL: SelectModel,
 }
 
 

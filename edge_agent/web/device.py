@@ -11,6 +11,7 @@ from pydantic import Field
 from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.mqtt import Request
+from edge_agent.specimens.archive import ReportArchive
 from edge_agent.specimens.tally import Tally
 
 
@@ -23,7 +24,7 @@ class Problem(Contract):
     remedy: str | None
 
 
-class ModelChoice(Contract):
+class ModelOption(Contract):
     """A bundle that can be chosen."""
 
     name: str
@@ -54,19 +55,25 @@ class DeviceState(Contract):
     model_version: str | None
     demonstration: bool
     provisional: bool
-    models: tuple[ModelChoice, ...] = Field(description="The bundles that can be chosen.")
+    models: tuple[ModelOption, ...] = Field(description="The bundles that can be chosen.")
+    quality_limits: dict[str, float] = Field(description="The limits of [quality], by their settings' names.")
     slide: Tally | None = Field(description="The open slide.")
 
 
 class Device(Protocol):
     """The running agent, or the safe mode of one that could not start. Any thread may call it."""
 
+    @property
+    def reports(self) -> ReportArchive:
+        """The reports of finished slides."""
+        ...
+
     def state(self) -> DeviceState:
         """The state now."""
         ...
 
-    def submit(self, request: Request, reply: Callable[[bytes], None]) -> None:
-        """Carry out a command; ``reply`` gets the answer's JSON once, in another thread."""
+    def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
+        """Carry out a command that ``by`` sent; ``reply`` gets the answer's JSON once, in any thread."""
         ...
 
     def look_on(self) -> FrameRequest:
