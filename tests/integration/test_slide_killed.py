@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from edge_agent.contracts import Answer, AnswerState, Report, Result, StatusState
+from edge_agent.contracts import Answer, AnswerState, Report, Result, StatusState, Topics
 from edge_agent.specimens.archive import PREFIX
 from edge_agent.specimens.tracker import FIELD_PREFIX, STATE_KEY
 from edge_agent.spool.offline import read_entries

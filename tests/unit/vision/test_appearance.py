@@ -24,7 +24,7 @@ PURPLE = (110, 60, 150)
 def drawn() -> tuple[Array, Array]:
     """Red cells and one nucleus of known colours on a grey background, and the nucleus' mask."""
     field, mask = np.full((224, 224, 3), GREY, np.uint8), np.zeros((224, 224), np.uint8)
-    for x in range(20, 224, 40):
+    for x in range(20, 224, 100):
         cv2.circle(field, (x, 30), 12, PINK, cv2.FILLED)
     cv2.circle(field, (112, 130), 25, PURPLE, cv2.FILLED)
     cv2.circle(mask, (112, 130), 25, 255, cv2.FILLED)
