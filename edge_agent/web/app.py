@@ -11,17 +11,20 @@ from importlib import resources
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge_agent.web.broadcast import Broadcast
 from edge_agent.web.device import Device
 from edge_agent.web.history import History
 from edge_agent.web.hosts import HostRule
+from edge_agent.web.live.hub import LiveHub
 from edge_agent.web.roles import Role
 from edge_agent.web.routes.commands import command_routes
 from edge_agent.web.routes.events import event_routes
+from edge_agent.web.routes.live import live_routes
 from edge_agent.web.routes.readings import reading_routes
 
 _HEADERS = {
@@ -32,7 +35,7 @@ _HEADERS = {
 }
 
 
-def make_app(device: Device, history: History, broadcast: Broadcast, hosts: HostRule) -> Starlette:
+def make_app(device: Device, history: History, broadcast: Broadcast, hub: LiveHub, hosts: HostRule) -> Starlette:
     """The application. Requests for a host that ``hosts`` does not allow get 400."""
     return Starlette(
         routes=[
@@ -42,8 +45,12 @@ def make_app(device: Device, history: History, broadcast: Broadcast, hosts: Host
             *event_routes(device, history, broadcast),
             *reading_routes(device, history),
             *command_routes(device),
+            *live_routes(hub),
         ],
-        middleware=[Middleware(BaseHTTPMiddleware, dispatch=_guard(hosts))],
+        middleware=[
+            Middleware(BaseHTTPMiddleware, dispatch=_guard(hosts)),
+            Middleware(_WebSocketGuard, hosts=hosts),
+        ],
     )
 
 
@@ -63,6 +70,19 @@ def _guard(hosts: HostRule) -> Callable[[Request, RequestResponseEndpoint], Awai
         return response
 
     return guard
+
+
+class _WebSocketGuard:
+    """The same for web sockets, which the other middleware does not see."""
+
+    def __init__(self, app: ASGIApp, hosts: HostRule) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and self._hosts.allows(HTTPConnection(scope).headers.get("host", "")):
+            scope["role"] = Role.ADMINISTER
+        await self._app(scope, receive, send)
 
 
 def _asset(name: str) -> str:

@@ -21,7 +21,9 @@ from edge_agent.web.broadcast import Broadcast, Happening
 from edge_agent.web.device import Device
 from edge_agent.web.history import History, ShownReading
 from edge_agent.web.hosts import HostRule
+from edge_agent.web.live.hub import LiveHub
 from edge_agent.web.picture_maker import PictureMaker
+from edge_agent.web.routes.live import REQUEST_MAX_BYTES
 from edge_agent.web.settings import WebSettings
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class MicroscopePage:
         self._history = History()
         self._broadcast = Broadcast()
         self._pictures = PictureMaker(self._show)
+        self._live: LiveHub | None = None
         self._running: tuple[uvicorn.Server, threading.Thread, socket.socket] | None = None
 
     @property
@@ -55,14 +58,19 @@ class MicroscopePage:
         if self._running is not None:
             return
         listener = self._listen()
+        hub = self._live = LiveHub(device)
         hosts = HostRule(self._settings.host, self._settings.allowed_hosts)
         config = uvicorn.Config(
-            make_app(device, self._history, self._broadcast, hosts),
+            make_app(device, self._history, self._broadcast, hub, hosts),
             log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
             lifespan="off",
+            ws="websockets-sansio",
+            ws_max_size=REQUEST_MAX_BYTES,
+            # The pictures are compressed already.
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=_CLOSING_S,
         )
         server = uvicorn.Server(config)
@@ -75,6 +83,8 @@ class MicroscopePage:
     def update(self, result: Result, reading: Reading) -> None:
         """Show this reading as soon as its pictures are made. Never waits."""
         self._pictures.add(result, reading)
+        if self._live is not None:
+            self._live.update(result, reading)
 
     def stop(self) -> None:
         """Stop serving and release the port. Does nothing if it is not serving."""
@@ -85,6 +95,8 @@ class MicroscopePage:
         self._broadcast.end()
         server.should_exit = True
         thread.join()
+        if self._live is not None:
+            self._live.stop()
         self._pictures.stop()
         listener.close()
 
