@@ -32,6 +32,12 @@ REQUEST_MAX_BYTES = 4096
 
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 
+_TOO_MANY = Refusal(
+    code="too_many_viewers",
+    message="Too many pages show the moving picture.",
+    remedy="Close the page on another device.",
+)
+
 
 def live_routes(hub: LiveHub) -> list[BaseRoute]:
     """The moving picture, for everyone who may look."""
@@ -46,20 +52,10 @@ def live_routes(hub: LiveHub) -> list[BaseRoute]:
         try:
             viewer = hub.join(inbox.put)
         except TooManyViewers:
-            await _close(
-                websocket,
-                _TRY_AGAIN_LATER,
-                Refusal(
-                    code="too_many_viewers",
-                    message="Too many pages show the moving picture.",
-                    remedy="Close the page on another device.",
-                ),
-            )
+            await _close(websocket, _TRY_AGAIN_LATER, _TOO_MANY)
             return
         try:
-            # WebSocketDisconnect: the viewer left. TimeoutError: its connection is stuck.
-            with contextlib.suppress(WebSocketDisconnect, TimeoutError):
-                await _serve(websocket, hub, viewer, inbox)
+            await _serve(websocket, hub, viewer, inbox)
         finally:
             viewer.leave()
 
@@ -68,22 +64,20 @@ def live_routes(hub: LiveHub) -> list[BaseRoute]:
 
 async def _serve(websocket: WebSocket, hub: LiveHub, viewer: Viewer, inbox: _Inbox) -> None:
     """Until the viewer leaves, or sends something that is not understood."""
-    tasks = {asyncio.create_task(_listen(websocket, viewer)), asyncio.create_task(_show(websocket, hub, viewer, inbox))}
+    tasks = asyncio.create_task(_listen(websocket, viewer)), asyncio.create_task(_show(websocket, hub, viewer, inbox))
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    try:
-        for task in done:
-            task.result()
-    except RequestInvalid as error:
-        await _close(
-            websocket,
-            _POLICY_VIOLATION,
-            Refusal(code="live_request_invalid", message=str(error), remedy="Load the page again."),
-        )
+        await asyncio.wait(tasks)
+    for error in [task.exception() for task in tasks if not task.cancelled()]:
+        if isinstance(error, RequestInvalid):
+            refusal = Refusal(code="live_request_invalid", message=str(error), remedy="Load the page again.")
+            await _close(websocket, _POLICY_VIOLATION, refusal)
+        # The viewer left, or its connection is stuck.
+        elif error is not None and not isinstance(error, WebSocketDisconnect | TimeoutError):
+            raise error
 
 
 async def _listen(websocket: WebSocket, viewer: Viewer) -> None:

@@ -1,0 +1,149 @@
+"""The web socket: who may look, what is answered, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketTestSession
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from edge_agent.web.live.hub import LiveHub
+from edge_agent.web.roles import Role
+from edge_agent.web.routes.live import live_routes
+from tests.unit.web.live.fakes import PATIENCE_S, FakeDevice, grey_frame, parts
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def device() -> FakeDevice:
+    return FakeDevice()
+
+
+@pytest.fixture
+def hub(device: FakeDevice) -> Iterator[LiveHub]:
+    hub = LiveHub(device, viewers_max=2, interval_s=0)
+    yield hub
+    hub.stop()
+
+
+def client(hub: LiveHub, role: Role) -> TestClient:
+    app: ASGIApp = Starlette(routes=live_routes(hub))
+
+    async def with_role(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "role": role}, receive, send)
+
+    return TestClient(with_role, base_url="http://scope-1.local:8080")
+
+
+def ask(socket: WebSocketTestSession, **view: object) -> None:
+    socket.send_text(json.dumps({"next": True, **view}))
+
+
+def test_pictures_come_as_they_are_asked_for(device: FakeDevice, hub: LiveHub) -> None:
+    with client(hub, Role.LOOK).websocket_connect("/live") as socket:
+        for shade in (50, 150):
+            ask(socket, region=[0, 0, 0.5, 0.5], max_width_px=16)
+            if shade == 50:
+                device.show_from(lambda: grey_frame(10))
+            device.show(grey_frame(shade))
+            header, picture = parts(socket.receive_bytes())
+            assert header["region"] == [0, 0, 0.5, 0.5]
+            assert picture.shape == (12, 16, 3)
+            assert round(float(picture.mean())) == shade
+    device.looked_away.get(timeout=PATIENCE_S)
+
+
+def test_a_viewer_who_waits_is_told_why_again_and_again(device: FakeDevice, hub: LiveHub) -> None:
+    device.paused = True
+    with client(hub, Role.LOOK).websocket_connect("/live") as socket:
+        ask(socket)
+        for _ in range(2):
+            assert json.loads(socket.receive_text()) == {
+                "state": "paused",
+                "code": "agent_paused",
+                "message": "The agent is paused.",
+                "remedy": "Send 'resume' first.",
+            }
+        device.resume()
+        device.show_from(lambda: grey_frame(10))
+        device.show(grey_frame(50))
+        while "text" in (message := socket.receive()):
+            assert json.loads(message["text"])["state"] in {"paused", "waiting"}
+        assert parts(message["bytes"])[0]["id"] == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"text": "hello"},
+        {"text": '{"next": true, "region": [0, 0, 2, 1]}'},
+        {"text": '{"next": true, "command": "pause"}'},
+        {"bytes": b'{"next": true}'},
+    ],
+)
+def test_a_message_that_is_not_understood_gets_one_error_and_the_end(hub: LiveHub, message: dict[str, Any]) -> None:
+    with client(hub, Role.LOOK).websocket_connect("/live") as socket:
+        socket.send({"type": "websocket.receive", **message})
+        error = json.loads(socket.receive_text())
+        assert error["code"] == "live_request_invalid"
+        assert error["message"]
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_text()
+    assert (closed.value.code, closed.value.reason) == (1008, "live_request_invalid")
+    # Its place is free again.
+    assert hub._viewers == ()
+
+
+def test_one_viewer_too_many_is_told_so_and_the_others_go_on(device: FakeDevice, hub: LiveHub) -> None:
+    viewers = client(hub, Role.LOOK)
+    with viewers.websocket_connect("/live") as one, viewers.websocket_connect("/live") as two:
+        with viewers.websocket_connect("/live") as third:
+            assert json.loads(third.receive_text())["code"] == "too_many_viewers"
+            with pytest.raises(WebSocketDisconnect) as closed:
+                third.receive_text()
+        assert (closed.value.code, closed.value.reason) == (1013, "too_many_viewers")
+        ask(one)
+        ask(two)
+        device.show_from(lambda: grey_frame(10))
+        device.show(grey_frame(50))
+        assert one.receive_bytes() == two.receive_bytes()
+
+
+def test_nobody_looks_without_a_role(hub: LiveHub) -> None:
+    with pytest.raises(WebSocketDenialResponse) as denied, client(hub, Role.NONE).websocket_connect("/live"):
+        pass
+    assert denied.value.status_code == 401
+    assert denied.value.json()["code"] == "access_denied"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://attacker.example",
+        "http://scope-1.local",
+        "http://scope-1.local:8081",
+        "http://attacker.example/scope-1.local:8080",
+        "null",
+        "",
+    ],
+)
+def test_a_page_of_another_server_is_refused(hub: LiveHub, origin: str) -> None:
+    with (
+        pytest.raises(WebSocketDenialResponse) as denied,
+        client(hub, Role.ADMINISTER).websocket_connect("/live", headers={"Origin": origin}),
+    ):
+        pass
+    assert denied.value.status_code == 403
+    assert denied.value.json()["code"] == "foreign_page"
+
+
+@pytest.mark.parametrize("origin", ["http://scope-1.local:8080", "https://scope-1.local:8080"])
+def test_a_page_of_this_server_is_let_in(hub: LiveHub, origin: str) -> None:
+    with client(hub, Role.LOOK).websocket_connect("/live", headers={"Origin": origin, "Host": "Scope-1.local:8080"}):
+        assert len(hub._viewers) == 1
