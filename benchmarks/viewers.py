@@ -234,8 +234,10 @@ def _viewer(address: str, request: str) -> Callable[[], int]:
     """One viewer that looks; the function makes it leave, and returns how many pictures it got."""
     from websockets.exceptions import ConnectionClosed  # noqa: PLC0415 - an extra
     from websockets.sync.client import connect  # noqa: PLC0415
+    from websockets.typing import Origin  # noqa: PLC0415
 
-    socket = connect(address, compression=None, max_size=None)
+    origin = Origin(address.replace("ws:", "http:").removesuffix("/live"))
+    socket = connect(address, origin=origin, compression=None, max_size=None)
     count = 0
 
     def watch() -> None:

@@ -49,6 +49,7 @@ from edge_agent.monitoring.monitor import HealthMonitor, MonitorCallbacks
 from edge_agent.monitoring.scale_events import ScaleEvents
 from edge_agent.monitoring.spool_events import SpoolEvents
 from edge_agent.mqtt import Publisher, Request
+from edge_agent.specimens.archive import ReportArchive
 from edge_agent.specimens.tally import Tally
 from edge_agent.specimens.tracker import SpecimenTracker
 from edge_agent.spool import Spool, SqliteSpool
@@ -216,6 +217,11 @@ class Agent:
     def open_slide(self) -> Tally | None:
         """The counts of the open slide."""
         return self._specimens.open_slide
+
+    @property
+    def reports(self) -> ReportArchive:
+        """The reports of finished slides."""
+        return self._specimens.archive
 
     @property
     def spool(self) -> Spool:

@@ -8,6 +8,7 @@
     ├── FileUnusable           file_unusable
     ├── InputEnded             input_ended
     ├── OutputUnwritable       output_unwritable
+    ├── ReportMissing          report_missing
     ├── ImageError             image_unreadable
     │   ├── ImageMissing       image_missing
     │   ├── ImageTooLarge      image_too_large
@@ -49,6 +50,15 @@
     ├── PrometheusPortTaken    prometheus_port_taken
     ├── WebMissing             web_missing
     ├── WebPortTaken           web_port_taken
+    ├── AccessDenied           access_denied
+    ├── RoleInsufficient       role_insufficient
+    ├── TooManyAttempts        too_many_attempts
+    ├── CrossSite              cross_site
+    ├── HostForeign            host_foreign
+    ├── RequestInvalid         request_invalid
+    ├── BodyTooLarge           body_too_large
+    ├── BodyTimeout            body_timeout
+    ├── WebBusy                web_busy
     ├── ClockUnset             clock_unset
     ├── CommandError           command_failed
     │   ├── CommandInvalid     command_invalid
@@ -126,8 +136,17 @@ from edge_agent.errors.config import (
     ConfigError,
 )
 from edge_agent.errors.endpoints import (
+    AccessDenied,
+    BodyTimeout,
+    BodyTooLarge,
+    CrossSite,
+    HostForeign,
     PrometheusMissing,
     PrometheusPortTaken,
+    RequestInvalid,
+    RoleInsufficient,
+    TooManyAttempts,
+    WebBusy,
     WebMissing,
     WebPortTaken,
 )
@@ -135,6 +154,7 @@ from edge_agent.errors.files import (
     FileUnusable,
     InputEnded,
     OutputUnwritable,
+    ReportMissing,
 )
 from edge_agent.errors.host import (
     ClockUnset,
@@ -176,12 +196,15 @@ from edge_agent.errors.spool import (
 )
 
 __all__ = [
+    "AccessDenied",
     "AgentPaused",
     "AgentSafeMode",
     "AnalysisError",
     "AuditBroken",
     "AuditUnwritable",
     "BackgroundMissing",
+    "BodyTimeout",
+    "BodyTooLarge",
     "BrokerDropped",
     "BrokerError",
     "BrokerForeign",
@@ -215,12 +238,14 @@ __all__ = [
     "CommandUnknown",
     "ConfigDoubtful",
     "ConfigError",
+    "CrossSite",
     "DiskFull",
     "DiskLow",
     "EdgeAgentError",
     "EndOfFrames",
     "FileUnusable",
     "GoldenMismatch",
+    "HostForeign",
     "ImageError",
     "ImageMissing",
     "ImageTooLarge",
@@ -235,6 +260,9 @@ __all__ = [
     "OutputUnwritable",
     "PrometheusMissing",
     "PrometheusPortTaken",
+    "ReportMissing",
+    "RequestInvalid",
+    "RoleInsufficient",
     "RuntimeMissing",
     "ScaleUnreadable",
     "SecretExposed",
@@ -247,6 +275,8 @@ __all__ = [
     "SpoolMissing",
     "SpoolNewer",
     "StateEntryInvalid",
+    "TooManyAttempts",
+    "WebBusy",
     "WebMissing",
     "WebPortTaken",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass, field
 
 import cv2
@@ -57,7 +58,7 @@ class ReadingPicture:
         """The layer of evidence for the reading's label; None if nothing is explained."""
         if self.activation_map is None or self.class_index is None:
             return None
-        size = _scaled(self.height_px, self.width_px, LAYER_PX)
+        size = self.height_px * LAYER_PX // LONG_SIDE_PX, self.width_px * LAYER_PX // LONG_SIDE_PX
         return to_png(tint_evidence(self.activation_map.astype(np.float32), self.class_index, size))
 
 
@@ -66,73 +67,80 @@ def make_picture(result: Result, reading: Reading) -> ReadingPicture | None:
     explanation = reading.explanation
     if explanation is None:
         return None
-    rgb, region = _cut(reading.frame, explanation)
-    height, width = _scaled(rgb.shape[0], rgb.shape[1], LONG_SIDE_PX)
+    window = explanation.window
+    rgb = None if window is None or window.ready else _cut(reading.frame, window)
+    height, width = _size_px(explanation, LONG_SIDE_PX)
     labels = list(result.probabilities or ())
+    picture = _resized(explanation.field if rgb is None else rgb, height, width)
+    map_ = explanation.class_activation_map
     return ReadingPicture(
         width_px=width,
         height_px=height,
-        region=region,
-        turned=explanation.window is not None and explanation.window.turned,
-        jpeg=_to_jpeg(_resized(rgb, height, width)),
-        thumbnail=_to_jpeg(_resized(rgb, *_scaled(height, width, THUMBNAIL_PX))),
+        region=_region(reading.frame, window),
+        turned=window is not None and window.turned,
+        jpeg=_to_jpeg(picture),
+        thumbnail=_to_jpeg(_resized(picture, *_size_px(explanation, THUMBNAIL_PX))),
         nuclei_png=to_png(outline_nuclei(explanation.nuclei_mask, (height, width))),
-        activation_map=None
-        if explanation.class_activation_map is None
-        else explanation.class_activation_map.astype(np.float16),
+        activation_map=None if map_ is None else map_.astype(np.float16),
         class_index=labels.index(result.label) if result.label in labels else None,
     )
 
 
-def _cut(frame: Frame, explanation: Explanation) -> tuple[NDArray[np.uint8], Region]:
-    """The field as uint8 RGB (h, w, 3) with square pixels, and where it lies in the frame."""
-    window, rgb = explanation.window, None
-    if window is not None and not window.ready:
-        rgb = _decoded(frame, window)
-    if window is None or rgb is None:
-        aspect = 1.0 if window is None else window.pixel_aspect
-        squeezed = explanation.field
-        height, width = squeezed.shape[:2]
-        return _resized(squeezed, height, round(width * aspect)), (0.0, 0.0, 1.0, 1.0)
-    picture, reduction, frame_height, frame_width = rgb
-    place = window.reduced(reduction)
-    part = picture[place.top_px : place.top_px + place.height_px, place.left_px : place.left_px + place.width_px]
-    if window.turned:
-        part = np.asarray(cv2.rotate(part, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8)
-    region = (
-        window.left_px / frame_width,
-        window.top_px / frame_height,
-        window.width_px / frame_width,
-        window.height_px / frame_height,
-    )
-    return part, region
+def _size_px(explanation: Explanation, long_side_px: int) -> tuple[int, int]:
+    """Height and width of a picture with square pixels."""
+    window = explanation.window
+    if window is None:
+        aspect = 1.0
+    elif window.ready:
+        aspect = window.pixel_aspect
+    else:
+        aspect = window.height_px / window.width_px if window.turned else window.width_px / window.height_px
+    if aspect >= 1:
+        return round(long_side_px / aspect), long_side_px
+    return long_side_px, round(long_side_px * aspect)
 
 
-def _decoded(frame: Frame, window: Window) -> tuple[NDArray[np.uint8], int, int, int] | None:
-    """RGB, by what it was scaled down, and the frame's height and width; None if it cannot be decoded."""
+def _region(frame: Frame, window: Window | None) -> Region:
+    size = _frame_size_px(frame)
+    if window is None or size is None:
+        return 0.0, 0.0, 1.0, 1.0
+    height, width = size
+    return window.left_px / width, window.top_px / height, window.width_px / width, window.height_px / height
+
+
+def _frame_size_px(frame: Frame) -> tuple[int, int] | None:
     image = frame.image
+    if isinstance(image, Pixels):
+        return image.array.shape[0], image.array.shape[1]
+    if isinstance(image, ImageError):
+        return None
+    # It was read before, within whatever limit is configured.
+    header = read_header(image.data, max_pixels=sys.maxsize)
+    return header.height_px, header.width_px
+
+
+def _cut(frame: Frame, window: Window) -> NDArray[np.uint8] | None:
+    """The window as uint8 RGB (h, w, 3), turned like the field; None if the frame cannot be decoded once more."""
+    image, reduction = frame.image, 1
     if isinstance(image, ImageError):
         return None
     if isinstance(image, Pixels):
-        array = image.array
-        if image.order is ColourOrder.BGR:
-            array = np.asarray(cv2.cvtColor(array, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-        return array, 1, array.shape[0], array.shape[1]
-    try:
-        header = read_header(image.data)
-        longest = max(window.height_px, window.width_px)
-        reduction = next((each for each in REDUCTIONS if longest // each >= LONG_SIDE_PX), 1)
-        rgb = decode_image(image.data, reduction=reduction, header=header)
-    except ImageError as error:
-        # It was decoded for the reading; a file may still be larger than is worth decoding once more for a picture.
-        log.debug("the picture is that of the model's input: %s", error)
-        return None
-    return rgb, reduction, header.height_px, header.width_px
-
-
-def _scaled(height: int, width: int, long_side: int) -> tuple[int, int]:
-    ratio = long_side / max(height, width)
-    return max(1, round(height * ratio)), max(1, round(width * ratio))
+        rgb = image.array
+    else:
+        try:
+            header = read_header(image.data)
+            longest = max(window.height_px, window.width_px)
+            reduction = next((each for each in REDUCTIONS if longest // each >= LONG_SIDE_PX), 1)
+            rgb = decode_image(image.data, reduction=reduction, header=header)
+        except ImageError as error:
+            # It was decoded for the reading, but is larger than is worth decoding again for a picture.
+            log.debug("the picture is that of the model's input: %s", error)
+            return None
+    place = window.reduced(reduction)
+    rgb = rgb[place.top_px : place.top_px + place.height_px, place.left_px : place.left_px + place.width_px]
+    if isinstance(image, Pixels) and image.order is ColourOrder.BGR:
+        rgb = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return np.asarray(cv2.rotate(rgb, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8) if window.turned else rgb
 
 
 def _resized(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from edge_agent.cameras import Frame
+from edge_agent.vision.decode import REDUCTIONS
 from edge_agent.vision.focus import VIEW_PX, focus_score
 from edge_agent.vision.quality import measure_exposure, thumbnail
 from edge_agent.web.live.messages import MAX_WIDTH_PX, LiveHeader, View
@@ -48,9 +49,7 @@ class LiveFrame:
         self._pixels = FramePixels(frame)
         self._jpegs: dict[_Cut, bytes] = {}
         needed = [self._reduction(cut) for cut in map(self._cut, views) if not self._is_camera_picture(cut)]
-        if needed:
-            self._pixels.decoded(min(needed))
-        small = self._pixels.shrunk(VIEW_PX)
+        small = self._pixels.shrunk(VIEW_PX, reduction=min(needed, default=REDUCTIONS[0]))
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         self._focus_score = focus_score(grey)
         self._exposure = measure_exposure(small, grey)

@@ -60,10 +60,13 @@ class FramePixels:
             self._reduction = reduction
         return self._array, self._reduction
 
-    def shrunk(self, size_px: tuple[int, int]) -> NDArray[np.uint8]:
-        """The whole frame as uint8 RGB (h, w, 3), of at most this width and height. Raises ``ImageError``."""
+    def shrunk(self, size_px: tuple[int, int], *, reduction: int = REDUCTIONS[0]) -> NDArray[np.uint8]:
+        """The whole frame as uint8 RGB (h, w, 3), of at most this width and height. Raises ``ImageError``.
+
+        It is decoded as finely as ``reduction`` says, or finer if need be.
+        """
         width, height = fitted(self.width_px, self.height_px, size_px)
-        array, _ = self.decoded(fitting_reduction(self.width_px, self.height_px, width, height))
+        array, _ = self.decoded(min(reduction, fitting_reduction(self.width_px, self.height_px, width, height)))
         small = scaled_down(array, width, height)
         if self.order is ColourOrder.BGR:
             small = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), dtype=np.uint8)

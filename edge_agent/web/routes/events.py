@@ -40,7 +40,7 @@ def event_routes(device: Device, history: History, broadcast: Broadcast) -> list
 
         async def stream() -> AsyncIterator[ServerSentEvent]:
             try:
-                async for happening in _happenings(device, history, queue):
+                async for happening in follow(device, history, queue):
                     yield ServerSentEvent(event=happening.name, data=happening.data)
             finally:
                 await listener.__aexit__(None, None, None)
@@ -50,8 +50,8 @@ def event_routes(device: Device, history: History, broadcast: Broadcast) -> list
     return [Route("/events", events)]
 
 
-async def _happenings(
-    device: Device, history: History, queue: asyncio.Queue[Happening | None]
+async def follow(
+    device: Device, history: History, queue: asyncio.Queue[Happening | None], *, heartbeat_s: float = HEARTBEAT_S
 ) -> AsyncIterator[Happening]:
     """The state and the latest reading, then what happens, until the listener falls behind."""
     known = None
@@ -65,7 +65,7 @@ async def _happenings(
             known = state.model_copy(update={"at": None})
             yield Happening("state", state.to_json().decode())
         yield Happening("heartbeat", json.dumps({"at": datetime.now(UTC).isoformat()}))
-        due = asyncio.get_running_loop().time() + HEARTBEAT_S
+        due = asyncio.get_running_loop().time() + heartbeat_s
         while (left_s := due - asyncio.get_running_loop().time()) > 0:
             try:
                 happening = await asyncio.wait_for(queue.get(), left_s)

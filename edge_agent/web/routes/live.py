@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from urllib.parse import urlsplit
 
-from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -26,9 +23,6 @@ SILENCE_S = 0.9
 """Longest time without a message to a viewer who waits."""
 SEND_S = 30.0
 """A viewer whose connection takes nothing for so long is gone."""
-
-REQUEST_MAX_BYTES = 4096
-"""For the server's limit: a viewer's message is much smaller."""
 
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 
@@ -43,9 +37,10 @@ def live_routes(hub: LiveHub) -> list[BaseRoute]:
     """The moving picture, for everyone who may look."""
 
     async def live(websocket: WebSocket) -> None:
-        refusal = _refusal(websocket)
-        if refusal is not None:
-            await websocket.send_denial_response(refusal)
+        if role_of(websocket) < Role.LOOK:
+            await websocket.send_denial_response(
+                refuse(401, "access_denied", "Nobody is logged in.", "Log in on the microscope page.")
+            )
             return
         await websocket.accept()
         inbox = _Inbox()
@@ -127,28 +122,6 @@ class _Inbox:
     def _fill(self, message: bytes) -> None:
         self._message = message
         self._filled.set()
-
-
-def _refusal(websocket: WebSocket) -> JSONResponse | None:
-    if role_of(websocket) < Role.LOOK:
-        return refuse(401, "access_denied", "Nobody is logged in.", "Log in on the microscope page.")
-    if not from_this_page(websocket):
-        return refuse(
-            403, "foreign_page", "Another web page asked for the picture.", "Open the microscope page itself."
-        )
-    return None
-
-
-def from_this_page(connection: HTTPConnection) -> bool:
-    """Whether a browser was sent by a page of this server, or it is not a browser, which sends no ``Origin``.
-
-    Browsers let every page open web sockets anywhere, with the visitor's cookies (cross-site web socket hijacking,
-    C. Schneider, 2013).
-    """
-    origin = connection.headers.get("origin")
-    if origin is None:
-        return True
-    return urlsplit(origin).netloc.lower() == connection.headers.get("host", "").lower() != ""
 
 
 async def _close(websocket: WebSocket, code: int, refusal: Refusal) -> None:

@@ -6,36 +6,31 @@ import json
 import queue
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from uuid_utils.compat import uuid7
 
 from edge_agent.acquisition.capture_requests import FRAMES_UNDER_WAY
 from edge_agent.acquisition.frame_requests import FrameRequest, FrameRequests
 from edge_agent.cameras import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.cameras.frame import frame_now
 from edge_agent.errors import AgentPaused
-from edge_agent.mqtt import Request
-from edge_agent.web.device import DeviceState, Problem
+from edge_agent.web.device import DeviceState
+from tests.page_device import FakeDevice
 
 PATIENCE_S = 30.0
 
 Array = NDArray[np.uint8]
 
 
-class FakeDevice:
+class LiveDevice(FakeDevice):
     def __init__(self) -> None:
-        self._requests = FrameRequests()
+        super().__init__()
         self._lock = threading.Lock()
-        self._offered = 0
-        self.paused = False
-        self.streaming = True
-        self.problem: Problem | None = None
+        self.opening = False
         self.looked_on: queue.Queue[FrameRequest] = queue.Queue()
         self.looked_away: queue.Queue[FrameRequest] = queue.Queue()
         self.refusals: queue.Queue[None] = queue.Queue()
@@ -43,7 +38,7 @@ class FakeDevice:
 
     def show(self, frame: Frame) -> None:
         """As a live camera does."""
-        self._requests.offer(frame, live=True)
+        self.frames.offer(frame, live=True)
 
     def show_from(self, make: Callable[[], Frame]) -> FrameRequest:
         """Wait until somebody looks, and show the frames that are skipped since they may be older."""
@@ -55,7 +50,7 @@ class FakeDevice:
     def pause(self) -> None:
         with self._lock:
             self.paused = True
-            old, self._requests = self._requests, FrameRequests()
+            old, self.frames = self.frames, FrameRequests()
         old.cancel(AgentPaused("Reading was interrupted."))
 
     def resume(self) -> None:
@@ -64,7 +59,7 @@ class FakeDevice:
 
     def reload(self) -> None:
         with self._lock:
-            old, self._requests = self._requests, FrameRequests()
+            old, self.frames = self.frames, FrameRequests()
         old.cancel(AgentPaused("Reading was interrupted."))
 
     def look_on(self) -> FrameRequest:
@@ -72,41 +67,17 @@ class FakeDevice:
             if self.paused:
                 self.refusals.put(None)
                 raise AgentPaused("The agent is paused.")
-            request = self._requests.add()
+            request = super().look_on()
         self.looked_on.put(request)
         return request
 
     def look_away(self, request: FrameRequest) -> None:
-        self._requests.withdraw(request)
+        super().look_away(request)
         self.looked_away.put(request)
-
-    def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
-        raise NotImplementedError
 
     def state(self) -> DeviceState:
         self.states.put(None)
-        return DeviceState(
-            device="scope-1",
-            site="clinic",
-            software="1",
-            session=uuid7(),
-            at=datetime.now(UTC),
-            paused=self.paused,
-            streaming=self.streaming,
-            safe_mode=False,
-            problems=() if self.problem is None else (self.problem,),
-            trigger="continuous",
-            stale_after_s=None,
-            readings_count=0,
-            waiting_count=0,
-            model=None,
-            model_version=None,
-            demonstration=False,
-            provisional=False,
-            models=(),
-            quality_limits={},
-            slide=None,
-        )
+        return super().state().model_copy(update={"streaming": not self.opening})
 
 
 def grey_frame(level: int, *, size: tuple[int, int] = (48, 64)) -> Frame:

@@ -18,18 +18,18 @@ from edge_agent.web.device import Problem
 from edge_agent.web.live import pixels
 from edge_agent.web.live.hub import LiveHub, TooManyViewers, Viewer
 from edge_agent.web.live.messages import View
-from tests.unit.web.live.fakes import PATIENCE_S, FakeDevice, grey_frame, jpeg_frame, parts
+from tests.unit.web.live.fakes import PATIENCE_S, LiveDevice, grey_frame, jpeg_frame, parts
 
 Box = queue.Queue[bytes]
 
 
 @pytest.fixture
-def device() -> FakeDevice:
-    return FakeDevice()
+def device() -> LiveDevice:
+    return LiveDevice()
 
 
 @pytest.fixture
-def hub(device: FakeDevice) -> Iterator[LiveHub]:
+def hub(device: LiveDevice) -> Iterator[LiveHub]:
     hub = LiveHub(device, interval_s=0)
     yield hub
     hub.stop()
@@ -71,7 +71,7 @@ def level(box: Box) -> int:
     return round(float(parts(box.get(timeout=PATIENCE_S))[1].mean()))
 
 
-def test_nothing_is_asked_of_the_device_until_a_viewer_asks(device: FakeDevice, hub: LiveHub, counts: Counts) -> None:
+def test_nothing_is_asked_of_the_device_until_a_viewer_asks(device: LiveDevice, hub: LiveHub, counts: Counts) -> None:
     box: Box = queue.Queue()
     viewer = hub.join(box.put)
     device.show(grey_frame(10))
@@ -90,7 +90,7 @@ def test_nothing_is_asked_of_the_device_until_a_viewer_asks(device: FakeDevice, 
     assert box.empty()
 
 
-def test_viewers_share_one_decoding_and_one_compression(device: FakeDevice, hub: LiveHub, counts: Counts) -> None:
+def test_viewers_share_one_decoding_and_one_compression(device: LiveDevice, hub: LiveHub, counts: Counts) -> None:
     boxes = [looking(hub, View(max_width_px=80))[1] for _ in range(3)]
     zoomed = looking(hub, View((0.0, 0.0, 0.5, 0.5), 80))[1]
     device.show_from(lambda: grey_frame(10))
@@ -101,7 +101,7 @@ def test_viewers_share_one_decoding_and_one_compression(device: FakeDevice, hub:
     assert (counts.decoded, counts.compressed) == (1, 2)
 
 
-def test_a_slow_viewer_gets_the_newest_frame_and_none_of_those_missed(device: FakeDevice, hub: LiveHub) -> None:
+def test_a_slow_viewer_gets_the_newest_frame_and_none_of_those_missed(device: LiveDevice, hub: LiveHub) -> None:
     viewer, box = looking(hub)
     device.show_from(lambda: grey_frame(10))
     device.show(grey_frame(20))
@@ -113,7 +113,7 @@ def test_a_slow_viewer_gets_the_newest_frame_and_none_of_those_missed(device: Fa
     assert box.empty()
 
 
-def test_a_frame_is_not_shown_twice_but_another_part_of_it_is(device: FakeDevice, hub: LiveHub) -> None:
+def test_a_frame_is_not_shown_twice_but_another_part_of_it_is(device: LiveDevice, hub: LiveHub) -> None:
     viewer, box = looking(hub)
     device.show_from(lambda: grey_frame(10))
     device.show(grey_frame(20))
@@ -124,7 +124,7 @@ def test_a_frame_is_not_shown_twice_but_another_part_of_it_is(device: FakeDevice
     assert (second["id"], second["region"]) == (first["id"], [0.5, 0.5, 0.5, 0.5])
 
 
-def test_a_viewer_who_comes_later_sees_the_frame_that_is_shown(device: FakeDevice, hub: LiveHub) -> None:
+def test_a_viewer_who_comes_later_sees_the_frame_that_is_shown(device: LiveDevice, hub: LiveHub) -> None:
     _, box = looking(hub)
     device.show_from(lambda: grey_frame(10))
     device.show(grey_frame(20))
@@ -134,7 +134,7 @@ def test_a_viewer_who_comes_later_sees_the_frame_that_is_shown(device: FakeDevic
 
 
 def test_a_device_that_pauses_is_said_to_be_paused_and_shown_again_when_it_resumes(
-    device: FakeDevice, hub: LiveHub
+    device: LiveDevice, hub: LiveHub
 ) -> None:
     viewer, box = looking(hub)
     device.show_from(lambda: grey_frame(10))
@@ -157,7 +157,7 @@ def test_a_device_that_pauses_is_said_to_be_paused_and_shown_again_when_it_resum
     assert hub.absence.state == "waiting"
 
 
-def test_a_reload_goes_unnoticed(device: FakeDevice, hub: LiveHub) -> None:
+def test_a_reload_goes_unnoticed(device: LiveDevice, hub: LiveHub) -> None:
     _, box = looking(hub)
     before = device.show_from(lambda: grey_frame(10))
     device.reload()
@@ -167,8 +167,8 @@ def test_a_reload_goes_unnoticed(device: FakeDevice, hub: LiveHub) -> None:
     assert device.refusals.empty()
 
 
-def test_a_lost_camera_is_said_with_its_error(device: FakeDevice, hub: LiveHub) -> None:
-    device.problem = Problem(part="camera", code="camera_lost", message="Unplugged.", remedy="Plug it in.")
+def test_a_lost_camera_is_said_with_its_error(device: LiveDevice, hub: LiveHub) -> None:
+    device.problems = (Problem(part="camera", code="camera_lost", message="Unplugged.", remedy="Plug it in."),)
     looking(hub)
     for _ in range(2):
         device.states.get(timeout=PATIENCE_S)
@@ -176,8 +176,8 @@ def test_a_lost_camera_is_said_with_its_error(device: FakeDevice, hub: LiveHub) 
     assert (hub.absence.code, hub.absence.remedy) == ("camera_lost", "Plug it in.")
 
 
-def test_a_camera_that_opens_is_waited_for(device: FakeDevice, hub: LiveHub) -> None:
-    device.streaming = False
+def test_a_camera_that_opens_is_waited_for(device: LiveDevice, hub: LiveHub) -> None:
+    device.opening = True
     looking(hub)
     for _ in range(2):
         device.states.get(timeout=PATIENCE_S)
@@ -185,7 +185,7 @@ def test_a_camera_that_opens_is_waited_for(device: FakeDevice, hub: LiveHub) -> 
     assert "opened" in hub.absence.message
 
 
-def test_when_the_last_viewer_leaves_the_device_is_left_alone(device: FakeDevice, hub: LiveHub) -> None:
+def test_when_the_last_viewer_leaves_the_device_is_left_alone(device: LiveDevice, hub: LiveHub) -> None:
     one, box = looking(hub)
     other, _ = looking(hub)
     request = device.show_from(lambda: grey_frame(10))
@@ -207,7 +207,7 @@ def test_when_the_last_viewer_leaves_the_device_is_left_alone(device: FakeDevice
 
 
 @pytest.mark.parametrize("damage", [b"not a picture", b"\xff\xd8\xff\xe0 cut short"])
-def test_a_frame_that_cannot_be_decoded_is_skipped_and_counted(device: FakeDevice, hub: LiveHub, damage: bytes) -> None:
+def test_a_frame_that_cannot_be_decoded_is_skipped_and_counted(device: LiveDevice, hub: LiveHub, damage: bytes) -> None:
     viewer, box = looking(hub)
     device.show_from(lambda: grey_frame(10))
     device.show(frame_now("camera0", Encoded(damage)))
@@ -222,7 +222,7 @@ def test_a_frame_that_cannot_be_decoded_is_skipped_and_counted(device: FakeDevic
 
 
 def test_damage_that_only_a_finer_decoding_finds_is_skipped_too(
-    device: FakeDevice, hub: LiveHub, monkeypatch: pytest.MonkeyPatch
+    device: LiveDevice, hub: LiveHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> bytes:
         raise MemoryError
@@ -239,7 +239,7 @@ def test_damage_that_only_a_finer_decoding_finds_is_skipped_too(
     assert viewer.waits is False
 
 
-def test_no_more_than_the_allowed_number_of_viewers_look(device: FakeDevice) -> None:
+def test_no_more_than_the_allowed_number_of_viewers_look(device: LiveDevice) -> None:
     hub = LiveHub(device, viewers_max=2)
     viewers = [hub.join(lambda _: None) for _ in range(2)]
     with pytest.raises(TooManyViewers):
@@ -267,7 +267,7 @@ def noisy(seed: int, noise: int) -> Frame:
     return jpeg_frame(np.clip(smear(seed) + rng.normal(0, 3, (240, 320, 3)), 0, 255).astype(np.uint8))
 
 
-def test_the_header_names_the_latest_reading_while_its_field_is_shown(device: FakeDevice, hub: LiveHub) -> None:
+def test_the_header_names_the_latest_reading_while_its_field_is_shown(device: LiveDevice, hub: LiveHub) -> None:
     viewer, box = looking(hub)
     device.show_from(lambda: noisy(1, 0))
 
