@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import queue
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,12 +14,11 @@ from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketT
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from edge_agent.web.live.hub import LiveHub
+from edge_agent.web.live.hub import LiveHub, Viewer
+from edge_agent.web.live.messages import View
 from edge_agent.web.roles import Role
 from edge_agent.web.routes.live import live_routes
 from tests.unit.web.live.fakes import PATIENCE_S, LiveDevice, grey_frame, parts
-
-Open = Callable[..., Any]
 
 
 @pytest.fixture
@@ -123,8 +123,29 @@ def test_nobody_looks_without_a_role(hub: LiveHub) -> None:
     assert denied.value.json()["code"] == "access_denied"
 
 
-def test_pictures_do_not_queue_behind_a_connection_that_is_slow(device: LiveDevice, hub: LiveHub) -> None:
+class WatchedHub(LiveHub):
+    """Says when a viewer has asked, and when a picture was handed over."""
+
+    def __init__(self, device: LiveDevice) -> None:
+        super().__init__(device, interval_s=0)
+        self.asked: queue.Queue[None] = queue.Queue()
+        self.delivered: queue.Queue[None] = queue.Queue()
+
+    def join(self, deliver: Callable[[bytes], None]) -> Viewer:
+        def told(message: bytes) -> None:
+            deliver(message)
+            self.delivered.put(None)
+
+        return super().join(told)
+
+    def ask(self, viewer: Viewer, view: View) -> None:
+        super().ask(viewer, view)
+        self.asked.put(None)
+
+
+def test_pictures_do_not_queue_behind_a_connection_that_is_slow(device: LiveDevice) -> None:
     """They ask for one picture after the other and read none: of those missed, only the newest is kept."""
+    hub = WatchedHub(device)
     asks: asyncio.Queue[Message] = asyncio.Queue()
     sent: list[int] = []
 
@@ -139,27 +160,26 @@ def test_pictures_do_not_queue_behind_a_connection_that_is_slow(device: LiveDevi
                 if len(sent) == 2:
                     second.set()
 
-        async def delivered(shade: int) -> None:
+        async def hand_over(shade: int) -> None:
             asks.put_nowait({"type": "websocket.receive", "text": '{"next": true}'})
-            while not (hub._viewers and hub._viewers[0].waits):
-                await asyncio.sleep(0)
+            await asyncio.to_thread(hub.asked.get, timeout=PATIENCE_S)
             if shade == 10:
                 await asyncio.to_thread(device.show_from, lambda: grey_frame(5))
             device.show(grey_frame(shade))
-            while hub._viewers[0].waits:
-                await asyncio.sleep(0)
+            await asyncio.to_thread(hub.delivered.get, timeout=PATIENCE_S)
 
         asks.put_nowait({"type": "websocket.connect"})
         scope = {"type": "websocket", "path": "/live", "headers": [], "role": Role.LOOK, "subprotocols": []}
         app = asyncio.create_task(Starlette(routes=live_routes(hub))(scope, asks.get, send))
-        await delivered(10)
+        await hand_over(10)
         await stuck.wait()
         for shade in (20, 30, 40, 50):
-            await delivered(shade)
+            await hand_over(shade)
         reading.set()
         await second.wait()
         asks.put_nowait({"type": "websocket.disconnect", "code": 1001})
         await app
 
     asyncio.run(run())
+    hub.stop()
     assert sent == [10, 50]
