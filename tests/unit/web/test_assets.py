@@ -85,5 +85,9 @@ def test_every_text_that_the_page_names_exists_and_every_text_is_named() -> None
     english = CATALOGUES["en"]
     assert named <= set(english), named - set(english)
     built = re.compile("|".join(rf"(?:{pattern})" for pattern in patterns))
-    unused = [key for key in english if key not in named and not built.fullmatch(key) and not key.startswith(("report.", "number."))]
+    unused = [
+        key
+        for key in english
+        if key not in named and not built.fullmatch(key) and not key.startswith(("report.", "number."))
+    ]
     assert not unused

@@ -65,9 +65,9 @@ def client(tracker: SpecimenTracker) -> Iterator[TestClient]:
 
 def finish(tracker: SpecimenTracker) -> Report:
     tracker.set(SLIDE, 10)
+    reading = judged(None)
     for _ in range(3):
-        reading = judged(None)
-        tracker.append(reading, lambda place, of=reading: result_of(of, place))
+        tracker.append(reading, lambda place: result_of(reading, place))
     return tracker.finish()
 
 
