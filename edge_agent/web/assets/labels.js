@@ -1,78 +1,77 @@
-// Labelling kept frames: one at a time, by keys, with the next one already loaded.
+// Labelling kept frames: one at a time, by keys, with the next pictures already loaded.
 
 import { byId, el, number, show } from "./dom.js";
 import { t } from "./i18n.js";
-import { get, send } from "./api.js";
-import { sayRefusal } from "./actions.js";
+import { get, newId, send } from "./api.js";
+import { onPress, sayRefusal } from "./actions.js";
+import { store } from "./store.js";
+
+// As many labels as there may be: digits first, then letters that mean nothing else.
+const KEYS = "123456789abcdefghijklmopqrtvwxyz";
 
 let sets = [];
 let chosen = null;
 let queue = "unlabelled";
 let item = null;
-let following = null;
 let busy = false;
+/** Labels that this page gave, so that "undo" never undoes somebody else's. */
+let given = [];
+/** The pictures of the frame that is shown and of the next ones, by id. */
+let pictures = new Map();
 
-async function loadNext(after) {
-  const query = new URLSearchParams({ set: chosen.name, queue });
-  if (after) query.set("after", after);
-  const found = await get(`/collection/next?${query}`);
-  if (!found?.item) return null;
-  const image = new Image();
-  image.alt = t("label.picture");
-  image.src = `/collection/items/${found.item}.jpg`;
-  await image.decode();
-  return { ...found, image };
+function load(id) {
+  if (!pictures.has(id)) {
+    const image = new Image();
+    image.alt = t("label.picture");
+    image.src = `/collection/items/${id}.jpg`;
+    const decoded = image.decode().then(() => image);
+    // Whoever waits for it gets the error.
+    decoded.catch(() => pictures.delete(id));
+    pictures.set(id, decoded);
+  }
+  return pictures.get(id);
+}
+
+async function showItem(id, then) {
+  const image = id === null ? null : await load(id);
+  item = id;
+  pictures = new Map([...pictures].filter(([each]) => each === id || then.includes(each)));
+  then.forEach(load);
+  byId("label-picture").replaceChildren(...(image === null ? [] : [image]));
+  byId("label-picture").dataset.item = id ?? "";
+  show(byId("label-picture"), image !== null);
+  show(byId("label-nothing"), image === null);
+  for (const button of byId("label-buttons").querySelectorAll("button")) {
+    button.disabled = image === null && button.dataset.key !== "u";
+  }
+}
+
+async function next() {
+  return (await get(`/collection/next?${new URLSearchParams({ set: chosen.name, queue })}`)) ?? { item: null, then: [] };
+}
+
+async function advance() {
+  const offered = await next();
+  await showItem(offered.item, offered.then);
+  drawProgress().catch(() => {});
 }
 
 async function drawProgress() {
   const state = await get("/collection");
-  const counts = state.label_sets.find((each) => each.name === chosen.name) ?? {};
+  const counts = state.sets.find((each) => each.name === chosen.name);
   byId("label-progress").textContent = t("label.progress", {
-    done: number(counts.labelled_count ?? 0, 0),
-    all: number(state.kept_count ?? 0, 0),
-    second: number(counts.second_look_count ?? 0, 0),
+    done: number(counts.labelled_count + counts.not_usable_count, 0),
+    all: number(state.frames_count, 0),
+    second: number(counts.disputed_count, 0),
   });
 }
 
-function draw() {
-  byId("label-picture").replaceChildren(...(item === null ? [] : [item.image]));
-  byId("label-picture").dataset.item = item?.item ?? "";
-  show(byId("label-nothing"), item === null);
-  for (const button of byId("label-buttons").querySelectorAll("button")) button.disabled = item === null && button.dataset.key !== "u";
-}
-
-async function advance() {
-  item = following ?? (await loadNext());
-  following = null;
-  draw();
-  drawProgress().catch(() => {});
-  if (item !== null) following = await loadNext(item.item).catch(() => null);
-}
-
-async function give(label) {
-  if (item === null || busy) return;
-  busy = true;
-  byId("label-message").replaceChildren();
-  try {
-    await send("POST", "/collection/labels", { item: item.item, set: chosen.name, label });
-    await advance();
-  } catch (error) {
-    sayRefusal(byId("label-message"), error);
-  } finally {
-    busy = false;
-  }
-}
-
-async function undo() {
+async function once(act) {
   if (busy) return;
   busy = true;
   byId("label-message").replaceChildren();
   try {
-    const undone = await send("POST", "/collection/undo", { set: chosen.name });
-    following = null;
-    item = await loadItem(undone?.item);
-    draw();
-    drawProgress().catch(() => {});
+    await act();
   } catch (error) {
     sayRefusal(byId("label-message"), error);
   } finally {
@@ -80,52 +79,71 @@ async function undo() {
   }
 }
 
-async function loadItem(id) {
-  if (!id) return loadNext();
-  const image = new Image();
-  image.alt = t("label.picture");
-  image.src = `/collection/items/${id}.jpg`;
-  await image.decode();
-  return { item: id, image };
-}
+const give = (label) =>
+  once(async () => {
+    if (item === null) return;
+    const id = newId();
+    await send("POST", "/collection/labels", { id, item, set: chosen.name, label });
+    given.push({ id, set: chosen.name });
+    await advance();
+  });
 
-function button(key, words, act, kind = "") {
+const undo = () =>
+  once(async () => {
+    const last = given.findLast((each) => each.set === chosen.name);
+    if (last === undefined) throw new Error(t("label.undo.nothing"));
+    const undone = await send("POST", "/collection/undo", last);
+    given = given.filter((each) => each !== last);
+    const offered = await next();
+    await showItem(undone.item, [offered.item, ...offered.then].filter((each) => each !== null && each !== undone.item));
+    drawProgress().catch(() => {});
+  });
+
+function button(key, words, act, { kind = "", meaning } = {}) {
   return el(
     "button",
-    { type: "button", class: kind, "data-key": key, onclick: act },
-    el("kbd", { "aria-hidden": "true" }, key),
+    { type: "button", class: kind, "data-key": key, title: meaning, onclick: act },
+    key === undefined ? null : el("kbd", { "aria-hidden": "true" }, key),
     words,
   );
 }
 
 function drawButtons() {
-  byId("label-question").textContent = chosen.question ?? t("label.question");
+  const quiet = { kind: "quiet" };
+  byId("label-question").textContent = chosen.question || t("label.question");
   byId("label-buttons").replaceChildren(
-    ...chosen.labels.map((label, index) => button(String(index + 1), label.name ?? label.code, () => give(label.code))),
-    button("n", t("label.not_usable"), () => give("not_usable"), "quiet"),
-    button("s", t("label.skip"), () => give("skip"), "quiet"),
-    button("u", t("label.undo"), undo, "quiet"),
+    ...chosen.labels.map((label, index) =>
+      button(KEYS[index], label.name, () => give(label.code), { meaning: label.meaning }),
+    ),
+    button("n", t("label.not_usable"), () => give("not_usable"), quiet),
+    button("s", t("label.skip"), () => give("skip"), quiet),
+    button("u", t("label.undo"), undo, quiet),
   );
 }
 
-async function choose(name) {
-  chosen = sets.find((each) => each.name === name);
-  following = null;
-  drawButtons();
-  await advance();
-}
+const choose = (name) =>
+  once(async () => {
+    chosen = sets.find((each) => each.name === name);
+    byId("label-set").value = name;
+    byId("label-export").href = `/collection/export.zip?${new URLSearchParams({ set: name })}`;
+    drawButtons();
+    await advance();
+  });
 
 export async function open() {
   const state = await get("/collection");
-  sets = state.label_sets ?? [];
-  const usable = (state.enabled ?? state.keep !== "nothing") && sets.length > 0;
-  show(byId("label-off"), !usable);
+  const kept = state.keep !== "nothing" || state.frames_count > 0;
+  const usable = kept && store.may("work");
+  show(byId("label-off"), !kept);
+  show(byId("label-role"), kept && !usable);
   show(byId("label-desk"), usable);
+  show(byId("label-export"), store.may("administer"));
   if (!usable) return;
-  byId("label-consent").textContent = t("label.consent", { consent: state.consent ?? "" });
+  sets = state.sets;
+  byId("label-consent").textContent = t("label.consent", { consent: state.consent });
   byId("label-set").replaceChildren(...sets.map((each) => el("option", { value: each.name }, each.name)));
-  await choose(chosen && sets.some((each) => each.name === chosen.name) ? chosen.name : sets[0].name);
-  byId("label-picture").focus();
+  await choose(sets.some((each) => each.name === chosen?.name) ? chosen.name : sets[0].name);
+  if (state.error) sayRefusal(byId("label-message"), state.error);
 }
 
 export function onKey(key) {
@@ -135,10 +153,28 @@ export function onKey(key) {
   return true;
 }
 
+/** Offer to keep the latest frame where frames are kept on request. */
+async function drawKeep() {
+  if (!store.may("work")) return;
+  try {
+    show(byId("keep"), (await get("/collection")).keep === "on_request");
+  } catch {
+    show(byId("keep"), false);
+  }
+}
+
 export function start() {
   byId("label-set").addEventListener("change", (event) => choose(event.target.value));
   byId("label-queue").addEventListener("change", (event) => {
     queue = event.target.value;
     choose(chosen.name);
+  });
+  onPress(byId("keep"), async () => {
+    await send("POST", "/collection/keep", { reading: store.shown.result.id });
+    return t("action.kept");
+  });
+  store.on("session", drawKeep);
+  store.on("language", () => {
+    if (chosen !== null) drawButtons();
   });
 }

@@ -36,7 +36,9 @@ async function begin(event) {
     await command("set-specimen", fields);
     form.reset();
   } catch (error) {
-    sayRefusal(byId("slide-message"), error);
+    // The device's own words are for programs that send commands.
+    const words = error.code === "command_invalid" ? { message: t("slide.invalid"), remedy: t("slide.help") } : error;
+    sayRefusal(byId("slide-message"), words);
     form.specimen.focus();
   }
 }

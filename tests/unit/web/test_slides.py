@@ -81,6 +81,16 @@ def test_the_list_has_the_open_slide_and_the_finished_ones(client: TestClient, t
     assert [each["id"] for each in found["reports"]] == [str(report.id)]
 
 
+def test_the_statements_of_the_list_are_in_the_readers_language(client: TestClient, tracker: SpecimenTracker) -> None:
+    report = finish(tracker)
+    english, german = (
+        client.get("/slides", params={"language": language}).json()["reports"][0]["statement"]
+        for language in ("en", "de")
+    )
+    assert english == report.statement
+    assert german.startswith("Von diesem Objektträger beurteilt: 3 Felder.")
+
+
 def test_a_report_is_given_as_it_was_published(client: TestClient, tracker: SpecimenTracker) -> None:
     report = finish(tracker)
     found = client.get(f"/slides/{report.id}.json")
