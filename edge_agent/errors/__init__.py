@@ -50,6 +50,12 @@
     ├── WebMissing             web_missing
     ├── WebPortTaken           web_port_taken
     ├── ClockUnset             clock_unset
+    ├── CollectionError        collection_failed
+    │   ├── CollectionFull     collection_full
+    │   ├── CollectionBusy     collection_busy
+    │   ├── CollectionEmpty    collection_empty
+    │   ├── FrameNotKept       frame_not_kept
+    │   └── LabelInvalid       label_invalid
     ├── CommandError           command_failed
     │   ├── CommandInvalid     command_invalid
     │   ├── CommandUnknown     command_unknown
@@ -105,6 +111,14 @@ from edge_agent.errors.cameras import (
     CameraStalled,
     CameraTimeout,
     EndOfFrames,
+)
+from edge_agent.errors.collection import (
+    CollectionBusy,
+    CollectionEmpty,
+    CollectionError,
+    CollectionFull,
+    FrameNotKept,
+    LabelInvalid,
 )
 from edge_agent.errors.commands import (
     AgentPaused,
@@ -204,6 +218,10 @@ __all__ = [
     "CameraTimeout",
     "CertificateTime",
     "ClockUnset",
+    "CollectionBusy",
+    "CollectionEmpty",
+    "CollectionError",
+    "CollectionFull",
     "CommandBusy",
     "CommandError",
     "CommandExpired",
@@ -218,6 +236,7 @@ __all__ = [
     "EdgeAgentError",
     "EndOfFrames",
     "FileUnusable",
+    "FrameNotKept",
     "GoldenMismatch",
     "ImageError",
     "ImageMissing",
@@ -225,6 +244,7 @@ __all__ = [
     "ImageUnsupported",
     "InferenceError",
     "InputEnded",
+    "LabelInvalid",
     "MachineHot",
     "MachineThrottled",
     "MessageDamaged",
