@@ -2,5 +2,6 @@
 
 from edge_agent.agent.agent import Agent
 from edge_agent.agent.factory import make_analyzer
+from edge_agent.agent.page_device import PageDevice
 
-__all__ = ["Agent", "make_analyzer"]
+__all__ = ["Agent", "PageDevice", "make_analyzer"]

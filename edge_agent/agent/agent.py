@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,21 +14,32 @@ import psutil
 from uuid_utils.compat import uuid7
 
 from edge_agent import __version__
+from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
+from edge_agent.agent.calibration_run import FRAME_DEADLINE_S, run_calibration
 from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
+from edge_agent.agent.model_choice import ModelChoice, require_installed, with_bundle
 from edge_agent.agent.result_sink import OnResult, ResultSink
 from edge_agent.agent.status import DeviceStatus
 from edge_agent.analysis.results import ResultMaker
-from edge_agent.calibration.calibrator import Calibrator
-from edge_agent.calibration.record import keep_calibration
 from edge_agent.cameras import Camera, CameraState, camera_maker
 from edge_agent.clock import clock_synchronised
-from edge_agent.commands.dispatcher import CommandDispatcher
+from edge_agent.commands.dispatcher import CommandDispatcher, Reply
 from edge_agent.commands.handlers import Operations, make_handlers
 from edge_agent.config import Config
-from edge_agent.contracts import Calibrate, Calibration, Check, EventKind, Health, Metrics, Result, Topics
-from edge_agent.errors import AgentPaused, CameraTimeout, ConfigError, EdgeAgentError, FileUnusable
+from edge_agent.contracts import (
+    Calibrate,
+    Calibration,
+    Check,
+    EventKind,
+    Health,
+    Metrics,
+    ModelIdentity,
+    Result,
+    Topics,
+)
+from edge_agent.errors import AgentPaused, BundleError, CameraTimeout, ConfigError, EdgeAgentError
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.monitoring.health import ClockReading, HealthInputs
 from edge_agent.monitoring.host import read_machine
@@ -39,15 +49,13 @@ from edge_agent.monitoring.monitor import HealthMonitor, MonitorCallbacks
 from edge_agent.monitoring.scale_events import ScaleEvents
 from edge_agent.monitoring.spool_events import SpoolEvents
 from edge_agent.mqtt import Publisher, Request
+from edge_agent.specimens.tally import Tally
 from edge_agent.specimens.tracker import SpecimenTracker
 from edge_agent.spool import Spool, SqliteSpool
 from edge_agent.watchdog import StallDetector
 
 log = logging.getLogger(__name__)
 
-CAPTURE_DEADLINE_S = 30.0
-CALIBRATION_DEADLINE_S = 90.0
-"""For all frames of a calibration; the first one has the deadline of a capture."""
 DURABLE_S = 10.0
 """How long a stop waits for the disk."""
 
@@ -114,6 +122,8 @@ class Agent:
         closing.callback(self._spool.close)
         self._events = EventRecorder(config.state.folder, self._spool, self._topics, self.session)
         closing.callback(self._events.close)
+        self._models = ModelChoice(self._spool, self._events)
+        self._restore_model()
         self._specimens = SpecimenTracker(
             self._spool, self._events, self.session, lambda: self._topics, lambda: self._analyzer.model
         )
@@ -131,6 +141,7 @@ class Agent:
                     self_test=self.self_test,
                     config=lambda: self._config,
                     calibrate=self.calibrate,
+                    select_model=self.select_model,
                 )
             ),
             self._answer,
@@ -180,6 +191,31 @@ class Agent:
     def counts(self) -> Counts:
         """Readings made, and those that the spool could not take."""
         return Counts(self._results.readings_count, self._results.refused_count)
+
+    @property
+    def status(self) -> DeviceStatus:
+        """What the status depends on."""
+        return self._status
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The model in use."""
+        return self._analyzer.model
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether the model in use was not trained on real smears."""
+        return self._analyzer.demonstration
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the model in use gives no answers, because its record does not show that they can be used."""
+        return self._analyzer.provisional
+
+    @property
+    def open_slide(self) -> Tally | None:
+        """The counts of the open slide."""
+        return self._specimens.open_slide
 
     @property
     def spool(self) -> Spool:
@@ -251,7 +287,7 @@ class Agent:
             raise ConfigError(
                 f"[{'], ['.join(changed)}] cannot change while the agent runs.", remedy="Restart the agent."
             )
-        analyzer = make_analyzer(config)
+        analyzer = make_analyzer(self._models.apply(config))
         with self._control:
             # Refuses a password or certificate that cannot be read before anything has changed.
             publisher = self._make_publisher(config)
@@ -303,12 +339,10 @@ class Agent:
             pipeline = self._pipeline
             request = pipeline.request()
         try:
-            return request.result.result(CAPTURE_DEADLINE_S)
+            return request.result.result(FRAME_DEADLINE_S)
         except TimeoutError as error:
             pipeline.withdraw(request)
-            raise self._status.camera_error or CameraTimeout(
-                f"No frame came within {CAPTURE_DEADLINE_S:g} s."
-            ) from error
+            raise self._status.camera_error or CameraTimeout(f"No frame came within {FRAME_DEADLINE_S:g} s.") from error
 
     def calibrate(self, asked: Calibrate) -> Calibration:
         """Measure the next frames, while they are read as always, and keep what was found in the state folder.
@@ -316,46 +350,71 @@ class Agent:
         Fewer frames than asked for are enough. Raises ``AgentPaused``, ``CameraTimeout`` if there is none, or
         ``ImageError`` if none can be read.
         """
+        frames = self.look_on()
+        try:
+            found = run_calibration(asked, frames, self._config)
+        finally:
+            self.look_away(frames)
+        if found is None:
+            raise self._status.camera_error or CameraTimeout(f"No frame came within {FRAME_DEADLINE_S:g} s.")
+        return found
+
+    def select_model(self, name: str) -> ModelIdentity:
+        """Read with another installed bundle, also after a restart, until the configuration names another.
+
+        Raises ``ModelUnknown``, or ``BundleError`` if it cannot be used: the one in use stays.
+        """
+        with self._control:
+            require_installed(self._config, name)
+            analyzer = make_analyzer(with_bundle(self._config, name))
+            self._end_reading()
+            self._analyzer = analyzer
+            self._models.keep(self._config.analysis.bundle, name)
+            self._introduce()
+            model = analyzer.model
+            self._events.record(
+                EventKind.CONFIGURED,
+                f"The bundle {model.name} {model.version} was chosen.",
+                model=model.name,
+                model_version=model.version,
+                model_sha256=model.sha256,
+            )
+            if not self._status.paused:
+                self._begin_reading()
+            return model
+
+    def look_on(self) -> FrameRequest:
+        """See the frames that pass from now on. Raises ``AgentPaused``."""
         with self._control:
             if self._status.paused:
                 raise AgentPaused("The agent is paused.")
-            pipeline, config = self._pipeline, self._config
-            request = pipeline.look_on()
-        calibrator = Calibrator(
-            asked.method,
-            division_um=asked.division_um,
-            configured_um_per_pixel=config.camera.um_per_pixel,
-            max_pixels=round(config.analysis.max_image_megapixels * 1e6),
-        )
-        deadline_s = time.monotonic() + CALIBRATION_DEADLINE_S
-        seen_count = 0
-        try:
-            while seen_count < asked.frames_count and (left_s := deadline_s - time.monotonic()) > 0:
-                frame = request.next(min(left_s, CAPTURE_DEADLINE_S))
-                if frame is None:
-                    break
-                calibrator.add(frame)
-                seen_count += 1
-        finally:
-            pipeline.look_away(request)
-        if not seen_count:
-            raise self._status.camera_error or CameraTimeout(f"No frame came within {CAPTURE_DEADLINE_S:g} s.")
-        found = calibrator.finish()
-        try:
-            keep_calibration(config.state.folder, found)
-        except FileUnusable as error:
-            # The sender gets it all the same.
-            log.warning("the calibration could not be kept: %s", error)
-        return found
+            return self._pipeline.look_on()
+
+    def look_away(self, request: FrameRequest) -> None:
+        """End that request."""
+        self._pipeline.look_away(request)
+
+    def submit(self, request: Request, reply: Reply, *, by: str) -> None:
+        """Carry out a command that did not come over MQTT; see ``CommandDispatcher.submit``."""
+        self._dispatcher.submit(request, reply, by=by)
 
     def self_test(self) -> tuple[Check, ...]:
         """Load the bundle again and compare it with its golden outputs; then run all checks."""
         problem: EdgeAgentError | None = None
         try:
-            make_analyzer(self._config)
+            make_analyzer(self._models.apply(self._config))
         except EdgeAgentError as error:
             problem = error
         return (Check.from_error("model", problem), *self._monitor.run_checks())
+
+    def _restore_model(self) -> None:
+        chosen = self._models.apply(self._config)
+        if chosen is self._config:
+            return
+        try:
+            self._analyzer = make_analyzer(chosen)
+        except BundleError as error:
+            self._models.forget(error)
 
     def _stall_detectors(self) -> dict[str, StallDetector]:
         detectors = {

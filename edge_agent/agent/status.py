@@ -38,6 +38,14 @@ class DeviceStatus:
             return StatusState.DEGRADED, codes[0]
         return (StatusState.READY if self.streaming else StatusState.INIT), None
 
+    def problems(self, broker: BrokerState) -> tuple[Check, ...]:
+        """What is wrong with each part, the newest that is known."""
+        newer = {"camera": None if self.paused else self.camera_error, "broker": broker.error}
+        return (
+            *(Check.from_error(name, error) for name, error in newer.items() if error is not None),
+            *(check for check in self.checks if check.code and check.name not in newer),
+        )
+
     def summary(self, broker: BrokerState, spool: SpoolStats, readings_count: int) -> str:
         """One line for a person."""
         if self.paused:

@@ -241,7 +241,13 @@ class Analyzer:
             cells=_cells(analysis, extracted.view),
             latency_ms=extracted.timer.latency_ms,
             image=image,
-            explanation=Explanation(extracted.rgb, analysis.nuclei_mask, activation_map if meaningful else None),
+            explanation=Explanation(
+                extracted.rgb,
+                analysis.nuclei_mask,
+                activation_map if meaningful else None,
+                extracted.view.window,
+            ),
+            labels=self._labels,
         )
 
     def _rejected_field(self, extracted: ExtractedField, analysis: FieldAnalysis, reason: Reason) -> Reading:
@@ -261,7 +267,8 @@ class Analyzer:
             cells=_cells(analysis, extracted.view),
             latency_ms=extracted.timer.latency_ms,
             image=image,
-            explanation=Explanation(extracted.rgb, analysis.nuclei_mask, None),
+            explanation=Explanation(extracted.rgb, analysis.nuclei_mask, None, extracted.view.window),
+            labels=self._labels,
         )
 
     def _rejected_frame(self, rejected: RejectedFrame) -> Reading:

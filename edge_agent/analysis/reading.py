@@ -14,6 +14,7 @@ from edge_agent.contracts import (
     Decision,
     ErrorReport,
     ImageIdentity,
+    Label,
     ModelIdentity,
     Nuclei,
     Outcome,
@@ -21,6 +22,7 @@ from edge_agent.contracts import (
     Reason,
     Scale,
 )
+from edge_agent.vision.field import Window
 from edge_agent.vision.segmentation import Segmentation
 
 
@@ -34,6 +36,8 @@ class Explanation:
     """uint8 (size, size), 255 on nuclei."""
     class_activation_map: NDArray[np.float32] | None
     """(rows, columns, classes); None for a field that was not judged, or is unfamiliar."""
+    window: Window | None = None
+    """The part of the frame that the field shows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +63,8 @@ class Reading:
     cells: tuple[Cell, ...] = ()
     image: ImageIdentity | None = None
     explanation: Explanation | None = field(default=None, repr=False)
+    labels: tuple[Label, ...] = ()
+    """What the model's labels are called and mean."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from edge_agent import __version__
 from edge_agent.acquisition.settings import TriggerSettings
-from edge_agent.agent import Agent
+from edge_agent.agent import Agent, PageDevice
 from edge_agent.analysis.settings import AnalysisSettings
 from edge_agent.cameras.image_files import list_images
 from edge_agent.cameras.settings import CameraSettings, FolderSettings, SyntheticSettings
@@ -127,7 +127,7 @@ def run_demo(
     received = 0
     try:
         if view is not None:
-            view.start()
+            view.start(PageDevice(agent))
         agent.start()
         while not stop.is_set() and (count is None or received < count):
             finished = agent.wait(0)

@@ -14,8 +14,10 @@ from edge_agent.contracts import (
     Check,
     Command,
     CommandName,
+    ModelIdentity,
     Report,
     Result,
+    SelectModel,
     SetSpecimen,
     Specimen,
 )
@@ -38,6 +40,7 @@ class Operations:
     config: Callable[[], BaseModel]
     """The configuration in force. Secrets have a type that does not show them."""
     calibrate: Callable[[Calibrate], Calibration]
+    select_model: Callable[[str], ModelIdentity]
 
 
 def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
@@ -88,6 +91,7 @@ def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
         CommandName.SELF_TEST: self_test,
         CommandName.GET_CONFIG: get_config,
         CommandName.CALIBRATE: partial(_calibrate, operations),
+        CommandName.SELECT_MODEL: partial(_select_model, operations),
     }
 
 
@@ -96,3 +100,10 @@ def _calibrate(operations: Operations, command: Command) -> Data:
         raise CommandInvalid("There is no method in the request.")
     found = operations.calibrate(command)
     return {"calibration": found.model_dump(mode="json"), "setting": found.setting}
+
+
+def _select_model(operations: Operations, command: Command) -> Data:
+    if not isinstance(command, SelectModel):
+        raise CommandInvalid("There is no model in the request.")
+    model = operations.select_model(command.model)
+    return {"model": model.name, "version": model.version, "sha256": model.sha256}

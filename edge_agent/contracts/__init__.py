@@ -18,6 +18,7 @@ from edge_agent.contracts.command import (
     Calibrate,
     Command,
     CommandName,
+    SelectModel,
     SetSpecimen,
     request_message,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "Result",
     "Scale",
     "ScaleSource",
+    "SelectModel",
     "SetSpecimen",
     "Software",
     "Specimen",

@@ -25,6 +25,7 @@ class CommandName(StrEnum):
     SELF_TEST = "self-test"
     GET_CONFIG = "get-config"
     CALIBRATE = "calibrate"
+    SELECT_MODEL = "select-model"
 
 
 class Command(Contract):
@@ -60,10 +61,19 @@ class Calibrate(Command):
     )
 
 
+class SelectModel(Command):
+    """Read with another of the bundles that are installed, also after a restart."""
+
+    model: Annotated[str, Field(strict=True, min_length=1, max_length=64)] = Field(
+        description="Name of an installed bundle."
+    )
+
+
 REQUESTS: dict[CommandName, type[Command]] = {
     **dict.fromkeys(CommandName, Command),
     CommandName.SET_SPECIMEN: SetSpecimen,
     CommandName.CALIBRATE: Calibrate,
+    CommandName.SELECT_MODEL: SelectModel,
 }
 
 

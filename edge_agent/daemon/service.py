@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.agent import Agent
+from edge_agent.agent import Agent, PageDevice
 from edge_agent.config import Config, load_config
 from edge_agent.daemon.notify import Notifier
 from edge_agent.daemon.safe_mode import SafeMode, find_connection, keep_last_good
@@ -101,7 +101,7 @@ class Service:
         )
         stack.callback(agent.stop)
         if page is not None:
-            page.start()
+            page.start(PageDevice(agent))
         agent.start()
         keep_last_good(self.config, settings.state.folder)
         return agent

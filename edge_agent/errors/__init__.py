@@ -59,6 +59,7 @@
     ├── CommandError           command_failed
     │   ├── CommandInvalid     command_invalid
     │   ├── CommandUnknown     command_unknown
+    │   ├── ModelUnknown       model_unknown
     │   ├── CommandRetained    command_retained
     │   ├── CommandExpired     command_expired
     │   ├── CommandBusy        command_busy
@@ -130,6 +131,7 @@ from edge_agent.errors.commands import (
     CommandInvalid,
     CommandRetained,
     CommandUnknown,
+    ModelUnknown,
     SpecimenMissing,
     SpecimenOpen,
 )
@@ -249,6 +251,7 @@ __all__ = [
     "MachineThrottled",
     "MessageDamaged",
     "MessageTooLarge",
+    "ModelUnknown",
     "OutputUnwritable",
     "PrometheusMissing",
     "PrometheusPortTaken",

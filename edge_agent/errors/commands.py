@@ -17,8 +17,8 @@ class CommandInvalid(CommandError):
 
     code = "command_invalid"
     remedy = (
-        "Send a request that matches deploy/contract/command.schema.json; 'set-specimen' and 'calibrate' have a schema "
-        "of their own, such as command-calibrate.schema.json."
+        "Send a request that matches deploy/contract/command.schema.json; 'set-specimen', 'calibrate' and "
+        "'select-model' have a schema of their own, such as command-calibrate.schema.json."
     )
 
 
@@ -27,6 +27,13 @@ class CommandUnknown(CommandError):
 
     code = "command_unknown"
     remedy = "Use one of the commands listed in deploy/contract/asyncapi.json."
+
+
+class ModelUnknown(CommandError):
+    """A command names a bundle that is not installed."""
+
+    code = "model_unknown"
+    remedy = "Choose one of the installed bundles; 'edge-agent check-config' lists those that are shipped."
 
 
 class CommandRetained(CommandError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Self
 
 import paho.mqtt.client as mqtt
 
@@ -24,6 +25,19 @@ class Request:
     correlation: bytes | None
     misdirected: bool
     """Whether the sender asked for an answer on a topic that this device must not use."""
+
+    @classmethod
+    def local(cls, command: str, payload: bytes) -> Self:
+        """A command that did not come over MQTT; its answer goes to whoever submits it."""
+        return cls(
+            command=command,
+            payload=payload,
+            retained=False,
+            deadline_s=None,
+            answer_topic="",
+            correlation=None,
+            misdirected=False,
+        )
 
 
 def read_request(message: mqtt.MQTTMessage, topics: Topics) -> Request:

@@ -38,6 +38,12 @@ class SpecimenTracker:
         self._lock = threading.Lock()
         self._tally = self._restore()
 
+    @property
+    def open_slide(self) -> Tally | None:
+        """The counts of the open slide."""
+        with self._lock:
+            return self._tally
+
     def set(self, specimen: Specimen) -> None:
         """From the next reading on, readings belong to this slide. Raises ``SpecimenOpen``."""
         with self._lock:

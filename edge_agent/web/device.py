@@ -23,7 +23,7 @@ class Problem(Contract):
     remedy: str | None
 
 
-class ModelChoice(Contract):
+class ModelOption(Contract):
     """A bundle that can be chosen."""
 
     name: str
@@ -54,7 +54,8 @@ class DeviceState(Contract):
     model_version: str | None
     demonstration: bool
     provisional: bool
-    models: tuple[ModelChoice, ...] = Field(description="The bundles that can be chosen.")
+    models: tuple[ModelOption, ...] = Field(description="The bundles that can be chosen.")
+    quality_limits: dict[str, float] = Field(description="The limits of [quality], by their settings' names.")
     slide: Tally | None = Field(description="The open slide.")
 
 
@@ -65,8 +66,8 @@ class Device(Protocol):
         """The state now."""
         ...
 
-    def submit(self, request: Request, reply: Callable[[bytes], None]) -> None:
-        """Carry out a command; ``reply`` gets the answer's JSON once, in another thread."""
+    def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
+        """Carry out a command that ``by`` sent; ``reply`` gets the answer's JSON once, in any thread."""
         ...
 
     def look_on(self) -> FrameRequest:

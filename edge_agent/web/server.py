@@ -7,7 +7,8 @@ import logging
 import os
 import socket
 import threading
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import uvicorn
@@ -16,8 +17,11 @@ from edge_agent.analysis.reading import Reading
 from edge_agent.contracts import Result
 from edge_agent.errors import WebPortTaken
 from edge_agent.web.app import make_app
+from edge_agent.web.broadcast import Broadcast, Happening
+from edge_agent.web.device import Device
+from edge_agent.web.history import History, ShownReading
 from edge_agent.web.hosts import HostRule
-from edge_agent.web.recent import RecentReadings
+from edge_agent.web.picture_maker import PictureMaker
 from edge_agent.web.settings import WebSettings
 
 log = logging.getLogger(__name__)
@@ -27,17 +31,17 @@ _CLOSING_S = 2
 
 
 class MicroscopePage:
-    """The server of the page. ``update`` is what the agent calls for each reading.
+    """The server of the page of a ``Device``. ``update`` is what the agent calls for each reading.
 
-    Holds the port from ``start`` to ``stop``. Both may be called repeatedly; as a context manager it serves inside the
-    block.
+    Holds the port from ``start`` to ``stop``, both of which may be called repeatedly.
     """
 
     def __init__(self, settings: WebSettings) -> None:
         """Nothing is bound yet."""
         self._settings = settings
-        self._recent = RecentReadings()
-        self._app = make_app(self._recent, HostRule(settings.host, settings.allowed_hosts))
+        self._history = History()
+        self._broadcast = Broadcast()
+        self._pictures = PictureMaker(self._show)
         self._running: tuple[uvicorn.Server, threading.Thread, socket.socket] | None = None
 
     @property
@@ -46,13 +50,14 @@ class MicroscopePage:
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         return f"http://{host}:{self._settings.port}/"
 
-    def start(self) -> None:
+    def start(self, device: Device) -> None:
         """Bind the port, start to serve and return. Raises ``WebPortTaken``."""
         if self._running is not None:
             return
         listener = self._listen()
+        hosts = HostRule(self._settings.host, self._settings.allowed_hosts)
         config = uvicorn.Config(
-            self._app,
+            make_app(device, self._history, self._broadcast, hosts),
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -63,12 +68,13 @@ class MicroscopePage:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
         thread.start()
+        self._pictures.start()
         self._running = server, thread, listener
         log.info("microscope page at %s", self.address)
 
     def update(self, result: Result, reading: Reading) -> None:
-        """Show this reading from now on."""
-        self._recent.add(result, reading)
+        """Show this reading as soon as its pictures are made. Never waits."""
+        self._pictures.add(result, reading)
 
     def stop(self) -> None:
         """Stop serving and release the port. Does nothing if it is not serving."""
@@ -76,18 +82,24 @@ class MicroscopePage:
         if running is None:
             return
         server, thread, listener = running
+        self._broadcast.end()
         server.should_exit = True
         thread.join()
+        self._pictures.stop()
         listener.close()
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
+    @contextmanager
+    def serving(self, device: Device) -> Iterator[Self]:
+        """Serve inside the block."""
+        self.start(device)
+        try:
+            yield self
+        finally:
+            self.stop()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
+    def _show(self, shown: ShownReading) -> None:
+        self._history.add(shown)
+        self._broadcast.tell(Happening("reading", shown.result.to_json().decode()))
 
     def _listen(self) -> socket.socket:
         host, port = self._settings.host, self._settings.port

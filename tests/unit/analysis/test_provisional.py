@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from starlette.testclient import TestClient
 from typer.testing import CliRunner
 from uuid_utils.compat import uuid7
 
@@ -23,9 +22,6 @@ from edge_agent.contracts.specimen import Specimen
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.specimens.tally import Tally
 from edge_agent.vision.settings import QualityLimits
-from edge_agent.web.app import make_app
-from edge_agent.web.hosts import HostRule
-from edge_agent.web.recent import RecentReadings
 
 Array = NDArray[np.uint8]
 
@@ -80,9 +76,3 @@ def test_classify_says_why(unrecorded: Path, smear: Array, tmp_path: Path) -> No
     assert json.loads(ran.stdout.splitlines()[-1])["reason"] == "model_unproven"
     assert "provisional" in ran.stderr
     assert "no record of figures" in ran.stderr
-
-
-def test_the_microscope_page_has_a_banner_for_it() -> None:
-    with TestClient(make_app(RecentReadings(), HostRule("127.0.0.1")), base_url="http://localhost") as client:
-        assert '<p id="provisional" hidden>' in client.get("/").text
-        assert 'byId("provisional").hidden = !result.provisional;' in client.get("/page.js").text

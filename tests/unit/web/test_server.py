@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 
+import httpx2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.settings import QualityLimits
 from edge_agent.web.server import MicroscopePage
 from edge_agent.web.settings import WebSettings
+from tests.page_device import FakeDevice
 
 
 def settings(host: str = "127.0.0.1", port: int | None = None) -> WebSettings:
@@ -58,7 +61,7 @@ needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6
 
 @needs_ipv6
 def test_the_page_answers_on_an_ipv6_address() -> None:
-    with MicroscopePage(settings("::1")) as page:
+    with MicroscopePage(settings("::1")).serving(FakeDevice()) as page:
         port = page._settings.port
         assert page.address == f"http://[::1]:{port}/"
         # What http.client and browsers send by themselves has the address in brackets, and the port.
@@ -71,7 +74,7 @@ def test_the_page_answers_on_an_ipv6_address() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_the_page_answers_on_an_ipv4_address(host: str) -> None:
-    with MicroscopePage(settings(host)) as page:
+    with MicroscopePage(settings(host)).serving(FakeDevice()) as page:
         port = page._settings.port
         assert status("127.0.0.1", port) == 200
         assert status("127.0.0.1", port, host=f"localhost:{port}") == 200
@@ -83,13 +86,26 @@ def test_the_latest_reading_is_served(smear: NDArray[np.uint8]) -> None:
         frame_now("camera0", Pixels(smear, ColourOrder.RGB))
     )
     result = ResultMaker("scope-1", uuid7()).make(reading)
-    with MicroscopePage(settings()) as page:
+    with MicroscopePage(settings()).serving(FakeDevice()) as page:
         port = page._settings.port
-        assert status("127.0.0.1", port, "/reading.json") == 204
-        page.update(result, reading)
-        assert status("127.0.0.1", port, "/reading.json") == 200
-        assert status("127.0.0.1", port, f"/field.jpg?id={result.id}") == 200
-        assert status("127.0.0.1", port, f"/field.jpg?id={uuid7()}") == 404
+        with httpx2.stream("GET", f"http://127.0.0.1:{port}/events", timeout=20) as events:
+            lines = events.iter_lines()
+            assert next(lines) == "event: state"
+            page.update(result, reading)
+            assert "event: reading" in lines
+            assert json.loads(next(lines).removeprefix("data: "))["id"] == str(result.id)
+            assert status("127.0.0.1", port, f"/readings/{result.id}/field.jpg") == 200
+            assert status("127.0.0.1", port, f"/readings/{uuid7()}/field.jpg") == 404
+
+
+def test_a_page_that_listens_does_not_hold_up_the_stop() -> None:
+    page = MicroscopePage(settings())
+    page.start(FakeDevice())
+    with httpx2.stream("GET", f"{page.address}events", timeout=20) as events:
+        lines = events.iter_lines()
+        assert next(lines) == "event: state"
+        page.stop()
+        assert all("error" not in line for line in lines), "the stream ends by itself"
 
 
 def test_a_page_that_was_never_started_holds_no_port() -> None:
@@ -99,7 +115,7 @@ def test_a_page_that_was_never_started_holds_no_port() -> None:
     assert can_bind(wanted.port)
     page.stop()
     assert can_bind(wanted.port)
-    with MicroscopePage(wanted):
+    with MicroscopePage(wanted).serving(FakeDevice()):
         assert not can_bind(wanted.port)
 
 
@@ -107,8 +123,8 @@ def test_the_port_is_free_after_the_stop_and_may_be_taken_again() -> None:
     wanted = settings()
     page = MicroscopePage(wanted)
     for _ in range(2):
-        page.start()
-        page.start()
+        page.start(FakeDevice())
+        page.start(FakeDevice())
         assert status("127.0.0.1", wanted.port) == 200
         page.stop()
         page.stop()
@@ -118,7 +134,7 @@ def test_the_port_is_free_after_the_stop_and_may_be_taken_again() -> None:
 
 def test_the_port_is_released_where_the_block_fails() -> None:
     wanted = settings()
-    with pytest.raises(KeyError), MicroscopePage(wanted):
+    with pytest.raises(KeyError), MicroscopePage(wanted).serving(FakeDevice()):
         raise KeyError
     with socket.create_server(("127.0.0.1", wanted.port)):
         pass
@@ -127,7 +143,7 @@ def test_the_port_is_released_where_the_block_fails() -> None:
 def test_a_client_that_says_nothing_does_not_hold_up_the_stop() -> None:
     wanted = settings()
     page = MicroscopePage(wanted)
-    page.start()
+    page.start(FakeDevice())
     with socket.create_connection(("127.0.0.1", wanted.port)) as client:
         client.sendall(b"GET / HTTP/1.1\r\n")
         page.stop()
@@ -136,10 +152,10 @@ def test_a_client_that_says_nothing_does_not_hold_up_the_stop() -> None:
 
 def test_a_port_that_is_taken_is_one_clear_error() -> None:
     wanted = settings()
-    with MicroscopePage(wanted):
+    with MicroscopePage(wanted).serving(FakeDevice()):
         other = MicroscopePage(wanted)
         with pytest.raises(WebPortTaken, match=f"port {wanted.port}: Address already in use") as caught:
-            other.start()
+            other.start(FakeDevice())
         assert "web.port" in caught.value.remedy
         other.stop()
         assert status("127.0.0.1", wanted.port) == 200
@@ -148,7 +164,7 @@ def test_a_port_that_is_taken_is_one_clear_error() -> None:
 @pytest.mark.parametrize("host", ["203.0.113.7", "2001:db8::7", "a..b", "x" * 70])
 def test_an_address_that_is_not_this_devices_is_one_clear_error(host: str) -> None:
     with pytest.raises(WebPortTaken) as caught:
-        MicroscopePage(settings(host)).start()
+        MicroscopePage(settings(host)).start(FakeDevice())
     assert "web.host" in caught.value.remedy
 
 
@@ -159,5 +175,5 @@ def test_a_name_that_cannot_be_resolved_is_one_clear_error(monkeypatch: pytest.M
     wanted = settings("microscope.invalid")
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(WebPortTaken, match=r"microscope\.invalid cannot be resolved") as caught:
-        MicroscopePage(wanted).start()
+        MicroscopePage(wanted).start(FakeDevice())
     assert "web.host" in caught.value.remedy

@@ -1,0 +1,85 @@
+"""The running agent as the microscope page sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from edge_agent import __version__
+from edge_agent.acquisition.frame_requests import FrameRequest
+from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.agent.model_choice import installed_models
+from edge_agent.config import Config
+from edge_agent.mqtt import Request
+from edge_agent.web.device import DeviceState, ModelOption, Problem
+
+if TYPE_CHECKING:
+    from edge_agent.agent.agent import Agent
+
+STALE_LEAST_S = 10.0
+STALE_READINGS = 3
+
+
+class PageDevice:
+    """What the page may see of the agent, and do with it."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._models: tuple[Config, tuple[ModelOption, ...]] | None = None
+
+    def state(self) -> DeviceState:
+        """The state now."""
+        agent = self._agent
+        config, status, spool = agent.config, agent.status, agent.spool.stats()
+        model = agent.model
+        return DeviceState(
+            device=config.device.id,
+            site=config.device.site,
+            software=__version__,
+            session=agent.session,
+            at=datetime.now(UTC),
+            paused=status.paused,
+            streaming=status.streaming,
+            safe_mode=False,
+            problems=tuple(
+                Problem(part=check.name, code=check.code or "", message=check.message or "", remedy=check.remedy)
+                for check in status.problems(agent.publisher.broker)
+            ),
+            trigger=config.trigger.mode,
+            stale_after_s=stale_after_s(config.trigger),
+            readings_count=agent.counts.readings_count,
+            waiting_count=spool.waiting_count + spool.in_flight_count,
+            model=model.name,
+            model_version=model.version,
+            demonstration=agent.demonstration,
+            provisional=agent.provisional,
+            models=self._installed(config),
+            quality_limits=config.quality.model_dump(),
+            slide=agent.open_slide,
+        )
+
+    def _installed(self, config: Config) -> tuple[ModelOption, ...]:
+        # Verifying them reads every file, so it is done once for each configuration.
+        if self._models is None or self._models[0] is not config:
+            self._models = config, installed_models(config)
+        return self._models[1]
+
+    def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
+        """Carry out a command that ``by`` sent."""
+        self._agent.submit(request, reply, by=by)
+
+    def look_on(self) -> FrameRequest:
+        """See the frames that pass from now on. Raises ``AgentPaused``."""
+        return self._agent.look_on()
+
+    def look_away(self, request: FrameRequest) -> None:
+        """End that request."""
+        self._agent.look_away(request)
+
+
+def stale_after_s(trigger: TriggerSettings) -> float | None:
+    """From which age the latest reading is old; None where a field may rest, or is read on request."""
+    if trigger.mode != "continuous":
+        return None
+    return max(STALE_LEAST_S, STALE_READINGS * trigger.interval_s)

@@ -1,0 +1,81 @@
+"""The readings that the microscope page can show."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from edge_agent.contracts import Label, Result
+from edge_agent.web.pictures import ReadingPicture
+
+KEPT_COUNT = 200
+"""With their pictures some ten megabytes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShownReading:
+    """A reading's message, its picture, and what the labels of its model mean."""
+
+    result: Result
+    picture: ReadingPicture | None
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which readings are wanted; what is None does not matter."""
+
+    outcome: str | None = None
+    reason: str | None = None
+    """A reason, or the code of an error."""
+    label: str | None = None
+    specimen: str | None = None
+    slide: int | None = None
+
+    def fits(self, result: Result) -> bool:
+        """Whether ``result`` is wanted."""
+        code = result.reason or (None if result.error is None else result.error.code)
+        place = result.specimen
+        return (
+            self.outcome in {None, result.outcome}
+            and self.reason in {None, code}
+            and self.label in {None, result.label}
+            and self.specimen in {None, None if place is None else place.id}
+            and self.slide in {None, None if place is None else place.slide}
+        )
+
+
+class History:
+    """The last readings by their id. Any thread may use it."""
+
+    def __init__(self, kept_count: int = KEPT_COUNT) -> None:
+        self._kept_count = kept_count
+        self._lock = threading.Lock()
+        self._by_id: OrderedDict[UUID, ShownReading] = OrderedDict()
+
+    def add(self, shown: ShownReading) -> None:
+        """Make this the latest; the oldest is forgotten."""
+        with self._lock:
+            self._by_id[shown.result.id] = shown
+            while len(self._by_id) > self._kept_count:
+                self._by_id.popitem(last=False)
+
+    def latest(self) -> ShownReading | None:
+        """The reading added last; None before the first."""
+        with self._lock:
+            return next(reversed(self._by_id.values()), None)
+
+    def find(self, reading_id: UUID) -> ShownReading | None:
+        """The reading with this id; None where it is no longer kept."""
+        with self._lock:
+            return self._by_id.get(reading_id)
+
+    def select(self, wanted: Callable[[Result], bool], limit: int) -> list[ShownReading]:
+        """At most ``limit`` readings that are wanted, the latest first."""
+        with self._lock:
+            kept = list(self._by_id.values())
+        fitting = (shown for shown in reversed(kept) if wanted(shown.result))
+        return [shown for shown, _ in zip(fitting, range(limit), strict=False)]

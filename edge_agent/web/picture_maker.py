@@ -1,0 +1,69 @@
+"""Makes the pictures of readings beside the analysis, so that it never waits for them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+
+from edge_agent.analysis.reading import Reading
+from edge_agent.contracts import Label, Result
+from edge_agent.web.history import ShownReading
+from edge_agent.web.pictures import ReadingPicture, make_picture
+
+log = logging.getLogger(__name__)
+
+WAITING_MAX = 4
+"""Readings whose pictures are not made yet, with their frames. Those beyond are shown without a picture."""
+
+NICENESS = 10
+"""The analysis comes first where cores are few."""
+
+
+class PictureMaker:
+    """A thread of lower priority, from ``start`` to ``stop``."""
+
+    def __init__(self, show: Callable[[ShownReading], None]) -> None:
+        """``show`` is called for each reading in order, in that thread."""
+        self._show = show
+        self._waiting: queue.Queue[tuple[Result, Reading | None] | None] = queue.Queue()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Make the pictures that wait, and end the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._waiting.put(None)
+            thread.join()
+
+    def add(self, result: Result, reading: Reading) -> None:
+        """Make the pictures of this reading when its turn comes. Never waits."""
+        self._waiting.put((result, reading if self._waiting.qsize() < WAITING_MAX else None))
+
+    def _run(self) -> None:
+        lower_priority(NICENESS)
+        while (item := self._waiting.get()) is not None:
+            result, reading = item
+            picture: ReadingPicture | None = None
+            labels: tuple[Label, ...] = ()
+            if reading is not None:
+                labels = reading.labels
+                try:
+                    picture = make_picture(result, reading)
+                except Exception:  # one bad picture must not end the thread
+                    log.exception("the pictures of a reading could not be made")
+            self._show(ShownReading(result, picture, labels))
+
+
+def lower_priority(niceness: int) -> None:
+    """Give the calling thread a lower priority, where the system has one per thread (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
