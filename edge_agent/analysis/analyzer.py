@@ -21,6 +21,7 @@ from edge_agent.contracts import (
     Cell,
     ErrorReport,
     ImageIdentity,
+    Label,
     ModelIdentity,
     Nuclei,
     Outcome,
@@ -82,6 +83,11 @@ class Analyzer:
     def model(self) -> ModelIdentity:
         """The model in use."""
         return self._model
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The bundle's labels."""
+        return self._labels
 
     @property
     def demonstration(self) -> bool:

@@ -12,6 +12,7 @@ from edge_agent.cli.state_folder import ConfigOption
 from edge_agent.cli.terminal import EXIT_SOME_UNREAD, errors, output, write_json_line
 from edge_agent.collection.collection import FOLDER, Collection
 from edge_agent.config import load_config, system_config
+from edge_agent.contracts import Topics
 from edge_agent.errors import ConfigError
 from edge_agent.inference.bundle import load_bundle
 
@@ -123,9 +124,7 @@ def import_labels(
 @collection.command()
 def delete(
     config: ConfigOption = None,
-    specimen: Annotated[
-        str | None, typer.Option(help="Only the frames of this specimen.", metavar="ID")
-    ] = None,
+    specimen: Annotated[str | None, typer.Option(help="Only the frames of this specimen.", metavar="ID")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete all kept frames with their labels, or the frames of one specimen. The agent may be running."""
@@ -143,11 +142,11 @@ def open_collection(config: Path | None) -> Collection:
         raise ConfigError("There is no configuration of a device.", remedy="Name one with --config.")
     settings = load_config(config)
     labels = () if settings.collection.label_sets else load_bundle(settings.analysis.bundle).manifest.labels
+    topics = Topics(settings.device.site, settings.device.id)
     return Collection(
         settings.collection,
         settings.state.folder / FOLDER,
-        labels,
-        site=settings.device.site,
-        device=settings.device.id,
+        lambda: labels,
+        lambda: topics,
         beside_agent=True,
     )

@@ -133,4 +133,3 @@ class AnswerBook:
     def entries(self) -> Mapping[UUID, LabelEntry]:
         """All entries by their id, in the file's order."""
         return self._entries
-

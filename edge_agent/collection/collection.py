@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ from edge_agent.collection.review import Queue, describe_set, offer_next
 from edge_agent.collection.settings import NOT_USABLE, SKIP, CollectionSettings, Keep, LabelSet
 from edge_agent.collection.state import CollectionState, Offered
 from edge_agent.collection.store import FrameStore, StoreLimits, check_space
-from edge_agent.contracts import ErrorReport, EventKind, Outcome, Result
+from edge_agent.contracts import ErrorReport, EventKind, Outcome, Result, Topics
 from edge_agent.contracts.manifest import Label
 from edge_agent.errors import (
     CollectionBusy,
@@ -69,25 +69,25 @@ class Collection:
         self,
         settings: CollectionSettings,
         folder: Path,
-        labels: Iterable[Label],
+        labels: Callable[[], Iterable[Label]],
+        topics: Callable[[], Topics],
         *,
-        site: str,
-        device: str,
-        synthetic: bool = False,
+        synthetic: Callable[[], bool] = lambda: False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         on_event: OnEvent = lambda _kind, _message, _code: None,
         beside_agent: bool = False,
     ) -> None:
         """Nothing is read or written yet.
 
-        ``folder`` is where the collection is unless the settings name another; ``labels`` are the bundle's, for a
-        device without label sets of its own. With ``beside_agent`` nothing is removed that a running agent may be writing.
+        ``folder`` is where the collection is unless the settings name another; ``labels`` tells those of the bundle in
+        use, for a device without label sets of its own; ``topics`` tells site and device; ``synthetic`` tells whether
+        frames are drawn. With ``beside_agent`` nothing is removed that a running agent may be writing.
         """
         self._settings = settings
-        self._site, self._device = site, device
+        self._topics = topics
         self._on_event = on_event
         self._beside_agent = beside_agent
-        self._sets = label_sets(settings.label_sets, labels)
+        self._bundle_labels = labels
         self.folder = settings.folder or folder
         self._labels = LabelFile(self.folder)
         self._store = FrameStore(
@@ -135,11 +135,7 @@ class Collection:
     @property
     def sets(self) -> Mapping[str, LabelSet]:
         """The label sets by their name."""
-        return self._sets
-
-    def use_labels(self, labels: Iterable[Label]) -> None:
-        """Another bundle is in use: take its labels where no label set is configured."""
-        self._sets = label_sets(self._settings.label_sets, labels)
+        return label_sets(self._settings.label_sets, self._bundle_labels())
 
     def offer(self, result: Result, reading: Reading) -> None:
         """Called for every reading: keep its frame if the settings say so. Never waits and never raises.
@@ -201,7 +197,7 @@ class Collection:
             removed_count=store.removed_count,
             unreadable_count=store.unreadable_count + self._labels.unreadable_count,
             error=None if keeper.error is None else ErrorReport.from_error(keeper.error),
-            sets=tuple(describe_set(frames, each, book) for each in self._sets.values()),
+            sets=tuple(describe_set(frames, each, book) for each in self.sets.values()),
         )
 
     def next(self, set_name: str, queue: str = Queue.UNLABELLED) -> Offered | None:
@@ -227,9 +223,7 @@ class Collection:
             raise LabelInvalid(f"The set '{set_name}' has no label '{label}'.")
         # A label is worth nothing without its frame.
         self._store.make_durable(item)
-        entry = LabelEntry(
-            id=entry_id or uuid7(), at=datetime.now(UTC), by=by, item=item, set=set_name, label=label
-        )
+        entry = LabelEntry(id=entry_id or uuid7(), at=datetime.now(UTC), by=by, item=item, set=set_name, label=label)
         self._labels.append(lambda _book: [entry])
         found = self._labels.read().find(entry.id)
         return found or entry
@@ -248,9 +242,7 @@ class Collection:
             if found is None or found.label is None or found.set != set_name or book.is_undone(found.id):
                 raise LabelInvalid("There is nothing to undo.", remedy="Go on with the next field.")
             undone.append(found)
-            return [
-                LabelEntry(id=uuid7(), at=datetime.now(UTC), by=by, item=found.item, set=set_name, undoes=found.id)
-            ]
+            return [LabelEntry(id=uuid7(), at=datetime.now(UTC), by=by, item=found.item, set=set_name, undoes=found.id)]
 
         self._labels.append(make)
         return undone[0]
@@ -311,7 +303,8 @@ class Collection:
 
     def _export(self, label_set: LabelSet, write: Write, *, unlabelled: bool) -> ExportSummary:
         export = export_unlabelled if unlabelled else export_labelled
-        origin = Origin(self._site, self._device, self._settings.consent)
+        topics = self._topics()
+        origin = Origin(topics.site, topics.device, self._settings.consent)
         summary = export(self._store, self._labels.read(), label_set, origin, write)
         self._on_event(
             EventKind.COLLECTION_EXPORTED,
@@ -326,10 +319,11 @@ class Collection:
         Raises ``FileUnusable``, ``LabelInvalid``, or what the disk says; a bad row is only left out.
         """
         self._ready()
-        default = set_name or (next(iter(self._sets)) if len(self._sets) == 1 else None)
+        sets = self.sets
+        default = set_name or (next(iter(sets)) if len(sets) == 1 else None)
         if default is not None:
             self.find_set(default)
-        returned = read_returned(path, self._sets, default)
+        returned = read_returned(path, sets, default)
         items = dict.fromkeys(each.item for each in (*returned.lines, *returned.rows))
         here = {item for item in items if self._store.confirm(item)}
         for item in here:
@@ -366,9 +360,10 @@ class Collection:
 
     def find_set(self, name: str) -> LabelSet:
         """The label set of that name. Raises ``LabelInvalid``."""
-        found = self._sets.get(name)
+        sets = self.sets
+        found = sets.get(name)
         if found is None:
-            raise LabelInvalid(f"There is no label set '{name}': there are {', '.join(self._sets)}.")
+            raise LabelInvalid(f"There is no label set '{name}': there are {', '.join(sets)}.")
         return found
 
     def _ready(self) -> None:
@@ -376,4 +371,3 @@ class Collection:
             # Reading what is not there must not create it.
             return
         self._keeper.prepare()
-

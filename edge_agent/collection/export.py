@@ -174,7 +174,7 @@ def _readme(label_set: LabelSet, origin: Origin, summary: ExportSummary, *, is_l
         body = [
             f"{summary.pictures_count} fields with a label of the set `{label_set.name}`, in one folder per label.",
             "",
-            "* `manifest.csv`: one row per picture, with its specimen as `group`, who labelled it, and what the model said",
+            "* `manifest.csv`: one row per picture: its specimen as `group`, who labelled it, and the model's answer",
             "* `dataset.toml`: the description for the trainer: `trainer prepare --data THIS_FOLDER --out split.csv`",
             "* `labels.jsonl`: every answer behind these labels",
             *([f"* No picture, and so not in `dataset.toml`: {', '.join(missing)}"] if missing else []),
@@ -184,9 +184,9 @@ def _readme(label_set: LabelSet, origin: Origin, summary: ExportSummary, *, is_l
         body = [
             f"{summary.pictures_count} fields to be labelled.",
             "",
-            f"Write the answer to the question {question}into the column `label` of `manifest.csv`, and your role (not "
-            "your name) into `labelled_by`. Leave the other columns as they are. Then bring the file back with "
-            "`edge-agent collection import manifest.csv`.",
+            f"Write the answer to the question {question}into the column `label` of `manifest.csv`.",
+            "Write your role, not your name, into `labelled_by`. Leave the other columns as they are.",
+            "Then bring the file back with `edge-agent collection import manifest.csv`.",
             "",
             *(f"* `{each.code}`: {each.meaning or each.name}" for each in label_set.labels),
             "* `not_usable`: it cannot be said",
@@ -203,8 +203,8 @@ def _readme(label_set: LabelSet, origin: Origin, summary: ExportSummary, *, is_l
             "",
             origin.consent or "None is recorded. Do not pass these pictures on.",
             "",
-            f"Exported on {datetime.now(UTC):%Y-%m-%d} by leukoscope {__version__}. Names of files and specimens are opaque: "
-            "only the clinic's own records connect them to a person.",
+            f"Exported on {datetime.now(UTC):%Y-%m-%d} by leukoscope {__version__}.",
+            "The names of files and specimens are opaque: only the clinic's own records connect them to a person.",
             "",
         ]
     )

@@ -48,7 +48,7 @@ class FrameKeeper:
         store: FrameStore,
         *,
         keep: Keep,
-        synthetic: bool,
+        synthetic: Callable[[], bool],
         max_pixels: int,
         prepare: Callable[[], None],
         on_event: OnEvent,
@@ -64,7 +64,6 @@ class FrameKeeper:
         self._tidy_s = tidy_s
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
         self._thread: threading.Thread | None = None
-        self._stopping = False
         self._preparing = threading.Lock()
         self.prepared = False
         """Whether the store is open."""
@@ -87,11 +86,10 @@ class FrameKeeper:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        self._stopping = True
         try:
             self._jobs.put(None, timeout=STOP_S)
         except queue.Full:
-            log.error("the collection did not stop: its disk does not answer")
+            log.warning("the collection did not stop: its disk does not answer")
             return
         thread.join(STOP_S)
 
@@ -99,8 +97,6 @@ class FrameKeeper:
         """Keep this frame. Never waits; the future gets the error if it cannot be kept."""
         job = _Job(result, frame, Future())
         try:
-            if self._stopping:
-                raise queue.Full
             self._jobs.put_nowait(job)
         except queue.Full:
             self.dropped_count += 1
@@ -148,7 +144,7 @@ class FrameKeeper:
         record = KeptFrame(
             kept_at=datetime.now(UTC),
             keep=self._keep,
-            synthetic=self._synthetic,
+            synthetic=self._synthetic(),
             picture=about,
             # A file's name may be a person's.
             result=job.result.model_copy(update={"source": None}),

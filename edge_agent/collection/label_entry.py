@@ -45,4 +45,3 @@ def parse_entry(line: bytes) -> LabelEntry | None:
         return LabelEntry.model_validate_json(line)
     except ValidationError:
         return None
-

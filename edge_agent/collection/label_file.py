@@ -116,8 +116,7 @@ class LabelFile:
                 remedy="Export the collection and delete it.",
             )
         try:
-            if os.write(descriptor, lines) != len(lines):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            _write_all(descriptor, lines)
             os.fsync(descriptor)
         except OSError:
             # Whoever gave this label is told that it was not kept.
@@ -150,6 +149,11 @@ class LabelFile:
             elif line.strip():
                 self._unreadable_count += 1
                 log.warning("a line of %s cannot be read and is left as it is", self.path)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def _sync_folder(folder: Path) -> None:

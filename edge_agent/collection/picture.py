@@ -29,9 +29,7 @@ def make_picture(frame: Frame, *, max_pixels: int) -> tuple[bytes, KeptPicture]:
     data = _to_jpeg(frame.image, max_pixels)
     header = read_header(data, max_pixels=max_pixels)
     digest = hashlib.sha256(data).hexdigest()
-    return data, KeptPicture(
-        width_px=header.width_px, height_px=header.height_px, size_bytes=len(data), sha256=digest
-    )
+    return data, KeptPicture(width_px=header.width_px, height_px=header.height_px, size_bytes=len(data), sha256=digest)
 
 
 def _to_jpeg(image: Pixels | Encoded | ImageError, max_pixels: int) -> bytes:

@@ -1,11 +1,11 @@
-"""Reads labels that were given elsewhere: a CSV file such as ``manifest.csv``, lines of JSON, or a zip file with them."""
+"""Reads labels that were given elsewhere: a table such as ``manifest.csv``, a label file, or a zip file with them."""
 
 from __future__ import annotations
 
 import csv
 import io
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -72,9 +72,7 @@ def read_returned(path: Path, sets: Mapping[str, LabelSet], default_set: str | N
     return reader.found
 
 
-def new_entries(
-    lines: Sequence[LabelEntry], rows: Sequence[LabelEntry], book: AnswerBook
-) -> Sequence[LabelEntry]:
+def new_entries(lines: Sequence[LabelEntry], rows: Sequence[LabelEntry], book: AnswerBook) -> Sequence[LabelEntry]:
     """Those that say something new, so that importing a file twice changes nothing.
 
     An entry of a label file is known by its id; a row, if somebody in the same role gave the same answer.
@@ -183,7 +181,8 @@ class _Reader:
             )
         except ValidationError as error:
             first = error.errors()[0]
-            return f"{_COLUMNS.get(str(first['loc'][0]), 'a value')} is not as it must be: {first['msg'][:1].lower()}{first['msg'][1:]}"
+            column = _COLUMNS.get(str(first["loc"][0]), "a value")
+            return f"{column} is not as it must be: {first['msg'][:1].lower()}{first['msg'][1:]}"
         except ValueError:
             return "labelled_at is not a time such as 2026-11-29T12:00:00Z"
 

@@ -48,9 +48,7 @@ def waiting(
     return sorted(found, key=lambda frame: book.order(label_set.name, frame.id))
 
 
-def offer_next(
-    frames: Iterable[FrameSummary], label_set: LabelSet, book: AnswerBook, queue: Queue
-) -> Offered | None:
+def offer_next(frames: Iterable[FrameSummary], label_set: LabelSet, book: AnswerBook, queue: Queue) -> Offered | None:
     """The frame to be labelled now; None if the queue is empty."""
     found = waiting(frames, label_set, book, queue)
     if not found:

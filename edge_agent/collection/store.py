@@ -57,8 +57,8 @@ class FrameStore:
     """The frames of one folder. Any thread may use it.
 
     A frame is there once its record is, which is written last. Frames are not flushed to the disk one by one, which
-    would wear out a card: a power cut may take the last few, and ``open`` removes what is left of them. What is labelled
-    is flushed by ``make_durable``.
+    would wear out a card: a power cut may take the last few, and ``open`` removes what is left of them.
+    ``make_durable`` flushes what is labelled.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class FrameStore:
                     self._take(frame_id, names.get(f"{frame_id}{_PICTURE}"), size_bytes, remove=make)
             for name in names:
                 frame_id = _id_of(name) if name.endswith(_PICTURE) else None
-                if make and frame_id is not None and not (self.folder / f"{frame_id}{_RECORD}").exists():
+                if make and frame_id is not None and f"{frame_id}{_RECORD}" not in names:
                     self.incomplete_count += 1
                     self._unlink(name)
             # By age: ids of readings begin with their time.
