@@ -160,7 +160,8 @@ class _Reader:
 
     def _entry(self, cells: Mapping[str, str]) -> LabelEntry | str:
         """The entry of a row, or why there is none."""
-        item = cells.get("item") or PurePosixPath((cells.get("path") or cells.get("file", "")).replace("\\", "/")).stem
+        named = cells.get("item") or cells.get("path") or cells.get("file") or ""
+        item = PurePosixPath(named.replace("\\", "/")).stem
         try:
             item_id = UUID(item)
         except ValueError:

@@ -57,6 +57,10 @@ _STATUS: dict[type[EdgeAgentError], int] = {
 }
 
 
+class _TooLarge(Exception):
+    """The body of a request has more than ``_MAX_BODY_BYTES``."""
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -99,6 +103,8 @@ def _explained(endpoint: Endpoint) -> Endpoint:
     async def explained(request: Request) -> Response:
         try:
             return await endpoint(request)
+        except _TooLarge:
+            return refuse(413, "request_too_large", "The request is too large.", "Load the page again.")
         except EdgeAgentError as error:
             return refuse_with(_STATUS.get(type(error), 503), error)
         except ValidationError as error:
@@ -175,7 +181,7 @@ async def _body(request: Request) -> bytes:
     async for piece in request.stream():
         content += piece
         if len(content) > _MAX_BODY_BYTES:
-            raise LabelInvalid("The request is too large.", remedy="Load the page again.")
+            raise _TooLarge
     return content
 
 
