@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -118,7 +119,7 @@ def make_collection(
     on_event: OnEvent = lambda _kind, _message, _code: None,
     labels: Callable[[], tuple[Label, ...]] = lambda: LABELS,
     beside_agent: bool = False,
-    **settings: object,
+    **settings: Any,
 ) -> Collection:
     return Collection(
         CollectionSettings.model_validate({"keep": "all", "consent": CONSENT, **settings}),
@@ -132,7 +133,7 @@ def make_collection(
 
 @contextmanager
 def collecting(
-    folder: Path, *, on_event: OnEvent = lambda _kind, _message, _code: None, **settings: object
+    folder: Path, *, on_event: OnEvent = lambda _kind, _message, _code: None, **settings: Any
 ) -> Iterator[Collection]:
     """A collection that keeps frames inside the block."""
     collection = make_collection(folder, on_event=on_event, **settings)
@@ -143,14 +144,14 @@ def collecting(
         collection.stop()
 
 
-def fill(folder: Path, count: int, readings: Readings | None = None, **reading: object) -> list[UUID]:
+def fill(folder: Path, count: int, readings: Readings | None = None, **reading: Any) -> list[UUID]:
     """Keep this many frames, one after the other; their ids."""
     made = readings or Readings()
     ids = []
     for _ in range(count):
         # Stopped after each, so that none is dropped.
         with collecting(folder) as collection:
-            result, each = made.make(**reading)  # type: ignore[arg-type]
+            result, each = made.make(**reading)
             collection.offer(result, each)
         ids.append(result.id)
     return ids

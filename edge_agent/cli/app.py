@@ -53,7 +53,7 @@ class Commands(LazyCommands):
         ),
         "collection": LazyCommand(
             "edge_agent.cli.collection:collection",
-            "Show, export or delete the frames that were kept, and bring labels back.",
+            "Show, export or delete the frames that were kept on this device, and bring labels back.",
         ),
         "audit": LazyCommand(
             "edge_agent.cli.audit:audit", "Verify the audit log, which records what happened to the device."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -28,7 +29,7 @@ OUTCOMES = [Outcome.CLASSIFIED, Outcome.ABSTAINED, Outcome.REJECTED, Outcome.FAI
         ({"keep": "on_request"}, []),
     ],
 )
-def test_the_settings_say_what_is_kept(tmp_path: Path, settings: dict[str, object], kept: list[int]) -> None:
+def test_the_settings_say_what_is_kept(tmp_path: Path, settings: dict[str, Any], kept: list[int]) -> None:
     readings = Readings()
     made = [readings.make(outcome=outcome) for outcome in OUTCOMES]
     with collecting(tmp_path / "collection", **settings) as collection:

@@ -97,9 +97,10 @@ def test_a_label_that_did_not_reach_the_disk_does_not_count(tmp_path: Path, monk
     def fail(_descriptor: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    with monkeypatch.context() as patch, pytest.raises(CollectionError):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
-        append(file, 2)
+        with pytest.raises(CollectionError):
+            append(file, 2)
     assert (numbers(file), file.path.read_bytes()) == ([1], before)
 
 
@@ -115,9 +116,10 @@ def test_half_a_label_on_a_full_disk_is_taken_back(tmp_path: Path, monkeypatch: 
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, content[:30])
 
-    with monkeypatch.context() as patch, pytest.raises(DiskFull):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "write", fill_up)
-        append(file, 2)
+        with pytest.raises(DiskFull):
+            append(file, 2)
     assert file.path.read_bytes() == before
     append(file, 3)
     assert numbers(file) == [1, 3]

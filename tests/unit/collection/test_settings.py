@@ -12,7 +12,10 @@ from edge_agent.config.examination import examine_config
 from edge_agent.errors import ConfigError
 from tests.kept import LABELS
 
-GOOD = '[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "synthetic"\n[analysis]\nbundle = "demo"\n[collection]\n'
+GOOD = (
+    '[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "synthetic"\n'
+    '[analysis]\nbundle = "demo"\n[collection]\n'
+)
 
 
 def problems(tmp_path: Path, text: str) -> str:

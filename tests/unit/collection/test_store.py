@@ -57,7 +57,7 @@ def test_a_frame_comes_back_as_it_was_also_after_a_restart(tmp_path: Path) -> No
 def test_files_have_opaque_names_and_only_their_owner_can_enter(tmp_path: Path) -> None:
     folder = tmp_path / "collection"
     frame = add(open_store(folder), Readings())
-    assert sorted(os.listdir(folder)) == [f"{frame}.jpg", f"{frame}.json"]
+    assert sorted(each.name for each in folder.iterdir()) == [f"{frame}.jpg", f"{frame}.json"]
     assert folder.stat().st_mode & 0o777 == 0o700
     assert "doe" not in (folder / f"{frame}.json").read_text()
 
@@ -138,7 +138,7 @@ def test_what_a_power_cut_left_is_removed(tmp_path: Path) -> None:
     again = open_store(tmp_path)
     assert ids(again) == [whole]
     assert again.incomplete_count == 4
-    assert sorted(os.listdir(tmp_path)) == sorted([f"{whole}.jpg", f"{whole}.json", "notes.txt"])
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([f"{whole}.jpg", f"{whole}.json", "notes.txt"])
 
 
 def test_a_labelled_frame_is_never_removed_as_incomplete(tmp_path: Path) -> None:
