@@ -10,6 +10,8 @@ from uuid import UUID
 
 from edge_agent.acquisition.frame_requests import FrameRequest, FrameRequests
 from edge_agent.mqtt import Request
+from edge_agent.specimens.archive import ReportArchive
+from edge_agent.specimens.tally import Tally
 from edge_agent.web.device import DeviceState, ModelOption, Problem
 
 SESSION = UUID("01a22689-4bf6-77ad-8ab0-eeb9f00c0419")
@@ -24,6 +26,12 @@ class FakeDevice:
         self.answer: dict[str, object] = {"state": "done", "error": None, "data": {}}
         self.submitted: queue.SimpleQueue[tuple[Request, str]] = queue.SimpleQueue()
         self.frames = FrameRequests()
+        self.kept: dict[str, bytes] = {}
+        self.slide: Tally | None = None
+
+    @property
+    def reports(self) -> ReportArchive:
+        return ReportArchive(lambda prefix: {key: value for key, value in self.kept.items() if key.startswith(prefix)})
 
     def state(self) -> DeviceState:
         return DeviceState(
@@ -46,7 +54,7 @@ class FakeDevice:
             provisional=False,
             models=(ModelOption(name="demo", version="0.3.0", demonstration=True, provisional=False),),
             quality_limits={"min_focus_score": 20.0},
-            slide=None,
+            slide=self.slide,
         )
 
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:

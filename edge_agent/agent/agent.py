@@ -52,6 +52,7 @@ from edge_agent.monitoring.monitor import HealthMonitor, MonitorCallbacks
 from edge_agent.monitoring.scale_events import ScaleEvents
 from edge_agent.monitoring.spool_events import SpoolEvents
 from edge_agent.mqtt import Publisher, Request
+from edge_agent.specimens.archive import ReportArchive
 from edge_agent.specimens.tally import Tally
 from edge_agent.specimens.tracker import SpecimenTracker
 from edge_agent.spool import Spool, SqliteSpool
@@ -227,6 +228,11 @@ class Agent:
     def collection(self) -> Collection:
         """Frames that are kept, and their labels."""
         return self._collection
+
+    @property
+    def reports(self) -> ReportArchive:
+        """The reports of finished slides."""
+        return self._specimens.archive
 
     @property
     def spool(self) -> Spool:

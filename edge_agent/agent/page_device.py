@@ -12,6 +12,7 @@ from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.agent.model_choice import installed_models
 from edge_agent.config import Config
 from edge_agent.mqtt import Request
+from edge_agent.specimens.archive import ReportArchive
 from edge_agent.web.device import DeviceState, ModelOption, Problem
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ class PageDevice:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._models: tuple[Config, tuple[ModelOption, ...]] | None = None
+
+    @property
+    def reports(self) -> ReportArchive:
+        """The reports of finished slides."""
+        return self._agent.reports
 
     def state(self) -> DeviceState:
         """The state now."""

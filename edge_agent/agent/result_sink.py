@@ -47,7 +47,7 @@ class ResultSink:
 
     def keep(self, reading: Reading) -> Result:
         """Make a reading a result, and hand it to the spool."""
-        result, refusal = self._specimens.append(lambda place: self._results.make(reading, place))
+        result, refusal = self._specimens.append(reading, lambda place: self._results.make(reading, place))
         self.readings_count += 1
         if refusal is None:
             self._on_accepted()

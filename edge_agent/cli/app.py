@@ -44,6 +44,9 @@ class Commands(LazyCommands):
             "edge_agent.cli.doctor:doctor",
             "Test each part, list the cameras, and say how to fix what fails.",
         ),
+        "report": LazyCommand(
+            "edge_agent.cli.report:report", "List the reports of finished slides, or write one as PDF, CSV or JSON."
+        ),
         "schema": LazyCommand(
             "edge_agent.cli.schema:schema",
             "Write the contract: JSON Schemas of all messages and of the configuration, AsyncAPI, error codes.",

@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
+from edge_agent.addresses import is_loopback
 from edge_agent.cameras.v4l2 import BY_ID
 from edge_agent.cli.atomic_file import replace_file
 from edge_agent.cli.config_document import ConfigDocument, Scalar
 from edge_agent.config import Config, config_error, find_errors
-from edge_agent.config.conflicts import is_loopback
 from edge_agent.config.files import read_regular_file
 from edge_agent.contracts import Topics
 from edge_agent.errors import BundleError, ConfigError

@@ -34,7 +34,8 @@ class Operations:
     capture: Callable[[], Result]
     pause: Callable[[], None]
     resume: Callable[[], None]
-    set_specimen: Callable[[Specimen], None]
+    set_specimen: Callable[[Specimen, int | None], None]
+    """The slide, and the wished number of fields."""
     finish_specimen: Callable[[], Report]
     self_test: Callable[[], tuple[Check, ...]]
     config: Callable[[], BaseModel]
@@ -67,13 +68,19 @@ def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
     def set_specimen(command: Command) -> Data:
         if not isinstance(command, SetSpecimen):
             raise CommandInvalid("There is no specimen in the request.")
-        operations.set_specimen(Specimen(id=command.specimen, slide=command.slide))
-        return {"specimen": command.specimen, "slide": command.slide}
+        operations.set_specimen(Specimen(id=command.specimen, slide=command.slide), command.fields_count)
+        return {"specimen": command.specimen, "slide": command.slide, "fields_count": command.fields_count}
 
     def finish_specimen(_command: Command) -> Data:
         report = operations.finish_specimen()
         counts: dict[str, JsonValue] = {outcome.value: count for outcome, count in report.outcomes_count.items()}
-        return {"report": str(report.id), "readings_count": report.readings_count, "outcomes_count": counts}
+        return {
+            "report": str(report.id),
+            "readings_count": report.readings_count,
+            "judged_count": report.judged_count,
+            "repeated_count": report.repeated_count,
+            "outcomes_count": counts,
+        }
 
     def self_test(_command: Command) -> Data:
         checks: list[JsonValue] = [check.model_dump(mode="json") for check in operations.self_test()]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
+from edge_agent.addresses import is_loopback, parse_address
 from edge_agent.config.layout import KeyPath
 
 _EVERYWHERE = ipaddress.ip_address(0), ipaddress.IPv6Address(0)
@@ -37,22 +38,7 @@ def _servers(sections: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
             yield name, settings.host, settings.port
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach ``host``."""
-    address = _address(host)
-    return address is not None and address.is_loopback
-
-
 def _overlap(one: str, other: str) -> bool:
-    addresses = _address(one), _address(other)
+    addresses = parse_address(one), parse_address(other)
     # A name that is not an address may stand for any of them.
     return None in addresses or addresses[0] == addresses[1] or any(each in _EVERYWHERE for each in addresses)
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    if host.lower().rstrip(".") == "localhost":
-        return ipaddress.ip_address("127.0.0.1")
-    try:
-        return ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return None

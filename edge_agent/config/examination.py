@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import ssl
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_agent.addresses import is_loopback
 from edge_agent.cameras.settings import (
     CameraSettings,
     FolderSettings,
@@ -17,11 +19,13 @@ from edge_agent.cameras.settings import (
     V4L2Settings,
     VideoSettings,
 )
-from edge_agent.config.conflicts import is_loopback
 from edge_agent.config.layout import KeyPath, find_lines, line_of
 from edge_agent.config.reading import find_errors, parse_config, read_config_text, usable_sections
+from edge_agent.credentials import CREDENTIALS, credential
 from edge_agent.errors import BundleError, CameraAbsent, ConfigError
-from edge_agent.mqtt.settings import CREDENTIALS, MqttSettings, credential
+from edge_agent.mqtt.settings import MqttSettings
+from edge_agent.web.access_file import read_access
+from edge_agent.web.settings import WebSettings
 
 PLAIN_PORT, TLS_PORT = 1883, 8883
 
@@ -200,13 +204,23 @@ def _check_folder(keys: KeyPath, folder: Path) -> Iterator[Problem]:
     yield from _relative(keys, folder)
 
 
-def _check_page(settings: Any) -> Iterator[Problem]:
-    if settings.enabled and not is_loopback(settings.host):
-        yield _warning(
-            ("web", "host"),
-            "everybody on the network can see the microscope page, which has no password; use 127.0.0.1 if they "
-            "should not",
-        )
+def _check_page(settings: WebSettings) -> Iterator[Problem]:
+    if not settings.enabled:
+        return
+    files: list[tuple[KeyPath, Path | None, bool]] = [(("web", "access_file"), settings.access_file, True)]
+    if settings.tls is not None:
+        files += [
+            (("web", "tls", "certificate_file"), settings.tls.certificate_file, False),
+            (("web", "tls", "key_file"), settings.tls.key_file, True),
+        ]
+    unusable = [problem for keys, path, secret in files if path for problem in _check_file(keys, path, secret=secret)]
+    yield from unusable
+    bad = {problem.keys for problem in unusable}
+    access_file, tls = settings.access_file, settings.tls
+    if access_file is not None and ("web", "access_file") not in bad:
+        yield from _try(lambda: read_access(access_file), ("web", "access_file"))
+    if tls is not None and not any(keys[:2] == ("web", "tls") for keys in bad):
+        yield from _try(lambda: tls.load_into(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)), ("web", "tls"))
 
 
 def _check_trigger(settings: Any) -> Iterator[Problem]:

@@ -30,7 +30,7 @@ from edge_agent.contracts.manifest import MANIFEST_SCHEMA, Label, Manifest
 from edge_agent.contracts.messages import MESSAGES, schema_ids
 from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, Percentiles, SpoolMetrics
 from edge_agent.contracts.reasons import Reason
-from edge_agent.contracts.report import Report
+from edge_agent.contracts.report import LabelShare, Report, Share, SlideScale
 from edge_agent.contracts.result import (
     MAX_CELLS,
     Cell,
@@ -81,6 +81,7 @@ __all__ = [
     "ImageIdentity",
     "Info",
     "Label",
+    "LabelShare",
     "MachineMetrics",
     "Manifest",
     "MeasuredLight",
@@ -100,6 +101,8 @@ __all__ = [
     "ScaleSource",
     "SelectModel",
     "SetSpecimen",
+    "Share",
+    "SlideScale",
     "Software",
     "Specimen",
     "SpecimenField",

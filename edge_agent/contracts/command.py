@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from edge_agent.contracts.base import CanonicalUuid, Contract, whole_number
 from edge_agent.contracts.calibration import MAX_CALIBRATION_FRAMES, CalibrationMethod
-from edge_agent.contracts.specimen import SlideNumber, SpecimenId
+from edge_agent.contracts.specimen import FieldsCount, SlideNumber, SpecimenId
 
 MAX_REQUEST_BYTES = 4096
 
@@ -45,6 +45,10 @@ class SetSpecimen(Command):
         description="Opaque: a UUID, or a code such as S-7K3F-92QX. A name, a date or a record number is refused."
     )
     slide: SlideNumber = Field(default=1, description="Number of the slide of this specimen.")
+    fields_count: FieldsCount | None = Field(
+        default=None,
+        description="Number of fields that shall be judged. It is shown and reported; the slide stays open beyond it.",
+    )
 
 
 class Calibrate(Command):

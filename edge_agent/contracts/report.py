@@ -9,8 +9,36 @@ from pydantic import Field
 
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.manifest import Slug
-from edge_agent.contracts.result import ModelIdentity, Outcome
-from edge_agent.contracts.specimen import Specimen
+from edge_agent.contracts.result import ModelIdentity, Outcome, Ratio
+from edge_agent.contracts.scale import ScaleSource
+from edge_agent.contracts.specimen import FieldsCount, Specimen
+
+
+class Share(Contract):
+    """A share of the classified fields, with its 95 % interval by Wilson. The ratios are null if there are none."""
+
+    fields_count: int = Field(ge=0, description="Number of classified fields that belong to it.")
+    ratio: Ratio | None = Field(description="The same as a share of all classified fields.")
+    low_ratio: Ratio | None = Field(
+        description="Lower end of the interval: what chance in the choice of fields may do to the share. It does not "
+        "cover the model's errors."
+    )
+    high_ratio: Ratio | None = Field(description="Upper end of the interval.")
+
+
+class LabelShare(Share):
+    """One label of the model, and the fields that got it."""
+
+    label: Slug
+    name: str = Field(description="What people call the label.")
+    malignant: bool | None = Field(description="Null if the label was counted by a release that did not keep it.")
+
+
+class SlideScale(Contract):
+    """How large a pixel of the frames is, by the last judged field of which it is known."""
+
+    source: ScaleSource
+    um_per_pixel: float = Field(gt=0)
 
 
 class Report(Contract):
@@ -24,20 +52,44 @@ class Report(Contract):
         description="True if no record shows that the model is right often enough: it gives no label.",
     )
     id: UUID = Field(description="UUIDv7; the same on every delivery of this message.")
+    site: str | None = Field(default=None, description="Null in a report of a release that did not say it.")
     device: Slug
     session: UUID
     replayed: bool = Field(default=False, description="True for backlog sent after live results.")
     specimen: Specimen
     began_at: UtcTime
     finished_at: UtcTime
-    readings_count: int = Field(ge=0)
-    outcomes_count: dict[Outcome, int]
+    wished_fields_count: FieldsCount | None = Field(
+        default=None, description="Number of fields that somebody asked for; null if nobody did."
+    )
+    readings_count: int = Field(ge=0, description="All readings: those in outcomes_count, and repeated_count.")
+    judged_count: int | None = Field(
+        default=None, ge=0, description="Number of different fields that were judged: classified or abstained."
+    )
+    repeated_count: int = Field(
+        default=0,
+        ge=0,
+        description="Number of readings of a field that had been counted already. Only readings_count includes them.",
+    )
+    outcomes_count: dict[Outcome, int] = Field(description="Number of readings with each outcome, without repeats.")
     reasons_count: dict[str, int] = Field(
         description="Number of fields for each reason of a refusal and each code of a failure."
     )
     labels_count: dict[Slug, int] = Field(description="Number of classified fields for each label.")
     malignant_count: int = Field(ge=0, description="Number of classified fields with a malignant label.")
+    labels: tuple[LabelShare, ...] = Field(
+        default=(), description="The distribution over the labels of the models used, in the order of the models."
+    )
+    malignant: Share | None = Field(default=None, description="The share of classified fields with a malignant label.")
     model: ModelIdentity
+    models: tuple[ModelIdentity, ...] = Field(
+        default=(), description="The models used, in the order of their use; of more than 32 the last ones."
+    )
     models_count: int = Field(
         ge=1, description="Number of models used; more than 1 if the model was changed while the slide was read."
+    )
+    software: str | None = Field(default=None, description="Name and version of the program that wrote the report.")
+    scale: SlideScale | None = Field(default=None, description="Null if it is not known of any judged field.")
+    statement: str | None = Field(
+        default=None, description="The same for a reader, in English sentences. Never a finding about a person."
     )

@@ -62,6 +62,9 @@ SpecimenId = Annotated[
 SlideNumber = Annotated[int, Field(strict=True, ge=1, le=999), BeforeValidator(whole_number)]
 """Number of a slide of a specimen."""
 
+FieldsCount = Annotated[int, Field(strict=True, ge=1, le=999), BeforeValidator(whole_number)]
+"""Number of fields that a person wishes to have judged."""
+
 
 class Specimen(Contract):
     """A slide under examination."""
@@ -74,3 +77,9 @@ class SpecimenField(Specimen):
     """Where on a specimen a reading belongs."""
 
     field: int = Field(ge=1, description="Number of the reading within this slide.")
+    repeats_field: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of the reading that already counted this field; null if this one counts, or the field is "
+        "not judged. The report counts a repeated field once.",
+    )

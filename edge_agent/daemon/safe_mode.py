@@ -10,7 +10,8 @@ import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
 from pydantic import ValidationError
 from uuid_utils.compat import uuid7
@@ -22,6 +23,7 @@ from edge_agent.errors import AgentSafeMode, ConfigError, EdgeAgentError
 from edge_agent.mqtt import MqttSettings, Publisher, Request
 from edge_agent.settings import Settings
 from edge_agent.spool import MemorySpool
+from edge_agent.web.settings import WebSettings
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,13 @@ class Connection(Settings):
 
     device: DeviceSettings
     mqtt: MqttSettings = MqttSettings()
+
+
+class PagePart(Settings):
+    """The part of a configuration that is needed to serve the microscope page."""
+
+    device: DeviceSettings
+    web: WebSettings = WebSettings()
 
 
 def keep_last_good(config: Path, folder: Path) -> None:
@@ -56,14 +65,27 @@ def keep_last_good(config: Path, folder: Path) -> None:
 
 def find_connection(config: Path, folder: Path) -> Connection | None:
     """Device and broker from the broken file, else from the last one that worked; None if neither has them."""
+    return _find_part(Connection, config, folder)
+
+
+def find_page(config: Path, folder: Path) -> PagePart | None:
+    """Where the microscope page is served, by the broken file, else by the last one that worked; None if it is not."""
+    found = _find_part(PagePart, config, folder)
+    return found if found is not None and found.web.enabled else None
+
+
+Part = TypeVar("Part", bound=Settings)
+
+
+def _find_part(part: type[Part], config: Path, folder: Path) -> Part | None:
     for path in (config, folder / LAST_GOOD):
         if not path.is_file():
             continue
         try:
             values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-            return Connection(**{name: values[name] for name in ("device", "mqtt") if name in values})
+            return part(**{name: values[name] for name in part.model_fields if name in values})
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
-            log.debug("%s does not name a broker: %s", path, error)
+            log.debug("%s does not have what is needed: %s", path, error)
     return None
 
 
@@ -129,15 +151,19 @@ class SafeMode:
         """Refuse a command, with the reason."""
         if self._publisher is None or request.retained:
             return
-        error = AgentSafeMode(f"The agent is in safe mode: {self._problem.code}.")
-        answer = Answer(
-            id=request_id(request.payload),
-            device=self._device,
-            session=self._session,
-            command=printable(request.command),
-            at=datetime.now(UTC),
-            state=AnswerState.REFUSED,
-            error=ErrorReport.from_error(error),
-            data={},
-        )
+        answer = refusal(request, self._problem, self._device, self._session)
         self._publisher.answer(request, answer.to_json())
+
+
+def refusal(request: Request, problem: EdgeAgentError, device: str, session: UUID) -> Answer:
+    """The answer to a command in safe mode."""
+    return Answer(
+        id=request_id(request.payload),
+        device=device,
+        session=session,
+        command=printable(request.command),
+        at=datetime.now(UTC),
+        state=AnswerState.REFUSED,
+        error=ErrorReport.from_error(AgentSafeMode(f"The agent is in safe mode: {problem.code}.")),
+        data={},
+    )

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from edge_agent.agent import Agent, PageDevice
 from edge_agent.config import Config, load_config
 from edge_agent.daemon.notify import Notifier
-from edge_agent.daemon.safe_mode import SafeMode, find_connection, keep_last_good
+from edge_agent.daemon.safe_mode import PagePart, SafeMode, find_connection, find_page, keep_last_good
+from edge_agent.daemon.safe_mode_page import SafeModeDevice
 from edge_agent.daemon.signals import SignalQueue
 from edge_agent.daemon.watchdog_feeder import WatchdogFeeder
 from edge_agent.errors import (
@@ -90,7 +91,7 @@ class Service:
         exporter = make_exporter(settings.prometheus) if settings.prometheus.enabled else None
         if exporter is not None:
             stack.callback(exporter.stop)
-        page = make_microscope_page(settings.web) if settings.web.enabled else None
+        page = make_microscope_page(settings.web, settings.state.folder) if settings.web.enabled else None
         if page is not None:
             stack.callback(page.stop)
         agent = Agent(
@@ -166,7 +167,8 @@ class Service:
         state = default_state_folder()
         text = self._text()
         failures: list[BaseException] = []
-        with _running(SafeMode(problem, find_connection(self.config, state), on_failure=failures.append)):
+        safe_mode = SafeMode(problem, find_connection(self.config, state), on_failure=failures.append)
+        with _running(safe_mode), _showing(problem, find_page(self.config, state), state):
             status = f"safe mode: {str(problem).splitlines()[0]}"
             self.notifier.ready(status)
             feeder = WatchdogFeeder(self.notifier)
@@ -204,13 +206,27 @@ def _running(safe_mode: SafeMode) -> Iterator[None]:
         safe_mode.stop()
 
 
-def make_microscope_page(settings: WebSettings) -> MicroscopePage:
-    """Raises ``WebMissing``."""
+@contextlib.contextmanager
+def _showing(problem: EdgeAgentError, part: PagePart | None, state: Path) -> Iterator[None]:
+    """Show the problem on the microscope page, if there is one and it can be served."""
+    with contextlib.ExitStack() as stack:
+        if part is not None:
+            try:
+                page = make_microscope_page(part.web, state)
+                stack.callback(page.stop)
+                page.start(SafeModeDevice(part.device, problem))
+            except EdgeAgentError as error:
+                log.error("safe mode, and the microscope page cannot be served: %s", error)  # noqa: TRY400 - expected
+        yield
+
+
+def make_microscope_page(settings: WebSettings, state_folder: Path | None = None) -> MicroscopePage:
+    """Raises ``WebMissing``, and ``ConfigError`` if the access file cannot be used."""
     try:
         from edge_agent.web.server import MicroscopePage
     except ImportError as error:
         raise WebMissing(f"The microscope page cannot be served: {error}.") from error
-    return MicroscopePage(settings)
+    return MicroscopePage(settings, state_folder)
 
 
 def make_exporter(settings: PrometheusSettings) -> Exporter:

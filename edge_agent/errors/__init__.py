@@ -8,6 +8,7 @@
     ├── FileUnusable           file_unusable
     ├── InputEnded             input_ended
     ├── OutputUnwritable       output_unwritable
+    ├── ReportMissing          report_missing
     ├── ImageError             image_unreadable
     │   ├── ImageMissing       image_missing
     │   ├── ImageTooLarge      image_too_large
@@ -49,6 +50,15 @@
     ├── PrometheusPortTaken    prometheus_port_taken
     ├── WebMissing             web_missing
     ├── WebPortTaken           web_port_taken
+    ├── AccessDenied           access_denied
+    ├── RoleInsufficient       role_insufficient
+    ├── TooManyAttempts        too_many_attempts
+    ├── CrossSite              cross_site
+    ├── HostForeign            host_foreign
+    ├── RequestInvalid         request_invalid
+    ├── BodyTooLarge           body_too_large
+    ├── BodyTimeout            body_timeout
+    ├── WebBusy                web_busy
     ├── ClockUnset             clock_unset
     ├── CollectionError        collection_failed
     │   ├── CollectionFull     collection_full
@@ -140,8 +150,17 @@ from edge_agent.errors.config import (
     ConfigError,
 )
 from edge_agent.errors.endpoints import (
+    AccessDenied,
+    BodyTimeout,
+    BodyTooLarge,
+    CrossSite,
+    HostForeign,
     PrometheusMissing,
     PrometheusPortTaken,
+    RequestInvalid,
+    RoleInsufficient,
+    TooManyAttempts,
+    WebBusy,
     WebMissing,
     WebPortTaken,
 )
@@ -149,6 +168,7 @@ from edge_agent.errors.files import (
     FileUnusable,
     InputEnded,
     OutputUnwritable,
+    ReportMissing,
 )
 from edge_agent.errors.host import (
     ClockUnset,
@@ -190,12 +210,15 @@ from edge_agent.errors.spool import (
 )
 
 __all__ = [
+    "AccessDenied",
     "AgentPaused",
     "AgentSafeMode",
     "AnalysisError",
     "AuditBroken",
     "AuditUnwritable",
     "BackgroundMissing",
+    "BodyTimeout",
+    "BodyTooLarge",
     "BrokerDropped",
     "BrokerError",
     "BrokerForeign",
@@ -233,6 +256,7 @@ __all__ = [
     "CommandUnknown",
     "ConfigDoubtful",
     "ConfigError",
+    "CrossSite",
     "DiskFull",
     "DiskLow",
     "EdgeAgentError",
@@ -240,6 +264,7 @@ __all__ = [
     "FileUnusable",
     "FrameNotKept",
     "GoldenMismatch",
+    "HostForeign",
     "ImageError",
     "ImageMissing",
     "ImageTooLarge",
@@ -255,6 +280,9 @@ __all__ = [
     "OutputUnwritable",
     "PrometheusMissing",
     "PrometheusPortTaken",
+    "ReportMissing",
+    "RequestInvalid",
+    "RoleInsufficient",
     "RuntimeMissing",
     "ScaleUnreadable",
     "SecretExposed",
@@ -267,6 +295,8 @@ __all__ = [
     "SpoolMissing",
     "SpoolNewer",
     "StateEntryInvalid",
+    "TooManyAttempts",
+    "WebBusy",
     "WebMissing",
     "WebPortTaken",
 ]

@@ -31,3 +31,71 @@ class WebPortTaken(EdgeAgentError):
 
     code = "web_port_taken"
     remedy = "Choose another web.port, or stop the program that uses it."
+
+
+class AccessDenied(EdgeAgentError):
+    """Nobody is logged in to the microscope page, or the password or token is wrong."""
+
+    code = "access_denied"
+    remedy = "Log in on the microscope page. A lost password is replaced with 'edge-agent web password'."
+
+
+class RoleInsufficient(EdgeAgentError):
+    """The role that is logged in to the microscope page may not do this."""
+
+    code = "role_insufficient"
+    remedy = "Log in with the password of a role that may."
+
+
+class TooManyAttempts(EdgeAgentError):
+    """Too many wrong passwords were typed on the microscope page."""
+
+    code = "too_many_attempts"
+    remedy = "Wait a few minutes, then try again."
+
+    def __init__(self, message: str, *, wait_s: int) -> None:
+        """``wait_s`` is how long until the next attempt."""
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class CrossSite(EdgeAgentError):
+    """A request to the microscope page did not come from the page itself."""
+
+    code = "cross_site"
+    remedy = "Use the page of this device. A program sends a token (Authorization: Bearer) and application/json."
+
+
+class HostForeign(EdgeAgentError):
+    """The microscope page was opened under a name that is not this device's."""
+
+    code = "host_foreign"
+    remedy = "Open the page by the device's address, or add the name to web.allowed_hosts in agent.toml."
+
+
+class RequestInvalid(EdgeAgentError):
+    """A request to the microscope page cannot be understood."""
+
+    code = "request_invalid"
+    remedy = "Reload the page. A program follows the documentation."
+
+
+class BodyTooLarge(EdgeAgentError):
+    """A request to the microscope page carries more than it may."""
+
+    code = "body_too_large"
+    remedy = "Send less; nothing that the page takes is that large."
+
+
+class BodyTimeout(EdgeAgentError):
+    """A request to the microscope page did not arrive in time."""
+
+    code = "body_timeout"
+    remedy = "Check the network between the browser and the device, and try again."
+
+
+class WebBusy(EdgeAgentError):
+    """The microscope page answers as many requests as it can."""
+
+    code = "web_busy"
+    remedy = "Close the page where nobody looks at it, and try again."

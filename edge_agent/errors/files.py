@@ -34,3 +34,10 @@ class InputEnded(EdgeAgentError):
 
     code = "input_ended"
     remedy = "Run it in a terminal, or give it an answer to every question."
+
+
+class ReportMissing(EdgeAgentError):
+    """The report that was asked for is not kept on this device: only the last 200 are."""
+
+    code = "report_missing"
+    remedy = "List the reports that are kept with 'edge-agent report', or on the microscope page under slides."

@@ -6,15 +6,11 @@ says of itself, such as an interval or a verdict, is believed.
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 from pydantic import Field
 
 from edge_agent.contracts.manifest import Evidence, Manifest
+from edge_agent.intervals import wilson_interval
 from edge_agent.settings import Settings
-
-CONFIDENCE_RATIO = 0.95
-"""Of the interval whose lower end has to clear the limit."""
 
 
 class ProofLimits(Settings):
@@ -68,7 +64,7 @@ def unproven_reasons(manifest: Manifest, limits: ProofLimits) -> tuple[str, ...]
                 f"held-out images (at least {100 * limits.min_class_accuracy_ratio:g} % are needed)."
             )
     right, total = counts(evidence)
-    low = wilson_lower(right, total)
+    low, _ = wilson_interval(right, total)
     largest = max(each.held_out_images_count for each in evidence.classes) / max(1, total)
     if low < limits.min_accuracy_ratio:
         reasons.append(
@@ -94,17 +90,6 @@ def counts(evidence: Evidence) -> tuple[int, int]:
         sum(each.held_out_right_count for each in evidence.classes),
         sum(each.held_out_images_count for each in evidence.classes),
     )
-
-
-def wilson_lower(right: int, total: int, confidence: float = CONFIDENCE_RATIO) -> float:
-    """Lower end of the score interval of a share (E. B. Wilson, 1927); 0 for a ``total`` of 0."""
-    if total == 0:
-        return 0.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = right / total
-    centre = share + z * z / (2 * total)
-    spread = z * ((share * (1 - share) + z * z / (4 * total)) / total) ** 0.5
-    return float(max(0.0, (centre - spread) / (1 + z * z / total)))
 
 
 def _too_few(code: str, found: int, what: str, least: int) -> str:

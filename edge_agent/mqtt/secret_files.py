@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
+from edge_agent.credentials import is_exposed
 from edge_agent.errors import SecretExposed
-from edge_agent.mqtt.settings import MqttSettings, credential
+from edge_agent.mqtt.settings import MqttSettings
 
 
 def exposed_secrets(settings: MqttSettings) -> list[SecretExposed]:
@@ -20,13 +20,5 @@ def exposed_secrets(settings: MqttSettings) -> list[SecretExposed]:
             remedy=f"Remove the access of other users: chmod o-rwx {path}",
         )
         for key, path in files
-        if path is not None and _is_exposed(credential(path))
+        if path is not None and is_exposed(path)
     ]
-
-
-def _is_exposed(path: Path) -> bool:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return bool(mode & (stat.S_IROTH | stat.S_IWOTH))

@@ -9,23 +9,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from edge_agent.credentials import credential
 from edge_agent.errors import ConfigError
 from edge_agent.mqtt.address import check_host
 from edge_agent.mqtt.peer import BrokerSocket
 from edge_agent.settings import Settings
 
 PASSWORD_VARIABLE = "LEUKOSCOPE_MQTT_PASSWORD"  # noqa: S105 - the variable's name, not a password
-
-CREDENTIALS = Path("/etc/leukoscope/credentials")
-"""Secrets of the package's service: only root can read them, and systemd passes a copy to the service."""
-
-CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
-
-
-def credential(path: Path) -> Path:
-    """The path to read a secret from: the service's copy (``LoadCredential=``) of a file in ``CREDENTIALS``."""
-    folder = os.environ.get(CREDENTIALS_VARIABLE)
-    return Path(folder, f"{CREDENTIALS.name}_{path.name}") if folder and path.parent == CREDENTIALS else path
 
 
 class TlsSettings(Settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Self
 from uuid import UUID
@@ -9,64 +10,170 @@ from uuid import UUID
 from pydantic import Field
 from uuid_utils.compat import uuid7
 
-from edge_agent.contracts import ModelIdentity, Report, Result, Specimen, SpecimenField
+from edge_agent import __version__
+from edge_agent.catalogue import catalogue
+from edge_agent.contracts import (
+    Label,
+    LabelShare,
+    ModelIdentity,
+    Outcome,
+    Report,
+    Result,
+    Share,
+    SlideScale,
+    Specimen,
+    SpecimenField,
+    Topics,
+)
 from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.intervals import wilson_interval
+from edge_agent.specimens.statement import statement
+
+JUDGED = frozenset({Outcome.CLASSIFIED, Outcome.ABSTAINED})
+"""Outcomes of a field that was fit to be judged."""
+
+
+MODELS_MAX = 32
+"""Models that a report names, the last ones, so that it never outgrows a message."""
+
+
+class TalliedLabel(Contract):
+    """What a label of a model in use is called."""
+
+    label: str
+    name: str
+    malignant: bool | None
 
 
 class Tally(Contract):
-    """The counts of a slide so far. Immutable: counting a reading returns a new one."""
+    """The counts of a slide so far. Immutable: counting a reading returns a new one.
+
+    Every key but the first two may be missing: an older release wrote fewer of them.
+    """
 
     specimen: Specimen
     began_at: UtcTime
+    wished_fields_count: int | None = None
     readings_count: int = 0
+    """With the repeated ones."""
+    judged_count: int = 0
+    """Different fields that were classified or abstained from: what ``wished_fields_count`` is compared with."""
+    repeated_count: int = 0
     outcomes_count: dict[str, int] = Field(default_factory=dict)
     reasons_count: dict[str, int] = Field(default_factory=dict)
     labels_count: dict[str, int] = Field(default_factory=dict)
     malignant_count: int = 0
     models: tuple[ModelIdentity, ...] = ()
+    labels: tuple[TalliedLabel, ...] = ()
+    scale: SlideScale | None = None
     demonstration: bool = False
     provisional: bool = False
 
-    @property
-    def next_field(self) -> SpecimenField:
-        """The place of the next reading."""
-        return SpecimenField(id=self.specimen.id, slide=self.specimen.slide, field=self.readings_count + 1)
+    @classmethod
+    def restore(cls, entry: bytes) -> Self:
+        """From the state entry that ``to_json`` made, in this release or an older one. Raises ``ValueError``."""
+        found = cls.model_validate_json(entry)
+        if found.judged_count or not JUDGED & found.outcomes_count.keys():
+            return found
+        return found.model_copy(update={"judged_count": sum(found.outcomes_count.get(each, 0) for each in JUDGED)})
 
-    def counting(self, result: Result) -> Self:
-        """A new tally with one more reading."""
+    def next_field(self, *, repeats: int | None = None) -> SpecimenField:
+        """The place of the next reading, whose field was counted before by the reading number ``repeats``."""
+        return SpecimenField(
+            id=self.specimen.id, slide=self.specimen.slide, field=self.readings_count + 1, repeats_field=repeats
+        )
+
+    def counting(self, result: Result, labels: Iterable[Label] = ()) -> Self:
+        """A new tally with one more reading. ``labels`` are those of its model."""
+        read = {"readings_count": self.readings_count + 1}
+        if result.specimen is not None and result.specimen.repeats_field is not None:
+            return self.model_copy(update={**read, "repeated_count": self.repeated_count + 1})
         reason = result.reason or (result.error.code if result.error is not None else None)
+        judged = result.outcome in JUDGED
         return self.model_copy(
             update={
-                "readings_count": self.readings_count + 1,
+                **read,
+                "judged_count": self.judged_count + judged,
                 "outcomes_count": _one_more(self.outcomes_count, result.outcome),
                 "reasons_count": _one_more(self.reasons_count, reason),
                 "labels_count": _one_more(self.labels_count, result.label),
                 "malignant_count": self.malignant_count + (result.malignant is True),
                 "models": self.models if result.model in self.models else (*self.models, result.model),
+                "labels": self._with_labels(labels),
+                "scale": (_scale(result) if judged else None) or self.scale,
                 "demonstration": self.demonstration or result.demonstration,
                 "provisional": self.provisional or result.provisional,
             }
         )
 
-    def report(self, *, device: str, session: UUID, model: ModelIdentity) -> Report:
+    def report(self, *, topics: Topics, session: UUID, model: ModelIdentity) -> Report:
         """The slide's report; ``model`` is the current one, for a slide without readings."""
-        return Report(
+        classified = self.outcomes_count.get(Outcome.CLASSIFIED, 0)
+        figures = Report(
             demonstration=self.demonstration,
             provisional=self.provisional,
             id=uuid7(),
-            device=device,
+            site=topics.site,
+            device=topics.device,
             session=session,
             specimen=self.specimen,
             began_at=self.began_at,
             finished_at=datetime.now(UTC),
+            wished_fields_count=self.wished_fields_count,
             readings_count=self.readings_count,
+            judged_count=self.judged_count,
+            repeated_count=self.repeated_count,
             outcomes_count=self.outcomes_count,
             reasons_count=self.reasons_count,
             labels_count=self.labels_count,
             malignant_count=self.malignant_count,
+            labels=tuple(self._label_shares(classified)),
+            malignant=Share.model_validate(_share(self.malignant_count, classified)),
             model=self.models[-1] if self.models else model,
+            models=self.models[-MODELS_MAX:] or (model,),
             models_count=max(1, len(self.models)),
+            software=f"leukoscope {__version__}",
+            scale=self.scale,
         )
+        return figures.model_copy(update={"statement": statement(figures, catalogue())})
+
+    def _with_labels(self, labels: Iterable[Label]) -> tuple[TalliedLabel, ...]:
+        known = {each.label for each in self.labels}
+        new = (
+            TalliedLabel(label=each.code, name=each.display_name, malignant=each.malignant)
+            for each in labels
+            if each.code not in known
+        )
+        return (*self.labels, *new)
+
+    def _label_shares(self, classified: int) -> Iterable[LabelShare]:
+        known = {each.label for each in self.labels}
+        # A slide that an older release began has counts of labels whose names it did not keep.
+        nameless = (
+            TalliedLabel(label=code, name=code, malignant=None) for code in self.labels_count if code not in known
+        )
+        for label in (*self.labels, *nameless):
+            share = _share(self.labels_count.get(label.label, 0), classified)
+            yield LabelShare.model_validate({**label.model_dump(), **share})
+
+
+def _share(count: int, total: int) -> dict[str, float | None]:
+    if total == 0:
+        return {"fields_count": count, "ratio": None, "low_ratio": None, "high_ratio": None}
+    low, high = wilson_interval(count, total)
+    return {
+        "fields_count": count,
+        "ratio": round(count / total, 6),
+        "low_ratio": round(low, 6),
+        "high_ratio": round(high, 6),
+    }
+
+
+def _scale(result: Result) -> SlideScale | None:
+    scale = result.scale
+    if scale is None or scale.um_per_pixel is None:
+        return None
+    return SlideScale(source=scale.source, um_per_pixel=scale.um_per_pixel)
 
 
 def _one_more(counts: dict[str, int], key: str | None) -> dict[str, int]:

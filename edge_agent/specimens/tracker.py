@@ -7,14 +7,23 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
+import numpy as np
+
+from edge_agent.analysis.reading import Reading
 from edge_agent.contracts import EventKind, ModelIdentity, Report, Result, Specimen, SpecimenField, Topics
 from edge_agent.errors import EdgeAgentError, SpecimenMissing, SpecimenOpen, StateEntryInvalid
 from edge_agent.events.recorder import EventRecorder
-from edge_agent.specimens.tally import Tally
-from edge_agent.spool import Message, Spool, read_state_entry
+from edge_agent.specimens.archive import ReportArchive
+from edge_agent.specimens.repeats import SIDE_PX, Picture, SeenFields, recognisable
+from edge_agent.specimens.tally import JUDGED, Tally
+from edge_agent.spool import Message, Spool, read_state_entries, read_state_entry
+from edge_agent.spool.base import StateEntries
 
 STATE_KEY = "specimen"
 """Key of the state entry with the tally, which is as durable as the results that it counts."""
+
+FIELD_PREFIX = "seen-field/"
+"""Begins the keys of the fields that the open slide has counted; then come the slide's beginning and the number."""
 
 
 class SpecimenTracker:
@@ -34,9 +43,12 @@ class SpecimenTracker:
         self._session = session
         self._topics = topics
         self._model = model
+        self.archive = ReportArchive(spool.state_entries)
+        """The reports of the finished slides."""
         # A reading counted while the report is written would belong to neither this slide nor the next.
         self._lock = threading.Lock()
         self._tally = self._restore()
+        self._seen = self._restore_seen()
 
     @property
     def open_slide(self) -> Tally | None:
@@ -44,12 +56,12 @@ class SpecimenTracker:
         with self._lock:
             return self._tally
 
-    def set(self, specimen: Specimen) -> None:
+    def set(self, specimen: Specimen, wished_fields_count: int | None = None) -> None:
         """From the next reading on, readings belong to this slide. Raises ``SpecimenOpen``."""
         with self._lock:
             if self._tally is not None:
                 raise SpecimenOpen("A slide is already open.")
-            tally = Tally(specimen=specimen, began_at=datetime.now(UTC))
+            tally = Tally(specimen=specimen, began_at=datetime.now(UTC), wished_fields_count=wished_fields_count)
             self._events.record(
                 EventKind.SPECIMEN_SET,
                 "A slide was set.",
@@ -57,10 +69,10 @@ class SpecimenTracker:
                 specimen=specimen.id,
                 slide=specimen.slide,
             )
-            self._tally = tally
+            self._tally, self._seen = tally, SeenFields()
 
     def finish(self) -> Report:
-        """Close the slide and send its report.
+        """Close the slide, send its report and keep it.
 
         Raises ``SpecimenMissing``, or the spool's error if it cannot take it.
         """
@@ -68,9 +80,14 @@ class SpecimenTracker:
             if self._tally is None:
                 raise SpecimenMissing("No slide is open.")
             topics = self._topics()
-            report = self._tally.report(device=topics.device, session=self._session, model=self._model())
-            self._spool.append(Message(report.id, topics.report, report.to_json()), {STATE_KEY: None})
-            self._tally = None
+            report = self._tally.report(topics=topics, session=self._session, model=self._model())
+            entries = {
+                STATE_KEY: None,
+                **dict.fromkeys(self._spool.state_entries(FIELD_PREFIX)),
+                **self.archive.entries_with(report),
+            }
+            self._spool.append(Message(report.id, topics.report, report.to_json()), entries)
+            self._tally, self._seen = None, SeenFields()
         self._events.record(
             EventKind.SPECIMEN_FINISHED,
             f"The slide was finished after {report.readings_count} readings.",
@@ -80,32 +97,92 @@ class SpecimenTracker:
         )
         return report
 
-    def append(self, make: Callable[[SpecimenField | None], Result]) -> tuple[Result, EdgeAgentError | None]:
-        """Create a result, and append it to the spool together with the updated count of its slide.
+    def append(
+        self, reading: Reading, make: Callable[[SpecimenField | None], Result]
+    ) -> tuple[Result, EdgeAgentError | None]:
+        """Make a reading a result, and append it to the spool together with the updated count of its slide.
 
         ``make`` gets the place of the reading in the slide. Returns the error if the spool refused the result, which
         then does not count.
         """
         with self._lock:
             tally = self._tally
-            result = make(None if tally is None else tally.next_field)
-            counted = None if tally is None else tally.counting(result)
-            entries = {} if counted is None else {STATE_KEY: counted.to_json()}
-            try:
-                message = Message(result.id, self._topics().result(result.camera), result.to_json())
-                self._spool.append(message, entries)
-            except EdgeAgentError as error:
-                return result, error
-            self._tally = counted
-            return result, None
+            if tally is None:
+                result = make(None)
+                return result, self._send(result, {})
+            picture = _picture(reading)
+            repeats = None if picture is None else self._seen.find(picture)
+            place = tally.next_field(repeats=repeats)
+            result = make(place)
+            counted = tally.counting(result, reading.labels)
+            entries: dict[str, bytes | None] = {STATE_KEY: counted.to_json()}
+            new = picture if repeats is None else None
+            if new is not None:
+                if (surplus := self._seen.surplus) is not None:
+                    entries[_field_key(tally, surplus)] = None
+                entries[_field_key(tally, place.field)] = new.tobytes()
+            refusal = self._send(result, entries)
+            if refusal is None:
+                self._tally = counted
+                if new is not None:
+                    self._seen.add(place.field, new)
+            return result, refusal
+
+    def _send(self, result: Result, state_entries: StateEntries) -> EdgeAgentError | None:
+        try:
+            message = Message(result.id, self._topics().result(result.camera), result.to_json())
+            self._spool.append(message, state_entries)
+        except EdgeAgentError as error:
+            return error
+        return None
 
     def _restore(self) -> Tally | None:
-        return read_state_entry(self._spool, STATE_KEY, Tally.model_validate_json, on_invalid=self._record_unreadable)
-
-    def _record_unreadable(self, error: StateEntryInvalid) -> None:
-        self._events.record(
-            EventKind.STATE_IGNORED,
-            "The open slide could not be restored; reading continues without one.",
-            code=error.code,
-            problem=error.message,
+        return read_state_entry(
+            self._spool,
+            STATE_KEY,
+            Tally.restore,
+            on_invalid=lambda error: self._record_ignored(
+                "The open slide could not be restored; reading continues without one.", error
+            ),
         )
+
+    def _restore_seen(self) -> SeenFields:
+        """The counted fields of the open slide. Those of another slide are deleted.
+
+        A release that knows nothing of them may have finished their slide.
+        """
+        prefix = None if self._tally is None else _field_key(self._tally)
+        kept = self._spool.state_entries(FIELD_PREFIX)
+        foreign = [key for key in kept if prefix is None or not key.startswith(prefix)]
+        if foreign:
+            self._spool.write_state_entries(dict.fromkeys(foreign))
+        if prefix is None:
+            return SeenFields()
+        problems: list[StateEntryInvalid] = []
+        pictures = read_state_entries(self._spool, prefix, _parse_picture, on_invalid=problems.append)
+        if problems:
+            self._record_ignored(
+                f"{len(problems)} counted fields of the open slide could not be restored; they may be counted again.",
+                problems[0],
+            )
+        return SeenFields((int(key.removeprefix(prefix)), picture) for key, picture in pictures.items())
+
+    def _record_ignored(self, message: str, error: StateEntryInvalid) -> None:
+        self._events.record(EventKind.STATE_IGNORED, message, code=error.code, problem=error.message)
+
+
+def _picture(reading: Reading) -> Picture | None:
+    """What a judged field is recognised by. A field that was refused counts once it is fit to be judged."""
+    if reading.outcome not in JUDGED or reading.explanation is None:
+        return None
+    return recognisable(reading.explanation.field)
+
+
+def _field_key(tally: Tally, number: int | None = None) -> str:
+    """Key of a counted field of this slide; without a number, what all of them begin with."""
+    began_at = tally.began_at.isoformat(timespec="milliseconds")
+    return f"{FIELD_PREFIX}{began_at}/{'' if number is None else number}"
+
+
+def _parse_picture(entry: bytes) -> Picture:
+    return np.frombuffer(entry, np.uint8).reshape(SIDE_PX, SIDE_PX)

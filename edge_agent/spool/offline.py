@@ -11,7 +11,7 @@ from edge_agent.spool.file import Change, SpoolFile, is_corrupt
 from edge_agent.spool.folder_lock import FolderLock
 from edge_agent.spool.place import FILE, explain_unwritable
 from edge_agent.spool.reading import explain_unreadable, open_for_reading
-from edge_agent.spool.rows import read_counters
+from edge_agent.spool.rows import read_counters, readable_entries
 
 Figures = dict[str, int | float | list[str] | None]
 
@@ -40,6 +40,18 @@ def summarize(path: Path) -> Figures:
             each.name for pattern in ("spool.corrupt-*.db", "spool.newer-*.db") for each in path.parent.glob(pattern)
         ),
     }
+
+
+def read_entries(path: Path, prefix: str = "") -> dict[str, bytes]:
+    """The state entries in a spool's file, as ``Spool.state_entries`` gives them. Raises ``SpoolError``."""
+    with open_for_reading(path) as connection:
+        try:
+            rows = connection.execute(
+                "SELECT key, value FROM notes WHERE substr(key, 1, ?) = ? ORDER BY number", (len(prefix), prefix)
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise explain_unreadable(path, error) from error
+    return readable_entries(rows)
 
 
 def purge(folder: Path) -> int:

@@ -11,6 +11,7 @@ from pydantic import Field
 from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.mqtt import Request
+from edge_agent.specimens.archive import ReportArchive
 from edge_agent.specimens.tally import Tally
 
 
@@ -61,6 +62,11 @@ class DeviceState(Contract):
 
 class Device(Protocol):
     """The running agent, or the safe mode of one that could not start. Any thread may call it."""
+
+    @property
+    def reports(self) -> ReportArchive:
+        """The reports of finished slides."""
+        ...
 
     def state(self) -> DeviceState:
         """The state now."""

@@ -12,6 +12,13 @@ import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from edge_agent.addresses import is_loopback
+from edge_agent.errors import HostForeign
+from edge_agent.web.refusals import refuse_with
+
 _HOST = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{0,5})?", re.ASCII)
 
 
@@ -20,8 +27,7 @@ class HostRule:
 
     def __init__(self, listening_on: str, allowed: Iterable[str] = ()) -> None:
         """``listening_on`` is the address or name that the server is bound to; ``allowed`` are further names."""
-        address = _address(listening_on)
-        self._only_loopback = listening_on == "localhost" or (address is not None and address.is_loopback)
+        self._only_loopback = is_loopback(listening_on)
         names = {"localhost", listening_on, *allowed}
         if not self._only_loopback:
             own = socket.gethostname()
@@ -38,6 +44,22 @@ class HostRule:
             return True
         address = _address(host)
         return address is not None and (address.is_loopback or not self._only_loopback)
+
+
+class HostGuard:
+    """Answers 400 to requests under a name that is not this device's."""
+
+    def __init__(self, app: ASGIApp, rule: HostRule) -> None:
+        self._app = app
+        self._rule = rule
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or open a WebSocket."""
+        if self._rule.allows(Headers(scope=scope).get("host", "")):
+            await self._app(scope, receive, send)
+        else:
+            foreign = HostForeign("This device does not answer under that name.")
+            await refuse_with(400, foreign)(scope, receive, send)
 
 
 def _normal(host: str) -> str:

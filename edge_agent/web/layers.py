@@ -35,7 +35,7 @@ def outline_nuclei(mask: NDArray[np.uint8], size_px: tuple[int, int]) -> NDArray
     enlarged = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
     outlines, _ = cv2.findContours(enlarged, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     layer = np.zeros((height, width, 4), np.uint8)
-    return np.asarray(cv2.drawContours(layer, outlines, -1, (*_OUTLINE_RGB, 255), 1), dtype=np.uint8)
+    return np.asarray(cv2.drawContours(layer, outlines, -1, (*_OUTLINE_RGB, 255), 2), dtype=np.uint8)
 
 
 def tint_evidence(

@@ -7,8 +7,9 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 import uvicorn
@@ -16,18 +17,30 @@ import uvicorn
 from edge_agent.analysis.reading import Reading
 from edge_agent.contracts import Result
 from edge_agent.errors import WebPortTaken
+from edge_agent.spool.settings import default_state_folder
+from edge_agent.web.access import Access
+from edge_agent.web.access_file import exposed_files, read_access
 from edge_agent.web.app import make_app
 from edge_agent.web.broadcast import Broadcast, Happening
+from edge_agent.web.connections import BoundedListener, header_deadline
 from edge_agent.web.device import Device
 from edge_agent.web.history import History, ShownReading
 from edge_agent.web.hosts import HostRule
+from edge_agent.web.location import page_url
 from edge_agent.web.picture_maker import PictureMaker
+from edge_agent.web.protection import protect
+from edge_agent.web.request_limits import MAX_BODY_BYTES
+from edge_agent.web.sessions import Sessions
 from edge_agent.web.settings import WebSettings
+from edge_agent.web.tls import PageTls
 
 log = logging.getLogger(__name__)
 
 _CLOSING_S = 2
 """How long a stop waits for answers that are being sent."""
+
+_BACKLOG = 128
+_RENEWAL_S = 3600
 
 
 class MicroscopePage:
@@ -36,28 +49,68 @@ class MicroscopePage:
     Holds the port from ``start`` to ``stop``, both of which may be called repeatedly.
     """
 
-    def __init__(self, settings: WebSettings) -> None:
-        """Nothing is bound yet."""
+    def __init__(
+        self,
+        settings: WebSettings,
+        state_folder: Path | None = None,
+        on_failed_logins: Callable[[int], None] = lambda _count: None,
+    ) -> None:
+        """Nothing is bound yet. The device's own certificate is kept in ``state_folder``.
+
+        ``on_failed_logins`` gets how many log-ins failed, at most once a minute. Raises ``ConfigError`` if the access
+        file cannot be used.
+        """
         self._settings = settings
+        self._state_folder = state_folder or default_state_folder()
+        self._on_failed_logins = on_failed_logins
+        self._known = None if settings.access_file is None else read_access(settings.access_file)
+        for exposed in exposed_files(settings):
+            log.warning("%s", exposed, extra={"code": exposed.code})
         self._history = History()
         self._broadcast = Broadcast()
         self._pictures = PictureMaker(self._show)
-        self._running: tuple[uvicorn.Server, threading.Thread, socket.socket] | None = None
+        self._running: tuple[uvicorn.Server, threading.Thread, BoundedListener, Access] | None = None
 
     @property
     def address(self) -> str:
         """The URL to open."""
-        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
-        return f"http://{host}:{self._settings.port}/"
+        return page_url(self._settings, self._settings.host)
 
     def start(self, device: Device) -> None:
-        """Bind the port, start to serve and return. Raises ``WebPortTaken``."""
+        """Bind the port, start to serve and return.
+
+        Raises ``WebPortTaken``, and ``ConfigError`` or ``FileUnusable`` if a certificate cannot be used.
+        """
         if self._running is not None:
             return
-        listener = self._listen()
-        hosts = HostRule(self._settings.host, self._settings.allowed_hosts)
+        settings = self._settings
+        tls = PageTls(settings, self._state_folder) if settings.encrypted else None
+        listener = BoundedListener(self._listen(), encrypted=settings.encrypted)
+        hosts = HostRule(settings.host, settings.allowed_hosts)
+        access = Access(
+            self._known,
+            Sessions(3600 * settings.session_hours),
+            encrypted=settings.encrypted,
+            on_failed_logins=self._on_failed_logins,
+        )
         config = uvicorn.Config(
-            make_app(device, self._history, self._broadcast, hosts),
+            protect(
+                make_app(device, self._history, self._broadcast, access),
+                access,
+                hosts,
+                strict_transport=settings.tls is not None,
+            ),
+            # The listener counts connections, which uvloop would accept by itself.
+            loop="asyncio",
+            http=header_deadline(),
+            ws="websockets-sansio",
+            ws_max_size=MAX_BODY_BYTES,
+            backlog=_BACKLOG,
+            # A peer could give itself any address.
+            proxy_headers=False,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls.context,
+            callback_notify=None if tls is None else tls.renew,
+            timeout_notify=_RENEWAL_S,
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -69,7 +122,7 @@ class MicroscopePage:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
         thread.start()
         self._pictures.start()
-        self._running = server, thread, listener
+        self._running = server, thread, listener, access
         log.info("microscope page at %s", self.address)
 
     def update(self, result: Result, reading: Reading) -> None:
@@ -81,10 +134,11 @@ class MicroscopePage:
         running, self._running = self._running, None
         if running is None:
             return
-        server, thread, listener = running
+        server, thread, listener, access = running
         self._broadcast.end()
         server.should_exit = True
         thread.join()
+        access.close()
         self._pictures.stop()
         listener.close()
 

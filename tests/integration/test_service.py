@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,9 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
+import httpx2
 import pytest
 
+from edge_agent.cli.local_broker import free_port
 from edge_agent.config import load_config
 from edge_agent.contracts import CommandName
 from edge_agent.daemon.safe_mode import LAST_GOOD
@@ -37,6 +41,7 @@ edge_agent.analysis.analyzer.Analyzer.complete = lambda self, prepared: threadin
 SLOW_RELOAD = """
 import threading
 from pathlib import Path
+from uuid import uuid4
 from edge_agent.agent import Agent
 def reload(self, config):
     while not Path({gate!r}).exists():
@@ -199,6 +204,36 @@ def test_a_broken_configuration_is_told_and_can_be_mended(
         process.send_signal(signal.SIGHUP)
         systemd.until("READY")
         subscriber.next("result")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_the_page_of_a_device_in_safe_mode_says_what_is_wrong(
+    tmp_path: Path, broker_port: int, systemd: Listener
+) -> None:
+    config = write_config(tmp_path, broker_port)
+    port = free_port()
+    good = f"{config.read_text()}\n[web]\nenabled = true\nport = {port}\n"
+    config.write_text(good.replace('bundle = "demo"', 'bundle = "none"'))
+    with service(config, systemd) as process:
+        systemd.until("READY")
+        with httpx2.stream("GET", f"http://127.0.0.1:{port}/events", timeout=PATIENCE_S) as events:
+            lines = events.iter_lines()
+            assert "event: state" in lines
+            state = json.loads(next(lines).removeprefix("data: "))
+        assert state["safe_mode"]
+        assert [problem["code"] for problem in state["problems"]] == ["bundle_missing"]
+        assert state["problems"][0]["remedy"]
+        address = f"http://127.0.0.1:{port}"
+        refused = httpx2.post(f"{address}/commands/pause", json={"id": str(uuid4())}, headers={"Origin": address})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "agent_safe_mode")
+        config.write_text(good)
+        process.send_signal(signal.SIGHUP)
+        systemd.until("READY")
+        with httpx2.stream("GET", f"http://127.0.0.1:{port}/events", timeout=PATIENCE_S) as events:
+            lines = events.iter_lines()
+            assert "event: state" in lines
+            assert not json.loads(next(lines).removeprefix("data: "))["safe_mode"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
 

@@ -17,7 +17,7 @@ from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
 from edge_agent.cli.app import app
-from edge_agent.contracts import Outcome, Reason
+from edge_agent.contracts import Outcome, Reason, Topics
 from edge_agent.contracts.specimen import Specimen
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.specimens.tally import Tally
@@ -58,7 +58,7 @@ def test_the_result_and_the_slides_report_say_so(provisional: Analyzer, smear: A
     )
     assert json.loads(result.to_json())["provisional"] is True
     tally = Tally(specimen=Specimen(id="S-7K3F-92QX", slide=1), began_at=datetime.now(UTC)).counting(result)
-    assert tally.report(device="scope-1", session=uuid7(), model=result.model).provisional
+    assert tally.report(topics=Topics("clinic", "scope-1"), session=uuid7(), model=result.model).provisional
 
 
 def test_a_rejected_field_says_so_too(provisional: Analyzer) -> None:

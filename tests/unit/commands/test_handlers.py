@@ -36,7 +36,7 @@ def test_a_handler_needs_no_agent() -> None:
             capture=unused,  # type: ignore[arg-type]
             pause=lambda: done.append("paused"),
             resume=lambda: done.append("resumed"),
-            set_specimen=done.append,
+            set_specimen=lambda *slide: done.append(slide),
             finish_specimen=unused,  # type: ignore[arg-type]
             self_test=lambda: (Check(name="model", state=CheckState.OK),),
             config=ConfigPart,
@@ -48,9 +48,9 @@ def test_a_handler_needs_no_agent() -> None:
     command = Command(id=uuid7())
     assert handlers[CommandName.PAUSE](command) == {}
     assert handlers[CommandName.RESUME](command) == {}
-    chosen = SetSpecimen(id=uuid7(), specimen="S-7K3F-92QX", slide=2)
-    assert handlers[CommandName.SET_SPECIMEN](chosen) == {"specimen": "S-7K3F-92QX", "slide": 2}
-    assert done == ["paused", "resumed", Specimen(id="S-7K3F-92QX", slide=2)]
+    chosen = SetSpecimen(id=uuid7(), specimen="S-7K3F-92QX", slide=2, fields_count=40)
+    assert handlers[CommandName.SET_SPECIMEN](chosen) == {"specimen": "S-7K3F-92QX", "slide": 2, "fields_count": 40}
+    assert done == ["paused", "resumed", (Specimen(id="S-7K3F-92QX", slide=2), 40)]
     checks = handlers[CommandName.SELF_TEST](command)["checks"]
     assert isinstance(checks, list)
     assert len(checks) == 1
@@ -62,7 +62,7 @@ def test_the_configuration_is_told_without_user_and_password() -> None:
             capture=unused,  # type: ignore[arg-type]
             pause=lambda: None,
             resume=lambda: None,
-            set_specimen=lambda _specimen: None,
+            set_specimen=lambda _specimen, _fields_count: None,
             finish_specimen=unused,  # type: ignore[arg-type]
             self_test=tuple,
             config=ConfigPart,
@@ -87,7 +87,7 @@ def test_the_password_in_a_streams_address_is_not_told() -> None:
             capture=unused,  # type: ignore[arg-type]
             pause=lambda: None,
             resume=lambda: None,
-            set_specimen=lambda _specimen: None,
+            set_specimen=lambda _specimen, _fields_count: None,
             finish_specimen=unused,  # type: ignore[arg-type]
             self_test=tuple,
             config=lambda: config,

@@ -97,7 +97,6 @@ def test_a_certificate_and_a_key_that_do_not_belong_together_are_an_error(tmp_pa
         ("[mqtt]\ntls = {}\n", "warning 8: mqtt.port: 1883 is the port for connections without encryption"),
         ("[mqtt]\nhost = 'b.example'\nusername = 'x'\n", "warning 10: mqtt.username: the password crosses"),
         ("[mqtt]\nheartbeat_s = 60\nstatus_expiry_s = 60\n", "warning 10: mqtt.status_expiry_s: the status expires"),
-        ("[web]\nenabled = true\nhost = '0.0.0.0'\n", "warning 10: web.host: everybody on the network"),
         ("[state]\nfolder = 'state'\n", "warning 9: state.folder: state is relative to the folder"),
         ("[trigger]\nmode = 'settled'\nnew_field_change_pct = 1\n", "warning 10: trigger.new_field_change_pct"),
     ],

@@ -134,7 +134,11 @@ def test_a_lower_bound_above_its_upper_one_is_refused(tmp_path: Path, addition: 
     ("addition", "line", "key"),
     [
         ("[web]\nenabled = true\nport = 9464\n[prometheus]\nenabled = true\n", 11, "prometheus.port"),
-        ('[web]\nenabled = true\nhost = "0.0.0.0"\nport = 9464\n[prometheus]\nenabled = true\n', 12, "prometheus.port"),
+        (
+            '[web]\nenabled = true\nhost = "0.0.0.0"\naccess_file = "/a"\nport = 9464\n[prometheus]\nenabled = true\n',
+            13,
+            "prometheus.port",
+        ),
         ("[web]\nenabled = true\nport = 1883\n", 10, "web.port"),
         ('[mqtt]\nhost = "localhost"\nport = 9464\n[prometheus]\nenabled = true\n', 11, "prometheus.port"),
     ],

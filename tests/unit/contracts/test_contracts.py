@@ -34,7 +34,7 @@ UNITS = (
     "hz",
     "s",
 )
-UNITLESS = {"seq", "zero_point", "slide", "field"}
+UNITLESS = {"seq", "zero_point", "slide", "field", "repeats_field"}
 
 
 def status(**changes: Any) -> Status:

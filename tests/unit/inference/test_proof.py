@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from edge_agent.contracts import Manifest
 from edge_agent.contracts.manifest import ClassEvidence, Evidence
 from edge_agent.inference import load_bundle
-from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits, unproven_reasons, wilson_lower
+from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits, unproven_reasons
 
 MANIFEST = load_bundle("accurate").manifest
 CODES = tuple(label.code for label in MANIFEST.labels)
@@ -93,11 +91,3 @@ def test_a_share_of_labellings_that_no_test_can_give_is_no_record() -> None:
     """The true labelling is one of those tried, so the share is never less than its own."""
     with pytest.raises(ValidationError, match="permutation"):
         with_evidence(permutation_ratio=0.0)
-
-
-@given(st.integers(1, 5000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))))
-def test_the_interval_is_wilsons(counts: tuple[int, int]) -> None:
-    stats = pytest.importorskip("scipy.stats")
-    right, total = counts
-    reference = stats.binomtest(right, total).proportion_ci(0.95, method="wilson").low
-    assert wilson_lower(right, total) == pytest.approx(reference, abs=1e-9)

@@ -19,14 +19,17 @@ from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels, frame_now
 from edge_agent.contracts import Reason, Result
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.settings import QualityLimits
+from edge_agent.web.access import Access
 from edge_agent.web.app import make_app
 from edge_agent.web.broadcast import LISTENERS_MAX, QUEUE_MAX, Broadcast, Happening, TooManyListeners
 from edge_agent.web.device import Problem
 from edge_agent.web.history import History, ShownReading
 from edge_agent.web.hosts import HostRule
 from edge_agent.web.pictures import make_picture
+from edge_agent.web.protection import protect
 from edge_agent.web.roles import Role
 from edge_agent.web.routes.events import follow
+from edge_agent.web.sessions import Sessions
 from tests.page_device import FakeDevice
 from tests.results import any_result
 
@@ -50,8 +53,9 @@ def history() -> History:
 
 @pytest.fixture
 def client(device: FakeDevice, history: History) -> Iterator[TestClient]:
-    app = make_app(device, history, Broadcast(), HostRule("127.0.0.1"))
-    with TestClient(app, base_url="http://localhost") as found:
+    access = Access(None, Sessions(3600), encrypted=False)
+    app = protect(make_app(device, history, Broadcast(), access), access, HostRule("127.0.0.1"))
+    with TestClient(app, base_url="http://localhost", headers={"origin": "http://localhost"}) as found:
         yield found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from pathlib import Path
 
 import httpx2
 import numpy as np
@@ -21,11 +22,12 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.settings import QualityLimits
 from edge_agent.web.server import MicroscopePage
 from edge_agent.web.settings import WebSettings
+from tests.page_access import write_access
 from tests.page_device import FakeDevice
 
 
-def settings(host: str = "127.0.0.1", port: int | None = None) -> WebSettings:
-    return WebSettings(enabled=True, host=host, port=port or free_port())
+def settings(host: str = "127.0.0.1", access_file: Path | None = None) -> WebSettings:
+    return WebSettings(enabled=True, host=host, port=free_port(), access_file=access_file)
 
 
 def can_bind(port: int, host: str = "127.0.0.1") -> bool:
@@ -162,18 +164,18 @@ def test_a_port_that_is_taken_is_one_clear_error() -> None:
 
 
 @pytest.mark.parametrize("host", ["203.0.113.7", "2001:db8::7", "a..b", "x" * 70])
-def test_an_address_that_is_not_this_devices_is_one_clear_error(host: str) -> None:
+def test_an_address_that_is_not_this_devices_is_one_clear_error(host: str, tmp_path: Path) -> None:
     with pytest.raises(WebPortTaken) as caught:
-        MicroscopePage(settings(host)).start(FakeDevice())
+        MicroscopePage(settings(host, write_access(tmp_path)), tmp_path).start(FakeDevice())
     assert "web.host" in caught.value.remedy
 
 
-def test_a_name_that_cannot_be_resolved_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_cannot_be_resolved_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*_args: object, **_options: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    wanted = settings("microscope.invalid")
+    wanted = settings("microscope.invalid", write_access(tmp_path))
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(WebPortTaken, match=r"microscope\.invalid cannot be resolved") as caught:
-        MicroscopePage(wanted).start(FakeDevice())
+        MicroscopePage(wanted, tmp_path).start(FakeDevice())
     assert "web.host" in caught.value.remedy

@@ -1,0 +1,80 @@
+"""A report in sentences, from the same figures and always in the same words."""
+
+from __future__ import annotations
+
+from edge_agent.catalogue import Catalogue
+from edge_agent.contracts import Outcome, Report, Share
+
+FEW_COUNT = 30
+"""With fewer classified fields an interval spans up to 35 points."""
+
+
+def statement(report: Report, texts: Catalogue) -> str:
+    """What was counted, of how many fields, with intervals, and what it may be used for. Never a finding."""
+    sentences = [
+        *_warnings(report, texts),
+        *_counted(report, texts),
+        *_shares(report, texts),
+        texts.text("report.statement.use"),
+    ]
+    return " ".join(sentences)
+
+
+def _warnings(report: Report, texts: Catalogue) -> list[str]:
+    found = []
+    if report.demonstration:
+        found.append(texts.text("report.statement.demonstration"))
+    if report.provisional:
+        found.append(texts.text("report.statement.provisional"))
+    return found
+
+
+def _counted(report: Report, texts: Catalogue) -> list[str]:
+    outcomes = report.outcomes_count
+    classified, abstained = outcomes.get(Outcome.CLASSIFIED, 0), outcomes.get(Outcome.ABSTAINED, 0)
+    rejected, failed = outcomes.get(Outcome.REJECTED, 0), outcomes.get(Outcome.FAILED, 0)
+    judged = classified + abstained
+    wished = report.wished_fields_count
+    if judged == 0:
+        found = [texts.text("report.statement.nothing")]
+    else:
+        found = [texts.text("report.statement.judged", fields=texts.counted("report.fields", judged))]
+    if wished is not None and judged < wished:
+        found.append(texts.text("report.statement.fewer_than_wished", wished=wished))
+    if judged:
+        found.append(texts.text("report.statement.outcomes", classified=classified, abstained=abstained))
+    if rejected or failed or report.repeated_count:
+        found.append(
+            texts.text("report.statement.left_out", rejected=rejected, failed=failed, repeated=report.repeated_count)
+        )
+    return found
+
+
+def _shares(report: Report, texts: Catalogue) -> list[str]:
+    malignant = report.malignant
+    if malignant is None or malignant.ratio is None:
+        return []
+    classified = report.outcomes_count.get(Outcome.CLASSIFIED, 0)
+    of = texts.counted("report.of_classified_fields", classified)
+    found = [texts.text("report.statement.malignant", of=of, share=_in_words(malignant, texts))]
+    commonest = max(report.labels, key=lambda each: each.fields_count, default=None)
+    if commonest is not None:
+        share = _in_words(commonest, texts)
+        found.append(texts.text("report.statement.commonest", label=commonest.name, share=share))
+    found.append(texts.text("report.statement.interval"))
+    if classified < FEW_COUNT:
+        found.append(texts.text("report.statement.few", least=FEW_COUNT))
+    if report.models_count > 1:
+        found.append(texts.text("report.statement.models", count=report.models_count))
+    return found
+
+
+def _in_words(share: Share, texts: Catalogue) -> str:
+    ratio, low, high = share.ratio or 0.0, share.low_ratio or 0.0, share.high_ratio or 0.0
+    return texts.text(
+        "report.statement.share",
+        count=share.fields_count,
+        percent=texts.percent(ratio),
+        low=texts.percent(low),
+        high=texts.percent(high),
+    )

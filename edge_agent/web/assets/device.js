@@ -1,0 +1,92 @@
+// The device itself: its state, self-test, the bundle, and this page's own settings.
+
+import { byId, el, number, show } from "./dom.js";
+import { LANGUAGES, t, use } from "./i18n.js";
+import { command, send } from "./api.js";
+import { onPress } from "./actions.js";
+import { store } from "./store.js";
+
+function draw() {
+  const state = store.state;
+  if (state === null) return;
+  const pairs = [
+    ["device.name", `${state.site} / ${state.device}`],
+    ["device.software", state.software],
+    ["device.model", `${state.model ?? "–"} ${state.model_version ?? ""}`],
+    ["device.trigger", t(`device.trigger.${state.trigger}`)],
+    ["device.readings", number(state.readings_count, 0)],
+    ["device.waiting", number(state.waiting_count, 0)],
+  ];
+  byId("device-facts").replaceChildren(
+    ...pairs.flatMap(([key, value]) => [el("dt", {}, t(key)), el("dd", {}, value)]),
+  );
+  const select = byId("model");
+  if (document.activeElement !== select) {
+    select.replaceChildren(
+      ...state.models.map((model) => {
+        const notes = [model.demonstration ? t("device.demonstration") : "", model.provisional ? t("device.provisional") : ""];
+        const words = [`${model.name} ${model.version}`, ...notes.filter((note) => note)].join(", ");
+        return el("option", { value: model.name }, words);
+      }),
+    );
+    select.value = state.model;
+  }
+}
+
+function drawSession() {
+  const { role, needs_login: needs } = store.session;
+  byId("session-role").textContent = t(`role.${role}`);
+  show(byId("log-out"), needs && role !== "none");
+}
+
+async function selfTest() {
+  const { checks } = await command("self-test");
+  byId("checks").replaceChildren(
+    ...checks.map((check) =>
+      el(
+        "li",
+        { class: `check ${check.state}` },
+        el("b", {}, t(`check.${check.state}`)),
+        ` ${check.name}`,
+        check.message ? el("p", {}, [check.message, check.remedy].filter(Boolean).join(" ")) : null,
+      ),
+    ),
+  );
+}
+
+function useTheme(theme) {
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  localStorage.setItem("theme", theme);
+  byId("theme").value = theme;
+}
+
+/** Whether single keys do something: some people's tools send keys that they did not mean. */
+export const keysAreOn = () => localStorage.getItem("keys") !== "off";
+
+export function start() {
+  onPress(byId("self-test"), selfTest);
+  onPress(byId("choose-model"), async () => {
+    const { model, version } = await command("select-model", { model: byId("model").value });
+    return t("device.chosen", { model: `${model} ${version}` });
+  });
+  byId("log-out").addEventListener("click", async () => {
+    await send("DELETE", "/session");
+    location.reload();
+  });
+  byId("language").replaceChildren(
+    ...Object.entries(LANGUAGES).map(([code, name]) => el("option", { value: code, lang: code }, name)),
+  );
+  byId("language").value = document.documentElement.lang;
+  byId("language").addEventListener("change", async (event) => {
+    await use(event.target.value);
+    store.dispatchEvent(new Event("language"));
+  });
+  byId("theme").addEventListener("change", (event) => useTheme(event.target.value));
+  useTheme(localStorage.getItem("theme") ?? "auto");
+  byId("keys").checked = keysAreOn();
+  byId("keys").addEventListener("change", (event) => localStorage.setItem("keys", event.target.checked ? "on" : "off"));
+  store.on("state language", draw);
+  store.on("session language", drawSession);
+  drawSession();
+}

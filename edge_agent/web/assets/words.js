@@ -1,0 +1,77 @@
+// Outcomes, reasons and labels in words, for every view.
+
+import { t, has } from "./i18n.js";
+
+let reasons = {};
+
+export function learn(found) {
+  reasons = found;
+}
+
+/** Every reason that a reading may have. */
+export const knownReasons = () => Object.keys(reasons);
+
+/** What was seen, and what to do about it. */
+export function explain({ reason, error }) {
+  if (error) return [`${error.message} (${error.code})`, error.remedy ?? ""];
+  if (!reason) return ["", ""];
+  const words = reasons[reason];
+  const key = `reason.${reason}`;
+  return [
+    has(`${key}.sentence`) ? t(`${key}.sentence`) : (words?.sentence ?? reason),
+    has(`${key}.next_step`) ? t(`${key}.next_step`) : (words?.next_step ?? ""),
+  ];
+}
+
+export function labelName(code, labels) {
+  return labels?.find((label) => label.code === code)?.display_name ?? code;
+}
+
+/** The outcome as a heading: the label's full name, or why there is none. */
+export function heading(result, labels) {
+  if (result.outcome === "classified") return labelName(result.label, labels);
+  return t(`outcome.${result.outcome}`);
+}
+
+const MEASURES = {
+  blurred: ["focus_score", "min_focus_score"],
+  moving: ["motion_pct", "max_motion_pct"],
+  under_exposed: ["brightness_pct", "min_brightness_pct"],
+  over_exposed: ["brightness_pct", "max_brightness_pct"],
+  colour_cast: ["colour_cast_delta_e", "max_colour_cast_delta_e"],
+  no_colour: ["colourfulness_delta_e", "min_colourfulness_delta_e"],
+  empty_field: ["foreground_pct", "min_foreground_pct"],
+};
+
+/** The score that decided against a reading, and its limit: {name, value, limit, atLeast}, or null. */
+export function score(result, limits) {
+  const decision = result.decision;
+  if (result.reason === "unfamiliar" && decision) {
+    return {
+      name: t("measure.unfamiliarity_score"),
+      value: decision.unfamiliarity_score,
+      limit: decision.max_unfamiliarity_score,
+      atLeast: false,
+    };
+  }
+  if (result.reason === "low_confidence" && decision?.confidence_ratio !== null) {
+    return {
+      name: t("measure.confidence_ratio"),
+      value: decision.confidence_ratio,
+      limit: decision.min_confidence_ratio,
+      atLeast: true,
+    };
+  }
+  if (result.reason === "no_nucleated_cells" && result.nuclei) {
+    return {
+      name: t("measure.coverage_pct"),
+      value: result.nuclei.coverage_pct,
+      limit: limits.min_coverage_pct,
+      atLeast: true,
+    };
+  }
+  const [measure, limit] = MEASURES[result.reason] ?? [];
+  const value = result.quality?.[measure];
+  if (value === undefined || value === null || limits[limit] === undefined) return null;
+  return { name: t(`measure.${measure}`), value, limit: limits[limit], atLeast: limit.startsWith("min") };
+}

@@ -1,0 +1,88 @@
+"""``/slides``: the open slide, and the reports of finished ones as JSON, PDF and CSV."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from edge_agent.catalogue import Catalogue, catalogue
+from edge_agent.contracts import Report
+from edge_agent.errors import ReportMissing
+from edge_agent.reports.csv_table import report_csv
+from edge_agent.specimens.archive import KEPT_COUNT, ReportArchive
+from edge_agent.specimens.tally import Tally
+from edge_agent.web.refusals import refuse_with
+from edge_agent.web.roles import Role, requires
+
+
+def _json(report: Report, _texts: Catalogue) -> bytes:
+    return report.to_json()
+
+
+def _pdf(report: Report, texts: Catalogue) -> bytes:
+    # reportlab is large, and most devices never write one.
+    from edge_agent.reports.pdf import report_pdf  # noqa: PLC0415
+
+    return report_pdf(report, texts)
+
+
+_KINDS: dict[str, tuple[Callable[[Report, Catalogue], bytes], str]] = {
+    "json": (_json, "application/json"),
+    "pdf": (_pdf, "application/pdf"),
+    "csv": (report_csv, "text/csv; charset=utf-8; header=present"),
+}
+
+
+def slides_routes(archive: ReportArchive, open_slide: Callable[[], Tally | None]) -> list[BaseRoute]:
+    """Slides, for everyone who may look. ``open_slide`` gives the counts of the open one."""
+    look = requires(Role.LOOK)
+
+    async def slides(_request: Request) -> Response:
+        return JSONResponse(await asyncio.to_thread(_overview, archive, open_slide))
+
+    async def report(request: Request) -> Response:
+        name, _, kind = request.path_params["name"].rpartition(".")
+        if kind not in _KINDS:
+            return _missing()
+        # Reading the archive and writing a PDF take some tenths of a second, in which live pictures must go on.
+        return await asyncio.to_thread(_document, archive, name, kind, request.query_params.get("language", ""))
+
+    return [Route("/slides", look(slides)), Route("/slides/{name}", look(report))]
+
+
+def _overview(archive: ReportArchive, open_slide: Callable[[], Tally | None]) -> dict[str, object]:
+    tally = open_slide()
+    return {
+        "open": None if tally is None else tally.model_dump(mode="json"),
+        "kept_max_count": KEPT_COUNT,
+        "reports": [report.model_dump(mode="json") for report in archive.reports()],
+    }
+
+
+def _document(archive: ReportArchive, name: str, kind: str, language: str) -> Response:
+    try:
+        report = archive.find(UUID(name))
+    except ValueError:
+        report = None
+    if report is None:
+        return _missing()
+    write, media_type = _KINDS[kind]
+    file = f"report-{report.specimen.id}-{report.specimen.slide}-{str(report.id)[-8:]}.{kind}"
+    return Response(
+        write(report, catalogue(language)),
+        media_type=media_type,
+        headers={
+            # A report never changes, but the next release may word it better.
+            "Cache-Control": "private, max-age=3600",
+            "Content-Disposition": f'{"inline" if kind == "pdf" else "attachment"}; filename="{file}"',
+        },
+    )
+
+
+def _missing() -> Response:
+    return refuse_with(404, ReportMissing("There is no such report, or it is no longer kept."))
