@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.collection.answers import AnswerBook
 from edge_agent.collection.label_entry import LabelEntry
 from edge_agent.collection.label_file import LabelFile
 from edge_agent.errors import CollectionError, CollectionFull, DiskFull
@@ -51,6 +53,19 @@ def test_two_processes_see_each_others_labels(tmp_path: Path) -> None:
     for number in range(1, 7):
         append((one, other)[number % 2], number)
     assert numbers(one) == numbers(other) == [1, 2, 3, 4, 5, 6]
+
+
+def test_no_other_process_appends_between_a_decision_and_its_line(tmp_path: Path) -> None:
+    file = LabelFile(tmp_path)
+    append(file, 1)
+
+    def decide(book: AnswerBook) -> list[LabelEntry]:
+        with file.path.open("rb") as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return [entry(len(book.entries) + 1)]
+
+    file.append(decide)
+    assert numbers(file) == [1, 2]
 
 
 @given(st.integers(0, 400), st.booleans())

@@ -183,6 +183,18 @@ def test_a_disk_that_takes_nothing_is_an_error_and_leaves_nothing_behind(
     assert (ids(store), list(tmp_path.iterdir())) == ([], [])
 
 
+def test_a_frame_is_whole_before_its_record_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, replace, appeared = open_store(tmp_path), Path.replace, list[str]()
+
+    def note(self: Path, target: Path) -> Path:
+        appeared.append(target.suffix)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    add(store, Readings())
+    assert appeared == [".jpg", ".json"]
+
+
 def test_frames_leave_the_last_space_to_results(tmp_path: Path) -> None:
     free = [MIN_FREE_BYTES + 1000]
     store = open_store(tmp_path, free_bytes=lambda _folder: free[0])
