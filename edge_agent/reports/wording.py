@@ -10,7 +10,7 @@ _ABSTENTIONS = frozenset({Reason.UNFAMILIAR, Reason.LOW_CONFIDENCE, Reason.MODEL
 
 def reason_words(code: str, texts: Catalogue) -> str:
     """What a reason or an error's code means. A code of another release gets no more than its name."""
-    translated = texts.find(f"report.reason.{code}")
+    translated = texts.find(f"reason.{code}.sentence")
     if translated is not None:
         return translated
     try:

@@ -38,7 +38,7 @@ export async function send(method, path, content) {
 }
 
 // crypto.randomUUID needs a secure context, which plain HTTP to a loopback name is not everywhere.
-function newId() {
+export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;

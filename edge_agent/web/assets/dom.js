@@ -19,20 +19,32 @@ export function show(node, visible) {
   node.hidden = !visible;
 }
 
+/** The page's language as the visitor's country writes it. */
+function locale() {
+  const language = document.documentElement.lang;
+  return navigator.languages.find((each) => each.split("-")[0] === language) ?? language;
+}
+
 export const percent = (ratio, digits = 1) =>
-  new Intl.NumberFormat(document.documentElement.lang, {
+  new Intl.NumberFormat(locale(), {
     style: "percent",
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   }).format(ratio);
 
 export const number = (value, digits = 2) =>
-  new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: digits }).format(value);
+  new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
 
 export const clock = (time) =>
-  new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "medium" }).format(new Date(time));
+  new Intl.DateTimeFormat(locale(), { timeStyle: "medium", hourCycle: "h23" }).format(new Date(time));
 
 export const day = (time) =>
-  new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" }).format(
+  new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format(
     new Date(time),
   );
+
+/** How long ago something was, in seconds, minutes or hours: "12 sec ago". */
+export function ago(age_s) {
+  const [unit, seconds] = age_s < 90 ? ["second", 1] : age_s < 5400 ? ["minute", 60] : ["hour", 3600];
+  return new Intl.RelativeTimeFormat(locale(), { style: "short" }).format(-Math.floor(age_s / seconds), unit);
+}

@@ -16,6 +16,7 @@ function heard() {
 
 /** ``onReading`` gets each result. */
 export function start(onReading) {
+  heard_ms = performance.now();
   open(onReading);
   setInterval(() => {
     const now_ms = performance.now();

@@ -2,69 +2,76 @@
 
 import { byId, el, number, show } from "./dom.js";
 import { t } from "./i18n.js";
-import { get, send } from "./api.js";
+import { get, newId, send } from "./api.js";
 import { onPress, sayRefusal } from "./actions.js";
 import { store } from "./store.js";
 
-let state = null;
+// As many labels as there may be: digits first, then letters that mean nothing else.
+const KEYS = "123456789abcdefghijklmopqrtvwxyz";
+
+let sets = [];
 let chosen = null;
 let queue = "unlabelled";
 let item = null;
 let busy = false;
-const pictures = new Map();
+/** Labels that this page gave, so that "undo" never undoes somebody else's. */
+let given = [];
+/** The pictures of the frame that is shown and of the next ones, by id. */
+let pictures = new Map();
 
-/** The picture of a frame, whose loading starts with the first call. */
-function picture(id) {
+function load(id) {
   if (!pictures.has(id)) {
     const image = new Image();
+    image.alt = t("label.picture");
     image.src = `/collection/items/${id}.jpg`;
-    pictures.set(id, image);
+    const decoded = image.decode().then(() => image);
+    // Whoever waits for it gets the error.
+    decoded.catch(() => pictures.delete(id));
+    pictures.set(id, decoded);
   }
   return pictures.get(id);
 }
 
-async function put(id) {
+async function showItem(id, then) {
+  const image = id === null ? null : await load(id);
   item = id;
-  if (id !== null) {
-    const image = picture(id);
-    image.alt = t("label.picture");
-    await image.decode();
-    byId("label-picture").replaceChildren(image);
-  } else {
-    byId("label-picture").replaceChildren();
-  }
+  pictures = new Map([...pictures].filter(([each]) => each === id || then.includes(each)));
+  then.forEach(load);
+  byId("label-picture").replaceChildren(...(image === null ? [] : [image]));
   byId("label-picture").dataset.item = id ?? "";
-  show(byId("label-nothing"), id === null);
+  show(byId("label-picture"), image !== null);
+  show(byId("label-nothing"), image === null);
   for (const button of byId("label-buttons").querySelectorAll("button")) {
-    button.disabled = id === null && button.dataset.key !== "u";
+    button.disabled = image === null && button.dataset.key !== "u";
   }
+}
+
+async function next() {
+  return (await get(`/collection/next?${new URLSearchParams({ set: chosen.name, queue })}`)) ?? { item: null, then: [] };
 }
 
 async function advance() {
-  const offered = await get(`/collection/next?${new URLSearchParams({ set: chosen.name, queue })}`);
-  await put(offered?.item ?? null);
-  const ahead = offered?.then ?? [];
-  for (const id of pictures.keys()) if (id !== item && !ahead.includes(id)) pictures.delete(id);
-  ahead.forEach(picture);
-  await drawProgress();
+  const offered = await next();
+  await showItem(offered.item, offered.then);
+  drawProgress().catch(() => {});
 }
 
 async function drawProgress() {
-  state = await get("/collection");
-  chosen = state.sets.find((each) => each.name === chosen.name) ?? chosen;
+  const state = await get("/collection");
+  const counts = state.sets.find((each) => each.name === chosen.name);
   byId("label-progress").textContent = t("label.progress", {
-    done: number(chosen.labelled_count + chosen.not_usable_count, 0),
+    done: number(counts.labelled_count + counts.not_usable_count, 0),
     all: number(state.frames_count, 0),
-    second: number(chosen.disputed_count, 0),
+    second: number(counts.disputed_count, 0),
   });
 }
 
-async function act(work) {
+async function once(act) {
   if (busy) return;
   busy = true;
   byId("label-message").replaceChildren();
   try {
-    await work();
+    await act();
   } catch (error) {
     sayRefusal(byId("label-message"), error);
   } finally {
@@ -73,61 +80,70 @@ async function act(work) {
 }
 
 const give = (label) =>
-  act(async () => {
+  once(async () => {
     if (item === null) return;
-    await send("POST", "/collection/labels", { item, set: chosen.name, label });
+    const id = newId();
+    await send("POST", "/collection/labels", { id, item, set: chosen.name, label });
+    given.push({ id, set: chosen.name });
     await advance();
   });
 
 const undo = () =>
-  act(async () => {
-    const undone = await send("POST", "/collection/undo", { set: chosen.name });
-    await put(undone.item);
-    await drawProgress();
+  once(async () => {
+    const last = given.findLast((each) => each.set === chosen.name);
+    if (last === undefined) throw new Error(t("label.undo.nothing"));
+    const undone = await send("POST", "/collection/undo", last);
+    given = given.filter((each) => each !== last);
+    const offered = await next();
+    await showItem(undone.item, [offered.item, ...offered.then].filter((each) => each !== null && each !== undone.item));
+    drawProgress().catch(() => {});
   });
 
-function button(key, words, work, title, kind = "") {
+function button(key, words, act, { kind = "", meaning } = {}) {
   return el(
     "button",
-    { type: "button", class: kind, title, "data-key": key, onclick: work },
-    el("kbd", { "aria-hidden": "true" }, key),
+    { type: "button", class: kind, "data-key": key, title: meaning, onclick: act },
+    key === undefined ? null : el("kbd", { "aria-hidden": "true" }, key),
     words,
   );
 }
 
-// As many labels as there may be: digits first, then letters that mean nothing else.
-const KEYS = "123456789abcdefghijklmopqrtvwxyz";
-
 function drawButtons() {
+  const quiet = { kind: "quiet" };
   byId("label-question").textContent = chosen.question || t("label.question");
   byId("label-buttons").replaceChildren(
-    ...chosen.labels.map((label, index) => button(KEYS[index] ?? "", label.name, () => give(label.code), label.meaning)),
-    button("n", t("label.not_usable"), () => give("not_usable"), "", "quiet"),
-    button("s", t("label.skip"), () => give("skip"), "", "quiet"),
-    button("u", t("label.undo"), undo, "", "quiet"),
+    ...chosen.labels.map((label, index) =>
+      button(KEYS[index], label.name, () => give(label.code), { meaning: label.meaning }),
+    ),
+    button("n", t("label.not_usable"), () => give("not_usable"), quiet),
+    button("s", t("label.skip"), () => give("skip"), quiet),
+    button("u", t("label.undo"), undo, quiet),
   );
 }
 
-async function choose(name) {
-  chosen = state.sets.find((each) => each.name === name);
-  drawButtons();
-  byId("label-export").href = `/collection/export.zip?set=${encodeURIComponent(name)}`;
-  show(byId("label-export"), store.may("administer"));
-  await advance();
-}
+const choose = (name) =>
+  once(async () => {
+    chosen = sets.find((each) => each.name === name);
+    byId("label-set").value = name;
+    byId("label-export").href = `/collection/export.zip?${new URLSearchParams({ set: name })}`;
+    drawButtons();
+    await advance();
+  });
 
 export async function open() {
-  state = await get("/collection");
-  const usable = state.keep !== "nothing" || state.frames_count > 0;
-  show(byId("label-off"), !usable);
+  const state = await get("/collection");
+  const kept = state.keep !== "nothing" || state.frames_count > 0;
+  const usable = kept && store.may("work");
+  show(byId("label-off"), !kept);
+  show(byId("label-role"), kept && !usable);
   show(byId("label-desk"), usable);
+  show(byId("label-export"), store.may("administer"));
   if (!usable) return;
+  sets = state.sets;
   byId("label-consent").textContent = t("label.consent", { consent: state.consent });
-  byId("label-set").replaceChildren(...state.sets.map((each) => el("option", { value: each.name }, each.name)));
-  const again = state.sets.find((each) => each.name === chosen?.name) ?? state.sets[0];
-  byId("label-set").value = again.name;
-  await choose(again.name);
-  byId("label-picture").focus();
+  byId("label-set").replaceChildren(...sets.map((each) => el("option", { value: each.name }, each.name)));
+  await choose(sets.some((each) => each.name === chosen?.name) ? chosen.name : sets[0].name);
+  if (state.error) sayRefusal(byId("label-message"), state.error);
 }
 
 export function onKey(key) {
@@ -148,14 +164,17 @@ async function drawKeep() {
 }
 
 export function start() {
-  byId("label-set").addEventListener("change", (event) => act(() => choose(event.target.value)));
+  byId("label-set").addEventListener("change", (event) => choose(event.target.value));
   byId("label-queue").addEventListener("change", (event) => {
     queue = event.target.value;
-    act(() => choose(chosen.name));
+    choose(chosen.name);
   });
   onPress(byId("keep"), async () => {
     await send("POST", "/collection/keep", { reading: store.shown.result.id });
     return t("action.kept");
   });
   store.on("session", drawKeep);
+  store.on("language", () => {
+    if (chosen !== null) drawButtons();
+  });
 }

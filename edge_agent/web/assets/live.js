@@ -41,13 +41,14 @@ async function loadOverlay(id) {
   return overlay;
 }
 
-function drawLayers(context, found) {
+/** ``part`` is the region of the frame that the picture shows: the one that was asked for may be newer. */
+function drawLayers(context, found, part) {
   const { width, height } = context.canvas;
   const [left, top, wide, high] = found.field;
-  const x = ((left - region[0]) / region[2]) * width;
-  const y = ((top - region[1]) / region[3]) * height;
-  const w = (wide / region[2]) * width;
-  const h = (high / region[3]) * height;
+  const x = ((left - part[0]) / part[2]) * width;
+  const y = ((top - part[1]) / part[3]) * height;
+  const w = (wide / part[2]) * width;
+  const h = (high / part[3]) * height;
   for (const name of ["evidence", "nuclei"]) {
     const image = found[name];
     if (!layers[name] || image === null) continue;
@@ -124,7 +125,7 @@ async function drawFrame(header, jpeg) {
     try {
       const found = await loadOverlay(header.reading);
       if (found !== null) {
-        drawLayers(context, found);
+        drawLayers(context, found, header.region);
         layered = true;
       }
     } catch {

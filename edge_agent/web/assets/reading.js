@@ -1,11 +1,11 @@
 // One reading: its picture, what it says, and why.
 
-import { byId, clock, el, number, percent, show } from "./dom.js";
+import { ago, byId, clock, el, number, percent, show } from "./dom.js";
 import { t } from "./i18n.js";
 import { get } from "./api.js";
 import { store } from "./store.js";
 import { outdated } from "./banners.js";
-import { explain, heading, score } from "./words.js";
+import { differenceWords, explain, heading, score } from "./words.js";
 
 /** The field with its layers, loaded before it is returned; null without a picture. */
 export async function loadPicture(details) {
@@ -59,7 +59,7 @@ function differences(result) {
     "ul",
     { class: "differs" },
     ...result.differs.map((each) =>
-      el("li", {}, el("b", {}, `${t(`reading.differs.${each.aspect}`)}: `), each.sentence ?? each.measure),
+      el("li", {}, el("b", {}, `${t(`reading.differs.${each.aspect}`)}: `), differenceWords(each)),
     ),
   );
 }
@@ -194,10 +194,10 @@ function drawAge() {
   const badge = byId("reading-age");
   if (store.shown === null) return show(badge, false);
   const captured_at = store.shown.result.captured_at;
-  const age_s = Math.max(0, Math.round((store.now_ms() - Date.parse(captured_at)) / 1000));
+  const age_s = Math.max(0, (store.now_ms() - Date.parse(captured_at)) / 1000);
   badge.textContent =
     why === null
-      ? t("reading.age", { age: number(age_s, 0) })
+      ? ago(age_s)
       : t(`reading.outdated.${why}`, { time: clock(captured_at) });
   return show(badge, true);
 }

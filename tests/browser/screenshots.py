@@ -1,0 +1,188 @@
+"""Takes the pictures of the page for the documentation: ``python -m tests.browser.screenshots --out FOLDER``.
+
+Fields are drawn, never real. Every view at the width of a phone and of a desk, light and dark.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from playwright.sync_api import Page, WebSocketRoute, expect, sync_playwright
+from uuid_utils.compat import uuid7
+
+from edge_agent.contracts import ModelIdentity, Outcome, Reason, Result, Specimen, Topics
+from edge_agent.specimens.tally import Tally
+from edge_agent.web.device import ModelOption, Problem
+from tests.browser.kept_frames import KeptFrames
+from tests.browser.scene import Readings, Scene, draw, live_message, scene
+
+SIZES = {390: 844, 1280: 860}
+SCHEMES = ("light", "dark")
+VIEWS = ("microscope", "history", "slides", "label", "device")
+SPECIMEN = Specimen(id="S-7K3F-92QX", slide=2)
+FOCUSED, BLURRED = 0.6, 4.0
+
+
+def _fill(made: Scene, readings: Readings) -> Result:
+    """A slide that is being read: labels, an unsure field, a blurred one, and an unfamiliar one."""
+    tally = Tally(specimen=SPECIMEN, began_at=datetime.now(UTC) - timedelta(minutes=9), wished_fields_count=20)
+    kinds = ["pre-b", "benign", "pre-b", "early-pre-b", "pre-b", "pro-b", "pre-b", "pre-b", "benign", "pre-b"]
+    for number, kind in enumerate([*kinds, *kinds[::-1]]):
+        place = tally.next_field()
+        match number:
+            case 4:
+                made_reading = readings.make(kind, seed=number, focus_sigma_px=BLURRED, specimen=place)
+            case 9:
+                made_reading = readings.unfamiliar(seed=number)
+            case 13:
+                made_reading = readings.make(
+                    kind, seed=number, specimen=place, outcome=Outcome.ABSTAINED, reason=Reason.LOW_CONFIDENCE,
+                    label=None, malignant=None,
+                )  # fmt: skip
+            case _:
+                made_reading = readings.make(kind, seed=number, specimen=place)
+        tally = tally.counting(made_reading[0], made_reading[1].labels)
+        latest = made.show(made_reading)
+    made.device.slide = tally
+    model = ModelIdentity(name="accurate", version="0.3.0", sha256="a" * 64, preprocessing="rgb@1", runtime="LiteRT 2")
+    for report_of in (SPECIMEN, Specimen(id="S-11AB-40CD", slide=1)):
+        report = tally.model_copy(update={"specimen": report_of}).report(
+            topics=Topics("clinic", "scope-1"), session=uuid7(), model=model
+        )
+        made.device.kept.update(
+            {key: value for key, value in made.device.reports.entries_with(report).items() if value is not None}
+        )
+    made.device.changes |= {
+        "model": "accurate",
+        "model_version": "0.3.0",
+        "models": (
+            ModelOption(name="accurate", version="0.3.0", demonstration=False, provisional=False),
+            ModelOption(name="fast", version="0.3.0", demonstration=False, provisional=False),
+            ModelOption(name="demo", version="0.3.0", demonstration=True, provisional=False),
+        ),
+        "readings_count": 20,
+        "trigger": "settled",
+    }
+    return latest
+
+
+def _moving(made: Scene, latest: Result, kind: str, seed: int) -> None:
+    """The picture comes into focus and stays, on the field of the latest reading."""
+    steps = iter([2.0, 1.2, *[FOCUSED] * 1000])
+
+    def answer(socket: WebSocketRoute, request: dict[str, object]) -> None:
+        sigma = next(steps)
+        picture = draw(kind, seed, sigma)
+        header: dict[str, object] = {
+            "focus_score": 62 / (0.4 + sigma),
+            "reading": str(latest.id),
+            "brightness_pct": 74.0,
+        }
+        left, top, width, height = request["region"]  # type: ignore[misc]
+        rows, columns = picture.shape[:2]
+        part = picture[
+            round(top * rows) : round((top + height) * rows), round(left * columns) : round((left + width) * columns)
+        ]
+        # A second frame would only cost time once it is in focus.
+        if len(made.moving.asked) < 6:
+            socket.send(live_message(part, region=request["region"], **header))
+
+    made.moving.on_ask = answer
+
+
+def _page(made: Scene, browser: object, width: int, scheme: str, language: str) -> Page:
+    context = browser.new_context(  # type: ignore[attr-defined]
+        viewport={"width": width, "height": SIZES[width]},
+        color_scheme=scheme,
+        locale=language,
+        device_scale_factor=1.5 if width < 600 else 1,
+        has_touch=width < 600,
+    )
+    page: Page = context.new_page()
+    made.moving.asked.clear()
+    made.moving.attach(page)
+    KeptFrames([draw("pre-b", 40), draw("benign", 41)]).attach(page)
+    return page
+
+
+def _take(page: Page, out: Path, name: str) -> None:
+    page.wait_for_load_state("load")
+    page.screenshot(path=out / f"{name}.png", full_page=True, animations="disabled")
+    print(out / f"{name}.png")
+
+
+def take_all(out: Path, chromium: str, only: str = "") -> None:
+    """Write every picture into ``out``."""
+    out.mkdir(parents=True, exist_ok=True)
+    readings = Readings()
+    with sync_playwright() as playwright, scene(readings) as made:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        latest = _fill(made, readings)
+        _moving(made, latest, "pre-b", 19)
+        for width in SIZES:
+            for scheme in SCHEMES:
+                for view in VIEWS:
+                    name = f"{view}-{width}-{scheme}"
+                    if only not in name:
+                        continue
+                    page = _page(made, browser, width, scheme, "en-GB")
+                    page.goto(f"{made.address}#/{view}")
+                    page.locator(f"#view-{view}").wait_for()
+                    if view == "microscope":
+                        page.locator("#reading-picture .field-picture").wait_for()
+                        expect(page.locator("#live")).to_have_attribute("data-layered", str(latest.id))
+                        expect(page.locator("#focus-text")).to_contain_text("62")
+                    elif view == "label":
+                        page.locator("#label-picture img").wait_for()
+                    elif view == "history":
+                        page.locator("#history-list img").first.wait_for()
+                    _take(page, out, name)
+                    if view == "history":
+                        page.locator("#history-list button").nth(10).click()
+                        page.locator("#history-detail-words .outcome").wait_for()
+                        _take(page, out, f"reading-{width}-{scheme}")
+                    page.context.close()
+        if only in "german":
+            page = _page(made, browser, 390, "light", "de-DE")
+            page.goto(made.address)
+            page.locator("#reading-picture .field-picture").wait_for()
+            _take(page, out, "microscope-390-light-de")
+        if only in "problems":
+            made.device.paused = True
+            made.device.changes |= {
+                "demonstration": True,
+                "problems": (
+                    Problem(
+                        part="camera",
+                        code="camera_lost",
+                        message="The camera was unplugged.",
+                        remedy="Plug it in again; the device goes on by itself.",
+                    ),
+                ),
+            }
+            for width in SIZES:
+                page = _page(made, browser, width, "dark", "en-GB")
+                page.goto(made.address)
+                page.locator("#reading-picture .field-picture").wait_for()
+                page.get_by_test_id("banner-camera").wait_for()
+                _take(page, out, f"problems-{width}-dark")
+        browser.close()
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", default="", help="take only pictures with this in their name")
+    options = parser.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        parser.error("chromium is not installed (apt-get install chromium)")
+    take_all(options.out, chromium, options.only)
+
+
+if __name__ == "__main__":
+    main()
