@@ -110,7 +110,13 @@ def _page(made: Scene, browser: object, width: int, scheme: str, language: str) 
 
 def _take(page: Page, out: Path, name: str) -> None:
     page.wait_for_load_state("load")
-    page.screenshot(path=out / f"{name}.png", full_page=True, animations="disabled")
+    # The whole page as one screen, so that the menu of a phone is at its end and every picture is loaded.
+    size = page.viewport_size or {"width": 0, "height": 0}
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+    page.evaluate("Promise.all([...document.images].filter((each) => each.checkVisibility()).map((each) => each.decode()))")
+    page.screenshot(path=out / f"{name}.png", animations="disabled")
+    page.set_viewport_size(size)
     print(out / f"{name}.png")
 
 
