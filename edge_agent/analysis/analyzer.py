@@ -23,6 +23,7 @@ from edge_agent.contracts import (
     Difference,
     ErrorReport,
     ImageIdentity,
+    Label,
     ModelIdentity,
     Nuclei,
     Outcome,
@@ -85,6 +86,11 @@ class Analyzer:
     def model(self) -> ModelIdentity:
         """The model in use."""
         return self._model
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The bundle's labels."""
+        return self._labels
 
     @property
     def demonstration(self) -> bool:
