@@ -54,6 +54,9 @@ class Commands(LazyCommands):
         "spool": LazyCommand(
             "edge_agent.cli.spool:spool", "Show, export or purge the messages that wait for the broker."
         ),
+        "web": LazyCommand(
+            "edge_agent.cli.web:web", "Set passwords and tokens of the microscope page, and print its address."
+        ),
         "audit": LazyCommand(
             "edge_agent.cli.audit:audit", "Verify the audit log, which records what happened to the device."
         ),
