@@ -17,6 +17,7 @@ from benchmarks import (
     suite,
     throughput,
     training,
+    viewers,
     vision,
 )
 from benchmarks.app import app
@@ -34,6 +35,7 @@ __all__ = [
     "suite",
     "throughput",
     "training",
+    "viewers",
     "vision",
 ]
 

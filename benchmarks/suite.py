@@ -25,6 +25,7 @@ LONG: dict[str, list[str]] = {
     "throughput": [],
     "memory": [],
     "spool": [],
+    "viewers": [],
     "training": [],
 }
 SHORT: dict[str, list[str]] = {
@@ -34,6 +35,7 @@ SHORT: dict[str, list[str]] = {
     "throughput": ["--readings", "400", "--repeats", "1"],
     "memory": ["--early", "300", "--late", "600", "--starts", "2"],
     "spool": ["--results", "200"],
+    "viewers": ["--blocks", "1", "--block-s", "2"],
     "training": ["--per-class", "12", "--alpha", "0.35", "--variants", "1", "--epochs", "1"],
 }
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from edge_agent.acquisition.frame_requests import FrameRequest, FrameRequests
+from edge_agent.collection.collection import Collection
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
 from edge_agent.specimens.tally import Tally
@@ -28,6 +29,7 @@ class FakeDevice:
         self.frames = FrameRequests()
         self.kept: dict[str, bytes] = {}
         self.slide: Tally | None = None
+        self.collection: Collection | None = None
 
     @property
     def reports(self) -> ReportArchive:

@@ -32,7 +32,10 @@ class FrameRequest:
             return frame
 
     def offer(self, frame: Frame, *, live: bool) -> None:
-        """Hand over a frame unless it is too old, was handed over before, or another one waits. Never blocks."""
+        """Hand over a frame unless it is too old or was handed over before. Never blocks.
+
+        A live frame takes the place of one that waits; a file does not, since every one of them counts.
+        """
         with self._changed:
             if frame is self._last:
                 return
@@ -42,14 +45,15 @@ class FrameRequest:
                     self._offered_count += 1
                 if self._offered_count <= FRAMES_UNDER_WAY:
                     return
-            if self._frame is None:
+            if live or self._frame is None:
                 self._frame = frame
                 self._changed.notify_all()
 
     def cancel(self, error: EdgeAgentError) -> None:
         """No more frames will come."""
         with self._changed:
-            self._error = error
+            # A frame that still waits says nothing about now.
+            self._frame, self._error = None, error
             self._changed.notify_all()
 
 

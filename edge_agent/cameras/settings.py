@@ -52,6 +52,13 @@ class SyntheticSettings(_CameraSettings):
     bad_fields_ratio: float = Field(
         default=0.1, ge=0, le=1, description="Share of fields that are blurred, empty or over-exposed."
     )
+    focus_sweep_um: float = Field(
+        default=0.0,
+        ge=0,
+        le=20,
+        description="While the stage rests on a field, the focus moves away by so much blur and back again; 0 leaves "
+        "it sharp.",
+    )
 
 
 def _file_path(path: object) -> object:

@@ -21,6 +21,8 @@ _NOISE_SHIFTS = 64
 _FOCUS_SIGMA_UM = 0.28
 _BLURRED_SIGMA_UM = 2.8
 _OVER_EXPOSURE_RATIO = 1.6
+_SHARP_SIGMA_PX = 0.05
+"""A smaller blur changes no pixel."""
 
 
 class Fault(StrEnum):
@@ -34,7 +36,8 @@ class Fault(StrEnum):
 class SyntheticCamera:
     """Live. Field ``n`` depends on the seed and ``n`` alone; the noise is fresh in every frame.
 
-    ``Frame.source`` is the truth: ``synthetic:pre-b`` or ``synthetic:pre-b:blurred``.
+    ``Frame.source`` is the truth: ``synthetic:pre-b`` or ``synthetic:pre-b:blurred``; during a sweep of the focus also
+    the standard deviation of the blur that it adds: ``synthetic:pre-b:focus-1.40um``.
     """
 
     def __init__(self, settings: SyntheticSettings) -> None:
@@ -79,8 +82,12 @@ class SyntheticCamera:
         if position == 0:
             self._draw_field(field)
         self._frames_count += 1
-        source = ":".join(("synthetic", self._label, *([self._fault] if self._fault else [])))
-        pixels = Pixels(self._expose(), ColourOrder.RGB)
+        parts = ["synthetic", self._label, *([self._fault] if self._fault else [])]
+        blur_um = self._blur_um(position)
+        if blur_um is not None:
+            parts.append(f"focus-{blur_um:.2f}um")
+        source = ":".join(parts)
+        pixels = Pixels(self._expose(blur_um or 0.0), ColourOrder.RGB)
         return frame_now(self.id, pixels, settings=self._capture, source=source)
 
     def close(self) -> None:
@@ -104,13 +111,25 @@ class SyntheticCamera:
             empty=self._fault is Fault.EMPTY,
         )
 
-    def _expose(self) -> NDArray[np.uint8]:
+    def _blur_um(self, position: int) -> float | None:
+        """The sweep's blur in this frame of a field, in the middle the most; None without a sweep."""
+        settings = self._settings
+        if settings.focus_sweep_um == 0:
+            return None
+        way = position / max(1, settings.frames_per_field_count - 1)
+        return settings.focus_sweep_um * (1 - abs(2 * way - 1))
+
+    def _expose(self, blur_um: float) -> NDArray[np.uint8]:
         # Never the same shift twice in a row, so that no two consecutive frames are identical.
         self._shift = (self._shift + int(self._noise_rng.integers(1, _NOISE_SHIFTS**2))) % _NOISE_SHIFTS**2
         top, left = divmod(self._shift, _NOISE_SHIFTS)
         height, width = self._field.shape[:2]
         noise = self._noise[top : top + height, left : left + width]
-        frame = cv2.add(self._field, noise, dtype=cv2.CV_8U)
+        seen = self._field
+        sigma_px = blur_um / self._settings.um_per_pixel
+        if sigma_px > _SHARP_SIGMA_PX:
+            seen = np.asarray(cv2.GaussianBlur(seen, (0, 0), sigma_px), dtype=np.uint8)
+        frame = cv2.add(seen, noise, dtype=cv2.CV_8U)
         if self._fault is Fault.OVER_EXPOSED:
             frame = cv2.convertScaleAbs(frame, alpha=_OVER_EXPOSURE_RATIO)
         return np.asarray(frame, np.uint8)

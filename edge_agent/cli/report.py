@@ -32,7 +32,7 @@ class Format(StrEnum):
 
 def report(
     report_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="The report, by its id or the end of it. Without one: a list.")
+        str | None, typer.Argument(metavar="ID", help="The report, by its id or the end of it. Without one: a list.")
     ] = None,
     config: ConfigOption = None,
     as_format: Annotated[

@@ -26,6 +26,11 @@ class SafeModeDevice:
         self._session = uuid7()
 
     @property
+    def collection(self) -> None:
+        """None: where it is, the configuration says."""
+        return
+
+    @property
     def reports(self) -> ReportArchive:
         """None: the spool is left alone."""
         return ReportArchive(lambda _prefix: {})

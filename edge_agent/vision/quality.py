@@ -1,4 +1,4 @@
-"""Measures of whether a field is fit to be judged."""
+"""Measures of whether a field is fit to be judged, and of a picture's exposure."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ _ROWS_STRIDE = 4
 """Shares and means of every fourth row differ from those of all by less than they do from frame to frame."""
 
 _NEAR_NUCLEI = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How bright a picture is, and how much of it is clipped: every channel at its end."""
+
+    brightness_pct: float
+    clipped_dark_pct: float
+    clipped_bright_pct: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +69,30 @@ def measure(field: NDArray[np.uint8], denoised: NDArray[np.uint8], nuclei_mask: 
     # long before a nucleus does, and a stained nucleus has one channel near its end anyway.
     clipped_nuclei = np.asarray(cv2.bitwise_and(_at_least(middle, _WHITE_LEVEL), mask), dtype=np.uint8)
     nuclei_px = cv2.countNonZero(mask)
+    exposure = _exposure(grey, least, most)
     return FieldQuality(
         focus_score=_tenengrad(grey, nuclei_mask) if nuclei_px else None,
-        brightness_pct=100.0 * float(cv2.mean(grey)[0]) / 255.0,
-        clipped_dark_pct=100.0 - _share_pct(_at_least(most, _BLACK_LEVEL + 1), most.size),
-        clipped_bright_pct=_share_pct(_at_least(least, _WHITE_LEVEL), least.size),
+        brightness_pct=exposure.brightness_pct,
+        clipped_dark_pct=exposure.clipped_dark_pct,
+        clipped_bright_pct=exposure.clipped_bright_pct,
         clipped_nuclei_pct=_share_pct(clipped_nuclei, nuclei_px) if nuclei_px else None,
         colour_cast_delta_e=float(np.hypot(*cast)),
         colourfulness_delta_e=float(np.hypot(*spread)),
         foreground_pct=foreground_pct(np.asarray(cv2.extractChannel(field, 1), dtype=np.uint8)),
+    )
+
+
+def measure_exposure(rgb: NDArray[np.uint8], grey: Plane) -> Exposure:
+    """The exposure of a uint8 array (h, w, 3) in any order of colours, and its grey form, as ``measure`` has it."""
+    least, _, most = _ranked(*_planes(rgb[::_ROWS_STRIDE]))
+    return _exposure(grey, least, most)
+
+
+def _exposure(grey: Plane, least: Plane, most: Plane) -> Exposure:
+    return Exposure(
+        brightness_pct=100.0 * float(cv2.mean(grey)[0]) / 255.0,
+        clipped_dark_pct=100.0 - _share_pct(_at_least(most, _BLACK_LEVEL + 1), most.size),
+        clipped_bright_pct=_share_pct(_at_least(least, _WHITE_LEVEL), least.size),
     )
 
 

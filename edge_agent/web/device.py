@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from edge_agent.acquisition.frame_requests import FrameRequest
+from edge_agent.collection.collection import Collection
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
@@ -62,6 +63,11 @@ class DeviceState(Contract):
 
 class Device(Protocol):
     """The running agent, or the safe mode of one that could not start. Any thread may call it."""
+
+    @property
+    def collection(self) -> Collection | None:
+        """Frames that are kept, and their labels; None in safe mode."""
+        ...
 
     @property
     def reports(self) -> ReportArchive:

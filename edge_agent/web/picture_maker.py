@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -13,14 +11,12 @@ from edge_agent.analysis.reading import Reading
 from edge_agent.contracts import Label, Result
 from edge_agent.web.history import ShownReading
 from edge_agent.web.pictures import ReadingPicture, make_picture
+from edge_agent.web.priority import lower_priority
 
 log = logging.getLogger(__name__)
 
 WAITING_MAX = 4
 """Readings whose pictures are not made yet, with their frames. Those beyond are shown without a picture."""
-
-NICENESS = 10
-"""The analysis comes first where cores are few."""
 
 
 class PictureMaker:
@@ -49,7 +45,7 @@ class PictureMaker:
         self._waiting.put((result, reading if self._waiting.qsize() < WAITING_MAX else None))
 
     def _run(self) -> None:
-        lower_priority(NICENESS)
+        lower_priority()
         while (item := self._waiting.get()) is not None:
             result, reading = item
             picture: ReadingPicture | None = None
@@ -61,9 +57,3 @@ class PictureMaker:
                 except Exception:  # one bad picture must not end the thread
                     log.exception("the pictures of a reading could not be made")
             self._show(ShownReading(result, picture, labels))
-
-
-def lower_priority(niceness: int) -> None:
-    """Give the calling thread a lower priority, where the system has one per thread (Linux)."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

@@ -26,6 +26,7 @@ from edge_agent.web.connections import BoundedListener, header_deadline
 from edge_agent.web.device import Device
 from edge_agent.web.history import History, ShownReading
 from edge_agent.web.hosts import HostRule
+from edge_agent.web.live.hub import LiveHub
 from edge_agent.web.location import page_url
 from edge_agent.web.picture_maker import PictureMaker
 from edge_agent.web.protection import protect
@@ -69,6 +70,7 @@ class MicroscopePage:
         self._history = History()
         self._broadcast = Broadcast()
         self._pictures = PictureMaker(self._show)
+        self._live: LiveHub | None = None
         self._running: tuple[uvicorn.Server, threading.Thread, BoundedListener, Access] | None = None
 
     @property
@@ -93,9 +95,10 @@ class MicroscopePage:
             encrypted=settings.encrypted,
             on_failed_logins=self._on_failed_logins,
         )
+        hub = self._live = LiveHub(device)
         config = uvicorn.Config(
             protect(
-                make_app(device, self._history, self._broadcast, access),
+                make_app(device, self._history, self._broadcast, hub, access),
                 access,
                 hosts,
                 strict_transport=settings.tls is not None,
@@ -116,6 +119,8 @@ class MicroscopePage:
             access_log=False,
             server_header=False,
             lifespan="off",
+            # The pictures are compressed already.
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=_CLOSING_S,
         )
         server = uvicorn.Server(config)
@@ -128,6 +133,8 @@ class MicroscopePage:
     def update(self, result: Result, reading: Reading) -> None:
         """Show this reading as soon as its pictures are made. Never waits."""
         self._pictures.add(result, reading)
+        if self._live is not None:
+            self._live.update(result, reading)
 
     def stop(self) -> None:
         """Stop serving and release the port. Does nothing if it is not serving."""
@@ -138,6 +145,8 @@ class MicroscopePage:
         self._broadcast.end()
         server.should_exit = True
         thread.join()
+        if self._live is not None:
+            self._live.stop()
         access.close()
         self._pictures.stop()
         listener.close()

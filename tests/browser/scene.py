@@ -187,11 +187,11 @@ class Scene:
 
 
 @contextmanager
-def scene(readings: Readings, settings: WebSettings | None = None, device: ScriptedDevice | None = None) -> Iterator[Scene]:
+def scene(
+    readings: Readings, settings: WebSettings | None = None, device: ScriptedDevice | None = None
+) -> Iterator[Scene]:
     """Serve the page of a scripted device inside the block."""
     server = MicroscopePage(settings or WebSettings(enabled=True, host="127.0.0.1", port=free_port()))
     found = device or ScriptedDevice()
     with server.serving(found):
         yield Scene(found, server, readings)
-
-

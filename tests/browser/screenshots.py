@@ -76,7 +76,11 @@ def _moving(made: Scene, latest: Result, kind: str, seed: int) -> None:
     def answer(socket: WebSocketRoute, request: dict[str, object]) -> None:
         sigma = next(steps)
         picture = draw(kind, seed, sigma)
-        header: dict[str, object] = {"focus_score": 62 / (0.4 + sigma), "reading": str(latest.id), "brightness_pct": 74.0}
+        header: dict[str, object] = {
+            "focus_score": 62 / (0.4 + sigma),
+            "reading": str(latest.id),
+            "brightness_pct": 74.0,
+        }
         left, top, width, height = request["region"]  # type: ignore[misc]
         rows, columns = picture.shape[:2]
         part = picture[

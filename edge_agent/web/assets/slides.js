@@ -53,7 +53,7 @@ function row(report) {
 }
 
 export async function open() {
-  const { reports } = await get("/slides");
+  const { reports } = await get(`/slides?language=${document.documentElement.lang}`);
   byId("reports").replaceChildren(...reports.map(row));
   byId("reports-none").hidden = reports.length > 0;
 }

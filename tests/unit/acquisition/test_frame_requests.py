@@ -60,3 +60,22 @@ def test_an_end_reaches_who_waits_and_who_asks_later_but_not_who_left() -> None:
         with pytest.raises(AgentPaused):
             request.next(0)
     assert gone.next(0) is None
+
+
+def test_a_newer_live_frame_takes_the_place_of_one_that_waits() -> None:
+    requests = FrameRequests()
+    request = requests.add()
+    frames = [frame() for _ in range(FRAMES_UNDER_WAY + 3)]
+    for each in frames:
+        requests.offer(each, live=True)
+    assert request.next(0) is frames[-1]
+    assert request.next(0) is None
+
+
+def test_a_frame_that_waits_is_not_shown_after_the_end() -> None:
+    requests = FrameRequests()
+    request = requests.add()
+    requests.offer(frame(), live=False)
+    requests.cancel(AgentPaused("Reading was interrupted."))
+    with pytest.raises(AgentPaused):
+        request.next(0)

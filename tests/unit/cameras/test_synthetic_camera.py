@@ -110,3 +110,24 @@ def test_a_closed_camera_gives_nothing() -> None:
     camera.close()
     with pytest.raises(CameraLost):
         camera.read()
+
+
+def test_a_focus_sweep_goes_away_and_back_and_says_so() -> None:
+    frames = read(10, frames_per_field_count=5, focus_sweep_um=2, labels=("pre-b",))
+    sources = [f"synthetic:pre-b:focus-{blur_um:.2f}um" for blur_um in (0, 1, 2, 1, 0)]
+    assert [frame.source for frame in frames] == 2 * sources
+    edges = [float(np.abs(np.diff(array(frame).astype(int), axis=1)).mean()) for frame in frames]
+    for field in (edges[:5], edges[5:]):
+        assert field[0] > field[1] > field[2] < field[3] < field[4]
+
+
+def test_the_sharp_end_of_a_sweep_is_what_is_drawn_without_one() -> None:
+    swept, still = (read(9, frames_per_field_count=9, focus_sweep_um=sweep_um) for sweep_um in (2, 0))
+    assert difference(swept[0], still[0]) == difference(swept[8], still[8]) == 0
+    assert difference(swept[4], still[4]) > 1
+
+
+def test_a_field_of_one_frame_is_sharp_in_a_sweep() -> None:
+    assert [frame.source for frame in read(2, frames_per_field_count=1, focus_sweep_um=2, labels=("pre-b",))] == [
+        "synthetic:pre-b:focus-0.00um"
+    ] * 2

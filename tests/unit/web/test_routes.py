@@ -25,6 +25,7 @@ from edge_agent.web.broadcast import LISTENERS_MAX, QUEUE_MAX, Broadcast, Happen
 from edge_agent.web.device import Problem
 from edge_agent.web.history import History, ShownReading
 from edge_agent.web.hosts import HostRule
+from edge_agent.web.live.hub import LiveHub
 from edge_agent.web.pictures import make_picture
 from edge_agent.web.protection import protect
 from edge_agent.web.roles import Role
@@ -54,7 +55,7 @@ def history() -> History:
 @pytest.fixture
 def client(device: FakeDevice, history: History) -> Iterator[TestClient]:
     access = Access(None, Sessions(3600), encrypted=False)
-    app = protect(make_app(device, history, Broadcast(), access), access, HostRule("127.0.0.1"))
+    app = protect(make_app(device, history, Broadcast(), LiveHub(device), access), access, HostRule("127.0.0.1"))
     with TestClient(app, base_url="http://localhost", headers={"origin": "http://localhost"}) as found:
         yield found
 

@@ -1,0 +1,15 @@
+"""Lets the analysis come first where cores are few."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+
+NICENESS = 10
+
+
+def lower_priority() -> None:
+    """Give the calling thread a lower priority, where the system has one per thread (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
