@@ -119,11 +119,12 @@ def _take(page: Page, out: Path, name: str) -> None:
     page.wait_for_load_state("load")
     # The whole page as one screen, so that the menu of a phone is at its end and every picture is loaded.
     size = page.viewport_size or {"width": 0, "height": 0}
-    height = page.evaluate("document.documentElement.scrollHeight")
-    page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
-    page.evaluate(
-        "Promise.all([...document.images].filter((each) => each.checkVisibility()).map((each) => each.decode()))"
-    )
+    for _ in range(2):
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+        page.evaluate(
+            "Promise.all([...document.images].filter((each) => each.checkVisibility()).map((each) => each.decode()))"
+        )
     page.screenshot(path=out / f"{name}.png", animations="disabled")
     page.set_viewport_size(size)
     sys.stdout.write(f"{out / name}.png\n")

@@ -21,7 +21,7 @@ from edge_agent.contracts import Outcome, Reason, Specimen
 from edge_agent.specimens.tally import Tally
 from edge_agent.web.device import Problem
 from edge_agent.web.settings import WebSettings
-from tests.browser.kept_frames import KeptFrames
+from tests.browser.kept_frames import Given, KeptFrames
 from tests.browser.scene import LIMITS, Readings, Scene, draw, scene
 from tests.page_access import PASSWORDS, write_access
 
@@ -377,7 +377,12 @@ def test_the_figure_beside_a_reason_is_the_one_that_refused_the_field(page: Page
     quality = made.readings.make()[1].quality
     assert quality is not None
     assert quality.brightness_pct < LIMITS["max_brightness_pct"]
-    refused: dict[str, Any] = {"outcome": Outcome.REJECTED, "reason": Reason.OVER_EXPOSED, "label": None, "probabilities": None}
+    refused: dict[str, Any] = {
+        "outcome": Outcome.REJECTED,
+        "reason": Reason.OVER_EXPOSED,
+        "label": None,
+        "probabilities": None,
+    }
     made.show(made.readings.make(**refused, quality=quality.model_copy(update={"clipped_nuclei_pct": 91.0})))
     made.open(page)
     expect(page.locator(".why-score p")).to_have_text(
@@ -489,8 +494,11 @@ def test_fields_are_labelled_by_keys_with_the_next_pictures_loaded_ahead(
     for key, following in (("1", 1), ("3", 2), ("n", 3)):
         page.keyboard.press(key)
         expect(picture).to_have_attribute("data-item", kept.ids[following])
-    assert kept.given == [(kept.ids[0], "benign"), (kept.ids[1], "pre-b"), (kept.ids[2], "not_usable")]
+    given = [(each.item, each.label) for each in kept.given]
+    assert given == [(kept.ids[0], "benign"), (kept.ids[1], "pre-b"), (kept.ids[2], "not_usable")]
     expect(page.locator("#label-progress")).to_have_text("3 of 5 labelled, 0 for a second look")
+    # Somebody else labels at the same time, on another page.
+    kept.given.append(Given(kept.ids[1], "benign", "of somebody else"))
     page.keyboard.press("u")
     expect(picture).to_have_attribute("data-item", kept.ids[2])
     page.keyboard.press("4")
@@ -501,7 +509,10 @@ def test_fields_are_labelled_by_keys_with_the_next_pictures_loaded_ahead(
     expect(picture).to_have_attribute("data-item", kept.ids[3])
     page.keyboard.press("1")
     expect(page.locator("#label-nothing")).to_be_visible()
-    assert dict(kept.given) == dict(zip(kept.ids, ("benign", "pre-b", "pro-b", "benign", "early-pre-b"), strict=True))
+    kept.given = [each for each in kept.given if each.id != "of somebody else"]
+    assert {each.item: each.label for each in kept.given} == dict(
+        zip(kept.ids, ("benign", "pre-b", "pro-b", "benign", "early-pre-b"), strict=True)
+    )
     assert sorted(kept.fetched) == sorted(kept.ids), "no picture was loaded twice"
 
 
