@@ -37,8 +37,9 @@ def test_kept_readings_are_recalled_the_newest_last_and_none_of_them_is_the_late
 def test_a_damaged_picture_loses_only_itself(tmp_path: Path) -> None:
     items = fill(tmp_path / "collection", 3)
     damaged = next((tmp_path / "collection").rglob(f"{items[1]}.jpg"))
-    damaged.write_bytes(bytes(damaged.stat().st_size))
     with collecting(tmp_path / "collection") as collection:
+        collection.state()
+        damaged.write_bytes(bytes(damaged.stat().st_size))
         found = list(recall(collection))
     assert [shown.result.id for shown in found] == items
     assert [shown.picture is None for shown in found] == [False, True, False]
