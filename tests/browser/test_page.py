@@ -243,8 +243,11 @@ def test_layers_belong_to_the_field_that_was_read_and_follow_the_part_that_is_sh
         bool(whole[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4].any()) for y, x in zip(rows, columns, strict=True)
     )
     assert near / rows.size > 0.97
+    show_frame(made, page, field, 5)
+    assert not outlined(page).any(), "the field has moved away"
+    expect(page.locator("#live-moved")).to_be_visible()
     page.keyboard.press("n")
-    show_frame(made, page, field, 5, reading=str(result.id))
+    show_frame(made, page, field, 6, reading=str(result.id))
     assert not outlined(page).any()
 
 
@@ -288,8 +291,14 @@ def test_a_silent_device_is_noticed_within_three_seconds(page: Page, made: Scene
     made.open(page)
     page.locator("#reading-picture .field-picture").wait_for()
     expect(page.get_by_test_id("banner-lost")).to_be_hidden()
+    page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+    # The page hears the device once more while its clock stands still.
+    made.device.changes |= {"site": "other-clinic"}
+    expect(page.locator("#device-name")).to_have_text("other-clinic / scope-1")
     made.server.stop()
-    page.clock.pause_at(page.evaluate("Date.now() + 3000"))
+    page.clock.run_for(2000)
+    expect(page.get_by_test_id("banner-lost")).to_be_hidden()
+    page.clock.run_for(1000)
     expect(page.get_by_test_id("banner-lost")).to_be_visible()
     expect(page.locator("#reading")).to_have_class("card outdated")
     expect(page.locator("#reading-age")).to_contain_text("connection lost")
