@@ -273,6 +273,21 @@ def noisy(seed: int, noise: int) -> Frame:
     return jpeg_frame(np.clip(smear(seed) + rng.normal(0, 3, (240, 320, 3)), 0, 255).astype(np.uint8))
 
 
+def test_the_frame_of_a_reading_is_not_decoded_again_if_it_was_shown(
+    device: LiveDevice, hub: LiveHub, counts: Counts
+) -> None:
+    viewer, box = looking(hub)
+    device.show_from(lambda: noisy(1, 0))
+    read = ReadingOf(noisy(1, 1))
+    device.show(read.frame)
+    box.get(timeout=PATIENCE_S)
+    hub.update(read, read)  # type: ignore[arg-type]
+    viewer.ask(View())
+    device.show(noisy(1, 2))
+    assert parts(box.get(timeout=PATIENCE_S))[0]["reading"] == str(read.id)
+    assert counts.decoded == 2
+
+
 def test_the_header_names_the_latest_reading_while_its_field_is_shown(device: LiveDevice, hub: LiveHub) -> None:
     viewer, box = looking(hub)
     device.show_from(lambda: noisy(1, 0))
