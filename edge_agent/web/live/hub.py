@@ -276,8 +276,6 @@ class _Showing:
         if latest is None or self.current is None:
             return None
         reading, frame = latest
-        if frame is self.current.frame:
-            return reading
         if self._reading is None or self._reading[0] != reading:
             self._reading = reading, self._thumbnail_of(frame)
         of_reading = self._reading[1]
