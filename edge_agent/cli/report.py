@@ -43,7 +43,10 @@ def report(
     ] = None,
     language: Annotated[str, typer.Option(help="Language of PDF and CSV: en, de.", metavar="CODE")] = "en",
 ) -> None:
-    """List the reports of finished slides, or write one of them. The agent may be running."""
+    """List the reports of finished slides, or write one as PDF, CSV or JSON.
+
+    The agent may be running.
+    """
     folder = state_folder(config)
     archive = ReportArchive(partial(read_entries, folder / FILE))
     if report_id is None:

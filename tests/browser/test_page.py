@@ -165,7 +165,9 @@ def test_meters_have_names_and_values_that_are_read_out(page: Page, made: Scene,
     focus = page.get_by_role("meter", name="Focus")
     assert [focus.get_attribute(f"aria-{name}") for name in ("valuenow", "valuemin", "valuemax")] == ["25", "0", "41.5"]
     expect(focus).to_have_attribute("aria-valuetext", "25 (best 41.5)")
-    assert page.evaluate("parseFloat(document.getElementById('focus-bar').style.width)") == pytest.approx(60.24, abs=0.1)
+    assert page.evaluate("parseFloat(document.getElementById('focus-bar').style.width)") == pytest.approx(
+        60.24, abs=0.1
+    )
     exposure = page.get_by_role("meter", name="Exposure")
     expect(exposure).to_have_attribute("aria-valuetext", "81 % of white; clipped: 2.5 % bright, 0 % dark")
     page.get_by_role("button", name="Reset best").click()
@@ -238,7 +240,9 @@ def test_layers_belong_to_the_field_that_was_read_and_follow_the_part_that_is_sh
     part = outlined(page)
     rows, columns = np.nonzero(part)
     # Every outline is where the whole one has it, within the width of a line.
-    near = sum(bool(whole[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4].any()) for y, x in zip(rows, columns, strict=True))
+    near = sum(
+        bool(whole[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4].any()) for y, x in zip(rows, columns, strict=True)
+    )
     assert near / rows.size > 0.97
     page.keyboard.press("n")
     show_frame(made, page, field, 5, reading=str(result.id))
@@ -376,7 +380,7 @@ def commands(made: Scene) -> list[tuple[str, dict[str, Any]]]:
     found = []
     while not made.device.submitted.empty():
         request, _ = made.device.submitted.get()
-        found.append((request.name, json.loads(request.payload)))
+        found.append((request.command, json.loads(request.payload)))
     return found
 
 
@@ -416,7 +420,15 @@ def test_the_page_can_be_worked_with_by_tab_alone(page: Page, made: Scene) -> No
         if name:
             reached.append(name)
             assert outline != "none", f"the focus on {name} is not seen"
-    wanted = [*(f"nav-{view}" for view in VIEWS), "zoom-in", "layer-nuclei", "focus-reset", "capture", "pause", "specimen"]
+    wanted = [
+        *(f"nav-{view}" for view in VIEWS),
+        "zoom-in",
+        "layer-nuclei",
+        "focus-reset",
+        "capture",
+        "pause",
+        "specimen",
+    ]
     assert [name for name in reached if name in wanted][: len(wanted)] == wanted
     page.locator("#nav-history").focus()
     page.keyboard.press("Enter")
@@ -438,7 +450,7 @@ def test_a_refusal_is_said_with_its_remedy_where_the_button_is(page: Page, made:
 def test_a_slide_shows_its_progress_and_is_finished_only_after_a_question(page: Page, made: Scene) -> None:
     made.open(page)
     page.get_by_label("Specimen code").fill(SPECIMEN.id)
-    page.get_by_label("Slide", exact=True).fill("2")
+    page.get_by_role("spinbutton", name="Slide").fill("2")
     page.get_by_label("Fields wished").fill("20")
     page.get_by_role("button", name="Start slide").click()
     began = made.readings.make()[0].captured_at
@@ -499,11 +511,11 @@ def test_the_history_is_filtered_and_read_by_arrow_keys(page: Page, made: Scene)
     tiles = page.locator("#history-list button")
     expect(tiles).to_have_count(4)
     expect(tiles.first).to_contain_text("Pre-B (drawn)")
-    page.get_by_label("Outcome").select_option("classified")
+    page.locator("#filter-outcome").select_option("classified")
     expect(tiles).to_have_count(3)
-    page.get_by_label("Label").select_option(label="Benign (drawn)")
+    page.locator("#filter-label").select_option(label="Benign (drawn)")
     expect(tiles).to_have_count(1)
-    page.get_by_label("Label").select_option("")
+    page.locator("#filter-label").select_option("")
     expect(tiles).to_have_count(3)
     tiles.first.click()
     detail = page.locator("#history-detail")
@@ -622,3 +634,13 @@ def test_a_device_that_forgot_the_session_asks_for_the_password_again(
         expect(page.get_by_role("button", name="Read this field")).to_be_enabled()
 
 
+def test_an_answer_without_words_is_said_in_words(page: Page, made: Scene) -> None:
+    made.open(page)
+    expect(page.get_by_role("button", name="Read this field")).to_be_enabled()
+    page.route("**/commands/capture", lambda route: route.fulfill(status=500, body="Internal Server Error"))
+    page.get_by_role("button", name="Read this field").click()
+    expect(page.locator("#action-message")).to_contain_text("The device answered with error 500. Try again")
+    page.unroute("**/commands/capture")
+    page.route("**/commands/capture", lambda route: route.abort())
+    page.get_by_role("button", name="Read this field").click()
+    expect(page.locator("#action-message")).to_contain_text("No connection to the device.")
