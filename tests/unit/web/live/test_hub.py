@@ -94,9 +94,9 @@ def test_nothing_is_asked_of_the_device_until_a_viewer_asks(device: LiveDevice, 
 
 def test_viewers_share_one_decoding_and_one_compression(device: LiveDevice, hub: LiveHub, counts: Counts) -> None:
     boxes = [looking(hub, View(max_width_px=80))[1] for _ in range(3)]
-    zoomed = looking(hub, View((0.0, 0.0, 0.5, 0.5), 80))[1]
+    zoomed = looking(hub, View((0.0, 0.0, 0.5, 0.5), 640))[1]
     device.show_from(lambda: grey_frame(10))
-    device.show(jpeg_frame(np.full((120, 160, 3), 90, np.uint8)))
+    device.show(jpeg_frame(np.full((960, 1280, 3), 90, np.uint8)))
     messages = [box.get(timeout=PATIENCE_S) for box in boxes]
     # One object, of which there is one copy in memory.
     assert len({id(message) for message in messages}) == 1
