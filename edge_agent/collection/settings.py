@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -57,7 +58,7 @@ class LabelSet(Settings):
         _refuse_repeated("labels", "code", [each.code for each in self.labels])
         return self
 
-    @property
+    @cached_property
     def codes(self) -> tuple[str, ...]:
         """The codes of the labels."""
         return tuple(each.code for each in self.labels)

@@ -114,7 +114,9 @@ def _take(page: Page, out: Path, name: str) -> None:
     size = page.viewport_size or {"width": 0, "height": 0}
     height = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
-    page.evaluate("Promise.all([...document.images].filter((each) => each.checkVisibility()).map((each) => each.decode()))")
+    page.evaluate(
+        "Promise.all([...document.images].filter((each) => each.checkVisibility()).map((each) => each.decode()))"
+    )
     page.screenshot(path=out / f"{name}.png", animations="disabled")
     page.set_viewport_size(size)
     print(out / f"{name}.png")

@@ -165,7 +165,9 @@ def test_meters_have_names_and_values_that_are_read_out(page: Page, made: Scene,
     focus = page.get_by_role("meter", name="Focus")
     assert [focus.get_attribute(f"aria-{name}") for name in ("valuenow", "valuemin", "valuemax")] == ["25", "0", "41.5"]
     expect(focus).to_have_attribute("aria-valuetext", "25 (best 41.5)")
-    assert page.evaluate("parseFloat(document.getElementById('focus-bar').style.width)") == pytest.approx(60.24, abs=0.1)
+    assert page.evaluate("parseFloat(document.getElementById('focus-bar').style.width)") == pytest.approx(
+        60.24, abs=0.1
+    )
     exposure = page.get_by_role("meter", name="Exposure")
     expect(exposure).to_have_attribute("aria-valuetext", "81 % of white; clipped: 2.5 % bright, 0 % dark")
     page.get_by_role("button", name="Reset best").click()
@@ -238,7 +240,9 @@ def test_layers_belong_to_the_field_that_was_read_and_follow_the_part_that_is_sh
     part = outlined(page)
     rows, columns = np.nonzero(part)
     # Every outline is where the whole one has it, within the width of a line.
-    near = sum(bool(whole[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4].any()) for y, x in zip(rows, columns, strict=True))
+    near = sum(
+        bool(whole[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4].any()) for y, x in zip(rows, columns, strict=True)
+    )
     assert near / rows.size > 0.97
     page.keyboard.press("n")
     show_frame(made, page, field, 5, reading=str(result.id))
@@ -416,7 +420,15 @@ def test_the_page_can_be_worked_with_by_tab_alone(page: Page, made: Scene) -> No
         if name:
             reached.append(name)
             assert outline != "none", f"the focus on {name} is not seen"
-    wanted = [*(f"nav-{view}" for view in VIEWS), "zoom-in", "layer-nuclei", "focus-reset", "capture", "pause", "specimen"]
+    wanted = [
+        *(f"nav-{view}" for view in VIEWS),
+        "zoom-in",
+        "layer-nuclei",
+        "focus-reset",
+        "capture",
+        "pause",
+        "specimen",
+    ]
     assert [name for name in reached if name in wanted][: len(wanted)] == wanted
     page.locator("#nav-history").focus()
     page.keyboard.press("Enter")
@@ -620,5 +632,3 @@ def test_a_device_that_forgot_the_session_asks_for_the_password_again(
         page.get_by_label("Password").fill(PASSWORDS["work"])
         page.keyboard.press("Enter")
         expect(page.get_by_role("button", name="Read this field")).to_be_enabled()
-
-
