@@ -78,7 +78,7 @@ def describe_set(frames: Sequence[FrameSummary], label_set: LabelSet, book: Answ
     labels = Counter(label_of(each, label_set, book) for each in frames)
     return LabelSetState(
         name=label_set.name,
-        question=label_set.question or label_set.name,
+        question=label_set.question,
         labels=tuple(
             LabelOption(
                 code=each.code,

@@ -50,7 +50,7 @@ class LabelSet(Settings):
     """A question and its possible answers. "Not usable" and "skip" are always possible."""
 
     name: Slug = Field(description="Short name of the set.")
-    question: str = Field(default="", max_length=200, description="What the page asks. Default: the set's name.")
+    question: str = Field(default="", max_length=200, description="What the page asks. Default: what the field shows.")
     labels: tuple[LabelChoice, ...] = Field(min_length=1, max_length=36, description="In the order of their keys.")
 
     @model_validator(mode="after")

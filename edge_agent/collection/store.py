@@ -73,7 +73,8 @@ class FrameStore:
     ) -> None:
         """Nothing is read or written before ``open``.
 
-        ``labelled`` returns what tells whether a frame is labelled now; it may raise ``CollectionError``.
+        ``labelled`` returns what tells whether a frame is labelled, or is being labelled, now; it may raise
+        ``CollectionError``.
         """
         self.folder = folder
         self._limits = limits
