@@ -81,6 +81,10 @@ class PageDevice:
         """Carry out a command that ``by`` sent."""
         self._agent.submit(request, reply, by=by)
 
+    def record_failed_logins(self, count: int) -> None:
+        """Wrong passwords or tokens were tried ``count`` times."""
+        self._agent.record_failed_logins(count)
+
     def look_on(self) -> FrameRequest:
         """See the frames that pass from now on. Raises ``AgentPaused``."""
         return self._agent.look_on()

@@ -58,6 +58,9 @@ class Commands(LazyCommands):
             "edge_agent.cli.collection:collection",
             "Show, export or delete the frames that were kept on this device, and bring labels back.",
         ),
+        "web": LazyCommand(
+            "edge_agent.cli.web:web", "Set passwords and tokens of the microscope page, and print its address."
+        ),
         "audit": LazyCommand(
             "edge_agent.cli.audit:audit", "Verify the audit log, which records what happened to the device."
         ),

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Protocol
 
 from edge_agent.addresses import is_loopback
 from edge_agent.cameras.v4l2 import BY_ID
 from edge_agent.cli.atomic_file import replace_file
-from edge_agent.cli.config_document import ConfigDocument, Scalar
-from edge_agent.config import Config, config_error, find_errors
+from edge_agent.cli.config_document import ConfigDocument
+from edge_agent.cli.page_questions import ask_for_page
+from edge_agent.cli.questions import Asker, Questions
+from edge_agent.config import config_error, find_errors
 from edge_agent.config.files import read_regular_file
 from edge_agent.contracts import Topics
 from edge_agent.errors import BundleError, ConfigError
@@ -48,12 +49,6 @@ BUNDLES = {
     "fast": "for a Raspberry Pi 4 or Zero 2 without a Coral",
     "demo": "for drawn smears only; it means nothing clinically",
 }
-LISTENERS = {
-    "this-machine": "only a browser on this machine",
-    "network": "everyone on the network, without a password",
-}
-_HOSTS = {"this-machine": "127.0.0.1", "network": "0.0.0.0"}  # noqa: S104 - only if the user chose it
-
 _ASKED = frozenset(
     {
         ("device", "site"),
@@ -71,16 +66,9 @@ _ASKED = frozenset(
         ("web", "enabled"),
         ("web", "host"),
         ("web", "port"),
+        ("web", "access_file"),
     }
 )
-
-
-class Asker(Protocol):
-    """Asks a question and returns the answer; ``default`` if it is empty."""
-
-    def __call__(self, question: str, default: str | None, *, secret: bool = False) -> str:
-        """Ask for one line. A question without a default is repeated until there is an answer."""
-        ...
 
 
 @dataclass(slots=True)
@@ -92,20 +80,22 @@ class Conversation:
     config: Path
     credentials: Path
     _document: ConfigDocument = field(init=False, repr=False)
+    _questions: Questions = field(init=False, repr=False)
     _secrets: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
     """Written together with the file, so that nothing has changed if the user stops half-way."""
 
     def run(self) -> None:
         """Ask everything, then write. Raises ``ConfigError`` if the file cannot be used or written."""
         self._document = self._begin()
+        self._questions = Questions(self.ask, self.show, self._document)
         self._device()
         self._broker()
         self._camera()
         self._bundle()
         mode = self._choose(("trigger", "mode"), TRIGGERS, "When is a field read?")
         if mode == "continuous":
-            self._set(("trigger", "interval_s"), "Seconds between two readings", as_number=True)
-        self._page()
+            self._questions.set(("trigger", "interval_s"), "Seconds between two readings", as_number=True)
+        self._secrets.update(ask_for_page(self._questions, self.credentials))
         self._write()
         self.show(f"Written to {self.config}.")
 
@@ -129,22 +119,26 @@ class Conversation:
         self.show("Site and device are part of every topic, which everybody with access to the broker can read.")
         before = self._document.get("device")
         while True:
-            self._set(("device", "site"), "Name of the clinic or laboratory (a-z, 0-9, -)")
-            self._set(("device", "id"), "Name of this device, unique there (a-z, 0-9, -)")
+            self._questions.set(("device", "site"), "Name of the clinic or laboratory (a-z, 0-9, -)")
+            self._questions.set(("device", "id"), "Name of this device, unique there (a-z, 0-9, -)")
             site, device = self._document.get("device", "site"), self._document.get("device", "id")
             if self._document.get("device") == before:
                 return
             # No rule can tell the name of a person from that of a place, but the user can.
             self.show(f"Topics will begin with {Topics(site, device).prefix}/.")
-            if not self._yes(f"Does '{site}' or '{device}' name a person, such as a patient or a doctor?", None):
+            if not self._questions.yes(
+                f"Does '{site}' or '{device}' name a person, such as a patient or a doctor?", None
+            ):
                 return
             self.show("Names of persons must not be published. Choose other names, such as north-clinic and scope-1.")
 
     def _broker(self) -> None:
         document = self._document
-        self._set(("mqtt", "host"), "Name or address of the MQTT broker")
+        self._questions.set(("mqtt", "host"), "Name or address of the MQTT broker")
         had_tls = document.get("mqtt", "tls") is not None
-        encrypted = self._yes("Encrypt the connection (TLS)?", had_tls or not is_loopback(document.get("mqtt", "host")))
+        encrypted = self._questions.yes(
+            "Encrypt the connection (TLS)?", had_tls or not is_loopback(document.get("mqtt", "host"))
+        )
         if encrypted:
             document.add_table(("mqtt", "tls"))
         else:
@@ -152,10 +146,10 @@ class Conversation:
         if encrypted != had_tls:
             # Encrypted and plain connections have different usual ports.
             document.set(("mqtt", "port"), 8883 if encrypted else 1883)
-        self._set(("mqtt", "port"), "Its port", as_number=True)
+        self._questions.set(("mqtt", "port"), "Its port", as_number=True)
         if encrypted:
             self._file("ca_file", "File with the CA certificate of the broker (empty for a public authority)")
-        how = self._pick(SIGN_INS, "How does this device sign in?", self._sign_in())
+        how = self._questions.pick(SIGN_INS, "How does this device sign in?", self._sign_in())
         if how != "password":
             document.remove("mqtt", "username")
             document.remove("mqtt", "password_file")
@@ -163,7 +157,7 @@ class Conversation:
             document.remove("mqtt", "tls", "certificate_file")
             document.remove("mqtt", "tls", "key_file")
         if how == "password":
-            self._set(("mqtt", "username"), "User name")
+            self._questions.set(("mqtt", "username"), "User name")
             self._password()
         elif how == "certificate":
             self._certificate()
@@ -229,7 +223,7 @@ class Conversation:
         kinds = dict(CAMERAS)
         if before is not None and before not in kinds:
             kinds[before] = "as in the file now"
-        kind = self._pick(kinds, "Which camera?", before or "v4l2")
+        kind = self._questions.pick(kinds, "Which camera?", before or "v4l2")
         if kind != before:
             # The keys of the other kind would be errors.
             for key in document.get("camera") or {}:
@@ -239,7 +233,7 @@ class Conversation:
         if kind == "v4l2":
             found = sorted(str(path) for path in BY_ID.glob("*-video-index0")) if BY_ID.is_dir() else []
             self.show("USB cameras found: " + (", ".join(found) or "none yet"))
-            self._set(("camera", "device"), "Its path, or 'auto' for the only one", default="auto")
+            self._questions.set(("camera", "device"), "Its path, or 'auto' for the only one", default="auto")
 
     def _bundle(self) -> None:
         path = ("analysis", "bundle")
@@ -248,7 +242,7 @@ class Conversation:
             self.show(f"  {name}: {BUNDLES.get(name, 'a shipped bundle')}")
         drawn = self._document.get("camera", "kind") == "synthetic"
         while True:
-            self._set(path, "Which bundle? Its name, or its folder", default="demo" if drawn else "accurate")
+            self._questions.set(path, "Which bundle? Its name, or its folder", default="demo" if drawn else "accurate")
             try:
                 load_bundle(self._document.get(*path))
             except BundleError as error:
@@ -260,65 +254,10 @@ class Conversation:
             else:
                 return
 
-    def _page(self) -> None:
-        document = self._document
-        shown = bool(document.get("web", "enabled"))
-        shown = self._yes("Serve the microscope page, which shows the field and its reading in a browser?", shown)
-        document.set(("web", "enabled"), shown)
-        if not shown:
-            return
-        host = document.get("web", "host") or "127.0.0.1"
-        choices = dict(LISTENERS)
-        known = next((name for name, address in _HOSTS.items() if address == host), None)
-        if known is None:
-            choices[host.lower()] = "as in the file now"
-        who = self._pick(choices, "Who can open it?", known or host.lower())
-        if who in _HOSTS:
-            document.set(("web", "host"), _HOSTS[who])
-        self._set(("web", "port"), "Its port", as_number=True)
-
     def _choose(self, path: tuple[str, str], choices: Mapping[str, str], question: str) -> str:
-        chosen = self._pick(choices, question, str(self._document.get(*path) or next(iter(choices))))
+        chosen = self._questions.pick(choices, question, str(self._document.get(*path) or next(iter(choices))))
         self._document.set(path, chosen)
         return chosen
-
-    def _pick(self, choices: Mapping[str, str], question: str, default: str | None) -> str:
-        for name, meaning in choices.items():
-            if meaning:
-                self.show(f"  {name}: {meaning}")
-        while True:
-            typed = self.ask(question, default).strip().lower()
-            if typed in choices:
-                return typed
-            self.show(f"'{typed}' is not one of these: {', '.join(choices)}.")
-
-    def _yes(self, question: str, default: bool | None) -> bool:  # noqa: FBT001 - three-valued
-        shown = None if default is None else "yes" if default else "no"
-        return self._pick({"yes": "", "no": ""}, f"{question} (yes/no)", shown) == "yes"
-
-    def _set(
-        self, path: tuple[str, str], question: str, *, default: str | None = None, as_number: bool = False
-    ) -> None:
-        """Ask until the configuration's rules accept the answer."""
-        before = self._document.get(*path)
-        offered = default if default is not None and before is None else before
-        if offered is None:
-            offered = _default(*path)
-        while True:
-            typed = self.ask(question, None if offered is None else str(offered)).strip()
-            value: Scalar | None = _number(typed) if as_number else typed
-            if value is None:
-                self.show(f"'{typed}' is not a number.")
-                continue
-            self._document.set(path, value)
-            problem = next((what for keys, what in find_errors(self._document.values) if keys[:2] == path), None)
-            if problem is None:
-                return
-            self.show(problem)
-            if before is None:
-                self._document.remove(*path)
-            else:
-                self._document.set(path, before)
 
     def _write(self) -> None:
         errors = find_errors(self._document.values)
@@ -346,12 +285,6 @@ def _is_asked(keys: tuple[str | int, ...]) -> bool:
     return keys[:2] in _ASKED or keys in {("device",), ("camera",)}
 
 
-def _default(name: str, key: str) -> object:
-    """The default of a key; None if it is required."""
-    section = Config.model_fields[name]
-    return getattr(section.default, key, None)
-
-
 def _pem_problem(key: str, content: str) -> str | None:
     """The problem with the content of the file for ``key``; None if it is valid."""
     if "-----BEGIN" not in content:
@@ -361,12 +294,3 @@ def _pem_problem(key: str, content: str) -> str | None:
             return "is encrypted, but nobody can type its password on a device. Use a key without a password."
         return None if "PRIVATE KEY-----" in content else "contains no private key."
     return None if "-----BEGIN CERTIFICATE-----" in content else "contains no certificate."
-
-
-def _number(typed: str) -> int | float | None:
-    for kind in (int, float):
-        try:
-            return kind(typed)
-        except ValueError:
-            continue
-    return None

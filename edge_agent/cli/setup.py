@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +11,11 @@ from edge_agent import __version__
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.conversation import Conversation
 from edge_agent.cli.doctor import doctor
+from edge_agent.cli.page_address import show_address
+from edge_agent.cli.prompts import ask
+from edge_agent.cli.service_unit import restart_service
 from edge_agent.cli.terminal import NOTICE, output
-from edge_agent.config import SYSTEM_CONFIG
-from edge_agent.errors import InputEnded
-
-UNIT = "leukoscope.service"
+from edge_agent.config import SYSTEM_CONFIG, load_config
 
 
 def setup(
@@ -36,41 +31,11 @@ def setup(
     def show(line: str) -> None:
         output.print(line, markup=False)
 
-    Conversation(_ask, show, config, config.absolute().parent / "credentials").run()
+    Conversation(ask, show, config, config.absolute().parent / "credentials").run()
     if config.resolve() == SYSTEM_CONFIG.resolve():
         restart_service(show)
+    page = load_config(config)
+    if page.web.enabled:
+        show_address(page)
     if try_out:
         doctor(config)
-
-
-def _ask(question: str, default: str | None, *, secret: bool = False) -> str:
-    try:
-        answer: str = typer.prompt(
-            question,
-            default=default,
-            # Without a terminal there is no echo to hide.
-            hide_input=secret and sys.stdin.isatty(),
-            show_default=not secret and bool(default),
-        )
-    except typer.Abort as abort:
-        # Typer raises this for Ctrl+C and for the end of the input.
-        if isinstance(abort.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        output.print()
-        raise InputEnded("The input ended before the last question; nothing was changed.") from None
-    return answer
-
-
-def restart_service(show: Callable[[str], None], unit: str = UNIT) -> None:
-    """Restart the service if it is installed and this is root: a reload would not pass it new secrets."""
-    systemctl = shutil.which("systemctl")
-    if systemctl is None or os.geteuid() != 0 or not Path("/run/systemd/system").is_dir():
-        return
-    enabled = subprocess.run([systemctl, "--quiet", "is-enabled", unit], check=False, capture_output=True)
-    if enabled.returncode != 0:
-        return
-    done = subprocess.run([systemctl, "restart", unit], check=False, capture_output=True, text=True, errors="replace")
-    if done.returncode == 0:
-        show(f"{unit} was restarted and now runs with this configuration.")
-    else:
-        show(f"{unit} could not be restarted: {done.stderr.strip()}")

@@ -50,4 +50,6 @@ def scale_words(report: Report, texts: Catalogue) -> str:
     if scale is None:
         return texts.text("report.unknown")
     source = texts.text(f"report.scale.{scale.source}")
-    return texts.text("report.scale_value", value=texts.number(scale.um_per_pixel, 4), source=source)
+    # Three digits: no scale is known better than that.
+    decimals = 3 if scale.um_per_pixel >= 0.1 else 4
+    return texts.text("report.scale_value", value=texts.number(scale.um_per_pixel, decimals), source=source)

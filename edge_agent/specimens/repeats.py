@@ -74,10 +74,17 @@ class SeenFields:
         self._pictures = dict(pictures)
 
     def find(self, picture: Picture) -> int | None:
-        """Number of the field that this picture shows; None if it is new. Takes 0.1 ms for each field."""
-        alike = ((correlation(picture, seen, least=MIN_CORRELATION), number) for number, seen in self._pictures.items())
-        best, number = max(alike, default=(0.0, 0))
-        return number if best >= MIN_CORRELATION else None
+        """Number of the field that this picture shows, the latest one if several fit; None if it is new.
+
+        Takes about 0.1 ms for each field that it has to compare with. A stage that stands still shows the latest.
+        """
+        latest_first = reversed(self._pictures.items())
+        fitting = (
+            number
+            for number, seen in latest_first
+            if correlation(picture, seen, least=MIN_CORRELATION) >= MIN_CORRELATION
+        )
+        return next(fitting, None)
 
     @property
     def surplus(self) -> int | None:

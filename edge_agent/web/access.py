@@ -18,7 +18,7 @@ from edge_agent.web.refusals import refuse_with
 from edge_agent.web.roles import Role
 from edge_agent.web.sessions import Sessions
 
-_PUBLIC = {"/", "/page.js", "/page.css", "/session"}
+_PUBLIC = {"/", "/session"}
 _PUBLIC_FOLDERS = ("/assets/", "/locales/")
 
 

@@ -51,7 +51,7 @@ class ScriptedDevice(FakeDevice):
 
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
         self.submitted.put((request, by))
-        reply(json.dumps(self.answers.get(request.name, self.answer)).encode())
+        reply(json.dumps(self.answers.get(request.command, self.answer)).encode())
 
 
 class Readings:

@@ -380,7 +380,7 @@ def commands(made: Scene) -> list[tuple[str, dict[str, Any]]]:
     found = []
     while not made.device.submitted.empty():
         request, _ = made.device.submitted.get()
-        found.append((request.name, json.loads(request.payload)))
+        found.append((request.command, json.loads(request.payload)))
     return found
 
 
@@ -450,7 +450,7 @@ def test_a_refusal_is_said_with_its_remedy_where_the_button_is(page: Page, made:
 def test_a_slide_shows_its_progress_and_is_finished_only_after_a_question(page: Page, made: Scene) -> None:
     made.open(page)
     page.get_by_label("Specimen code").fill(SPECIMEN.id)
-    page.get_by_label("Slide", exact=True).fill("2")
+    page.get_by_role("spinbutton", name="Slide").fill("2")
     page.get_by_label("Fields wished").fill("20")
     page.get_by_role("button", name="Start slide").click()
     began = made.readings.make()[0].captured_at
@@ -511,11 +511,11 @@ def test_the_history_is_filtered_and_read_by_arrow_keys(page: Page, made: Scene)
     tiles = page.locator("#history-list button")
     expect(tiles).to_have_count(4)
     expect(tiles.first).to_contain_text("Pre-B (drawn)")
-    page.get_by_label("Outcome").select_option("classified")
+    page.locator("#filter-outcome").select_option("classified")
     expect(tiles).to_have_count(3)
-    page.get_by_label("Label").select_option(label="Benign (drawn)")
+    page.locator("#filter-label").select_option(label="Benign (drawn)")
     expect(tiles).to_have_count(1)
-    page.get_by_label("Label").select_option("")
+    page.locator("#filter-label").select_option("")
     expect(tiles).to_have_count(3)
     tiles.first.click()
     detail = page.locator("#history-detail")
@@ -632,3 +632,15 @@ def test_a_device_that_forgot_the_session_asks_for_the_password_again(
         page.get_by_label("Password").fill(PASSWORDS["work"])
         page.keyboard.press("Enter")
         expect(page.get_by_role("button", name="Read this field")).to_be_enabled()
+
+
+def test_an_answer_without_words_is_said_in_words(page: Page, made: Scene) -> None:
+    made.open(page)
+    expect(page.get_by_role("button", name="Read this field")).to_be_enabled()
+    page.route("**/commands/capture", lambda route: route.fulfill(status=500, body="Internal Server Error"))
+    page.get_by_role("button", name="Read this field").click()
+    expect(page.locator("#action-message")).to_contain_text("The device answered with error 500. Try again")
+    page.unroute("**/commands/capture")
+    page.route("**/commands/capture", lambda route: route.abort())
+    page.get_by_role("button", name="Read this field").click()
+    expect(page.locator("#action-message")).to_contain_text("No connection to the device.")

@@ -13,6 +13,8 @@ import trustme
 from edge_agent.cli.conversation import Conversation
 from edge_agent.config import load_config
 from edge_agent.errors import ConfigError
+from edge_agent.web.access_file import read_access
+from edge_agent.web.passwords import role_of_password
 
 Answers = list[tuple[str, str]]
 
@@ -273,11 +275,53 @@ def test_it_asks_for_the_bundle_and_checks_it(tmp_path: Path, talk: Callable[[An
 
 
 def test_it_asks_for_the_microscope_page_and_who_may_open_it(tmp_path: Path, talk: Callable[[Answers], Person]) -> None:
-    talk([("microscope page", "yes"), ("Who can open it", "network"), ("Its port", "1883"), ("Its port", "8081")])
+    person = talk(
+        [("microscope page", "yes"), ("Who can open it", "network"), ("Its port", "1883"), ("Its port", "8081")]
+    )
     web = load_config(tmp_path / "agent.toml").web
     assert (web.enabled, web.host, web.port) == (True, "0.0.0.0", 8081)  # noqa: S104 - what was asked for
+    assert web.access_file == tmp_path / "credentials" / "web-access.toml"
+    assert stat.S_IMODE(web.access_file.stat().st_mode) == 0o600
+    known = read_access(web.access_file).passwords
+    assert set(known) == {"work", "administer"}
+    shown = [line.split() for line in person.heard if "Write it down" in line]
+    assert {words[3].strip("':"): role_of_password(words[4], known) for words in shown} == {
+        "work": "work",
+        "administer": "administer",
+    }
+    talk([])
+    assert read_access(web.access_file).passwords == known, "what is kept is kept"
     talk([("microscope page", "no")])
     assert not load_config(tmp_path / "agent.toml").web.enabled
+
+
+def test_typed_passwords_are_asked_twice_and_refused_with_their_reason(
+    tmp_path: Path, talk: Callable[[Answers], Person]
+) -> None:
+    person = talk(
+        [
+            ("microscope page", "yes"),
+            ("Who can open it", "network"),
+            ("Password of 'work'", "none"),
+            ("Password of 'administer'", "none"),
+            ("Password of 'work'", "type"),
+            ("Password (it is not shown)", "short"),
+            ("Password (it is not shown)", "long enough"),
+            ("The same again", "long enoogh"),
+            ("Password (it is not shown)", "long enough"),
+            ("The same again", "long enough"),
+            ("Password of 'administer'", "type"),
+            ("Password (it is not shown)", "long enough"),
+            ("Password (it is not shown)", "long enough too"),
+            ("The same again", "long enough too"),
+        ]
+    )
+    for words in ("Give one to a role", "at least 8 characters", "not the same", "Another role has this password"):
+        assert any(words in line for line in person.heard), words
+    assert not any("long enough" in line for line in person.heard)
+    known = read_access(tmp_path / "credentials" / "web-access.toml").passwords
+    assert role_of_password("long enough", known) == "work"
+    assert role_of_password("long enough too", known) == "administer"
 
 
 HEAD = '# mine\n[device]\nsite = "a"\nid = "b"\n'
