@@ -17,7 +17,6 @@ from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
 from edge_agent.web.device import DeviceState, Problem
 
-
 log = logging.getLogger(__name__)
 
 
