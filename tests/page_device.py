@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from edge_agent.acquisition.frame_requests import FrameRequest, FrameRequests
+from edge_agent.collection.collection import Collection
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
 from edge_agent.specimens.tally import Tally
@@ -25,9 +26,11 @@ class FakeDevice:
         self.problems: tuple[Problem, ...] = ()
         self.answer: dict[str, object] = {"state": "done", "error": None, "data": {}}
         self.submitted: queue.SimpleQueue[tuple[Request, str]] = queue.SimpleQueue()
+        self.failed_logins: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.frames = FrameRequests()
         self.kept: dict[str, bytes] = {}
         self.slide: Tally | None = None
+        self.collection: Collection | None = None
 
     @property
     def reports(self) -> ReportArchive:
@@ -60,6 +63,9 @@ class FakeDevice:
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
         self.submitted.put((request, by))
         reply(json.dumps(self.answer).encode())
+
+    def record_failed_logins(self, count: int) -> None:
+        self.failed_logins.put(count)
 
     def look_on(self) -> FrameRequest:
         return self.frames.add()

@@ -22,9 +22,12 @@ from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.model_choice import ModelChoice, require_installed, with_bundle
 from edge_agent.agent.result_sink import OnResult, ResultSink
 from edge_agent.agent.status import DeviceStatus
+from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras import Camera, CameraState, camera_maker
 from edge_agent.clock import clock_synchronised
+from edge_agent.collection.collection import FOLDER as COLLECTION_FOLDER
+from edge_agent.collection.collection import Collection
 from edge_agent.commands.dispatcher import CommandDispatcher, Reply
 from edge_agent.commands.handlers import Operations, make_handlers
 from edge_agent.config import Config
@@ -123,6 +126,9 @@ class Agent:
         closing.callback(self._spool.close)
         self._events = EventRecorder(config.state.folder, self._spool, self._topics, self.session)
         closing.callback(self._events.close)
+        self._on_result = on_result
+        self._collection = self._make_collection(config)
+        closing.callback(self._collection.stop)
         self._models = ModelChoice(self._spool, self._events)
         self._restore_model()
         self._specimens = SpecimenTracker(
@@ -174,7 +180,7 @@ class Agent:
             ScaleEvents(self._events),
             on_accepted=self._wake_publisher,
             on_refused=self._monitor.wake,
-            on_result=on_result,
+            on_result=self._result_made,
         )
         closing.callback(self._monitor.stop)
         closing.callback(self._dispatcher.stop)
@@ -219,6 +225,11 @@ class Agent:
         return self._specimens.open_slide
 
     @property
+    def collection(self) -> Collection:
+        """Frames that are kept, and their labels."""
+        return self._collection
+
+    @property
     def reports(self) -> ReportArchive:
         """The reports of finished slides."""
         return self._specimens.archive
@@ -257,6 +268,7 @@ class Agent:
         self._publisher.start()
         self._dispatcher.start()
         self._monitor.start()
+        self._collection.start()
         self._pipeline.start()
 
     def trigger(self) -> None:
@@ -287,7 +299,7 @@ class Agent:
         The new bundle and password are read first: if that raises, the old configuration stays in force. Sections
         that need a restart raise ``ConfigError`` if they differ.
         """
-        fixed = ("state", "spool", "prometheus", "web")
+        fixed = ("state", "spool", "collection", "prometheus", "web")
         changed = [name for name in fixed if getattr(config, name) != getattr(self._config, name)]
         if changed:
             raise ConfigError(
@@ -404,6 +416,12 @@ class Agent:
         """Carry out a command that did not come over MQTT; see ``CommandDispatcher.submit``."""
         self._dispatcher.submit(request, reply, by=by)
 
+    def record_failed_logins(self, count: int) -> None:
+        """Wrong passwords or tokens of the microscope page were tried ``count`` times."""
+        self._events.record(
+            EventKind.LOGINS_FAILED, f"{count} log-ins to the microscope page failed.", attempts_count=count
+        )
+
     def self_test(self) -> tuple[Check, ...]:
         """Load the bundle again and compare it with its golden outputs; then run all checks."""
         problem: EdgeAgentError | None = None
@@ -465,6 +483,22 @@ class Agent:
             PipelineCallbacks(self._results.keep, self._camera_changed, self._finished.set, self._fail),
             max_readings=left,
         )
+
+    def _make_collection(self, config: Config) -> Collection:
+        return Collection(
+            config.collection,
+            config.state.folder / COLLECTION_FOLDER,
+            lambda: self._analyzer.labels,
+            lambda: self._topics,
+            synthetic=lambda: self._config.camera.kind == "synthetic",
+            max_pixels=round(config.analysis.max_image_megapixels * 1e6),
+            on_event=lambda kind, message, code: self._events.record(kind, message, code=code),
+        )
+
+    def _result_made(self, result: Result, reading: Reading) -> None:
+        self._collection.offer(result, reading)
+        if self._on_result is not None:
+            self._on_result(result, reading)
 
     def _make_publisher(self, config: Config) -> Publisher:
         return Publisher(

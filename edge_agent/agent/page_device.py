@@ -10,6 +10,7 @@ from edge_agent import __version__
 from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.agent.model_choice import installed_models
+from edge_agent.collection.collection import Collection
 from edge_agent.config import Config
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
@@ -28,6 +29,11 @@ class PageDevice:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._models: tuple[Config, tuple[ModelOption, ...]] | None = None
+
+    @property
+    def collection(self) -> Collection:
+        """Frames that are kept, and their labels."""
+        return self._agent.collection
 
     @property
     def reports(self) -> ReportArchive:
@@ -74,6 +80,10 @@ class PageDevice:
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
         """Carry out a command that ``by`` sent."""
         self._agent.submit(request, reply, by=by)
+
+    def record_failed_logins(self, count: int) -> None:
+        """Wrong passwords or tokens were tried ``count`` times."""
+        self._agent.record_failed_logins(count)
 
     def look_on(self) -> FrameRequest:
         """See the frames that pass from now on. Raises ``AgentPaused``."""

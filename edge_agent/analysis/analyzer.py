@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.analysis.differences import field_appearance, find_differences
 from edge_agent.analysis.extraction import ExtractedField, Extraction, FailedFrame, RejectedFrame
 from edge_agent.analysis.reading import Explanation, FieldAnalysis, PendingReading, Reading
 from edge_agent.analysis.rejection import rejection_reason
@@ -19,8 +20,10 @@ from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import (
     MAX_CELLS,
     Cell,
+    Difference,
     ErrorReport,
     ImageIdentity,
+    Label,
     ModelIdentity,
     Nuclei,
     Outcome,
@@ -32,6 +35,7 @@ from edge_agent.inference.classifier import Classifier
 from edge_agent.inference.decision import decide
 from edge_agent.inference.geometry import field_geometry
 from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits, unproven_reasons
+from edge_agent.vision.appearance import Appearance
 from edge_agent.vision.cells import CELL_WINDOW_UM, find_cells
 from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, decode_image, read_header
 from edge_agent.vision.field import View, choose_reduction, choose_window, fit, take
@@ -84,6 +88,11 @@ class Analyzer:
         return self._model
 
     @property
+    def labels(self) -> tuple[Label, ...]:
+        """The bundle's labels."""
+        return self._labels
+
+    @property
     def demonstration(self) -> bool:
         """Whether the model in use was not trained on real smears."""
         return self._classifier.manifest.demonstration
@@ -96,6 +105,11 @@ class Analyzer:
     def analyse(self, frame: Frame) -> Reading:
         """Extract and judge a single frame. Never raises, whatever the frame contains."""
         return self.read(self.extract(frame))
+
+    def measure_appearance(self, frame: Frame) -> Appearance | None:
+        """The simple measures of a frame's field, as for an unfamiliar one; None if it is not fit to be judged."""
+        prepared = self.prepare(self.extract(frame))
+        return None if isinstance(prepared, Reading) else field_appearance(prepared.extracted, prepared.analysis)
 
     def read(self, extraction: Extraction, *, previous: Extraction | None = None) -> Reading:
         """Judge what ``extract`` returned. ``previous`` is the extraction just before it, to measure motion against.
@@ -197,6 +211,7 @@ class Analyzer:
         measured = measure(extracted.rgb, denoised, nuclei_mask)
         analysis = FieldAnalysis(
             segmentation,
+            cells.red_cells,
             nuclei_mask,
             Quality(**_rounded({**asdict(measured), "motion_pct": motion})),
             describe_scale(cells.red_cells, view.frame_px_per_px, self._configured_um_per_pixel(view)),
@@ -217,6 +232,7 @@ class Analyzer:
             classification, self._classifier.manifest.thresholds, proven=not self.provisional
         )
         probabilities, activation_map = classification.probabilities, classification.class_activation_map
+        differs = self._differences(extracted, analysis) if reason is Reason.UNFAMILIAR else None
         winner = self._labels[int(probabilities.argmax())] if outcome is Outcome.CLASSIFIED else None
         # The probabilities of a field unlike the training images, or of an unproven model, mean nothing.
         meaningful = reason is not Reason.UNFAMILIAR and not self.provisional
@@ -235,6 +251,7 @@ class Analyzer:
             probabilities=self._by_label(probabilities) if meaningful else None,
             malignant_ratio=_ratio(probabilities[self._malignant].sum()) if meaningful else None,
             decision=decision,
+            differs=differs,
             quality=analysis.quality,
             nuclei=nuclei,
             scale=analysis.scale,
@@ -249,6 +266,14 @@ class Analyzer:
             ),
             labels=self._labels,
         )
+
+    def _differences(self, extracted: ExtractedField, analysis: FieldAnalysis) -> tuple[Difference, ...] | None:
+        known = self._classifier.manifest.appearance
+        if known is None:
+            return None
+        differs = find_differences(field_appearance(extracted, analysis), known.measures)
+        extracted.timer.lap("appearance")
+        return differs
 
     def _rejected_field(self, extracted: ExtractedField, analysis: FieldAnalysis, reason: Reason) -> Reading:
         nuclei = _nuclei(analysis, extracted.view)

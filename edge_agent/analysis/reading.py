@@ -12,6 +12,7 @@ from edge_agent.cameras.frame import Frame
 from edge_agent.contracts import (
     Cell,
     Decision,
+    Difference,
     ErrorReport,
     ImageIdentity,
     Label,
@@ -23,6 +24,7 @@ from edge_agent.contracts import (
     Scale,
 )
 from edge_agent.vision.field import Window
+from edge_agent.vision.red_cells import RedCells
 from edge_agent.vision.segmentation import Segmentation
 
 
@@ -57,6 +59,7 @@ class Reading:
     probabilities: dict[str, float] | None = None
     malignant_ratio: float | None = None
     decision: Decision | None = None
+    differs: tuple[Difference, ...] | None = None
     quality: Quality | None = None
     nuclei: Nuclei | None = None
     scale: Scale | None = None
@@ -72,6 +75,8 @@ class FieldAnalysis:
     """What is known about a field without the network."""
 
     segmentation: Segmentation
+    """Of the view."""
+    red_cells: RedCells
     """Of the view."""
     nuclei_mask: NDArray[np.uint8]
     """uint8 (size, size), 255 on nuclei: the field's."""

@@ -45,6 +45,7 @@ class ResultMaker:
             probabilities=reading.probabilities,
             malignant_ratio=reading.malignant_ratio,
             decision=reading.decision,
+            differs=reading.differs,
             quality=reading.quality,
             nuclei=reading.nuclei,
             scale=reading.scale,

@@ -54,6 +54,10 @@ class Commands(LazyCommands):
         "spool": LazyCommand(
             "edge_agent.cli.spool:spool", "Show, export or purge the messages that wait for the broker."
         ),
+        "collection": LazyCommand(
+            "edge_agent.cli.collection:collection",
+            "Show, export or delete the frames that were kept on this device, and bring labels back.",
+        ),
         "web": LazyCommand(
             "edge_agent.cli.web:web", "Set passwords and tokens of the microscope page, and print its address."
         ),

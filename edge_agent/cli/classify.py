@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
-from edge_agent.cli.results_table import reasons_legend, results_table, scale_warning
+from edge_agent.cli.results_table import differences_line, reasons_legend, results_table, scale_warning
 from edge_agent.cli.terminal import (
     EXIT_INTERRUPTED,
     EXIT_SOME_UNREAD,
@@ -88,6 +88,9 @@ def _print_table(readings: list[FileReading]) -> None:
     if legend.row_count:
         output.print()
         output.print(legend)
+    differences = differences_line(reading.result for reading in readings)
+    if differences is not None:
+        output.print(differences, markup=False, highlight=False)
     warning = scale_warning(reading.result for reading in readings)
     if warning is not None:
         errors.print(warning, style="yellow", highlight=False)

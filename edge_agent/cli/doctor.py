@@ -29,6 +29,9 @@ from edge_agent.cameras.v4l2 import BY_ID
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.terminal import EXIT_FAILED, output, set_up_logging
 from edge_agent.clock import clock_synchronised
+from edge_agent.collection.collection import FOLDER as COLLECTION_FOLDER
+from edge_agent.collection.settings import Keep
+from edge_agent.collection.store import check_space
 from edge_agent.config import Config, DeviceSettings, load_config, system_config
 from edge_agent.config.examination import examine_config
 from edge_agent.contracts import Outcome
@@ -36,6 +39,7 @@ from edge_agent.errors import (
     AuditBroken,
     CameraAbsent,
     CameraError,
+    CollectionError,
     ConfigDoubtful,
     EdgeAgentError,
     FileUnusable,
@@ -84,6 +88,7 @@ def examine(config: Config) -> Iterator[Finding]:
         ("camera", _camera),
         ("broker", _broker),
         ("disk", _disk),
+        ("collection", _collection),
         ("audit", _audit),
         ("scale", _scale),
         ("clock", _clock),
@@ -194,20 +199,34 @@ def _broker(config: Config) -> str:
 
 
 def _disk(config: Config) -> str:
-    folder = config.state.folder
+    free_bytes, state = _try_folder(config.state.folder, SpoolError)
+    problem = disk_problem(free_bytes)
+    if problem is not None:
+        raise problem
+    return f"{config.state.folder} {state}, {free_bytes / 2**30:.1f} GiB free"
+
+
+def _collection(config: Config) -> str:
+    settings = config.collection
+    if settings.keep is Keep.NOTHING:
+        return "no frames are kept"
+    folder = settings.folder or config.state.folder / COLLECTION_FOLDER
+    free_bytes, state = _try_folder(folder, CollectionError)
+    check_space(folder, 0, lambda _folder: free_bytes)
+    return f"keeps frames ('{settings.keep}'); {folder} {state}, up to {settings.max_mib / 1024:.1f} GiB"
+
+
+def _try_folder(folder: Path, error: type[EdgeAgentError]) -> tuple[int, str]:
+    """Free bytes, and whether the folder exists. Raises ``error`` if it cannot be written."""
     # Not created here: the agent's user could not write to a folder that root creates.
     nearest = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     try:
         with tempfile.TemporaryFile(dir=nearest) as file:
             file.write(b"\0" * 65536)
         free_bytes = shutil.disk_usage(nearest).free
-    except OSError as error:
-        raise SpoolError(f"{nearest} cannot be written: {error.strerror}.") from error
-    problem = disk_problem(free_bytes)
-    if problem is not None:
-        raise problem
-    state = "can be written" if nearest == folder.absolute() else "will be created when the agent starts"
-    return f"{folder} {state}, {free_bytes / 2**30:.1f} GiB free"
+    except OSError as problem:
+        raise error(f"{nearest} cannot be written: {problem.strerror}.") from problem
+    return free_bytes, "can be written" if nearest == folder.absolute() else "will be created when the agent starts"
 
 
 def _audit(config: Config) -> str:
@@ -290,11 +309,11 @@ def _print_finding(finding: Finding) -> None:
     word, colour = {State.OK: ("ok", "green"), State.WARN: ("warn", "yellow"), State.FAIL: ("FAIL", "red")}[
         finding.state
     ]
-    output.print(f"[{colour}]{word:<4}[/] {finding.check:<8} ", end="")
+    output.print(f"[{colour}]{word:<4}[/] {finding.check:<10} ", end="")
     code = "" if finding.state is State.OK else f"{finding.code}: "
     output.print(f"{code}{finding.detail}", markup=False)
     if finding.remedy:
-        output.print(f"{'':<14}{finding.remedy}", markup=False)
+        output.print(f"{'':<16}{finding.remedy}", markup=False)
 
 
 def _bare_config() -> Config:

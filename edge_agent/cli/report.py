@@ -32,7 +32,7 @@ class Format(StrEnum):
 
 def report(
     report_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="The report, by its id or the end of it. Without one: a list.")
+        str | None, typer.Argument(metavar="ID", help="The report, by its id or the end of it. Without one: a list.")
     ] = None,
     config: ConfigOption = None,
     as_format: Annotated[
@@ -43,7 +43,10 @@ def report(
     ] = None,
     language: Annotated[str, typer.Option(help="Language of PDF and CSV: en, de.", metavar="CODE")] = "en",
 ) -> None:
-    """List the reports of finished slides, or write one of them. The agent may be running."""
+    """List the reports of finished slides, or write one as PDF, CSV or JSON.
+
+    The agent may be running.
+    """
     folder = state_folder(config)
     archive = ReportArchive(partial(read_entries, folder / FILE))
     if report_id is None:

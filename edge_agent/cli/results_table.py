@@ -11,7 +11,14 @@ from rich.text import Text
 from edge_agent.cameras.file_names import printable_name
 from edge_agent.cli.file_readings import FileReading
 from edge_agent.cli.terminal import NOTICE
-from edge_agent.contracts import Result
+from edge_agent.contracts import (
+    NOTHING_DIFFERS,
+    Difference,
+    Direction,
+    Measure,
+    Result,
+    difference_sentence,
+)
 
 
 def results_table(readings: Sequence[FileReading]) -> Table:
@@ -53,6 +60,22 @@ def reasons_legend(results: Iterable[Result]) -> Table:
     for code, meaning in words.items():
         legend.add_row(Text(code), Text(meaning))
     return legend
+
+
+def differences_line(results: Iterable[Result]) -> str | None:
+    """What differs most in the unfamiliar pictures, by the commonest measure; None if that was not measured."""
+    measured = [result.differs for result in results if result.differs is not None]
+    if not measured:
+        return None
+    alike: dict[tuple[Measure, Direction] | None, list[Difference | None]] = {}
+    for differs in measured:
+        first = differs[0] if differs else None
+        alike.setdefault(None if first is None else (first.measure, first.direction), []).append(first)
+    commonest = max(alike.values(), key=len)
+    found = sorted((each for each in commonest if each is not None), key=lambda each: each.beyond_ratio)
+    words = difference_sentence(found[len(found) // 2]) if found else NOTHING_DIFFERS
+    share = "" if len(measured) == 1 else f" in {len(commonest)} of {len(measured)} unfamiliar pictures"
+    return f"What differs most{share}: {words}"
 
 
 def scale_warning(results: Iterable[Result]) -> str | None:

@@ -14,12 +14,16 @@ _EVERYWHERE = ipaddress.ip_address(0), ipaddress.IPv6Address(0)
 
 
 def find_conflicts(sections: Mapping[str, Any]) -> list[tuple[KeyPath, str]]:
-    """Servers on one port. ``sections`` are those of a ``Config`` that could be read."""
+    """Servers on one port, and what shares a folder. ``sections`` are those of a ``Config`` that could be read."""
     found: list[tuple[KeyPath, str]] = []
     for (first, first_host, port), (second, second_host, other_port) in combinations(_servers(sections), 2):
         if port == other_port and _overlap(first_host, second_host):
             keys: KeyPath = (second, "port")
             found.append((keys, f"{second}.port: {first} has port {port} too; choose another port for one of them"))
+    collection, state = sections.get("collection"), sections.get("state")
+    if collection is not None and state is not None and collection.folder == state.folder:
+        keys = ("collection", "folder")
+        found.append((keys, "collection.folder: is the folder of state too; choose another folder for the collection"))
     return found
 
 

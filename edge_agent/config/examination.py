@@ -183,8 +183,16 @@ def _try(load: Callable[[], object], keys: KeyPath) -> Iterator[Problem]:
 
 
 def _check_state(settings: Any) -> Iterator[Problem]:
-    keys: KeyPath = ("state", "folder")
-    folder: Path = settings.folder
+    yield from _check_folder(("state", "folder"), settings.folder)
+
+
+def _check_collection(settings: Any) -> Iterator[Problem]:
+    # Below the state folder it is checked with that.
+    if settings.folder is not None:
+        yield from _check_folder(("collection", "folder"), settings.folder)
+
+
+def _check_folder(keys: KeyPath, folder: Path) -> Iterator[Problem]:
     nearest = folder.absolute()
     while not _exists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
@@ -226,6 +234,7 @@ def _check_trigger(settings: Any) -> Iterator[Problem]:
 _CHECKS: tuple[tuple[str, Callable[[Any], Iterator[Problem]]], ...] = (
     ("analysis", _check_bundle),
     ("camera", _check_camera),
+    ("collection", _check_collection),
     ("mqtt", _check_mqtt),
     ("state", _check_state),
     ("trigger", _check_trigger),

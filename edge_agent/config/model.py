@@ -10,6 +10,7 @@ from pydantic import Field
 from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.analysis.settings import AnalysisSettings
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
+from edge_agent.collection.settings import CollectionSettings
 from edge_agent.contracts.manifest import Slug
 from edge_agent.inference.proof import ProofLimits
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
@@ -56,6 +57,7 @@ class Config(Settings):
     mqtt: MqttSettings = MqttSettings()
     spool: SpoolSettings = SpoolSettings()
     state: StateSettings = Field(default_factory=StateSettings)
+    collection: CollectionSettings = CollectionSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()

@@ -1,6 +1,7 @@
 """What leaves the device, and a bundle's manifest, as pydantic models. Imports nothing of ours."""
 
 from edge_agent.contracts.answer import Answer, AnswerState
+from edge_agent.contracts.appearance import Aspect, Direction, Measure
 from edge_agent.contracts.base import Contract
 from edge_agent.contracts.calibration import (
     MAX_CALIBRATION_FRAMES,
@@ -21,6 +22,15 @@ from edge_agent.contracts.command import (
     SelectModel,
     SetSpecimen,
     request_message,
+)
+from edge_agent.contracts.difference import (
+    MAX_DIFFERENCES,
+    NOTHING_DIFFERS,
+    ColourDifference,
+    Difference,
+    ScaleDifference,
+    TextureDifference,
+    difference_sentence,
 )
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.event import AuditPosition, Event, EventKind
@@ -53,11 +63,14 @@ __all__ = [
     "MANIFEST_SCHEMA",
     "MAX_CALIBRATION_FRAMES",
     "MAX_CELLS",
+    "MAX_DIFFERENCES",
     "MAX_REQUEST_BYTES",
     "MESSAGES",
+    "NOTHING_DIFFERS",
     "REQUESTS",
     "Answer",
     "AnswerState",
+    "Aspect",
     "AuditPosition",
     "Calibrate",
     "Calibration",
@@ -70,10 +83,13 @@ __all__ = [
     "Check",
     "CheckState",
     "Clock",
+    "ColourDifference",
     "Command",
     "CommandName",
     "Contract",
     "Decision",
+    "Difference",
+    "Direction",
     "ErrorReport",
     "Event",
     "EventKind",
@@ -84,6 +100,7 @@ __all__ = [
     "LabelShare",
     "MachineMetrics",
     "Manifest",
+    "Measure",
     "MeasuredLight",
     "MeasuredScale",
     "Metrics",
@@ -98,6 +115,7 @@ __all__ = [
     "Report",
     "Result",
     "Scale",
+    "ScaleDifference",
     "ScaleSource",
     "SelectModel",
     "SetSpecimen",
@@ -110,8 +128,10 @@ __all__ = [
     "SpoolMetrics",
     "Status",
     "StatusState",
+    "TextureDifference",
     "Topics",
     "Verdict",
+    "difference_sentence",
     "opaque_id",
     "request_message",
     "schema_ids",

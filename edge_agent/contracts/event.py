@@ -33,6 +33,11 @@ class EventKind(StrEnum):
     AUDIT_TRIMMED = "audit_trimmed"
     STATE_IGNORED = "state_ignored"
     SCALE_DISAGREES = "scale_disagrees"
+    COLLECTION_FAILED = "collection_failed"
+    LOGINS_FAILED = "logins_failed"
+    COLLECTION_RECOVERED = "collection_recovered"
+    COLLECTION_EXPORTED = "collection_exported"
+    COLLECTION_DELETED = "collection_deleted"
 
 
 class AuditPosition(Contract):

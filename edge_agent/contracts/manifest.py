@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from edge_agent.contracts.appearance import Aspect, Measure
 from edge_agent.contracts.base import Contract, UtcTime
 
 MANIFEST_SCHEMA = "leukoscope/bundle/v1"
@@ -132,6 +133,37 @@ class Evidence(Contract):
         return self
 
 
+class MeasureRange(Contract):
+    """Percentiles of one measure over the training images, in the unit that the measure's name ends in."""
+
+    low: float = Field(description="1st percentile.")
+    median: float = Field(description="50th percentile.")
+    high: float = Field(description="99th percentile.")
+    images_count: int = Field(ge=1, description="Training images in which it could be measured.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.low <= self.median <= self.high or self.low == self.high:
+            raise ValueError("low, median and high are not in order, or all the same")
+        return self
+
+
+class TrainingAppearance(Contract):
+    """How the training images look, so that the agent can say how an unfamiliar field differs from them."""
+
+    images_count: int = Field(ge=1, description="Training images that were measured.")
+    measures: dict[Measure, MeasureRange] = Field(description="Those that enough of the images have, and vary in.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for measure, limits in self.measures.items():
+            if limits.images_count > self.images_count:
+                raise ValueError(f"{measure} was measured in more images than there are")
+            if measure.aspect is not Aspect.COLOUR and limits.low <= 0:
+                raise ValueError(f"{measure} is not above 0")
+        return self
+
+
 class Manifest(Contract):
     """The whole manifest. ``files`` covers every other file of the folder."""
 
@@ -160,6 +192,9 @@ class Manifest(Contract):
     training: Training
     evidence: Evidence | None = Field(
         default=None, description="Without it, or where it shows too little, the bundle is provisional: it abstains."
+    )
+    appearance: TrainingAppearance | None = Field(
+        default=None, description="Null, or not there as in older bundles: what differs is not said."
     )
     min_agent_version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     files: dict[FileName, Sha256]

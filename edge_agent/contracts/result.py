@@ -10,6 +10,7 @@ from pydantic import Field
 
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.capture import CaptureSettings
+from edge_agent.contracts.difference import MAX_DIFFERENCES, Difference
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.manifest import Sha256, Slug
 from edge_agent.contracts.reasons import Reason
@@ -157,6 +158,13 @@ class Result(Contract):
         description="Summed probability of the malignant classes; null where the probabilities are."
     )
     decision: Decision | None
+    differs: tuple[Difference, ...] | None = Field(
+        default=None,
+        max_length=MAX_DIFFERENCES,
+        description="How an unfamiliar field differs from the training images in simple measures, the farthest first; "
+        "at most one of each aspect. Empty if none of them explains it; null of all other readings, and where the "
+        "bundle does not say how its training images look.",
+    )
     quality: Quality | None
     nuclei: Nuclei | None
     cells: tuple[Cell, ...] = Field(

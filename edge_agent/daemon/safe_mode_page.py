@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -16,6 +17,8 @@ from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
 from edge_agent.web.device import DeviceState, Problem
 
+log = logging.getLogger(__name__)
+
 
 class SafeModeDevice:
     """Shows the problem, and refuses every command."""
@@ -24,6 +27,11 @@ class SafeModeDevice:
         self._identity = identity
         self._problem = problem
         self._session = uuid7()
+
+    @property
+    def collection(self) -> None:
+        """None: where it is, the configuration says."""
+        return
 
     @property
     def reports(self) -> ReportArchive:
@@ -61,6 +69,10 @@ class SafeModeDevice:
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:  # noqa: ARG002 - the log has no place for it
         """Refuse the command."""
         reply(refusal(request, self._problem, self._identity.id, self._session).to_json())
+
+    def record_failed_logins(self, count: int) -> None:
+        """Only the log gets to know: nothing is recorded in safe mode."""
+        log.warning("%d log-ins to the microscope page failed", count)
 
     def look_on(self) -> FrameRequest:
         """Raises ``AgentSafeMode``: there is no camera."""

@@ -60,6 +60,12 @@
     ├── BodyTimeout            body_timeout
     ├── WebBusy                web_busy
     ├── ClockUnset             clock_unset
+    ├── CollectionError        collection_failed
+    │   ├── CollectionFull     collection_full
+    │   ├── CollectionBusy     collection_busy
+    │   ├── CollectionEmpty    collection_empty
+    │   ├── FrameNotKept       frame_not_kept
+    │   └── LabelInvalid       label_invalid
     ├── CommandError           command_failed
     │   ├── CommandInvalid     command_invalid
     │   ├── CommandUnknown     command_unknown
@@ -116,6 +122,14 @@ from edge_agent.errors.cameras import (
     CameraStalled,
     CameraTimeout,
     EndOfFrames,
+)
+from edge_agent.errors.collection import (
+    CollectionBusy,
+    CollectionEmpty,
+    CollectionError,
+    CollectionFull,
+    FrameNotKept,
+    LabelInvalid,
 )
 from edge_agent.errors.commands import (
     AgentPaused,
@@ -229,6 +243,10 @@ __all__ = [
     "CameraTimeout",
     "CertificateTime",
     "ClockUnset",
+    "CollectionBusy",
+    "CollectionEmpty",
+    "CollectionError",
+    "CollectionFull",
     "CommandBusy",
     "CommandError",
     "CommandExpired",
@@ -244,6 +262,7 @@ __all__ = [
     "EdgeAgentError",
     "EndOfFrames",
     "FileUnusable",
+    "FrameNotKept",
     "GoldenMismatch",
     "HostForeign",
     "ImageError",
@@ -252,6 +271,7 @@ __all__ = [
     "ImageUnsupported",
     "InferenceError",
     "InputEnded",
+    "LabelInvalid",
     "MachineHot",
     "MachineThrottled",
     "MessageDamaged",

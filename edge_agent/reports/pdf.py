@@ -200,7 +200,7 @@ def _models(report: Report, texts: Catalogue) -> Flowable:
         rows.append([*(_paragraph(cell, _CELL) for cell in cells), _paragraph(model.sha256, _MONO)])
     software = [_paragraph(texts.text("report.software"), _BOLD), _paragraph(report.software or "", _CELL)]
     rows.append([*software, Spacer(0, 0), Spacer(0, 0), Spacer(0, 0)])
-    return _table(rows, 0.13, 0.2, 0.15, 0.22, 0.3)
+    return _table(rows, 0.13, 0.13, 0.2, 0.24, 0.3)
 
 
 def _head(texts: Catalogue, *names: str) -> list[Flowable]:

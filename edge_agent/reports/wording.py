@@ -10,7 +10,7 @@ _ABSTENTIONS = frozenset({Reason.UNFAMILIAR, Reason.LOW_CONFIDENCE, Reason.MODEL
 
 def reason_words(code: str, texts: Catalogue) -> str:
     """What a reason or an error's code means. A code of another release gets no more than its name."""
-    translated = texts.find(f"report.reason.{code}")
+    translated = texts.find(f"reason.{code}.sentence")
     if translated is not None:
         return translated
     try:
@@ -50,4 +50,6 @@ def scale_words(report: Report, texts: Catalogue) -> str:
     if scale is None:
         return texts.text("report.unknown")
     source = texts.text(f"report.scale.{scale.source}")
-    return texts.text("report.scale_value", value=texts.number(scale.um_per_pixel, 4), source=source)
+    # Three digits: no scale is known better than that.
+    decimals = 3 if scale.um_per_pixel >= 0.1 else 4
+    return texts.text("report.scale_value", value=texts.number(scale.um_per_pixel, decimals), source=source)

@@ -43,13 +43,18 @@ def recognisable(field: NDArray[np.uint8]) -> Picture | None:
     return picture
 
 
-def correlation(one: Picture, other: Picture) -> float:
-    """How alike two pictures are where they overlap best, -1 to 1; shifts of up to a quarter are tried."""
+def correlation(one: Picture, other: Picture, *, least: float = -1.0) -> float:
+    """How alike two pictures are where they overlap best, -1 to 1; shifts of up to a quarter are tried.
+
+    What is less than ``least`` is not confirmed, which saves time, and may be too much.
+    """
     inner = one[MAX_SHIFT_PX:-MAX_SHIFT_PX, MAX_SHIFT_PX:-MAX_SHIFT_PX]
     likeness = cv2.matchTemplate(other, inner, cv2.TM_CCOEFF_NORMED)
-    best, at = likeness.max(), np.unravel_index(int(likeness.argmax()), likeness.shape)
+    _, best, _, (x, y) = cv2.minMaxLoc(likeness)
+    if best < least:
+        return best
     # The middle alone may resemble another field's by chance; what surrounds it does not.
-    down, right = int(at[0]) - MAX_SHIFT_PX, int(at[1]) - MAX_SHIFT_PX
+    down, right = y - MAX_SHIFT_PX, x - MAX_SHIFT_PX
     shared_one, shared_other = _shared(one, down, right), _shared(other, -down, -right)
     whole = cv2.matchTemplate(shared_other, shared_one, cv2.TM_CCOEFF_NORMED)
     return float(min(best, whole[0, 0]))
@@ -69,10 +74,17 @@ class SeenFields:
         self._pictures = dict(pictures)
 
     def find(self, picture: Picture) -> int | None:
-        """Number of the field that this picture shows; None if it is new. Takes 0.1 ms for each field."""
-        alike = ((correlation(picture, seen), number) for number, seen in self._pictures.items())
-        best, number = max(alike, default=(0.0, 0))
-        return number if best >= MIN_CORRELATION else None
+        """Number of the field that this picture shows, the latest one if several fit; None if it is new.
+
+        Takes about 0.1 ms for each field that it has to compare with. A stage that stands still shows the latest.
+        """
+        latest_first = reversed(self._pictures.items())
+        fitting = (
+            number
+            for number, seen in latest_first
+            if correlation(picture, seen, least=MIN_CORRELATION) >= MIN_CORRELATION
+        )
+        return next(fitting, None)
 
     @property
     def surplus(self) -> int | None:

@@ -13,6 +13,7 @@ from edge_agent.web.device import Device
 from edge_agent.web.history import History
 from edge_agent.web.live.hub import LiveHub
 from edge_agent.web.routes.assets import asset_routes
+from edge_agent.web.routes.collection import collection_routes
 from edge_agent.web.routes.commands import command_routes
 from edge_agent.web.routes.events import event_routes
 from edge_agent.web.routes.live import live_routes
@@ -31,6 +32,7 @@ def make_app(device: Device, history: History, broadcast: Broadcast, hub: LiveHu
             *command_routes(device),
             *live_routes(hub),
             *slides_routes(device.reports, lambda: device.state().slide),
+            *(collection_routes(device.collection) if device.collection is not None else ()),
             *session_routes(access),
         ]
     )

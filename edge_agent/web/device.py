@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from edge_agent.acquisition.frame_requests import FrameRequest
+from edge_agent.collection.collection import Collection
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
@@ -64,6 +65,11 @@ class Device(Protocol):
     """The running agent, or the safe mode of one that could not start. Any thread may call it."""
 
     @property
+    def collection(self) -> Collection | None:
+        """Frames that are kept, and their labels; None in safe mode."""
+        ...
+
+    @property
     def reports(self) -> ReportArchive:
         """The reports of finished slides."""
         ...
@@ -74,6 +80,10 @@ class Device(Protocol):
 
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
         """Carry out a command that ``by`` sent; ``reply`` gets the answer's JSON once, in any thread."""
+        ...
+
+    def record_failed_logins(self, count: int) -> None:
+        """Wrong passwords or tokens were tried ``count`` times."""
         ...
 
     def look_on(self) -> FrameRequest:

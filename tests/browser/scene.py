@@ -51,7 +51,7 @@ class ScriptedDevice(FakeDevice):
 
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
         self.submitted.put((request, by))
-        reply(json.dumps(self.answers.get(request.name, self.answer)).encode())
+        reply(json.dumps(self.answers.get(request.command, self.answer)).encode())
 
 
 class Readings:
@@ -187,11 +187,11 @@ class Scene:
 
 
 @contextmanager
-def scene(readings: Readings, settings: WebSettings | None = None, device: ScriptedDevice | None = None) -> Iterator[Scene]:
+def scene(
+    readings: Readings, settings: WebSettings | None = None, device: ScriptedDevice | None = None
+) -> Iterator[Scene]:
     """Serve the page of a scripted device inside the block."""
     server = MicroscopePage(settings or WebSettings(enabled=True, host="127.0.0.1", port=free_port()))
     found = device or ScriptedDevice()
     with server.serving(found):
         yield Scene(found, server, readings)
-
-

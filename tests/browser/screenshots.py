@@ -76,7 +76,11 @@ def _moving(made: Scene, latest: Result, kind: str, seed: int) -> None:
     def answer(socket: WebSocketRoute, request: dict[str, object]) -> None:
         sigma = next(steps)
         picture = draw(kind, seed, sigma)
-        header: dict[str, object] = {"focus_score": 62 / (0.4 + sigma), "reading": str(latest.id), "brightness_pct": 74.0}
+        header: dict[str, object] = {
+            "focus_score": 62 / (0.4 + sigma),
+            "reading": str(latest.id),
+            "brightness_pct": 74.0,
+        }
         left, top, width, height = request["region"]  # type: ignore[misc]
         rows, columns = picture.shape[:2]
         part = picture[
@@ -106,7 +110,15 @@ def _page(made: Scene, browser: object, width: int, scheme: str, language: str) 
 
 def _take(page: Page, out: Path, name: str) -> None:
     page.wait_for_load_state("load")
-    page.screenshot(path=out / f"{name}.png", full_page=True, animations="disabled")
+    # The whole page as one screen, so that the menu of a phone is at its end and every picture is loaded.
+    size = page.viewport_size or {"width": 0, "height": 0}
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+    page.evaluate(
+        "Promise.all([...document.images].filter((each) => each.checkVisibility()).map((each) => each.decode()))"
+    )
+    page.screenshot(path=out / f"{name}.png", animations="disabled")
+    page.set_viewport_size(size)
     print(out / f"{name}.png")
 
 

@@ -176,7 +176,20 @@ def test_doctor_finds_nothing_wrong_with_a_device_that_works(tmp_path: Path, bro
     findings = {each["check"]: each["code"] for each in map(json.loads, done.stdout.splitlines())}
     clock = findings.pop("clock")
     assert findings == dict.fromkeys(
-        ["config", "software", "runtime", "bundle", "cameras", "camera", "broker", "disk", "audit", "scale"], "ok"
+        [
+            "config",
+            "software",
+            "runtime",
+            "bundle",
+            "cameras",
+            "camera",
+            "broker",
+            "disk",
+            "collection",
+            "audit",
+            "scale",
+        ],
+        "ok",
     )
     assert clock in {"ok", "clock_unset"}
 

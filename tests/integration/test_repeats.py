@@ -1,10 +1,11 @@
 """How surely a field is found again, on real smears that the threshold was not chosen on.
 
-Run it with ``-s`` to see the figures of ``docs/slides.md``.
+Run it with ``--log-cli-level=INFO`` to see the figures of ``docs/slides.md``.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,6 +17,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_agent.specimens.repeats import MIN_CORRELATION, Picture, correlation, recognisable
+
+log = logging.getLogger(__name__)
 
 Array = NDArray[np.uint8]
 
@@ -76,10 +79,11 @@ def visits(image: Array, rng: np.random.Generator) -> tuple[Picture | None, Pict
 def expose(part: Array, rng: np.random.Generator) -> Array:
     """A field with another lamp, white balance, focus, noise and compression."""
     field = part * rng.uniform(0.85, 1.1) * rng.uniform(0.96, 1.04, 3) + rng.uniform(-8, 8)
-    field = cv2.GaussianBlur(field, (0, 0), max(0.01, rng.uniform(0, 1.2) * part.shape[1] / 640))
-    noisy = np.clip(field + rng.normal(0, rng.uniform(1, 5), field.shape), 0, 255).astype(np.uint8)
+    blurred = cv2.GaussianBlur(field, (0, 0), max(0.01, rng.uniform(0, 1.2) * part.shape[1] / 640))
+    noisy = np.clip(blurred + rng.normal(0, rng.uniform(1, 5), field.shape), 0, 255).astype(np.uint8)
     _, jpeg = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 95))])
     decoded = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    assert decoded is not None
     return np.asarray(cv2.resize(decoded, (FIELD_PX, FIELD_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -102,10 +106,16 @@ def test_a_field_is_found_again_and_another_one_is_not_taken_for_it(shared_data:
     hits = np.array(found) >= MIN_CORRELATION
     others = np.array(list(different(images, rng)))
     false = others >= MIN_CORRELATION
-    print(
-        f"\n{name}: {len(images)} images; found again {hits.sum()} of {hits.size} ({100 * hits.mean():.2f} %), "
-        f"lowest {min(found):.2f}; taken for another {false.sum()} of {false.size} pairs ({100 * false.mean():.2f} %), "
-        f"99.9 % below {np.quantile(others, 0.999):.2f}"
+    log.info(
+        "%s: %d images; found again %d of %d, lowest %.2f; taken for another %d of %d pairs, 99.9 %% below %.2f",
+        name,
+        len(images),
+        hits.sum(),
+        hits.size,
+        min(found),
+        false.sum(),
+        false.size,
+        np.quantile(others, 0.999),
     )
     assert hits.mean() >= 0.99
     if chosen.is_field:

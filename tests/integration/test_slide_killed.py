@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from edge_agent.contracts import Answer, AnswerState, Report, Result, StatusState, Topics
+from edge_agent.contracts import Answer, AnswerState, Report, Result, StatusState
 from edge_agent.specimens.archive import PREFIX
 from edge_agent.specimens.tracker import FIELD_PREFIX, STATE_KEY
 from edge_agent.spool.offline import read_entries
@@ -35,7 +35,9 @@ def config(tmp_path: Path, broker_port: int) -> Path:
     file = tmp_path / "agent.toml"
     file.write_text(
         f'[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "folder"\npath = "{frames}"\n'
-        f'[trigger]\nmode = "triggered"\n[analysis]\nbundle = "demo"\n[quality]\nmax_motion_pct = 100\n[mqtt]\nport = {broker_port}\n'
+        f'[trigger]\nmode = "triggered"\n[analysis]\nbundle = "demo"\n[mqtt]\nport = {broker_port}\n'
+        # Pictures of a folder follow each other at once, as if the stage were moving.
+        "[quality]\nmax_motion_pct = 100\n"
     )
     return file
 

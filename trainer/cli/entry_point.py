@@ -11,6 +11,7 @@ from typing import IO
 import typer
 
 from edge_agent.errors import EdgeAgentError
+from trainer.cli.appearance import appearance
 from trainer.cli.audit import audit
 from trainer.cli.bundle import bundle
 from trainer.cli.compare import compare
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, measure and pack models, from class folders to a bundle that the agent can use.",
 )
-for command in (synth, prepare, audit, train, quantize, bundle, evidence, evaluate, compare, probe):
+for command in (synth, prepare, audit, train, quantize, bundle, evidence, appearance, evaluate, compare, probe):
     app.command()(command)
 
 

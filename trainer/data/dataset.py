@@ -93,6 +93,25 @@ def _check_name(path: str) -> None:
         raise ImageError("the file's name is not UTF-8, so no split could name it; rename it.") from error
 
 
+def read_bytes(folder: Path, file: ImageFile) -> bytes:
+    """The content of a known file. Raises ``DataError`` if it cannot be read, or has changed."""
+    try:
+        data = (folder / file.path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{file.path} of the split cannot be read: {error.strerror}.", remedy="Check --data and the split."
+        ) from error
+    _check_unchanged(file, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def _check_unchanged(file: ImageFile, sha256: str) -> None:
+    if sha256 != file.sha256:
+        raise DataError(
+            f"{file.path} has changed since the split was made.", remedy="Restore the file, or make a new split."
+        )
+
+
 def read_files(folder: Path, files: Sequence[ImageFile], geometry: Geometry) -> NDArray[np.uint8]:
     """Fields of known files, uint8 (n, size, size, 3). Raises ``DataError`` if one has changed."""
     fields = np.empty((len(files), geometry.size_px, geometry.size_px, 3), np.uint8)
@@ -103,10 +122,7 @@ def read_files(folder: Path, files: Sequence[ImageFile], geometry: Geometry) -> 
             raise DataError(
                 f"{file.path} of the split cannot be read: {error.message}", remedy="Check --data and the split."
             ) from error
-        if sha256 != file.sha256:
-            raise DataError(
-                f"{file.path} has changed since the split was made.", remedy="Restore the file, or make a new split."
-            )
+        _check_unchanged(file, sha256)
     return fields
 
 

@@ -59,6 +59,12 @@ class Description(Settings):
     field: TrainingField | None = Field(
         default=None, description="What of a camera's picture the images show; without it they are centre squares."
     )
+    table: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Name of a table in the data folder that lists the images, such as manifest.csv; --table overrides "
+        "it. Without either, every file of the class folders is an image.",
+    )
     classes: tuple[ClassFolder, ...]
 
     @model_validator(mode="after")

@@ -26,10 +26,12 @@ def list_images(folder: Path, description: Description, table: Path | None = Non
     """Every file of every class, by class folders or as ``table`` names them; nothing is opened.
 
     ``table`` is a CSV with the columns path (relative to the table), label (a class's folder or code) and, where
-    known, group. Raises ``DataError``.
+    known, group. Without it, the description may name one in ``folder``. Raises ``DataError``.
     """
     if not folder.is_dir():
         raise DataError(f"there is no data folder {folder}.", remedy="Check --data.")
+    if table is None and description.table is not None:
+        table = folder / description.table
     try:
         return _list_folders(folder, description) if table is None else _list_table(table, folder, description)
     except OSError as error:

@@ -18,6 +18,7 @@ from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import Manifest, Outcome
 from edge_agent.errors import InferenceError
 from edge_agent.inference import Classifier, load_bundle
+from edge_agent.vision.appearance import Appearance
 from edge_agent.vision.settings import QualityLimits
 from trainer.networks.int8 import preprocess_for
 from trainer.progress import track
@@ -72,6 +73,10 @@ class BundleAnalyzer:
     def read(self, image: Pixels | Encoded) -> Reading:
         """The agent's reading of one picture, as of a frame from a camera."""
         return self._analyzer.analyse(Frame("evaluation", datetime.now(UTC), monotonic_ns(), image))
+
+    def measure_appearance(self, image: Pixels | Encoded) -> Appearance | None:
+        """The agent's simple measures of one picture; None if it is not fit to be judged."""
+        return self._analyzer.measure_appearance(Frame("evaluation", datetime.now(UTC), monotonic_ns(), image))
 
     def predict_fields(self, fields: NDArray[np.uint8], what: str = "Analyzing images") -> Predictions:
         """Analyze fields, uint8 RGB (n, 224, 224, 3). Raises ``InferenceError``."""

@@ -12,7 +12,9 @@ from edge_agent.inference.proof import ProofLimits, unproven_reasons
 from trainer.data.dataset import read_files
 from trainer.data.split import Part, in_part, read_split
 from trainer.errors import BundleUnproven, RunError
+from trainer.evaluation.appearance import measure_training_appearance
 from trainer.evaluation.audit import Audit
+from trainer.evaluation.bundle_analyzer import BundleAnalyzer
 from trainer.evaluation.evaluate import class_indices, evaluate
 from trainer.evaluation.figures import Figures
 from trainer.evaluation.foreign import list_foreign
@@ -81,6 +83,7 @@ def bundle(
         draft = folder / "calibrated"
         calibrated = load_draft(draft, identity, config, contents, calibration)
         contents[GOLDEN] = golden_vectors(folder, calibrated)
+        appearance = measure_training_appearance(BundleAnalyzer(calibrated), data, files[Part.TRAIN])
         figures = {
             part: evaluate(str(draft), data, run / SPLIT, part, options)
             for part, options in (
@@ -89,13 +92,13 @@ def bundle(
             )
         }
     evidence = figures[Part.TEST].evidence
-    manifest = build_manifest(identity, config, contents, calibration, evidence)
+    manifest = build_manifest(identity, config, contents, calibration, evidence, appearance)
     lacking = unproven_reasons(manifest, ProofLimits())
     if lacking and not provisional:
         raise BundleUnproven(f"{identity.name} is not shown to be right often enough. {' '.join(lacking)}")
     card = render_card(manifest, config, duration, figures[Part.VALIDATION], figures[Part.TEST], audit)
     contents[CARD] = card.encode()
-    write_bundle(out, build_manifest(identity, config, contents, calibration, evidence), contents)
+    write_bundle(out, build_manifest(identity, config, contents, calibration, evidence, appearance), contents)
     Classifier(load_bundle(out)).verify_golden()
     write_json(run / EVALUATION, figures[Part.TEST])
     return figures[Part.TEST].figures, lacking

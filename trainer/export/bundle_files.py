@@ -10,7 +10,15 @@ from pathlib import Path
 
 import edge_agent
 from edge_agent.contracts import MANIFEST_SCHEMA, Manifest
-from edge_agent.contracts.manifest import Evidence, InputTensor, OutputTensors, PreprocessingId, Thresholds, Training
+from edge_agent.contracts.manifest import (
+    Evidence,
+    InputTensor,
+    OutputTensors,
+    PreprocessingId,
+    Thresholds,
+    Training,
+    TrainingAppearance,
+)
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import CARD, GOLDEN, MANIFEST, MODEL, OOD
 from edge_agent.inference.familiarity import description_size
@@ -75,6 +83,7 @@ def build_manifest(
     contents: Mapping[str, bytes],
     calibration: Calibration | None = None,
     evidence: Evidence | None = None,
+    appearance: TrainingAppearance | None = None,
 ) -> Manifest:
     """The manifest of these files. Raises ``RunError`` if the model is damaged."""
     options, dataset = config.options, config.dataset
@@ -115,6 +124,7 @@ def build_manifest(
             command=config.command,
         ),
         evidence=evidence,
+        appearance=appearance,
         min_agent_version=edge_agent.__version__,
         files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     )

@@ -1,13 +1,16 @@
-"""'trainer evidence': the record on held-out images for a bundle that was made before."""
+"""'trainer evidence' and 'trainer appearance': what a bundle that was made before lacks in its manifest."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from edge_agent.contracts import Manifest
-from edge_agent.inference.bundle import MANIFEST, load_bundle
-from trainer.data.split import Part
+from edge_agent.contracts.manifest import Evidence, TrainingAppearance
+from edge_agent.inference.bundle import MANIFEST, Bundle, load_bundle
+from trainer.data.split import Part, in_part, read_split
 from trainer.errors import RunError
+from trainer.evaluation.appearance import measure_training_appearance
+from trainer.evaluation.bundle_analyzer import BundleAnalyzer
 from trainer.evaluation.evaluate import evaluate
 from trainer.evaluation.options import EvaluationOptions
 from trainer.files import replacing
@@ -22,7 +25,21 @@ def record_evidence(bundle: str, data: Path, split: Path, *, seed: int = 0) -> M
     evidence = evaluate(bundle, data, split, Part.TEST, EvaluationOptions(seed=seed)).evidence
     if evidence is None:
         raise RunError(f"{split} has no test images.")
-    manifest = found.manifest.model_copy(update={"evidence": evidence})
-    with replacing(found.folder / MANIFEST) as file:
+    return _write(found, evidence=evidence)
+
+
+def record_appearance(bundle: str, data: Path, split: Path) -> Manifest:
+    """Measure how the training images of ``split`` look, and write it into the manifest of ``bundle``.
+
+    Returns the manifest. Raises ``BundleError`` or ``TrainerError``.
+    """
+    analyzer = BundleAnalyzer.load(bundle)
+    files = in_part(read_split(split, data), Part.TRAIN)
+    return _write(analyzer.classifier.bundle, appearance=measure_training_appearance(analyzer, data, files))
+
+
+def _write(bundle: Bundle, **sections: Evidence | TrainingAppearance) -> Manifest:
+    manifest = bundle.manifest.model_copy(update=sections)
+    with replacing(bundle.folder / MANIFEST) as file:
         file.write(f"{manifest.model_dump_json(indent=2)}\n".encode())
     return manifest

@@ -98,7 +98,7 @@ colours, must not be above a limit. The limit, {manifest.thresholds.max_unfamili
 refuses at most {percent(CLEAN_UNFAMILIAR_SHARE)} of the validation images as they are and \
 {percent(SHIFTED_UNFAMILIAR_SHARE)} of them moderately shifted.
 
-An unfamiliar field gets no label and no probabilities.
+An unfamiliar field gets no label and no probabilities. {_appearance(manifest)}
 
 {_foreign(test.foreign)}
 
@@ -175,6 +175,16 @@ def _foreign(rows: Sequence[ForeignFigures] | None) -> str:
             )
             for row in rows
         ),
+    )
+
+
+def _appearance(manifest: Manifest) -> str:
+    if manifest.appearance is None:
+        return "How it differs from the training images is not said."
+    return (
+        "How it differs is said in simple measures of colour, texture and scale that are outside the range of the "
+        f"training images: `appearance` in `manifest.json` has the 1st, 50th and 99th percentile of each over "
+        f"{manifest.appearance.images_count} training images."
     )
 
 

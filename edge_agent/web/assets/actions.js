@@ -1,6 +1,6 @@
 // Buttons that have the device do something: what it answers is said beside them.
 
-import { byId, el } from "./dom.js";
+import { byId, el, show } from "./dom.js";
 import { t } from "./i18n.js";
 import { store } from "./store.js";
 
@@ -40,13 +40,19 @@ function obstacle(button) {
   return null;
 }
 
-/** Disable what the role or the state does not allow, and say why. */
+/** Disable what the role or the state does not allow, and say why: a title is not seen by fingers. */
 export function allow() {
   for (const button of document.querySelectorAll("button[data-role]")) {
     if (button.getAttribute("aria-busy")) continue;
     const why = obstacle(button);
     button.disabled = why !== null;
     button.title = why ?? "";
+  }
+  for (const note of document.querySelectorAll(".why")) {
+    const buttons = [...note.closest(".card").querySelectorAll("button[data-role]:disabled")];
+    const reasons = new Set(buttons.filter((button) => button.checkVisibility()).map((button) => button.title));
+    note.textContent = [...reasons].join(" ");
+    show(note, reasons.size > 0);
   }
 }
 

@@ -74,7 +74,8 @@ async function enter() {
   if (entered) return;
   entered = true;
   words.learn(await get("/reasons.json"));
-  events.start(reading.offer);
+  // A device that started again has forgotten its sessions, which events do not say.
+  events.start(reading.offer, () => login.ask().catch(() => {}));
   addEventListener("hashchange", route);
   await route();
 }

@@ -25,12 +25,15 @@ function own(key, values = {}) {
   return { id: key, text: t(`banner.${key}`, values), remedy: t(`banner.${key}.remedy`, values) };
 }
 
+/** The device's own words are English; in another language what they are about comes first. */
 function problem(found) {
-  const key = `error.${found.code}`;
+  const words = [found.message, found.remedy ?? ""];
+  const translated = document.documentElement.lang !== "en" && has(`problem.${found.part}`);
   return {
     id: found.part,
-    text: has(key) ? t(key) : found.message,
-    remedy: has(`${key}.remedy`) ? t(`${key}.remedy`) : (found.remedy ?? ""),
+    text: translated ? t(`problem.${found.part}`) : words[0],
+    remedy: translated ? words.join(" ") : words[1],
+    language: "en",
     code: found.code,
   };
 }
@@ -65,7 +68,7 @@ function draw() {
         "div",
         { class: `banner ${banner.level}`, "data-testid": `banner-${banner.id}` },
         el("strong", {}, banner.text),
-        banner.remedy ? el("span", {}, banner.remedy) : null,
+        banner.remedy ? el("span", { lang: banner.language }, banner.remedy) : null,
         banner.code ? el("code", {}, banner.code) : null,
       ),
     ),

@@ -3,7 +3,7 @@
 import { store } from "./store.js";
 
 const SILENCE_MS = 2500;
-const RETRY_MS = 1000;
+const RETRY_MS = 2500;
 
 let source = null;
 let heard_ms = 0;
@@ -14,8 +14,8 @@ function heard() {
   if (!store.connected) store.set("connected", true);
 }
 
-/** ``onReading`` gets each result. */
-export function start(onReading) {
+/** ``onReading`` gets each result; ``onRetry`` is called with each attempt to connect again. */
+export function start(onReading, onRetry) {
   heard_ms = performance.now();
   open(onReading);
   setInterval(() => {
@@ -23,7 +23,10 @@ export function start(onReading) {
     if (now_ms - heard_ms < SILENCE_MS) return;
     if (store.connected) store.set("connected", false);
     // The browser's own attempts may take longer, and end for good after some errors.
-    if (now_ms - opened_ms > Math.max(RETRY_MS, SILENCE_MS)) open(onReading);
+    if (now_ms - opened_ms > RETRY_MS) {
+      open(onReading);
+      onRetry();
+    }
   }, 250);
 }
 

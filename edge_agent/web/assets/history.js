@@ -5,7 +5,7 @@ import { t } from "./i18n.js";
 import { get } from "./api.js";
 import { store } from "./store.js";
 import { describe, loadPicture, summarise } from "./reading.js";
-import { explain, knownReasons } from "./words.js";
+import { explain, knownReasons, labelName } from "./words.js";
 
 let listed = [];
 let opened = null;
@@ -19,13 +19,18 @@ function filters() {
   return query;
 }
 
+/** What the labels of the model in use are called. */
+const labels = () => store.shown?.labels;
+
 function caption(reading) {
-  if (reading.label) return reading.label;
-  return reading.reason ?? reading.error_code ?? t(`outcome.${reading.outcome}`);
+  if (reading.outcome === "classified") return [labelName(reading.label, labels()), mark(reading)];
+  return [t(`outcome.${reading.outcome}`), reading.reason ? explain(reading)[0] : (reading.error_code ?? "")];
 }
 
+const mark = (reading) => t(reading.malignant ? "reading.malignant" : "reading.benign");
+
 function tile(reading) {
-  const words = `${caption(reading)}, ${clock(reading.captured_at)}`;
+  const [name, note] = caption(reading);
   return el(
     "li",
     {},
@@ -40,7 +45,9 @@ function tile(reading) {
       reading.has_picture
         ? el("img", { src: `/readings/${reading.id}/thumbnail.jpg`, alt: "", loading: "lazy", width: 160, height: 120 })
         : el("span", { class: "no-picture" }, "–"),
-      el("span", { class: "tile-words" }, words),
+      el("b", { class: "tile-words" }, name),
+      el("span", { class: "tile-note" }, note),
+      el("time", { class: "muted", dateTime: reading.captured_at }, clock(reading.captured_at)),
     ),
   );
 }
@@ -48,7 +55,9 @@ function tile(reading) {
 async function list() {
   const found = await get(`/readings?${filters()}`);
   listed = found.readings;
+  const focused = document.activeElement?.dataset.reading;
   byId("history-list").replaceChildren(...listed.map(tile));
+  if (focused) byId("history-list").querySelector(`[data-reading="${focused}"]`)?.focus();
   byId("history-count").textContent = t("history.count", { count: listed.length, most: found.kept_max_count });
 }
 
@@ -60,7 +69,6 @@ async function detail(id) {
     const notes = ["demonstration", "provisional"].filter((each) => details.result[each]);
     const parts = [
       el("div", { class: "summary" }, ...summarise(details)),
-      picture,
       ...notes.map((each) => el("p", { class: "caution" }, t(`banner.${each}`))),
       ...describe(details),
       el(
@@ -70,37 +78,54 @@ async function detail(id) {
         el("pre", { tabIndex: 0 }, JSON.stringify(details.result, null, 2)),
       ),
     ];
+    byId("history-detail-picture").replaceChildren(...(picture === null ? [] : [picture]));
     byId("history-detail-words").replaceChildren(...parts.filter((part) => part !== null));
   } catch (error) {
+    byId("history-detail-picture").replaceChildren();
     byId("history-detail-words").replaceChildren(el("p", { class: "refusal" }, error.message));
   }
   opened = id;
   show(place, true);
-  byId("history-heading").focus();
+  for (const [name, by] of [["newer", -1], ["older", 1]]) byId(`history-${name}`).disabled = !neighbour(by);
+  if (!place.contains(document.activeElement)) byId("history-detail-heading").focus();
+  place.scrollIntoView({ block: "nearest" });
+}
+
+function neighbour(by) {
+  return listed[listed.findIndex((reading) => reading.id === opened) + by];
 }
 
 function step(by) {
-  const at = listed.findIndex((reading) => reading.id === opened);
-  const next = listed[at + by];
+  const next = neighbour(by);
   if (next) location.hash = `#/history/${next.id}`;
 }
 
 function close() {
+  // Back to where the reading was opened from.
+  byId("history-list").querySelector(`[data-reading="${opened}"]`)?.focus();
   opened = null;
   location.hash = "#/history";
 }
 
+function options(select, values, words) {
+  const chosen = select.value;
+  const choices = values.map((each) => el("option", { value: each }, words(each)));
+  select.replaceChildren(el("option", { value: "" }, t("history.any")), ...choices);
+  select.value = chosen;
+}
+
+function drawLabelFilter() {
+  const codes = (labels() ?? []).map((label) => label.code);
+  options(byId("filter-label"), codes, (each) => labelName(each, labels()));
+}
+
 export async function open(id) {
-  const options = (select, values, words) => {
-    const chosen = select.value;
-    select.replaceChildren(el("option", { value: "" }, t("history.any")), ...values.map((each) => el("option", { value: each }, words(each))));
-    select.value = chosen;
-  };
   options(byId("filter-outcome"), ["classified", "abstained", "rejected", "failed"], (each) => t(`outcome.${each}`));
   options(byId("filter-reason"), knownReasons(), (each) => explain({ reason: each })[0]);
-  options(byId("filter-label"), Object.keys(store.shown?.result.probabilities ?? {}), (each) => each);
+  drawLabelFilter();
   show(byId("history-detail"), id !== undefined);
-  await list();
+  // A list that is written anew loses the focus.
+  if (id === undefined || !listed.some((reading) => reading.id === id)) await list();
   if (id !== undefined) await detail(id);
 }
 
@@ -113,7 +138,16 @@ export function onKey(key) {
   return true;
 }
 
+let named = false;
+
 export function start() {
+  // The names of labels come with the first reading that is shown.
+  store.on("shown", () => {
+    if (named) return;
+    named = true;
+    drawLabelFilter();
+    byId("history-list").replaceChildren(...listed.map(tile));
+  });
   for (const name of ["outcome", "reason", "label", "specimen"]) byId(`filter-${name}`).addEventListener("change", list);
   byId("history-refresh").addEventListener("click", list);
   byId("history-newer").addEventListener("click", () => step(-1));

@@ -49,6 +49,13 @@ function drawLayers(context, found, part) {
   const y = ((top - part[1]) / part[3]) * height;
   const w = (wide / part[2]) * width;
   const h = (high / part[3]) * height;
+  // Only this part was read: nuclei beyond it have no outline.
+  context.strokeStyle = "rgb(255 255 255 / 70%)";
+  context.lineWidth = 3;
+  context.strokeRect(x, y, w, h);
+  context.strokeStyle = "rgb(40 30 90 / 80%)";
+  context.lineWidth = 1;
+  context.strokeRect(x, y, w, h);
   for (const name of ["evidence", "nuclei"]) {
     const image = found[name];
     if (!layers[name] || image === null) continue;
@@ -124,7 +131,7 @@ async function drawFrame(header, jpeg) {
   if (header.reading) {
     try {
       const found = await loadOverlay(header.reading);
-      if (found !== null) {
+      if (found !== null && (layers.nuclei || layers.evidence)) {
         drawLayers(context, found, header.region);
         layered = true;
       }
@@ -134,7 +141,7 @@ async function drawFrame(header, jpeg) {
   }
   canvas.dataset.frame = header.id;
   canvas.dataset.layered = layered ? header.reading : "";
-  show(byId("live-moved"), !layered && (layers.nuclei || layers.evidence));
+  show(byId("live-moved"), !layered && store.shown !== null && (layers.nuclei || layers.evidence));
   drawMeters(header);
   say("");
 }

@@ -5,7 +5,7 @@ import { t } from "./i18n.js";
 import { get } from "./api.js";
 import { store } from "./store.js";
 import { outdated } from "./banners.js";
-import { explain, heading, score } from "./words.js";
+import { differenceWords, explain, heading, score } from "./words.js";
 
 /** The field with its layers, loaded before it is returned; null without a picture. */
 export async function loadPicture(details) {
@@ -59,7 +59,7 @@ function differences(result) {
     "ul",
     { class: "differs" },
     ...result.differs.map((each) =>
-      el("li", {}, el("b", {}, `${t(`reading.differs.${each.aspect}`)}: `), each.sentence ?? each.measure),
+      el("li", {}, el("b", {}, `${t(`reading.differs.${each.aspect}`)}: `), differenceWords(each)),
     ),
   );
 }

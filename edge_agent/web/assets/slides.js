@@ -1,6 +1,6 @@
 // Reports of finished slides.
 
-import { byId, day, el, number } from "./dom.js";
+import { byId, day, el, number, percent } from "./dom.js";
 import { t } from "./i18n.js";
 import { get } from "./api.js";
 
@@ -22,19 +22,38 @@ export function reportLinks(id) {
   );
 }
 
+/** The figures in the page's language: the report's own words are English here. */
+function figures({ judged_count, wished_fields_count, malignant }) {
+  const judged =
+    wished_fields_count === null
+      ? number(judged_count, 0)
+      : t("slides.of", { count: number(judged_count, 0), all: number(wished_fields_count, 0) });
+  const pairs = [["slides.judged", judged]];
+  if (malignant?.ratio !== null && malignant?.ratio !== undefined) {
+    const [share, low, high] = [malignant.ratio, malignant.low_ratio, malignant.high_ratio].map((each) => percent(each));
+    pairs.push(["slides.malignant", t("slides.share", { count: number(malignant.fields_count, 0), share, low, high })]);
+  }
+  return el("dl", { class: "facts" }, ...pairs.flatMap(([key, value]) => [el("dt", {}, t(key)), el("dd", {}, value)]));
+}
+
 function row(report) {
   return el(
     "li",
-    { class: "card", "data-testid": "report" },
-    el("h3", {}, t("slide.name", { id: report.specimen.id, slide: report.specimen.slide })),
-    el("p", { class: "muted" }, `${day(report.began_at)} – ${day(report.finished_at)}`),
-    report.statement ? el("p", {}, report.statement) : el("p", {}, number(report.readings_count, 0)),
+    { class: "card stack", "data-testid": "report" },
+    el(
+      "div",
+      {},
+      el("h3", {}, t("slide.name", { id: report.specimen.id, slide: report.specimen.slide })),
+      el("p", { class: "muted" }, `${day(report.began_at)} – ${day(report.finished_at)}`),
+    ),
+    figures(report),
+    report.statement ? el("p", { class: "statement", lang: "en" }, report.statement) : null,
     reportLinks(report.id),
   );
 }
 
 export async function open() {
-  const { reports } = await get("/slides");
+  const { reports } = await get(`/slides?language=${document.documentElement.lang}`);
   byId("reports").replaceChildren(...reports.map(row));
   byId("reports-none").hidden = reports.length > 0;
 }

@@ -1,5 +1,6 @@
 // Outcomes, reasons and labels in words, for every view.
 
+import { number } from "./dom.js";
 import { t, has } from "./i18n.js";
 
 let reasons = {};
@@ -21,6 +22,14 @@ export function explain({ reason, error }) {
     has(`${key}.sentence`) ? t(`${key}.sentence`) : (words?.sentence ?? reason),
     has(`${key}.next_step`) ? t(`${key}.next_step`) : (words?.next_step ?? ""),
   ];
+}
+
+/** How an unfamiliar field differs, and what to check; by its code if it is a measure of a later version. */
+export function differenceWords({ measure, direction, ...figures }) {
+  if (!has(`differs.${measure}.${direction}`)) return measure;
+  const value = figures.value_px ?? figures.value_ratio;
+  const median = figures.median_px ?? figures.median_ratio;
+  return t(`differs.${measure}.${direction}`, { times: number(Number((value / median).toPrecision(2))) });
 }
 
 export function labelName(code, labels) {

@@ -15,6 +15,7 @@ from edge_agent.contracts import Report
 from edge_agent.errors import ReportMissing
 from edge_agent.reports.csv_table import report_csv
 from edge_agent.specimens.archive import KEPT_COUNT, ReportArchive
+from edge_agent.specimens.statement import statement
 from edge_agent.specimens.tally import Tally
 from edge_agent.web.refusals import refuse_with
 from edge_agent.web.roles import Role, requires
@@ -42,8 +43,9 @@ def slides_routes(archive: ReportArchive, open_slide: Callable[[], Tally | None]
     """Slides, for everyone who may look. ``open_slide`` gives the counts of the open one."""
     look = requires(Role.LOOK)
 
-    async def slides(_request: Request) -> Response:
-        return JSONResponse(await asyncio.to_thread(_overview, archive, open_slide))
+    async def slides(request: Request) -> Response:
+        language = request.query_params.get("language", "")
+        return JSONResponse(await asyncio.to_thread(_overview, archive, open_slide, catalogue(language)))
 
     async def report(request: Request) -> Response:
         name, _, kind = request.path_params["name"].rpartition(".")
@@ -55,12 +57,15 @@ def slides_routes(archive: ReportArchive, open_slide: Callable[[], Tally | None]
     return [Route("/slides", look(slides)), Route("/slides/{name}", look(report))]
 
 
-def _overview(archive: ReportArchive, open_slide: Callable[[], Tally | None]) -> dict[str, object]:
+def _overview(archive: ReportArchive, open_slide: Callable[[], Tally | None], texts: Catalogue) -> dict[str, object]:
+    """The open slide and all reports, each with its statement in the reader's language."""
     tally = open_slide()
     return {
         "open": None if tally is None else tally.model_dump(mode="json"),
         "kept_max_count": KEPT_COUNT,
-        "reports": [report.model_dump(mode="json") for report in archive.reports()],
+        "reports": [
+            {**report.model_dump(mode="json"), "statement": statement(report, texts)} for report in archive.reports()
+        ],
     }
 
 

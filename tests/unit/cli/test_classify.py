@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.cameras.smear import draw_smear
 from edge_agent.cli import app, classify
 from edge_agent.cli.demo import Narrator
 from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
@@ -181,6 +182,23 @@ def test_each_reason_in_the_table_is_explained_once_below_it(pictures: Path, mon
         assert legend[reason] == f"{reason.sentence} {reason.next_step}"
     assert legend["image_unreadable"] == ImageError.remedy
     assert len(legend) == 3
+
+
+def test_the_table_says_in_one_line_what_differs_in_unfamiliar_pictures(
+    pictures: Path, smear: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    dim = (smear * 0.6).astype(np.uint8)
+    Image.fromarray(dim).save(pictures / "dim.png")
+    _, shown = run(pictures, "--format", "table")
+    assert shown.rstrip().splitlines()[-1] == (
+        "What differs most: The background is darker than in the training images. Check lamp, exposure and gamma."
+    )
+    Image.fromarray(np.ascontiguousarray(dim[::-1])).save(pictures / "dim-too.png")
+    large, _ = draw_smear(np.random.default_rng(7), "pre-b", um_per_pixel=0.235)
+    Image.fromarray(large).save(pictures / "large.png")
+    _, shown = run(pictures, "--format", "table")
+    assert "What differs most in 2 of 3 unfamiliar pictures: The background is darker" in shown
 
 
 def test_a_table_of_labels_needs_no_explanation(pictures: Path) -> None:

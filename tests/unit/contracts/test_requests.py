@@ -101,6 +101,14 @@ def test_a_slide_is_a_whole_number(slide: object, allowed: bool) -> None:
     assert agree(SetSpecimen, request(specimen="S-7K3F-92QX", slide=slide)) is allowed
 
 
+@pytest.mark.parametrize(
+    ("count", "allowed"),
+    [(None, True), (1, True), (999, True), (40.0, True), (0, False), (1000, False), (1.5, False), ("9", False)],
+)
+def test_the_wished_number_of_fields_is_a_whole_number_or_missing(count: object, allowed: bool) -> None:
+    assert agree(SetSpecimen, request(specimen="S-7K3F-92QX", fields_count=count)) is allowed
+
+
 @pytest.mark.parametrize("number", ["1e0", "1.0e2", "0.1e1", "-0.0", "1e400", "9e99", "1E2"])
 def test_a_slide_may_be_written_as_json_writes_numbers(number: str) -> None:
     agree(SetSpecimen, request(specimen="S-7K3F-92QX")[:-1] + f', "slide": {number}}}')

@@ -14,7 +14,7 @@ from edge_agent.events.recorder import EventRecorder
 from edge_agent.specimens import repeats
 from edge_agent.specimens.archive import PREFIX
 from edge_agent.specimens.tracker import FIELD_PREFIX, STATE_KEY, SpecimenTracker
-from edge_agent.spool import MemorySpool, Spool
+from edge_agent.spool import MemorySpool, Spool, SpoolLimits, SqliteSpool
 from tests.results import any_result
 from tests.slides import MODEL, draw_slide, failed, judged, look_at, refused, result_of, unsure
 
@@ -252,3 +252,32 @@ def test_an_open_slide_of_an_older_release_goes_on(tmp_path: Path) -> None:
     assert [(each.label, each.fields_count, each.malignant) for each in report.labels] == [("pre-b", 5, None)]
     assert report.malignant is not None
     assert report.malignant.ratio == 1
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_report_its_copy_and_the_end_of_its_slide_are_durable_together_or_not_at_all(
+    tmp_path: Path, durable: bool
+) -> None:
+    def start(delay_s: float) -> tuple[SqliteSpool, SpecimenTracker]:
+        spool = SqliteSpool(tmp_path, SpoolLimits(max_bytes=2**24, max_age_s=3600, commit_delay_s=delay_s))
+        return spool, tracker(spool, tmp_path, MODEL)
+
+    spool, slide = start(0)
+    slide.set(SLIDE)
+    count(slide, judged(look_at(draw_slide(1))))
+    assert spool.flush(10)
+    spool.close()
+    # Nothing is committed within this time unless it is asked for.
+    spool, slide = start(3600)
+    report = slide.finish()
+    if durable:
+        assert spool.flush(10)
+    spool.abandon()
+    spool.close()
+    spool, slide = start(0)
+    sent = [message.topic for message in iter(lambda: spool.take(live=False), None)]
+    assert (TOPICS.report in sent) is durable
+    assert [each.id for each in slide.archive.reports()] == ([report.id] if durable else [])
+    assert (slide.open_slide is None) is durable
+    assert len(spool.state_entries(FIELD_PREFIX)) == (0 if durable else 1)
+    spool.close()

@@ -11,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from edge_agent.contracts import Reason
+from edge_agent.contracts import Direction, Measure, Reason
 from edge_agent.web.routes.assets import asset_routes
 
 ASSETS = Path(__file__).parents[3] / "edge_agent/web/assets"
@@ -73,6 +73,20 @@ def test_every_reason_is_said_in_every_language() -> None:
     wanted = {f"reason.{reason}.{part}" for reason in Reason for part in ("sentence", "next_step")}
     for language in set(CATALOGUES) - {"en"}:
         assert {key for key in CATALOGUES[language] if key.startswith("reason.")} == wanted
+
+
+def test_every_measure_that_may_differ_is_said_in_every_language_and_in_english_as_everywhere() -> None:
+    words = {
+        f"differs.{measure}.{direction}": said
+        for measure in Measure
+        for direction in Direction
+        if (said := measure.words(direction)) is not None
+    }
+    assert {key: text for key, text in CATALOGUES["en"].items() if key.startswith("differs.")} == words
+    for texts in CATALOGUES.values():
+        own = {key: text for key, text in texts.items() if key.startswith("differs.")}
+        assert set(own) == set(words)
+        assert len(set(own.values())) == len(words), "no two say the same"
 
 
 def test_every_text_that_the_page_names_exists_and_every_text_is_named() -> None:

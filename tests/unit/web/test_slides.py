@@ -65,9 +65,9 @@ def client(tracker: SpecimenTracker) -> Iterator[TestClient]:
 
 def finish(tracker: SpecimenTracker) -> Report:
     tracker.set(SLIDE, 10)
+    reading = judged(None)
     for _ in range(3):
-        reading = judged(None)
-        tracker.append(reading, lambda place, of=reading: result_of(of, place))
+        tracker.append(reading, lambda place: result_of(reading, place))
     return tracker.finish()
 
 
@@ -79,6 +79,16 @@ def test_the_list_has_the_open_slide_and_the_finished_ones(client: TestClient, t
     assert found["open"]["specimen"] == {"id": "S-7K3F-92QX", "slide": 2}
     assert (found["open"]["wished_fields_count"], found["open"]["judged_count"]) == (25, 0)
     assert [each["id"] for each in found["reports"]] == [str(report.id)]
+
+
+def test_the_statements_of_the_list_are_in_the_readers_language(client: TestClient, tracker: SpecimenTracker) -> None:
+    report = finish(tracker)
+    english, german = (
+        client.get("/slides", params={"language": language}).json()["reports"][0]["statement"]
+        for language in ("en", "de")
+    )
+    assert english == report.statement
+    assert german.startswith("Von diesem Objektträger beurteilt: 3 Felder.")
 
 
 def test_a_report_is_given_as_it_was_published(client: TestClient, tracker: SpecimenTracker) -> None:

@@ -101,6 +101,13 @@ def test_the_bundle_verifies_in_the_agents_own_loader(folder: Path) -> None:
     assert [label.malignant for label in bundle.manifest.labels] == [False, True, True, True]
 
 
+def test_the_bundle_and_its_card_know_how_the_training_images_look(folder: Path) -> None:
+    found = load_bundle(folder / "bundle").manifest.appearance
+    assert found is not None
+    assert 0 < found.images_count <= sum(each.part == "train" for each in read_split(folder / "run" / "manifest.csv"))
+    assert f"each over {found.images_count} training images" in (folder / "bundle" / "card.md").read_text()
+
+
 def test_the_cards_say_what_the_audit_found(folder: Path) -> None:
     audit = json.loads((folder / "audit" / "audit.json").read_text())
     for name in ("card.md", "data.md"):

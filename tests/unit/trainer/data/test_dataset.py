@@ -160,6 +160,22 @@ def test_a_table_gives_images_classes_and_groups(data: Path) -> None:
     assert set(dataset.files) == set(read_dataset(data, load_description(None, data)).files)
 
 
+def test_the_description_may_name_the_table(data: Path) -> None:
+    _table(data, *_rows(data)[:-1])
+    # What the table does not list is no image of the data set, not even another folder.
+    (data / "unsorted").mkdir()
+    described = load_description(None, data).model_copy(update={"table": "table.csv"})
+    files = read_dataset(data, described).files
+    assert len(files) == len(_rows(data)) - 1
+    assert {file.group for file in files} == {"s0", "s1", "s2"}
+    other = data / "other.csv"
+    other.write_text((data / "table.csv").read_text().replace("s0", "s9"))
+    assert {file.group for file in read_dataset(data, described, other).files} == {"s9", "s1", "s2"}
+    (data / "table.csv").unlink()
+    with pytest.raises(DataError, match=r"table\.csv cannot be read"):
+        read_dataset(data, described)
+
+
 def test_a_tables_paths_are_relative_to_the_table(data: Path) -> None:
     table = data.parent / "table.csv"
     table.write_text("path,label\n" + "".join(f"{data.name}/{row.rsplit(',', 1)[0]}\n" for row in _rows(data)))
