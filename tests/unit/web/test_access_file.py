@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -137,3 +139,12 @@ def test_a_file_that_everybody_can_read_is_named(tmp_path: Path) -> None:
     assert exposed_files(WebSettings(access_file=path)) == []
     path.chmod(0o644)
     assert [str(path) in error.message for error in exposed_files(WebSettings(access_file=path))] == [True]
+
+
+def test_it_is_read_and_checked_also_where_the_extra_is_not_installed() -> None:
+    code = (
+        "import sys, edge_agent.config.examination, edge_agent.web.access_file, edge_agent.web.settings; "
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"argon2", "cryptography", "limits", "starlette", "uvicorn", "segno"}
