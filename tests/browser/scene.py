@@ -153,7 +153,7 @@ def live_message(picture: NDArray[np.uint8], **header: object) -> bytes:
         **header,
     }
     text = json.dumps(values).encode()
-    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=92, colorspace="RGB")
+    jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=92, colorspace="RGB")
     return len(text).to_bytes(4, "big") + text + jpeg
 
 
