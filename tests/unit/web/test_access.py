@@ -329,16 +329,26 @@ def test_a_body_that_is_too_large_is_refused_and_never_reaches_a_route(visitor: 
     assert visitor.post("/forgotten", content=bytes(64 * 1024), headers=token).json() == {"received_bytes": 65536}
 
 
-def call(limits: RequestLimits, receive: Callable[[], object]) -> list[dict[str, object]]:
+def call(
+    limits: RequestLimits, receive: Callable[[], object], headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> list[dict[str, object]]:
     """What a request is answered whose messages ``receive`` gives."""
     sent: list[dict[str, object]] = []
 
     async def send(message: dict[str, object]) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": list(headers)}
     asyncio.run(limits(scope, receive, send))  # type: ignore[arg-type]
     return sent
+
+
+def test_a_body_that_announces_too_much_is_not_even_read() -> None:
+    async def read() -> object:
+        pytest.fail("a byte was read")
+
+    sent = call(RequestLimits(Starlette()), read, ((b"content-length", b"104857600"),))
+    assert sent[0]["status"] == 413
 
 
 def test_a_body_that_does_not_come_is_not_waited_for() -> None:
