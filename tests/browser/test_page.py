@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from edge_agent.cli.local_broker import free_port
 from edge_agent.contracts import Outcome, Reason, Specimen
@@ -531,6 +531,36 @@ def test_fields_are_labelled_by_keys_with_the_next_pictures_loaded_ahead(
         zip(kept.ids, ("benign", "pre-b", "pro-b", "benign", "early-pre-b"), strict=True)
     )
     assert sorted(kept.fetched) == sorted(kept.ids), "no picture was loaded twice"
+
+
+def test_a_frame_that_is_no_longer_kept_can_be_skipped(page: Page, made: Scene, kept: KeptFrames) -> None:
+    page.route(f"**/collection/items/{kept.ids[1]}.jpg", lambda route: route.fulfill(status=404))
+    made.open(page, "label")
+    picture = page.locator("#label-picture")
+    expect(picture).to_have_attribute("data-item", kept.ids[0])
+    page.keyboard.press("1")
+    expect(picture).to_have_text("This picture is no longer kept. Skip it.")
+    page.keyboard.press("s")
+    expect(picture).to_have_attribute("data-item", kept.ids[2])
+    expect(picture.locator("img")).to_be_visible()
+
+
+def test_a_frame_is_kept_on_request(page: Page, made: Scene) -> None:
+    posted: list[object] = []
+
+    def keep(route: Route) -> None:
+        posted.append(route.request.post_data_json)
+        route.fulfill(status=204)
+
+    page.route("**/collection", lambda route: route.fulfill(json={"keep": "on_request", "sets": [], "frames_count": 0}))
+    page.route("**/collection/keep", keep)
+    made.open(page)
+    expect(page.get_by_role("button", name="Read this field")).to_be_enabled()
+    expect(page.get_by_role("button", name="Keep this frame")).to_be_hidden()
+    result = made.show(made.readings.make())
+    page.get_by_role("button", name="Keep this frame").click()
+    expect(page.locator("#action-message")).to_have_text("The frame is kept.")
+    assert posted == [{"reading": str(result.id)}]
 
 
 # history

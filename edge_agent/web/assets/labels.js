@@ -33,16 +33,17 @@ function load(id) {
 }
 
 async function showItem(id, then) {
-  const image = id === null ? null : await load(id);
+  // A frame may have made room for a newer one meanwhile. It can still be skipped.
+  const picture = id === null ? null : await load(id).catch(() => el("p", {}, t("label.picture.gone")));
   item = id;
   pictures = new Map([...pictures].filter(([each]) => each === id || then.includes(each)));
   then.forEach(load);
-  byId("label-picture").replaceChildren(...(image === null ? [] : [image]));
+  byId("label-picture").replaceChildren(...(picture === null ? [] : [picture]));
   byId("label-picture").dataset.item = id ?? "";
-  show(byId("label-picture"), image !== null);
-  show(byId("label-nothing"), image === null);
+  show(byId("label-picture"), picture !== null);
+  show(byId("label-nothing"), picture === null);
   for (const button of byId("label-buttons").querySelectorAll("button")) {
-    button.disabled = image === null && button.dataset.key !== "u";
+    button.disabled = picture === null && button.dataset.key !== "u";
   }
 }
 
@@ -153,14 +154,18 @@ export function onKey(key) {
   return true;
 }
 
+let onRequest = false;
+
 /** Offer to keep the latest frame where frames are kept on request. */
-async function drawKeep() {
+const drawKeep = () => show(byId("keep"), onRequest && store.shown !== null);
+
+async function askKeep() {
   if (!store.may("work")) return;
-  try {
-    show(byId("keep"), (await get("/collection")).keep === "on_request");
-  } catch {
-    show(byId("keep"), false);
-  }
+  onRequest = await get("/collection").then(
+    (state) => state.keep === "on_request",
+    () => false,
+  );
+  drawKeep();
 }
 
 export function start() {
@@ -173,7 +178,8 @@ export function start() {
     await send("POST", "/collection/keep", { reading: store.shown.result.id });
     return t("action.kept");
   });
-  store.on("session", drawKeep);
+  store.on("session", askKeep);
+  store.on("shown", drawKeep);
   store.on("language", () => {
     if (chosen !== null) drawButtons();
   });
