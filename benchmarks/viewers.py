@@ -103,7 +103,7 @@ def viewers(
     block_s: Annotated[float, typer.Option(min=1, help="Seconds of each block.")] = 10.0,
     blocks: Annotated[int, typer.Option(min=1, help="Blocks of each kind, in turn.")] = 6,
     frame_rate_hz: Annotated[float, typer.Option(min=1, help="Frames a second; every one is read.")] = 20.0,
-    width_px: Annotated[int, typer.Option(min=16, max=1280, help="Width of the viewers' picture.")] = 640,
+    width_px: Annotated[int, typer.Option(min=16, max=1280, help="Width of the viewers' picture; the page's.")] = 960,
     max_others_pct: MaxOthers = MAX_OTHERS_PCT,
     as_json: AsJson = False,
     out: Out = None,

@@ -26,6 +26,7 @@ class FakeDevice:
         self.problems: tuple[Problem, ...] = ()
         self.answer: dict[str, object] = {"state": "done", "error": None, "data": {}}
         self.submitted: queue.SimpleQueue[tuple[Request, str]] = queue.SimpleQueue()
+        self.failed_logins: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.frames = FrameRequests()
         self.kept: dict[str, bytes] = {}
         self.slide: Tally | None = None
@@ -62,6 +63,9 @@ class FakeDevice:
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
         self.submitted.put((request, by))
         reply(json.dumps(self.answer).encode())
+
+    def record_failed_logins(self, count: int) -> None:
+        self.failed_logins.put(count)
 
     def look_on(self) -> FrameRequest:
         return self.frames.add()

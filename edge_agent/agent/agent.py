@@ -416,6 +416,12 @@ class Agent:
         """Carry out a command that did not come over MQTT; see ``CommandDispatcher.submit``."""
         self._dispatcher.submit(request, reply, by=by)
 
+    def record_failed_logins(self, count: int) -> None:
+        """Wrong passwords or tokens of the microscope page were tried ``count`` times."""
+        self._events.record(
+            EventKind.LOGINS_FAILED, f"{count} log-ins to the microscope page failed.", attempts_count=count
+        )
+
     def self_test(self) -> tuple[Check, ...]:
         """Load the bundle again and compare it with its golden outputs; then run all checks."""
         problem: EdgeAgentError | None = None

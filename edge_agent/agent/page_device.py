@@ -12,6 +12,7 @@ from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.agent.model_choice import installed_models
 from edge_agent.collection.collection import Collection
 from edge_agent.config import Config
+from edge_agent.contracts import Check
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
 from edge_agent.web.device import DeviceState, ModelOption, Problem
@@ -54,10 +55,7 @@ class PageDevice:
             paused=status.paused,
             streaming=status.streaming,
             safe_mode=False,
-            problems=tuple(
-                Problem(part=check.name, code=check.code or "", message=check.message or "", remedy=check.remedy)
-                for check in status.problems(agent.publisher.broker)
-            ),
+            problems=self._problems(),
             trigger=config.trigger.mode,
             stale_after_s=stale_after_s(config.trigger),
             readings_count=agent.counts.readings_count,
@@ -71,6 +69,16 @@ class PageDevice:
             slide=agent.open_slide,
         )
 
+    def _problems(self) -> tuple[Problem, ...]:
+        agent = self._agent
+        checks = agent.status.problems(agent.publisher.broker)
+        if agent.collection.error is not None:
+            checks = (*checks, Check.from_error("collection", agent.collection.error))
+        return tuple(
+            Problem(part=check.name, code=check.code or "", message=check.message or "", remedy=check.remedy)
+            for check in checks
+        )
+
     def _installed(self, config: Config) -> tuple[ModelOption, ...]:
         # Verifying them reads every file, so it is done once for each configuration.
         if self._models is None or self._models[0] is not config:
@@ -80,6 +88,10 @@ class PageDevice:
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
         """Carry out a command that ``by`` sent."""
         self._agent.submit(request, reply, by=by)
+
+    def record_failed_logins(self, count: int) -> None:
+        """Wrong passwords or tokens were tried ``count`` times."""
+        self._agent.record_failed_logins(count)
 
     def look_on(self) -> FrameRequest:
         """See the frames that pass from now on. Raises ``AgentPaused``."""

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import ssl
 import sys
 import tempfile
 import threading
@@ -52,6 +53,7 @@ from edge_agent.inference.runtime import runtime_name
 from edge_agent.monitoring.health import ClockReading, clock_problem, disk_problem
 from edge_agent.mqtt.address import format_address
 from edge_agent.mqtt.probe import probe_broker
+from edge_agent.web.access_file import ROLES, read_access
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -87,6 +89,7 @@ def examine(config: Config) -> Iterator[Finding]:
         ("cameras", _cameras),
         ("camera", _camera),
         ("broker", _broker),
+        ("page", _page),
         ("disk", _disk),
         ("collection", _collection),
         ("audit", _audit),
@@ -196,6 +199,19 @@ def _broker(config: Config) -> str:
     packets = found.limits.maximum_packet_bytes
     bound = "" if packets is None else f", packets of up to {packets} bytes"
     return f"{address} answers, MQTT {found.version}, {transport}{bound}"
+
+
+def _page(config: Config) -> str:
+    settings = config.web
+    if not settings.enabled:
+        return "off"
+    if settings.tls is not None:
+        settings.tls.load_into(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
+    if settings.access_file is None:
+        return "on, for this device only, without a password"
+    roles = ", ".join(name for name in ROLES if name in read_access(settings.access_file).roles)
+    where = "from the network, encrypted" if settings.on_network else "for this device only"
+    return f"on, {where}; can log in: {roles}"
 
 
 def _disk(config: Config) -> str:

@@ -40,12 +40,12 @@ class Answers:
         said otherwise. Of several, the one that most people gave, if at least two did and no other has as many: it
         does not depend on the order in which they answered. The model has no vote, because it may be trained with it.
         """
-        votes = Counter(each.label for each in self.opinions)
-        if not votes:
+        opinions = self.opinions
+        if not opinions:
             return None
-        (first, first_count), *others = votes.most_common(2)
-        if len(self.opinions) == 1:
-            return first if model_label in {None, first} else None
+        if len(opinions) == 1:
+            return opinions[0].label if model_label in {None, opinions[0].label} else None
+        (first, first_count), *others = Counter(each.label for each in opinions).most_common(2)
         return first if first_count > 1 and all(count < first_count for _, count in others) else None
 
     def standing(self, model_label: str | None) -> Standing:

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from edge_agent.analysis.reading import Reading
 from edge_agent.collection.answers import AnswerBook
+from edge_agent.collection.being_labelled import BeingLabelled
 from edge_agent.collection.export import ExportSummary, Origin, export_labelled, export_unlabelled
 from edge_agent.collection.export_target import Write, export_target, zip_file
 from edge_agent.collection.held_frames import HeldFrames
@@ -97,7 +98,7 @@ class Collection:
                 max_age=timedelta(days=settings.max_age_days),
                 max_frames_count=settings.max_frames_count,
             ),
-            labelled=lambda: self._labels.read().is_labelled,
+            labelled=self._needed,
         )
         self._keeper = FrameKeeper(
             self._store,
@@ -108,8 +109,13 @@ class Collection:
             on_event=on_event,
         )
         self._held = HeldFrames()
+        self._being_labelled = BeingLabelled()
         self._exporting = threading.Lock()
         self._offered_count = 0
+
+    def _needed(self) -> Callable[[UUID], bool]:
+        book = self._labels.read()
+        return lambda frame_id: book.is_labelled(frame_id) or frame_id in self._being_labelled
 
     def _open(self) -> None:
         self._store.open(make=not self._beside_agent)
@@ -209,7 +215,10 @@ class Collection:
         while True:
             offered = offer_next(self._store.frames(), label_set, self._labels.read(), Queue(queue))
             # A frame may have been deleted by another process.
-            if offered is None or self._store.confirm(offered.item):
+            if offered is None:
+                return None
+            self._being_labelled.add((offered.item, *offered.then))
+            if self._store.confirm(offered.item):
                 return offered
 
     def label(self, item: UUID, set_name: str, label: str, *, by: str, entry_id: UUID | None = None) -> LabelEntry:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from edge_agent.collection.answers import AnswerBook, Standing
+from edge_agent.collection.answers import NO_ANSWERS, AnswerBook, Standing
 from edge_agent.collection.kept_frame import FrameSummary
 from edge_agent.collection.settings import NOT_USABLE, LabelSet
 from edge_agent.collection.state import LabelOption, LabelSetState, Offered
@@ -27,24 +27,31 @@ _WAITING_FOR = {Queue.UNLABELLED: Standing.UNLABELLED, Queue.SECOND_LOOK: Standi
 
 def comparable_label(frame: FrameSummary, label_set: LabelSet) -> str | None:
     """What the model said of a frame, if the set has that label."""
-    return frame.model_label if frame.model_label in label_set.codes else None
+    label = frame.model_label
+    return label if label is not None and label in label_set.codes else None
 
 
 def standing(frame: FrameSummary, label_set: LabelSet, book: AnswerBook) -> Standing:
     """How far a frame has come in a set."""
-    return book.answers(label_set.name, frame.id).standing(comparable_label(frame, label_set))
+    answers = book.answers(label_set.name, frame.id)
+    # Most frames of a large collection.
+    if answers is NO_ANSWERS:
+        return Standing.UNLABELLED
+    return answers.standing(comparable_label(frame, label_set))
 
 
 def label_of(frame: FrameSummary, label_set: LabelSet, book: AnswerBook) -> str | None:
     """The label that counts for a frame, ``not_usable`` included; None while there is none."""
-    return book.answers(label_set.name, frame.id).label(comparable_label(frame, label_set))
+    answers = book.answers(label_set.name, frame.id)
+    return None if answers is NO_ANSWERS else answers.label(comparable_label(frame, label_set))
 
 
 def waiting(
     frames: Iterable[FrameSummary], label_set: LabelSet, book: AnswerBook, queue: Queue
 ) -> Sequence[FrameSummary]:
     """The frames of a queue: oldest first, but the later one was answered, the later it comes."""
-    found = [each for each in frames if standing(each, label_set, book) is _WAITING_FOR[queue]]
+    wanted = _WAITING_FOR[queue]
+    found = [each for each in frames if standing(each, label_set, book) is wanted]
     return sorted(found, key=lambda frame: book.order(label_set.name, frame.id))
 
 
@@ -67,11 +74,11 @@ def offer_next(frames: Iterable[FrameSummary], label_set: LabelSet, book: Answer
 
 def describe_set(frames: Sequence[FrameSummary], label_set: LabelSet, book: AnswerBook) -> LabelSetState:
     """A set with its counts."""
-    labels = Counter(label_of(each, label_set, book) for each in frames)
     standings = Counter(standing(each, label_set, book) for each in frames)
+    labels = Counter(label_of(each, label_set, book) for each in frames)
     return LabelSetState(
         name=label_set.name,
-        question=label_set.question or label_set.name,
+        question=label_set.question,
         labels=tuple(
             LabelOption(
                 code=each.code,

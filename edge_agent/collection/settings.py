@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -49,7 +50,7 @@ class LabelSet(Settings):
     """A question and its possible answers. "Not usable" and "skip" are always possible."""
 
     name: Slug = Field(description="Short name of the set.")
-    question: str = Field(default="", max_length=200, description="What the page asks. Default: the set's name.")
+    question: str = Field(default="", max_length=200, description="What the page asks. Default: what the field shows.")
     labels: tuple[LabelChoice, ...] = Field(min_length=1, max_length=36, description="In the order of their keys.")
 
     @model_validator(mode="after")
@@ -57,7 +58,7 @@ class LabelSet(Settings):
         _refuse_repeated("labels", "code", [each.code for each in self.labels])
         return self
 
-    @property
+    @cached_property
     def codes(self) -> tuple[str, ...]:
         """The codes of the labels."""
         return tuple(each.code for each in self.labels)

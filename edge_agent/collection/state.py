@@ -25,7 +25,7 @@ class LabelSetState(Contract):
     """A label set and how far it has come. The counts add up to the number of frames."""
 
     name: str
-    question: str
+    question: str = Field(description="Empty for the usual one.")
     labels: tuple[LabelOption, ...]
     unlabelled_count: int
     labelled_count: int = Field(description="Frames whose label counts.")

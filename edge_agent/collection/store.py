@@ -73,7 +73,8 @@ class FrameStore:
     ) -> None:
         """Nothing is read or written before ``open``.
 
-        ``labelled`` returns what tells whether a frame is labelled now; it may raise ``CollectionError``.
+        ``labelled`` returns what tells whether a frame is labelled, or is being labelled, now; it may raise
+        ``CollectionError``.
         """
         self.folder = folder
         self._limits = limits
@@ -85,7 +86,7 @@ class FrameStore:
         self._frames: dict[UUID, FrameSummary] = {}
         self._sizes: dict[UUID, int] = {}
         self._durable: set[UUID] = set()
-        self._other_bytes = 0
+        self._size_bytes = 0
         self.removed_count = 0
         """Frames deleted to keep within the limits, since ``open``."""
         self.incomplete_count = 0
@@ -101,7 +102,7 @@ class FrameStore:
         with self._lock:
             self._frames.clear()
             self._sizes.clear()
-            self._other_bytes = self.unreadable_count = 0
+            self._size_bytes = self.unreadable_count = 0
             try:
                 if make:
                     self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -137,12 +138,11 @@ class FrameStore:
             if content.strip(b"\0 \n").endswith(b"}"):
                 # Another release's, or somebody's own: not ours to delete.
                 self.unreadable_count += 1
-                self._other_bytes += record_bytes + (picture_bytes or 0)
+                self._size_bytes += record_bytes + (picture_bytes or 0)
                 return
             summary = None
         if summary is not None and summary.id == frame_id and self._picture_is_whole(summary, picture_bytes):
-            self._frames[frame_id] = summary
-            self._sizes[frame_id] = record_bytes + summary.picture.size_bytes
+            self._enter(summary, record_bytes + summary.picture.size_bytes)
         elif remove and not self._labelled()(frame_id):
             self.incomplete_count += 1
             self._unlink(path.name)
@@ -165,7 +165,7 @@ class FrameStore:
     def size_bytes(self) -> int:
         """Size of all files."""
         with self._lock:
-            return sum(self._sizes.values()) + self._other_bytes
+            return self._size_bytes
 
     def frames(self) -> tuple[FrameSummary, ...]:
         """All kept frames, the oldest first."""
@@ -211,8 +211,7 @@ class FrameStore:
                     raise
             except OSError as error:
                 raise _unusable(self.folder, error) from error
-            self._frames[frame_id] = FrameSummary.model_validate_json(content)
-            self._sizes[frame_id] = size_bytes
+            self._enter(FrameSummary.model_validate_json(content), size_bytes)
 
     def remove_old(self) -> None:
         """Delete what is older than allowed, labelled or not.
@@ -230,10 +229,8 @@ class FrameStore:
         count = 0
         with self._lock:
             for frame_id in ids:
-                found = self._frames.pop(frame_id, None)
-                self._sizes.pop(frame_id, None)
-                self._durable.discard(frame_id)
-                count += found is not None
+                count += frame_id in self._frames
+                self._forget(frame_id)
                 for suffix in (_RECORD, _PICTURE):
                     try:
                         (self.folder / f"{frame_id}{suffix}").unlink(missing_ok=True)
@@ -285,10 +282,16 @@ class FrameStore:
         except OSError as error:
             raise _unusable(self.folder, error) from error
 
+    def _enter(self, summary: FrameSummary, size_bytes: int) -> None:
+        self._frames[summary.id] = summary
+        self._sizes[summary.id] = size_bytes
+        self._size_bytes += size_bytes
+
     def _forget(self, frame_id: UUID) -> None:
         with self._lock:
             self._frames.pop(frame_id, None)
-            self._sizes.pop(frame_id, None)
+            self._size_bytes -= self._sizes.pop(frame_id, 0)
+            self._durable.discard(frame_id)
 
     def _make_room(self, needed_bytes: int) -> None:
         surplus_bytes = self.size_bytes + needed_bytes - self._limits.max_bytes

@@ -34,6 +34,7 @@ class EventKind(StrEnum):
     STATE_IGNORED = "state_ignored"
     SCALE_DISAGREES = "scale_disagrees"
     COLLECTION_FAILED = "collection_failed"
+    LOGINS_FAILED = "logins_failed"
     COLLECTION_RECOVERED = "collection_recovered"
     COLLECTION_EXPORTED = "collection_exported"
     COLLECTION_DELETED = "collection_deleted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -15,6 +16,8 @@ from edge_agent.errors import AgentSafeMode, EdgeAgentError
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
 from edge_agent.web.device import DeviceState, Problem
+
+log = logging.getLogger(__name__)
 
 
 class SafeModeDevice:
@@ -66,6 +69,10 @@ class SafeModeDevice:
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:  # noqa: ARG002 - the log has no place for it
         """Refuse the command."""
         reply(refusal(request, self._problem, self._identity.id, self._session).to_json())
+
+    def record_failed_logins(self, count: int) -> None:
+        """Only the log gets to know: nothing is recorded in safe mode."""
+        log.warning("%d log-ins to the microscope page failed", count)
 
     def look_on(self) -> FrameRequest:
         """Raises ``AgentSafeMode``: there is no camera."""

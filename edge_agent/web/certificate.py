@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from edge_agent.addresses import parse_address
 from edge_agent.errors import FileUnusable
 from edge_agent.web.location import own_addresses, own_names
 from edge_agent.web.settings import WebSettings
@@ -40,9 +41,11 @@ def own_certificate(settings: WebSettings, state_folder: Path, now: datetime) ->
     """The file with the device's certificate and key, made or renewed if needed. Raises ``FileUnusable``."""
     path = state_folder / FILE
     names = ["localhost", *own_names(), *settings.allowed_hosts]
+    if parse_address(settings.host) is None:
+        names.append(settings.host)
     if not _is_fit(path, names, now):
         try:
-            _write(path, _make(names, ["127.0.0.1", "::1", *own_addresses(), settings.host], now))
+            _write(path, _make(names, ["127.0.0.1", "::1", *own_addresses()], now))
         except OSError as error:
             raise FileUnusable.from_os_error(error) from error
     return path

@@ -82,6 +82,10 @@ class Device(Protocol):
         """Carry out a command that ``by`` sent; ``reply`` gets the answer's JSON once, in any thread."""
         ...
 
+    def record_failed_logins(self, count: int) -> None:
+        """Wrong passwords or tokens were tried ``count`` times."""
+        ...
+
     def look_on(self) -> FrameRequest:
         """See the frames that pass from now on. Raises ``AgentPaused``."""
         ...

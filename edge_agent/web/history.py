@@ -22,6 +22,8 @@ class ShownReading:
     result: Result
     picture: ReadingPicture | None
     labels: tuple[Label, ...]
+    recalled: bool = False
+    """Whether it is from before the start of the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,10 @@ class History:
                 self._by_id.popitem(last=False)
 
     def latest(self) -> ShownReading | None:
-        """The reading added last; None before the first."""
+        """The reading added last since the start of the device; None before the first."""
         with self._lock:
-            return next(reversed(self._by_id.values()), None)
+            latest = next(reversed(self._by_id.values()), None)
+        return None if latest is None or latest.recalled else latest
 
     def find(self, reading_id: UUID) -> ShownReading | None:
         """The reading with this id; None where it is no longer kept."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from edge_agent.analysis.reading import Reading
 from edge_agent.contracts import Label, Result
@@ -28,9 +28,9 @@ class PictureMaker:
         self._waiting: queue.Queue[tuple[Result, Reading | None] | None] = queue.Queue()
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
+    def start(self, recall: Callable[[], Iterable[ShownReading]] = tuple) -> None:
+        """Start the thread. ``recall`` is called in it first, for readings of before the start, the oldest first."""
+        self._thread = threading.Thread(target=self._run, args=(recall,), name="pictures", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -44,8 +44,13 @@ class PictureMaker:
         """Make the pictures of this reading when its turn comes. Never waits."""
         self._waiting.put((result, reading if self._waiting.qsize() < WAITING_MAX else None))
 
-    def _run(self) -> None:
+    def _run(self, recall: Callable[[], Iterable[ShownReading]]) -> None:
         lower_priority()
+        try:
+            for shown in recall():
+                self._show(shown)
+        except Exception:  # what is kept is shown as far as it can be read
+            log.exception("the kept readings could not be recalled")
         while (item := self._waiting.get()) is not None:
             result, reading = item
             picture: ReadingPicture | None = None

@@ -86,6 +86,26 @@ def make_picture(result: Result, reading: Reading) -> ReadingPicture | None:
     )
 
 
+def picture_of_frame(rgb: NDArray[np.uint8]) -> ReadingPicture:
+    """The picture of a reading of which only the frame is known, uint8 RGB (h, w, 3): without layers."""
+    height, width = rgb.shape[0], rgb.shape[1]
+    ratio = LONG_SIDE_PX / max(height, width)
+    shown = _resized(rgb, max(1, round(height * ratio)), max(1, round(width * ratio)))
+    small = THUMBNAIL_PX / LONG_SIDE_PX
+    thumbnail = _resized(shown, max(1, round(shown.shape[0] * small)), max(1, round(shown.shape[1] * small)))
+    return ReadingPicture(
+        width_px=shown.shape[1],
+        height_px=shown.shape[0],
+        region=(0.0, 0.0, 1.0, 1.0),
+        turned=False,
+        jpeg=_to_jpeg(shown),
+        thumbnail=_to_jpeg(thumbnail),
+        nuclei_png=to_png(np.zeros((1, 1, 4), np.uint8)),
+        activation_map=None,
+        class_index=None,
+    )
+
+
 def _size_px(explanation: Explanation, long_side_px: int) -> tuple[int, int]:
     """Height and width of a picture with square pixels."""
     window = explanation.window

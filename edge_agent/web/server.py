@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -30,6 +30,7 @@ from edge_agent.web.live.hub import LiveHub
 from edge_agent.web.location import page_url
 from edge_agent.web.picture_maker import PictureMaker
 from edge_agent.web.protection import protect
+from edge_agent.web.recall import recall
 from edge_agent.web.request_limits import MAX_BODY_BYTES
 from edge_agent.web.sessions import Sessions
 from edge_agent.web.settings import WebSettings
@@ -54,16 +55,13 @@ class MicroscopePage:
         self,
         settings: WebSettings,
         state_folder: Path | None = None,
-        on_failed_logins: Callable[[int], None] = lambda _count: None,
     ) -> None:
         """Nothing is bound yet. The device's own certificate is kept in ``state_folder``.
 
-        ``on_failed_logins`` gets how many log-ins failed, at most once a minute. Raises ``ConfigError`` if the access
-        file cannot be used.
+        Raises ``ConfigError`` if the access file cannot be used.
         """
         self._settings = settings
         self._state_folder = state_folder or default_state_folder()
-        self._on_failed_logins = on_failed_logins
         self._known = None if settings.access_file is None else read_access(settings.access_file)
         for exposed in exposed_files(settings):
             log.warning("%s", exposed, extra={"code": exposed.code})
@@ -93,7 +91,7 @@ class MicroscopePage:
             self._known,
             Sessions(3600 * settings.session_hours),
             encrypted=settings.encrypted,
-            on_failed_logins=self._on_failed_logins,
+            on_failed_logins=device.record_failed_logins,
         )
         hub = self._live = LiveHub(device)
         config = uvicorn.Config(
@@ -126,7 +124,7 @@ class MicroscopePage:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
         thread.start()
-        self._pictures.start()
+        self._pictures.start(lambda: recall(device.collection))
         self._running = server, thread, listener, access
         log.info("microscope page at %s", self.address)
 
@@ -162,6 +160,8 @@ class MicroscopePage:
 
     def _show(self, shown: ShownReading) -> None:
         self._history.add(shown)
+        if shown.recalled:
+            return
         self._broadcast.tell(Happening("reading", shown.result.to_json().decode()))
 
     def _listen(self) -> socket.socket:

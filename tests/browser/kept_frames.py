@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -23,12 +23,18 @@ LABELS = [
 ]
 
 
+class Given(NamedTuple):
+    item: str
+    label: str
+    id: str
+
+
 @dataclass
 class KeptFrames:
     """Frames to label, each an RGB array; ``given`` is what the page said of them, in order."""
 
     pictures: Sequence[NDArray[np.uint8]]
-    given: list[tuple[str, str]] = field(default_factory=list)
+    given: list[Given] = field(default_factory=list)
     fetched: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -54,21 +60,19 @@ class KeptFrames:
                 picture = np.ascontiguousarray(self.pictures[self.ids.index(file.removesuffix(".jpg"))])
                 route.fulfill(body=simplejpeg.encode_jpeg(picture, colorspace="RGB"), content_type="image/jpeg")
             case ["labels"]:
-                self.given.append((posted["item"], posted["label"]))
+                self.given.append(Given(posted["item"], posted["label"], posted["id"]))
                 route.fulfill(json={"item": posted["item"], "label": posted["label"]})
             case ["undo"]:
-                if not self.given:
-                    refusal = {"code": "label_invalid", "message": "Nothing to undo.", "remedy": "Label a field."}
-                    route.fulfill(status=400, json=refusal)
-                    return
-                item, _ = self.given.pop()
-                route.fulfill(json={"item": item})
+                # Without an id it is the last one of the role, whoever gave it.
+                undone = next((each for each in self.given if each.id == posted.get("id")), self.given[-1])
+                self.given.remove(undone)
+                route.fulfill(json={"item": undone.item})
             case _:
                 route.fulfill(status=404, json={"code": "none", "message": "None.", "remedy": None})
 
     def _waiting(self) -> list[str]:
-        skipped = [item for item, label in self.given if label == "skip"]
-        answered = {item for item, label in self.given if label != "skip"}
+        skipped = [each.item for each in self.given if each.label == "skip"]
+        answered = {each.item for each in self.given if each.label != "skip"}
         left = [each for each in self.ids if each not in answered]
         return sorted(left, key=lambda each: skipped.index(each) + 1 if each in skipped else 0)
 
@@ -86,7 +90,7 @@ class KeptFrames:
         }
 
     def _state(self) -> dict[str, object]:
-        labels = [label for _, label in self.given if label != "skip"]
+        labels = [each.label for each in self.given if each.label != "skip"]
         unusable = labels.count("not_usable")
         return {
             "keep": "all",

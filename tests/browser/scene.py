@@ -51,7 +51,7 @@ class ScriptedDevice(FakeDevice):
 
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:
         self.submitted.put((request, by))
-        reply(json.dumps(self.answers.get(request.name, self.answer)).encode())
+        reply(json.dumps(self.answers.get(request.command, self.answer)).encode())
 
 
 class Readings:
@@ -153,7 +153,7 @@ def live_message(picture: NDArray[np.uint8], **header: object) -> bytes:
         **header,
     }
     text = json.dumps(values).encode()
-    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=92, colorspace="RGB")
+    jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=92, colorspace="RGB")
     return len(text).to_bytes(4, "big") + text + jpeg
 
 

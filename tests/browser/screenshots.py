@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from playwright.sync_api import Page, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect, sync_playwright
 from uuid_utils.compat import uuid7
 
+from edge_agent.cli.local_broker import free_port
 from edge_agent.contracts import ModelIdentity, Outcome, Reason, Result, Specimen, Topics
 from edge_agent.specimens.tally import Tally
 from edge_agent.web.device import ModelOption, Problem
+from edge_agent.web.settings import WebSettings
 from tests.browser.kept_frames import KeptFrames
 from tests.browser.scene import Readings, Scene, draw, live_message, scene
+from tests.page_access import write_access
 
 SIZES = {390: 844, 1280: 860}
 SCHEMES = ("light", "dark")
@@ -81,22 +88,22 @@ def _moving(made: Scene, latest: Result, kind: str, seed: int) -> None:
             "reading": str(latest.id),
             "brightness_pct": 74.0,
         }
-        left, top, width, height = request["region"]  # type: ignore[misc]
+        region: Any = request["region"]
         rows, columns = picture.shape[:2]
-        part = picture[
-            round(top * rows) : round((top + height) * rows), round(left * columns) : round((left + width) * columns)
-        ]
+        left, right = (round(columns * each) for each in (region[0], region[0] + region[2]))
+        top, bottom = (round(rows * each) for each in (region[1], region[1] + region[3]))
+        part = picture[top:bottom, left:right]
         # A second frame would only cost time once it is in focus.
         if len(made.moving.asked) < 6:
-            socket.send(live_message(part, region=request["region"], **header))
+            socket.send(live_message(part, region=region, **header))
 
     made.moving.on_ask = answer
 
 
-def _page(made: Scene, browser: object, width: int, scheme: str, language: str) -> Page:
-    context = browser.new_context(  # type: ignore[attr-defined]
+def _page(made: Scene, browser: Browser, width: int, scheme: str, language: str) -> Page:
+    context = browser.new_context(
         viewport={"width": width, "height": SIZES[width]},
-        color_scheme=scheme,
+        color_scheme=scheme,  # type: ignore[arg-type]
         locale=language,
         device_scale_factor=1.5 if width < 600 else 1,
         has_touch=width < 600,
@@ -112,12 +119,75 @@ def _take(page: Page, out: Path, name: str) -> None:
     page.wait_for_load_state("load")
     # The whole page as one screen, so that the menu of a phone is at its end and every picture is loaded.
     size = page.viewport_size or {"width": 0, "height": 0}
-    height = page.evaluate("document.documentElement.scrollHeight")
-    page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
-    page.evaluate("Promise.all([...document.images].filter((each) => each.checkVisibility()).map((each) => each.decode()))")
+    for _ in range(2):
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+        page.evaluate(
+            "Promise.all([...document.images].filter((each) => each.checkVisibility()).map((each) => each.decode()))"
+        )
     page.screenshot(path=out / f"{name}.png", animations="disabled")
     page.set_viewport_size(size)
-    print(out / f"{name}.png")
+    sys.stdout.write(f"{out / name}.png\n")
+
+
+def _views(made: Scene, browser: Browser, latest: Result, out: Path, only: str) -> None:
+    for width, scheme, view in product(SIZES, SCHEMES, VIEWS):
+        name = f"{view}-{width}-{scheme}"
+        if only not in name:
+            continue
+        page = _page(made, browser, width, scheme, "en-GB")
+        page.goto(f"{made.address}#/{view}")
+        page.locator(f"#view-{view}").wait_for()
+        match view:
+            case "microscope":
+                page.locator("#reading-picture .field-picture").wait_for()
+                expect(page.locator("#live")).to_have_attribute("data-layered", str(latest.id))
+                expect(page.locator("#focus-text")).to_contain_text("62")
+            case "label":
+                page.locator("#label-picture img").wait_for()
+            case "history":
+                expect(page.locator("#history-list button").first).to_contain_text("(drawn)")
+        _take(page, out, name)
+        if view == "history":
+            page.locator("#history-list button").nth(10).click()
+            page.locator("#history-detail-words .outcome").wait_for()
+            _take(page, out, f"reading-{width}-{scheme}")
+        page.context.close()
+
+
+def _log_in(readings: Readings, browser: Browser, out: Path) -> None:
+    with TemporaryDirectory() as folder:
+        access = write_access(Path(folder))
+        settings = WebSettings(enabled=True, host="127.0.0.1", port=free_port(), access_file=access)
+        with scene(readings, settings) as made:
+            page = _page(made, browser, 390, "dark", "en-GB")
+            page.goto(made.address)
+            page.locator("#password").wait_for()
+            _take(page, out, "log-in-390-dark")
+            page.context.close()
+
+
+def _german(made: Scene, browser: Browser, out: Path) -> None:
+    page = _page(made, browser, 390, "light", "de-DE")
+    page.goto(made.address)
+    page.locator("#reading-picture .field-picture").wait_for()
+    page.get_by_role("button", name="Hinweise").click()
+    _take(page, out, "microscope-390-light-de")
+    page.context.close()
+
+
+def _problems(made: Scene, browser: Browser, out: Path) -> None:
+    made.device.paused = True
+    words = "The camera was unplugged.", "Plug it in again; the device goes on by itself."
+    found = Problem(part="camera", code="camera_lost", message=words[0], remedy=words[1])
+    made.device.changes |= {"demonstration": True, "problems": (found,)}
+    for width in SIZES:
+        page = _page(made, browser, width, "dark", "en-GB")
+        page.goto(made.address)
+        page.locator("#reading-picture .field-picture").wait_for()
+        page.get_by_test_id("banner-camera").wait_for()
+        _take(page, out, f"problems-{width}-dark")
+        page.context.close()
 
 
 def take_all(out: Path, chromium: str, only: str = "") -> None:
@@ -128,53 +198,13 @@ def take_all(out: Path, chromium: str, only: str = "") -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         latest = _fill(made, readings)
         _moving(made, latest, "pre-b", 19)
-        for width in SIZES:
-            for scheme in SCHEMES:
-                for view in VIEWS:
-                    name = f"{view}-{width}-{scheme}"
-                    if only not in name:
-                        continue
-                    page = _page(made, browser, width, scheme, "en-GB")
-                    page.goto(f"{made.address}#/{view}")
-                    page.locator(f"#view-{view}").wait_for()
-                    if view == "microscope":
-                        page.locator("#reading-picture .field-picture").wait_for()
-                        expect(page.locator("#live")).to_have_attribute("data-layered", str(latest.id))
-                        expect(page.locator("#focus-text")).to_contain_text("62")
-                    elif view == "label":
-                        page.locator("#label-picture img").wait_for()
-                    elif view == "history":
-                        page.locator("#history-list img").first.wait_for()
-                    _take(page, out, name)
-                    if view == "history":
-                        page.locator("#history-list button").nth(10).click()
-                        page.locator("#history-detail-words .outcome").wait_for()
-                        _take(page, out, f"reading-{width}-{scheme}")
-                    page.context.close()
+        _views(made, browser, latest, out, only)
+        if only in "log-in":
+            _log_in(readings, browser, out)
         if only in "german":
-            page = _page(made, browser, 390, "light", "de-DE")
-            page.goto(made.address)
-            page.locator("#reading-picture .field-picture").wait_for()
-            _take(page, out, "microscope-390-light-de")
+            _german(made, browser, out)
         if only in "problems":
-            made.device.paused = True
-            made.device.changes |= {
-                "demonstration": True,
-                "problems": (
-                    Problem(
-                        part="camera",
-                        code="camera_lost",
-                        message="The camera was unplugged.",
-                        remedy="Plug it in again; the device goes on by itself.",
-                    ),
-                ),
-            }
-            for width in SIZES:
-                page = _page(made, browser, width, "dark", "en-GB")
-                page.goto(made.address)
-                page.locator("#reading-picture .field-picture").wait_for()
-                page.get_by_test_id("banner-camera").wait_for()
-                _take(page, out, f"problems-{width}-dark")
+            _problems(made, browser, out)
         browser.close()
 
 

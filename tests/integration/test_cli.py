@@ -184,6 +184,7 @@ def test_doctor_finds_nothing_wrong_with_a_device_that_works(tmp_path: Path, bro
             "cameras",
             "camera",
             "broker",
+            "page",
             "disk",
             "collection",
             "audit",

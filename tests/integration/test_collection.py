@@ -8,6 +8,8 @@ from threading import Event
 
 import pytest
 
+from edge_agent.agent import Agent
+from edge_agent.agent.page_device import PageDevice
 from edge_agent.analysis import Reading
 from edge_agent.cli.local_broker import free_port
 from edge_agent.config import Config
@@ -65,6 +67,23 @@ def test_a_collection_that_cannot_be_written_stops_no_reading_and_is_told_once(t
     assert len(read(config, 5)) == 5
     assert events(config).count("collection_failed") == 1
     assert (tmp_path / "kept").read_text() == "in the way"
+
+
+def test_the_page_says_that_frames_cannot_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("in the way")
+    told, agents = Event(), list[Agent]()
+
+    def on_result(_result: Result, _reading: Reading) -> None:
+        # The first readings may be there before the agent is.
+        if agents and agents[0].collection.error is not None:
+            told.set()
+
+    with running(keeping(tmp_path / "kept"), on_result=on_result) as agent:
+        agents.append(agent)
+        assert told.wait(60)
+        problems = {each.part: each for each in PageDevice(agent).state().problems}
+        assert problems["collection"].code == "collection_failed"
+        assert problems["collection"].remedy
 
 
 def test_it_keeps_nothing_unless_the_configuration_says_so(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -128,3 +129,17 @@ def test_a_page_of_another_server_does_not_see_the_picture(agent: Agent, page: M
     with pytest.raises(InvalidStatus) as refused, look(page, "http://attacker.example"):
         pass
     assert refused.value.response.status_code == 403
+
+
+def test_a_stop_of_the_page_ends_the_picture(broker_port: int, page: MicroscopePage) -> None:
+    with running(configuration(broker_port)) as agent:
+        page.start(PageDevice(agent))
+        with look(page) as viewer:
+            ask(viewer)
+            until(viewer, lambda message: isinstance(message, bytes))
+            page.stop()
+            with pytest.raises(ConnectionClosed) as closed:
+                until(viewer, lambda _message: False)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert not [thread for thread in threading.enumerate() if thread.name == "live"]

@@ -1,5 +1,7 @@
 // Requests to the device. A refusal becomes a Refusal, with the device's words and what to do.
 
+import { t } from "./i18n.js";
+
 export class Refusal extends Error {
   constructor(status, { code, message, remedy }, wait_s = null) {
     super(message);
@@ -10,10 +12,26 @@ export class Refusal extends Error {
   }
 }
 
+async function ask(path, options) {
+  try {
+    return await read(await fetch(path, options));
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    // The browser's own words for a network that is gone differ by browser.
+    throw new Refusal(0, { code: "unreachable", message: t("banner.lost"), remedy: t("banner.lost.remedy") });
+  }
+}
+
+const unexpected = (status) => ({
+  code: "unexpected",
+  message: t("error.unexpected", { status }),
+  remedy: t("error.unexpected.remedy"),
+});
+
 async function read(answer) {
   if (answer.status === 204) return null;
   const json = (answer.headers.get("content-type") ?? "").includes("json");
-  const content = json ? await answer.json() : { code: "refused", message: await answer.text() };
+  const content = json ? await answer.json() : unexpected(answer.status);
   if (!answer.ok) {
     const refusal = content.error ?? content;
     const wait_s = Number(answer.headers.get("retry-after")) || null;
@@ -24,17 +42,15 @@ async function read(answer) {
 }
 
 export async function get(path) {
-  return read(await fetch(path, { cache: path.startsWith("/readings/") ? "default" : "no-store" }));
+  return ask(path, { cache: path.startsWith("/readings/") ? "default" : "no-store" });
 }
 
 export async function send(method, path, content) {
-  return read(
-    await fetch(path, {
-      method,
-      headers: { "Content-Type": "application/json" },
-      body: content === undefined ? undefined : JSON.stringify(content),
-    }),
-  );
+  return ask(path, {
+    method,
+    headers: { "Content-Type": "application/json" },
+    body: content === undefined ? undefined : JSON.stringify(content),
+  });
 }
 
 // crypto.randomUUID needs a secure context, which plain HTTP to a loopback name is not everywhere.

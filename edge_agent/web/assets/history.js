@@ -107,15 +107,22 @@ function close() {
   location.hash = "#/history";
 }
 
+function options(select, values, words) {
+  const chosen = select.value;
+  const choices = values.map((each) => el("option", { value: each }, words(each)));
+  select.replaceChildren(el("option", { value: "" }, t("history.any")), ...choices);
+  select.value = chosen;
+}
+
+function drawLabelFilter() {
+  const codes = (labels() ?? []).map((label) => label.code);
+  options(byId("filter-label"), codes, (each) => labelName(each, labels()));
+}
+
 export async function open(id) {
-  const options = (select, values, words) => {
-    const chosen = select.value;
-    select.replaceChildren(el("option", { value: "" }, t("history.any")), ...values.map((each) => el("option", { value: each }, words(each))));
-    select.value = chosen;
-  };
   options(byId("filter-outcome"), ["classified", "abstained", "rejected", "failed"], (each) => t(`outcome.${each}`));
   options(byId("filter-reason"), knownReasons(), (each) => explain({ reason: each })[0]);
-  options(byId("filter-label"), Object.keys(store.shown?.result.probabilities ?? {}), (each) => labelName(each, labels()));
+  drawLabelFilter();
   show(byId("history-detail"), id !== undefined);
   // A list that is written anew loses the focus.
   if (id === undefined || !listed.some((reading) => reading.id === id)) await list();
@@ -138,6 +145,7 @@ export function start() {
   store.on("shown", () => {
     if (named) return;
     named = true;
+    drawLabelFilter();
     byId("history-list").replaceChildren(...listed.map(tile));
   });
   for (const name of ["outcome", "reason", "label", "specimen"]) byId(`filter-${name}`).addEventListener("change", list);

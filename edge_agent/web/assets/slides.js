@@ -22,7 +22,7 @@ export function reportLinks(id) {
   );
 }
 
-/** The figures in the page's language: the report's own words are English here. */
+/** The figures that the statement explains. */
 function figures({ judged_count, wished_fields_count, malignant }) {
   const judged =
     wished_fields_count === null
@@ -47,7 +47,7 @@ function row(report) {
       el("p", { class: "muted" }, `${day(report.began_at)} – ${day(report.finished_at)}`),
     ),
     figures(report),
-    report.statement ? el("p", { class: "statement", lang: "en" }, report.statement) : null,
+    report.statement ? el("p", { class: "statement" }, report.statement) : null,
     reportLinks(report.id),
   );
 }

@@ -42,15 +42,26 @@ export function heading(result, labels) {
   return t(`outcome.${result.outcome}`);
 }
 
-const MEASURES = {
-  blurred: ["focus_score", "min_focus_score"],
-  moving: ["motion_pct", "max_motion_pct"],
-  under_exposed: ["brightness_pct", "min_brightness_pct"],
-  over_exposed: ["brightness_pct", "max_brightness_pct"],
-  colour_cast: ["colour_cast_delta_e", "max_colour_cast_delta_e"],
-  no_colour: ["colourfulness_delta_e", "min_colourfulness_delta_e"],
-  empty_field: ["foreground_pct", "min_foreground_pct"],
+/** The limits that a reason may come from, each named after its measure. */
+const LIMITS = {
+  blurred: ["min_focus_score"],
+  moving: ["max_motion_pct"],
+  under_exposed: ["min_brightness_pct", "max_clipped_dark_pct"],
+  over_exposed: ["max_clipped_nuclei_pct", "max_brightness_pct", "max_clipped_bright_pct"],
+  colour_cast: ["max_colour_cast_delta_e"],
+  no_colour: ["min_colourfulness_delta_e"],
+  empty_field: ["min_foreground_pct"],
+  no_nucleated_cells: ["min_coverage_pct"],
 };
+
+/** A measure against its limit, if it is what refused the field. */
+function beyond(measures, name, limit) {
+  const measure = name.slice("min_".length);
+  const value = measures[measure] ?? null;
+  const atLeast = name.startsWith("min_");
+  if (value === null || limit === undefined || (atLeast ? value >= limit : value <= limit)) return null;
+  return { name: t(`measure.${measure}`), value, limit, atLeast };
+}
 
 /** The score that decided against a reading, and its limit: {name, value, limit, atLeast}, or null. */
 export function score(result, limits) {
@@ -71,16 +82,7 @@ export function score(result, limits) {
       atLeast: true,
     };
   }
-  if (result.reason === "no_nucleated_cells" && result.nuclei) {
-    return {
-      name: t("measure.coverage_pct"),
-      value: result.nuclei.coverage_pct,
-      limit: limits.min_coverage_pct,
-      atLeast: true,
-    };
-  }
-  const [measure, limit] = MEASURES[result.reason] ?? [];
-  const value = result.quality?.[measure];
-  if (value === undefined || value === null || limits[limit] === undefined) return null;
-  return { name: t(`measure.${measure}`), value, limit: limits[limit], atLeast: limit.startsWith("min") };
+  const measures = { ...result.quality, coverage_pct: result.nuclei?.coverage_pct };
+  const found = (LIMITS[result.reason] ?? []).map((name) => beyond(measures, name, limits[name]));
+  return found.find((each) => each !== null) ?? null;
 }

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.acquisition.trigger import Thumbnail
 from edge_agent.analysis.reading import Reading
 from edge_agent.cameras import Frame
 from edge_agent.contracts import Result
@@ -32,6 +31,9 @@ _POLL_S = 0.1
 _ABSENT_S = 0.7
 """Time without a frame after which viewers are told why, and how long that answer stands."""
 _SAME_FIELD_PCT = TriggerSettings().rest_change_pct
+
+_THUMBNAILS_KEPT = 16
+"""A reading is known a few frames after its own."""
 
 _SOON = NoPicture(state="waiting", message="The next picture of the camera is awaited.")
 
@@ -202,7 +204,8 @@ class _Showing:
         self._frame_at_s = time.monotonic()
         self._asked_at_s = float("-inf")
         self._count = 0
-        self._reading: tuple[UUID, NDArray[np.uint8] | None] | None = None
+        self._thumbnails: deque[tuple[int, Thumbnail]] = deque(maxlen=_THUMBNAILS_KEPT)
+        self._reading: tuple[UUID, Thumbnail | None] | None = None
         self._skipped_count = 0
         self.current: LiveFrame | None = None
         self.error: EdgeAgentError | None = None
@@ -230,6 +233,7 @@ class _Showing:
         self.error = None
         try:
             self.current = LiveFrame(frame, self._count, views)
+            self._thumbnails.append((frame.monotonic_ns, self.current.thumbnail))
         except Exception as error:  # noqa: BLE001 - whatever a frame contains, the next one is shown
             self._skip(error)
 
@@ -272,18 +276,22 @@ class _Showing:
         if latest is None or self.current is None:
             return None
         reading, frame = latest
-        if frame is self.current.frame:
-            return reading
         if self._reading is None or self._reading[0] != reading:
-            try:
-                self._reading = reading, frame_thumbnail(frame)
-            except ImageError:
-                # Its frame could not be decoded, which the reading says.
-                self._reading = reading, None
+            self._reading = reading, self._thumbnail_of(frame)
         of_reading = self._reading[1]
         if of_reading is None or change_pct(of_reading, self.current.thumbnail) > _SAME_FIELD_PCT:
             return None
         return reading
+
+    def _thumbnail_of(self, frame: Frame) -> Thumbnail | None:
+        """Of a frame that was read: most of them were shown a moment ago. None for one that cannot be decoded."""
+        for captured_ns, known in self._thumbnails:
+            if captured_ns == frame.monotonic_ns:
+                return known
+        try:
+            return frame_thumbnail(frame)
+        except ImageError:
+            return None
 
     def end(self) -> None:
         """Ask the device for no more frames."""

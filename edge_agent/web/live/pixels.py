@@ -85,7 +85,15 @@ def fitting_reduction(width: int, height: int, needed_width: int, needed_height:
 
 
 def scaled_down(array: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """``array`` at this size, its areas averaged; itself if it has it."""
-    if array.shape[:2] == (height, width):
-        return array
-    return np.asarray(cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    """``array`` at this size, or itself if it has it.
+
+    It is halved as often as it can be, and interpolated for the rest: averaging any other areas takes five times as
+    long.
+    """
+    while (half := (array.shape[1] // 2, array.shape[0] // 2))[0] >= width and half[1] >= height:
+        # An odd row and column are dropped, so that areas are whole pixels.
+        even = array[: 2 * half[1], : 2 * half[0]]
+        array = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    if array.shape[:2] != (height, width):
+        array = np.asarray(cv2.resize(array, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    return array

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from edge_agent.cameras.frame import ColourOrder, Pixels
+from edge_agent.collection.being_labelled import BeingLabelled
 from edge_agent.collection.held_frames import MAX_BYTES, MAX_COUNT, HeldFrames
 from edge_agent.contracts import EventKind, Outcome, SpecimenField
 from edge_agent.errors import FrameNotKept, LabelInvalid
@@ -200,6 +201,31 @@ def test_what_another_process_deleted_is_not_offered(tmp_path: Path) -> None:
     offered = collection.next("classes")
     assert offered is not None
     assert (offered.item, offered.waiting_count) == (second, 1)
+
+
+def test_the_field_that_somebody_looks_at_does_not_make_room(tmp_path: Path) -> None:
+    frames = fill(tmp_path, 4)
+    readings = Readings()
+    with collecting(tmp_path, max_frames_count=5) as collection:
+        offered = collection.next("classes")
+        assert offered is not None
+        assert (offered.item, *offered.then) == tuple(frames)
+        for _ in range(4):
+            result, reading = readings.make()
+            collection.offer(result, reading)
+    collection.label(offered.item, "classes", "benign", by="work")
+    assert {each.result.id for each in collection.recent(9)} == {*frames, result.id}
+
+
+def test_what_is_being_labelled_is_bounded_in_number_and_time() -> None:
+    now_s = [0.0]
+    frames = [UUID(int=number) for number in range(40)]
+    held = BeingLabelled(lambda: now_s[0])
+    held.add(frames)
+    assert [frame in held for frame in frames] == [False] * 8 + [True] * 32
+    now_s[0] = 901
+    held.add(frames[:1])
+    assert [frame in held for frame in frames] == [True] + [False] * 39
 
 
 def test_the_newest_come_first_and_damaged_records_are_left_out(tmp_path: Path) -> None:

@@ -145,3 +145,27 @@ def test_waiting_for_rest_in_a_folder_of_images_is_doubtful(tmp_path: Path, mode
     text = GOOD.replace('"synthetic"', f'"folder"\npath = "{tmp_path}"') + f'[trigger]\nmode = "{mode}"\n'
     found = examine(tmp_path, text)
     assert [each.partition(": ")[2].startswith("trigger.mode: ") for each in found] == [True] * (mode == "settled")
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "words"),
+    [
+        ("[work]\npassword = 's3cret'\n", 0o600, "error 11: web.access_file: "),
+        ("[work]\ntoken = 'sha256:" + 64 * "0" + "'\n", 0o644, "warning 11: web.access_file: every user"),
+        (None, 0o600, "error 11: web.access_file: there is no file"),
+    ],
+)
+def test_the_access_file_is_checked(tmp_path: Path, content: str | None, mode: int, words: str) -> None:
+    path = tmp_path / "access.toml"
+    if content is not None:
+        path.write_text(content)
+        path.chmod(mode)
+    text = GOOD + f'[web]\nenabled = true\nhost = "0.0.0.0"\naccess_file = "{path}"\n'
+    found = only(examine(tmp_path, text))
+    assert found.startswith(words)
+    assert "s3cret" not in found
+
+
+def test_a_page_on_the_network_without_passwords_is_an_error(tmp_path: Path) -> None:
+    found = only(examine(tmp_path, GOOD + '[web]\nenabled = true\nhost = "0.0.0.0"\n'))
+    assert found.startswith("error 10: web.host: on the network the page needs passwords; run 'edge-agent web password")

@@ -62,12 +62,13 @@ def test_the_part_asked_for_is_shown_in_its_colours(
 
 
 @KINDS
-def test_a_region_keeps_the_camera_s_own_pixels(make: object) -> None:
+@pytest.mark.parametrize("wanted_before", [None, View(max_width_px=40)])
+def test_a_region_keeps_the_camera_s_own_pixels(make: object, wanted_before: View | None) -> None:
     assert callable(make)
     stripes = np.full((960, 1280, 3), 128, np.uint8)
     stripes[:, ::2] = 160
     # A quarter of the width at its native size: nothing was averaged away.
-    _, near = shown(make(stripes), View((0.25, 0.25, 0.25, 0.25), 320))
+    _, near = shown(make(stripes), View((0.25, 0.25, 0.25, 0.25), 320), wanted_before=wanted_before)
     _, far = shown(make(stripes), View(max_width_px=320))
     assert near.shape == far.shape == (240, 320, 3)
     assert near[..., 1].std() > 12

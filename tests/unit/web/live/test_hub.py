@@ -94,9 +94,9 @@ def test_nothing_is_asked_of_the_device_until_a_viewer_asks(device: LiveDevice, 
 
 def test_viewers_share_one_decoding_and_one_compression(device: LiveDevice, hub: LiveHub, counts: Counts) -> None:
     boxes = [looking(hub, View(max_width_px=80))[1] for _ in range(3)]
-    zoomed = looking(hub, View((0.0, 0.0, 0.5, 0.5), 80))[1]
+    zoomed = looking(hub, View((0.0, 0.0, 0.5, 0.5), 640))[1]
     device.show_from(lambda: grey_frame(10))
-    device.show(jpeg_frame(np.full((120, 160, 3), 90, np.uint8)))
+    device.show(jpeg_frame(np.full((960, 1280, 3), 90, np.uint8)))
     messages = [box.get(timeout=PATIENCE_S) for box in boxes]
     # One object, of which there is one copy in memory.
     assert len({id(message) for message in messages}) == 1
@@ -271,6 +271,21 @@ def smear(seed: int) -> np.ndarray:
 def noisy(seed: int, noise: int) -> Frame:
     rng = np.random.default_rng(noise)
     return jpeg_frame(np.clip(smear(seed) + rng.normal(0, 3, (240, 320, 3)), 0, 255).astype(np.uint8))
+
+
+def test_the_frame_of_a_reading_is_not_decoded_again_if_it_was_shown(
+    device: LiveDevice, hub: LiveHub, counts: Counts
+) -> None:
+    viewer, box = looking(hub)
+    device.show_from(lambda: noisy(1, 0))
+    read = ReadingOf(noisy(1, 1))
+    device.show(read.frame)
+    box.get(timeout=PATIENCE_S)
+    hub.update(read, read)  # type: ignore[arg-type]
+    viewer.ask(View())
+    device.show(noisy(1, 2))
+    assert parts(box.get(timeout=PATIENCE_S))[0]["reading"] == str(read.id)
+    assert counts.decoded == 2
 
 
 def test_the_header_names_the_latest_reading_while_its_field_is_shown(device: LiveDevice, hub: LiveHub) -> None:

@@ -57,6 +57,9 @@ def test_pictures_come_as_they_are_asked_for(device: LiveDevice, hub: LiveHub) -
             assert header["region"] == [0, 0, 0.5, 0.5]
             assert picture.shape == (12, 16, 3)
             assert round(float(picture.mean())) == shade
+        ask(socket, region=[0, 0, 0.5, 0.5], max_width_px=16)
+        # The same picture is not sent again.
+        assert json.loads(socket.receive_text())["state"] == "waiting"
     device.looked_away.get(timeout=PATIENCE_S)
 
 
