@@ -116,6 +116,8 @@ class Moving:
     sockets: list[WebSocketRoute] = field(default_factory=list)
     on_ask: Callable[[WebSocketRoute, dict[str, Any]], None] = lambda _socket, _request: None
 
+    shown_count: int = 0
+
     def attach(self, page: Page) -> None:
         """Answer what ``page`` opens."""
         page.route_web_socket("**/live", self._open)
@@ -132,6 +134,7 @@ class Moving:
 
     def show(self, picture: NDArray[np.uint8], **header: object) -> None:
         """Send a frame to the last viewer."""
+        self.shown_count += 1
         self.sockets[-1].send(live_message(picture, **header))
 
 

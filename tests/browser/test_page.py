@@ -6,7 +6,8 @@ import base64
 import json
 import queue
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from edge_agent.web.device import Problem
 from edge_agent.web.settings import WebSettings
 from tests.browser.kept_frames import Given, KeptFrames
 from tests.browser.scene import LIMITS, Readings, Scene, draw, scene
+from tests.mqtt import PATIENCE_S
 from tests.page_access import PASSWORDS, write_access
 
 VIEWS = ("microscope", "history", "slides", "label", "device")
@@ -52,6 +54,14 @@ def kept(page: Page) -> KeptFrames:
     found = KeptFrames([np.full((60, 80, 3), 40 * number, np.uint8) for number in range(5)])
     found.attach(page)
     return found
+
+
+def until(page: Page, condition: Callable[[], bool]) -> None:
+    """Let the page go on until something is so in this process."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s
+        page.wait_for_timeout(20)
 
 
 def show_frame(made: Scene, page: Page, picture: NDArray[np.uint8], number: int, **header: object) -> None:
@@ -180,10 +190,7 @@ def test_meters_have_names_and_values_that_are_read_out(page: Page, made: Scene,
 def show_once_asked(made: Scene, page: Page) -> None:
     """Wait until the page has asked for a frame."""
     expect(page.locator("#live")).to_be_visible()
-    asked = made.moving
-    page.wait_for_timeout(0)
-    while not asked.asked:
-        page.wait_for_timeout(20)
+    until(page, lambda: bool(made.moving.asked))
 
 
 def test_the_next_frame_is_asked_for_when_one_is_drawn(page: Page, made: Scene, field: NDArray[np.uint8]) -> None:
@@ -192,16 +199,17 @@ def test_the_next_frame_is_asked_for_when_one_is_drawn(page: Page, made: Scene, 
     assert made.moving.asked == [{"next": True, "region": [0, 0, 1, 1], "max_width_px": 960}]
     for number in (1, 2, 3):
         show_frame(made, page, field, number)
-        while len(made.moving.asked) == number:
-            page.wait_for_timeout(20)
+        until(page, lambda: len(made.moving.asked) > made.moving.shown_count)
         assert len(made.moving.asked) == number + 1
 
 
 def test_zoom_asks_for_the_part_that_is_looked_at(page: Page, made: Scene, field: NDArray[np.uint8]) -> None:
     made.open(page)
     show_once_asked(made, page)
+    expect(page.locator("#live")).to_have_css("touch-action", "pan-y")
     page.keyboard.press("+")
     page.keyboard.press("+")
+    expect(page.locator("#live")).to_have_css("touch-action", "none")
     expect(page.locator("#zoom-value")).to_have_text(re.compile(r"^2\.3"))
     canvas = page.locator("#live").bounding_box()
     assert canvas is not None
@@ -210,8 +218,7 @@ def test_zoom_asks_for_the_part_that_is_looked_at(page: Page, made: Scene, field
     page.mouse.move(canvas["x"] + canvas["width"], canvas["y"] + canvas["height"])
     page.mouse.up()
     show_frame(made, page, field, 1)
-    while len(made.moving.asked) < 2:
-        page.wait_for_timeout(20)
+    until(page, lambda: len(made.moving.asked) >= 2)
     left, top, width, height = made.moving.asked[-1]["region"]
     assert (left, top) == pytest.approx((0.0555, 0.0555), abs=0.01), "dragged by half of the part"
     assert width == height == pytest.approx(1 / 2.25)
@@ -273,12 +280,10 @@ def test_nothing_is_asked_for_while_nobody_looks(page: Page, made: Scene) -> Non
     closed: queue.SimpleQueue[None] = queue.SimpleQueue()
     made.moving.sockets[-1].on_close(lambda *_: closed.put(None))
     page.locator("#nav-device").click()
-    while closed.empty():
-        page.wait_for_timeout(20)
+    until(page, lambda: not closed.empty())
     asked = len(made.moving.asked)
     page.locator("#nav-microscope").click()
-    while len(made.moving.asked) == asked:
-        page.wait_for_timeout(20)
+    until(page, lambda: len(made.moving.asked) > asked)
     assert len(made.moving.sockets) == 2
 
 
@@ -484,6 +489,9 @@ def test_a_slide_shows_its_progress_and_is_finished_only_after_a_question(page: 
     expect(page.locator("#slide-count")).to_have_text("5 of 20 fields counted")
     expect(page.locator("#slide-progress")).to_be_visible()
     assert page.locator("#slide-progress").evaluate("(node) => node.position") == 0.25
+    expect(page.locator("#slide-reached")).to_be_hidden()
+    made.device.slide = made.device.slide.model_copy(update={"judged_count": 20})
+    expect(page.locator("#slide-reached")).to_be_visible()
     name, sent = commands(made)[0]
     assert (name, sent["specimen"], sent["slide"], sent["fields_count"]) == ("set-specimen", SPECIMEN.id, 2, 20)
     page.get_by_role("button", name="Finish slide").click()
@@ -495,10 +503,10 @@ def test_fields_are_labelled_by_keys_with_the_next_pictures_loaded_ahead(
     page: Page, made: Scene, kept: KeptFrames
 ) -> None:
     made.open(page, "label")
+    expect(page).to_have_title("Label · Leukoscope")
     picture = page.locator("#label-picture")
     expect(picture).to_have_attribute("data-item", kept.ids[0])
-    while len(kept.fetched) < 4:
-        page.wait_for_timeout(20)
+    until(page, lambda: len(kept.fetched) >= 4)
     assert set(kept.fetched) == set(kept.ids[:4])
     for key, following in (("1", 1), ("3", 2), ("n", 3)):
         page.keyboard.press(key)

@@ -33,7 +33,7 @@ async function route() {
     if (each === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${i18n.t(`nav.${view}`)} · Leukoscope`;
+  drawTitle();
   live.watch(view === "microscope");
   if (moved) byId(`view-${view}`).querySelector("h2").focus();
   byId("view-message").replaceChildren();
@@ -42,6 +42,10 @@ async function route() {
   } catch (error) {
     byId("view-message").replaceChildren(el("p", { class: "refusal", role: "alert" }, error.message));
   }
+}
+
+function drawTitle() {
+  document.title = `${i18n.t(`nav.${view === "label" ? "label_view" : view}`)} · Leukoscope`;
 }
 
 const KEYS = {
@@ -88,6 +92,7 @@ async function start() {
     const state = store.state;
     byId("device-name").textContent = state === null ? "" : `${state.site} / ${state.device}`;
   });
+  store.on("language", drawTitle);
   document.addEventListener("keydown", onKey);
   await login.ask();
 }

@@ -1,7 +1,7 @@
 // The device itself: its state, self-test, the bundle, and this page's own settings.
 
 import { byId, el, number, show } from "./dom.js";
-import { LANGUAGES, t, use } from "./i18n.js";
+import { has, LANGUAGES, t, use } from "./i18n.js";
 import { command, send } from "./api.js";
 import { onPress } from "./actions.js";
 import { store } from "./store.js";
@@ -47,7 +47,7 @@ async function selfTest() {
         "li",
         { class: `check ${check.state}` },
         el("b", {}, t(`check.${check.state}`)),
-        ` ${check.name}`,
+        ` ${has(`part.${check.name}`) ? t(`part.${check.name}`) : check.name}`,
         check.message ? el("p", {}, [check.message, check.remedy].filter(Boolean).join(" ")) : null,
       ),
     ),

@@ -204,6 +204,8 @@ function zoomTo(factor, centre = [region[0] + region[2] / 2, region[1] + region[
 
 function move(left, top, side = region[2]) {
   region = [Math.min(1 - side, Math.max(0, left)), Math.min(1 - side, Math.max(0, top)), side, side];
+  // One finger scrolls the page as long as there is nothing to move in the picture.
+  byId("live").style.touchAction = side >= 1 ? "pan-y" : "none";
   byId("zoom-value").textContent = `${number(1 / side, 1)}×`;
   byId("zoom-out").disabled = side >= 1;
   byId("zoom-in").disabled = side <= 1 / ZOOM_MAX;

@@ -21,6 +21,7 @@ function draw() {
     wished === null
       ? t("slide.count", { counted: number(counted, 0) })
       : t("slide.count.of", { counted: number(counted, 0), wished: number(wished, 0) });
+  show(byId("slide-reached"), wished !== null && counted >= wished);
   const details = Object.entries(slide.outcomes_count).map(([outcome, count]) => `${t(`outcome.${outcome}`)}: ${count}`);
   if (slide.repeated_count) details.push(`${t("slide.repeated")}: ${slide.repeated_count}`);
   byId("slide-outcomes").textContent = details.join(" · ");
