@@ -73,6 +73,19 @@ class RunningDevice:
         self.process.communicate()
         self.process = None
 
+    def wait_until_served(self) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                assert self.process is not None
+                assert self.process.poll() is None, "the agent ended"
+                assert time.monotonic() < deadline, "the agent does not serve its page"
+                time.sleep(0.05)
+            else:
+                return
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
@@ -121,20 +134,6 @@ def launch(tmp_path: Path, broker_port: int) -> Iterator[Launch]:
 def open_page(page: Page, device: RunningDevice, view: str = "microscope") -> None:
     """Open a view as soon as the agent serves it."""
     page.goto("about:blank")
-    _until_served(device)
+    device.wait_until_served()
     page.goto(f"{device.address}#/{view}")
     page.locator(f"#view-{view}").wait_for()
-
-
-def _until_served(device: RunningDevice) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", device.port), 1).close()
-        except OSError:
-            assert device.process is not None
-            assert device.process.poll() is None, "the agent ended"
-            assert time.monotonic() < deadline, "the agent does not serve its page"
-            time.sleep(0.05)
-        else:
-            return

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from PIL import Image
@@ -34,7 +34,7 @@ def config(tmp_path: Path, broker_port: int) -> Path:
         Image.fromarray(look_at(draw_slide(seed), down, seed=number)).save(frames / f"{number}.png")
     file = tmp_path / "agent.toml"
     file.write_text(
-        f'[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "folder"\npath = "{frames}"\n'
+        f'[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "folder"\npath = "{frames}"\nloop = true\n'
         f'[trigger]\nmode = "triggered"\n[analysis]\nbundle = "demo"\n[mqtt]\nport = {broker_port}\n'
         # Pictures of a folder follow each other at once, as if the stage were moving.
         "[quality]\nmax_motion_pct = 100\n"
@@ -43,13 +43,14 @@ def config(tmp_path: Path, broker_port: int) -> Path:
 
 
 @contextmanager
-def killed_at_the_end(config: Path, subscriber: Subscriber) -> Iterator[subprocess.Popen[bytes]]:
-    """The agent as a process, from when it is ready until SIGKILL."""
+def killed_at_the_end(config: Path, subscriber: Subscriber, *, after: UUID | None = None) -> Iterator[UUID]:
+    """The agent as a process, from when it is ready until SIGKILL; its session, which is not ``after``."""
     process = subprocess.Popen([sys.executable, "-m", "edge_agent", "run", "--config", str(config)])
     try:
-        while subscriber.next("status").body().state is not StatusState.READY:
+        # The one before may have said 'ready' more than once.
+        while (status := subscriber.next("status").body()).state is not StatusState.READY or status.session == after:
             pass
-        yield process
+        yield status.session
     finally:
         process.kill()
         process.wait(PATIENCE_S)
@@ -75,7 +76,7 @@ def test_a_slide_that_was_killed_in_the_middle_is_finished_with_all_its_fields(
     config: Path, state_folder: Path, requester: Requester, subscriber: Subscriber
 ) -> None:
     made = []
-    with killed_at_the_end(config, subscriber):
+    with killed_at_the_end(config, subscriber) as first:
         ask(requester, "set-specimen", specimen=SPECIMEN, slide=2, fields_count=3)
         made += [read(requester, subscriber) for _ in range(2)]
     entries = read_entries(state_folder / FILE)
@@ -84,7 +85,7 @@ def test_a_slide_that_was_killed_in_the_middle_is_finished_with_all_its_fields(
     assert len([key for key in entries if key.startswith(FIELD_PREFIX)]) == len(judged) == 2
 
     # A restart reads the folder from its beginning: two fields again, the first one once more, and a new one.
-    with killed_at_the_end(config, subscriber):
+    with killed_at_the_end(config, subscriber, after=first):
         made += [read(requester, subscriber) for _ in range(4)]
         answer = ask(requester, "finish-specimen")
         report = subscriber.next("report").body()
