@@ -178,6 +178,7 @@ def _german(made: Scene, browser: Browser, out: Path) -> None:
 
 def _problems(made: Scene, browser: Browser, out: Path) -> None:
     made.device.paused = True
+    made.moving.on_ask = lambda socket, _request: socket.send('{"state": "paused"}')
     words = "The camera was unplugged.", "Plug it in again; the device goes on by itself."
     found = Problem(part="camera", code="camera_lost", message=words[0], remedy=words[1])
     made.device.changes |= {"demonstration": True, "problems": (found,)}
