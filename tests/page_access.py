@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from edge_agent.web.access_file import ROLES, token_digest
-from edge_agent.web.passwords import hash_password
+from edge_agent.web.access.access_file import ROLES, token_digest
+from edge_agent.web.access.passwords import hash_password
 
 PASSWORDS = {role: f"password of {role}" for role in ROLES}
 TOKENS = {role: f"token-of-{role}" for role in ROLES}

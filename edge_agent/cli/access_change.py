@@ -7,7 +7,7 @@ from pathlib import Path
 from edge_agent.cli.atomic_file import replace_file
 from edge_agent.config.files import read_regular_file
 from edge_agent.errors import ConfigError
-from edge_agent.web.access_file import changed_access, parse_access
+from edge_agent.web.access.access_file import changed_access, parse_access
 
 ACCESS_NAME = "web-access.toml"
 """Its usual name, in the credentials folder."""

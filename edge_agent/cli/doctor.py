@@ -53,7 +53,7 @@ from edge_agent.inference.runtime import runtime_name
 from edge_agent.monitoring.health import ClockReading, clock_problem, disk_problem
 from edge_agent.mqtt.address import format_address
 from edge_agent.mqtt.probe import probe_broker
-from edge_agent.web.access_file import ROLES, read_access
+from edge_agent.web.access.access_file import ROLES, read_access
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 

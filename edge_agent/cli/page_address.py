@@ -18,8 +18,8 @@ def show_address(config: Config) -> None:
     try:
         import segno
 
-        from edge_agent.web.certificate import FILE, fingerprint, read_certificate
-        from edge_agent.web.location import page_urls
+        from edge_agent.web.access.certificate import FILE, fingerprint, read_certificate
+        from edge_agent.web.access.location import page_urls
     except ImportError as error:
         raise WebMissing(f"The address cannot be shown: {error}.") from error
     settings = config.web

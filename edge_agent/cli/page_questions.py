@@ -9,7 +9,7 @@ from edge_agent.addresses import is_loopback
 from edge_agent.cli.access_change import ACCESS_NAME, current_passwords, read_content
 from edge_agent.cli.questions import Questions
 from edge_agent.errors import WebMissing
-from edge_agent.web.access_file import ROLES, changed_access
+from edge_agent.web.access.access_file import ROLES, changed_access
 
 LISTENERS = {
     "this-machine": "only a browser on this machine, without a password",
@@ -52,7 +52,7 @@ def ask_for_page(questions: Questions, credentials: Path) -> dict[Path, str]:
 def _passwords(questions: Questions, credentials: Path) -> dict[Path, str]:
     """Ask for the passwords of the roles, and put them into the access file."""
     try:
-        from edge_agent.web.passwords import hash_password
+        from edge_agent.web.access.passwords import hash_password
     except ImportError as error:
         raise WebMissing(f"Passwords cannot be hashed: {error}.") from error
     named = questions.document.get("web", "access_file")
@@ -71,7 +71,7 @@ def _passwords(questions: Questions, credentials: Path) -> dict[Path, str]:
 
 def _ask_each(questions: Questions, before: Container[str]) -> dict[str, str]:
     """New passwords by role; ``before`` are the roles that have one."""
-    from edge_agent.web.passwords import new_password
+    from edge_agent.web.access.passwords import new_password
 
     typed: dict[str, str] = {}
     questions.show("A password decides what its owner may do. Roles without a password cannot log in.")
@@ -91,7 +91,7 @@ def _ask_each(questions: Questions, before: Container[str]) -> dict[str, str]:
 
 
 def _type(questions: Questions, taken: Container[str]) -> str:
-    from edge_agent.web.passwords import password_problem
+    from edge_agent.web.access.passwords import password_problem
 
     while True:
         typed = questions.ask("Password (it is not shown)", "", secret=True)

@@ -20,7 +20,7 @@ from edge_agent.cli.terminal import errors, output
 from edge_agent.config import load_config, system_config
 from edge_agent.credentials import CREDENTIALS
 from edge_agent.errors import ConfigError, InputEnded, WebMissing
-from edge_agent.web.access_file import new_token, token_digest
+from edge_agent.web.access.access_file import new_token, token_digest
 
 web = typer.Typer(help="Set passwords and tokens of the microscope page, and print its address.", no_args_is_help=True)
 
@@ -55,7 +55,7 @@ def password(role: RoleOption, file: FileOption = None) -> None:
     Asks for it twice without showing it; without a terminal, it is one line of the input. The file keeps a hash only.
     """
     try:
-        from edge_agent.web.passwords import hash_password, password_problem, role_of_password
+        from edge_agent.web.access.passwords import hash_password, password_problem, role_of_password
     except ImportError as error:
         raise WebMissing(f"Passwords cannot be hashed: {error}.") from error
     path = _access_file(file)

@@ -24,7 +24,7 @@ from edge_agent.config.reading import find_errors, parse_config, read_config_tex
 from edge_agent.credentials import CREDENTIALS, credential
 from edge_agent.errors import BundleError, CameraAbsent, ConfigError
 from edge_agent.mqtt.settings import MqttSettings
-from edge_agent.web.access_file import read_access
+from edge_agent.web.access.access_file import read_access
 from edge_agent.web.settings import WebSettings
 
 PLAIN_PORT, TLS_PORT = 1883, 8883

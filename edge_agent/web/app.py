@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 
-from edge_agent.web.access import Access
+from edge_agent.web.access.access import Access
 from edge_agent.web.broadcast import Broadcast
 from edge_agent.web.device import Device
 from edge_agent.web.history import History

@@ -18,23 +18,23 @@ from edge_agent.analysis.reading import Reading
 from edge_agent.contracts import Result
 from edge_agent.errors import WebPortTaken
 from edge_agent.spool.settings import default_state_folder
-from edge_agent.web.access import Access
-from edge_agent.web.access_file import exposed_files, read_access
+from edge_agent.web.access.access import Access
+from edge_agent.web.access.access_file import exposed_files, read_access
+from edge_agent.web.access.connections import BoundedListener, header_deadline
+from edge_agent.web.access.hosts import HostRule
+from edge_agent.web.access.location import page_url
+from edge_agent.web.access.protection import protect
+from edge_agent.web.access.request_limits import MAX_BODY_BYTES
+from edge_agent.web.access.sessions import Sessions
+from edge_agent.web.access.tls import PageTls
 from edge_agent.web.app import make_app
 from edge_agent.web.broadcast import Broadcast, Happening
-from edge_agent.web.connections import BoundedListener, header_deadline
 from edge_agent.web.device import Device
 from edge_agent.web.history import History, ShownReading
-from edge_agent.web.hosts import HostRule
 from edge_agent.web.live.hub import LiveHub
-from edge_agent.web.location import page_url
 from edge_agent.web.picture_maker import PictureMaker
-from edge_agent.web.protection import protect
 from edge_agent.web.recall import recall
-from edge_agent.web.request_limits import MAX_BODY_BYTES
-from edge_agent.web.sessions import Sessions
 from edge_agent.web.settings import WebSettings
-from edge_agent.web.tls import PageTls
 
 log = logging.getLogger(__name__)
 

@@ -38,8 +38,8 @@ from edge_agent.errors import (
     FrameNotKept,
     LabelInvalid,
 )
+from edge_agent.web.access.roles import Endpoint, Role, requires, role_of
 from edge_agent.web.refusals import refuse, refuse_with
-from edge_agent.web.roles import Endpoint, Role, requires, role_of
 
 _MAX_BODY_BYTES = 4096
 _PIECE_BYTES = 256 * 1024

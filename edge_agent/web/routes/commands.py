@@ -12,9 +12,9 @@ from starlette.routing import BaseRoute, Route
 from edge_agent.commands.dispatcher import COMMAND_LIMIT_S
 from edge_agent.contracts import AnswerState, CommandName
 from edge_agent.mqtt import Request as CommandRequest
+from edge_agent.web.access.roles import Role, requires, role_of
 from edge_agent.web.device import Device
 from edge_agent.web.refusals import refuse
-from edge_agent.web.roles import Role, requires, role_of
 
 _ADMINISTERED = {CommandName.SELECT_MODEL, CommandName.GET_CONFIG}
 

@@ -18,11 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from edge_agent.web.access.roles import Role, requires
 from edge_agent.web.broadcast import Broadcast, Happening, TooManyListeners
 from edge_agent.web.device import Device
 from edge_agent.web.history import History
 from edge_agent.web.refusals import refuse
-from edge_agent.web.roles import Role, requires
 
 HEARTBEAT_S = 1.0
 

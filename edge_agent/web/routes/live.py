@@ -14,10 +14,10 @@ import contextlib
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from edge_agent.web.access.roles import Role, role_of
 from edge_agent.web.live.hub import LiveHub, TooManyViewers, Viewer
 from edge_agent.web.live.messages import Refusal, RequestInvalid, read_request
 from edge_agent.web.refusals import refuse
-from edge_agent.web.roles import Role, role_of
 
 SILENCE_S = 0.9
 """Longest time without a message to a viewer who waits."""

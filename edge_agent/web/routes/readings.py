@@ -11,12 +11,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from edge_agent.contracts import Reason
+from edge_agent.web.access.roles import Role, requires
 from edge_agent.web.device import Device
 from edge_agent.web.history import KEPT_COUNT, Filter, History, ShownReading
 from edge_agent.web.layers import draw_legend, to_png
 from edge_agent.web.pictures import ReadingPicture
 from edge_agent.web.refusals import refuse
-from edge_agent.web.roles import Role, requires
 
 _IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 

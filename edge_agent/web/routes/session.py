@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from edge_agent.errors import AccessDenied, RequestInvalid, TooManyAttempts
-from edge_agent.web.access import Access
+from edge_agent.web.access.access import Access
+from edge_agent.web.access.roles import role_of
 from edge_agent.web.refusals import refuse_with
-from edge_agent.web.roles import role_of
 
 
 def session_routes(access: Access) -> list[BaseRoute]:

@@ -17,8 +17,8 @@ from edge_agent.reports.csv_table import report_csv
 from edge_agent.specimens.archive import KEPT_COUNT, ReportArchive
 from edge_agent.specimens.statement import statement
 from edge_agent.specimens.tally import Tally
+from edge_agent.web.access.roles import Role, requires
 from edge_agent.web.refusals import refuse_with
-from edge_agent.web.roles import Role, requires
 
 
 def _json(report: Report, _texts: Catalogue) -> bytes:

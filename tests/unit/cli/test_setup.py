@@ -13,8 +13,8 @@ import trustme
 from edge_agent.cli.conversation import Conversation
 from edge_agent.config import load_config
 from edge_agent.errors import ConfigError
-from edge_agent.web.access_file import read_access
-from edge_agent.web.passwords import role_of_password
+from edge_agent.web.access.access_file import read_access
+from edge_agent.web.access.passwords import role_of_password
 
 Answers = list[tuple[str, str]]
 

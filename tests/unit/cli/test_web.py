@@ -17,9 +17,9 @@ from typer.testing import CliRunner, Result
 from edge_agent.cli.app import app
 from edge_agent.config import load_config
 from edge_agent.errors import ConfigError
-from edge_agent.web.access_file import read_access
-from edge_agent.web.certificate import fingerprint, own_certificate, read_certificate
-from edge_agent.web.passwords import role_of_password
+from edge_agent.web.access.access_file import read_access
+from edge_agent.web.access.certificate import fingerprint, own_certificate, read_certificate
+from edge_agent.web.access.passwords import role_of_password
 from tests.page_access import PASSWORDS, write_access
 
 

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from edge_agent.collection.collection import Collection
 from edge_agent.collection.store import MIN_FREE_BYTES
-from edge_agent.web.roles import Role
+from edge_agent.web.access.roles import Role
 from edge_agent.web.routes.collection import collection_routes
 from tests.kept import Readings, collecting, fill, make_collection
 

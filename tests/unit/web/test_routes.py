@@ -19,18 +19,18 @@ from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels, frame_now
 from edge_agent.contracts import Reason, Result
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.settings import QualityLimits
-from edge_agent.web.access import Access
+from edge_agent.web.access.access import Access
+from edge_agent.web.access.hosts import HostRule
+from edge_agent.web.access.protection import protect
+from edge_agent.web.access.roles import Role
+from edge_agent.web.access.sessions import Sessions
 from edge_agent.web.app import make_app
 from edge_agent.web.broadcast import LISTENERS_MAX, QUEUE_MAX, Broadcast, Happening, TooManyListeners
 from edge_agent.web.device import Problem
 from edge_agent.web.history import History, ShownReading
-from edge_agent.web.hosts import HostRule
 from edge_agent.web.live.hub import LiveHub
 from edge_agent.web.pictures import make_picture
-from edge_agent.web.protection import protect
-from edge_agent.web.roles import Role
 from edge_agent.web.routes.events import follow
-from edge_agent.web.sessions import Sessions
 from tests.page_device import FakeDevice
 from tests.results import any_result
 

@@ -21,7 +21,7 @@ from edge_agent.contracts import Report, Specimen, Topics
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.specimens.tracker import SpecimenTracker
 from edge_agent.spool import MemorySpool
-from edge_agent.web.roles import Role
+from edge_agent.web.access.roles import Role
 from edge_agent.web.routes import slides
 from edge_agent.web.routes.slides import slides_routes
 from tests.slides import MODEL, judged, result_of

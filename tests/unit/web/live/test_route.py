@@ -14,9 +14,9 @@ from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketT
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from edge_agent.web.access.roles import Role
 from edge_agent.web.live.hub import LiveHub, Viewer
 from edge_agent.web.live.messages import View
-from edge_agent.web.roles import Role
 from edge_agent.web.routes.live import live_routes
 from tests.unit.web.live.fakes import PATIENCE_S, LiveDevice, grey_frame, parts
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.errors import ConfigError
-from edge_agent.web.access_file import (
+from edge_agent.web.access.access_file import (
     ROLES,
     changed_access,
     exposed_files,
@@ -22,7 +22,7 @@ from edge_agent.web.access_file import (
     read_access,
     token_digest,
 )
-from edge_agent.web.passwords import hash_password, new_password, password_problem, role_of_password
+from edge_agent.web.access.passwords import hash_password, new_password, password_problem, role_of_password
 from edge_agent.web.settings import WebSettings
 from tests.page_access import PASSWORDS, TOKENS, access_text, write_access
 
@@ -143,7 +143,7 @@ def test_a_file_that_everybody_can_read_is_named(tmp_path: Path) -> None:
 
 def test_it_is_read_and_checked_also_where_the_extra_is_not_installed() -> None:
     code = (
-        "import sys, edge_agent.config.examination, edge_agent.web.access_file, edge_agent.web.settings; "
+        "import sys, edge_agent.config.examination, edge_agent.web.access.access_file, edge_agent.web.settings; "
         "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

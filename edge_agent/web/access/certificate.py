@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge_agent.addresses import parse_address
 from edge_agent.errors import FileUnusable
-from edge_agent.web.location import own_addresses, own_names
+from edge_agent.web.access.location import own_addresses, own_names
 from edge_agent.web.settings import WebSettings
 
 FILE = Path("web", "certificate.pem")

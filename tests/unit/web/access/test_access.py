@@ -18,16 +18,16 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
-from edge_agent.web.access import Access
-from edge_agent.web.access_file import ROLES, parse_access
-from edge_agent.web.attempts import Attempts, FailedLogins
-from edge_agent.web.cross_site import is_own_origin
-from edge_agent.web.hosts import HostRule
-from edge_agent.web.protection import protect
-from edge_agent.web.request_limits import RequestLimits
-from edge_agent.web.roles import Role, requires, role_of
+from edge_agent.web.access.access import Access
+from edge_agent.web.access.access_file import ROLES, parse_access
+from edge_agent.web.access.attempts import Attempts, FailedLogins
+from edge_agent.web.access.cross_site import is_own_origin
+from edge_agent.web.access.hosts import HostRule
+from edge_agent.web.access.protection import protect
+from edge_agent.web.access.request_limits import RequestLimits
+from edge_agent.web.access.roles import Role, requires, role_of
+from edge_agent.web.access.sessions import Sessions
 from edge_agent.web.routes.session import session_routes
-from edge_agent.web.sessions import Sessions
 from tests.page_access import PASSWORDS, TOKENS, access_text
 
 BASE = "https://localhost"

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from edge_agent.web.hosts import HostRule
+from edge_agent.web.access.hosts import HostRule
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound here
 LOOPBACK = [

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge_agent.errors import AccessDenied, TooManyAttempts
-from edge_agent.web.access_file import AccessFile
-from edge_agent.web.attempts import Attempts, FailedLogins
-from edge_agent.web.passwords import role_of_password
+from edge_agent.web.access.access_file import AccessFile
+from edge_agent.web.access.attempts import Attempts, FailedLogins
+from edge_agent.web.access.passwords import role_of_password
+from edge_agent.web.access.roles import Role
+from edge_agent.web.access.sessions import Sessions
 from edge_agent.web.refusals import refuse_with
-from edge_agent.web.roles import Role
-from edge_agent.web.sessions import Sessions
 
 _PUBLIC = {"/", "/session"}
 _PUBLIC_FOLDERS = ("/assets/", "/locales/")

@@ -15,7 +15,7 @@ from cryptography import x509
 
 from edge_agent.cli.local_broker import free_port
 from edge_agent.errors import ConfigError
-from edge_agent.web.certificate import FILE, RENEWAL, fingerprint, own_certificate, read_certificate
+from edge_agent.web.access.certificate import FILE, RENEWAL, fingerprint, own_certificate, read_certificate
 from edge_agent.web.server import MicroscopePage
 from edge_agent.web.settings import WebSettings, WebTlsSettings
 from tests.page_access import PASSWORDS, write_access

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_agent.web.roles import Role
+from edge_agent.web.access.roles import Role
 
 MAX_SESSIONS = 200
 """More than a laboratory has browsers; the oldest session ends for a new one."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_agent.errors import EdgeAgentError
-from edge_agent.web.certificate import load_own_certificate, own_certificate
+from edge_agent.web.access.certificate import load_own_certificate, own_certificate
 from edge_agent.web.settings import WebSettings
 
 log = logging.getLogger(__name__)

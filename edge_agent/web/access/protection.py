@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from edge_agent.web.access import Access, AccessGuard
-from edge_agent.web.cross_site import CrossSiteGuard
-from edge_agent.web.hosts import HostGuard, HostRule
-from edge_agent.web.request_limits import RequestLimits
-from edge_agent.web.security_headers import SecurityHeaders
+from edge_agent.web.access.access import Access, AccessGuard
+from edge_agent.web.access.cross_site import CrossSiteGuard
+from edge_agent.web.access.hosts import HostGuard, HostRule
+from edge_agent.web.access.request_limits import RequestLimits
+from edge_agent.web.access.security_headers import SecurityHeaders
 
 
 def protect(app: ASGIApp, access: Access, hosts: HostRule, *, strict_transport: bool = False) -> ASGIApp:

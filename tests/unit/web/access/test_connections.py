@@ -25,7 +25,7 @@ from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
 from edge_agent.cli.local_broker import free_port
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.settings import QualityLimits
-from edge_agent.web.connections import MAX_CONNECTIONS, MAX_PER_ADDRESS, BoundedListener, header_deadline
+from edge_agent.web.access.connections import MAX_CONNECTIONS, MAX_PER_ADDRESS, BoundedListener, header_deadline
 from edge_agent.web.server import MicroscopePage
 from edge_agent.web.settings import WebSettings
 from tests.page_access import write_access
