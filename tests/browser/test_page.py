@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, Route, expect
 
 from edge_agent.cli.local_broker import free_port
-from edge_agent.contracts import Outcome, Reason, Specimen
+from edge_agent.contracts import Outcome, Reason, Specimen, SpecimenField
 from edge_agent.specimens.tally import Tally
 from edge_agent.web.device import Problem
 from edge_agent.web.settings import WebSettings
@@ -401,6 +401,14 @@ def test_the_figure_beside_a_reason_is_the_one_that_refused_the_field(page: Page
     made.open(page)
     expect(page.locator(".why-score p")).to_have_text(
         f"Nuclei that are too bright, %: 91, at most {LIMITS['max_clipped_nuclei_pct']:g} is allowed"
+    )
+
+
+def test_a_field_that_was_counted_before_says_so_first(page: Page, made: Scene) -> None:
+    made.show(made.readings.make(specimen=SpecimenField(id=SPECIMEN.id, slide=2, field=9, repeats_field=3)))
+    made.open(page)
+    expect(page.locator("#reading-summary").get_by_test_id("repeats")).to_have_text(
+        "Already counted: this is field 3 again."
     )
 
 

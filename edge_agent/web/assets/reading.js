@@ -101,7 +101,6 @@ function facts({ result }) {
       "fact.slide",
       result.specimen && `${result.specimen.id} / ${result.specimen.slide}, ${t("fact.field")} ${result.specimen.field}`,
     ],
-    ["fact.repeats", result.specimen?.repeats_field && t("fact.repeats.value", { field: result.specimen.repeats_field })],
     ["fact.scale", scale ? `${number(scale, 3)} µm/px` : null],
     ["fact.time", `${number(result.latency_ms.total, 1)} ms`],
     ["fact.model", `${result.model.name} ${result.model.version}`],
@@ -117,6 +116,7 @@ function facts({ result }) {
 export function summarise({ result, labels }) {
   const [sentence, step] = explain(result);
   const malignant = result.malignant === true;
+  const repeats = result.specimen?.repeats_field;
   return [
     el(
       "p",
@@ -126,6 +126,7 @@ export function summarise({ result, labels }) {
         ? el("small", {}, t(malignant ? "reading.malignant.class" : "reading.benign.class"))
         : null,
     ),
+    repeats ? el("p", { class: "caution", "data-testid": "repeats" }, t("reading.repeats", { field: repeats })) : null,
     sentence ? el("p", { class: "sentence", "data-testid": "sentence" }, sentence) : null,
     step ? el("p", { class: "step", "data-testid": "step" }, step) : null,
   ].filter((part) => part !== null);

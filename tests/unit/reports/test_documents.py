@@ -88,7 +88,7 @@ def test_an_ordinary_report_has_one_page(report: Report) -> None:
 def test_title_and_language_are_part_of_the_document(report: Report) -> None:
     pdf = read_pdf(report, "de")
     assert pdf.metadata is not None
-    assert pdf.metadata.title == "Bericht über einen Objektträger: S-7K3F-92QX, 2"
+    assert pdf.metadata.title == "Bericht über ein Präparat: S-7K3F-92QX, 2"
     assert str(pdf.root_object["/Lang"]) == "de"
     assert "Dieser" not in text_of(read_pdf(report))
     assert "Die Kerne sind unscharf." in " ".join(text_of(pdf).split())

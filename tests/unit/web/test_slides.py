@@ -88,7 +88,7 @@ def test_the_statements_of_the_list_are_in_the_readers_language(client: TestClie
         for language in ("en", "de")
     )
     assert english == report.statement
-    assert german.startswith("Von diesem Objektträger beurteilt: 3 Felder.")
+    assert german.startswith("Von diesem Präparat beurteilt: 3 Felder.")
 
 
 def test_a_report_is_given_as_it_was_published(client: TestClient, tracker: SpecimenTracker) -> None:
