@@ -361,7 +361,7 @@ def test_words_wait_for_their_own_picture(page: Page, made: Scene) -> None:
     reading = page.locator("#reading")
     expect(reading).to_have_attribute("data-reading", str(first.id))
     held: list[Route] = []
-    page.route("**/field.jpg", held.append)
+    page.route("**/field.jpg", lambda route: held.append(route))  # noqa: PLW0108 - a builtin is refused
     second = made.show(made.readings.unfamiliar())
     until(page, lambda: bool(held))
     expect(reading).to_have_attribute("data-reading", str(first.id))
