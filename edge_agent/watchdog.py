@@ -28,6 +28,11 @@ class StallDetector:
             self._since = None
 
     @property
+    def working(self) -> bool:
+        """Whether a piece of work is under way."""
+        return self._since is not None
+
+    @property
     def stuck(self) -> bool:
         """Whether the current piece of work takes too long."""
         since = self._since

@@ -23,6 +23,7 @@ class FakeDevice:
 
     def __init__(self) -> None:
         self.paused = False
+        self.busy = False
         self.problems: tuple[Problem, ...] = ()
         self.answer: dict[str, object] = {"state": "done", "error": None, "data": {}}
         self.submitted: queue.SimpleQueue[tuple[Request, str]] = queue.SimpleQueue()
@@ -35,6 +36,10 @@ class FakeDevice:
     @property
     def reports(self) -> ReportArchive:
         return ReportArchive(lambda prefix: {key: value for key, value in self.kept.items() if key.startswith(prefix)})
+
+    @property
+    def analysing(self) -> bool:
+        return self.busy
 
     def state(self) -> DeviceState:
         return DeviceState(

@@ -89,6 +89,11 @@ class AnalysisPipeline:
         }
 
     @property
+    def analysing(self) -> bool:
+        """Whether a frame is being analysed at this moment."""
+        return self._preparing.working or self._completing.working
+
+    @property
     def counters(self) -> CaptureCounters:
         """Counters of the camera since this pipeline started."""
         return self._supervisor.counters
@@ -155,26 +160,35 @@ class AnalysisPipeline:
         in_hand: deque[Future[None]] = deque()
         for frame in self._supervisor.frames():
             live = self._supervisor.live
-            self._onlookers.offer(frame, live=live)
-            due = self._requests.due(frame, live=True) if live else self._wait_until_wanted(frame)
-            now_s = time.monotonic()
-            if self._stop.is_set() or not (self._requests.waiting or self._trigger.needs_decoding(now_s)):
-                # While no frame is decoded, the next burst needs its own first frame.
-                self._before = None
-                continue
+            if not live:
+                self._onlookers.offer(frame, live=False)
+            self._consider(frame, inference, in_hand, live=live)
+            if self._enough.is_set():
+                return
+            if live:
+                # Only now, so that onlookers are not busy with a frame while it is being prepared.
+                self._onlookers.offer(frame, live=True)
+
+    def _consider(self, frame: Frame, inference: Executor, in_hand: deque[Future[None]], *, live: bool) -> None:
+        """Read a frame if it is due."""
+        due = self._requests.due(frame, live=True) if live else self._wait_until_wanted(frame)
+        now_s = time.monotonic()
+        if self._stop.is_set() or not (self._requests.waiting or self._trigger.needs_decoding(now_s)):
+            # While no frame is decoded, the next burst needs its own first frame.
+            self._before = None
+            return
+        with self._preparing.work():
+            extracted = self._analyzer.extract(frame)
+        before, self._before = self._before, extracted
+        if live and before is None:
+            # The first frame of a burst is only what the second is compared with.
+            return
+        if self._trigger.wants(extracted.thumbnail, now_s, requested=due):
             with self._preparing.work():
-                extracted = self._analyzer.extract(frame)
-            before, self._before = self._before, extracted
-            if live and before is None:
-                # The first frame of a burst is only what the second is compared with.
-                continue
-            if self._trigger.wants(extracted.thumbnail, now_s, requested=due):
-                with self._preparing.work():
-                    prepared = self._analyzer.prepare(extracted, previous=_reference(before, extracted))
-                if len(in_hand) == IN_HAND_MAX:
-                    in_hand.popleft().result()
-                if self._enough.is_set():
-                    return
+                prepared = self._analyzer.prepare(extracted, previous=_reference(before, extracted))
+            if len(in_hand) == IN_HAND_MAX:
+                in_hand.popleft().result()
+            if not self._enough.is_set():
                 in_hand.append(inference.submit(self._complete, prepared, self._requests.take() if due else ()))
 
     def _wait_until_wanted(self, frame: Frame) -> bool:

@@ -220,6 +220,11 @@ class Agent:
         return self._analyzer.provisional
 
     @property
+    def analysing(self) -> bool:
+        """Whether a frame is being analysed at this moment."""
+        return self._pipeline.analysing
+
+    @property
     def open_slide(self) -> Tally | None:
         """The counts of the open slide."""
         return self._specimens.open_slide

@@ -41,6 +41,11 @@ class PageDevice:
         """The reports of finished slides."""
         return self._agent.reports
 
+    @property
+    def analysing(self) -> bool:
+        """Whether a frame is being analysed at this moment."""
+        return self._agent.analysing
+
     def state(self) -> DeviceState:
         """The state now."""
         agent = self._agent

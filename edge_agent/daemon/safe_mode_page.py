@@ -38,6 +38,11 @@ class SafeModeDevice:
         """None: the spool is left alone."""
         return ReportArchive(lambda _prefix: {})
 
+    @property
+    def analysing(self) -> bool:
+        """Nothing is read."""
+        return False
+
     def state(self) -> DeviceState:
         """The problem, and nothing else."""
         problem = self._problem

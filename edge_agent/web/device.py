@@ -74,6 +74,11 @@ class Device(Protocol):
         """The reports of finished slides."""
         ...
 
+    @property
+    def analysing(self) -> bool:
+        """Whether a frame is being analysed at this moment: what only shows something can wait."""
+        ...
+
     def state(self) -> DeviceState:
         """The state now."""
         ...

@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 VIEWERS_MAX = 16
 INTERVAL_S = 0.08
 """Least time between two frames: a focus knob needs no more, and the analysis needs the processor."""
+GIVE_WAY_S = 0.1
+"""Longest time that a frame waits for the analysis of another one."""
+_GLANCE_S = 0.002
 _POLL_S = 0.1
 _ABSENT_S = 0.7
 """Time without a frame after which viewers are told why, and how long that answer stands."""
@@ -169,12 +172,21 @@ class LiveHub:
             if absence is not None:
                 self._absence = absence
         else:
+            self._give_way()
             showing.take(frame, {viewer.wanted for viewer in self._viewers if viewer.wanted is not None})
             self._absence = _SOON
         self._hand_out(showing)
         if showing.error is not None:
             self._absence = _reason(showing.error)
         return frame is not None
+
+    def _give_way(self) -> None:
+        """Wait until no frame is being analysed, but not for ever: on a busy device the picture moves slowly."""
+        until_s = time.monotonic() + GIVE_WAY_S
+        while self._device.analysing and (left_s := until_s - time.monotonic()) > 0:
+            self._rest(time.monotonic() + min(left_s, _GLANCE_S))
+            if not self._viewers:
+                return
 
     def _hand_out(self, showing: _Showing) -> None:
         """Give the frame that is shown to everyone who has asked and has not seen it."""

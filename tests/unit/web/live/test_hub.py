@@ -104,6 +104,37 @@ def test_viewers_share_one_decoding_and_one_compression(device: LiveDevice, hub:
     assert (counts.decoded, counts.compressed) == (1, 2)
 
 
+def test_a_frame_is_not_decoded_while_the_analysis_is_busy_with_another(
+    monkeypatch: pytest.MonkeyPatch, counts: Counts
+) -> None:
+    class Busy(LiveDevice):
+        glances = 0
+
+        @property
+        def analysing(self) -> bool:
+            self.glances += 1
+            assert counts.decoded == 0
+            return self.glances <= 5
+
+    monkeypatch.setattr("edge_agent.web.live.hub.GIVE_WAY_S", PATIENCE_S)
+    device = Busy()
+    hub = LiveHub(device, interval_s=0)
+    _, box = looking(hub)
+    device.show_from(lambda: grey_frame(10))
+    device.show(jpeg_frame(np.full((480, 640, 3), 90, np.uint8)))
+    box.get(timeout=PATIENCE_S)
+    hub.stop()
+    assert (device.glances, counts.decoded) == (6, 1)
+
+
+def test_the_picture_moves_even_if_the_analysis_is_always_busy(device: LiveDevice, hub: LiveHub) -> None:
+    device.busy = True
+    _, box = looking(hub)
+    device.show_from(lambda: grey_frame(10))
+    device.show(grey_frame(100))
+    assert level(box) == 100
+
+
 def test_a_slow_viewer_gets_the_newest_frame_and_none_of_those_missed(device: LiveDevice, hub: LiveHub) -> None:
     viewer, box = looking(hub)
     device.show_from(lambda: grey_frame(10))
