@@ -131,6 +131,8 @@ def test_actions_are_done_by_the_device_and_its_words_are_shown(page: Page, laun
     device = launch(trigger='mode = "triggered"')
     open_page(page, device)
     expect(page.locator("#reading-waiting")).to_be_visible()
+    # A key does nothing before its button does.
+    expect(page.get_by_role("button", name="Read this field")).to_be_enabled()
     page.keyboard.press("c")
     page.locator("#reading-picture .field-picture").wait_for()
     page.goto(f"{device.address}#/device")

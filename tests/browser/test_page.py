@@ -355,6 +355,23 @@ def test_each_state_is_a_banner_with_what_to_do(
 # reading
 
 
+def test_words_wait_for_their_own_picture(page: Page, made: Scene) -> None:
+    first = made.show(made.readings.make())
+    made.open(page)
+    reading = page.locator("#reading")
+    expect(reading).to_have_attribute("data-reading", str(first.id))
+    held: list[Route] = []
+    page.route("**/field.jpg", lambda route: held.append(route))  # noqa: PLW0108 - a builtin is refused
+    second = made.show(made.readings.unfamiliar())
+    until(page, lambda: bool(held))
+    expect(reading).to_have_attribute("data-reading", str(first.id))
+    expect(reading.get_by_test_id("outcome")).to_contain_text("Pre-B")
+    held[0].continue_()
+    expect(reading).to_have_attribute("data-reading", str(second.id))
+    expect(reading.get_by_test_id("outcome")).to_have_text("No label")
+    expect(reading.locator(".field-picture")).to_have_attribute("data-reading", str(second.id))
+
+
 def test_a_refused_field_says_why_and_how_far_it_is_from_the_limit(page: Page, made: Scene) -> None:
     result = made.show(made.readings.unfamiliar())
     made.open(page)
