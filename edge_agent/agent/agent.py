@@ -14,12 +14,12 @@ import psutil
 from uuid_utils.compat import uuid7
 
 from edge_agent import __version__
-from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
-from edge_agent.agent.calibration_run import FRAME_DEADLINE_S, run_calibration
+from edge_agent.agent.calibration_run import run_calibration
 from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.model_choice import ModelChoice, require_installed, with_bundle
+from edge_agent.agent.reading_control import ReadingControl
 from edge_agent.agent.result_sink import OnResult, ResultSink
 from edge_agent.agent.status import DeviceStatus
 from edge_agent.analysis.reading import Reading
@@ -42,7 +42,7 @@ from edge_agent.contracts import (
     Result,
     Topics,
 )
-from edge_agent.errors import AgentPaused, BundleError, CameraTimeout, ConfigError, EdgeAgentError
+from edge_agent.errors import BundleError, ConfigError, EdgeAgentError
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.monitoring.health import ClockReading, HealthInputs
 from edge_agent.monitoring.host import read_machine
@@ -107,11 +107,9 @@ class Agent:
         self._status = DeviceStatus()
         self._latency = LatencyRecorder()
         self._process = psutil.Process()
-        self._control = threading.RLock()
         self._finished = threading.Event()
         self._failure: BaseException | None = None
         self._built = False
-        self._stopping = False
         self._analyzer = make_analyzer(config)
         with ExitStack() as stack:
             # Another attempt in this process after a failure must find the spool free.
@@ -140,9 +138,9 @@ class Agent:
             self.session,
             make_handlers(
                 Operations(
-                    capture=self.capture,
-                    pause=self.pause,
-                    resume=self.resume,
+                    capture=lambda: self._reading.capture(),  # noqa: PLW0108 - built below, from what these are part of
+                    pause=lambda: self._reading.pause(),  # noqa: PLW0108 - the same
+                    resume=lambda: self._reading.resume(),  # noqa: PLW0108 - the same
                     set_specimen=self._specimens.set,
                     finish_specimen=self._specimens.finish,
                     self_test=self.self_test,
@@ -162,7 +160,7 @@ class Agent:
             MetricsCollector(
                 MetricsSources(
                     readings_count=lambda: self._results.readings_count,
-                    capture=lambda: self._pipeline.counters,
+                    capture=lambda: self._reading.counters,
                     spool=self._spool.stats,
                     latency=self._latency,
                 ),
@@ -184,8 +182,8 @@ class Agent:
         )
         closing.callback(self._monitor.stop)
         closing.callback(self._dispatcher.stop)
-        self._pipeline = self._make_pipeline()
-        closing.callback(self._end_reading_for_good)
+        self._reading = ReadingControl(self._make_pipeline, self._status, self._events, self._publish_status)
+        closing.callback(self._reading.stop)
         self._introduce()
         self._built = True
 
@@ -198,6 +196,11 @@ class Agent:
     def counts(self) -> Counts:
         """Readings made, and those that the spool could not take."""
         return Counts(self._results.readings_count, self._results.refused_count)
+
+    @property
+    def reading(self) -> ReadingControl:
+        """Pauses, resumes, captures, and shows frames."""
+        return self._reading
 
     @property
     def status(self) -> DeviceStatus:
@@ -218,11 +221,6 @@ class Agent:
     def provisional(self) -> bool:
         """Whether the model in use gives no answers, because its record does not show that they can be used."""
         return self._analyzer.provisional
-
-    @property
-    def analysing(self) -> bool:
-        """Whether a frame is being analysed at this moment."""
-        return self._pipeline.analysing
 
     @property
     def open_slide(self) -> Tally | None:
@@ -274,17 +272,7 @@ class Agent:
         self._dispatcher.start()
         self._monitor.start()
         self._collection.start()
-        self._pipeline.start()
-
-    def trigger(self) -> None:
-        """Request a reading now, in any mode. Another request before it has started changes nothing."""
-        with self._control:
-            if not self._pipeline.requested:
-                self._pipeline.request()
-
-    def look_for_camera(self) -> None:
-        """Look for the camera now instead of at the next attempt: one may have been plugged in."""
-        self._pipeline.wake()
+        self._reading.start()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until there are no more frames, or a thread failed. False if ``timeout_s`` passed first."""
@@ -311,61 +299,22 @@ class Agent:
                 f"[{'], ['.join(changed)}] cannot change while the agent runs.", remedy="Restart the agent."
             )
         analyzer = make_analyzer(self._models.apply(config))
-        with self._control:
+        with self._reading.unchanged():
             # Refuses a password or certificate that cannot be read before anything has changed.
             publisher = self._make_publisher(config)
-            self._end_reading()
-            self._config = config
-            self._analyzer = analyzer
-            self._results.rename(config.device.id)
-            self._topics = self._events.topics = Topics(config.device.site, config.device.id)
-            # A new bundle or camera is part of the device's info, which is sent with a new connection.
-            self._publisher.stop()
-            self._publisher = publisher
-            self._introduce()
-            self._publisher.start()
-            self._events.record(EventKind.CONFIGURED, "The configuration was reloaded.")
-            if not self._status.paused:
-                self._begin_reading()
+            with self._reading.interrupted():
+                self._config = config
+                self._analyzer = analyzer
+                self._results.rename(config.device.id)
+                self._topics = self._events.topics = Topics(config.device.site, config.device.id)
+                # A new bundle or camera is part of the device's info, which is sent with a new connection.
+                self._publisher.stop()
+                self._publisher = publisher
+                self._introduce()
+                self._publisher.start()
+                self._events.record(EventKind.CONFIGURED, "The configuration was reloaded.")
             self._monitor.publish_health_again()
             self._publish_status()
-
-    def pause(self) -> None:
-        """Release the camera and read nothing until ``resume`` or a restart."""
-        with self._control:
-            if self._status.paused:
-                return
-            self._end_reading()
-            self._status.streaming = False
-            self._status.paused = True
-            self._events.record(EventKind.PAUSED, "Reading was paused.")
-            self._publish_status()
-
-    def resume(self) -> None:
-        """Read again."""
-        with self._control:
-            if not self._status.paused or self._stopping:
-                return
-            self._status.paused = False
-            self._events.record(EventKind.RESUMED, "Reading was resumed.")
-            self._begin_reading()
-            self._publish_status()
-
-    def capture(self) -> Result:
-        """A reading of a frame that is exposed from now on, or of the next file.
-
-        Raises ``AgentPaused``, or ``CameraTimeout`` if no frame comes.
-        """
-        with self._control:
-            if self._status.paused:
-                raise AgentPaused("The agent is paused.")
-            pipeline = self._pipeline
-            request = pipeline.request()
-        try:
-            return request.result.result(FRAME_DEADLINE_S)
-        except TimeoutError as error:
-            pipeline.withdraw(request)
-            raise self._status.camera_error or CameraTimeout(f"No frame came within {FRAME_DEADLINE_S:g} s.") from error
 
     def calibrate(self, asked: Calibrate) -> Calibration:
         """Measure the next frames, while they are read as always, and keep what was found in the state folder.
@@ -373,13 +322,13 @@ class Agent:
         Fewer frames than asked for are enough. Raises ``AgentPaused``, ``CameraTimeout`` if there is none, or
         ``ImageError`` if none can be read.
         """
-        frames = self.look_on()
+        frames = self._reading.look_on()
         try:
             found = run_calibration(asked, frames, self._config)
         finally:
-            self.look_away(frames)
+            self._reading.look_away(frames)
         if found is None:
-            raise self._status.camera_error or CameraTimeout(f"No frame came within {FRAME_DEADLINE_S:g} s.")
+            raise self._reading.no_frame()
         return found
 
     def select_model(self, name: str) -> ModelIdentity:
@@ -387,35 +336,22 @@ class Agent:
 
         Raises ``ModelUnknown``, or ``BundleError`` if it cannot be used: the one in use stays.
         """
-        with self._control:
+        with self._reading.unchanged():
             require_installed(self._config, name)
             analyzer = make_analyzer(with_bundle(self._config, name))
-            self._end_reading()
-            self._analyzer = analyzer
-            self._models.keep(self._config.analysis.bundle, name)
-            self._introduce()
-            model = analyzer.model
-            self._events.record(
-                EventKind.CONFIGURED,
-                f"The bundle {model.name} {model.version} was chosen.",
-                model=model.name,
-                model_version=model.version,
-                model_sha256=model.sha256,
-            )
-            if not self._status.paused:
-                self._begin_reading()
+            with self._reading.interrupted():
+                self._analyzer = analyzer
+                self._models.keep(self._config.analysis.bundle, name)
+                self._introduce()
+                model = analyzer.model
+                self._events.record(
+                    EventKind.CONFIGURED,
+                    f"The bundle {model.name} {model.version} was chosen.",
+                    model=model.name,
+                    model_version=model.version,
+                    model_sha256=model.sha256,
+                )
             return model
-
-    def look_on(self) -> FrameRequest:
-        """See the frames that pass from now on. Raises ``AgentPaused``."""
-        with self._control:
-            if self._status.paused:
-                raise AgentPaused("The agent is paused.")
-            return self._pipeline.look_on()
-
-    def look_away(self, request: FrameRequest) -> None:
-        """End that request."""
-        self._pipeline.look_away(request)
 
     def submit(self, request: Request, reply: Reply, *, by: str) -> None:
         """Carry out a command that did not come over MQTT; see ``CommandDispatcher.submit``."""
@@ -447,7 +383,7 @@ class Agent:
 
     def _stall_detectors(self) -> dict[str, StallDetector]:
         detectors = {
-            **self._pipeline.stall_detectors,
+            **self._reading.stall_detectors,
             "commands": self._dispatcher.stall_detector,
             "monitor": self._monitor.stall_detector,
             "publisher": self._publisher.stall_detector,
@@ -455,20 +391,6 @@ class Agent:
         if isinstance(self._spool, SqliteSpool):
             detectors["spool"] = self._spool.stall_detector
         return detectors
-
-    def _begin_reading(self) -> None:
-        self._pipeline = self._make_pipeline()
-        self._pipeline.start()
-
-    def _end_reading(self) -> None:
-        with self._control:
-            self._pipeline.stop()
-
-    def _end_reading_for_good(self) -> None:
-        with self._control:
-            # A command that is still running must not start to read again.
-            self._stopping = self._status.paused = True
-            self._pipeline.stop()
 
     def _wake_publisher(self) -> None:
         # Not a bound method of the publisher, because a reload replaces it; so below.

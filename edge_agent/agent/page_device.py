@@ -44,7 +44,7 @@ class PageDevice:
     @property
     def analysing(self) -> bool:
         """Whether a frame is being analysed at this moment."""
-        return self._agent.analysing
+        return self._agent.reading.analysing
 
     def state(self) -> DeviceState:
         """The state now."""
@@ -100,11 +100,11 @@ class PageDevice:
 
     def look_on(self) -> FrameRequest:
         """See the frames that pass from now on. Raises ``AgentPaused``."""
-        return self._agent.look_on()
+        return self._agent.reading.look_on()
 
     def look_away(self, request: FrameRequest) -> None:
         """End that request."""
-        self._agent.look_away(request)
+        self._agent.reading.look_away(request)
 
 
 def stale_after_s(trigger: TriggerSettings) -> float | None:

@@ -119,9 +119,9 @@ class Service:
                         self._reload(agent, feeder)
                         self.notifier.ready(agent.summary)
                     case signal.SIGUSR1:
-                        agent.trigger()
+                        agent.reading.trigger()
                     case signal.SIGUSR2:
-                        agent.look_for_camera()
+                        agent.reading.look_for_camera()
                     case signal.SIGTERM | signal.SIGINT:
                         log.info("stopping")
                         break

@@ -137,9 +137,9 @@ def test_triggered_reads_only_when_asked(broker_port: int, subscriber: Subscribe
     )
     with running(config) as agent:
         subscriber.until_state("ready")
-        agent.trigger()
+        agent.reading.trigger()
         assert result(subscriber).seq == 0
-        agent.trigger()
+        agent.reading.trigger()
         assert result(subscriber).seq == 1
         assert agent.counts.readings_count == 2
 
@@ -161,7 +161,7 @@ def test_a_capture_is_of_a_frame_that_was_exposed_after_it_was_asked_for(
         # A reading is under way when the request comes: it must not be the answer.
         assert under_way.wait(PATIENCE_S)
         asked_ns = time.monotonic_ns()
-        captured = pool.submit(agent.capture)
+        captured = pool.submit(agent.reading.capture)
         go_on.set()
         assert captured.result(PATIENCE_S).clock.monotonic_ns > asked_ns
 
@@ -174,7 +174,7 @@ def test_triggered_with_a_folder_reads_the_next_file_for_each_request(
     config = configuration(broker_port, trigger={"mode": "triggered"}, camera={"kind": "folder", "path": str(tmp_path)})
     with running(config) as agent:
         subscriber.until_state("ready")
-        seen = [agent.capture() for _ in range(3)]
+        seen = [agent.reading.capture() for _ in range(3)]
         assert agent.wait(PATIENCE_S)
     assert [Path(each.source or "").name for each in seen] == ["0.png", "1.png", "2.png"]
     assert agent.counts.readings_count == 3

@@ -85,10 +85,10 @@ def test_a_pause_is_said_within_a_second_and_the_picture_comes_back(agent: Agent
     with look(page) as viewer:
         ask(viewer)
         until(viewer, lambda message: isinstance(message, bytes))
-        agent.pause()
+        agent.reading.pause()
         ask(viewer)
         until(viewer, lambda message: isinstance(message, str) and json.loads(message)["state"] == "paused")
-        agent.resume()
+        agent.reading.resume()
         until(viewer, lambda message: isinstance(message, bytes))
 
 
