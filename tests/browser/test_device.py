@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,6 +19,9 @@ from edge_agent.cameras.smear import draw_smear
 from edge_agent.testing.network_camera import NetworkCamera
 from tests.browser.conftest import Launch, open_page
 from tests.integration.test_stream_camera import serving
+from trainer.cli import main as trainer_main
+
+FRAMES = 30
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +168,47 @@ def test_the_history_finds_readings_again_with_everything(page: Page, launch: La
     expect(detail.locator("pre")).to_contain_text('"outcome": "rejected"')
     page.keyboard.press("Escape")
     expect(page.locator("#history-detail")).to_be_hidden()
+
+
+def test_frames_that_the_device_kept_are_labelled_and_the_trainer_takes_their_export(
+    page: Page, launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = launch(
+        camera='kind = "synthetic"\nbad_fields_ratio = 0\nframes_per_field_count = 3\nframe_rate_hz = 30\n'
+        'labels = ["benign", "pre-b"]',
+        trigger="interval_s = 0.1",
+        more='[collection]\nkeep = "all"\nconsent = "the head of the laboratory"',
+    )
+    open_page(page, device)
+    while page.request.get(f"{device.address}collection").json()["frames_count"] < FRAMES:
+        page.locator("#reading-age").wait_for()
+    page.get_by_role("button", name="Pause").click()
+    expect(banner(page, "paused")).to_be_visible()
+    page.goto(f"{device.address}#/label")
+    expect(page.locator("#label-consent")).to_contain_text("the head of the laboratory")
+    picture = page.locator("#label-picture")
+    labels: dict[str, str] = {}
+    while len(labels) < FRAMES:
+        another = f"^(?!{list(labels)[-1]})" if labels else "^"
+        expect(picture).to_have_attribute("data-item", re.compile(f"{another}[0-9a-f-]{{36}}$"))
+        item = picture.get_attribute("data-item")
+        assert item is not None
+        # As the model said: what contradicts it waits for a second look.
+        reading = page.request.get(f"{device.address}readings/{item}").json()
+        codes = [label["code"] for label in reading["labels"]]
+        labels[item] = reading["result"]["label"] or codes[0]
+        page.keyboard.press(str(1 + codes.index(labels[item])))
+    # A label is acknowledged once it is on the disk, and the next field is shown then.
+    expect(picture).not_to_have_attribute("data-item", list(labels)[-1])
+    with page.expect_download() as download:
+        page.locator("#label-export").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        archive.extractall(tmp_path / "export")
+    with (tmp_path / "export/manifest.csv").open(newline="") as file:
+        assert {row["item"]: row["label"] for row in csv.DictReader(file)} == labels
+    command = ["trainer", "prepare", "--data", str(tmp_path / "export"), "--out", str(tmp_path / "split.csv")]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit) as ended:
+        trainer_main()
+    assert ended.value.code in {0, None}
+    assert len((tmp_path / "split.csv").read_text().splitlines()) == FRAMES + 1
