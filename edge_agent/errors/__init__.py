@@ -59,6 +59,8 @@
     ├── BodyTooLarge           body_too_large
     ├── BodyTimeout            body_timeout
     ├── WebBusy                web_busy
+    ├── ReadingNotKept         reading_not_kept
+    ├── CommandUnanswered      command_unanswered
     ├── ClockUnset             clock_unset
     ├── CollectionError        collection_failed
     │   ├── CollectionFull     collection_full
@@ -153,10 +155,12 @@ from edge_agent.errors.endpoints import (
     AccessDenied,
     BodyTimeout,
     BodyTooLarge,
+    CommandUnanswered,
     CrossSite,
     HostForeign,
     PrometheusMissing,
     PrometheusPortTaken,
+    ReadingNotKept,
     RequestInvalid,
     RoleInsufficient,
     TooManyAttempts,
@@ -253,6 +257,7 @@ __all__ = [
     "CommandInterrupted",
     "CommandInvalid",
     "CommandRetained",
+    "CommandUnanswered",
     "CommandUnknown",
     "ConfigDoubtful",
     "ConfigError",
@@ -280,6 +285,7 @@ __all__ = [
     "OutputUnwritable",
     "PrometheusMissing",
     "PrometheusPortTaken",
+    "ReadingNotKept",
     "ReportMissing",
     "RequestInvalid",
     "RoleInsufficient",

@@ -99,3 +99,17 @@ class WebBusy(EdgeAgentError):
 
     code = "web_busy"
     remedy = "Close the page where nobody looks at it, and try again."
+
+
+class ReadingNotKept(EdgeAgentError):
+    """The microscope page keeps the last readings only, and this is none of them, or it has no such picture."""
+
+    code = "reading_not_kept"
+    remedy = "Open the history, which has those that are kept."
+
+
+class CommandUnanswered(EdgeAgentError):
+    """The device did not answer a command from the microscope page in time."""
+
+    code = "command_unanswered"
+    remedy = "Look at the device's health; if it stays so, restart the agent."

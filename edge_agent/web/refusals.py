@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
-from edge_agent.errors import EdgeAgentError
-
-
-def refuse(status: int, code: str, message: str, remedy: str | None = None) -> JSONResponse:
-    """An error with its code and what to do about it."""
-    return JSONResponse({"code": code, "message": message, "remedy": remedy}, status_code=status)
+from edge_agent.errors import EdgeAgentError, RequestInvalid
 
 
 def refuse_with(status: int, error: EdgeAgentError) -> JSONResponse:
-    """The same for one of our errors."""
-    return refuse(status, error.code, error.message, error.remedy)
+    """An error with its code and what to do about it."""
+    return JSONResponse({"code": error.code, "message": error.message, "remedy": error.remedy}, status_code=status)
+
+
+def refuse_invalid(error: ValidationError) -> JSONResponse:
+    """The first problem of a request that cannot be understood. Its content is not repeated."""
+    problem = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in problem["loc"]) or "the body"
+    return refuse_with(400, RequestInvalid(f"{where}: {problem['msg']}."))

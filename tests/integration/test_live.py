@@ -111,7 +111,7 @@ def test_the_picture_names_the_reading_whose_field_it_shows(broker_port: int, pa
 def test_what_is_not_a_request_is_refused_without_harm_to_others(agent: Agent, page: MicroscopePage) -> None:
     with look(page) as good, look(page) as bad, look(page) as huge:
         bad.send('{"next": "now"}')
-        assert json.loads(bad.recv(timeout=PATIENCE_S))["code"] == "live_request_invalid"
+        assert json.loads(bad.recv(timeout=PATIENCE_S))["code"] == "request_invalid"
         with pytest.raises(ConnectionClosed) as closed:
             bad.recv(timeout=PATIENCE_S)
         assert closed.value.rcvd is not None

@@ -9,7 +9,8 @@ from functools import wraps
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from edge_agent.web.refusals import refuse
+from edge_agent.errors import AccessDenied, RoleInsufficient
+from edge_agent.web.refusals import refuse_with
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -44,13 +45,9 @@ def requires(least: Role) -> Callable[[Endpoint], Endpoint]:
             if role >= least:
                 return await endpoint(request)
             if role is Role.NONE:
-                return refuse(401, "access_denied", "Nobody is logged in.", "Log in on the microscope page.")
-            return refuse(
-                403,
-                "role_insufficient",
-                f"The role '{role.code}' may not do this; '{least.code}' may.",
-                f"Log in with the password of '{least.code}'.",
-            )
+                return refuse_with(401, AccessDenied("Nobody is logged in."))
+            message = f"The role '{role.code}' may not do this; '{least.code}' may."
+            return refuse_with(403, RoleInsufficient(message, remedy=f"Log in with the password of '{least.code}'."))
 
         return guarded
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.errors import RequestInvalid
 
 MAX_WIDTH_PX = 1280
 """Largest width and height of a picture that is sent."""
@@ -26,10 +27,6 @@ class View:
     region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     """Left, top, width and height as shares of the frame's."""
     max_width_px: int = MAX_WIDTH_PX
-
-
-class RequestInvalid(ValueError):
-    """A viewer's message is not a request for the next picture; the text says why."""
 
 
 class _Request(BaseModel):
@@ -82,13 +79,5 @@ class NoPicture(Contract):
 
     state: Literal["paused", "camera_lost", "waiting"]
     code: str | None = None
-    message: str
-    remedy: str | None = None
-
-
-class Refusal(Contract):
-    """Why a connection is closed."""
-
-    code: str
     message: str
     remedy: str | None = None

@@ -29,6 +29,7 @@ from starlette.routing import BaseRoute, Route
 from edge_agent.collection.collection import Collection
 from edge_agent.contracts.base import CanonicalUuid
 from edge_agent.errors import (
+    BodyTooLarge,
     CollectionBusy,
     CollectionEmpty,
     CollectionFull,
@@ -39,7 +40,7 @@ from edge_agent.errors import (
     LabelInvalid,
 )
 from edge_agent.web.access.roles import Endpoint, Role, requires, role_of
-from edge_agent.web.refusals import refuse, refuse_with
+from edge_agent.web.refusals import refuse_invalid, refuse_with
 
 _MAX_BODY_BYTES = 4096
 _PIECE_BYTES = 256 * 1024
@@ -104,13 +105,11 @@ def _explained(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except _TooLarge:
-            return refuse(413, "request_too_large", "The request is too large.", "Load the page again.")
+            return refuse_with(413, BodyTooLarge("The request is too large."))
         except EdgeAgentError as error:
             return refuse_with(_STATUS.get(type(error), 503), error)
         except ValidationError as error:
-            problem = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in problem["loc"]) or "the body"
-            return refuse(400, "request_invalid", f"{where}: {problem['msg']}.", "Load the page again.")
+            return refuse_invalid(error)
 
     return explained
 

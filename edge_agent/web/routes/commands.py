@@ -11,10 +11,11 @@ from starlette.routing import BaseRoute, Route
 
 from edge_agent.commands.dispatcher import COMMAND_LIMIT_S
 from edge_agent.contracts import AnswerState, CommandName
+from edge_agent.errors import CommandUnanswered
 from edge_agent.mqtt import Request as CommandRequest
 from edge_agent.web.access.roles import Role, requires, role_of
 from edge_agent.web.device import Device
-from edge_agent.web.refusals import refuse
+from edge_agent.web.refusals import refuse_with
 
 _ADMINISTERED = {CommandName.SELECT_MODEL, CommandName.GET_CONFIG}
 
@@ -40,7 +41,7 @@ def command_routes(device: Device) -> list[BaseRoute]:
         try:
             answer = await asyncio.wait_for(answered, COMMAND_LIMIT_S)
         except TimeoutError:
-            return refuse(504, "command_unanswered", "The device did not answer in time.", "Look at the device's log.")
+            return refuse_with(504, CommandUnanswered("The device did not answer in time."))
         status = _STATUS[AnswerState(json.loads(answer)["state"])]
         return Response(answer, status_code=status, media_type="application/json")
 

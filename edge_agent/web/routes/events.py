@@ -18,11 +18,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from edge_agent.errors import WebBusy
 from edge_agent.web.access.roles import Role, requires
 from edge_agent.web.broadcast import Broadcast, Happening, TooManyListeners
 from edge_agent.web.device import Device
 from edge_agent.web.history import History
-from edge_agent.web.refusals import refuse
+from edge_agent.web.refusals import refuse_with
 
 HEARTBEAT_S = 1.0
 
@@ -36,7 +37,7 @@ def event_routes(device: Device, history: History, broadcast: Broadcast) -> list
         try:
             queue = await listener.__aenter__()
         except TooManyListeners:
-            return refuse(503, "too_many_viewers", "Too many pages are open.", "Close the page on another device.")
+            return refuse_with(503, WebBusy("Too many pages are open."))
 
         async def stream() -> AsyncIterator[ServerSentEvent]:
             try:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from edge_agent.errors import AccessDenied, EdgeAgentError, RequestInvalid, WebBusy
 from edge_agent.web.access.roles import Role, role_of
 from edge_agent.web.live.hub import LiveHub, TooManyViewers, Viewer
-from edge_agent.web.live.messages import Refusal, RequestInvalid, read_request
-from edge_agent.web.refusals import refuse
+from edge_agent.web.live.messages import read_request
+from edge_agent.web.refusals import refuse_with
 
 SILENCE_S = 0.9
 """Longest time without a message to a viewer who waits."""
@@ -26,11 +28,7 @@ SEND_S = 30.0
 
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 
-_TOO_MANY = Refusal(
-    code="too_many_viewers",
-    message="Too many pages show the moving picture.",
-    remedy="Close the page on another device.",
-)
+_TOO_MANY = WebBusy("Too many pages show the moving picture.")
 
 
 def live_routes(hub: LiveHub) -> list[BaseRoute]:
@@ -38,9 +36,7 @@ def live_routes(hub: LiveHub) -> list[BaseRoute]:
 
     async def live(websocket: WebSocket) -> None:
         if role_of(websocket) < Role.LOOK:
-            await websocket.send_denial_response(
-                refuse(401, "access_denied", "Nobody is logged in.", "Log in on the microscope page.")
-            )
+            await websocket.send_denial_response(refuse_with(401, AccessDenied("Nobody is logged in.")))
             return
         await websocket.accept()
         inbox = _Inbox()
@@ -68,8 +64,7 @@ async def _serve(websocket: WebSocket, hub: LiveHub, viewer: Viewer, inbox: _Inb
         await asyncio.wait(tasks)
     for error in [task.exception() for task in tasks if not task.cancelled()]:
         if isinstance(error, RequestInvalid):
-            refusal = Refusal(code="live_request_invalid", message=str(error), remedy="Load the page again.")
-            await _close(websocket, _POLICY_VIOLATION, refusal)
+            await _close(websocket, _POLICY_VIOLATION, error)
         # The viewer left, or its connection is stuck.
         elif error is not None and not isinstance(error, WebSocketDisconnect | TimeoutError):
             raise error
@@ -124,9 +119,10 @@ class _Inbox:
         self._filled.set()
 
 
-async def _close(websocket: WebSocket, code: int, refusal: Refusal) -> None:
+async def _close(websocket: WebSocket, code: int, error: EdgeAgentError) -> None:
     """Tell why, and close the connection. Its own reason has no room for more than the code."""
+    refusal = {"code": error.code, "message": error.message, "remedy": error.remedy}
     with contextlib.suppress(WebSocketDisconnect, TimeoutError):
         async with asyncio.timeout(SEND_S):
-            await websocket.send_text(refusal.to_json().decode())
-            await websocket.close(code, refusal.code)
+            await websocket.send_text(json.dumps(refusal))
+            await websocket.close(code, error.code)

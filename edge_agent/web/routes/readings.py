@@ -11,12 +11,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from edge_agent.contracts import Reason
+from edge_agent.errors import ReadingNotKept
 from edge_agent.web.access.roles import Role, requires
 from edge_agent.web.device import Device
 from edge_agent.web.history import KEPT_COUNT, Filter, History, ShownReading
 from edge_agent.web.layers import draw_legend, to_png
 from edge_agent.web.pictures import ReadingPicture
-from edge_agent.web.refusals import refuse
+from edge_agent.web.refusals import refuse_invalid, refuse_with
 
 _IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
@@ -63,9 +64,7 @@ class _Shelf:
         try:
             query = _Query.model_validate(dict(request.query_params))
         except ValidationError as error:
-            problem = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            return refuse(400, "query_invalid", f"{where}: {problem['msg']}.", "Correct the address.")
+            return refuse_invalid(error)
         wanted = Filter(query.outcome, query.reason, query.label, query.specimen, query.slide)
         found = self._history.select(wanted.fits, query.limit)
         return JSONResponse({"kept_max_count": KEPT_COUNT, "readings": [_summary(shown) for shown in found]})
@@ -111,9 +110,7 @@ async def _reasons(_request: Request) -> Response:
 
 
 def _gone() -> Response:
-    return refuse(
-        404, "reading_not_kept", "There is no such reading or picture, or it is no longer kept.", "Open the history."
-    )
+    return refuse_with(404, ReadingNotKept("There is no such reading or picture, or it is no longer kept."))
 
 
 def _summary(shown: ShownReading) -> dict[str, object]:

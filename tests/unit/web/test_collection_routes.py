@@ -171,7 +171,7 @@ def test_an_export_leaves_the_last_space_to_results(tmp_path: Path, monkeypatch:
             404,
             "frame_not_kept",
         ),
-        ("labels", b" " * 5000, 413, "request_too_large"),
+        ("labels", b" " * 5000, 413, "body_too_large"),
         ("undo", b'{"set": "classes"}', 400, "label_invalid"),
         ("keep", b'{"reading": 1}', 400, "request_invalid"),
     ],

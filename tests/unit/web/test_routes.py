@@ -139,7 +139,7 @@ def test_the_history_can_be_filtered_and_says_what_is_wrong_with_a_filter(
     for query in ("limit=0", "limit=x", "slide=x", "sort=up"):
         refused = client.get(f"/readings?{query}")
         assert refused.status_code == 400
-        assert refused.json()["code"] == "query_invalid"
+        assert refused.json()["code"] == "request_invalid"
         assert query.split("=")[0] in refused.json()["message"]
 
 

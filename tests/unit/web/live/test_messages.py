@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.web.live.messages import MAX_WIDTH_PX, RequestInvalid, View, read_request
+from edge_agent.errors import RequestInvalid
+from edge_agent.web.live.messages import MAX_WIDTH_PX, View, read_request
 
 
 def test_a_request_names_region_and_width() -> None:

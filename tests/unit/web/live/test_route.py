@@ -95,11 +95,11 @@ def test_a_message_that_is_not_understood_gets_one_error_and_the_end(hub: LiveHu
     with client(hub, Role.LOOK).websocket_connect("/live") as socket:
         socket.send({"type": "websocket.receive", **message})
         error = json.loads(socket.receive_text())
-        assert error["code"] == "live_request_invalid"
+        assert error["code"] == "request_invalid"
         assert error["message"]
         with pytest.raises(WebSocketDisconnect) as closed:
             socket.receive_text()
-    assert (closed.value.code, closed.value.reason) == (1008, "live_request_invalid")
+    assert (closed.value.code, closed.value.reason) == (1008, "request_invalid")
     # Its place is free again.
     assert hub._viewers == ()
 
@@ -108,10 +108,10 @@ def test_one_viewer_too_many_is_told_so_and_the_others_go_on(device: LiveDevice,
     viewers = client(hub, Role.LOOK)
     with viewers.websocket_connect("/live") as one, viewers.websocket_connect("/live") as two:
         with viewers.websocket_connect("/live") as third:
-            assert json.loads(third.receive_text())["code"] == "too_many_viewers"
+            assert json.loads(third.receive_text())["code"] == "web_busy"
             with pytest.raises(WebSocketDisconnect) as closed:
                 third.receive_text()
-        assert (closed.value.code, closed.value.reason) == (1013, "too_many_viewers")
+        assert (closed.value.code, closed.value.reason) == (1013, "web_busy")
         ask(one)
         ask(two)
         device.show_from(lambda: grey_frame(10))
