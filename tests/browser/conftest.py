@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from edge_agent.cli.local_broker import free_port
+from tests.browser.kept_frames import KeptFrames
+from tests.browser.scene import Readings, Scene, draw, scene
 from tests.mqtt import PATIENCE_S
 
 PATIENCE_MS = 1000 * PATIENCE_S
@@ -137,3 +141,27 @@ def open_page(page: Page, device: RunningDevice, view: str = "microscope") -> No
     device.wait_until_served()
     page.goto(f"{device.address}#/{view}")
     page.locator(f"#view-{view}").wait_for()
+
+
+@pytest.fixture(scope="session")
+def readings() -> Readings:
+    return Readings()
+
+
+@pytest.fixture(scope="session")
+def field() -> NDArray[np.uint8]:
+    """What the moving picture shows, uint8 RGB (720, 960, 3)."""
+    return draw("pre-b", 7)
+
+
+@pytest.fixture
+def made(readings: Readings) -> Iterator[Scene]:
+    with scene(readings) as found:
+        yield found
+
+
+@pytest.fixture
+def kept(page: Page) -> KeptFrames:
+    found = KeptFrames([np.full((60, 80, 3), 40 * number, np.uint8) for number in range(5)])
+    found.attach(page)
+    return found
