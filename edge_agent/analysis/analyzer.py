@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 
 from edge_agent.analysis.differences import field_appearance, find_differences
 from edge_agent.analysis.extraction import ExtractedField, Extraction, FailedFrame, RejectedFrame
+from edge_agent.analysis.nuclei import describe_cells, describe_nuclei
 from edge_agent.analysis.reading import Explanation, FieldAnalysis, PendingReading, Reading
 from edge_agent.analysis.rejection import rejection_reason
 from edge_agent.analysis.scale import describe_scale
 from edge_agent.analysis.stage_timer import StageTimer
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import (
-    MAX_CELLS,
-    Cell,
     Difference,
     ErrorReport,
     ImageIdentity,
     Label,
     ModelIdentity,
-    Nuclei,
     Outcome,
     Quality,
     Reason,
@@ -36,7 +34,7 @@ from edge_agent.inference.decision import decide
 from edge_agent.inference.geometry import field_geometry
 from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits, unproven_reasons
 from edge_agent.vision.appearance import Appearance
-from edge_agent.vision.cells import CELL_WINDOW_UM, find_cells
+from edge_agent.vision.cells import find_cells
 from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, decode_image, read_header
 from edge_agent.vision.field import View, choose_reduction, choose_window, fit, take
 from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, SEGMENTATION_DENOISER
@@ -236,7 +234,7 @@ class Analyzer:
         winner = self._labels[int(probabilities.argmax())] if outcome is Outcome.CLASSIFIED else None
         # The probabilities of a field unlike the training images, or of an unproven model, mean nothing.
         meaningful = reason is not Reason.UNFAMILIAR and not self.provisional
-        nuclei = _nuclei(analysis, extracted.view)
+        nuclei = describe_nuclei(analysis, extracted.view)
         image = _image_identity(extracted)
         extracted.timer.lap("decision")
         return Reading(
@@ -255,7 +253,7 @@ class Analyzer:
             quality=analysis.quality,
             nuclei=nuclei,
             scale=analysis.scale,
-            cells=_cells(analysis, extracted.view),
+            cells=describe_cells(analysis, extracted.view),
             latency_ms=extracted.timer.latency_ms,
             image=image,
             explanation=Explanation(
@@ -276,7 +274,7 @@ class Analyzer:
         return differs
 
     def _rejected_field(self, extracted: ExtractedField, analysis: FieldAnalysis, reason: Reason) -> Reading:
-        nuclei = _nuclei(analysis, extracted.view)
+        nuclei = describe_nuclei(analysis, extracted.view)
         image = _image_identity(extracted)
         extracted.timer.lap("decision")
         return Reading(
@@ -289,7 +287,7 @@ class Analyzer:
             quality=analysis.quality,
             nuclei=nuclei,
             scale=analysis.scale,
-            cells=_cells(analysis, extracted.view),
+            cells=describe_cells(analysis, extracted.view),
             latency_ms=extracted.timer.latency_ms,
             image=image,
             explanation=Explanation(extracted.rgb, analysis.nuclei_mask, None, extracted.view.window),
@@ -334,40 +332,6 @@ class Analyzer:
         """In heights of a pixel of the view, if the scale is known."""
         scale = self._configured_um_per_pixel(view)
         return None if scale is None else DIAMETER_UM / (scale * view.frame_px_per_px)
-
-
-def _nuclei(analysis: FieldAnalysis, view: View) -> Nuclei:
-    segmentation, scale = analysis.segmentation, analysis.scale.um_per_pixel
-    median = None
-    if segmentation.count:
-        median = float(np.median([nucleus.area_px for nucleus in segmentation.nuclei])) * view.frame_px_per_px**2
-    return Nuclei(
-        count=segmentation.count,
-        coverage_pct=round(segmentation.coverage_pct, 3),
-        median_area_px=None if median is None else round(median, 3),
-        median_area_um2=None if median is None or scale is None else round(median * scale * scale, 3),
-    )
-
-
-def _cells(analysis: FieldAnalysis, view: View) -> tuple[Cell, ...]:
-    scale, px = analysis.scale.um_per_pixel, view.frame_px_per_px
-    height, width = analysis.segmentation.mask.shape
-    found = []
-    for nucleus in analysis.segmentation.nuclei[:MAX_CELLS]:
-        x, y = nucleus.centre_px
-        y_px, x_px = view.to_frame(y, x)
-        area = nucleus.area_px * px * px
-        found.append(
-            Cell(
-                x_px=round(x_px, 1),
-                y_px=round(y_px, 1),
-                nucleus_area_px=round(area, 1),
-                nucleus_area_um2=None if scale is None else round(area * scale * scale, 1),
-                window_side_px=None if scale is None else round(CELL_WINDOW_UM / scale, 1),
-                cut=nucleus.is_cut(height, width),
-            )
-        )
-    return tuple(found)
 
 
 def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:

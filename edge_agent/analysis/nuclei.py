@@ -1,0 +1,46 @@
+"""The nuclei of a field as a result lists them: in pixels of the frame, and in micrometres where the scale is known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_agent.analysis.reading import FieldAnalysis
+from edge_agent.contracts import MAX_CELLS, Cell, Nuclei
+from edge_agent.vision.cells import CELL_WINDOW_UM
+from edge_agent.vision.field import View
+
+
+def describe_nuclei(analysis: FieldAnalysis, view: View) -> Nuclei:
+    """Number and size of the nuclei, in pixels of the frame."""
+    segmentation, scale = analysis.segmentation, analysis.scale.um_per_pixel
+    median = None
+    if segmentation.count:
+        median = float(np.median([nucleus.area_px for nucleus in segmentation.nuclei])) * view.frame_px_per_px**2
+    return Nuclei(
+        count=segmentation.count,
+        coverage_pct=round(segmentation.coverage_pct, 3),
+        median_area_px=None if median is None else round(median, 3),
+        median_area_um2=None if median is None or scale is None else round(median * scale * scale, 3),
+    )
+
+
+def describe_cells(analysis: FieldAnalysis, view: View) -> tuple[Cell, ...]:
+    """Where each nucleated cell lies in the frame, and how large its nucleus is; at most ``MAX_CELLS``."""
+    scale, px = analysis.scale.um_per_pixel, view.frame_px_per_px
+    height, width = analysis.segmentation.mask.shape
+    found = []
+    for nucleus in analysis.segmentation.nuclei[:MAX_CELLS]:
+        x, y = nucleus.centre_px
+        y_px, x_px = view.to_frame(y, x)
+        area = nucleus.area_px * px * px
+        found.append(
+            Cell(
+                x_px=round(x_px, 1),
+                y_px=round(y_px, 1),
+                nucleus_area_px=round(area, 1),
+                nucleus_area_um2=None if scale is None else round(area * scale * scale, 1),
+                window_side_px=None if scale is None else round(CELL_WINDOW_UM / scale, 1),
+                cut=nucleus.is_cut(height, width),
+            )
+        )
+    return tuple(found)
