@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
+import httpx2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -267,10 +267,12 @@ def test_the_microscope_page_shows_what_is_published(tmp_path: Path, broker_port
         subscriber.until_state("ready")
         process.send_signal(signal.SIGUSR1)
         published = subscriber.next("result").body()
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/reading.json") as answer:
-            assert Result.model_validate_json(answer.read()) == published
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/field.jpg?id={published.id}") as answer:
-            assert answer.read(2) == b"\xff\xd8"
+        with httpx2.stream("GET", f"http://127.0.0.1:{port}/events", timeout=PATIENCE_S) as events:
+            lines = events.iter_lines()
+            assert "event: reading" in lines
+            assert Result.model_validate_json(next(lines).removeprefix("data: ")) == published
+        picture = httpx2.get(f"http://127.0.0.1:{port}/readings/{published.id}/field.jpg")
+        assert picture.content.startswith(b"\xff\xd8")
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
 
