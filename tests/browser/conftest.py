@@ -33,8 +33,8 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.skip("chromium is not installed (apt-get install chromium)")
     with sync_playwright() as playwright:
-        # Its sandbox needs rights that a container does not have.
-        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        # Its sandbox needs rights, and its shared memory a size, that a container may not have.
+        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield found
         found.close()
 

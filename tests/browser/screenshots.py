@@ -196,7 +196,7 @@ def take_all(out: Path, chromium: str, only: str = "") -> None:
     out.mkdir(parents=True, exist_ok=True)
     readings = Readings()
     with sync_playwright() as playwright, scene(readings) as made:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
         latest = _fill(made, readings)
         _moving(made, latest, "pre-b", 19)
         _views(made, browser, latest, out, only)
