@@ -158,8 +158,8 @@ def test_the_history_finds_readings_again_with_everything(page: Page, launch: La
     page.get_by_label("Outcome").select_option("rejected")
     tiles = page.locator("#history-list button")
     while not tiles.count():
-        page.get_by_role("button", name="Refresh").click()
-        page.wait_for_load_state("networkidle")
+        with page.expect_response("**/readings?*"):
+            page.get_by_role("button", name="Refresh").click()
     tiles.first.click()
     detail = page.locator("#history-detail-words")
     expect(detail.get_by_test_id("outcome")).to_have_text("Not fit to be judged")
