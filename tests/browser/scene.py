@@ -73,7 +73,7 @@ class Readings:
         """The reading of a drawn field, with ``changes`` to what the analysis says of it."""
         picture = draw(kind, seed, focus_sigma_px)
         found = self._analyzer.analyse(frame_now("camera0", Pixels(picture, ColourOrder.RGB)))
-        found = dataclasses.replace(found, demonstration=False, **changes)  # type: ignore[arg-type]
+        found = dataclasses.replace(found, demonstration=False, **changes)  # type: ignore[arg-type]  # any field
         return self._results.make(found, specimen), found
 
     def unfamiliar(self, seed: int = 3) -> tuple[Result, Reading]:

@@ -103,7 +103,7 @@ def _moving(made: Scene, latest: Result, kind: str, seed: int) -> None:
 def _page(made: Scene, browser: Browser, width: int, scheme: str, language: str) -> Page:
     context = browser.new_context(
         viewport={"width": width, "height": SIZES[width]},
-        color_scheme=scheme,  # type: ignore[arg-type]
+        color_scheme=scheme,  # type: ignore[arg-type]  # a literal's name
         locale=language,
         device_scale_factor=1.5 if width < 600 else 1,
         has_touch=width < 600,

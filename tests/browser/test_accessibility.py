@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # has no types
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, expect
 
@@ -30,7 +30,7 @@ def test_no_view_has_a_serious_barrier(browser: Browser, made: Scene, scheme: st
     made.device.slide = Tally(specimen=SPECIMEN, began_at=result.captured_at, wished_fields_count=20, judged_count=3)
     made.device.problems = (problem("camera", "camera_lost"),)
     made.device.changes |= {"demonstration": True, "provisional": True}
-    context = browser.new_context(color_scheme=scheme, locale="en-GB")  # type: ignore[arg-type]
+    context = browser.new_context(color_scheme=scheme, locale="en-GB")  # type: ignore[arg-type]  # a literal's name
     page = context.new_page()
     KeptFrames([draw("pre-b", 1)]).attach(page)
     found: list[str] = []

@@ -97,7 +97,7 @@ def test_the_picture_names_the_reading_whose_field_it_shows(broker_port: int, pa
 
     def keep(result: Result, reading: object) -> None:
         made.append(str(result.id))
-        page.update(result, reading)  # type: ignore[arg-type]
+        page.update(result, reading)  # type: ignore[arg-type]  # a stand-in
 
     still = {"kind": "synthetic", "bad_fields_ratio": 0, "frames_per_field_count": 1_000_000}
     config = configuration(broker_port, camera=still, trigger={"mode": "continuous", "interval_s": 0.5})

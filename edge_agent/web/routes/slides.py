@@ -27,7 +27,7 @@ def _json(report: Report, _texts: Catalogue) -> bytes:
 
 def _pdf(report: Report, texts: Catalogue) -> bytes:
     # reportlab is large, and most devices never write one.
-    from edge_agent.reports.pdf import report_pdf  # noqa: PLC0415
+    from edge_agent.reports.pdf import report_pdf  # noqa: PLC0415 - see above
 
     return report_pdf(report, texts)
 

@@ -74,7 +74,7 @@ def test_what_distorts_the_other_measures_is_reported_first(first: int) -> None:
     for _, change in FAULTS[first:]:
         changes.update(change)
     # Every changed measure is a float; mypy cannot tell which of the names they are.
-    field = replace(WITHOUT_NUCLEI, **changes)  # type: ignore[arg-type]
+    field = replace(WITHOUT_NUCLEI, **changes)  # type: ignore[arg-type]  # any field
     assert reason(field, motion_pct=50.0) is FAULTS[first][0]
 
 

@@ -95,7 +95,7 @@ def model_of(entries: list[LabelEntry]) -> dict[UUID, list[str]]:
 def test_the_book_says_what_counting_says_in_any_order(history: list[tuple[UUID, str] | int], random: object) -> None:
     entries = entries_of(history)
     shuffled = list(entries)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis's
     for order in (entries, shuffled, entries + entries):
         book = AnswerBook.of(order)
         for item, expected in model_of(entries).items():

@@ -42,7 +42,7 @@ def thirty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[UUID, s
         if number % 2:
             file = io.BytesIO()
             Image.fromarray(array).save(file, "JPEG", comment=b"Patient Doe")
-            image = Encoded(file.getvalue())  # type: ignore[assignment]
+            image = Encoded(file.getvalue())  # type: ignore[assignment]  # either kind
         (frame,) = fill(folder, 1, readings, image=image, specimen=specimen, label=code)
         labels[frame] = code
     collection = make_collection(folder)

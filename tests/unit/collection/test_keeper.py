@@ -54,7 +54,7 @@ def make_keeper(disk: Disk, recorded: Recorded, **parts: object) -> FrameKeeper:
         "max_pixels": 10**7,
         "prepare": disk.open,
     }
-    return FrameKeeper(disk, on_event=recorded, **{**settings, **parts})  # type: ignore[arg-type]
+    return FrameKeeper(disk, on_event=recorded, **{**settings, **parts})  # type: ignore[arg-type]  # any part
 
 
 def offer(keeper: FrameKeeper, readings: Readings, image: Encoded | None = None) -> Exception | None:
@@ -128,7 +128,7 @@ def test_a_folder_that_cannot_be_opened_at_first_is_tried_again(disk: Disk, reco
 
 def test_old_frames_are_looked_for_while_nothing_is_kept(disk: Disk, recorded: Recorded) -> None:
     tidied = threading.Event()
-    disk.remove_old = tidied.set  # type: ignore[method-assign]
+    disk.remove_old = tidied.set  # type: ignore[method-assign]  # a spy
     keeper = make_keeper(disk, recorded, tidy_s=0.001)
     keeper.start()
     assert tidied.wait(60)

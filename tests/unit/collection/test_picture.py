@@ -30,7 +30,7 @@ def test_an_array_is_encoded_in_full_colour(smear: NDArray[np.uint8], order: Col
     assert (about.width_px, about.height_px, about.size_bytes) == (224, 224, len(data))
     assert about.sha256 == hashlib.sha256(data).hexdigest()
     with Image.open(io.BytesIO(data)) as image:
-        assert [component[1:3] for component in image.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
+        assert [component[1:3] for component in image.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]  # not in Pillow's types
 
 
 def test_a_view_of_an_array_is_encoded_too(smear: NDArray[np.uint8]) -> None:

@@ -28,13 +28,13 @@ def open_store(
     folder: Path, limits: StoreLimits = WIDE, labelled: set[UUID] | None = None, **parts: object
 ) -> FrameStore:
     labelled = labelled or set()
-    store = FrameStore(folder, limits, labelled=lambda: labelled.__contains__, **parts)  # type: ignore[arg-type]
+    store = FrameStore(folder, limits, labelled=lambda: labelled.__contains__, **parts)  # type: ignore[arg-type]  # any part
     store.open()
     return store
 
 
 def add(store: FrameStore, readings: Readings, **record: object) -> UUID:
-    kept, picture = make_record(readings, **record)  # type: ignore[arg-type]
+    kept, picture = make_record(readings, **record)  # type: ignore[arg-type]  # any part
     store.add(kept, picture)
     return kept.result.id
 

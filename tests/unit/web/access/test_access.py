@@ -66,7 +66,7 @@ class Page:
             self.sessions,
             encrypted=True,
             on_failed_logins=self.failed.append,
-            **options,  # type: ignore[arg-type]
+            **options,  # type: ignore[arg-type]  # any option
         )
         app = Starlette(
             routes=[
@@ -339,7 +339,7 @@ def call(
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": list(headers)}
-    asyncio.run(limits(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(limits(scope, receive, send))  # type: ignore[arg-type]  # a bare scope
     return sent
 
 
@@ -374,9 +374,9 @@ def test_no_more_requests_are_answered_at_once_than_fit() -> None:
             statuses.append(message.get("status"))
 
         scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-        waiting = [asyncio.ensure_future(limits(scope, empty, send)) for _ in range(2)]  # type: ignore[arg-type]
+        waiting = [asyncio.ensure_future(limits(scope, empty, send)) for _ in range(2)]  # type: ignore[arg-type]  # the same
         await asyncio.sleep(0)
-        await limits(scope, empty, send)  # type: ignore[arg-type]
+        await limits(scope, empty, send)  # type: ignore[arg-type]  # the same
         for each in waiting:
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)

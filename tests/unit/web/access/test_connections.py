@@ -144,7 +144,7 @@ def served(application: object, *, header_s: float = 60, unread_s: float = 60) -
     listener = BoundedListener(socket.create_server((LOOPBACK, 0)), encrypted=False, unread_s=unread_s)
     address = listener.getsockname()
     config = uvicorn.Config(
-        application,  # type: ignore[arg-type]
+        application,  # type: ignore[arg-type]  # a bare application
         http=header_deadline(header_s),
         loop="asyncio",
         lifespan="off",
@@ -219,7 +219,7 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def test_connections_that_only_shake_hands_are_bounded_too(tmp_path: Path) -> None:
-    settings = WebSettings(enabled=True, host="0.0.0.0", port=free_port(), access_file=write_access(tmp_path))  # noqa: S104
+    settings = WebSettings(enabled=True, host="0.0.0.0", port=free_port(), access_file=write_access(tmp_path))  # noqa: S104 - nothing is bound
     with MicroscopePage(settings, tmp_path).serving(FakeDevice()), contextlib.ExitStack() as stack:
         before = open_descriptors()
         for _ in range(200):

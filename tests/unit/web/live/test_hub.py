@@ -74,7 +74,7 @@ def level(box: Box) -> int:
 def test_nothing_is_asked_of_the_device_until_a_viewer_asks(device: LiveDevice, hub: LiveHub, counts: Counts) -> None:
     box: Box = queue.Queue()
     viewer = hub.join(box.put)
-    while not hub._changed._waiters and device.looked_on.empty():  # type: ignore[attr-defined]
+    while not hub._changed._waiters and device.looked_on.empty():  # type: ignore[attr-defined]  # private
         """Until the hub waits for a viewer to ask, which nothing else tells."""
     assert device.looked_on.empty()
     device.show(grey_frame(10))
@@ -312,7 +312,7 @@ def test_the_frame_of_a_reading_is_not_decoded_again_if_it_was_shown(
     read = ReadingOf(noisy(1, 1))
     device.show(read.frame)
     box.get(timeout=PATIENCE_S)
-    hub.update(read, read)  # type: ignore[arg-type]
+    hub.update(read, read)  # type: ignore[arg-type]  # parts of one
     viewer.ask(View())
     device.show(noisy(1, 2))
     assert parts(box.get(timeout=PATIENCE_S))[0]["reading"] == str(read.id)
@@ -331,10 +331,10 @@ def test_the_header_names_the_latest_reading_while_its_field_is_shown(device: Li
 
     assert shown(noisy(1, 1)) is None
     read = ReadingOf(noisy(1, 2))
-    hub.update(read, read)  # type: ignore[arg-type]
+    hub.update(read, read)  # type: ignore[arg-type]  # parts of one
     assert shown(read.frame) == str(read.id)
     assert shown(noisy(1, 3)) == str(read.id)
     assert shown(noisy(2, 4)) is None
     unreadable = ReadingOf(frame_now("camera0", Encoded(b"damaged")))
-    hub.update(unreadable, unreadable)  # type: ignore[arg-type]
+    hub.update(unreadable, unreadable)  # type: ignore[arg-type]  # parts of one
     assert shown(noisy(1, 5)) is None
