@@ -8,7 +8,7 @@ CONFIDENCE_RATIO = 0.95
 """Of every interval that leaves the device or decides something on it."""
 
 
-def wilson_interval(count: int, total: int, confidence: float = CONFIDENCE_RATIO) -> tuple[float, float]:
+def wilson_interval(count: float, total: float, confidence: float = CONFIDENCE_RATIO) -> tuple[float, float]:
     """Ends of the score interval of the share ``count / total``, each a ratio (E. B. Wilson, 1927).
 
     Unlike ``share ± z·spread`` it stays within 0 and 1 and has a width even if all or none were counted. It is (0, 1)

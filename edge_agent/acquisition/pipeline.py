@@ -49,7 +49,7 @@ class PipelineCallbacks:
 
 
 class AnalysisPipeline:
-    """The analysis threads from start to stop. To pause or change anything, stop it and create another.
+    """The analysis threads from start to stop. To pause, or change more than the analyzer, create another.
 
     One thread takes frames and prepares them, while the other runs the network on the frame before.
     """
@@ -97,6 +97,10 @@ class AnalysisPipeline:
     def counters(self) -> CaptureCounters:
         """Counters of the camera since this pipeline started."""
         return self._supervisor.counters
+
+    def switch(self, analyzer: Analyzer) -> None:
+        """Read with another analyzer, from the next frame on; what is in hand is finished with the one before."""
+        self._analyzer = analyzer
 
     def wake(self) -> None:
         """A camera was plugged in: look for it now."""
@@ -177,19 +181,22 @@ class AnalysisPipeline:
             # While no frame is decoded, the next burst needs its own first frame.
             self._before = None
             return
+        analyzer = self._analyzer
         with self._preparing.work():
-            extracted = self._analyzer.extract(frame)
+            extracted = analyzer.extract(frame)
         before, self._before = self._before, extracted
         if live and before is None:
             # The first frame of a burst is only what the second is compared with.
             return
         if self._trigger.wants(extracted.thumbnail, now_s, requested=due):
             with self._preparing.work():
-                prepared = self._analyzer.prepare(extracted, previous=_reference(before, extracted))
+                prepared = analyzer.prepare(extracted, previous=_reference(before, extracted))
             if len(in_hand) == IN_HAND_MAX:
                 in_hand.popleft().result()
             if not self._enough.is_set():
-                in_hand.append(inference.submit(self._complete, prepared, self._requests.take() if due else ()))
+                in_hand.append(
+                    inference.submit(self._complete, analyzer, prepared, self._requests.take() if due else ())
+                )
 
     def _wait_until_wanted(self, frame: Frame) -> bool:
         """Wait until a file's frame is due, since every one of them counts. True if it was requested."""
@@ -204,10 +211,12 @@ class AnalysisPipeline:
             self._onlookers.offer(frame, live=False)
         return False
 
-    def _complete(self, prepared: PendingReading | Reading, served: Sequence[CaptureRequest]) -> None:
+    def _complete(
+        self, analyzer: Analyzer, prepared: PendingReading | Reading, served: Sequence[CaptureRequest]
+    ) -> None:
         try:
             with self._completing.work():
-                result = self._callbacks.on_reading(self._analyzer.complete(prepared))
+                result = self._callbacks.on_reading(analyzer.complete(prepared))
         except BaseException as failure:
             log.critical("the inference thread failed", exc_info=failure)
             for request in served:

@@ -339,18 +339,18 @@ class Agent:
         with self._reading.unchanged():
             require_installed(self._config, name)
             analyzer = make_analyzer(with_bundle(self._config, name))
-            with self._reading.interrupted():
-                self._analyzer = analyzer
-                self._models.keep(self._config.analysis.bundle, name)
-                self._introduce()
-                model = analyzer.model
-                self._events.record(
-                    EventKind.CONFIGURED,
-                    f"The bundle {model.name} {model.version} was chosen.",
-                    model=model.name,
-                    model_version=model.version,
-                    model_sha256=model.sha256,
-                )
+            self._analyzer = analyzer
+            self._reading.switch(analyzer)
+            self._models.keep(self._config.analysis.bundle, name)
+            self._introduce()
+            model = analyzer.model
+            self._events.record(
+                EventKind.CONFIGURED,
+                f"The bundle {model.name} {model.version} was chosen.",
+                model=model.name,
+                model_version=model.version,
+                model_sha256=model.sha256,
+            )
             return model
 
     def submit(self, request: Request, reply: Reply, *, by: str) -> None:

@@ -11,8 +11,9 @@ from edge_agent.spool import MemorySpool, Spool, SpoolLimits, SqliteSpool
 
 
 def make_analyzer(config: Config) -> Analyzer:
-    """Load, verify and test the configured bundle. Raises ``BundleError`` or ``RuntimeMissing``."""
-    classifier = Classifier(load_bundle(config.analysis.bundle), threads=config.analysis.threads_count)
+    """Load, verify and test the configured bundle and head. Raises ``BundleError`` or ``RuntimeMissing``."""
+    settings = config.analysis
+    classifier = Classifier(load_bundle(settings.bundle), head=settings.head, threads=settings.threads_count)
     classifier.verify_golden()
     return Analyzer(
         classifier,

@@ -83,7 +83,7 @@ def installed_models(config: Config) -> tuple[ModelOption, ...]:
                 name=name,
                 version=manifest.version,
                 demonstration=manifest.demonstration,
-                provisional=bool(unproven_reasons(manifest, config.proof)),
+                provisional=bool(unproven_reasons(manifest.labels, manifest.evidence, config.proof)),
             )
         )
     return tuple(found)

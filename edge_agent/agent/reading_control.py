@@ -10,6 +10,7 @@ from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.acquisition.pipeline import AnalysisPipeline
 from edge_agent.agent.calibration_run import FRAME_DEADLINE_S
 from edge_agent.agent.status import DeviceStatus
+from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.cameras import CaptureCounters
 from edge_agent.contracts import EventKind, Result
 from edge_agent.errors import AgentPaused, CameraTimeout, EdgeAgentError
@@ -70,6 +71,11 @@ class ReadingControl:
             yield
             if not self._status.paused:
                 self._begin()
+
+    def switch(self, analyzer: Analyzer) -> None:
+        """Read with another analyzer from the next frame on. ``make_pipeline`` must use it from now on, too."""
+        with self._control:
+            self._pipeline.switch(analyzer)
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:

@@ -62,7 +62,7 @@ class Analyzer:
     ) -> None:
         """Judge with ``classifier`` the fields that are within ``limits``.
 
-        A bundle whose record does not reach ``proof`` answers nothing; None is for measuring such a bundle.
+        A bundle or head whose record does not reach ``proof`` answers nothing; None is for measuring such a one.
         ``um_per_pixel`` is the size of a pixel of the frames in the specimen, in micrometres, None if unknown.
         ``max_pixels`` bounds what is decoded.
         """
@@ -72,13 +72,13 @@ class Analyzer:
         self._um_per_pixel = um_per_pixel
         self._max_pixels = max_pixels
         self._model = classifier.identity
-        self.unproven_reasons = () if proof is None else unproven_reasons(manifest, proof)
-        """What the bundle's record lacks, each as a sentence; empty if it may be used."""
+        self.unproven_reasons = () if proof is None else unproven_reasons(classifier.labels, classifier.evidence, proof)
+        """What the record of the bundle, or of its head, lacks, each as a sentence; empty if it may be used."""
         self._geometry = field_geometry(manifest.field, manifest.input.height_px)
         self._denoise = DENOISERS[manifest.preprocessing.denoise]
         self._preprocess = PREPROCESSINGS[manifest.preprocessing.id]
-        self._labels = manifest.labels
-        self._malignant = np.array([label.malignant for label in manifest.labels])
+        self._labels = classifier.labels
+        self._malignant = np.array([label.malignant for label in self._labels])
 
     @property
     def model(self) -> ModelIdentity:
@@ -87,17 +87,17 @@ class Analyzer:
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """The bundle's labels."""
+        """The labels of the bundle, or of its head."""
         return self._labels
 
     @property
     def demonstration(self) -> bool:
         """Whether the model in use was not trained on real smears."""
-        return self._classifier.manifest.demonstration
+        return self._classifier.demonstration
 
     @property
     def provisional(self) -> bool:
-        """Whether the bundle's record does not show that its answers can be used, so that it gives none."""
+        """Whether the record of bundle or head does not show that its answers can be used, so that it gives none."""
         return bool(self.unproven_reasons)
 
     def analyse(self, frame: Frame) -> Reading:
@@ -226,9 +226,7 @@ class Analyzer:
         extracted, analysis = pending.extracted, pending.analysis
         classification = self._classifier.classify(pending.network_input)
         extracted.timer.lap("inference")
-        outcome, reason, decision = decide(
-            classification, self._classifier.manifest.thresholds, proven=not self.provisional
-        )
+        outcome, reason, decision = decide(classification, self._classifier.thresholds, proven=not self.provisional)
         probabilities, activation_map = classification.probabilities, classification.class_activation_map
         differs = self._differences(extracted, analysis) if reason is Reason.UNFAMILIAR else None
         winner = self._labels[int(probabilities.argmax())] if outcome is Outcome.CLASSIFIED else None
@@ -266,7 +264,7 @@ class Analyzer:
         )
 
     def _differences(self, extracted: ExtractedField, analysis: FieldAnalysis) -> tuple[Difference, ...] | None:
-        known = self._classifier.manifest.appearance
+        known = self._classifier.appearance
         if known is None:
             return None
         differs = find_differences(field_appearance(extracted, analysis), known.measures)

@@ -13,6 +13,9 @@ class AnalysisSettings(Settings):
     """The model, and how it runs."""
 
     bundle: str = Field(default="accurate", min_length=1, description="Name of a shipped bundle, or a bundle's folder.")
+    head: Path | None = Field(
+        default=None, description="Folder of a head that judges in place of the bundle's own classes; none by default."
+    )
     threads_count: int = Field(default=1, ge=1, le=64, description="Number of threads of the TFLite runtime.")
     max_image_megapixels: float = Field(
         default=50, gt=0, le=1000, description="Larger images are refused before they are decoded."

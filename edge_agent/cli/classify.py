@@ -31,6 +31,10 @@ def classify(
         list[Path], typer.Argument(help="Images, folders of images, and videos.", metavar="PATH...", parser=expand_path)
     ],
     bundle: Annotated[str, typer.Option(help="Name of a shipped bundle, or a bundle's folder.")] = "accurate",
+    head: Annotated[
+        Path | None,
+        typer.Option(help="A head's folder: it judges in place of the bundle's own classes.", parser=expand_path),
+    ] = None,
     style: Annotated[str, typer.Option("--format", help="json (one result message per line) or table.")] = "json",
     um_per_pixel: Annotated[
         float | None, typer.Option(min=0.001, help="Size of the images' pixels in the specimen, if known.")
@@ -42,7 +46,7 @@ def classify(
         raise ConfigError(f"--format {style}: unknown format.", remedy="Use json or table.")
 
     set_up_logging("error")
-    classifier = Classifier(load_bundle(bundle), threads=threads)
+    classifier = Classifier(load_bundle(bundle), head=head, threads=threads)
     classifier.verify_golden()
     analyzer = Analyzer(classifier, QualityLimits(), um_per_pixel=um_per_pixel)
     _say_if_provisional(analyzer)
@@ -77,7 +81,9 @@ def classify(
 def _say_if_provisional(analyzer: Analyzer) -> None:
     if not analyzer.provisional:
         return
-    errors.print(f"Bundle '{analyzer.model.name}' is provisional: it gives no labels.", style="yellow", markup=False)
+    head = analyzer.model.head
+    judge = f"Bundle '{analyzer.model.name}'" if head is None else f"Head '{head.name}'"
+    errors.print(f"{judge} is provisional: it gives no labels.", style="yellow", markup=False)
     for reason in analyzer.unproven_reasons:
         errors.print(f"  {reason}", markup=False)
 

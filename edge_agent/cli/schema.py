@@ -14,7 +14,7 @@ from edge_agent import errors
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.terminal import output
 from edge_agent.config import Config
-from edge_agent.contracts import MESSAGES, Calibration, Command, Manifest, ModelDesired
+from edge_agent.contracts import MESSAGES, Calibration, Command, HeadManifest, Manifest, ModelDesired
 from edge_agent.contracts.asyncapi import BrokerDefaults, asyncapi_document
 from edge_agent.errors import EdgeAgentError, FileUnusable
 from edge_agent.monitoring.monitor import HEALTH_INTERVAL_S, METRICS_INTERVAL_S
@@ -40,6 +40,7 @@ def contract_files() -> dict[str, str]:
     models: dict[str, type[BaseModel]] = {
         "config": Config,
         "bundle-manifest": Manifest,
+        "head-manifest": HeadManifest,
         "calibration": Calibration,
         **MESSAGES,
     }

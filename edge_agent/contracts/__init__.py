@@ -34,6 +34,7 @@ from edge_agent.contracts.difference import (
 )
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.event import AuditPosition, Event, EventKind
+from edge_agent.contracts.head import HEAD_SCHEMA, HeadManifest
 from edge_agent.contracts.health import Check, CheckState, Health
 from edge_agent.contracts.info import Camera, Info, Software
 from edge_agent.contracts.manifest import MANIFEST_SCHEMA, Label, Manifest
@@ -46,12 +47,14 @@ from edge_agent.contracts.result import (
     Cell,
     Clock,
     Decision,
+    HeadIdentity,
     ImageIdentity,
     ModelIdentity,
     Nuclei,
     Outcome,
     Quality,
     Result,
+    Signature,
 )
 from edge_agent.contracts.rollout import ModelDesired, ModelReported
 from edge_agent.contracts.scale import Scale, ScaleSource
@@ -60,6 +63,7 @@ from edge_agent.contracts.status import Status, StatusState
 from edge_agent.contracts.topics import Topics, topic_segment
 
 __all__ = [
+    "HEAD_SCHEMA",
     "MANIFEST_SCHEMA",
     "MAX_CALIBRATION_FRAMES",
     "MAX_CELLS",
@@ -93,6 +97,8 @@ __all__ = [
     "ErrorReport",
     "Event",
     "EventKind",
+    "HeadIdentity",
+    "HeadManifest",
     "Health",
     "ImageIdentity",
     "Info",
@@ -120,6 +126,7 @@ __all__ = [
     "SelectModel",
     "SetSpecimen",
     "Share",
+    "Signature",
     "SlideScale",
     "Software",
     "Specimen",

@@ -98,8 +98,10 @@ class ClassEvidence(Contract):
     """How many images of one class there were, and how many of those held out were named rightly."""
 
     code: Slug
-    training_images_count: int = Field(ge=0, description="Images that were trained on or chosen thresholds by.")
-    held_out_images_count: int = Field(ge=0, description="Images that had no part in either.")
+    training_images_count: int = Field(
+        ge=0, description="Images that were only trained on or chosen thresholds by; 0 if each was held out once."
+    )
+    held_out_images_count: int = Field(ge=0, description="Images that had no part in either when they were judged.")
     held_out_right_count: int = Field(ge=0, description="Those whose likeliest class is theirs, refused or not.")
     specimens_count: int | None = Field(
         ge=0, description="Specimens or subjects of all images; null if the data set does not name them."
@@ -112,8 +114,15 @@ class ClassEvidence(Contract):
         return self
 
 
+class Baseline(Contract):
+    """What something that is not a cell, such as the colour of the background, says of the same held-out images."""
+
+    name: str = Field(min_length=1, max_length=64)
+    right_count: int = Field(ge=0, description="Held-out images that it names rightly.")
+
+
 class Evidence(Contract):
-    """The record on held-out images, through the model's file, that shows whether the bundle may be used."""
+    """The record on held-out images, through the model's file, that shows whether the bundle or head may be used."""
 
     held_out: str = Field(min_length=1, description="Which images were held out.")
     classes: tuple[ClassEvidence, ...] = Field(min_length=2)
@@ -124,6 +133,15 @@ class Evidence(Contract):
         "least as well as the true one: the p value of a permutation test.",
     )
     permutations_count: int = Field(ge=1000, description="Random labellings tried.")
+    design_effect: float = Field(
+        default=1.0,
+        ge=1,
+        description="How many times larger the variance of the accuracy is than if every image were independent: "
+        "images of one specimen are right or wrong together.",
+    )
+    baselines: tuple[Baseline, ...] = Field(
+        default=(), max_length=8, description="Each must be right less often than the model, or the model is not used."
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

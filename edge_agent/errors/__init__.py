@@ -29,7 +29,10 @@
     │   ├── BundleHashMismatch bundle_hash_mismatch
     │   ├── BundleUnsupported  bundle_unsupported
     │   ├── BundleMismatch     bundle_mismatch
-    │   └── GoldenMismatch     bundle_golden_mismatch
+    │   ├── GoldenMismatch     bundle_golden_mismatch
+    │   └── HeadError          head_invalid
+    │       ├── HeadMissing    head_missing
+    │       └── HeadMismatch   head_mismatch
     ├── AnalysisError          analysis_failed
     ├── SpoolError             spool_failed
     │   ├── SpoolFull          spool_full
@@ -197,6 +200,9 @@ from edge_agent.errors.inference import (
     BundleMissing,
     BundleUnsupported,
     GoldenMismatch,
+    HeadError,
+    HeadMismatch,
+    HeadMissing,
     InferenceError,
     RuntimeMissing,
 )
@@ -269,6 +275,9 @@ __all__ = [
     "FileUnusable",
     "FrameNotKept",
     "GoldenMismatch",
+    "HeadError",
+    "HeadMismatch",
+    "HeadMissing",
     "HostForeign",
     "ImageError",
     "ImageMissing",

@@ -65,6 +65,27 @@ class GoldenMismatch(BundleError):
     remedy = "Do not use this bundle on this machine; report the runtime's version and the machine."
 
 
+class HeadError(BundleError):
+    """A head is damaged or incomplete. The agent never uses one that it cannot verify."""
+
+    code = "head_invalid"
+    remedy = "Install the head again, or fit it again with 'trainer adapt'."
+
+
+class HeadMissing(HeadError):
+    """There is no head of that name, and no folder at that path that has a head.json."""
+
+    code = "head_missing"
+    remedy = "Name a folder that 'trainer adapt --out' wrote, or a head that 'edge-agent bundle list' shows."
+
+
+class HeadMismatch(HeadError):
+    """The head was fitted on another bundle, or its numbers are not of the shapes that it needs."""
+
+    code = "head_mismatch"
+    remedy = "Use the head with the bundle that its head.json names, or fit it again on this one."
+
+
 class AnalysisError(EdgeAgentError):
     """An internal error on one frame. Its reading is ``failed``; the traceback is in the log."""
 

@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from packaging.version import Version
 from pydantic import ValidationError
 
 import edge_agent
-from edge_agent.contracts import Manifest
+from edge_agent.contracts import Manifest, Signature
 from edge_agent.errors import (
     BundleError,
     BundleFileMissing,
@@ -22,6 +21,7 @@ from edge_agent.errors import (
     BundleMissing,
     BundleUnsupported,
 )
+from edge_agent.inference.arrays import read_arrays
 from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS
 
 MANIFEST = "manifest.json"
@@ -37,6 +37,7 @@ class Bundle:
 
     folder: Path
     manifest: Manifest
+    signature: Signature
 
     @property
     def model_path(self) -> Path:
@@ -92,7 +93,7 @@ def load_bundle(name_or_folder: str | Path) -> Bundle:
             raise BundleFileMissing(f"Bundle '{manifest.name}' is missing {name}.") from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise BundleHashMismatch(f"Bundle '{manifest.name}': {name} is not the file it was made with.")
-    return Bundle(folder, manifest)
+    return Bundle(folder, manifest, Signature.SHIPPED if str(name_or_folder) in shipped else Signature.UNSIGNED)
 
 
 def _check_supported(manifest: Manifest) -> None:
@@ -122,10 +123,8 @@ def _check_supported(manifest: Manifest) -> None:
 def load_golden(bundle: Bundle) -> Golden:
     """The golden vectors of a verified bundle. Raises ``BundleError`` if they are invalid."""
     try:
-        # numpy leaves a file open that it opened by name and cannot read.
-        with (bundle.folder / GOLDEN).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            golden = Golden(arrays["field"], arrays["image"], arrays["logits"], arrays["unfamiliarity"])
-    except (OSError, EOFError, TypeError, ValueError, KeyError, BadZipFile) as error:
+        golden = Golden(**read_arrays(bundle.folder / GOLDEN, ("field", "image", "logits", "unfamiliarity")))
+    except ValueError as error:
         raise BundleError(f"Bundle '{bundle.manifest.name}': {GOLDEN} cannot be read: {error}.") from error
     size = (bundle.manifest.input.height_px, bundle.manifest.input.width_px, 3)
     count = len(golden.logits)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contracts import Manifest, ModelIdentity
-from edge_agent.errors import BundleMismatch, GoldenMismatch
-from edge_agent.inference.bundle import MODEL, Bundle, load_golden
+from edge_agent.contracts import HeadManifest, Label, Manifest, ModelIdentity
+from edge_agent.contracts.manifest import Evidence, Thresholds, TrainingAppearance
+from edge_agent.errors import BundleMismatch, GoldenMismatch, HeadMismatch
+from edge_agent.inference.bundle import MODEL, Bundle, Golden, load_golden
 from edge_agent.inference.familiarity import Familiarity
+from edge_agent.inference.features import FEATURES
+from edge_agent.inference.head import Head, load_head
 from edge_agent.inference.runtime import Runtime, Tensor
 from edge_agent.vision.preprocessing import preprocess
 
@@ -25,6 +29,9 @@ bundles, and tflite-runtime 2.14 up to 3 on an earlier one."""
 
 GOLDEN_UNFAMILIARITY_RATIO = 0.1
 """Largest relative difference of unfamiliarity scores from the golden ones; arm64 was up to 0.04 away."""
+
+GOLDEN_HEAD_LOGITS_RATIO = 0.1
+"""Largest difference of a head's logits from the golden ones, as a ratio to the largest of them."""
 
 GOLDEN_PIXEL_LEVELS = 0.5
 """Largest mean absolute difference of preprocessed images from the golden ones, in levels of 255."""
@@ -49,19 +56,21 @@ class Classification:
 
 
 class Classifier:
-    """Runs a bundle's model. Belongs to one thread at a time."""
+    """Runs a bundle's model, and the head that judges in place of its last layer. Belongs to one thread at a time."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
-        """Allocate the model and check it against the manifest.
+    def __init__(self, bundle: Bundle, *, head: Path | None = None, threads: int = 1) -> None:
+        """Allocate the model and check it against the manifest; ``head`` is a head's folder.
 
         Raises ``RuntimeMissing``, ``BundleError`` for an unreadable file, ``BundleMismatch`` if tensors and manifest
-        disagree.
+        disagree, ``HeadError``.
         """
         self.bundle = bundle
         self._runtime = Runtime(bundle.model_path, threads=threads)
         _check_tensors(bundle.manifest, self._runtime)
         middle_map = self._runtime.outputs[bundle.manifest.outputs.middle_map]
         self._familiarity = Familiarity.load(bundle, middle_map.shape[-1])
+        self.head = None if head is None else load_head(head, bundle, middle_map.shape[-1])
+        self._make_features = None if self.head is None else FEATURES[self.head.manifest.features].make
         # As unsigned bytes, for OpenCV's look-up, even if the input is signed.
         self._table = quantization_table(self._runtime.input).view(np.uint8)
         self._buffer = np.empty(self._runtime.input.shape, self._runtime.input.dtype)
@@ -73,6 +82,36 @@ class Classifier:
         return self.bundle.manifest
 
     @property
+    def _judge(self) -> Manifest | HeadManifest:
+        """Of what gives the labels."""
+        return self.bundle.manifest if self.head is None else self.head.manifest
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """What is told apart, in the order of the probabilities."""
+        return self._judge.labels
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Of the decision."""
+        return self._judge.thresholds
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """The record by which the labels may be used or not."""
+        return self._judge.evidence
+
+    @property
+    def appearance(self) -> TrainingAppearance | None:
+        """How the images look that the labels were learnt from."""
+        return self._judge.appearance
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether the bundle or the head was not trained on real smears."""
+        return self.bundle.manifest.demonstration or self._judge.demonstration
+
+    @property
     def identity(self) -> ModelIdentity:
         """The model's identity, as in every message."""
         manifest = self.manifest
@@ -82,10 +121,28 @@ class Classifier:
             sha256=manifest.files[MODEL],
             preprocessing=manifest.preprocessing.id,
             runtime=self._runtime.name,
+            signature=self.bundle.signature,
+            head=None if self.head is None else self.head.identity,
         )
 
     def classify(self, image: NDArray[np.uint8]) -> Classification:
         """Classify a preprocessed uint8 image of the input's shape (h, w, 3). Raises ``InferenceError``."""
+        classification = self.run(image)
+        if self.head is None or self._make_features is None:
+            return classification
+        middle_map = classification.middle_map
+        features = self._make_features(image, middle_map)
+        logits = self.head.logits(features)
+        return replace(
+            classification,
+            probabilities=softmax(logits, self.head.manifest.temperature),
+            logits=logits,
+            class_activation_map=self.head.activation_map(features, middle_map),
+            unfamiliarity_score=float(self.head.familiarity.distances(features)),
+        )
+
+    def run(self, image: NDArray[np.uint8]) -> Classification:
+        """What the bundle alone says, without the head; as ``classify``."""
         cv2.LUT(image, self._table, dst=self._bytes)
         outputs = self._runtime.run(self._buffer)
         names = self.manifest.outputs
@@ -118,7 +175,7 @@ class Classifier:
                     f"Bundle '{manifest.name}': preprocessing gives another image on golden field {number} "
                     f"({levels:.2f} levels off on average)."
                 )
-            classification = self.classify(image)
+            classification = self.run(image)
             steps = float(np.abs(classification.logits - logits).max()) / step
             if steps > GOLDEN_LOGIT_STEPS:
                 raise GoldenMismatch(
@@ -131,6 +188,26 @@ class Classifier:
                 raise GoldenMismatch(
                     f"Bundle '{manifest.name}': golden field {number} is unfamiliar by "
                     f"{classification.unfamiliarity_score:.2f} instead of {unfamiliarity:.2f}."
+                )
+        if self.head is not None:
+            self._verify_golden_head(self.head, golden)
+
+    def _verify_golden_head(self, head: Head, golden: Golden) -> None:
+        name = head.manifest.name
+        if len(head.golden_logits) != len(golden.image):
+            raise HeadMismatch(f"Head '{name}' has other golden outputs than the bundle has golden fields.")
+        cases = zip(golden.image, head.golden_logits, head.golden_unfamiliarity, strict=True)
+        for number, (image, logits, unfamiliarity) in enumerate(cases):
+            found = self.classify(image)
+            difference = float(np.abs(found.logits - logits).max())
+            if difference > GOLDEN_HEAD_LOGITS_RATIO * max(1.0, float(np.abs(logits).max())):
+                raise GoldenMismatch(
+                    f"Head '{name}': its logits on golden field {number} are {difference:.2f} off on this machine."
+                )
+            if not np.isclose(found.unfamiliarity_score, unfamiliarity, rtol=GOLDEN_UNFAMILIARITY_RATIO, atol=0):
+                raise GoldenMismatch(
+                    f"Head '{name}': golden field {number} is unfamiliar by {found.unfamiliarity_score:.2f} instead of "
+                    f"{unfamiliarity:.2f}."
                 )
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Self
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import BundleError, BundleMismatch
+from edge_agent.inference.arrays import read_arrays
 from edge_agent.inference.bundle import OOD, Bundle
 
 _STRIDE_PX = 4
@@ -40,11 +40,10 @@ class Familiarity:
         """
         name = bundle.manifest.name
         try:
-            # numpy leaves a file open that it opened by name and cannot read.
-            with (bundle.folder / OOD).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                mean, whitening = arrays["mean"], arrays["whitening"]
-        except (OSError, EOFError, TypeError, ValueError, KeyError, BadZipFile) as error:
+            arrays = read_arrays(bundle.folder / OOD, ("mean", "whitening"))
+        except ValueError as error:
             raise BundleError(f"Bundle '{name}': {OOD} cannot be read: {error}.") from error
+        mean, whitening = arrays["mean"], arrays["whitening"]
         size = description_size(channels_count)
         if mean.shape != (size,) or whitening.shape != (size, size):
             raise BundleMismatch(

@@ -1,4 +1,4 @@
-"""Whether a bundle's own record shows that its answers can be used.
+"""Whether a bundle's or head's own record shows that its answers can be used.
 
 The judgement is made anew from the counts in the manifest, on the device as in the trainer. Nothing that the manifest
 says of itself, such as an interval or a verdict, is believed.
@@ -6,9 +6,11 @@ says of itself, such as an interval or a verdict, is believed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
-from edge_agent.contracts.manifest import Evidence, Manifest
+from edge_agent.contracts.manifest import Evidence, Label
 from edge_agent.intervals import wilson_interval
 from edge_agent.settings import Settings
 
@@ -40,14 +42,13 @@ class ProofLimits(Settings):
 DEFAULT_PROOF = ProofLimits()
 
 
-def unproven_reasons(manifest: Manifest, limits: ProofLimits) -> tuple[str, ...]:
-    """What the record lacks, each as a sentence; empty if the bundle may be used."""
-    evidence = manifest.evidence
+def unproven_reasons(labels: Sequence[Label], evidence: Evidence | None, limits: ProofLimits) -> tuple[str, ...]:
+    """What the record of a bundle or head with these labels lacks, each as a sentence; empty if it may be used."""
     if evidence is None:
-        return ("The bundle has no record of figures on held-out images.",)
+        return ("There is no record of figures on held-out images.",)
     reasons = []
     recorded = {each.code: each for each in evidence.classes}
-    for label in manifest.labels:
+    for label in labels:
         found = recorded[label.code]
         images = found.training_images_count + found.held_out_images_count
         if images < limits.min_images_count:
@@ -64,7 +65,8 @@ def unproven_reasons(manifest: Manifest, limits: ProofLimits) -> tuple[str, ...]
                 f"held-out images (at least {100 * limits.min_class_accuracy_ratio:g} % are needed)."
             )
     right, total = counts(evidence)
-    low, _ = wilson_interval(right, total)
+    # As many independent images as would make the accuracy as certain.
+    low, _ = wilson_interval(right / evidence.design_effect, total / evidence.design_effect)
     largest = max(each.held_out_images_count for each in evidence.classes) / max(1, total)
     if low < limits.min_accuracy_ratio:
         reasons.append(
@@ -81,6 +83,12 @@ def unproven_reasons(manifest: Manifest, limits: ProofLimits) -> tuple[str, ...]
             f"{100 * evidence.permutation_ratio:.2g} % of shuffled labellings fit the answers as well "
             f"(at most {100 * limits.max_permutation_ratio:g} % may)."
         )
+    reasons.extend(
+        f"{each.name.capitalize()} alone names {each.right_count} of the {total} held-out images rightly, the model "
+        f"{right}: it may not be looking at cells."
+        for each in evidence.baselines
+        if each.right_count >= right
+    )
     return tuple(reasons)
 
 

@@ -25,7 +25,7 @@ def evidence(
     from trainer.export.record import record_evidence
 
     manifest = record_evidence(bundle, data, split, seed=seed)
-    lacking = unproven_reasons(manifest, DEFAULT_PROOF)
+    lacking = unproven_reasons(manifest.labels, manifest.evidence, DEFAULT_PROOF)
     console.print(f"{manifest.name} {manifest.version}: {'PROVISIONAL' if lacking else 'may be used'}.")
     for reason in lacking:
         console.print(f"  {reason}")

@@ -93,7 +93,7 @@ def bundle(
         }
     evidence = figures[Part.TEST].evidence
     manifest = build_manifest(identity, config, contents, calibration, evidence, appearance)
-    lacking = unproven_reasons(manifest, ProofLimits())
+    lacking = unproven_reasons(manifest.labels, manifest.evidence, ProofLimits())
     if lacking and not provisional:
         raise BundleUnproven(f"{identity.name} is not shown to be right often enough. {' '.join(lacking)}")
     card = render_card(manifest, config, duration, figures[Part.VALIDATION], figures[Part.TEST], audit)

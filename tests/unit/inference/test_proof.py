@@ -38,12 +38,16 @@ def with_evidence(*classes: ClassEvidence, permutation_ratio: float = 0.0001) ->
     return MANIFEST.model_copy(update={"evidence": evidence})
 
 
+def _reasons(manifest: Manifest) -> tuple[str, ...]:
+    return unproven_reasons(manifest.labels, manifest.evidence, DEFAULT_PROOF)
+
+
 def test_a_good_record_is_enough() -> None:
-    assert unproven_reasons(with_evidence(), DEFAULT_PROOF) == ()
+    assert _reasons(with_evidence()) == ()
 
 
 def test_a_bundle_without_a_record_is_unproven() -> None:
-    (reason,) = unproven_reasons(MANIFEST.model_copy(update={"evidence": None}), DEFAULT_PROOF)
+    (reason,) = _reasons(MANIFEST.model_copy(update={"evidence": None}))
     assert "no record" in reason
 
 
@@ -72,7 +76,7 @@ def test_a_bundle_without_a_record_is_unproven() -> None:
     ids=["images", "held out", "specimens", "accuracy", "commonest class", "chance", "a class never found"],
 )
 def test_what_a_record_lacks_is_said(manifest: Manifest, words: str) -> None:
-    (reason,) = unproven_reasons(manifest, DEFAULT_PROOF)
+    (reason,) = _reasons(manifest)
     assert words in reason
 
 

@@ -1,0 +1,161 @@
+"""A head: a linear classifier with its own familiarity, fitted at a site on the features of a bundle.
+
+The bundle's network stays as it is. A head replaces only what the network's last layer says: its labels, thresholds and
+what is familiar are those of the site.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from packaging.version import Version
+from pydantic import ValidationError
+
+import edge_agent
+from edge_agent.contracts import HeadIdentity, HeadManifest, Signature
+from edge_agent.errors import HeadError, HeadMismatch, HeadMissing
+from edge_agent.inference.arrays import read_arrays
+from edge_agent.inference.bundle import MODEL, Bundle
+from edge_agent.inference.familiarity import Familiarity
+from edge_agent.inference.features import FEATURES
+
+HEAD_MANIFEST = "head.json"
+HEAD_ARRAYS = "head.npz"
+MAX_MANIFEST_BYTES = 256 * 2**10
+MAX_FILE_BYTES = 16 * 2**20
+_NAMES = ("weights", "bias", "familiarity_mean", "familiarity_whitening", "golden_logits", "golden_unfamiliarity")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """A verified head.
+
+    The logits of features x are ``weights @ x + bias``, which the temperature divides.
+    """
+
+    folder: Path
+    manifest: HeadManifest
+    sha256: str
+    """Of ``head.json``."""
+    signature: Signature
+    weights: NDArray[np.float32]
+    """(classes, features)."""
+    bias: NDArray[np.float32]
+    """(classes,)."""
+    familiarity: Familiarity
+    """Of the features."""
+    golden_logits: NDArray[np.float32]
+    """(n, classes): the logits of the bundle's golden fields."""
+    golden_unfamiliarity: NDArray[np.float32]
+    """(n,)."""
+
+    @property
+    def identity(self) -> HeadIdentity:
+        """The head's identity, as in every message."""
+        manifest = self.manifest
+        return HeadIdentity(name=manifest.name, version=manifest.version, sha256=self.sha256, signature=self.signature)
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (..., classes) of features (..., f)."""
+        return np.asarray(features @ self.weights.T + self.bias, np.float32)
+
+    def activation_map(self, features: NDArray[np.float32], middle_map: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How much each part of the field speaks for each class, (rows, columns, classes); its mean is the logits.
+
+        The mean and the spread of a channel are sums over places: of x / n, and of (x - mean)² / (n · spread). What
+        the colours of the whole field say is the same everywhere.
+        """
+        channels = middle_map.shape[-1]
+        mean, spread, rest = np.split(features, [channels, 2 * channels])
+        by_mean, by_spread, by_rest = np.split(self.weights, [channels, 2 * channels], axis=1)
+        scaled = by_spread / np.maximum(spread, 1e-6)
+        return np.asarray(
+            middle_map @ by_mean.T + np.square(middle_map - mean) @ scaled.T + (by_rest @ rest + self.bias), np.float32
+        )
+
+
+def load_head(folder: Path, bundle: Bundle, channels_count: int) -> Head:
+    """Load and verify the head in ``folder`` for ``bundle``, whose middle map has ``channels_count`` channels.
+
+    Raises ``HeadMissing``, ``HeadMismatch`` if it is for another bundle or has other shapes, ``HeadError`` if it is
+    damaged or needs a newer agent.
+    """
+    content = _read(folder, HEAD_MANIFEST, MAX_MANIFEST_BYTES, HeadMissing(f"There is no head in '{folder}'."))
+    manifest = _parse(content, folder)
+    name = manifest.name
+    if manifest.parent.sha256 != bundle.manifest.files[MODEL]:
+        raise HeadMismatch(
+            f"Head '{name}' was fitted on the bundle {manifest.parent.name} {manifest.parent.version}, whose model is "
+            f"not that of {bundle.manifest.name} {bundle.manifest.version}."
+        )
+    for file, sha256 in manifest.files.items():
+        data = _read(folder, file, MAX_FILE_BYTES, HeadError(f"Head '{name}' is missing {file}."))
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise HeadError(f"Head '{name}': {file} is not the file it was made with.")
+    arrays = _read_arrays(folder, manifest, channels_count)
+    return Head(
+        folder,
+        manifest,
+        hashlib.sha256(content).hexdigest(),
+        Signature.UNSIGNED,
+        arrays["weights"],
+        arrays["bias"],
+        Familiarity(arrays["familiarity_mean"], arrays["familiarity_whitening"]),
+        arrays["golden_logits"],
+        arrays["golden_unfamiliarity"],
+    )
+
+
+def _parse(content: bytes, folder: Path) -> HeadManifest:
+    try:
+        manifest = HeadManifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise HeadError(f"{folder / HEAD_MANIFEST}: {where}: {first['msg']}.") from error
+    # A pre-release has the features of its release.
+    if Version(manifest.min_agent_version) > Version(Version(edge_agent.__version__).base_version):
+        raise HeadError(
+            f"Head '{manifest.name}' needs agent {manifest.min_agent_version}; this is {edge_agent.__version__}.",
+            remedy="Update the agent, or fit the head again with this version.",
+        )
+    return manifest
+
+
+def _read_arrays(folder: Path, manifest: HeadManifest, channels_count: int) -> dict[str, NDArray[np.float32]]:
+    name = manifest.name
+    kind = FEATURES.get(manifest.features)
+    if kind is None:
+        raise HeadMismatch(
+            f"Head '{name}' needs features '{manifest.features}', unknown to this agent.", remedy="Update the agent."
+        )
+    try:
+        arrays = read_arrays(folder / HEAD_ARRAYS, _NAMES)
+    except ValueError as error:
+        raise HeadError(f"Head '{name}': {HEAD_ARRAYS} cannot be read: {error}.") from error
+    size, classes = kind.size(channels_count), len(manifest.labels)
+    cases = len(arrays["golden_unfamiliarity"]) if arrays["golden_unfamiliarity"].ndim == 1 else 0
+    shapes = ((classes, size), (classes,), (size,), (size, size), (cases, classes), (cases,))
+    for array_name, shape in zip(_NAMES, shapes, strict=True):
+        array = arrays[array_name]
+        if array.shape != shape or array.dtype != np.float32 or cases == 0:
+            raise HeadMismatch(f"Head '{name}': {array_name} is {array.dtype} {array.shape}, not float32 {shape}.")
+        if not np.isfinite(array).all():
+            raise HeadMismatch(f"Head '{name}': {array_name} has numbers that are not finite.")
+    return arrays
+
+
+def _read(folder: Path, name: str, max_bytes: int, missing: HeadError) -> bytes:
+    """Content of a file. Raises ``missing``, or ``HeadError`` if it is larger than ``max_bytes``."""
+    try:
+        with (folder / name).open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name that a file cannot have
+        raise missing from error
+    if len(content) > max_bytes:
+        raise HeadError(f"{folder / name} has more than {max_bytes} bytes.")
+    return content
