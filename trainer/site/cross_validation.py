@@ -45,7 +45,7 @@ class CrossValidation:
     @property
     def answered(self) -> NDArray[np.bool_]:
         """(n,): pictures that would get a label if the head is proven."""
-        return ~self.unfamiliar & (self.probabilities.max(axis=1) >= self.min_confidence_ratio)
+        return np.asarray(~self.unfamiliar & (self.probabilities.max(axis=1) >= self.min_confidence_ratio), np.bool_)
 
     @property
     def splits(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
