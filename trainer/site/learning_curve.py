@@ -148,10 +148,7 @@ def _advise(
         return _too_few(code, more_count)
     trained = now * _trained_ratio(labels, folds)
     errors = 1 - draws @ right.T / draws.sum(axis=1)[:, None]
-    # Where few answers change, resampling them has hardly any spread: as if one more had changed each way (the half an
-    # observation per cell of Agresti and Min, 2005).
-    errors[:, :-1] += np.random.default_rng(seed).normal(0, 1 / len(labels), (len(errors), len(FRACTIONS)))
-    gains = _gains(errors, np.array([*FRACTIONS, 1.0]) * trained, now, now + more_count, seed)
+    gains = _gains(errors, np.array([*FRACTIONS, 1.0]) * trained, now, now + more_count, len(labels), seed)
     low, middle, high = (float(each) for each in np.quantile(gains, _TAILS))
     if high - low > MAX_WIDTH_RATIO:
         return _too_few(code, more_count)
@@ -167,16 +164,23 @@ def _advise(
 
 
 def _gains(
-    errors: NDArray[np.float64], sizes: NDArray[np.float64], now: float, then: float, seed: int
+    errors: NDArray[np.float64], sizes: NDArray[np.float64], now: float, then: float, count: int, seed: int
 ) -> NDArray[np.float64]:
-    """Gain of accuracy (resamples,) from ``now`` labels to ``then``, by errors (resamples, sizes) at ``sizes`` (k,)."""
-    exponents = np.random.default_rng(seed).uniform(*_EXPONENTS, len(errors))
+    """Gain of accuracy (resamples,) from ``now`` labels to ``then``, by errors (resamples, k) at ``sizes`` (k,).
+
+    ``count`` is the number of examples that the errors are shares of.
+    """
+    rng = np.random.default_rng(seed)
+    exponents = rng.uniform(*_EXPONENTS, len(errors))
     basis = sizes[None, :] ** -exponents[:, None]
     centred = basis - basis.mean(axis=1, keepdims=True)
     # Least squares of error = rest + slope · labels^-exponent, in each resample.
     slope = (centred * errors).sum(axis=1) / np.square(centred).sum(axis=1)
     gain = slope * (now**-exponents - then**-exponents)
-    return np.minimum(gain, errors[:, -1])
+    # Which labels the next ones are is luck, too, and where few answers change, resampling them has hardly any spread:
+    # as if one more answer went either way.
+    luck = rng.normal(0, 1 / count, len(errors))
+    return np.minimum(gain + luck, errors[:, -1])
 
 
 def _draw_groups(groups: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
