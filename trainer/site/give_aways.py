@@ -1,4 +1,4 @@
-"""What gives the label away without a cell: size of the image, camera, background colour, time, how the file was stored.
+"""What gives the label away without a cell: size of the image, camera, background colour, time, how it was stored.
 
 Each alone is given to a small forest, in the same folds as the head. Where it names the classes better than chance, the
 pictures of each class were made differently, and a model may have learned that.
@@ -57,7 +57,7 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
         "background colour": (
             "The colour of the empty background alone gives",
             "light and stain instead of the cells",
-            "Stain slides of all classes together, and take their images in turn with the same light and white balance.",
+            "Stain slides of all classes together, and take their images in turn, with the same light and settings.",
         ),
         TIME: (
             "The time at which an image was taken alone gives",

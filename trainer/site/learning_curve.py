@@ -75,38 +75,59 @@ def measure_learning_curve(
 
     ``groups`` is int64 (n,). It fits 10 (classes + 1) times per fold, less often where there are many examples.
     """
-    looks = _LooksBack(labels, folds, refit, np.random.default_rng(seed))
-    full = looks.right_with(None, 1.0)
-    draws = _draw_groups(groups, seed)
-    classes: list[int | None] = [None, *range(len(codes))]
-    advice, curves = [], {}
-    for which in classes:
-        right = np.stack([*(looks.right_with(which, fraction) for fraction in FRACTIONS), full])
-        curves[which] = right
-        advice.append(_advise(which, right, labels, groups, codes, folds, draws, more_count, seed))
-    held = len(labels) * _trained_ratio(labels, folds)
+    look = _LookBack(labels, groups, folds, refit, seed)
+    full = look.right_with(None, 1.0)
+    by_class = {
+        which: np.stack([*(look.right_with(which, fraction) for fraction in FRACTIONS), full])
+        for which in (None, *range(len(codes)))
+    }
     points = tuple(
         CurvePoint(
-            labels_count=round(held * fraction),
+            labels_count=round(len(labels) * look.trained_ratio * fraction),
             accuracy_ratio=float(right.mean()),
-            accuracy_interval_ratio=_interval(draws @ right / draws.sum(axis=1)),
+            accuracy_interval_ratio=look.interval(right),
         )
-        for fraction, right in zip((*FRACTIONS, 1.0), curves[None], strict=True)
+        for fraction, right in zip((*FRACTIONS, 1.0), by_class[None], strict=True)
     )
-    known = sorted((each for each in advice if each.gain_ratio is not None), key=lambda each: -(each.gain_ratio or 0))
-    return LearningCurve(points=points, advice=(*known, *(each for each in advice if each.gain_ratio is None)))
+    advice = [
+        _advise(None if which is None else codes[which], more_count, look.gains(which, right, more_count), right[-1])
+        for which, right in by_class.items()
+    ]
+    # What nothing is known of comes last.
+    advice.sort(key=lambda each: -np.inf if each.gain_ratio is None else each.gain_ratio, reverse=True)
+    return LearningCurve(points=points, advice=tuple(advice))
 
 
-class _LooksBack:
-    """Held-out answers as they would have been with fewer labels."""
+class _LookBack:
+    """Held-out answers as they would have been with fewer labels, and where that leads."""
 
-    def __init__(self, labels: NDArray[np.int64], folds: Folds, refit: Refit, rng: np.random.Generator) -> None:
+    def __init__(
+        self, labels: NDArray[np.int64], groups: NDArray[np.int64], folds: Folds, refit: Refit, seed: int
+    ) -> None:
         self._labels = labels
         self._folds = folds
         self._refit = refit
-        self._rng = rng
+        self._seed = seed
+        self._rng = np.random.default_rng(seed)
         # One draw of a few labels says little; of many it says enough.
         self._repeats = 5 if len(labels) <= _MANY else 2 if len(labels) <= _VERY_MANY else 1
+        _, group_of = np.unique(groups, return_inverse=True)
+        self._groups_count = int(group_of.max()) + 1
+        drawn = np.random.default_rng(seed).multinomial(
+            self._groups_count, np.full(self._groups_count, 1 / self._groups_count), _RESAMPLES
+        )
+        self._times = np.asarray(drawn[:, group_of], np.float64)
+        """How often each example is in each bootstrap resample of the groups: (resamples, n)."""
+
+    @property
+    def trained_ratio(self) -> float:
+        """Share of the examples that a fold is fitted to."""
+        return sum(len(train) for train, _ in self._folds) / (len(self._folds) * len(self._labels))
+
+    def interval(self, right: NDArray[np.float64]) -> tuple[float, float]:
+        """Of the mean of ``right`` (n,)."""
+        low, high = np.quantile(self._means(right), (_TAILS[0], _TAILS[-1]))
+        return float(low), float(high)
 
     def right_with(self, which: int | None, fraction: float) -> NDArray[np.float64]:
         """How often each example (n,) is right with ``fraction`` of the labels of class ``which``, None for all."""
@@ -117,6 +138,22 @@ class _LooksBack:
                 kept = train if fraction == 1 else self._thin(train, which, fraction)
                 right[test] += self._refit(kept, test).argmax(axis=1) == self._labels[test]
         return right / repeats
+
+    def gains(self, which: int | None, right: NDArray[np.float64], more_count: int) -> NDArray[np.float64] | None:
+        """Gain of accuracy (resamples,) by more labels of a class; None if there are too few to look back from.
+
+        ``right`` (k, n) is what ``right_with`` gave for each of ``FRACTIONS`` and for all.
+        """
+        counts = np.bincount(self._labels)
+        fewest, now = (counts.min(), counts.mean()) if which is None else (counts[which], float(counts[which]))
+        if fewest < MIN_CLASS_IMAGES or self._groups_count < MIN_GROUPS:
+            return None
+        errors = 1 - self._means(right)
+        sizes = np.array([*FRACTIONS, 1.0]) * now * self.trained_ratio
+        return _extrapolate(errors, sizes, now, now + more_count, len(self._labels), self._seed)
+
+    def _means(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray((self._times @ right.T).T / self._times.sum(axis=1)).T
 
     def _thin(self, train: NDArray[np.intp], which: int | None, fraction: float) -> NDArray[np.intp]:
         of = self._labels[train]
@@ -129,41 +166,20 @@ class _LooksBack:
         return np.sort(np.concatenate(kept))
 
 
-def _advise(
-    which: int | None,
-    right: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    groups: NDArray[np.int64],
-    codes: Sequence[str],
-    folds: Folds,
-    draws: NDArray[np.float64],
-    more_count: int,
-    seed: int,
-) -> Advice:
-    code = None if which is None else codes[which]
-    counts = np.bincount(labels, minlength=len(codes))
-    now = float(counts.mean()) if which is None else float(counts[which])
-    fewest = int(counts.min()) if which is None else int(counts[which])
-    if fewest < MIN_CLASS_IMAGES or len(np.unique(groups)) < MIN_GROUPS:
-        return _too_few(code, more_count)
-    trained = now * _trained_ratio(labels, folds)
-    errors = 1 - draws @ right.T / draws.sum(axis=1)[:, None]
-    gains = _gains(errors, np.array([*FRACTIONS, 1.0]) * trained, now, now + more_count, len(labels), seed)
-    low, middle, high = (float(each) for each in np.quantile(gains, _TAILS))
-    if high - low > MAX_WIDTH_RATIO:
-        return _too_few(code, more_count)
-    accuracy = min(1.0, float(right[-1].mean()) + middle)
+def _advise(code: str | None, more_count: int, gains: NDArray[np.float64] | None, right: NDArray[np.float64]) -> Advice:
+    low, middle, high = (0.0, 0.0, 1.0) if gains is None else map(float, np.quantile(gains, _TAILS))
+    is_known = high - low <= MAX_WIDTH_RATIO
     return Advice(
         code=code,
         more_count=more_count,
-        gain_ratio=middle,
-        gain_interval_ratio=(low, high),
-        accuracy_ratio=accuracy,
-        sentence=_sentence(code, more_count, low, middle, high),
+        gain_ratio=middle if is_known else None,
+        gain_interval_ratio=(low, high) if is_known else None,
+        accuracy_ratio=min(1.0, float(right.mean()) + middle) if is_known else None,
+        sentence=_sentence(code, more_count, low, middle, high) if is_known else _too_few(code, more_count),
     )
 
 
-def _gains(
+def _extrapolate(
     errors: NDArray[np.float64], sizes: NDArray[np.float64], now: float, then: float, count: int, seed: int
 ) -> NDArray[np.float64]:
     """Gain of accuracy (resamples,) from ``now`` labels to ``then``, by errors (resamples, k) at ``sizes`` (k,).
@@ -180,37 +196,12 @@ def _gains(
     # Which labels the next ones are is luck, too, and where few answers change, resampling them has hardly any spread:
     # as if one more answer went either way.
     luck = rng.normal(0, 1 / count, len(errors))
-    return np.minimum(gain + luck, errors[:, -1])
+    return np.asarray(np.minimum(gain + luck, errors[:, -1]))
 
 
-def _draw_groups(groups: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """How often each example is in each bootstrap resample of the groups: (resamples, n)."""
-    _, group_of = np.unique(groups, return_inverse=True)
-    count = int(group_of.max()) + 1
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
-    return np.asarray(drawn[:, group_of], np.float64)
-
-
-def _trained_ratio(labels: NDArray[np.int64], folds: Folds) -> float:
-    """Share of the examples that a fold's fit sees."""
-    return sum(len(train) for train, _ in folds) / (len(folds) * len(labels))
-
-
-def _interval(drawn: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.quantile(drawn, (_TAILS[0], _TAILS[-1]))
-    return float(low), float(high)
-
-
-def _too_few(code: str | None, more_count: int) -> Advice:
+def _too_few(code: str | None, more_count: int) -> str:
     what = "each class" if code is None else f"'{code}'"
-    return Advice(
-        code=code,
-        more_count=more_count,
-        gain_ratio=None,
-        gain_interval_ratio=None,
-        accuracy_ratio=None,
-        sentence=f"There are too few labels to tell what {more_count} more of {what} would bring.",
-    )
+    return f"There are too few labels to tell what {more_count} more of {what} would bring."
 
 
 def _sentence(code: str | None, more_count: int, low: float, middle: float, high: float) -> str:

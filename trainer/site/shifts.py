@@ -1,4 +1,4 @@
-"""How a head does on the site's own held-out pictures when light, colour, focus, compression or scale differ a little."""
+"""How a head does on the site's own held-out pictures when light, colour, focus or scale differ a little."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class SiteShift(Settings):
     shift: str
     strength: str
     images_count: int
-    accuracy_ratio: float = Field(description="Share whose likeliest class is theirs, refused or not.")
+    accuracy_ratio: float = Field(
+        description="Share whose likeliest class is theirs. Pictures rejected before the network is asked are not."
+    )
     accuracy_interval_ratio: tuple[float, float] = Field(description="95 % Wilson interval.")
     refused_ratio: float
     refusals: dict[str, int] = Field(description="How many were refused: rejected, unfamiliar or low_confidence.")
@@ -126,7 +128,9 @@ def _measure(
         places = [i for i, each in enumerate(described) if each is not None and validation.folds[chosen[i]] == fold]
         if not places:
             continue
-        probabilities, unfamiliarity = judge(fold, np.stack([each for i in places if (each := described[i]) is not None]))
+        probabilities, unfamiliarity = judge(
+            fold, np.stack([each for i in places if (each := described[i]) is not None])
+        )
         right[places] = probabilities.argmax(axis=1) == labels[chosen[places]]
         for place, confidence, distance in zip(places, probabilities.max(axis=1), unfamiliarity, strict=True):
             if distance > validation.max_unfamiliarity_score:

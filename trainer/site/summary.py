@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from pydantic import ConfigDict, Field
 
 from edge_agent.contracts.head import HeadFigures, HeadManifest, HeadParent
@@ -93,9 +94,7 @@ class AdaptReport(Settings):
 
 def describe_pictures(examples: Examples) -> Pictures:
     """What a head was fitted to."""
-    sizes = {group: 0 for group in examples.groups.tolist()}
-    for group in examples.groups.tolist():
-        sizes[group] += 1
+    _, sizes = np.unique(examples.groups, return_counts=True)
     counts = examples.class_counts.tolist()
     return Pictures(
         dataset=examples.description.name,
@@ -107,7 +106,7 @@ def describe_pictures(examples: Examples) -> Pictures:
         ),
         groups_count=examples.groups_count,
         grouping=examples.grouping,
-        grouped_images_count=sum(size for size in sizes.values() if size > 1),
+        grouped_images_count=int(sizes[sizes > 1].sum()),
         specimens_count=examples.specimens_count,
         enlarged_count=int(examples.enlarged.sum()),
         unreadable_count=len(examples.unreadable),

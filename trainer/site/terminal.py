@@ -69,7 +69,10 @@ def _show_figures(report: AdaptReport, stdout: Console) -> None:
     table = Table("on pictures it was not fitted to", "pictures", "right", "95 % interval")
     for name, count, ratio, between in (
         ("all", str(report.pictures.images_count), figures.accuracy_ratio, figures.accuracy_interval_ratio),
-        *((each.code, str(each.images_count), each.recall_ratio, each.recall_interval_ratio) for each in figures.classes),
+        *(
+            (each.code, str(each.images_count), each.recall_ratio, each.recall_interval_ratio)
+            for each in figures.classes
+        ),
     ):
         table.add_row(name, count, percent(ratio), interval(between))
     stdout.print(table)

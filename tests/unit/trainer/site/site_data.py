@@ -20,7 +20,9 @@ MORNING = datetime(2026, 5, 4, 8, tzinfo=UTC)
 
 def make_description(codes: tuple[str, ...] = ("benign", "early")) -> Description:
     classes = tuple(
-        ClassFolder(folder=code, code=code, display_name=code.capitalize(), meaning=f"{code} cells", malignant=code != codes[0])
+        ClassFolder(
+            folder=code, code=code, display_name=code.capitalize(), meaning=f"{code} cells", malignant=code != codes[0]
+        )
         for code in codes
     )
     return Description(
