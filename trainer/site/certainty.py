@@ -38,7 +38,6 @@ def design_effect(right: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
 def accuracy_interval(right: NDArray[np.bool_], groups: NDArray[np.int64], *, seed: int = 0) -> Interval:
     """95 % interval of the accuracy on other groups, by held-out answers ``right`` (n,) of ``groups`` (n,).
 
-
     It reaches from the lower to the higher end of two: the percentiles of a bootstrap over groups, which is too narrow
     near 0 and 1, and Wilson's interval of as many independent pictures as would be as certain.
     """
@@ -50,7 +49,10 @@ def accuracy_interval(right: NDArray[np.bool_], groups: NDArray[np.int64], *, se
 
 
 def draw_groups(groups: NDArray[np.int64], *, seed: int = 0, resamples: int = RESAMPLES) -> NDArray[np.float64]:
-    """How often each picture is in each resample of whole groups (n,): (resamples, n). (Field and Welsh, 2007.)"""
+    """How often each picture is in each resample of whole ``groups`` (n,): float64 (resamples, n).
+
+    C. A. Field and A. H. Welsh, "Bootstrapping clustered data", 2007.
+    """
     _, of = np.unique(groups, return_inverse=True)
     count = int(of.max()) + 1
     rng = np.random.default_rng(seed)

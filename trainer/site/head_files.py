@@ -8,8 +8,8 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +88,9 @@ def hashes(contents: Mapping[str, bytes]) -> dict[str, str]:
 def check_new(out: Path) -> None:
     """Raise ``OutputUnwritable`` if there is something at ``out`` already, or if nothing can be written beside it."""
     if out.exists() or out.is_symlink():
-        raise OutputUnwritable(f"{out} exists already.", remedy="Name a new folder with --out: heads are never changed.")
+        raise OutputUnwritable(
+            f"{out} exists already.", remedy="Name a new folder with --out: heads are never changed."
+        )
     nearest = next(path for path in out.absolute().parents if path.exists())
     if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
         raise OutputUnwritable(f"nothing can be written to {nearest}.")
@@ -106,10 +108,7 @@ def write_head(out: Path, manifest: HeadManifest, contents: Mapping[str, bytes],
     except OSError as error:
         raise OutputUnwritable(f"{out} cannot be written ({error.strerror}).") from error
     try:
-        # The manifest comes last, so that an incomplete folder is no head.
-        for name, content in {**contents, HEAD_MANIFEST: f"{manifest.model_dump_json(indent=2)}\n".encode()}.items():
-            with replacing(draft / name) as file:
-                file.write(content)
+        _write_files(draft, manifest, contents)
         Classifier(load_bundle(bundle), head=draft).verify_golden()
         draft.chmod(0o755)
         draft.rename(out)
@@ -119,3 +118,17 @@ def write_head(out: Path, manifest: HeadManifest, contents: Mapping[str, bytes],
         with suppress(OSError):
             shutil.rmtree(draft)
 
+
+@contextmanager
+def draft_head(manifest: HeadManifest, contents: Mapping[str, bytes]) -> Iterator[Path]:
+    """A folder of these files for a while, to measure the head by before its card is written."""
+    with tempfile.TemporaryDirectory() as folder:
+        _write_files(Path(folder), manifest, contents)
+        yield Path(folder)
+
+
+def _write_files(folder: Path, manifest: HeadManifest, contents: Mapping[str, bytes]) -> None:
+    # The manifest comes last, so that an incomplete folder is no head.
+    for name, content in {**contents, HEAD_MANIFEST: f"{manifest.model_dump_json(indent=2)}\n".encode()}.items():
+        with replacing(folder / name) as file:
+            file.write(content)

@@ -14,7 +14,6 @@ from edge_agent.intervals import wilson_interval
 from edge_agent.settings import Settings
 from trainer.augmentation import optics
 from trainer.augmentation.moderate_shift import shift_moderately
-from trainer.data.dataset import read_field
 from trainer.evaluation.shifts import MODERATE, Shift
 from trainer.site.cross_validation import CrossValidation
 from trainer.site.examples import Examples
@@ -26,6 +25,8 @@ UNSHIFTED = "none"
 Pixels = NDArray[np.uint8]
 Describe = Callable[[Pixels], NDArray[np.float32] | None]
 """Features (f,) of a field, uint8 RGB (h, w, 3); None if the device would reject it before it asks the network."""
+See = Callable[[bytes], Pixels]
+"""The field of an image file, uint8 RGB (h, w, 3). Raises ``ImageError``."""
 Judge = Callable[[int, NDArray[np.float32]], tuple[NDArray[np.float64], NDArray[np.float64]]]
 """Probabilities (m, c) and unfamiliarity (m,) of features (m, f), by the model of the fold with this number."""
 
@@ -71,6 +72,7 @@ def _stain(field: Pixels, rng: np.random.Generator) -> Pixels:
 def measure_site_shifts(
     examples: Examples,
     validation: CrossValidation,
+    see: See,
     describe: Describe,
     judge: Judge,
     *,
@@ -86,8 +88,8 @@ def measure_site_shifts(
     chosen: list[int] = []
     for index in choose_evenly(examples.labels, max_images, seed):
         try:
-            field, _ = read_field(examples.folder / examples.files[index].path, examples.description.geometry)
-        except ImageError:
+            field = see((examples.folder / examples.files[index].path).read_bytes())
+        except (ImageError, OSError):
             continue
         fields.append(field)
         chosen.append(index)
