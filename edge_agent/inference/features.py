@@ -59,6 +59,8 @@ class FeatureKind:
     """Takes the preprocessed field, uint8 (h, w, 3), and the middle map, float32 (rows, columns, channels)."""
     size: Callable[[int], int]
     """Number of features of a middle map with so many channels."""
+    whole_field_ratio: float = 1.0
+    """Share of the features, the first ones, that describe the field as a whole. Familiarity is measured from them."""
 
     def make(self, image: Image, middle_map: Floats) -> Floats:
         """The values alone, (features,)."""
@@ -163,7 +165,7 @@ def _centre(rows: int, columns: int) -> Floats:
 FEATURES: Mapping[str, FeatureKind] = MappingProxyType(
     {
         "field-description@1": FeatureKind(WholeField, description_size),
-        "field-description@2": FeatureKind(CellsInField, _cells_size),
+        "field-description@2": FeatureKind(CellsInField, _cells_size, whole_field_ratio=0.5),
     }
 )
 """By the name in ``head.json``. What a released name means never changes."""

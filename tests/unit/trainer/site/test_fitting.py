@@ -10,7 +10,9 @@ from trainer.site.fitting import REGULARISATIONS, choose_regularisation, fit_lin
 from trainer.site.folds import divide, folds_count
 
 
-def _blobs(classes: int, per_class: int, distance: float, seed: int = 0) -> tuple[NDArray[np.float32], ...]:
+def _blobs(
+    classes: int, per_class: int, distance: float, seed: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), per_class)
     centres = rng.normal(size=(classes, 6)) * distance
