@@ -191,7 +191,7 @@ class Reference(Contract):
     images_count: int = Field(ge=1, description="Images that were judged.")
     unfamiliarity_score: MeasureRange
     confidence_ratio: MeasureRange | None = Field(
-        description="Probability of the likeliest class, refused or not; null if it is nearly the same of all images."
+        description="Probability of the likeliest class of familiar images; null if it is nearly the same of all."
     )
 
 
