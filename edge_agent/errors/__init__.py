@@ -34,6 +34,8 @@
     │       ├── HeadMissing    head_missing
     │       └── HeadMismatch   head_mismatch
     ├── AnalysisError          analysis_failed
+    ├── ShadowFailed           shadow_failed
+    ├── ModelDrift             model_drift
     ├── SpoolError             spool_failed
     │   ├── SpoolFull          spool_full
     │   ├── SpoolBusy          spool_busy
@@ -204,7 +206,9 @@ from edge_agent.errors.inference import (
     HeadMismatch,
     HeadMissing,
     InferenceError,
+    ModelDrift,
     RuntimeMissing,
+    ShadowFailed,
 )
 from edge_agent.errors.spool import (
     DiskFull,
@@ -290,6 +294,7 @@ __all__ = [
     "MachineThrottled",
     "MessageDamaged",
     "MessageTooLarge",
+    "ModelDrift",
     "ModelUnknown",
     "OutputUnwritable",
     "PrometheusMissing",
@@ -301,6 +306,7 @@ __all__ = [
     "RuntimeMissing",
     "ScaleUnreadable",
     "SecretExposed",
+    "ShadowFailed",
     "SpecimenMissing",
     "SpecimenOpen",
     "SpoolBusy",

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.collection.collection import Collection
+from edge_agent.contracts import ShadowMetrics
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
@@ -32,6 +33,14 @@ class ModelOption(Contract):
     version: str
     demonstration: bool
     provisional: bool
+
+
+class ShadowState(Contract):
+    """The candidate that judges beside the model in use, or the one that did last."""
+
+    figures: ShadowMetrics
+    end: str | None = Field(description="Why it judges no longer: stopped, enough, failed or in_use; else null.")
+    last_failure: str | None = Field(description="What went wrong last, if it has ended.")
 
 
 class DeviceState(Contract):
@@ -58,6 +67,7 @@ class DeviceState(Contract):
     provisional: bool
     models: tuple[ModelOption, ...] = Field(description="The bundles that can be chosen.")
     quality_limits: dict[str, float] = Field(description="The limits of [quality], by their settings' names.")
+    shadow: ShadowState | None = Field(default=None, description="Null if nothing was compared.")
     slide: Tally | None = Field(description="The open slide.")
 
 
