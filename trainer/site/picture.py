@@ -101,6 +101,11 @@ class PictureMeter:
             appearance,
         )
 
+    def describe(self, field: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Features (f,) of a field, uint8 RGB (h, w, 3) of the input's size; None if the device would reject it."""
+        prepared = self._analyzer.prepare(self._extract(Pixels(field, ColourOrder.RGB)))
+        return self._describe(field) if isinstance(prepared, PendingReading) else None
+
     def _extract(self, image: Encoded | Pixels) -> Extraction:
         return self._analyzer.extract(Frame("site", datetime.now(UTC), monotonic_ns(), image))
 
