@@ -11,6 +11,7 @@ from typing import IO
 import typer
 
 from edge_agent.errors import EdgeAgentError
+from trainer.cli.adapt import adapt
 from trainer.cli.appearance import appearance
 from trainer.cli.audit import audit
 from trainer.cli.bundle import bundle
@@ -34,7 +35,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, measure and pack models, from class folders to a bundle that the agent can use.",
 )
-for command in (synth, prepare, audit, train, quantize, bundle, evidence, appearance, evaluate, compare, probe):
+for command in (
+    synth,
+    prepare,
+    audit,
+    train,
+    quantize,
+    bundle,
+    evidence,
+    appearance,
+    evaluate,
+    compare,
+    probe,
+    adapt,
+):
     app.command()(command)
 
 

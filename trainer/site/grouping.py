@@ -10,13 +10,18 @@ from numpy.typing import NDArray
 
 from trainer.data.dataset import ImageFile
 from trainer.data.grouping import merge_groups
-from trainer.data.near_duplicates import find_near_duplicates, near_duplicate_groups
+from trainer.data.near_duplicates import DuplicatePair, find_near_duplicates, near_duplicate_groups
 from trainer.site.examples import Grouping
 
 PAUSE = timedelta(minutes=2)
 """Pictures taken within it of each other may show the same slide."""
 MOST_IN_BLOCK_RATIO = 0.05
 """A block of time ends after this share of the pictures, so that a session without a pause can be divided at all."""
+
+MOST_ALIKE_RATIO = 0.1
+_SMALL_GROUP = 4
+_LEAST_CORRELATIONS = (0.0, 0.7, 0.8, 0.85, 0.9, 0.95)
+"""From the last on, two pictures are of the same field, however many there are."""
 
 
 def group_pictures(
@@ -31,8 +36,22 @@ def group_pictures(
     if None not in specimens:
         return np.unique(np.array(specimens), return_inverse=True)[1].astype(np.int64), "specimen"
     pairs = find_near_duplicates(thumbnails, [file.sha256 for file in files], workers=1)
-    alike = near_duplicate_groups(len(files), pairs)
+    alike = _alike(len(files), pairs)
     return merge_groups(alike.tolist(), time_blocks(captured_at)), "near-duplicate-and-time"
+
+
+def _alike(count: int, pairs: Sequence[DuplicatePair]) -> NDArray[np.int64]:
+    """Group of each of ``count`` pictures by what they share.
+
+    Pictures of single cells all resemble each other: a cell in the middle of glass. Links between them, the weakest
+    first, are not believed as long as they make one group of much of the set.
+    """
+    groups = np.arange(count)
+    for least in _LEAST_CORRELATIONS:
+        groups = near_duplicate_groups(count, [pair for pair in pairs if pair.correlation >= least])
+        if np.bincount(groups).max() <= max(_SMALL_GROUP, MOST_ALIKE_RATIO * count):
+            break
+    return groups
 
 
 def time_blocks(captured_at: Sequence[datetime | None]) -> list[int | None]:

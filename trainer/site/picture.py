@@ -70,14 +70,7 @@ class PictureMeter:
         Raises ``ImageError`` if it cannot be read, or ``InferenceError``.
         """
         header = read_header(data)
-        extraction = self._extract(Encoded(data))
-        small = isinstance(extraction, RejectedFrame)
-        if small:
-            extraction = self._extract(Pixels(_enlarge(decode_image(data), self._geometry), ColourOrder.RGB))
-        if not isinstance(extraction, ExtractedField):
-            raise (
-                extraction.error if isinstance(extraction, FailedFrame) else ImageError("It is too small for a field.")
-            )
+        extraction, small = self._see(data)
         field = extraction.rgb
         prepared = self._analyzer.prepare(extraction)
         reason: str | None = None
@@ -87,8 +80,8 @@ class PictureMeter:
         elif prepared.reason is not None:
             reason = prepared.reason.value
         generators = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(variants)]
-        features = self._describe(field)
-        varied = [self._describe(vary_plausibly(field, rng)) for rng in generators]
+        features = self.describe(field)
+        varied = [self.describe(vary_plausibly(field, rng)) for rng in generators]
         return MeasuredPicture(
             features,
             np.stack(varied) if varied else np.empty((0, len(features)), np.float32),
@@ -101,17 +94,33 @@ class PictureMeter:
             appearance,
         )
 
-    def describe(self, field: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        """Features (f,) of a field, uint8 RGB (h, w, 3) of the input's size; None if the device would reject it."""
+    def field(self, data: bytes) -> NDArray[np.uint8]:
+        """The field of an image file, uint8 RGB (size, size, 3), enlarged if it must be. Raises ``ImageError``."""
+        return self._see(data)[0].rgb
+
+    def describe(self, field: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features (f,) of a field, whether the device would reject it or not. Raises ``InferenceError``."""
+        image = preprocess_for(field, self._classifier)
+        return self._features.make(image, self._classifier.run(image).middle_map)
+
+    def describe_and_check(self, field: NDArray[np.uint8]) -> tuple[NDArray[np.float32], bool]:
+        """The same, and whether the device would reject the field before it asks the network."""
         prepared = self._analyzer.prepare(self._extract(Pixels(field, ColourOrder.RGB)))
-        return self._describe(field) if isinstance(prepared, PendingReading) else None
+        return self.describe(field), not isinstance(prepared, PendingReading)
+
+    def _see(self, data: bytes) -> tuple[ExtractedField, bool]:
+        """What the device sees of an image file, and whether it had to be enlarged for that. Raises ``ImageError``."""
+        extraction = self._extract(Encoded(data))
+        small = isinstance(extraction, RejectedFrame)
+        if small:
+            extraction = self._extract(Pixels(_enlarge(decode_image(data), self._geometry), ColourOrder.RGB))
+        if isinstance(extraction, ExtractedField):
+            return extraction, small
+        error = extraction.error if isinstance(extraction, FailedFrame) else None
+        raise error if isinstance(error, ImageError) else ImageError("It cannot be made a field of.")
 
     def _extract(self, image: Encoded | Pixels) -> Extraction:
         return self._analyzer.extract(Frame("site", datetime.now(UTC), monotonic_ns(), image))
-
-    def _describe(self, field: NDArray[np.uint8]) -> NDArray[np.float32]:
-        image = preprocess_for(field, self._classifier)
-        return self._features.make(image, self._classifier.run(image).middle_map)
 
 
 def _enlarge(rgb: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge_agent.inference.classifier import softmax
 from edge_agent.inference.familiarity import Familiarity
 from trainer.errors import DataError
-from trainer.site.cross_validation import CrossValidation
+from trainer.site.cross_validation import CrossValidation, FoldHead
 from trainer.site.fitting import choose_regularisation, fit_linear
 from trainer.site.folds import divide, folds_count
 from trainer.site.progress import Progress, each_of, silent
@@ -69,6 +69,7 @@ def cross_validate(
     varied_logits = np.zeros((*varied.shape[:2], classes))
     unfamiliarity = np.zeros(len(labels))
     regularisations = []
+    heads = []
     for fold in each_of(range(folds), progress, "validating", VALIDATION_STARTS, VALIDATION_ENDS):
         held_out = divided == fold
         own = ~held_out
@@ -79,6 +80,7 @@ def cross_validate(
         familiarity = fit_site_familiarity(features[own], varied[own])
         unfamiliarity[held_out] = familiarity.distances(features[held_out])
         regularisations.append(regularisation)
+        heads.append(FoldHead(linear.weights, linear.bias, familiarity))
     temperature = fit_temperature(logits, labels)
     probabilities = softmax(logits, temperature)
     shifted = softmax(varied_logits, temperature).max(axis=-1).reshape(-1)
@@ -92,6 +94,7 @@ def cross_validate(
         unfamiliarity=unfamiliarity,
         max_unfamiliarity_score=choose_limit(unfamiliarity),
         min_confidence_ratio=choose_threshold(confidence, shifted if shifted.size else confidence),
+        heads=tuple(heads),
     )
 
 
