@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from edge_agent.contracts.head import HeadFigures, HeadManifest, HeadParent
 from edge_agent.contracts.manifest import Evidence, Label
+from edge_agent.inference.proof import counts
 from edge_agent.settings import Settings
 from trainer.site.examples import Examples
 from trainer.site.give_aways import GiveAway
@@ -132,24 +133,33 @@ def summarise(
         figures=manifest.figures,
         evidence=manifest.evidence,
         findings=findings,
-        next_steps=tuple(_next_steps(pictures, findings, is_provisional=bool(lacking), quick=quick)),
+        next_steps=tuple(
+            _next_steps(pictures, findings, needs_more=len(lacking) > _beaten_by(manifest.evidence), quick=quick)
+        ),
     )
 
 
-def _next_steps(pictures: Pictures, findings: Findings, *, is_provisional: bool, quick: bool) -> list[str]:
+def _beaten_by(evidence: Evidence | None) -> int:
+    """How many things that are not cells name as many pictures rightly; more labels do not help against them."""
+    if evidence is None:
+        return 0
+    right, _ = counts(evidence)
+    return sum(each.right_count >= right for each in evidence.baselines)
+
+
+def _next_steps(pictures: Pictures, findings: Findings, *, needs_more: bool, quick: bool) -> list[str]:
     steps = []
     if quick:
         steps.append("Run it again without --quick: only the full report can prove a head.")
     if findings.warnings:
-        steps.append("See to what gives the labels away before you trust any figure here.")
+        steps.append("Remove what gives the labels away (the warnings above) before you trust any figure here.")
     if findings.mistakes:
         where = f" in {findings.contact_sheet}" if findings.contact_sheet else ""
-        count = len(findings.mistakes)
         steps.append(
-            f"Look again at the {counted(count, 'picture')} that the head names otherwise than you did{where}. "
-            "Correct labels that are wrong, and run it again."
+            f"Look again at {counted(len(findings.mistakes), 'picture')} that the head names otherwise than you "
+            f"did{where}. Correct what is labelled wrongly, and run it again."
         )
-    if is_provisional and not quick:
+    if needs_more and not quick:
         steps.append(f"Label more pictures.{_best_advice(findings)}")
     if pictures.specimens_count is None:
         steps.append(

@@ -91,7 +91,7 @@ def _show_curve(report: AdaptReport, stdout: Console) -> None:
     curve = report.findings.learning_curve
     if curve is None:
         return
-    stdout.print("\nWhat more labels would bring:", highlight=False)
+    stdout.print("\nWhat more labels would bring (95 % intervals):", highlight=False)
     for advice in curve.advice:
         stdout.print(f"  * {advice.sentence}", highlight=False, soft_wrap=True)
 
@@ -118,7 +118,7 @@ def _show_shifts(report: AdaptReport, stdout: Console) -> None:
     shifts = report.findings.shifts
     if not shifts:
         return
-    table = Table("if pictures were", "", "right", "95 % interval", "refused")
+    table = Table("if pictures were", "by", "right", "95 % interval", "refused")
     for each in shifts:
         table.add_row(
             each.shift,
