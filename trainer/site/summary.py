@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import ConfigDict, Field
 
+from edge_agent.contracts import Reason
 from edge_agent.contracts.head import HeadFigures, HeadManifest, HeadParent
 from edge_agent.contracts.manifest import Evidence, Label
 from edge_agent.inference.proof import counts
@@ -17,7 +18,7 @@ from trainer.site.learning_curve import LearningCurve
 from trainer.site.mistakes import Mistake
 from trainer.site.refusals import Refusals
 from trainer.site.shifts import SiteShift
-from trainer.site.wording import counted, percent
+from trainer.site.wording import counted
 
 REPORT_SCHEMA: Literal["leukoscope/adapt-report/v1"] = "leukoscope/adapt-report/v1"
 REPORT_FILE, CONTACT_SHEET_FILE = "report.json", "mistakes.png"
@@ -172,9 +173,12 @@ def _next_steps(pictures: Pictures, findings: Findings, *, needs_more: bool, qui
             "frames."
         )
     own = findings.own_refusals
-    if own is not None and own.refused_ratio > MANY_REFUSED_RATIO:
+    # Those that are too small have their own step.
+    refused = 0 if own is None else own.refused_count - own.reasons.get(Reason.FIELD_TOO_SMALL.value, 0)
+    if refused > MANY_REFUSED_RATIO * pictures.images_count:
         steps.append(
-            f"{percent(own.refused_ratio)} of your own pictures would be refused. Look at light, focus and the reasons."
+            f"{refused} of your own {counted(pictures.images_count, 'picture')} would be refused. See why, and check "
+            "light and focus."
         )
     if pictures.unreadable_count:
         steps.append(f"Check {counted(pictures.unreadable_count, 'file')} that could not be read.")

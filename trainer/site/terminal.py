@@ -21,6 +21,10 @@ def show_report(report: AdaptReport, stdout: Console) -> None:
     say(_grouped(report))
     if pictures.unreadable_count:
         say(f"{counted(pictures.unreadable_count, 'file')} skipped, not readable: {_skipped(report)}")
+    if pictures.enlarged_count:
+        say(
+            f"{counted(pictures.enlarged_count, 'picture')} smaller than a field: enlarged here, refused on the device."
+        )
     say()
     _show_figures(report, stdout)
     say()
