@@ -17,6 +17,7 @@ from edge_agent.contracts.manifest import Evidence, Thresholds, TrainingAppearan
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL
 from edge_agent.inference.classifier import softmax
+from edge_agent.inference.features import FEATURES
 from edge_agent.inference.head import HEAD_ARRAYS
 from edge_agent.inference.proof import DEFAULT_PROOF, unproven_reasons
 from trainer.data.description import load_description
@@ -144,12 +145,14 @@ class _Fit:
         self._features = features
         self._progress = progress
         check_enough(examples.labels, examples.groups, examples.codes)
+        whole_field_ratio = FEATURES[features.kind].whole_field_ratio
         self._validation = cross_validate(
             features.features,
             features.varied,
             examples.labels,
             examples.groups,
             examples.codes,
+            whole_field_ratio=whole_field_ratio,
             seed=options.seed,
             progress=progress,
         )
@@ -158,7 +161,7 @@ class _Fit:
         )
         self._head = FittedHead.of(
             fit_linear(features.features, examples.labels, len(examples.codes), self._regularisation),
-            fit_site_familiarity(features.features, features.varied),
+            fit_site_familiarity(features.features, features.varied, whole_field_ratio),
         )
 
     def finish(self) -> Adaptation:
