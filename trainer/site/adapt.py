@@ -186,7 +186,6 @@ class _Fit:
             report,
             limits=examples.description.limits,
             demonstration=manifest.demonstration,
-            command=options.command,
         ).encode()
         manifest = manifest.model_copy(update={"files": hashes(contents)})
         write_head(options.out, manifest, contents, options.bundle)
