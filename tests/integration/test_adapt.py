@@ -42,7 +42,7 @@ def draw_set(folder: Path, per_class: int, seed: int, change: Callable[[Image], 
 
 def describe_set(folder: Path) -> None:
     classes = "".join(
-        f'[[classes]]\nfolder = "{each}"\ncode = "site-{each}"\ndisplay_name = "{each}"\nmeaning = "drawn {each} cells"\n'
+        f'[[classes]]\nfolder = "{each}"\ncode = "site-{each}"\ndisplay_name = "{each}"\nmeaning = "drawn {each}"\n'
         f"malignant = {str(each != CLASSES[0]).lower()}\n"
         for each in CLASSES
     )
@@ -57,7 +57,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def classify(folder: Path, *options: str) -> list[dict[str, object]]:
-    done = run("edge_agent", "classify", "--json", "--bundle", "demo", *options, str(folder))
+    done = run("edge_agent", "classify", "--bundle", "demo", *options, str(folder))
     assert done.returncode in {0, 1}, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
