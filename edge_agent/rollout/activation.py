@@ -259,11 +259,13 @@ class Activation:
         )
 
     def _write(self, active: Active) -> Active:
+        content = active.to_json()
         try:
-            replace_file(self._path, active.to_json(), mode=0o644)
+            replace_file(self._path, content, mode=0o644)
         except (OSError, RuntimeError) as error:
             raise explain(self._path, error) from error
-        return active
+        # As it will be read: times are to the millisecond there.
+        return Active.model_validate_json(content)
 
     def _set_aside(self) -> None:
         try:
