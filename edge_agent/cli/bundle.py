@@ -13,6 +13,7 @@ from rich.table import Table
 
 from edge_agent.atomic_file import replace_file
 from edge_agent.cli.arguments import expand_path
+from edge_agent.cli.compare_models import compare
 from edge_agent.cli.state_folder import ConfigOption
 from edge_agent.cli.terminal import errors, output, write_json_line
 from edge_agent.config import Config, load_config, system_config
@@ -89,6 +90,9 @@ class _Device:
         return self.configured if active is None else active.chosen
 
 
+bundle.command()(compare)
+
+
 @bundle.command(name="list")
 def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show the bundles and heads that can be used here, and which are. The agent may be running."""
@@ -113,7 +117,7 @@ def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> Non
         used = chosen is not None and each.reference in {chosen.bundle, chosen.head}
         manifest = each.manifest
         table.add_row(
-            "*" if used else "", each.kind, manifest.name, manifest.version, each.signature, _notes(device, each)
+            "*" if used else "", each.kind, each.reference, manifest.version, each.signature, _notes(device, each)
         )
     output.print(table)
     if chosen is not None:

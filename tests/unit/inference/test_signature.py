@@ -30,7 +30,9 @@ from edge_agent.errors import (
 )
 from edge_agent.inference import Classifier, load_bundle, runtime
 from edge_agent.inference.arrays import read_arrays
+from edge_agent.inference.head import open_head
 from edge_agent.inference.signature import SIGNATURE, Trust, decode_public_key, key_id
+from tests.heads import write_head
 from tests.signing import KEY, OTHER_KEY, signed, trusting
 
 FILES = ("manifest.json", "model.tflite", "golden.npz", "ood.npz", "card.md", "data.md", SIGNATURE)
@@ -200,8 +202,10 @@ def test_openssl_verifies_the_same_signature(demo_bundle: Path, tmp_path: Path) 
     raw = base64.b64decode(json.loads((demo_bundle / SIGNATURE).read_text())["signature"])
     (tmp_path / "raw").write_bytes(raw)
     done = subprocess.run(
-        ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", tmp_path / "public.pem"]
-        + ["-sigfile", tmp_path / "raw", "-in", demo_bundle / "manifest.json"],
+        [
+            *("openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", tmp_path / "public.pem"),
+            *("-sigfile", tmp_path / "raw", "-in", demo_bundle / "manifest.json"),
+        ],
         check=False,
         capture_output=True,
         text=True,
@@ -213,11 +217,10 @@ def test_openssl_verifies_the_same_signature(demo_bundle: Path, tmp_path: Path) 
 def test_a_public_key_is_32_bytes_of_base64_or_an_error(text: str) -> None:
     try:
         key = decode_public_key(text)
-    except ValueError as error:
-        assert "public key" in str(error)
-    else:
-        assert len(key) == 32
-        assert len(key_id(key)) == 16
+    except ValueError:
+        return
+    assert len(key) == 32
+    assert len(key_id(key)) == 16
 
 
 def bomb(arrays: dict[str, int]) -> bytes:
@@ -237,7 +240,7 @@ def bomb(arrays: dict[str, int]) -> bytes:
 def test_an_array_file_that_unpacks_to_too_much_is_refused(arrays: dict[str, int]) -> None:
     content = bomb(arrays)
     assert len(content) < 2**17
-    with pytest.raises(ValueError, match="unpacks to|allocate|array"):
+    with pytest.raises(ValueError, match=r"unpacks to|allocate|array"):
         read_arrays(content, ("a",))
 
 
@@ -281,3 +284,69 @@ def test_a_model_with_an_absurd_input_is_one_error(demo_bundle: Path, side: int)
     (demo_bundle / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError):
         Classifier(load_bundle(demo_bundle))
+
+
+HEAD_FILES = ("head.json", "head.npz", "card.md", "examples.csv", SIGNATURE)
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Path:
+    return write_head(tmp_path / "head")
+
+
+def test_a_signed_head_is_verified_and_says_so_and_the_bundle_keeps_its_own(head: Path) -> None:
+    trust = trusting(signed(head))
+    identity = Classifier(load_bundle("demo"), head=head, trust=trust).identity
+    assert identity.signature is Signature.SHIPPED
+    assert identity.head is not None
+    assert identity.head.signature is Signature.VERIFIED
+
+
+def test_an_unsigned_head_is_used_only_where_it_may_be(head: Path) -> None:
+    identity = Classifier(load_bundle("demo"), head=head, trust=trusting(unsigned_allowed=True)).identity
+    assert identity.head is not None
+    assert identity.head.signature is Signature.UNSIGNED
+    with pytest.raises(UnsignedRefused):
+        Classifier(load_bundle("demo"), head=head, trust=NOTHING)
+
+
+def test_a_head_of_another_key_is_refused(head: Path) -> None:
+    trust = trusting(signed(head), unsigned_allowed=True)
+    signed(head, OTHER_KEY)
+    with pytest.raises(SignatureUnknownKey):
+        open_head(head, trust)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(HEAD_FILES),
+    where=st.floats(0, 1, exclude_max=True),
+    other=st.integers(1, 255),
+    cut=st.booleans(),
+)
+def test_any_changed_or_missing_byte_of_a_head_is_refused(
+    head: Path, name: str, where: float, other: int, cut: bool
+) -> None:
+    trust = trusting(signed(head))
+    content = (head / name).read_bytes()
+    place = int(where * len(content))
+    changed = content[:place] if cut else content[:place] + bytes([content[place] ^ other]) + content[place + 1 :]
+    (head / name).write_bytes(changed)
+    try:
+        with pytest.raises(BundleError):
+            open_head(head, trust)
+    finally:
+        (head / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("name", HEAD_FILES)
+def test_a_head_has_no_links_and_no_endless_files(head: Path, tmp_path: Path, name: str) -> None:
+    trust = trusting(signed(head))
+    with (head / name).open("ab") as file:
+        file.truncate(2**40)
+    with pytest.raises(BundleError, match="bytes, more than"):
+        open_head(head, trust)
+    (head / name).rename(tmp_path / "outside")
+    (head / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(BundleError, match="is a link"):
+        open_head(head, trust)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -184,7 +185,7 @@ def test_a_folder_that_cannot_be_written_is_one_error_and_nothing_changes(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("os.fsync", fail)
-    steps = {
+    steps: dict[str, Callable[[], object]] = {
         "activate": lambda: activation.activate(B, CONFIGURED),
         "begin": lambda: activation.begin(CONFIGURED),
         "confirm": lambda: activation.confirm(active.id),

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
 from pathlib import Path
 from threading import Thread
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from edge_agent.contracts import Signature
+from edge_agent.contracts import HeadManifest, Signature
 from edge_agent.errors import (
     BundleHashMismatch,
     BundleMissing,
     DiskLow,
     GoldenMismatch,
+    HeadMismatch,
     ModelArchiveInvalid,
     ModelConflict,
     ModelInUse,
@@ -31,6 +34,7 @@ from edge_agent.errors import (
 from edge_agent.inference import shipped_bundles
 from edge_agent.rollout import ModelKind, ModelSettings, ModelStore, Origin
 from edge_agent.rollout.archive import pack
+from tests.heads import write_head
 from tests.signing import OTHER_KEY, signed
 
 BUNDLE = ModelKind.BUNDLE
@@ -274,3 +278,41 @@ def test_a_folder_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("not a folder")
     with pytest.raises(ModelStoreError):
         ModelStore(tmp_path / "models", ModelSettings()).install(make_bundle(tmp_path / "source"))
+
+
+def test_a_head_is_installed_beside_the_bundle_that_it_fits(store: ModelStore, tmp_path: Path) -> None:
+    found = store.install(write_head(tmp_path / "head"))
+    assert (found.kind, found.reference) == (ModelKind.HEAD, "north-clinic-1@1.0.0")
+    assert store.find(ModelKind.HEAD, "north-clinic-1") == found
+    assert isinstance(found.manifest, HeadManifest)
+    assert store.bundle_of(found.manifest).reference == "demo"
+    archive = tmp_path / "head.zip"
+    archive.write_bytes(pack(tmp_path / "head", ("head.json", *found.manifest.files)))
+    assert store.install(archive) == found
+    assert left(store) == []
+
+
+def test_a_head_without_its_bundle_is_not_installed(store: ModelStore, tmp_path: Path) -> None:
+    head = write_head(tmp_path / "head")
+    document = json.loads((head / "head.json").read_text())
+    document["parent"]["sha256"] = "0" * 64
+    (head / "head.json").write_text(json.dumps(document))
+    with pytest.raises(HeadMismatch, match="not installed"):
+        store.install(head)
+    assert left(store) == []
+
+
+def test_a_head_that_gives_other_outputs_here_is_not_installed(store: ModelStore, tmp_path: Path) -> None:
+    head = write_head(tmp_path / "head")
+    with np.load(head / "head.npz") as found:
+        arrays = dict(found)
+    arrays["golden_logits"] = arrays["golden_logits"] + 5
+    packed = io.BytesIO()
+    np.savez(packed, **arrays)
+    (head / "head.npz").write_bytes(packed.getvalue())
+    document = json.loads((head / "head.json").read_text())
+    document["files"]["head.npz"] = hashlib.sha256(packed.getvalue()).hexdigest()
+    (head / "head.json").write_text(json.dumps(document))
+    with pytest.raises(GoldenMismatch):
+        store.install(head)
+    assert left(store) == []
