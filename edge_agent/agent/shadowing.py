@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge_agent.agent.factory import make_analyzer
-from edge_agent.agent.model_choice import require_installed, with_bundle
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.reading import Reading
-from edge_agent.config import Config
 from edge_agent.contracts import EventKind, ModelIdentity, ShadowMetrics
-from edge_agent.errors import CommandInvalid, ModelUnknown, ShadowFailed
+from edge_agent.errors import CommandInvalid, ShadowFailed
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.shadow.control import OnSummary, ShadowCallbacks, ShadowControl
 from edge_agent.shadow.shadow import ShadowEnd, ShadowSummary
@@ -27,10 +24,10 @@ class Shadowing:
     """None or one candidate, until the agent stops. Any thread may use it."""
 
     def __init__(
-        self, config: Callable[[], Config], active: Callable[[], ModelIdentity], events: EventRecorder
+        self, load: Callable[[str, str | None], Analyzer], active: Callable[[], ModelIdentity], events: EventRecorder
     ) -> None:
-        """``config`` and ``active`` are called each time they are needed: a reload or a choice replaces them."""
-        self._config = config
+        """``load`` reads an installed bundle, with a head or None; ``active`` is called each time it is needed."""
+        self._load = load
         self._active = active
         self._events = events
         self._control = ShadowControl(ShadowCallbacks(self._record_start, self._record_end))
@@ -78,19 +75,6 @@ class Shadowing:
     def close(self) -> None:
         """End the candidate, and start none again."""
         self._control.close()
-
-    def _load(self, model: str, head: str | None) -> Analyzer:
-        config = self._config()
-        require_installed(config, model)
-        chosen = with_bundle(config, model)
-        folder = None
-        if head is not None:
-            configured = config.analysis.head
-            if configured is None or configured.name != head:
-                raise ModelUnknown(f"There is no head '{head}'.")
-            folder = configured
-        analysis = chosen.analysis.model_copy(update={"head": folder})
-        return make_analyzer(chosen.model_copy(update={"analysis": analysis}))
 
     def _record_start(self, model: ModelIdentity) -> None:
         message = f"{_name(model)} judges beside the model in use; nothing that it says is published."

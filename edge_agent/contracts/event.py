@@ -34,6 +34,8 @@ class EventKind(StrEnum):
     STATE_IGNORED = "state_ignored"
     SHADOW_STARTED = "shadow_started"
     SHADOW_ENDED = "shadow_ended"
+    MODEL_CONFIRMED = "model_confirmed"
+    MODEL_ROLLED_BACK = "model_rolled_back"
     SCALE_DISAGREES = "scale_disagrees"
     COLLECTION_FAILED = "collection_failed"
     LOGINS_FAILED = "logins_failed"

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from edge_agent.agent import Agent, PageDevice
-from edge_agent.agent.factory import make_analyzer
-from edge_agent.agent.model_choice import with_bundle
 from edge_agent.contracts import Event, EventKind, Metrics
 from edge_agent.monitoring import monitor
 from edge_agent.shadow.shadow import ShadowEnd, ShadowSummary
@@ -35,7 +33,10 @@ def until(agent: Agent, found: Callable[[ShadowState], bool]) -> ShadowState:
 
 
 def event(subscriber: Subscriber, kind: EventKind) -> Event:
-    return next(body for body in iter(lambda: subscriber.next("event").body(), None) if body.kind is kind)
+    while True:
+        body = subscriber.next("event").body()
+        if isinstance(body, Event) and body.kind is kind:
+            return body
 
 
 def test_it_is_counted_and_never_published(broker_port: int, subscriber: Subscriber) -> None:
@@ -97,7 +98,7 @@ def test_a_candidate_that_is_chosen_is_compared_no_longer(broker_port: int, subs
 def test_the_roll_out_gets_a_summary_after_as_many_fields_as_it_asked_for(broker_port: int) -> None:
     summaries: queue.SimpleQueue[ShadowSummary] = queue.SimpleQueue()
     with running(configuration(broker_port)) as agent:
-        agent.shadowing.judge(make_analyzer(with_bundle(agent.config, "fast")), 3, summaries.put)
+        agent.shadowing.judge(agent.models.candidate("fast"), 3, summaries.put)
         found = summaries.get(timeout=PATIENCE_S)
         assert (found.end, found.figures.compared_count) == (ShadowEnd.ENOUGH, 3)
 
@@ -105,6 +106,6 @@ def test_the_roll_out_gets_a_summary_after_as_many_fields_as_it_asked_for(broker
 def test_a_stop_ends_the_candidate_and_says_so(broker_port: int, subscriber: Subscriber, tmp_path: Path) -> None:
     summaries: queue.SimpleQueue[ShadowSummary] = queue.SimpleQueue()
     with running(configuration(broker_port, state={"folder": str(tmp_path / "state")})) as agent:
-        agent.shadowing.judge(make_analyzer(with_bundle(agent.config, "fast")), 10**6, summaries.put)
+        agent.shadowing.judge(agent.models.candidate("fast"), 10**6, summaries.put)
     assert summaries.get(timeout=PATIENCE_S).end is ShadowEnd.STOPPED
     assert event(subscriber, EventKind.SHADOW_ENDED).details["end"] == "stopped"

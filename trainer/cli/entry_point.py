@@ -11,6 +11,7 @@ from typing import IO
 import typer
 
 from edge_agent.errors import EdgeAgentError
+from trainer.cli.adapt import adapt
 from trainer.cli.appearance import appearance
 from trainer.cli.audit import audit
 from trainer.cli.bundle import bundle
@@ -20,6 +21,7 @@ from trainer.cli.evidence import evidence
 from trainer.cli.prepare import prepare
 from trainer.cli.probe import probe
 from trainer.cli.quantize import quantize
+from trainer.cli.sign import keygen, sign
 from trainer.cli.synth import synth
 from trainer.cli.train import train
 from trainer.data.dataset import printable
@@ -34,7 +36,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, measure and pack models, from class folders to a bundle that the agent can use.",
 )
-for command in (synth, prepare, audit, train, quantize, bundle, evidence, appearance, evaluate, compare, probe):
+for command in (
+    synth,
+    prepare,
+    audit,
+    train,
+    quantize,
+    bundle,
+    evidence,
+    appearance,
+    evaluate,
+    compare,
+    probe,
+    adapt,
+    keygen,
+    sign,
+):
     app.command()(command)
 
 

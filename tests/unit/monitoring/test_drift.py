@@ -122,7 +122,7 @@ def test_what_changed_is_named_with_what_to_check(
     drift: DriftMonitor, slide: Slide, change: dict[str, float], words: str
 ) -> None:
     """Nothing of it is refused: every single field may look like this."""
-    check = checked(drift, slide.readings(**change))
+    check = checked(drift, slide.readings(WINDOW_COUNT, **change))
     assert (check.state, check.code) == (CheckState.DEGRADED, "model_drift")
     assert check.message is not None
     assert words in check.message
