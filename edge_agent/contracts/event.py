@@ -38,6 +38,10 @@ class EventKind(StrEnum):
     COLLECTION_RECOVERED = "collection_recovered"
     COLLECTION_EXPORTED = "collection_exported"
     COLLECTION_DELETED = "collection_deleted"
+    MODEL_DESIRED = "model_desired"
+    MODEL_REFUSED = "model_refused"
+    MODEL_ACTIVATED = "model_activated"
+    MODEL_ROLLED_BACK = "model_rolled_back"
 
 
 class AuditPosition(Contract):

@@ -33,6 +33,20 @@
     │   └── HeadError          head_invalid
     │       ├── HeadMissing    head_missing
     │       └── HeadMismatch   head_mismatch
+    ├── RolloutError           rollout_failed
+    │   ├── DesiredInvalid     desired_invalid
+    │   ├── DesiredStale       desired_stale
+    │   ├── ModelDowngrade     model_downgrade
+    │   ├── ModelMismatch      model_mismatch
+    │   ├── RolloutInterrupted rollout_interrupted
+    │   ├── DownloadFailed     download_failed
+    │   │   ├── DownloadStalled download_stalled
+    │   │   └── DownloadUntrusted download_untrusted
+    │   ├── DownloadUnsafe     download_unsafe
+    │   ├── DownloadTooLarge   download_too_large
+    │   ├── DownloadMismatch   download_mismatch
+    │   ├── SelfTestSlow       self_test_slow
+    │   └── ShadowDisagrees    shadow_disagrees
     ├── AnalysisError          analysis_failed
     ├── SpoolError             spool_failed
     │   ├── SpoolFull          spool_full
@@ -154,6 +168,22 @@ from edge_agent.errors.config import (
     ConfigDoubtful,
     ConfigError,
 )
+from edge_agent.errors.desired import (
+    DesiredInvalid,
+    DesiredStale,
+    DownloadFailed,
+    DownloadMismatch,
+    DownloadStalled,
+    DownloadTooLarge,
+    DownloadUnsafe,
+    DownloadUntrusted,
+    ModelDowngrade,
+    ModelMismatch,
+    RolloutError,
+    RolloutInterrupted,
+    SelfTestSlow,
+    ShadowDisagrees,
+)
 from edge_agent.errors.endpoints import (
     AccessDenied,
     BodyTimeout,
@@ -268,8 +298,16 @@ __all__ = [
     "ConfigDoubtful",
     "ConfigError",
     "CrossSite",
+    "DesiredInvalid",
+    "DesiredStale",
     "DiskFull",
     "DiskLow",
+    "DownloadFailed",
+    "DownloadMismatch",
+    "DownloadStalled",
+    "DownloadTooLarge",
+    "DownloadUnsafe",
+    "DownloadUntrusted",
     "EdgeAgentError",
     "EndOfFrames",
     "FileUnusable",
@@ -290,6 +328,8 @@ __all__ = [
     "MachineThrottled",
     "MessageDamaged",
     "MessageTooLarge",
+    "ModelDowngrade",
+    "ModelMismatch",
     "ModelUnknown",
     "OutputUnwritable",
     "PrometheusMissing",
@@ -298,9 +338,13 @@ __all__ = [
     "ReportMissing",
     "RequestInvalid",
     "RoleInsufficient",
+    "RolloutError",
+    "RolloutInterrupted",
     "RuntimeMissing",
     "ScaleUnreadable",
     "SecretExposed",
+    "SelfTestSlow",
+    "ShadowDisagrees",
     "SpecimenMissing",
     "SpecimenOpen",
     "SpoolBusy",
