@@ -30,6 +30,9 @@
     │   ├── BundleUnsupported  bundle_unsupported
     │   ├── BundleMismatch     bundle_mismatch
     │   ├── GoldenMismatch     bundle_golden_mismatch
+    │   ├── SignatureInvalid   signature_invalid
+    │   ├── SignatureUnknownKey signature_unknown_key
+    │   ├── UnsignedRefused    unsigned_refused
     │   └── HeadError          head_invalid
     │       ├── HeadMissing    head_missing
     │       └── HeadMismatch   head_mismatch
@@ -47,6 +50,13 @@
     │   ├── DownloadMismatch   download_mismatch
     │   ├── SelfTestSlow       self_test_slow
     │   └── ShadowDisagrees    shadow_disagrees
+    ├── SigningMissing         signing_missing
+    ├── ModelArchiveInvalid    model_archive_invalid
+    ├── ModelConflict          model_conflict
+    ├── ModelInUse             model_in_use
+    ├── ModelNoPrevious        model_no_previous
+    ├── ModelStoreError        model_store_failed
+    │   └── ModelStoreFull     model_store_full
     ├── AnalysisError          analysis_failed
     ├── SpoolError             spool_failed
     │   ├── SpoolFull          spool_full
@@ -235,6 +245,18 @@ from edge_agent.errors.inference import (
     HeadMissing,
     InferenceError,
     RuntimeMissing,
+    SignatureInvalid,
+    SignatureUnknownKey,
+    SigningMissing,
+    UnsignedRefused,
+)
+from edge_agent.errors.rollout import (
+    ModelArchiveInvalid,
+    ModelConflict,
+    ModelInUse,
+    ModelNoPrevious,
+    ModelStoreError,
+    ModelStoreFull,
 )
 from edge_agent.errors.spool import (
     DiskFull,
@@ -328,8 +350,14 @@ __all__ = [
     "MachineThrottled",
     "MessageDamaged",
     "MessageTooLarge",
+    "ModelArchiveInvalid",
+    "ModelConflict",
     "ModelDowngrade",
+    "ModelInUse",
     "ModelMismatch",
+    "ModelNoPrevious",
+    "ModelStoreError",
+    "ModelStoreFull",
     "ModelUnknown",
     "OutputUnwritable",
     "PrometheusMissing",
@@ -345,6 +373,9 @@ __all__ = [
     "SecretExposed",
     "SelfTestSlow",
     "ShadowDisagrees",
+    "SignatureInvalid",
+    "SignatureUnknownKey",
+    "SigningMissing",
     "SpecimenMissing",
     "SpecimenOpen",
     "SpoolBusy",
@@ -355,6 +386,7 @@ __all__ = [
     "SpoolNewer",
     "StateEntryInvalid",
     "TooManyAttempts",
+    "UnsignedRefused",
     "WebBusy",
     "WebMissing",
     "WebPortTaken",
