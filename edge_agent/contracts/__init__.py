@@ -56,7 +56,7 @@ from edge_agent.contracts.result import (
     Result,
     Signature,
 )
-from edge_agent.contracts.rollout import ModelDesired, ModelReported
+from edge_agent.contracts.rollout import ModelDesired, ModelKind, ModelReported, RolloutState, Wave
 from edge_agent.contracts.scale import Scale, ScaleSource
 from edge_agent.contracts.specimen import Specimen, SpecimenField, SpecimenId, opaque_id
 from edge_agent.contracts.status import Status, StatusState
@@ -112,6 +112,7 @@ __all__ = [
     "Metrics",
     "ModelDesired",
     "ModelIdentity",
+    "ModelKind",
     "ModelReported",
     "Nuclei",
     "Outcome",
@@ -120,6 +121,7 @@ __all__ = [
     "Reason",
     "Report",
     "Result",
+    "RolloutState",
     "Scale",
     "ScaleDifference",
     "ScaleSource",
@@ -138,6 +140,7 @@ __all__ = [
     "TextureDifference",
     "Topics",
     "Verdict",
+    "Wave",
     "difference_sentence",
     "opaque_id",
     "request_message",

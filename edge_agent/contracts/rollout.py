@@ -30,7 +30,7 @@ class RolloutState(StrEnum):
     """How far a device is with the model that it was told to run."""
 
     IDLE = "idle"
-    """No model was asked for, or the request was withdrawn."""
+    """No model was asked for, the request was withdrawn, or another model was chosen on the device since."""
     WAITING = "waiting"
     """Not before its time, not in its wave yet, or between two attempts to download."""
     DOWNLOADING = "downloading"
@@ -125,9 +125,13 @@ class ModelReported(Contract):
     shadow_readings_count: int | None = Field(
         default=None, ge=0, description="Readings that both models have judged; null outside the shadow."
     )
-    failures_count: int = Field(default=0, ge=0, description="Attempts to get the archive that failed.")
+    takes_part: bool = Field(default=True, description="False: waiting, because the message's wave leaves it out.")
+    failures_count: int = Field(default=0, ge=0, description="Attempts to follow ``desired`` that failed.")
     retry_at: UtcTime | None = Field(default=None, description="When the next attempt begins.")
     error: ErrorReport | None = Field(default=None, description="Why the desired model is not the one in use.")
     message_error: ErrorReport | None = Field(
         default=None, description="Why the newest message on model/desired was not followed; null if it was."
+    )
+    messages_refused_count: int = Field(
+        default=0, ge=0, description="Messages on model/desired since the start that were not followed."
     )

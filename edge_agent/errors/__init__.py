@@ -40,6 +40,7 @@
     │   ├── DesiredInvalid     desired_invalid
     │   ├── DesiredStale       desired_stale
     │   ├── ModelDowngrade     model_downgrade
+    │   ├── ModelRolledBack    model_rolled_back
     │   ├── ModelMismatch      model_mismatch
     │   ├── RolloutInterrupted rollout_interrupted
     │   ├── DownloadFailed     download_failed
@@ -189,6 +190,7 @@ from edge_agent.errors.desired import (
     DownloadUntrusted,
     ModelDowngrade,
     ModelMismatch,
+    ModelRolledBack,
     RolloutError,
     RolloutInterrupted,
     SelfTestSlow,
@@ -356,6 +358,7 @@ __all__ = [
     "ModelInUse",
     "ModelMismatch",
     "ModelNoPrevious",
+    "ModelRolledBack",
     "ModelStoreError",
     "ModelStoreFull",
     "ModelUnknown",

@@ -9,7 +9,9 @@ class RolloutError(EdgeAgentError):
     """A model that was asked for is not used. The model in use goes on answering."""
 
     code = "rollout_failed"
-    remedy = "Read the device's log around this time; correct the cause, and publish model/desired with a new issued_at."
+    remedy = (
+        "Read the device's log around this time; correct the cause, and publish model/desired with a new issued_at."
+    )
 
 
 class DesiredInvalid(RolloutError):
@@ -40,6 +42,13 @@ class RolloutInterrupted(RolloutError):
     remedy = "Test the model on another device; publish model/desired with a new issued_at to try it here once more."
 
 
+class ModelRolledBack(RolloutError):
+    """A model that was asked for failed or crashed the agent while it was on trial. The one before is in use again."""
+
+    code = "model_rolled_back"
+    remedy = "Find the cause in the device's log and events; publish a corrected model under a higher version."
+
+
 class ModelMismatch(RolloutError):
     """The archive holds another model, or another version, than model/desired names."""
 
@@ -65,7 +74,9 @@ class DownloadUntrusted(DownloadFailed):
     """The file server's certificate is not trusted or not valid, so nothing was downloaded."""
 
     code = "download_untrusted"
-    remedy = "Set models.remote.ca_file to the CA of the server's certificate, and check the clocks of server and device."
+    remedy = (
+        "Set models.remote.ca_file to the CA of the server's certificate, and check the clocks of server and device."
+    )
 
 
 class DownloadUnsafe(RolloutError):

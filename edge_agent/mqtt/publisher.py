@@ -36,7 +36,7 @@ class Publisher:
     All state belongs to the publisher's own thread. The public methods only post calls to it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its callbacks go to different parts of the agent
         self,
         settings: MqttSettings,
         topics: Topics,

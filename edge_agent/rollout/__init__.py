@@ -1,8 +1,11 @@
 """Models that are installed and activated on this device, and how it goes back to the one before."""
 
+from edge_agent.contracts.rollout import ModelKind
 from edge_agent.rollout.activation import Activation, Active, Choice, RollBack, Trial
+from edge_agent.rollout.rollout import Rollout, RolloutOperations, ShadowRun, ShadowVerdict
 from edge_agent.rollout.settings import ModelSettings, Origin
-from edge_agent.rollout.store import InstalledModel, ModelKind, ModelStore
+from edge_agent.rollout.status import RolloutStatus
+from edge_agent.rollout.store import InstalledModel, ModelStore
 
 __all__ = [
     "Activation",
@@ -14,5 +17,10 @@ __all__ = [
     "ModelStore",
     "Origin",
     "RollBack",
+    "Rollout",
+    "RolloutOperations",
+    "RolloutStatus",
+    "ShadowRun",
+    "ShadowVerdict",
     "Trial",
 ]

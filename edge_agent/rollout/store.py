@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.contracts import HeadManifest, Manifest, Signature
+from edge_agent.contracts.rollout import ModelKind
 from edge_agent.errors import EdgeAgentError
 from edge_agent.rollout.settings import ModelSettings, Origin
 
 FOLDER = "models"
 """Of the state folder."""
-
-
-class ModelKind(StrEnum):
-    """What can be installed."""
-
-    BUNDLE = "bundle"
-    HEAD = "head"
 
 
 @dataclass(frozen=True, slots=True)

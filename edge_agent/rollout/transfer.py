@@ -28,7 +28,7 @@ _RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error: another message came, or the agent stops
+class Cancelled(Exception):
     """The download was cancelled. What has arrived is kept."""
 
 
@@ -227,7 +227,7 @@ def _headers(asked: Continuation) -> dict[str, str]:
 def _redirected(address: str, response: http.client.HTTPResponse) -> str:
     location = response.headers.get("Location", "")
     try:
-        target = check_source(urljoin(address, location)) if len(location) <= 2048 and location else ""  # noqa: PLR2004 - as in the contract
+        target = check_source(urljoin(address, location)) if len(location) <= 2048 and location else ""
         safe = urlsplit(target).scheme == "https"
     except ValueError:
         safe = False
@@ -278,7 +278,7 @@ def _explain(address: str, error: Exception) -> DownloadFailed:
 
 
 def _is_header(value: str) -> bool:
-    return len(value) < 256 and value.isascii() and value.isprintable()  # noqa: PLR2004 - no validator is that long
+    return len(value) < 256 and value.isascii() and value.isprintable()
 
 
 def _short(text: str) -> str:
