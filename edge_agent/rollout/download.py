@@ -109,6 +109,8 @@ class Download:
                 partial.restart(answer.validator)
             for chunk in answer.chunks(CHUNK_BYTES):
                 self._keep(chunk, partial, answer.size)
+        # A connection that was shut down to cancel looks like one that ended.
+        self._watch.check()
         if answer.size is not None and partial.size != answer.size:
             raise DownloadFailed(f"{shown(source)} ended after {partial.size} of {answer.size} bytes.")
 
@@ -119,10 +121,11 @@ class Download:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise DownloadUnsafe(f"{path} is not a regular file.")
         with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise DownloadUnsafe(f"{path} is not a regular file.")
             self._check_size(found.st_size)
             partial.restart(None)
             while chunk := _read(path, file.read):

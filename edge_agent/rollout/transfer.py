@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -186,16 +186,15 @@ def get(address: str, context: ssl.SSLContext, watch: Watch, asked: Continuation
         for _ in range(REDIRECTIONS_MAX + 1):
             parts = urlsplit(address)
             connection = _Connection(parts.hostname or "", parts.port, context, watch)
-            try:
+            with closing(connection):
                 target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
                 connection.request("GET", target if target.startswith("/") else f"/{target}", headers=_headers(asked))
-                response = connection.getresponse()
-                if response.status not in _REDIRECTIONS:
-                    yield Answer(response, asked)
-                    return
-                address = _redirected(address, response)
-            finally:
-                connection.close()
+                # The answer has the socket as well, so closing the connection alone is not enough.
+                with closing(connection.getresponse()) as response:
+                    if response.status not in _REDIRECTIONS:
+                        yield Answer(response, asked)
+                        return
+                    address = _redirected(address, response)
         raise DownloadUnsafe(f"The file server redirects more than {REDIRECTIONS_MAX} times.")
     except (OSError, http.client.HTTPException, ValueError) as error:
         # A connection that was shut down to cancel looks like one that failed.
@@ -233,7 +232,7 @@ def _redirected(address: str, response: http.client.HTTPResponse) -> str:
         safe = False
     if not safe:
         raise DownloadUnsafe(
-            f"{shown(address)} redirects to something that is not a plain https address: '{_short(location)}'."
+            f"{shown(address)} redirects to something that is not an https address without a password."
         )
     return target
 
@@ -248,7 +247,7 @@ def _read_range(response: http.client.HTTPResponse, asked: Continuation) -> tupl
 
 
 def _read_length(response: http.client.HTTPResponse) -> int | None:
-    if response.chunked:  # type: ignore[attr-defined]
+    if response.chunked:
         return None
     length = response.headers.get("Content-Length")
     if length is None or not _LENGTH.fullmatch(length.strip()):
