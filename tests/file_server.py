@@ -126,14 +126,14 @@ class FileServer:
                 visit = Visit(connection, request.decode("latin-1"), self._ended)
                 self.visits.append(visit)
                 self.replies[min(len(self.visits), len(self.replies)) - 1](visit)
-                if self._tls:
+                if isinstance(connection, ssl.SSLSocket):
                     with contextlib.suppress(OSError):
-                        connection.unwrap()  # type: ignore[attr-defined] - it is a TLS socket
+                        connection.unwrap()
 
 
 @contextmanager
-def file_server(folder: Path, **options: object) -> Iterator[FileServer]:
-    server = FileServer(trustme.CA(), folder, **options)  # type: ignore[arg-type] - as FileServer takes them
+def file_server(folder: Path, *, name: str = "localhost", tls: bool = True) -> Iterator[FileServer]:
+    server = FileServer(trustme.CA(), folder, name=name, tls=tls)
     try:
         yield server
     finally:

@@ -1,6 +1,6 @@
 """Models that are installed and activated on this device, and how it goes back to the one before."""
 
-from edge_agent.contracts.rollout import ModelKind
+from edge_agent.contracts import ModelKind
 from edge_agent.rollout.activation import Activation, Active, Choice, RollBack, Trial
 from edge_agent.rollout.rollout import Rollout, RolloutOperations, ShadowRun, ShadowVerdict
 from edge_agent.rollout.settings import ModelSettings, Origin

@@ -12,6 +12,7 @@ import re
 import stat
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -54,10 +55,11 @@ def pack(folder: Path, names: tuple[str, ...]) -> bytes:
     return packed.getvalue()
 
 
-def unpack(archive: Path, into: Path, *, max_bytes: int) -> None:
+def unpack(archive: Path, into: Path, *, max_bytes: int, on_size: Callable[[int], None]) -> None:
     """Unpack a zip file of at most ``max_bytes`` bytes into an empty folder, and wait for the disk.
 
-    What the files hold is not verified here. Raises ``ModelArchiveInvalid``, ``DiskFull`` or ``ModelStoreError``;
+    ``on_size`` is called first, with the number of bytes that it unpacks to, and may raise. What the files hold is not
+    verified here. Raises ``ModelArchiveInvalid``, ``DiskFull`` or ``ModelStoreError``;
     then the folder has some of the files.
     """
     try:
@@ -69,6 +71,7 @@ def unpack(archive: Path, into: Path, *, max_bytes: int) -> None:
         if size > max_bytes:
             raise ModelArchiveInvalid(f"{archive.name} has {size} bytes, more than {max_bytes}.")
         infos = _check(file, archive.name)
+        on_size(sum(info.file_size for info in infos))
         try:
             with ZipFile(file) as opened:
                 for info in infos:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from edge_agent.contracts import EventKind, ModelIdentity
+from edge_agent.contracts import EventKind, HeadManifest, ModelIdentity
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.rollout import ModelDesired, ModelKind, RolloutState
 from edge_agent.errors import (
@@ -29,7 +29,6 @@ from edge_agent.errors import (
     DownloadFailed,
     EdgeAgentError,
     FileUnusable,
-    HeadMismatch,
     ModelMismatch,
     ModelRolledBack,
     ModelStoreError,
@@ -445,13 +444,9 @@ class Rollout:
     def _choice(self, model: InstalledModel) -> Choice:
         if model.kind is ModelKind.BUNDLE:
             return Choice(bundle=model.reference)
-        for other in self._store.installed():
-            if other.kind is ModelKind.BUNDLE and other.model_sha256 == model.model_sha256:
-                return Choice(bundle=other.reference, head=model.reference)
-        raise HeadMismatch(
-            f"The head {model.reference} was fitted on a bundle that is not installed here.",
-            remedy="Roll out the bundle that its head.json names first.",
-        )
+        if not isinstance(model.manifest, HeadManifest):
+            raise TypeError("a head has a head's manifest")
+        return Choice(bundle=self._store.bundle_of(model.manifest).reference, head=model.reference)
 
     def _judge_in_shadow(self, choice: Choice, readings_count: int) -> None:
         ended = threading.Event()

@@ -231,9 +231,7 @@ def _redirected(address: str, response: http.client.HTTPResponse) -> str:
     except ValueError:
         safe = False
     if not safe:
-        raise DownloadUnsafe(
-            f"{shown(address)} redirects to something that is not an https address without a password."
-        )
+        raise DownloadUnsafe(f"{shown(address)} redirects to what is not an https address without a password.")
     return target
 
 
