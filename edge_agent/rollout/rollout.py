@@ -498,14 +498,8 @@ class Rollout:
             return False
         what = f"The {wanted.kind} {wanted.name} {wanted.version} is no longer in use"
         error = ModelRolledBack(f"{what} ({back.reason}){'' if back.message is None else f': {back.message}'}")
+        # Whoever gave it up has recorded the event.
         self._finish(RolloutState.ROLLED_BACK, error)
-        self._do.record(
-            EventKind.MODEL_ROLLED_BACK,
-            error.message,
-            code=back.code or error.code,
-            model=wanted.name,
-            model_version=wanted.version,
-        )
         return True
 
     def _read_activation(self) -> Active | None:
