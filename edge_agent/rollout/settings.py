@@ -29,8 +29,8 @@ def _require_key(text: str) -> str:
 class ModelSettings(Settings):
     """Which bundles and heads this device accepts, and when it goes back to the one before."""
 
-    trusted_keys: tuple[Annotated[str, AfterValidator(_require_key)], ...] = Field(
-        default=(), max_length=16, description="Public keys, in base64, whose signatures count; see 'trainer keygen'."
+    trusted_keys: list[Annotated[str, AfterValidator(_require_key)]] = Field(
+        default=[], max_length=16, description="Public keys, in base64, whose signatures count; see 'trainer keygen'."
     )
     unsigned: Literal["never", "local", "always"] = Field(
         default="local",

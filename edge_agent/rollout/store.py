@@ -94,6 +94,17 @@ class ModelStore:
         self._settings = settings
         self._free_bytes_of = free_bytes_of
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Changes whenever something is installed or removed."""
+        times = []
+        for kind in ModelKind:
+            try:
+                times.append(self._place(kind).stat().st_mtime_ns)
+            except OSError:
+                times.append(0)
+        return tuple(times)
+
     def installed(self) -> tuple[InstalledModel, ...]:
         """Shipped bundles, then installed bundles and heads, each by name and version. Reads every file."""
         return self._scan()[0]
