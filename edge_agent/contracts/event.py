@@ -43,7 +43,6 @@ class EventKind(StrEnum):
     MODEL_DESIRED = "model_desired"
     MODEL_REFUSED = "model_refused"
     MODEL_ACTIVATED = "model_activated"
-    MODEL_ROLLED_BACK = "model_rolled_back"
 
 
 class AuditPosition(Contract):

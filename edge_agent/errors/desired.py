@@ -74,9 +74,7 @@ class DownloadUntrusted(DownloadFailed):
     """The file server's certificate is not trusted or not valid, so nothing was downloaded."""
 
     code = "download_untrusted"
-    remedy = (
-        "Set models.remote.ca_file to the CA of the server's certificate, and check the clocks of server and device."
-    )
+    remedy = "Set rollout.ca_file to the CA of the server's certificate, and check the clocks of server and device."
 
 
 class DownloadUnsafe(RolloutError):
@@ -104,7 +102,7 @@ class SelfTestSlow(RolloutError):
     """The model is so much slower on this machine than the one in use that readings would fall behind."""
 
     code = "self_test_slow"
-    remedy = "Use a smaller model on this machine, or raise models.remote.max_slowdown_ratio."
+    remedy = "Use a smaller model on this machine, or raise rollout.max_slowdown_ratio."
 
 
 class ShadowDisagrees(RolloutError):

@@ -3,6 +3,7 @@
 from edge_agent.contracts import ModelKind
 from edge_agent.rollout.activation import Activation, Active, Choice, RollBack, Trial
 from edge_agent.rollout.rollout import Rollout, RolloutOperations, ShadowRun, ShadowVerdict
+from edge_agent.rollout.rollout_settings import RolloutSettings
 from edge_agent.rollout.settings import ModelSettings, Origin
 from edge_agent.rollout.status import RolloutStatus
 from edge_agent.rollout.store import InstalledModel, ModelStore
@@ -19,6 +20,7 @@ __all__ = [
     "RollBack",
     "Rollout",
     "RolloutOperations",
+    "RolloutSettings",
     "RolloutStatus",
     "ShadowRun",
     "ShadowVerdict",

@@ -46,7 +46,7 @@ class DownloadLimits:
         try:
             context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
         except OSError as error:
-            raise ConfigError(f"models.remote.ca_file {self.ca_file} cannot be used: {error}.") from error
+            raise ConfigError(f"rollout.ca_file {self.ca_file} cannot be used: {error}.") from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return watched_context(context)
 

@@ -13,6 +13,7 @@ import random
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -43,8 +44,9 @@ from edge_agent.rollout.activation import Activation, Active, Choice
 from edge_agent.rollout.desired import model_key, read_desired, require_new, require_no_downgrade, version_order
 from edge_agent.rollout.download import Download, DownloadLimits
 from edge_agent.rollout.record import FINAL, Installed, RecordFile, RolloutRecord
+from edge_agent.rollout.rollout_settings import RolloutSettings
 from edge_agent.rollout.self_test import self_test
-from edge_agent.rollout.settings import ModelSettings, Origin
+from edge_agent.rollout.settings import Origin
 from edge_agent.rollout.status import RolloutStatus
 from edge_agent.rollout.store import InstalledModel, ModelStore
 from edge_agent.rollout.transfer import Cancelled
@@ -93,6 +95,10 @@ class ShadowVerdict:
 class RolloutOperations:
     """What a roll-out does on the device. Called in its thread, unless it says otherwise."""
 
+    settings: Callable[[], RolloutSettings]
+    """Those in force."""
+    store: Callable[[], ModelStore]
+    """Where models are installed, under the settings in force."""
     place: Callable[[], tuple[str, str]]
     """Site and id of the device."""
     model: Callable[[], ModelIdentity]
@@ -109,7 +115,7 @@ class RolloutOperations:
     """The status has changed. Called in any thread; must not wait."""
     record: Callable[..., None]
     """Record an event: kind, message, code and details."""
-    now: Callable[[], tuple[datetime, bool]] = lambda: (datetime.now(UTC), True)
+    now: Callable[[], tuple[datetime, bool]]
     """The time, and whether it can be relied upon. Called in any thread."""
     free_bytes_of: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
 
@@ -121,18 +127,9 @@ class _Superseded(Exception):
 class Rollout:
     """Follows the newest message on ``model/desired``. ``submit`` may be called by any thread."""
 
-    def __init__(
-        self,
-        folder: Path,
-        settings: ModelSettings,
-        store: ModelStore,
-        activation: Activation,
-        operations: RolloutOperations,
-    ) -> None:
+    def __init__(self, folder: Path, activation: Activation, operations: RolloutOperations) -> None:
         """``folder`` is the folder ``models`` of the state folder. A record that cannot be read begins anew."""
         self._folder = folder
-        self._settings = settings
-        self._store = store
         self._activation = activation
         self._do = operations
         self._file = RecordFile(folder)
@@ -157,6 +154,9 @@ class Rollout:
         self._stopping = False
         self._cancel: Callable[[], None] | None = None
         self._told: set[str] = set()
+        """Codes of refused messages since one was accepted."""
+        self._unrecorded: deque[RolloutError] = deque()
+        """Refused messages that are still to be recorded: the thread that submits them must not wait for the disk."""
         self._thread = threading.Thread(target=self._run, name="rollout", daemon=True)
 
     @property
@@ -225,11 +225,16 @@ class Rollout:
             self._told.add(error.code)
             count = self._status.messages_refused_count + 1
             self._set(message_error=ErrorReport.from_error(error), messages_refused_count=count)
-        if first:
-            # Not each of many: they would push everything else out of the audit log.
-            self._do.record(
-                EventKind.MODEL_REFUSED, f"A message on model/desired is not followed: {error.message}", code=error.code
-            )
+            if first:
+                # Not each of many: they would push everything else out of the audit log.
+                self._unrecorded.append(error)
+                self._changed.notify_all()
+
+    def _record_refused_messages(self) -> None:
+        while self._unrecorded:
+            error = self._unrecorded.popleft()
+            message = f"A message on model/desired is not followed: {error.message}"
+            self._do.record(EventKind.MODEL_REFUSED, message, code=error.code)
 
     def _set(self, **changes: Any) -> None:  # noqa: ANN401 - the fields of the status
         with self._changed:
@@ -249,14 +254,18 @@ class Rollout:
             )
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopping or self._followed != self._number or self._look)
-                if self._stopping:
+                self._changed.wait_for(
+                    lambda: self._stopping or self._unrecorded or self._followed != self._number or self._look
+                )
+                if self._stopping and not self._unrecorded:
                     return
-                number, wanted, self._look = self._number, self._wanted, False
+                number, wanted = self._number, self._wanted
+                look, self._look = self._look, False
             try:
+                self._record_refused_messages()
                 if number != self._followed:
                     self._follow(number, wanted)
-                else:
+                elif look:
                     self._look_at_activation()
             except _Superseded:
                 pass
@@ -328,11 +337,12 @@ class Rollout:
         choice = self._choice(model)
         with self._counted():
             self._enter(RolloutState.SELF_TEST)
+            settings = self._do.settings()
             self_test(
                 self._do.load(choice),
                 self._do.load(self._do.chosen()),
-                max_slowdown_ratio=self._settings.remote.max_slowdown_ratio,
-                fast_enough_ms=self._settings.remote.fast_enough_ms,
+                max_slowdown_ratio=settings.max_slowdown_ratio,
+                fast_enough_ms=settings.fast_enough_ms,
             )
             if wanted.shadow_readings_count is not None:
                 self._judge_in_shadow(choice, wanted.shadow_readings_count)
@@ -388,7 +398,7 @@ class Rollout:
         if installed is None or installed.sha256 != wanted.sha256:
             return None
         try:
-            return self._store.find(wanted.kind, installed.reference)
+            return self._do.store().find(wanted.kind, installed.reference)
         except ModelStoreError:
             raise
         except EdgeAgentError as error:
@@ -396,12 +406,12 @@ class Rollout:
             return None
 
     def _download(self, wanted: ModelDesired) -> Path:
-        remote = self._settings.remote
+        settings = self._do.settings()
         limits = DownloadLimits(
-            max_bytes=round(self._settings.max_archive_mib * 2**20),
-            deadline_s=60 * remote.download_minutes,
-            stall_s=remote.stall_s,
-            ca_file=remote.ca_file,
+            max_bytes=self._do.store().max_archive_bytes,
+            deadline_s=60 * settings.download_minutes,
+            stall_s=settings.stall_s,
+            ca_file=settings.ca_file,
         )
         told_at = float("-inf")
 
@@ -409,6 +419,7 @@ class Rollout:
             nonlocal told_at
             if time.monotonic() - told_at >= PROGRESS_S or received_bytes == size_bytes:
                 told_at = time.monotonic()
+                self._record_refused_messages()
                 self._set(received_bytes=received_bytes, size_bytes=size_bytes)
 
         self._enter(RolloutState.DOWNLOADING, received_bytes=0)
@@ -423,7 +434,7 @@ class Rollout:
 
     def _install(self, wanted: ModelDesired, archive: Path) -> InstalledModel:
         try:
-            model = self._store.install(archive, Origin.REMOTE)
+            model = self._do.store().install(archive, Origin.REMOTE)
         except _TRANSIENT:
             # It is kept, for the next attempt.
             raise
@@ -446,7 +457,10 @@ class Rollout:
             return Choice(bundle=model.reference)
         if not isinstance(model.manifest, HeadManifest):
             raise TypeError("a head has a head's manifest")
-        return Choice(bundle=self._store.bundle_of(model.manifest).reference, head=model.reference)
+        if self._do.model().sha256 == model.model_sha256:
+            # Another bundle with the same network would do, but this one has proved itself.
+            return Choice(bundle=self._do.chosen().bundle, head=model.reference)
+        return Choice(bundle=self._do.store().bundle_of(model.manifest).reference, head=model.reference)
 
     def _judge_in_shadow(self, choice: Choice, readings_count: int) -> None:
         ended = threading.Event()
@@ -469,7 +483,7 @@ class Rollout:
         verdict = verdicts[0]
         if verdict.failure is not None:
             raise ShadowDisagrees(f"The model failed in the shadow: {verdict.failure}.")
-        least = self._settings.remote.min_agreement_ratio
+        least = self._do.settings().min_agreement_ratio
         if verdict.agreement_ratio is None or verdict.agreement_ratio < least:
             shown = "no" if verdict.agreement_ratio is None else f"{100 * verdict.agreement_ratio:.1f} % of"
             raise ShadowDisagrees(
@@ -534,11 +548,12 @@ class Rollout:
         # Nothing is lost if it cannot be written: it is counted from less after a restart.
         with contextlib.suppress(EdgeAgentError):
             self._file.write(self._record)
-        if count >= self._settings.remote.max_attempts_count:
+        if count >= self._do.settings().max_attempts_count:
             self._refuse(error)
             return False
         log.warning("%s", error)
-        pause_s = min(self._settings.remote.retry_s * 2 ** min(count - 1, 30), RETRY_MAX_S) * random.uniform(0.8, 1.2)  # noqa: S311 - so that a fleet does not come back at once
+        longest_s = min(self._do.settings().retry_s * 2 ** min(count - 1, 30), RETRY_MAX_S)
+        pause_s = longest_s * random.uniform(0.6, 1)  # noqa: S311 - no secret: so that a fleet does not come back at once
         self._enter(
             RolloutState.WAITING,
             error=ErrorReport.from_error(error),
@@ -563,6 +578,7 @@ class Rollout:
 
     def _enter(self, state: RolloutState, **changes: Any) -> None:  # noqa: ANN401 - the fields of the status
         """Report a state."""
+        self._record_refused_messages()
         self._require_running()
         self._set(
             **{

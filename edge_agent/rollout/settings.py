@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from edge_agent.inference.signature import Trust, decode_public_key
-from edge_agent.rollout.remote_settings import RemoteSettings
 from edge_agent.settings import Settings
 
 
@@ -50,10 +49,6 @@ class ModelSettings(Settings):
         ge=1,
         le=1000,
         description="After so many frames on which it fails, a model on trial is replaced by the one before.",
-    )
-
-    remote: RemoteSettings = Field(
-        default=RemoteSettings(), description="Models that are asked for over MQTT; see [models.remote]."
     )
 
     def trust(self, origin: Origin = Origin.LOCAL) -> Trust:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.rollout import ModelDesired, RolloutState
@@ -24,3 +25,7 @@ class RolloutStatus:
     error: ErrorReport | None = None
     message_error: ErrorReport | None = None
     messages_refused_count: int = 0
+
+    def fields(self) -> dict[str, Any]:
+        """By name, as they are in the message."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}

@@ -105,6 +105,11 @@ class ModelStore:
                 times.append(0)
         return tuple(times)
 
+    @property
+    def max_archive_bytes(self) -> int:
+        """Largest zip file that is installed."""
+        return round(self._settings.max_archive_mib * 2**20)
+
     def installed(self) -> tuple[InstalledModel, ...]:
         """Shipped bundles, then installed bundles and heads, each by name and version. Reads every file."""
         return self._scan()[0]
@@ -163,8 +168,7 @@ class ModelStore:
             if source.is_dir():
                 self._copy(source, folder)
             else:
-                max_bytes = round(self._settings.max_archive_mib * 2**20)
-                unpack(source, folder, max_bytes=max_bytes, on_size=self._require_space)
+                unpack(source, folder, max_bytes=self.max_archive_bytes, on_size=self._require_space)
             found = self.verify(folder, origin)
             if isinstance(found.manifest, Manifest) and found.manifest.name in shipped_bundles():
                 shipped = self._shipped(found.manifest.name)

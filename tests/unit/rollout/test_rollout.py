@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -26,6 +26,7 @@ from edge_agent.rollout import (
     ModelStore,
     Rollout,
     RolloutOperations,
+    RolloutSettings,
     RolloutStatus,
     ShadowVerdict,
 )
@@ -54,12 +55,11 @@ class ScriptedShadow:
 class Device:
     """A device as far as a roll-out knows it; its state outlives each ``Rollout``."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, unsigned: Literal["local", "always"] = "always", **settings: Any) -> None:
         self.folder = folder / "models"
-        values = {"unsigned": "always", "remote": {"retry_s": 1, "fast_enough_ms": 10000, **settings.pop("remote", {})}}
-        self.settings = ModelSettings.model_validate({**values, **settings})
+        self.settings = RolloutSettings.model_validate({"retry_s": 1, "fast_enough_ms": 10000, **settings})
         self.activation = Activation(self.folder)
-        self.store = ModelStore(self.folder, self.settings, free_bytes_of=lambda _folder: 2**40)
+        self.store = ModelStore(self.folder, ModelSettings(unsigned=unsigned), free_bytes_of=lambda _folder: 2**40)
         self.events: list[tuple[EventKind, str | None]] = []
         self.used: list[Choice] = []
         self.shadows: list[ScriptedShadow] = []
@@ -106,10 +106,10 @@ class Device:
         """A run of the agent."""
         rollout = Rollout(
             self.folder,
-            self.settings,
-            self.store,
             self.activation,
             RolloutOperations(
+                settings=lambda: self.settings,
+                store=lambda: self.store,
                 place=lambda: ("clinic", "scope-1"),
                 model=self.model,
                 chosen=lambda: self.chosen,
@@ -292,9 +292,7 @@ def test_any_changed_byte_of_an_archive_is_refused_by_its_hash_and_by_what_is_in
 
 
 def test_what_was_refused_is_not_fetched_again(device: Device, server: FileServer, archive: Path) -> None:
-    device.settings = device.settings.model_copy(
-        update={"remote": device.settings.remote.model_copy(update={"ca_file": server.ca_file})}
-    )
+    device.settings = device.settings.model_copy(update={"ca_file": server.ca_file})
     server.serve(archive.read_bytes())
     wanted = asks_for(archive, source=server.address(), sha256="0" * 64)
     for _ in range(3):
@@ -308,8 +306,7 @@ def test_what_was_refused_is_not_fetched_again(device: Device, server: FileServe
 
 
 def test_a_server_that_fails_is_asked_again_and_not_for_ever(tmp_path: Path, server: FileServer, archive: Path) -> None:
-    remote = {"ca_file": server.ca_file, "max_attempts_count": 2}
-    device = Device(tmp_path, remote=remote)
+    device = Device(tmp_path, ca_file=server.ca_file, max_attempts_count=2)
     server.replies.append(lambda visit: visit.head("503 Service Unavailable", Content_Length=0))
     wanted = asks_for(archive, source=server.address())
     with device.running(wanted):
@@ -324,7 +321,7 @@ def test_a_server_that_fails_is_asked_again_and_not_for_ever(tmp_path: Path, ser
 
 
 def test_a_download_that_was_cut_goes_on_after_a_restart(tmp_path: Path, server: FileServer, archive: Path) -> None:
-    device = Device(tmp_path, remote={"ca_file": server.ca_file})
+    device = Device(tmp_path, ca_file=server.ca_file)
     content = archive.read_bytes()
 
     def cut(visit: Any) -> None:
@@ -342,7 +339,7 @@ def test_a_download_that_was_cut_goes_on_after_a_restart(tmp_path: Path, server:
 
 
 def test_a_newer_message_ends_a_download(tmp_path: Path, server: FileServer, archive: Path) -> None:
-    device = Device(tmp_path, remote={"ca_file": server.ca_file})
+    device = Device(tmp_path, ca_file=server.ca_file)
 
     def stall(visit: Any) -> None:
         visit.head("200 OK", Content_Length=10_000)
@@ -393,7 +390,7 @@ def test_a_device_outside_the_wave_waits_until_it_is_in_one(device: Device, arch
 def test_a_model_that_is_slower_than_allowed_is_refused(
     tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device = Device(tmp_path, remote={"fast_enough_ms": 0, "max_slowdown_ratio": 3})
+    device = Device(tmp_path, fast_enough_ms=0, max_slowdown_ratio=3)
     monkeypatch.setattr("edge_agent.rollout.self_test._times_s", Times({"site": 0.35, "demo": 0.1}).of)
     status = device.follow(asks_for(archive))
     assert (status.state, code(status)) == (RolloutState.REFUSED, "self_test_slow")

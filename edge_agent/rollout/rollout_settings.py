@@ -1,4 +1,4 @@
-"""Section ``[models.remote]``."""
+"""Section ``[rollout]``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 from edge_agent.settings import Settings
 
 
-class RemoteSettings(Settings):
+class RolloutSettings(Settings):
     """How models that are asked for over MQTT are fetched, and what they have to show on this device."""
 
     ca_file: Path | None = Field(
