@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edge_agent.contracts import ModelDesired
+from paho.mqtt import publish
+
+from edge_agent.contracts import ModelDesired, ModelReported, Topics
 from edge_agent.inference.bundle import MANIFEST, shipped_bundles
 from edge_agent.rollout.archive import pack
 from tests.file_server import sha256
+from tests.mqtt import Subscriber
 
 ISSUED_AT = datetime(2026, 11, 1, tzinfo=UTC)
+TOPICS = Topics("clinic", "scope-1")
 
 
 def make_bundle(folder: Path, name: str, version: str, **changes: Any) -> Path:
@@ -45,3 +50,18 @@ def asks_for(archive: Path, **changes: Any) -> ModelDesired:
         "issued_at": ISSUED_AT,
     }
     return ModelDesired.model_validate({**values, **changes})
+
+
+def publish_desired(port: int, desired: ModelDesired | bytes, *, topics: Topics = TOPICS) -> None:
+    """Retain it at the broker, as an operator does."""
+    payload = desired if isinstance(desired, bytes) else desired.to_json()
+    publish.single(topics.model_desired, payload, qos=1, retain=True, hostname="127.0.0.1", port=port)
+
+
+def next_reported(subscriber: Subscriber, wanted: Callable[[ModelReported], bool]) -> ModelReported:
+    """The next report that is so."""
+    while True:
+        reported = subscriber.next("model-reported").body()
+        assert isinstance(reported, ModelReported)
+        if wanted(reported):
+            return reported

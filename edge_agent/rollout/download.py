@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from edge_agent.credentials import credential
 from edge_agent.errors import (
     ConfigError,
     DiskFull,
@@ -44,7 +45,7 @@ class DownloadLimits:
     def context(self) -> ssl.SSLContext:
         """Verifies the server's name; TLS 1.2 or later. Raises ``ConfigError`` if ``ca_file`` cannot be used."""
         try:
-            context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
+            context = ssl.create_default_context(cafile=None if self.ca_file is None else credential(self.ca_file))
         except OSError as error:
             raise ConfigError(f"rollout.ca_file {self.ca_file} cannot be used: {error}.") from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
