@@ -138,8 +138,12 @@ class Rollout:
             self._record = self._file.read()
         except EdgeAgentError as error:
             self._record, self._damaged = RolloutRecord(), error
+        desired, state = self._record.desired, self._record.state
+        if state is RolloutState.ACTIVE and desired is not None and not self._is_in_use(desired):
+            # What became of it is looked at soon, and it must not be said to be in use until then.
+            state = RolloutState.IDLE
         self._status = RolloutStatus(
-            state=self._record.state,
+            state=state,
             desired=self._record.desired,
             failures_count=self._record.failures_count,
             error=self._record.error,
