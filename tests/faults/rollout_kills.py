@@ -13,7 +13,9 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from edge_agent.cli.local_broker import find_mosquitto, free_port, run_mosquitto
 from edge_agent.contracts import ModelReported, RolloutState
+from tests.faults.killing_agent import POINTS
 from tests.file_server import file_server
 from tests.mqtt import PATIENCE_S, Subscriber
 from tests.rollouts import asks_for, make_archive, next_reported, publish_desired
@@ -94,3 +96,33 @@ def _write_config(folder: Path, broker_port: int, ca_file: Path) -> Path:
         f'[state]\nfolder = "{folder / "state"}"\n'
     )
     return file
+
+
+@dataclass(frozen=True, slots=True)
+class KillsReport:
+    """What is printed. Wrong must be empty."""
+
+    points_count: int
+    ends: dict[str, str]
+    wrong: tuple[str, ...]
+
+
+ON_TRIAL = ("when it is in use", "active")
+"""Points after which the model counts as having crashed the agent."""
+
+
+def kill_everywhere(folder: Path) -> KillsReport:
+    """A roll-out for each point, killed there once."""
+    program = find_mosquitto()
+    if program is None:
+        raise RuntimeError("mosquitto is not installed")
+    ends: dict[str, str] = {}
+    wrong: list[str] = []
+    for number, point in enumerate(POINTS):
+        port = free_port()
+        with run_mosquitto(program, port):
+            found = roll_out_and_kill(folder / str(number), port, [point])
+        ends[point] = f"{found.state}, {found.model} answers"
+        if (found.state, found.model) != (("rolled_back", "demo") if point in ON_TRIAL else ("active", "site")):
+            wrong.append(point)
+    return KillsReport(len(POINTS), ends, tuple(wrong))

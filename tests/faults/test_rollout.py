@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.fuzz_desired import fuzz_desired
 from tests.faults.rollout_kills import roll_out_and_kill
 
 
@@ -25,3 +26,9 @@ def test_a_kill_at_any_point_of_a_roll_out_ends_well(
 ) -> None:
     found = roll_out_and_kill(tmp_path / "device", broker_port, points)
     assert (found.state, found.model) == end, found
+
+
+def test_wrong_messages_are_each_refused_with_a_code_and_change_nothing(broker_port: int) -> None:
+    report = fuzz_desired(broker_port, 1000)
+    assert report.refused_count == report.sent_count >= 1000
+    assert set(report.codes_count) == {"desired_invalid", "desired_stale"}
