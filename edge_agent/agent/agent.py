@@ -22,6 +22,7 @@ from edge_agent.agent.model_control import ModelControl
 from edge_agent.agent.model_rollout import make_rollout
 from edge_agent.agent.reading_control import ReadingControl
 from edge_agent.agent.result_sink import OnResult, ResultSink
+from edge_agent.agent.shadowing import Shadowing
 from edge_agent.agent.status import DeviceStatus
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.reading import Reading
@@ -46,6 +47,7 @@ from edge_agent.contracts import (
 )
 from edge_agent.errors import ConfigError, EdgeAgentError
 from edge_agent.events.recorder import EventRecorder
+from edge_agent.monitoring.drift import DriftMonitor
 from edge_agent.monitoring.health import ClockReading, HealthInputs
 from edge_agent.monitoring.host import read_machine
 from edge_agent.monitoring.latency import LatencyRecorder
@@ -138,6 +140,8 @@ class Agent:
             wake=lambda: self._monitor.wake(),  # noqa: PLW0108 - the same
         )
         closing.callback(self._end_trial)
+        self._drift = DriftMonitor()
+        self._shadowing = Shadowing(self._models.candidate, lambda: self._models.analyzer.model, self._events)
         self._specimens = SpecimenTracker(
             self._spool, self._events, self.session, lambda: self._topics, lambda: self._models.analyzer.model
         )
@@ -156,6 +160,7 @@ class Agent:
                     config=lambda: self._config,
                     calibrate=self.calibrate,
                     select_model=self._models.select,
+                    shadow_model=self._shadowing.command,
                 )
             ),
             self._answer,
@@ -164,6 +169,7 @@ class Agent:
         self._publisher = self._make_publisher(config)
         closing.callback(self._stop_publisher)
         closing.callback(self._flush)
+        closing.callback(self._shadowing.close)
         self._monitor = HealthMonitor(
             self._health_inputs,
             MetricsCollector(
@@ -172,6 +178,7 @@ class Agent:
                     capture=lambda: self._reading.counters,
                     spool=self._spool.stats,
                     latency=self._latency,
+                    shadow=lambda: self._shadowing.figures,
                 ),
                 self.session,
             ),
@@ -193,7 +200,9 @@ class Agent:
         closing.callback(self._dispatcher.stop)
         self._reading = ReadingControl(self._make_pipeline, self._status, self._events, self._publish_status)
         closing.callback(self._reading.stop)
-        self._rollout = make_rollout(lambda: self._config, self._models, self._events, changed=self._report_model)
+        self._rollout = make_rollout(
+            lambda: self._config, self._models, self._shadowing, self._events, changed=self._report_model
+        )
         closing.callback(self._rollout.stop)
         self._introduce()
         self._built = True
@@ -252,6 +261,11 @@ class Agent:
     def reports(self) -> ReportArchive:
         """The reports of finished slides."""
         return self._specimens.archive
+
+    @property
+    def shadowing(self) -> Shadowing:
+        """The candidate that judges beside the model in use."""
+        return self._shadowing
 
     @property
     def spool(self) -> Spool:
@@ -365,7 +379,10 @@ class Agent:
             make_analyzer(self._models.apply(self._config))
         except EdgeAgentError as error:
             problem = error
-        return (Check.from_error("model", problem), *self._monitor.run_checks())
+        checks = self._monitor.run_checks()
+        if problem is None:
+            return checks
+        return (Check.from_error("model", problem), *(check for check in checks if check.name != "model"))
 
     def _use(self, analyzer: Analyzer) -> None:
         self._reading.switch(analyzer)
@@ -421,6 +438,10 @@ class Agent:
     def _result_made(self, result: Result, reading: Reading) -> None:
         self._models.seen(reading)
         self._collection.offer(result, reading)
+        analyzer = self._models.analyzer
+        self._drift.use(analyzer.model, analyzer.known_appearance, analyzer.reference)
+        self._drift.add(reading)
+        self._shadowing.offer(reading)
         if self._on_result is not None:
             self._on_result(result, reading)
 
@@ -478,6 +499,7 @@ class Agent:
             spool=self._spool.error,
             broker=self._publisher.broker.error,
             audit=self._events.error,
+            model=self._drift.check(),
             clock=ClockReading(datetime.now(UTC), clock_synchronised()),
             machine=read_machine(self._config.state.folder, self._process),
         )

@@ -128,6 +128,10 @@ class ModelControl:
         """Another instance of a choice, for one thread alone. Raises ``ModelUnknown``, and as ``make_classifier``."""
         return make_classifier(self._with(self._config, choice))
 
+    def candidate(self, bundle: str, head: str | None = None) -> Analyzer:
+        """Load another installed bundle and head, and change nothing. Raises as ``select`` does."""
+        return make_analyzer(self._with(self._config, self._known(bundle, head)))
+
     def roll_back(self) -> ModelIdentity:
         """Read with the model before. Raises ``ModelNoPrevious``."""
         with self._changing():

@@ -59,6 +59,8 @@
     ├── ModelStoreError        model_store_failed
     │   └── ModelStoreFull     model_store_full
     ├── AnalysisError          analysis_failed
+    ├── ShadowFailed           shadow_failed
+    ├── ModelDrift             model_drift
     ├── SpoolError             spool_failed
     │   ├── SpoolFull          spool_full
     │   ├── SpoolBusy          spool_busy
@@ -246,7 +248,9 @@ from edge_agent.errors.inference import (
     HeadMismatch,
     HeadMissing,
     InferenceError,
+    ModelDrift,
     RuntimeMissing,
+    ShadowFailed,
     SignatureInvalid,
     SignatureUnknownKey,
     SigningMissing,
@@ -355,6 +359,7 @@ __all__ = [
     "ModelArchiveInvalid",
     "ModelConflict",
     "ModelDowngrade",
+    "ModelDrift",
     "ModelInUse",
     "ModelMismatch",
     "ModelNoPrevious",
@@ -376,6 +381,7 @@ __all__ = [
     "SecretExposed",
     "SelfTestSlow",
     "ShadowDisagrees",
+    "ShadowFailed",
     "SignatureInvalid",
     "SignatureUnknownKey",
     "SigningMissing",

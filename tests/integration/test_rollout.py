@@ -123,3 +123,29 @@ def test_an_empty_message_withdraws_what_was_asked_for(
         publish_desired(broker_port, b"")
         reported = next_reported(subscriber, lambda each: each.state is RolloutState.IDLE)
         assert reported.desired is None
+
+
+def test_a_model_is_judged_in_the_shadow_before_it_is_used(
+    tmp_path: Path, broker_port: int, subscriber: Subscriber, server: FileServer, frames: Path
+) -> None:
+    archive = make_archive(tmp_path)
+    server.serve(archive.read_bytes())
+    publish_desired(broker_port, asks_for(archive, source=server.address(), shadow_readings_count=5))
+    with running(config_for(broker_port, frames, server)):
+        shadowed = next_reported(subscriber, lambda each: each.state is RolloutState.SHADOW)
+        assert shadowed.model.name == "demo"
+        # The same network under another name: it agrees.
+        next_reported(subscriber, lambda each: each.state is RolloutState.ACTIVE and each.model.name == "site")
+
+
+def test_a_model_that_was_rolled_out_and_fails_is_given_up_and_the_desk_is_told(
+    tmp_path: Path, broker_port: int, subscriber: Subscriber, server: FileServer, frames: Path
+) -> None:
+    archive = make_archive(tmp_path)
+    server.serve(archive.read_bytes())
+    publish_desired(broker_port, asks_for(archive, source=server.address()))
+    with running(config_for(broker_port, frames, server)) as agent:
+        next_reported(subscriber, lambda each: each.state is RolloutState.ACTIVE)
+        agent.models.roll_back()
+        reported = next_reported(subscriber, lambda each: each.state is RolloutState.ROLLED_BACK)
+        assert (reported.model.name, codes(reported)) == ("demo", {"model_rolled_back"})

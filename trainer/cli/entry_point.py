@@ -11,6 +11,7 @@ from typing import IO
 import typer
 
 from edge_agent.errors import EdgeAgentError
+from trainer.cli.adapt import adapt
 from trainer.cli.appearance import appearance
 from trainer.cli.audit import audit
 from trainer.cli.bundle import bundle
@@ -47,6 +48,7 @@ for command in (
     evaluate,
     compare,
     probe,
+    adapt,
     keygen,
     sign,
 ):

@@ -26,26 +26,35 @@ def baseline_values(examples: Examples, features: SiteFeatures) -> Mapping[str, 
     return MappingProxyType(values)
 
 
-def baseline_answers(
-    examples: Examples, features: SiteFeatures, folds: NDArray[np.int64], *, seed: int = 0
-) -> Mapping[str, NDArray[np.int64]]:
-    """Index (n,) of the class that each baseline names for every picture, held out in the same ``folds`` (n,).
+def forest_answers(
+    values: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64], *, seed: int = 0
+) -> NDArray[np.int64]:
+    """Index (n,) of the class that ``values`` (n, k) alone name, each held out in its fold of ``folds`` (n,).
 
     The classifier is a small random forest: it is not to be better than the head, but to find what is easy to find.
     """
     # It takes half a second to import.
     from sklearn.ensemble import ExtraTreesClassifier  # noqa: PLC0415
 
-    answers = {}
-    for name, values in baseline_values(examples, features).items():
-        named = np.zeros(len(examples.labels), np.int64)
-        for fold in np.unique(folds):
-            held_out = folds == fold
-            forest = ExtraTreesClassifier(100, min_samples_leaf=2, random_state=seed, n_jobs=1)
-            forest.fit(values[~held_out], examples.labels[~held_out])
-            named[held_out] = forest.predict(values[held_out])
-        answers[name] = named
-    return MappingProxyType(answers)
+    named = np.zeros(len(labels), np.int64)
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        forest = ExtraTreesClassifier(100, min_samples_leaf=2, random_state=seed, n_jobs=1)
+        forest.fit(values[~held_out], labels[~held_out])
+        named[held_out] = forest.predict(values[held_out])
+    return named
+
+
+def baseline_answers(
+    examples: Examples, features: SiteFeatures, folds: NDArray[np.int64], *, seed: int = 0
+) -> Mapping[str, NDArray[np.int64]]:
+    """Index (n,) of the class that each baseline names for every picture, held out in the same ``folds`` (n,)."""
+    return MappingProxyType(
+        {
+            name: forest_answers(values, examples.labels, folds, seed=seed)
+            for name, values in baseline_values(examples, features).items()
+        }
+    )
 
 
 def baseline_counts(

@@ -7,6 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.inference.familiarity import Familiarity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldHead:
+    """The head that one fold was judged by."""
+
+    weights: NDArray[np.float64]
+    """(c, f)."""
+    bias: NDArray[np.float64]
+    """(c,)."""
+    familiarity: Familiarity
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CrossValidation:
@@ -31,6 +44,8 @@ class CrossValidation:
     """Above it a picture is unfamiliar."""
     min_confidence_ratio: float
     """Below it, the largest probability is too low for an answer."""
+    heads: tuple[FoldHead, ...] = ()
+    """Of each fold, for pictures that are to be judged by the head that did not see them."""
 
     @property
     def top(self) -> NDArray[np.int64]:
