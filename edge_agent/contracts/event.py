@@ -42,6 +42,9 @@ class EventKind(StrEnum):
     COLLECTION_RECOVERED = "collection_recovered"
     COLLECTION_EXPORTED = "collection_exported"
     COLLECTION_DELETED = "collection_deleted"
+    MODEL_DESIRED = "model_desired"
+    MODEL_REFUSED = "model_refused"
+    MODEL_ACTIVATED = "model_activated"
 
 
 class AuditPosition(Contract):
