@@ -24,6 +24,8 @@ MIN_CLASS_IMAGES = 10
 MIN_GROUPS = 6
 MAX_WIDTH_RATIO = 0.12
 """An interval that is wider than this is no advice."""
+LITTLE_RATIO = 0.005
+"""A gain below this is not worth the work."""
 _EXPONENTS = (0.3, 1.2)
 _RESAMPLES = 1000
 _TAILS = (0.025, 0.5, 0.975)
@@ -207,6 +209,8 @@ def _too_few(code: str | None, more_count: int) -> str:
 def _sentence(code: str | None, more_count: int, low: float, middle: float, high: float) -> str:
     what = "each class" if code is None else f"'{code}'"
     between = f"between {100 * low:+.1f} and {100 * high:+.1f}"
-    if middle < 0.005:
-        return f"{more_count} more of {what} would bring little: {between} points."
-    return f"{more_count} more of {what} would bring about {100 * middle:+.1f} points ({between})."
+    if middle < LITTLE_RATIO:
+        return f"{more_count} more of {what} would hardly change the accuracy ({between} points)."
+    how = "would bring" if low > 0 else "may bring"
+    doubt = "" if low > 0 else ", or nothing"
+    return f"{more_count} more of {what} {how} about {100 * middle:+.1f} points of accuracy{doubt} ({between})."
