@@ -6,6 +6,7 @@ import os
 
 from benchmarks import (
     device,
+    drift,
     evidence,
     kmeans,
     latency,
@@ -24,6 +25,7 @@ from benchmarks.app import app
 
 __all__ = [
     "device",
+    "drift",
     "evidence",
     "kmeans",
     "latency",

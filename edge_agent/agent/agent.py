@@ -18,10 +18,12 @@ from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
 from edge_agent.agent.calibration_run import run_calibration
 from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
-from edge_agent.agent.model_choice import ModelChoice, require_installed, with_bundle
+from edge_agent.agent.model_control import ModelControl
 from edge_agent.agent.reading_control import ReadingControl
 from edge_agent.agent.result_sink import OnResult, ResultSink
+from edge_agent.agent.shadowing import Shadowing
 from edge_agent.agent.status import DeviceStatus
+from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras import Camera, CameraState, camera_maker
@@ -42,8 +44,9 @@ from edge_agent.contracts import (
     Result,
     Topics,
 )
-from edge_agent.errors import BundleError, ConfigError, EdgeAgentError
+from edge_agent.errors import ConfigError, EdgeAgentError
 from edge_agent.events.recorder import EventRecorder
+from edge_agent.monitoring.drift import DriftMonitor
 from edge_agent.monitoring.health import ClockReading, HealthInputs
 from edge_agent.monitoring.host import read_machine
 from edge_agent.monitoring.latency import LatencyRecorder
@@ -90,9 +93,9 @@ class Agent:
         on_metrics: Callable[[Metrics], None] = lambda _metrics: None,
         max_readings: int | None = None,
     ) -> None:
-        """Load the bundle and open the spool; nothing else is started.
+        """Open the spool and load the model; nothing else is started.
 
-        Raises ``BundleError``, ``RuntimeMissing``, ``ConfigError``, ``SpoolError``.
+        Raises ``BundleError``, ``SigningMissing``, ``RuntimeMissing``, ``ConfigError``, ``SpoolError``.
         ``camera`` replaces the configured one (for tests). ``on_result`` is called in the inference thread, the other
         two in the monitor's. After ``max_readings`` the agent finishes by itself.
         """
@@ -110,7 +113,6 @@ class Agent:
         self._finished = threading.Event()
         self._failure: BaseException | None = None
         self._built = False
-        self._analyzer = make_analyzer(config)
         with ExitStack() as stack:
             # Another attempt in this process after a failure must find the spool free.
             self._build(config, on_result, stack)
@@ -127,10 +129,19 @@ class Agent:
         self._on_result = on_result
         self._collection = self._make_collection(config)
         closing.callback(self._collection.stop)
-        self._models = ModelChoice(self._spool, self._events)
-        self._restore_model()
+        self._models = ModelControl(
+            config,
+            self._events,
+            self._spool,
+            changing=lambda: self._reading.unchanged(),  # noqa: PLW0108 - built below, from what this is part of
+            use=self._use,
+            wake=lambda: self._monitor.wake(),  # noqa: PLW0108 - the same
+        )
+        closing.callback(self._end_trial)
+        self._drift = DriftMonitor()
+        self._shadowing = Shadowing(self._models.candidate, lambda: self._models.analyzer.model, self._events)
         self._specimens = SpecimenTracker(
-            self._spool, self._events, self.session, lambda: self._topics, lambda: self._analyzer.model
+            self._spool, self._events, self.session, lambda: self._topics, lambda: self._models.analyzer.model
         )
         self._dispatcher = CommandDispatcher(
             self._spool,
@@ -146,7 +157,8 @@ class Agent:
                     self_test=self.self_test,
                     config=lambda: self._config,
                     calibrate=self.calibrate,
-                    select_model=self.select_model,
+                    select_model=self._models.select,
+                    shadow_model=self._shadowing.command,
                 )
             ),
             self._answer,
@@ -155,6 +167,7 @@ class Agent:
         self._publisher = self._make_publisher(config)
         closing.callback(self._stop_publisher)
         closing.callback(self._flush)
+        closing.callback(self._shadowing.close)
         self._monitor = HealthMonitor(
             self._health_inputs,
             MetricsCollector(
@@ -163,13 +176,14 @@ class Agent:
                     capture=lambda: self._reading.counters,
                     spool=self._spool.stats,
                     latency=self._latency,
+                    shadow=lambda: self._shadowing.figures,
                 ),
                 self.session,
             ),
             SpoolEvents(self._spool, self._events),
             self._events,
             self.session,
-            MonitorCallbacks(self._health_changed, self._metrics_made, self._fail),
+            MonitorCallbacks(self._health_changed, self._metrics_made, self._fail, self._models.do_round),
         )
         self._results = ResultSink(
             ResultMaker(config.device.id, self.session),
@@ -210,17 +224,22 @@ class Agent:
     @property
     def model(self) -> ModelIdentity:
         """The model in use."""
-        return self._analyzer.model
+        return self._models.analyzer.model
+
+    @property
+    def models(self) -> ModelControl:
+        """Which model is used, and which others could be."""
+        return self._models
 
     @property
     def demonstration(self) -> bool:
         """Whether the model in use was not trained on real smears."""
-        return self._analyzer.demonstration
+        return self._models.analyzer.demonstration
 
     @property
     def provisional(self) -> bool:
         """Whether the model in use gives no answers, because its record does not show that they can be used."""
-        return self._analyzer.provisional
+        return self._models.analyzer.provisional
 
     @property
     def open_slide(self) -> Tally | None:
@@ -236,6 +255,11 @@ class Agent:
     def reports(self) -> ReportArchive:
         """The reports of finished slides."""
         return self._specimens.archive
+
+    @property
+    def shadowing(self) -> Shadowing:
+        """The candidate that judges beside the model in use."""
+        return self._shadowing
 
     @property
     def spool(self) -> Spool:
@@ -259,7 +283,7 @@ class Agent:
 
     def start(self) -> None:
         """Start all threads and return. Neither the camera nor the broker needs to be available."""
-        model = self._analyzer.model
+        model = self._models.analyzer.model
         self._events.record(
             EventKind.STARTED,
             f"leukoscope {__version__} started with the bundle {model.name} {model.version}.",
@@ -298,13 +322,13 @@ class Agent:
             raise ConfigError(
                 f"[{'], ['.join(changed)}] cannot change while the agent runs.", remedy="Restart the agent."
             )
-        analyzer = make_analyzer(self._models.apply(config))
         with self._reading.unchanged():
+            prepared = self._models.prepare(config)
             # Refuses a password or certificate that cannot be read before anything has changed.
             publisher = self._make_publisher(config)
             with self._reading.interrupted():
                 self._config = config
-                self._analyzer = analyzer
+                self._models.take(config, prepared)
                 self._results.rename(config.device.id)
                 self._topics = self._events.topics = Topics(config.device.site, config.device.id)
                 # A new bundle or camera is part of the device's info, which is sent with a new connection.
@@ -331,28 +355,6 @@ class Agent:
             raise self._reading.no_frame()
         return found
 
-    def select_model(self, name: str) -> ModelIdentity:
-        """Read with another installed bundle, also after a restart, until the configuration names another.
-
-        Raises ``ModelUnknown``, or ``BundleError`` if it cannot be used: the one in use stays.
-        """
-        with self._reading.unchanged():
-            require_installed(self._config, name)
-            analyzer = make_analyzer(with_bundle(self._config, name))
-            self._analyzer = analyzer
-            self._reading.switch(analyzer)
-            self._models.keep(self._config.analysis.bundle, name)
-            self._introduce()
-            model = analyzer.model
-            self._events.record(
-                EventKind.CONFIGURED,
-                f"The bundle {model.name} {model.version} was chosen.",
-                model=model.name,
-                model_version=model.version,
-                model_sha256=model.sha256,
-            )
-            return model
-
     def submit(self, request: Request, reply: Reply, *, by: str) -> None:
         """Carry out a command that did not come over MQTT; see ``CommandDispatcher.submit``."""
         self._dispatcher.submit(request, reply, by=by)
@@ -370,16 +372,19 @@ class Agent:
             make_analyzer(self._models.apply(self._config))
         except EdgeAgentError as error:
             problem = error
-        return (Check.from_error("model", problem), *self._monitor.run_checks())
+        checks = self._monitor.run_checks()
+        if problem is None:
+            return checks
+        return (Check.from_error("model", problem), *(check for check in checks if check.name != "model"))
 
-    def _restore_model(self) -> None:
-        chosen = self._models.apply(self._config)
-        if chosen is self._config:
-            return
-        try:
-            self._analyzer = make_analyzer(chosen)
-        except BundleError as error:
-            self._models.forget(error)
+    def _use(self, analyzer: Analyzer) -> None:
+        self._reading.switch(analyzer)
+        self._introduce()
+
+    def _end_trial(self) -> None:
+        # A thread that failed is no end in order: the model may be why.
+        if self._failure is None:
+            self._models.stop()
 
     def _stall_detectors(self) -> dict[str, StallDetector]:
         detectors = {
@@ -405,7 +410,7 @@ class Agent:
         return AnalysisPipeline(
             self._make_camera or camera_maker(config.camera),
             config.capture,
-            self._analyzer,
+            self._models.analyzer,
             config.trigger,
             PipelineCallbacks(self._results.keep, self._camera_changed, self._finished.set, self._fail),
             max_readings=left,
@@ -415,7 +420,7 @@ class Agent:
         return Collection(
             config.collection,
             config.state.folder / COLLECTION_FOLDER,
-            lambda: self._analyzer.labels,
+            lambda: self._models.analyzer.labels,
             lambda: self._topics,
             synthetic=lambda: self._config.camera.kind == "synthetic",
             max_pixels=round(config.analysis.max_image_megapixels * 1e6),
@@ -423,7 +428,12 @@ class Agent:
         )
 
     def _result_made(self, result: Result, reading: Reading) -> None:
+        self._models.seen(reading)
         self._collection.offer(result, reading)
+        analyzer = self._models.analyzer
+        self._drift.use(analyzer.model, analyzer.known_appearance, analyzer.reference)
+        self._drift.add(reading)
+        self._shadowing.offer(reading)
         if self._on_result is not None:
             self._on_result(result, reading)
 
@@ -441,8 +451,8 @@ class Agent:
 
     def _introduce(self) -> None:
         """Publish info and model, now and after each connect."""
-        info = device_info(self._config, self._analyzer, self.session, self._started_at)
-        reported = reported_model(self._config, self._analyzer, self.session)
+        info = device_info(self._config, self._models.analyzer, self.session, self._started_at)
+        reported = reported_model(self._config, self._models.analyzer, self.session)
         self._publisher.set_retained(self._topics.info, info.to_json())
         self._publisher.set_retained(self._topics.model_reported, reported.to_json())
 
@@ -474,6 +484,7 @@ class Agent:
             spool=self._spool.error,
             broker=self._publisher.broker.error,
             audit=self._events.error,
+            model=self._drift.check(),
             clock=ClockReading(datetime.now(UTC), clock_synchronised()),
             machine=read_machine(self._config.state.folder, self._process),
         )

@@ -19,6 +19,7 @@ from edge_agent.contracts import (
     Result,
     SelectModel,
     SetSpecimen,
+    ShadowModel,
     Specimen,
 )
 from edge_agent.errors import CommandInvalid
@@ -41,7 +42,10 @@ class Operations:
     config: Callable[[], BaseModel]
     """The configuration in force. Secrets have a type that does not show them."""
     calibrate: Callable[[Calibrate], Calibration]
-    select_model: Callable[[str], ModelIdentity]
+    select_model: Callable[[str, str | None], ModelIdentity]
+    """The bundle, and the head or None."""
+    shadow_model: Callable[[str | None, str | None], ModelIdentity | None]
+    """Bundle and head of the candidate, or None to end the comparison; returns the candidate."""
 
 
 def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
@@ -99,6 +103,7 @@ def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
         CommandName.GET_CONFIG: get_config,
         CommandName.CALIBRATE: partial(_calibrate, operations),
         CommandName.SELECT_MODEL: partial(_select_model, operations),
+        CommandName.SHADOW_MODEL: partial(_shadow_model, operations),
     }
 
 
@@ -112,5 +117,13 @@ def _calibrate(operations: Operations, command: Command) -> Data:
 def _select_model(operations: Operations, command: Command) -> Data:
     if not isinstance(command, SelectModel):
         raise CommandInvalid("There is no model in the request.")
-    model = operations.select_model(command.model)
-    return {"model": model.name, "version": model.version, "sha256": model.sha256}
+    model = operations.select_model(command.model, command.head)
+    head = None if model.head is None else model.head.model_dump(mode="json")
+    return {"model": model.name, "version": model.version, "sha256": model.sha256, "head": head}
+
+
+def _shadow_model(operations: Operations, command: Command) -> Data:
+    if not isinstance(command, ShadowModel):
+        raise CommandInvalid("There is no model in the request.")
+    model = operations.shadow_model(command.model, command.head)
+    return {"shadow": None if model is None else model.model_dump(mode="json")}

@@ -26,6 +26,7 @@ class CommandName(StrEnum):
     GET_CONFIG = "get-config"
     CALIBRATE = "calibrate"
     SELECT_MODEL = "select-model"
+    SHADOW_MODEL = "shadow-model"
 
 
 class Command(Contract):
@@ -65,11 +66,27 @@ class Calibrate(Command):
     )
 
 
-class SelectModel(Command):
-    """Read with another of the bundles that are installed, also after a restart."""
+ModelReference = Annotated[str, Field(strict=True, min_length=1, max_length=128)]
 
-    model: Annotated[str, Field(strict=True, min_length=1, max_length=64)] = Field(
-        description="Name of an installed bundle."
+
+class SelectModel(Command):
+    """Read with another of the bundles that are installed, and perhaps a head, also after a restart."""
+
+    model: ModelReference = Field(description="Name of an installed bundle, or NAME@VERSION.")
+    head: ModelReference | None = Field(
+        default=None,
+        description="Name of an installed head, or NAME@VERSION; null for the bundle's own classes.",
+    )
+
+
+class ShadowModel(Command):
+    """Let a candidate judge beside the model in use, until a restart. What it says is counted and not published."""
+
+    model: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = Field(
+        description="Name of an installed bundle; null to end the comparison."
+    )
+    head: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = Field(
+        default=None, description="Name of an installed head of that bundle; null for the bundle's own classes."
     )
 
 
@@ -78,6 +95,7 @@ REQUESTS: dict[CommandName, type[Command]] = {
     CommandName.SET_SPECIMEN: SetSpecimen,
     CommandName.CALIBRATE: Calibrate,
     CommandName.SELECT_MODEL: SelectModel,
+    CommandName.SHADOW_MODEL: ShadowModel,
 }
 
 

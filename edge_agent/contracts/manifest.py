@@ -152,12 +152,12 @@ class Evidence(Contract):
 
 
 class MeasureRange(Contract):
-    """Percentiles of one measure over the training images, in the unit that the measure's name ends in."""
+    """Percentiles of one measure over images, in the unit that the measure's name ends in."""
 
     low: float = Field(description="1st percentile.")
     median: float = Field(description="50th percentile.")
     high: float = Field(description="99th percentile.")
-    images_count: int = Field(ge=1, description="Training images in which it could be measured.")
+    images_count: int = Field(ge=1, description="Images in which it could be measured.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -182,8 +182,21 @@ class TrainingAppearance(Contract):
         return self
 
 
+class Reference(Contract):
+    """What the model says of images that had no part in training, so that the agent notices when fields drift away.
+
+    Images that the agent would reject are left out.
+    """
+
+    images_count: int = Field(ge=1, description="Images that were judged.")
+    unfamiliarity_score: MeasureRange
+    confidence_ratio: MeasureRange | None = Field(
+        description="Probability of the likeliest class of familiar images; null if it is nearly the same of all."
+    )
+
+
 class Manifest(Contract):
-    """The whole manifest. ``files`` covers every other file of the folder."""
+    """The whole manifest. ``files`` covers every other file of the folder but the signature."""
 
     schema_: Literal["leukoscope/bundle/v1"] = Field(alias="schema")
     name: Slug
@@ -214,8 +227,11 @@ class Manifest(Contract):
     appearance: TrainingAppearance | None = Field(
         default=None, description="Null, or not there as in older bundles: what differs is not said."
     )
+    reference: Reference | None = Field(
+        default=None, description="Null, or not there as in older bundles: drift is noticed by 'appearance' alone."
+    )
     min_agent_version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
-    files: dict[FileName, Sha256]
+    files: dict[FileName, Sha256] = Field(max_length=32)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -224,8 +240,8 @@ class Manifest(Contract):
             raise ValueError(f"labels are not distinct: {codes}")
         if self.evidence is not None and sorted(each.code for each in self.evidence.classes) != sorted(codes):
             raise ValueError("evidence is not of the labels")
-        if "manifest.json" in self.files:
-            raise ValueError("files cannot name manifest.json itself")
+        if reserved := {"manifest.json", "signature"} & set(self.files):
+            raise ValueError(f"files cannot name {sorted(reserved)}")
         if missing := {"model.tflite", "golden.npz", "ood.npz", "card.md"} - set(self.files):
             raise ValueError(f"files lacks {sorted(missing)}")
         return self

@@ -30,10 +30,22 @@
     │   ├── BundleUnsupported  bundle_unsupported
     │   ├── BundleMismatch     bundle_mismatch
     │   ├── GoldenMismatch     bundle_golden_mismatch
+    │   ├── SignatureInvalid   signature_invalid
+    │   ├── SignatureUnknownKey signature_unknown_key
+    │   ├── UnsignedRefused    unsigned_refused
     │   └── HeadError          head_invalid
     │       ├── HeadMissing    head_missing
     │       └── HeadMismatch   head_mismatch
+    ├── SigningMissing         signing_missing
+    ├── ModelArchiveInvalid    model_archive_invalid
+    ├── ModelConflict          model_conflict
+    ├── ModelInUse             model_in_use
+    ├── ModelNoPrevious        model_no_previous
+    ├── ModelStoreError        model_store_failed
+    │   └── ModelStoreFull     model_store_full
     ├── AnalysisError          analysis_failed
+    ├── ShadowFailed           shadow_failed
+    ├── ModelDrift             model_drift
     ├── SpoolError             spool_failed
     │   ├── SpoolFull          spool_full
     │   ├── SpoolBusy          spool_busy
@@ -204,7 +216,21 @@ from edge_agent.errors.inference import (
     HeadMismatch,
     HeadMissing,
     InferenceError,
+    ModelDrift,
     RuntimeMissing,
+    ShadowFailed,
+    SignatureInvalid,
+    SignatureUnknownKey,
+    SigningMissing,
+    UnsignedRefused,
+)
+from edge_agent.errors.rollout import (
+    ModelArchiveInvalid,
+    ModelConflict,
+    ModelInUse,
+    ModelNoPrevious,
+    ModelStoreError,
+    ModelStoreFull,
 )
 from edge_agent.errors.spool import (
     DiskFull,
@@ -290,6 +316,13 @@ __all__ = [
     "MachineThrottled",
     "MessageDamaged",
     "MessageTooLarge",
+    "ModelArchiveInvalid",
+    "ModelConflict",
+    "ModelDrift",
+    "ModelInUse",
+    "ModelNoPrevious",
+    "ModelStoreError",
+    "ModelStoreFull",
     "ModelUnknown",
     "OutputUnwritable",
     "PrometheusMissing",
@@ -301,6 +334,10 @@ __all__ = [
     "RuntimeMissing",
     "ScaleUnreadable",
     "SecretExposed",
+    "ShadowFailed",
+    "SignatureInvalid",
+    "SignatureUnknownKey",
+    "SigningMissing",
     "SpecimenMissing",
     "SpecimenOpen",
     "SpoolBusy",
@@ -311,6 +348,7 @@ __all__ = [
     "SpoolNewer",
     "StateEntryInvalid",
     "TooManyAttempts",
+    "UnsignedRefused",
     "WebBusy",
     "WebMissing",
     "WebPortTaken",

@@ -10,7 +10,9 @@ from pydantic import Field
 
 from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.collection.collection import Collection
+from edge_agent.contracts import ShadowMetrics
 from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.result import Signature
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
 from edge_agent.specimens.tally import Tally
@@ -25,13 +27,43 @@ class Problem(Contract):
     remedy: str | None
 
 
+class HeadOption(Contract):
+    """A head that can be chosen with its bundle."""
+
+    name: str
+    version: str
+    reference: str = Field(description="What 'select-model' takes as head.")
+    demonstration: bool
+    provisional: bool
+    signature: Signature
+
+
 class ModelOption(Contract):
     """A bundle that can be chosen."""
 
     name: str
     version: str
+    reference: str = Field(description="What 'select-model' takes as model.")
     demonstration: bool
     provisional: bool
+    signature: Signature = Signature.SHIPPED
+    heads: tuple[HeadOption, ...] = Field(default=(), description="Heads that were fitted on it.")
+
+
+class ModelInUse(Contract):
+    """What is read with, by the references of the options."""
+
+    bundle: str
+    head: str | None = None
+    on_trial: bool = Field(default=False, description="Whether it goes back to the one before if it fails.")
+
+
+class ShadowState(Contract):
+    """The candidate that judges beside the model in use, or the one that did last."""
+
+    figures: ShadowMetrics
+    end: str | None = Field(description="Why it judges no longer: stopped, enough, failed or in_use; else null.")
+    last_failure: str | None = Field(description="What went wrong last, if it has ended.")
 
 
 class DeviceState(Contract):
@@ -56,8 +88,10 @@ class DeviceState(Contract):
     model_version: str | None
     demonstration: bool
     provisional: bool
+    in_use: ModelInUse | None = Field(default=None, description="Null in safe mode.")
     models: tuple[ModelOption, ...] = Field(description="The bundles that can be chosen.")
     quality_limits: dict[str, float] = Field(description="The limits of [quality], by their settings' names.")
+    shadow: ShadowState | None = Field(default=None, description="Null if nothing was compared.")
     slide: Tally | None = Field(description="The open slide.")
 
 

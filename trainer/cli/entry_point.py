@@ -21,6 +21,7 @@ from trainer.cli.evidence import evidence
 from trainer.cli.prepare import prepare
 from trainer.cli.probe import probe
 from trainer.cli.quantize import quantize
+from trainer.cli.sign import keygen, sign
 from trainer.cli.synth import synth
 from trainer.cli.train import train
 from trainer.data.dataset import printable
@@ -48,6 +49,8 @@ for command in (
     compare,
     probe,
     adapt,
+    keygen,
+    sign,
 ):
     app.command()(command)
 

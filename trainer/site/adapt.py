@@ -157,10 +157,15 @@ class _Fit:
             progress=progress,
         )
         self._regularisation = choose_regularisation(
-            features.features, examples.labels, examples.groups, len(examples.codes), options.seed
+            features.features,
+            features.varied,
+            examples.labels,
+            examples.groups,
+            len(examples.codes),
+            options.seed,
         )
         self._head = FittedHead.of(
-            fit_linear(features.features, examples.labels, len(examples.codes), self._regularisation),
+            fit_linear(features.features, features.varied, examples.labels, len(examples.codes), self._regularisation),
             fit_site_familiarity(features.features, features.varied, whole_field_ratio),
         )
 
@@ -229,11 +234,13 @@ class _Fit:
         )
 
     def _learning_curve(self) -> LearningCurve:
-        examples, features = self._examples, self._features.features
+        examples, features, varied = self._examples, self._features.features, self._features.varied
         classes = len(examples.codes)
 
         def refit(fitted: NDArray[np.intp], held_out: NDArray[np.intp]) -> NDArray[np.float64]:
-            linear = fit_linear(features[fitted], examples.labels[fitted], classes, self._regularisation)
+            linear = fit_linear(
+                features[fitted], varied[fitted], examples.labels[fitted], classes, self._regularisation
+            )
             return softmax(linear.logits(features[held_out]), 1.0)
 
         return measure_learning_curve(

@@ -75,8 +75,8 @@ def cross_validate(
     for fold in each_of(range(folds), progress, "validating", VALIDATION_STARTS, VALIDATION_ENDS):
         held_out = divided == fold
         own = ~held_out
-        regularisation = choose_regularisation(features[own], labels[own], groups[own], classes, seed)
-        linear = fit_linear(features[own], labels[own], classes, regularisation)
+        regularisation = choose_regularisation(features[own], varied[own], labels[own], groups[own], classes, seed)
+        linear = fit_linear(features[own], varied[own], labels[own], classes, regularisation)
         logits[held_out] = linear.logits(features[held_out])
         varied_logits[held_out] = linear.logits(varied[held_out])
         familiarity = fit_site_familiarity(features[own], varied[own], whole_field_ratio)
