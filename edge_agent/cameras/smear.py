@@ -46,7 +46,7 @@ STAINS = MappingProxyType({"wright-giemsa": (1.0, 1.0, 1.0), "blue": (1.4, 1.0, 
 """How strongly a stain takes red, green and blue light, against the one that the demonstration's bundle knows."""
 
 
-def draw_smear(
+def draw_smear(  # noqa: PLR0913 - all of them describe one drawing
     rng: np.random.Generator,
     label: str,
     *,

@@ -9,6 +9,7 @@ from functools import partial
 from pydantic import BaseModel, JsonValue
 
 from edge_agent.contracts import (
+    Adapt,
     Calibrate,
     Calibration,
     Check,
@@ -42,6 +43,8 @@ class Operations:
     """The configuration in force. Secrets have a type that does not show them."""
     calibrate: Callable[[Calibrate], Calibration]
     select_model: Callable[[str], ModelIdentity]
+    adapt: Callable[[Adapt], Data]
+    cancel_adaptation: Callable[[], None]
 
 
 def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
@@ -89,6 +92,10 @@ def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
     def get_config(_command: Command) -> Data:
         return {"config": operations.config().model_dump(mode="json", exclude={"mqtt": {"username"}})}
 
+    def cancel_adaptation(_command: Command) -> Data:
+        operations.cancel_adaptation()
+        return {}
+
     return {
         CommandName.CAPTURE: capture,
         CommandName.PAUSE: pause,
@@ -99,6 +106,8 @@ def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
         CommandName.GET_CONFIG: get_config,
         CommandName.CALIBRATE: partial(_calibrate, operations),
         CommandName.SELECT_MODEL: partial(_select_model, operations),
+        CommandName.ADAPT: partial(_adapt, operations),
+        CommandName.CANCEL_ADAPTATION: cancel_adaptation,
     }
 
 
@@ -114,3 +123,10 @@ def _select_model(operations: Operations, command: Command) -> Data:
         raise CommandInvalid("There is no model in the request.")
     model = operations.select_model(command.model)
     return {"model": model.name, "version": model.version, "sha256": model.sha256}
+
+
+def _adapt(operations: Operations, command: Command) -> Data:
+    """Answers when the fit has begun, which may take minutes: how it ended is an event."""
+    if not isinstance(command, Adapt):
+        raise CommandInvalid("There is no name in the request.")
+    return operations.adapt(command)

@@ -16,6 +16,7 @@ from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.command import (
     MAX_REQUEST_BYTES,
     REQUESTS,
+    Adapt,
     Calibrate,
     Command,
     CommandName,
@@ -72,6 +73,7 @@ __all__ = [
     "MESSAGES",
     "NOTHING_DIFFERS",
     "REQUESTS",
+    "Adapt",
     "Answer",
     "AnswerState",
     "Aspect",

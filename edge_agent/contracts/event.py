@@ -38,6 +38,10 @@ class EventKind(StrEnum):
     COLLECTION_RECOVERED = "collection_recovered"
     COLLECTION_EXPORTED = "collection_exported"
     COLLECTION_DELETED = "collection_deleted"
+    ADAPTATION_STARTED = "adaptation_started"
+    ADAPTATION_FINISHED = "adaptation_finished"
+    ADAPTATION_FAILED = "adaptation_failed"
+    ADAPTATION_CANCELLED = "adaptation_cancelled"
 
 
 class AuditPosition(Contract):
