@@ -7,7 +7,6 @@ import { allow, onPress } from "./actions.js";
 import { store } from "./store.js";
 
 const POLL_MS = 1500;
-const SVG = "http://www.w3.org/2000/svg";
 const PLOT = { width: 480, height: 190, left: 42, right: 10, top: 10, bottom: 34 };
 
 let timer = null;
@@ -22,7 +21,7 @@ const isFitting = () => state.state === "running" && state.mode === "head";
 const possible = () => teachable().labels.filter((each) => each.labelled_count >= state.min_images_count).length >= 2;
 
 function svg(tag, attributes, ...children) {
-  const node = document.createElementNS(SVG, tag);
+  const node = document.createElementNS(document.querySelector("nav svg").namespaceURI, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
   node.append(...children);
   return node;
