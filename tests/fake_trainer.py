@@ -109,9 +109,19 @@ def fit(options: dict[str, str], *, quick: bool) -> None:
 
 def report_of(file: str, label: str) -> dict[str, Any]:
     return {
-        "advice": [{"code": label, "more_count": 20, "accuracy_ratio": 0.95}],
-        "mistakes": [{"file": file, "label": label, "said": "pre-b"}],
-        "warnings": ["The size of the picture alone tells the label."],
+        "learning_curve": {
+            "points": [],
+            "advice": [
+                {"code": label, "more_count": 20, "accuracy_ratio": 0.95},
+                {"code": None, "more_count": 20, "accuracy_ratio": None},
+                {"code": "of another release"},
+            ],
+        },
+        "mistakes": [
+            {"path": file, "label": label, "predicted": "pre-b"},
+            {"path": "elsewhere/field 7.png", "label": label, "predicted": "pre-b"},
+        ],
+        "give_aways": [{"warning": "The size of the picture alone tells the label."}, {"warning": None}],
     }
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from edge_agent.adaptation.adaptation import Adaptation, Surroundings
@@ -71,7 +72,7 @@ class Teaching:
 
 @contextmanager
 def teaching(
-    folder: Path, mode: str = "good", *, counts: Mapping[str, int] = SIX_EACH, **settings: object
+    folder: Path, mode: str = "good", *, counts: Mapping[str, int] = SIX_EACH, **settings: Any
 ) -> Iterator[Teaching]:
     """Six labelled frames of each of two classes, and a program that behaves as ``mode`` says."""
     kept = folder / "collection"

@@ -26,6 +26,8 @@ REPORT = "report.json"
 _MAX_REPORT_BYTES = 8 * 2**20
 _MAX_MISTAKES_COUNT = 24
 _MAX_WARNINGS_COUNT = 8
+_MAX_ADVICE_COUNT = 3
+_MAX_WARNING = 400
 _ITEM = re.compile(r"([0-9a-f-]{36})\.jpg$")
 
 
@@ -103,10 +105,11 @@ def _read_report(path: Path) -> FitReport:
         return FitReport()
     if not isinstance(found, dict):
         return FitReport()
+    curve = found.get("learning_curve")
     return FitReport(
-        advice=_each(found.get("advice"), _advice)[:12],
+        advice=_each(curve.get("advice") if isinstance(curve, dict) else None, _advice)[:_MAX_ADVICE_COUNT],
         mistakes=_each(found.get("mistakes"), _mistake)[:_MAX_MISTAKES_COUNT],
-        warnings=_each(found.get("warnings"), _warning)[:_MAX_WARNINGS_COUNT],
+        warnings=_each(found.get("give_aways"), _warning)[:_MAX_WARNINGS_COUNT],
     )
 
 
@@ -124,14 +127,18 @@ def _each(found: object, parse: Callable[[Any], _Part | None]) -> tuple[_Part, .
     return tuple(parsed)
 
 
-def _advice(found: Mapping[str, Any]) -> Advice:
-    return Advice(code=found["code"], more_count=found["more_count"], accuracy_ratio=found["accuracy_ratio"])
+def _advice(found: Mapping[str, Any]) -> Advice | None:
+    accuracy = found["accuracy_ratio"]
+    if accuracy is None:
+        return None
+    return Advice(code=found["code"], more_count=found["more_count"], accuracy_ratio=accuracy)
 
 
 def _mistake(found: Mapping[str, Any]) -> Mistake | None:
-    item = _ITEM.search(found["file"])
-    return None if item is None else Mistake(item=UUID(item[1]), label=found["label"], said=found["said"])
+    item = _ITEM.search(found["path"])
+    return None if item is None else Mistake(item=UUID(item[1]), label=found["label"], said=found["predicted"])
 
 
-def _warning(found: object) -> str | None:
-    return found[:300] if isinstance(found, str) else None
+def _warning(found: Mapping[str, Any]) -> str | None:
+    warning = found["warning"]
+    return warning[:_MAX_WARNING] if isinstance(warning, str) else None

@@ -63,9 +63,9 @@ class FittedHead(Contract):
 
 
 class Advice(Contract):
-    """What more labels of a class would bring."""
+    """What more labels would bring."""
 
-    code: str
+    code: str | None = Field(description="Class that gets them; null for every class.")
     more_count: int
     accuracy_ratio: float = Field(description="The accuracy that is to be expected then.")
 

@@ -197,17 +197,10 @@ function drawReport() {
   drawnReport = now;
   byId("teach-warnings").replaceChildren(...report.warnings.map((each) => el("li", { class: "caution" }, each)));
   byId("teach-advice").replaceChildren(
-    ...report.advice.map((each) =>
-      el(
-        "li",
-        {},
-        t("teach.advice", {
-          count: number(each.more_count, 0),
-          label: labelName(each.code),
-          accuracy: percent(each.accuracy_ratio, 0),
-        }),
-      ),
-    ),
+    ...report.advice.map(({ code, more_count: more, accuracy_ratio: ratio }) => {
+      const words = { count: number(more, 0), accuracy: percent(ratio, 0) };
+      return el("li", {}, code === null ? t("teach.advice.every", words) : t("teach.advice", { ...words, label: labelName(code) }));
+    }),
   );
   byId("teach-mistakes").replaceChildren(...report.mistakes.map(mistake));
   show(byId("teach-warnings"), report.warnings.length > 0);

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -51,7 +52,9 @@ def test_a_head_is_fitted_tested_and_installed_with_its_report(tmp_path: Path) -
         assert state.figures[-1].images_count == 12
         assert (state.figures[-1].low_ratio, state.figures[-1].high_ratio) == (0.8, 0.95)
         assert state.report is not None
-        assert state.report.advice[0].more_count == 20
+        assert [each.more_count for each in state.report.advice] == [20]
+        assert state.report.warnings == ("The size of the picture alone tells the label.",)
+        assert len(state.report.mistakes) == 1, "only a kept frame can be looked at again"
         assert made.collection.picture(state.report.mistakes[0].item)
         assert made.heads.installed == ["head"]
         assert [kind for kind, _, _ in made.events] == [EventKind.ADAPTATION_STARTED, EventKind.ADAPTATION_FINISHED]
@@ -206,7 +209,7 @@ def test_a_killed_process_is_a_clear_error_and_the_next_fit_works(
     ],
 )
 def test_every_end_without_a_head_is_one_clear_error(
-    tmp_path: Path, mode: str, settings: dict[str, object], code: str, words: str
+    tmp_path: Path, mode: str, settings: dict[str, Any], code: str, words: str
 ) -> None:
     with teaching(tmp_path, mode, **settings) as made:
         made.adaptation.fit(None, "north-1")
