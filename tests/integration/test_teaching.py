@@ -31,6 +31,7 @@ def request(**fields: object) -> bytes:
 def until(subscriber: Subscriber, *kinds: EventKind) -> Event:
     while True:
         event = subscriber.next("event").body()
+        assert isinstance(event, Event)
         if event.kind in kinds:
             return event
 
