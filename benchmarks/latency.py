@@ -26,6 +26,7 @@ from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels, frame_now
 from edge_agent.cameras.smear import draw_smear
 from edge_agent.errors import EdgeAgentError
 from edge_agent.inference import Classifier, load_bundle
+from edge_agent.inference.bundle import MODEL
 from edge_agent.inference.runtime import Runtime
 from edge_agent.vision.settings import QualityLimits
 
@@ -127,7 +128,7 @@ def bundle_cases(name: str, thread_counts: list[int], absent: list[Absent]) -> I
             # Wide limits, because a rejected field would cost less.
             limits = QualityLimits(max_motion_pct=100, min_focus_score=0, min_coverage_pct=0)
             analyzer = Analyzer(Classifier(bundle, threads=threads), limits)
-            runtime = Runtime(bundle.model_path, threads=threads)
+            runtime = Runtime(bundle.contents[MODEL], threads=threads)
         except EdgeAgentError as error:
             absent.append(Absent(f"{name}, all cases", str(error)))
             return

@@ -62,7 +62,9 @@ class FakeDevice:
             model_version="0.3.0",
             demonstration=True,
             provisional=False,
-            models=(ModelOption(name="demo", version="0.3.0", demonstration=True, provisional=False),),
+            models=(
+                ModelOption(name="demo", version="0.3.0", reference="demo", demonstration=True, provisional=False),
+            ),
             quality_limits={"min_focus_score": 20.0},
             slide=self.slide,
         )

@@ -92,7 +92,9 @@ def teaching(
         AdaptationSettings.model_validate(settings),
         folder / "adaptation",
         collection,
-        Surroundings(lambda: "demo", lambda: "demo", lambda: ProofLimits(min_images_count=10), lambda: "clinic"),
+        Surroundings(
+            lambda: "demo", lambda: "demo", lambda: "demo", lambda: ProofLimits(min_images_count=10), lambda: "clinic"
+        ),
         heads,
         on_event=on_event,
         program=[sys.executable, str(FAKE_TRAINER), mode],

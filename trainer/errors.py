@@ -7,6 +7,8 @@
         ├── DataError             data_invalid
         ├── WeightsError          weights_invalid
         ├── RunError              run_invalid
+        ├── KeyUnusable           key_unusable
+        │   └── PassphraseNeeded  passphrase_needed
         ├── ConversionError       conversion_failed
         ├── DependencyMissing     dependency_missing
         ├── FileInaccessible      file_inaccessible
@@ -54,6 +56,20 @@ class BundleUnproven(TrainerError):
 
     code = "bundle_unproven"
     remedy = "Add labelled images of each class and train again; --provisional writes a bundle that gives no labels."
+
+
+class KeyUnusable(TrainerError):
+    """A key cannot be used to sign, or is in the way of a new one."""
+
+    code = "key_unusable"
+    remedy = "Name the private-key.pem that 'trainer keygen' wrote."
+
+
+class PassphraseNeeded(KeyUnusable):
+    """A private key is encrypted, and no or another passphrase was given."""
+
+    code = "passphrase_needed"
+    remedy = "Give the passphrase that the key was made with."
 
 
 class ConversionError(TrainerError):

@@ -71,6 +71,8 @@ class Surroundings:
     bundle: Callable[[], str]
     """The bundle in use: its name if it is shipped, else its folder."""
     bundle_name: Callable[[], str]
+    reference: Callable[[], str]
+    """What 'select-model' calls that bundle."""
     proof: Callable[[], ProofLimits]
     site: Callable[[], str]
 
@@ -302,6 +304,7 @@ class Adaptation:
         cache = self._folder / _CACHE
         self._forget_what_is_gone(data, cache)
         cache.mkdir(mode=0o700, exist_ok=True)
+        reference = self._surroundings.reference()
         arguments = ["--bundle", self._surroundings.bundle(), "--data", str(data), "--out", str(head)]
         arguments += ["--name", job.name, "--cache", str(cache), "--progress", "json"]
         if job.mode is FitMode.FIGURE:
@@ -320,7 +323,7 @@ class Adaptation:
                 raise FitCancelled
             run.process = process
         process.run()
-        outcome = read_outcome(head, report, self._surroundings.proof())
+        outcome = read_outcome(head, report, self._surroundings.proof(), reference)
         if job.mode is FitMode.HEAD:
             self._progressed(run, 1.0, "installing")
             self._heads.install_own(head)

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from edge_agent.adaptation.state import AccuracyFigure, Advice, ClassFigure, FitReport, FittedHead, Mistake
 from edge_agent.contracts import HeadManifest
 from edge_agent.errors import AdaptationError
-from edge_agent.inference.head import HEAD_MANIFEST, MAX_MANIFEST_BYTES
+from edge_agent.inference.head import HEAD_MANIFEST
+from edge_agent.inference.model_files import MAX_MANIFEST_BYTES
 from edge_agent.inference.proof import ProofLimits, unproven_reasons
 
 _Part = TypeVar("_Part")
@@ -41,8 +42,11 @@ class Outcome:
     report: FitReport
 
 
-def read_outcome(head: Path, report: Path, proof: ProofLimits) -> Outcome:
-    """Of the folders ``head`` and ``report``. Raises ``AdaptationError`` if there is no head that can be understood."""
+def read_outcome(head: Path, report: Path, proof: ProofLimits, bundle: str) -> Outcome:
+    """Of the folders ``head`` and ``report``; the head was fitted on ``bundle``.
+
+    Raises ``AdaptationError`` if there is no head that can be understood.
+    """
     content = _read(head / HEAD_MANIFEST, MAX_MANIFEST_BYTES)
     try:
         manifest = HeadManifest.model_validate_json(content)
@@ -57,7 +61,7 @@ def read_outcome(head: Path, report: Path, proof: ProofLimits) -> Outcome:
             name=manifest.name,
             version=manifest.version,
             sha256=hashlib.sha256(content).hexdigest(),
-            bundle=manifest.parent.name,
+            bundle=bundle,
             provisional=bool(reasons),
             reasons=reasons,
             labels=tuple(each.display_name for each in manifest.labels),

@@ -55,7 +55,7 @@ class FittedHead(Contract):
     name: str
     version: str
     sha256: str
-    bundle: str = Field(description="The bundle that it was fitted on.")
+    bundle: str = Field(description="What 'select-model' calls the bundle that it was fitted on.")
     provisional: bool = Field(description="Whether it answers nothing, because its record does not show enough.")
     reasons: tuple[str, ...] = Field(description="What its record lacks, each as a sentence.")
     labels: tuple[str, ...] = Field(description="Names of its labels.")

@@ -20,11 +20,12 @@ from edge_agent.adaptation.adaptation import Adaptation, Surroundings
 from edge_agent.agent.calibration_run import run_calibration
 from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
-from edge_agent.agent.model_choice import ModelChoice, require_installed, with_bundle
+from edge_agent.agent.model_control import ModelControl
 from edge_agent.agent.own_heads import OwnHeads
 from edge_agent.agent.reading_control import ReadingControl
 from edge_agent.agent.result_sink import OnResult, ResultSink
 from edge_agent.agent.status import DeviceStatus
+from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras import Camera, CameraState, camera_maker
@@ -46,7 +47,7 @@ from edge_agent.contracts import (
     Result,
     Topics,
 )
-from edge_agent.errors import BundleError, ConfigError, EdgeAgentError
+from edge_agent.errors import ConfigError, EdgeAgentError
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.monitoring.health import ClockReading, HealthInputs
 from edge_agent.monitoring.host import read_machine
@@ -94,9 +95,9 @@ class Agent:
         on_metrics: Callable[[Metrics], None] = lambda _metrics: None,
         max_readings: int | None = None,
     ) -> None:
-        """Load the bundle and open the spool; nothing else is started.
+        """Open the spool and load the model; nothing else is started.
 
-        Raises ``BundleError``, ``RuntimeMissing``, ``ConfigError``, ``SpoolError``.
+        Raises ``BundleError``, ``SigningMissing``, ``RuntimeMissing``, ``ConfigError``, ``SpoolError``.
         ``camera`` replaces the configured one (for tests). ``on_result`` is called in the inference thread, the other
         two in the monitor's. After ``max_readings`` the agent finishes by itself.
         """
@@ -114,7 +115,6 @@ class Agent:
         self._finished = threading.Event()
         self._failure: BaseException | None = None
         self._built = False
-        self._analyzer = make_analyzer(config)
         with ExitStack() as stack:
             # Another attempt in this process after a failure must find the spool free.
             self._build(config, on_result, stack)
@@ -131,12 +131,19 @@ class Agent:
         self._on_result = on_result
         self._collection = self._make_collection(config)
         closing.callback(self._collection.stop)
+        self._models = ModelControl(
+            config,
+            self._events,
+            self._spool,
+            changing=lambda: self._reading.unchanged(),  # noqa: PLW0108 - built below, from what this is part of
+            use=self._use,
+            wake=lambda: self._monitor.wake(),  # noqa: PLW0108 - the same
+        )
+        closing.callback(self._end_trial)
         self._adaptation = self._make_adaptation(config)
         closing.callback(self._adaptation.stop)
-        self._models = ModelChoice(self._spool, self._events)
-        self._restore_model()
         self._specimens = SpecimenTracker(
-            self._spool, self._events, self.session, lambda: self._topics, lambda: self._analyzer.model
+            self._spool, self._events, self.session, lambda: self._topics, lambda: self._models.analyzer.model
         )
         self._dispatcher = CommandDispatcher(
             self._spool,
@@ -152,7 +159,7 @@ class Agent:
                     self_test=self.self_test,
                     config=lambda: self._config,
                     calibrate=self.calibrate,
-                    select_model=self.select_model,
+                    select_model=self._models.select,
                     adapt=self.adapt,
                     cancel_adaptation=self._adaptation.cancel,
                 )
@@ -177,7 +184,7 @@ class Agent:
             SpoolEvents(self._spool, self._events),
             self._events,
             self.session,
-            MonitorCallbacks(self._health_changed, self._metrics_made, self._fail),
+            MonitorCallbacks(self._health_changed, self._metrics_made, self._fail, self._models.do_round),
         )
         self._results = ResultSink(
             ResultMaker(config.device.id, self.session),
@@ -218,17 +225,22 @@ class Agent:
     @property
     def model(self) -> ModelIdentity:
         """The model in use."""
-        return self._analyzer.model
+        return self._models.analyzer.model
+
+    @property
+    def models(self) -> ModelControl:
+        """Which model is used, and which others could be."""
+        return self._models
 
     @property
     def demonstration(self) -> bool:
         """Whether the model in use was not trained on real smears."""
-        return self._analyzer.demonstration
+        return self._models.analyzer.demonstration
 
     @property
     def provisional(self) -> bool:
         """Whether the model in use gives no answers, because its record does not show that they can be used."""
-        return self._analyzer.provisional
+        return self._models.analyzer.provisional
 
     @property
     def open_slide(self) -> Tally | None:
@@ -272,7 +284,7 @@ class Agent:
 
     def start(self) -> None:
         """Start all threads and return. Neither the camera nor the broker needs to be available."""
-        model = self._analyzer.model
+        model = self._models.analyzer.model
         self._events.record(
             EventKind.STARTED,
             f"leukoscope {__version__} started with the bundle {model.name} {model.version}.",
@@ -312,13 +324,13 @@ class Agent:
             raise ConfigError(
                 f"[{'], ['.join(changed)}] cannot change while the agent runs.", remedy="Restart the agent."
             )
-        analyzer = make_analyzer(self._models.apply(config))
         with self._reading.unchanged():
+            prepared = self._models.prepare(config)
             # Refuses a password or certificate that cannot be read before anything has changed.
             publisher = self._make_publisher(config)
             with self._reading.interrupted():
                 self._config = config
-                self._analyzer = analyzer
+                self._models.take(config, prepared)
                 self._results.rename(config.device.id)
                 self._topics = self._events.topics = Topics(config.device.site, config.device.id)
                 # A new bundle or camera is part of the device's info, which is sent with a new connection.
@@ -345,28 +357,6 @@ class Agent:
             raise self._reading.no_frame()
         return found
 
-    def select_model(self, name: str) -> ModelIdentity:
-        """Read with another installed bundle, also after a restart, until the configuration names another.
-
-        Raises ``ModelUnknown``, or ``BundleError`` if it cannot be used: the one in use stays.
-        """
-        with self._reading.unchanged():
-            require_installed(self._config, name)
-            analyzer = make_analyzer(with_bundle(self._config, name))
-            self._analyzer = analyzer
-            self._reading.switch(analyzer)
-            self._models.keep(self._config.analysis.bundle, name)
-            self._introduce()
-            model = analyzer.model
-            self._events.record(
-                EventKind.CONFIGURED,
-                f"The bundle {model.name} {model.version} was chosen.",
-                model=model.name,
-                model_version=model.version,
-                model_sha256=model.sha256,
-            )
-            return model
-
     def adapt(self, asked: Adapt) -> Data:
         """Begin to fit a head to what was labelled here. Raises ``AdaptationError``, ``LabelInvalid``, ..."""
         begun = self._adaptation.fit(asked.label_set, asked.name)
@@ -391,14 +381,14 @@ class Agent:
             problem = error
         return (Check.from_error("model", problem), *self._monitor.run_checks())
 
-    def _restore_model(self) -> None:
-        chosen = self._models.apply(self._config)
-        if chosen is self._config:
-            return
-        try:
-            self._analyzer = make_analyzer(chosen)
-        except BundleError as error:
-            self._models.forget(error)
+    def _use(self, analyzer: Analyzer) -> None:
+        self._reading.switch(analyzer)
+        self._introduce()
+
+    def _end_trial(self) -> None:
+        # A thread that failed is no end in order: the model may be why.
+        if self._failure is None:
+            self._models.stop()
 
     def _stall_detectors(self) -> dict[str, StallDetector]:
         detectors = {
@@ -424,7 +414,7 @@ class Agent:
         return AnalysisPipeline(
             self._make_camera or camera_maker(config.camera),
             config.capture,
-            self._analyzer,
+            self._models.analyzer,
             config.trigger,
             PipelineCallbacks(self._results.keep, self._camera_changed, self._finished.set, self._fail),
             max_readings=left,
@@ -434,7 +424,7 @@ class Agent:
         return Collection(
             config.collection,
             config.state.folder / COLLECTION_FOLDER,
-            lambda: self._analyzer.labels,
+            lambda: self._models.analyzer.labels,
             lambda: self._topics,
             synthetic=lambda: self._config.camera.kind == "synthetic",
             max_pixels=round(config.analysis.max_image_megapixels * 1e6),
@@ -453,15 +443,17 @@ class Agent:
             self._collection,
             Surroundings(
                 bundle=lambda: self._models.apply(self._config).analysis.bundle,
-                bundle_name=lambda: self._analyzer.model.name,
+                bundle_name=lambda: self._models.analyzer.model.name,
+                reference=lambda: self._models.choice.bundle,
                 proof=lambda: self._config.proof,
                 site=lambda: self._config.device.site,
             ),
-            OwnHeads(config.state.folder / "models" / "heads"),
+            OwnHeads(lambda: self._models.store),
             on_event=lambda kind, message, code: self._events.record(kind, message, code=code),
         )
 
     def _result_made(self, result: Result, reading: Reading) -> None:
+        self._models.seen(reading)
         self._collection.offer(result, reading)
         if self._on_result is not None:
             self._on_result(result, reading)
@@ -480,8 +472,8 @@ class Agent:
 
     def _introduce(self) -> None:
         """Publish info and model, now and after each connect."""
-        info = device_info(self._config, self._analyzer, self.session, self._started_at)
-        reported = reported_model(self._config, self._analyzer, self.session)
+        info = device_info(self._config, self._models.analyzer, self.session, self._started_at)
+        reported = reported_model(self._config, self._models.analyzer, self.session)
         self._publisher.set_retained(self._topics.info, info.to_json())
         self._publisher.set_retained(self._topics.model_reported, reported.to_json())
 

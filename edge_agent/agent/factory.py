@@ -11,9 +11,14 @@ from edge_agent.spool import MemorySpool, Spool, SpoolLimits, SqliteSpool
 
 
 def make_analyzer(config: Config) -> Analyzer:
-    """Load, verify and test the configured bundle and head. Raises ``BundleError`` or ``RuntimeMissing``."""
+    """Load, verify and test the configured bundle and head.
+
+    Raises ``BundleError``, ``RuntimeMissing``, ``SigningMissing``.
+    """
     settings = config.analysis
-    classifier = Classifier(load_bundle(settings.bundle), head=settings.head, threads=settings.threads_count)
+    trust = config.models.trust()
+    bundle = load_bundle(settings.bundle, trust)
+    classifier = Classifier(bundle, head=settings.head, threads=settings.threads_count, trust=trust)
     classifier.verify_golden()
     return Analyzer(
         classifier,

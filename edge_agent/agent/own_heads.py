@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from edge_agent.contracts import HeadManifest
-from edge_agent.errors import FileUnusable
+from packaging.version import Version
+
+from edge_agent.errors import ModelUnknown
+from edge_agent.rollout import ModelKind, ModelStore
 
 
 class OwnHeads:
-    """The folder of installed heads, as far as fitting needs it."""
+    """The store of installed models, as far as fitting needs it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, store: Callable[[], ModelStore]) -> None:
+        """``store`` is another one after a reload."""
+        self._store = store
 
     def next_version(self, name: str) -> str:
-        """The patch version after the last installed one."""
-        found = [each.name.removeprefix(f"{name}-").split(".") for each in self._folder.glob(f"{name}-*")]
-        last = max((int(each[2]) for each in found if len(each) == 3 and each[2].isdigit()), default=-1)
-        return f"1.0.{last + 1}"
+        """The version after the newest one that is installed."""
+        try:
+            place = self._store().locate(ModelKind.HEAD, name)
+        except ModelUnknown:
+            return "1.0.0"
+        newest = Version(str(place).rpartition("-")[2])
+        return f"{newest.major}.{newest.minor}.{newest.micro + 1}"
 
     def install_own(self, folder: Path) -> None:
-        """Install the head in ``folder``. Raises ``FileUnusable``."""
-        manifest = HeadManifest.model_validate_json((folder / "head.json").read_bytes())
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            shutil.move(folder, self._folder / f"{manifest.name}-{manifest.version}")
-        except OSError as error:
-            raise FileUnusable.from_os_error(error) from error
+        """Install the head in ``folder``. Raises what ``ModelStore.install`` does."""
+        self._store().install(folder)

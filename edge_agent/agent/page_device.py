@@ -10,13 +10,13 @@ from edge_agent import __version__
 from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.adaptation.adaptation import Adaptation
-from edge_agent.agent.model_choice import installed_models
+from edge_agent.agent.model_options import model_options
 from edge_agent.collection.collection import Collection
 from edge_agent.config import Config
 from edge_agent.contracts import Check
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
-from edge_agent.web.device import DeviceState, ModelOption, Problem
+from edge_agent.web.device import DeviceState, ModelInUse, ModelOption, Problem
 
 if TYPE_CHECKING:
     from edge_agent.agent.agent import Agent
@@ -30,7 +30,7 @@ class PageDevice:
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
-        self._models: tuple[Config, tuple[ModelOption, ...]] | None = None
+        self._models: tuple[tuple[Config, object], tuple[ModelOption, ...]] | None = None
 
     @property
     def collection(self) -> Collection:
@@ -75,7 +75,8 @@ class PageDevice:
             model_version=model.version,
             demonstration=agent.demonstration,
             provisional=agent.provisional,
-            models=self._installed(config),
+            in_use=self._in_use(),
+            models=self._options(config),
             quality_limits=config.quality.model_dump(),
             slide=agent.open_slide,
         )
@@ -90,10 +91,18 @@ class PageDevice:
             for check in checks
         )
 
-    def _installed(self, config: Config) -> tuple[ModelOption, ...]:
-        # Verifying them reads every file, so it is done once for each configuration.
-        if self._models is None or self._models[0] is not config:
-            self._models = config, installed_models(config)
+    def _in_use(self) -> ModelInUse:
+        models = self._agent.models
+        choice, active = models.choice, models.active
+        on_trial = active is not None and active.trial is not None
+        return ModelInUse(bundle=choice.bundle, head=choice.head, on_trial=on_trial)
+
+    def _options(self, config: Config) -> tuple[ModelOption, ...]:
+        # Verifying them reads every file, so it is done once for each configuration and change of what is installed.
+        store = self._agent.models.store
+        key = config, store.version
+        if self._models is None or self._models[0] != key:
+            self._models = key, model_options(config, store)
         return self._models[1]
 
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:

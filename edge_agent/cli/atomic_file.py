@@ -1,79 +1,21 @@
-"""Replaces a file in one step: readers see the old or the new content, even after a power cut."""
+"""Replaces a file of the user's, with errors that say what to do."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import secrets
-import shutil
 from pathlib import Path
 
+from edge_agent import atomic_file
 from edge_agent.errors import ConfigError
 
 
 def replace_file(path: Path, content: bytes, *, mode: int | None = None, keep_before: bool = False) -> None:
-    """Write ``content`` to ``path``, or to the file that it links to.
-
-    Mode and owner of an existing file are kept, unless ``mode`` is given; a new file follows the umask. With
-    ``keep_before`` the old file stays beside it as ``NAME.before``. Raises ``ConfigError``.
-    """
+    """As ``edge_agent.atomic_file.replace_file``. Raises ``ConfigError``."""
     try:
-        target = path.resolve()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        found = target.stat() if target.exists() else None
-        new = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
-        try:
-            _write(new, content, mode, found)
-            if keep_before and found is not None:
-                before = target.with_name(f"{target.name}.before")
-                # Removed first, because it may be a link.
-                before.unlink(missing_ok=True)
-                shutil.copy2(target, before)
-                _own(before, found)
-            new.replace(target)
-        finally:
-            new.unlink(missing_ok=True)
-        _sync(target.parent, os.O_DIRECTORY)
+        atomic_file.replace_file(path, content, mode=mode, keep_before=keep_before)
     except (OSError, RuntimeError) as error:
         raise _unwritable(path, error) from error
-
-
-def _write(new: Path, content: bytes, mode: int | None, found: os.stat_result | None) -> None:
-    # Not readable by others until it has its final mode.
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
-        file.write(content)
-        if found is not None:
-            _own(new, found)
-        if mode is not None:
-            new.chmod(mode)
-        elif found is not None:
-            new.chmod(found.st_mode & 0o777)
-        else:
-            new.chmod(0o666 & ~_umask())
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _own(path: Path, found: os.stat_result) -> None:
-    # Without permission, a file of another user gets this user as its owner.
-    with contextlib.suppress(PermissionError):
-        os.chown(path, found.st_uid, found.st_gid)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, os.O_RDONLY | flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unwritable(path: Path, error: OSError | RuntimeError) -> ConfigError:

@@ -42,7 +42,8 @@ class Operations:
     config: Callable[[], BaseModel]
     """The configuration in force. Secrets have a type that does not show them."""
     calibrate: Callable[[Calibrate], Calibration]
-    select_model: Callable[[str], ModelIdentity]
+    select_model: Callable[[str, str | None], ModelIdentity]
+    """The bundle, and the head or None."""
     adapt: Callable[[Adapt], Data]
     cancel_adaptation: Callable[[], None]
 
@@ -121,8 +122,9 @@ def _calibrate(operations: Operations, command: Command) -> Data:
 def _select_model(operations: Operations, command: Command) -> Data:
     if not isinstance(command, SelectModel):
         raise CommandInvalid("There is no model in the request.")
-    model = operations.select_model(command.model)
-    return {"model": model.name, "version": model.version, "sha256": model.sha256}
+    model = operations.select_model(command.model, command.head)
+    head = None if model.head is None else model.head.model_dump(mode="json")
+    return {"model": model.name, "version": model.version, "sha256": model.sha256, "head": head}
 
 
 def _adapt(operations: Operations, command: Command) -> Data:

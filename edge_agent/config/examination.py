@@ -22,7 +22,7 @@ from edge_agent.cameras.settings import (
 from edge_agent.config.layout import KeyPath, find_lines, line_of
 from edge_agent.config.reading import find_errors, parse_config, read_config_text, usable_sections
 from edge_agent.credentials import CREDENTIALS, credential
-from edge_agent.errors import BundleError, CameraAbsent, ConfigError
+from edge_agent.errors import BundleError, CameraAbsent, ConfigError, SigningMissing
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.web.access.access_file import read_access
 from edge_agent.web.settings import WebSettings
@@ -57,6 +57,7 @@ def examine_config(path: Path) -> tuple[Problem, ...]:
     for name, check in _CHECKS:
         if name in sections:
             found += check(sections[name])
+    found += _check_model(sections)
     found += _check_patience(sections)
     found += _check_stillness(sections)
     found += _check_secrecy(path, sections)
@@ -73,13 +74,24 @@ def _warning(keys: KeyPath, what: str) -> Problem:
     return Problem(keys, f"{'.'.join(map(str, keys))}: {what}", is_warning=True)
 
 
-def _check_bundle(settings: Any) -> Iterator[Problem]:
+def _check_model(sections: Mapping[str, Any]) -> Iterator[Problem]:
     from edge_agent.inference.bundle import load_bundle
+    from edge_agent.inference.head import open_head
 
+    analysis, models = sections.get("analysis"), sections.get("models")
+    if analysis is None:
+        return
+    trust = None if models is None else models.trust()
     try:
-        load_bundle(settings.bundle)
-    except BundleError as error:
+        load_bundle(analysis.bundle, trust)
+    except (BundleError, SigningMissing) as error:
         yield _error(("analysis", "bundle"), _sentence(error.message, error.remedy))
+    if analysis.head is None:
+        return
+    try:
+        open_head(analysis.head, trust)
+    except (BundleError, SigningMissing) as error:
+        yield _error(("analysis", "head"), _sentence(error.message, error.remedy))
 
 
 def _check_camera(settings: CameraSettings) -> Iterator[Problem]:
@@ -232,7 +244,6 @@ def _check_trigger(settings: Any) -> Iterator[Problem]:
 
 
 _CHECKS: tuple[tuple[str, Callable[[Any], Iterator[Problem]]], ...] = (
-    ("analysis", _check_bundle),
     ("camera", _check_camera),
     ("collection", _check_collection),
     ("mqtt", _check_mqtt),

@@ -16,6 +16,7 @@ from edge_agent.contracts.manifest import Slug
 from edge_agent.inference.proof import ProofLimits
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 from edge_agent.mqtt.settings import MqttSettings
+from edge_agent.rollout.settings import ModelSettings
 from edge_agent.settings import Settings
 from edge_agent.spool.settings import SpoolSettings, StateSettings
 from edge_agent.vision.settings import QualityLimits
@@ -55,6 +56,7 @@ class Config(Settings):
     analysis: AnalysisSettings = AnalysisSettings()
     quality: QualityLimits = QualityLimits()
     proof: ProofLimits = ProofLimits()
+    models: ModelSettings = ModelSettings()
     mqtt: MqttSettings = MqttSettings()
     spool: SpoolSettings = SpoolSettings()
     state: StateSettings = Field(default_factory=StateSettings)

@@ -68,11 +68,16 @@ class Calibrate(Command):
     )
 
 
-class SelectModel(Command):
-    """Read with another of the bundles that are installed, also after a restart."""
+ModelReference = Annotated[str, Field(strict=True, min_length=1, max_length=128)]
 
-    model: Annotated[str, Field(strict=True, min_length=1, max_length=64)] = Field(
-        description="Name of an installed bundle."
+
+class SelectModel(Command):
+    """Read with another of the bundles that are installed, and perhaps a head, also after a restart."""
+
+    model: ModelReference = Field(description="Name of an installed bundle, or NAME@VERSION.")
+    head: ModelReference | None = Field(
+        default=None,
+        description="Name of an installed head, or NAME@VERSION; null for the bundle's own classes.",
     )
 
 

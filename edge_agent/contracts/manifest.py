@@ -183,7 +183,7 @@ class TrainingAppearance(Contract):
 
 
 class Manifest(Contract):
-    """The whole manifest. ``files`` covers every other file of the folder."""
+    """The whole manifest. ``files`` covers every other file of the folder but the signature."""
 
     schema_: Literal["leukoscope/bundle/v1"] = Field(alias="schema")
     name: Slug
@@ -215,7 +215,7 @@ class Manifest(Contract):
         default=None, description="Null, or not there as in older bundles: what differs is not said."
     )
     min_agent_version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
-    files: dict[FileName, Sha256]
+    files: dict[FileName, Sha256] = Field(max_length=32)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -224,8 +224,8 @@ class Manifest(Contract):
             raise ValueError(f"labels are not distinct: {codes}")
         if self.evidence is not None and sorted(each.code for each in self.evidence.classes) != sorted(codes):
             raise ValueError("evidence is not of the labels")
-        if "manifest.json" in self.files:
-            raise ValueError("files cannot name manifest.json itself")
+        if reserved := {"manifest.json", "signature"} & set(self.files):
+            raise ValueError(f"files cannot name {sorted(reserved)}")
         if missing := {"model.tflite", "golden.npz", "ood.npz", "card.md"} - set(self.files):
             raise ValueError(f"files lacks {sorted(missing)}")
         return self

@@ -30,9 +30,19 @@
     │   ├── BundleUnsupported  bundle_unsupported
     │   ├── BundleMismatch     bundle_mismatch
     │   ├── GoldenMismatch     bundle_golden_mismatch
+    │   ├── SignatureInvalid   signature_invalid
+    │   ├── SignatureUnknownKey signature_unknown_key
+    │   ├── UnsignedRefused    unsigned_refused
     │   └── HeadError          head_invalid
     │       ├── HeadMissing    head_missing
     │       └── HeadMismatch   head_mismatch
+    ├── SigningMissing         signing_missing
+    ├── ModelArchiveInvalid    model_archive_invalid
+    ├── ModelConflict          model_conflict
+    ├── ModelInUse             model_in_use
+    ├── ModelNoPrevious        model_no_previous
+    ├── ModelStoreError        model_store_failed
+    │   └── ModelStoreFull     model_store_full
     ├── AnalysisError          analysis_failed
     ├── SpoolError             spool_failed
     │   ├── SpoolFull          spool_full
@@ -223,6 +233,18 @@ from edge_agent.errors.inference import (
     HeadMissing,
     InferenceError,
     RuntimeMissing,
+    SignatureInvalid,
+    SignatureUnknownKey,
+    SigningMissing,
+    UnsignedRefused,
+)
+from edge_agent.errors.rollout import (
+    ModelArchiveInvalid,
+    ModelConflict,
+    ModelInUse,
+    ModelNoPrevious,
+    ModelStoreError,
+    ModelStoreFull,
 )
 from edge_agent.errors.spool import (
     DiskFull,
@@ -316,6 +338,12 @@ __all__ = [
     "MachineThrottled",
     "MessageDamaged",
     "MessageTooLarge",
+    "ModelArchiveInvalid",
+    "ModelConflict",
+    "ModelInUse",
+    "ModelNoPrevious",
+    "ModelStoreError",
+    "ModelStoreFull",
     "ModelUnknown",
     "OutputUnwritable",
     "PrometheusMissing",
@@ -327,6 +355,9 @@ __all__ = [
     "RuntimeMissing",
     "ScaleUnreadable",
     "SecretExposed",
+    "SignatureInvalid",
+    "SignatureUnknownKey",
+    "SigningMissing",
     "SpecimenMissing",
     "SpecimenOpen",
     "SpoolBusy",
@@ -337,6 +368,7 @@ __all__ = [
     "SpoolNewer",
     "StateEntryInvalid",
     "TooManyAttempts",
+    "UnsignedRefused",
     "WebBusy",
     "WebMissing",
     "WebPortTaken",

@@ -86,6 +86,34 @@ class HeadMismatch(HeadError):
     remedy = "Use the head with the bundle that its head.json names, or fit it again on this one."
 
 
+class SignatureInvalid(BundleError):
+    """A signature is not that of the trusted key that it names, or cannot be read: somebody changed a file."""
+
+    code = "signature_invalid"
+    remedy = "Do not use it. Get it again from where it was published, and ask its publisher if this happens again."
+
+
+class SignatureUnknownKey(BundleError):
+    """A bundle or head is signed with a key that the configuration does not trust."""
+
+    code = "signature_unknown_key"
+    remedy = "If you trust who signed it, add the public key to models.trusted_keys in agent.toml."
+
+
+class UnsignedRefused(BundleError):
+    """A bundle or head has no signature, and the configuration does not allow that."""
+
+    code = "unsigned_refused"
+    remedy = "Sign it with 'trainer sign', or allow it with models.unsigned in agent.toml."
+
+
+class SigningMissing(EdgeAgentError):
+    """The package that makes and verifies signatures is not installed."""
+
+    code = "signing_missing"
+    remedy = "Install it: pip install 'leukoscope[web]', or the package 'cryptography' alone."
+
+
 class AnalysisError(EdgeAgentError):
     """An internal error on one frame. Its reading is ``failed``; the traceback is in the log."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
@@ -14,21 +14,21 @@ MAX_ARRAYS_BYTES = 16 * 2**20
 """The largest file of ours, of a bundle with 96 channels, unpacks to 0.2 MiB."""
 
 
-def read_arrays(path: Path, names: Sequence[str], *, max_bytes: int = MAX_ARRAYS_BYTES) -> dict[str, NDArray[Any]]:
-    """The named arrays of an ``.npz`` file. Nothing is unpickled, and no more than ``max_bytes`` is unpacked.
+def read_arrays(content: bytes, names: Sequence[str], *, max_bytes: int = MAX_ARRAYS_BYTES) -> dict[str, NDArray[Any]]:
+    """The named arrays of the content of an ``.npz`` file.
 
-    Raises ``ValueError`` with a text for people if the file cannot be read, is too large or lacks one.
+    Nothing is unpickled, and no more than ``max_bytes`` is unpacked. Raises ``ValueError`` with a text for people if
+    the file cannot be read, is too large or lacks one.
     """
     try:
-        # numpy leaves a file open that it opened by name and cannot read.
-        with path.open("rb") as file:
-            with ZipFile(file) as archive:
-                unpacked = sum(member.file_size for member in archive.infolist())
-            if unpacked > max_bytes:
-                raise ValueError(f"it unpacks to {unpacked} bytes, more than {max_bytes}")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in names}
+        file = io.BytesIO(content)
+        with ZipFile(file) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > max_bytes:
+            raise ValueError(f"it unpacks to {unpacked} bytes, more than {max_bytes}")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
     except KeyError as error:
         raise ValueError(str(error.args[0] if error.args else error)) from error
     except (OSError, EOFError, TypeError, BadZipFile, NotImplementedError, RuntimeError, MemoryError) as error:

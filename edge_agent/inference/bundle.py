@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -22,6 +23,15 @@ from edge_agent.errors import (
     BundleUnsupported,
 )
 from edge_agent.inference.arrays import read_arrays
+from edge_agent.inference.model_files import (
+    MAX_FOLDER_BYTES,
+    MAX_MANIFEST_BYTES,
+    FileRefused,
+    max_bytes_of,
+    read_file,
+    read_signature,
+)
+from edge_agent.inference.signature import Trust, verify_signature
 from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS
 
 MANIFEST = "manifest.json"
@@ -29,6 +39,7 @@ MODEL = "model.tflite"
 GOLDEN = "golden.npz"
 OOD = "ood.npz"
 CARD = "card.md"
+_USED = (MODEL, GOLDEN, OOD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,11 @@ class Bundle:
 
     folder: Path
     manifest: Manifest
+    sha256: str
+    """Of ``manifest.json``."""
     signature: Signature
+    contents: Mapping[str, bytes] = field(repr=False, compare=False)
+    """What was verified, by file name: the files that are used. The folder is not read again."""
 
     @property
     def model_path(self) -> Path:
@@ -65,20 +80,33 @@ def shipped_bundles() -> dict[str, Path]:
     return {folder.parent.name: folder.parent for folder in sorted(models.glob(f"*/{MANIFEST}"))}
 
 
-def load_bundle(name_or_folder: str | Path) -> Bundle:
+def load_bundle(name_or_folder: str | Path, trust: Trust | None = None) -> Bundle:
     """Load and verify a shipped bundle by its name, or any bundle by its folder.
 
+    Without ``trust`` no signature is looked at. Files that the manifest does not name are never read.
+
     Raises ``BundleMissing``, ``BundleFileMissing``, ``BundleHashMismatch``, ``BundleUnsupported`` (unknown
-    preprocessing, agent too old) or ``BundleError`` (an invalid manifest).
+    preprocessing, agent too old), ``BundleError`` (an invalid manifest; a file that is a link or too large), and what
+    ``verify_signature`` does.
     """
     shipped = shipped_bundles()
     folder = shipped.get(str(name_or_folder), Path(name_or_folder))
     try:
-        text = (folder / MANIFEST).read_bytes()
+        text = read_file(folder, MANIFEST, MAX_MANIFEST_BYTES)
+        signature = read_signature(folder)
+    except FileRefused as error:
+        raise BundleError(f"Bundle '{name_or_folder}': {error}.") from error
     except (OSError, ValueError) as error:  # ValueError: a name that a file cannot have
         raise BundleMissing(
             f"There is no bundle '{name_or_folder}' (shipped: {', '.join(shipped) or 'none'})."
         ) from error
+    if str(name_or_folder) in shipped:
+        vouched = Signature.SHIPPED
+    elif trust is None:
+        vouched = Signature.UNSIGNED
+    else:
+        # Before anything in it is parsed.
+        vouched = verify_signature(text, signature, trust, f"Bundle '{folder.name}'")
     try:
         manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
@@ -86,14 +114,26 @@ def load_bundle(name_or_folder: str | Path) -> Bundle:
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise BundleError(f"{folder / MANIFEST}: {where}: {first['msg']}.") from error
     _check_supported(manifest)
+    return Bundle(folder, manifest, hashlib.sha256(text).hexdigest(), vouched, _read_files(folder, manifest))
+
+
+def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """The files that are used, once all have been verified."""
+    contents = {}
+    left_bytes = MAX_FOLDER_BYTES
     for name, sha256 in manifest.files.items():
         try:
-            content = (folder / name).read_bytes()
+            content = read_file(folder, name, min(left_bytes, max_bytes_of(name)))
+        except FileRefused as error:
+            raise BundleError(f"Bundle '{manifest.name}': {error}.") from error
         except OSError as error:
             raise BundleFileMissing(f"Bundle '{manifest.name}' is missing {name}.") from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise BundleHashMismatch(f"Bundle '{manifest.name}': {name} is not the file it was made with.")
-    return Bundle(folder, manifest, Signature.SHIPPED if str(name_or_folder) in shipped else Signature.UNSIGNED)
+        left_bytes -= len(content)
+        if name in _USED:
+            contents[name] = content
+    return contents
 
 
 def _check_supported(manifest: Manifest) -> None:
@@ -123,7 +163,7 @@ def _check_supported(manifest: Manifest) -> None:
 def load_golden(bundle: Bundle) -> Golden:
     """The golden vectors of a verified bundle. Raises ``BundleError`` if they are invalid."""
     try:
-        golden = Golden(**read_arrays(bundle.folder / GOLDEN, ("field", "image", "logits", "unfamiliarity")))
+        golden = Golden(**read_arrays(bundle.contents[GOLDEN], ("field", "image", "logits", "unfamiliarity")))
     except ValueError as error:
         raise BundleError(f"Bundle '{bundle.manifest.name}': {GOLDEN} cannot be read: {error}.") from error
     size = (bundle.manifest.input.height_px, bundle.manifest.input.width_px, 3)

@@ -17,6 +17,7 @@ from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.features import FEATURES
 from edge_agent.inference.head import Head, load_head
 from edge_agent.inference.runtime import Runtime, Tensor
+from edge_agent.inference.signature import Trust
 from edge_agent.vision.preprocessing import preprocess
 
 PIXEL_MEAN = PIXEL_SCALE = 127.5
@@ -58,18 +59,21 @@ class Classification:
 class Classifier:
     """Runs a bundle's model, and the head that judges in place of its last layer. Belongs to one thread at a time."""
 
-    def __init__(self, bundle: Bundle, *, head: Path | None = None, threads: int = 1) -> None:
-        """Allocate the model and check it against the manifest; ``head`` is a head's folder.
+    def __init__(
+        self, bundle: Bundle, *, head: Path | None = None, threads: int = 1, trust: Trust | None = None
+    ) -> None:
+        """Allocate the model and check it against the manifest.
 
+        ``head`` is a head's folder, and ``trust`` says whose signatures of it count; without it none is looked at.
         Raises ``RuntimeMissing``, ``BundleError`` for an unreadable file, ``BundleMismatch`` if tensors and manifest
-        disagree, ``HeadError``.
+        disagree, ``HeadError``, and what ``verify_signature`` does for the head.
         """
         self.bundle = bundle
-        self._runtime = Runtime(bundle.model_path, threads=threads)
+        self._runtime = Runtime(bundle.contents[MODEL], threads=threads)
         _check_tensors(bundle.manifest, self._runtime)
         middle_map = self._runtime.outputs[bundle.manifest.outputs.middle_map]
         self._familiarity = Familiarity.load(bundle, middle_map.shape[-1])
-        self.head = None if head is None else load_head(head, bundle, middle_map.shape[-1])
+        self.head = None if head is None else load_head(head, bundle, middle_map.shape[-1], trust)
         self._make_features = None if self.head is None else FEATURES[self.head.manifest.features].make
         # As unsigned bytes, for OpenCV's look-up, even if the input is signed.
         self._table = quantization_table(self._runtime.input).view(np.uint8)

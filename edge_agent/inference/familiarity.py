@@ -40,7 +40,7 @@ class Familiarity:
         """
         name = bundle.manifest.name
         try:
-            arrays = read_arrays(bundle.folder / OOD, ("mean", "whitening"))
+            arrays = read_arrays(bundle.contents[OOD], ("mean", "whitening"))
         except ValueError as error:
             raise BundleError(f"Bundle '{name}': {OOD} cannot be read: {error}.") from error
         mean, whitening = arrays["mean"], arrays["whitening"]

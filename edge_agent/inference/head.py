@@ -7,7 +7,7 @@ what is familiar are those of the site.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,17 @@ from edge_agent.inference.arrays import read_arrays
 from edge_agent.inference.bundle import MODEL, Bundle
 from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.features import FEATURES
+from edge_agent.inference.model_files import (
+    MAX_FILE_BYTES,
+    MAX_MANIFEST_BYTES,
+    FileRefused,
+    read_file,
+    read_signature,
+)
+from edge_agent.inference.signature import Trust, verify_signature
 
 HEAD_MANIFEST = "head.json"
 HEAD_ARRAYS = "head.npz"
-MAX_MANIFEST_BYTES = 256 * 2**10
-MAX_FILE_BYTES = 16 * 2**20
 _NAMES = ("weights", "bias", "familiarity_mean", "familiarity_whitening", "golden_logits", "golden_unfamiliarity")
 
 
@@ -78,30 +84,66 @@ class Head:
         )
 
 
-def load_head(folder: Path, bundle: Bundle, channels_count: int) -> Head:
+@dataclass(frozen=True, slots=True)
+class HeadFolder:
+    """A folder with a head whose files have been verified, but not yet against its bundle."""
+
+    folder: Path
+    manifest: HeadManifest
+    sha256: str
+    """Of ``head.json``."""
+    signature: Signature
+    arrays: bytes = field(repr=False)
+    """Content of ``head.npz``."""
+
+
+def open_head(folder: Path, trust: Trust | None = None) -> HeadFolder:
+    """Read and verify the files of the head in ``folder``. Without ``trust`` no signature is looked at.
+
+    Raises ``HeadMissing``, ``HeadError`` if it is damaged or needs a newer agent, and what ``verify_signature`` does.
+    """
+    missing = HeadMissing(f"There is no head in '{folder}'.")
+    content = _read(folder, HEAD_MANIFEST, MAX_MANIFEST_BYTES, missing)
+    vouched = Signature.UNSIGNED
+    if trust is not None:
+        try:
+            signature = read_signature(folder)
+        except FileRefused as error:
+            raise HeadError(f"{folder}: {error}.") from error
+        except OSError as error:
+            raise missing from error
+        # Before anything in it is parsed.
+        vouched = verify_signature(content, signature, trust, f"Head '{folder.name}'")
+    manifest = _parse(content, folder)
+    arrays = b""
+    for file, sha256 in manifest.files.items():
+        data = _read(folder, file, MAX_FILE_BYTES, HeadError(f"Head '{manifest.name}' is missing {file}."))
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise HeadError(f"Head '{manifest.name}': {file} is not the file it was made with.")
+        if file == HEAD_ARRAYS:
+            arrays = data
+    return HeadFolder(folder, manifest, hashlib.sha256(content).hexdigest(), vouched, arrays)
+
+
+def load_head(folder: Path, bundle: Bundle, channels_count: int, trust: Trust | None = None) -> Head:
     """Load and verify the head in ``folder`` for ``bundle``, whose middle map has ``channels_count`` channels.
 
-    Raises ``HeadMissing``, ``HeadMismatch`` if it is for another bundle or has other shapes, ``HeadError`` if it is
-    damaged or needs a newer agent.
+    Raises what ``open_head`` does, and ``HeadMismatch`` if it is for another bundle or has other shapes.
     """
-    content = _read(folder, HEAD_MANIFEST, MAX_MANIFEST_BYTES, HeadMissing(f"There is no head in '{folder}'."))
-    manifest = _parse(content, folder)
+    opened = open_head(folder, trust)
+    manifest = opened.manifest
     name = manifest.name
     if manifest.parent.sha256 != bundle.manifest.files[MODEL]:
         raise HeadMismatch(
             f"Head '{name}' was fitted on the bundle {manifest.parent.name} {manifest.parent.version}, whose model is "
             f"not that of {bundle.manifest.name} {bundle.manifest.version}."
         )
-    for file, sha256 in manifest.files.items():
-        data = _read(folder, file, MAX_FILE_BYTES, HeadError(f"Head '{name}' is missing {file}."))
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise HeadError(f"Head '{name}': {file} is not the file it was made with.")
-    arrays = _read_arrays(folder, manifest, channels_count)
+    arrays = _read_arrays(opened.arrays, manifest, channels_count)
     return Head(
         folder,
         manifest,
-        hashlib.sha256(content).hexdigest(),
-        Signature.UNSIGNED,
+        opened.sha256,
+        opened.signature,
         arrays["weights"],
         arrays["bias"],
         Familiarity(arrays["familiarity_mean"], arrays["familiarity_whitening"]),
@@ -126,7 +168,7 @@ def _parse(content: bytes, folder: Path) -> HeadManifest:
     return manifest
 
 
-def _read_arrays(folder: Path, manifest: HeadManifest, channels_count: int) -> dict[str, NDArray[np.float32]]:
+def _read_arrays(content: bytes, manifest: HeadManifest, channels_count: int) -> dict[str, NDArray[np.float32]]:
     name = manifest.name
     kind = FEATURES.get(manifest.features)
     if kind is None:
@@ -134,7 +176,7 @@ def _read_arrays(folder: Path, manifest: HeadManifest, channels_count: int) -> d
             f"Head '{name}' needs features '{manifest.features}', unknown to this agent.", remedy="Update the agent."
         )
     try:
-        arrays = read_arrays(folder / HEAD_ARRAYS, _NAMES)
+        arrays = read_arrays(content, _NAMES)
     except ValueError as error:
         raise HeadError(f"Head '{name}': {HEAD_ARRAYS} cannot be read: {error}.") from error
     size, classes = kind.size(channels_count), len(manifest.labels)
@@ -150,12 +192,10 @@ def _read_arrays(folder: Path, manifest: HeadManifest, channels_count: int) -> d
 
 
 def _read(folder: Path, name: str, max_bytes: int, missing: HeadError) -> bytes:
-    """Content of a file. Raises ``missing``, or ``HeadError`` if it is larger than ``max_bytes``."""
+    """Content of a file. Raises ``missing``, or ``HeadError`` if it is a link or larger than ``max_bytes``."""
     try:
-        with (folder / name).open("rb") as file:
-            content = file.read(max_bytes + 1)
+        return read_file(folder, name, max_bytes)
+    except FileRefused as error:
+        raise HeadError(f"{folder}: {error}.") from error
     except (OSError, ValueError) as error:  # ValueError: a name that a file cannot have
         raise missing from error
-    if len(content) > max_bytes:
-        raise HeadError(f"{folder / name} has more than {max_bytes} bytes.")
-    return content

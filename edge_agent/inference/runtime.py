@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ _RUNTIMES = (
     ("ai-edge-litert", "ai_edge_litert.interpreter"),
     ("tflite-runtime", "tflite_runtime.interpreter"),
 )
+
+MAX_TENSORS_BYTES = 256 * 2**20
+"""Of all tensors, as if none shared memory with another; those of the largest bundle that ships need 9 MiB."""
 
 _DELEGATE_NOTICE = re.compile(rb"INFO: Created TensorFlow Lite XNNPACK delegate for CPU\.")
 """Written for every interpreter, whatever TF_CPP_MIN_LOG_LEVEL says. It is of no use to a user."""
@@ -47,20 +50,24 @@ class Runtime:
     ai-edge-litert and tflite-runtime have the same interpreter under two names, so one class drives both.
     """
 
-    def __init__(self, model: Path, *, threads: int = 1) -> None:
-        """Load and allocate. Raises ``RuntimeMissing``, or ``BundleMismatch`` if it is not a usable model."""
+    def __init__(self, model: bytes, *, threads: int = 1) -> None:
+        """Load the content of a TFLite file and allocate its tensors.
+
+        Raises ``RuntimeMissing``, or ``BundleMismatch`` if it is not a usable model.
+        """
         self.name, module = _import_runtime()
         try:
             with stderr_without(_DELEGATE_NOTICE):
-                self._interpreter = module.Interpreter(model_path=str(model), num_threads=threads)
+                self._interpreter = module.Interpreter(model_content=model, num_threads=threads)
+                _check_sizes(self._interpreter.get_tensor_details())
                 self._interpreter.allocate_tensors()
             signature = self._interpreter.get_signature_runner()
             inputs = signature.get_input_details()
             outputs = signature.get_output_details()
-        except (ValueError, RuntimeError) as error:
-            raise BundleMismatch(f"{model.name} is not a model that {self.name} can run: {error}") from error
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise BundleMismatch(f"model.tflite is not a model that {self.name} can run: {error}") from error
         if len(inputs) != 1:
-            raise BundleMismatch(f"{model.name} has {len(inputs)} inputs instead of one.")
+            raise BundleMismatch(f"model.tflite has {len(inputs)} inputs instead of one.")
         self.input = _tensor(next(iter(inputs.values())))
         self.outputs = {name: _tensor(detail) for name, detail in outputs.items()}
         self._input_view = self._interpreter.tensor(self.input.index)
@@ -83,6 +90,13 @@ class Runtime:
             }
         except (ValueError, RuntimeError, TypeError) as error:
             raise InferenceError(f"The model failed on a frame: {error}") from error
+
+
+def _check_sizes(tensors: list[dict[str, Any]]) -> None:
+    """Raise ``ValueError`` if the tensors would take too much memory, before they do."""
+    needed = sum(math.prod(map(int, each["shape"])) * np.dtype(each["dtype"]).itemsize for each in tensors)
+    if needed > MAX_TENSORS_BYTES or any(int(side) < 0 for each in tensors for side in each["shape"]):
+        raise ValueError(f"its tensors need {needed} bytes, more than {MAX_TENSORS_BYTES}")
 
 
 def _tensor(detail: dict[str, Any]) -> Tensor:

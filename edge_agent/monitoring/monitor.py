@@ -39,6 +39,8 @@ class MonitorCallbacks:
     on_metrics: Callable[[Metrics], None]
     on_failure: Callable[[BaseException], None]
     """A defect ended the thread."""
+    on_round: Callable[[], None] = lambda: None
+    """Do what else is due every few seconds."""
 
 
 class HealthMonitor:
@@ -96,6 +98,7 @@ class HealthMonitor:
         """Do what is due."""
         now_s = time.monotonic()
         self._spool_events.record(now_s)
+        self._callbacks.on_round()
         inputs = self._health_inputs()
         self._check_health(inputs, now_s)
         if now_s >= self._metrics_due_at_s:

@@ -12,6 +12,7 @@ from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.adaptation.adaptation import Adaptation
 from edge_agent.collection.collection import Collection
 from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.result import Signature
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
 from edge_agent.specimens.tally import Tally
@@ -26,13 +27,35 @@ class Problem(Contract):
     remedy: str | None
 
 
+class HeadOption(Contract):
+    """A head that can be chosen with its bundle."""
+
+    name: str
+    version: str
+    reference: str = Field(description="What 'select-model' takes as head.")
+    demonstration: bool
+    provisional: bool
+    signature: Signature
+
+
 class ModelOption(Contract):
     """A bundle that can be chosen."""
 
     name: str
     version: str
+    reference: str = Field(description="What 'select-model' takes as model.")
     demonstration: bool
     provisional: bool
+    signature: Signature = Signature.SHIPPED
+    heads: tuple[HeadOption, ...] = Field(default=(), description="Heads that were fitted on it.")
+
+
+class ModelInUse(Contract):
+    """What is read with, by the references of the options."""
+
+    bundle: str
+    head: str | None = None
+    on_trial: bool = Field(default=False, description="Whether it goes back to the one before if it fails.")
 
 
 class DeviceState(Contract):
@@ -57,6 +80,7 @@ class DeviceState(Contract):
     model_version: str | None
     demonstration: bool
     provisional: bool
+    in_use: ModelInUse | None = Field(default=None, description="Null in safe mode.")
     models: tuple[ModelOption, ...] = Field(description="The bundles that can be chosen.")
     quality_limits: dict[str, float] = Field(description="The limits of [quality], by their settings' names.")
     slide: Tally | None = Field(description="The open slide.")

@@ -21,7 +21,7 @@ from edge_agent.adaptation.state import FitState
 from edge_agent.cli.local_broker import free_port
 from edge_agent.contracts import ModelIdentity, Outcome, Reason, Result, Specimen, Topics
 from edge_agent.specimens.tally import Tally
-from edge_agent.web.device import ModelOption, Problem
+from edge_agent.web.device import ModelInUse, ModelOption, Problem
 from edge_agent.web.settings import WebSettings
 from tests.browser.kept_frames import KeptFrames
 from tests.browser.scene import Readings, Scene, draw, live_message, scene
@@ -67,10 +67,11 @@ def _fill(made: Scene, readings: Readings) -> Result:
     made.device.changes |= {
         "model": "accurate",
         "model_version": "0.3.0",
+        "in_use": ModelInUse(bundle="accurate"),
         "models": (
-            ModelOption(name="accurate", version="0.3.0", demonstration=False, provisional=False),
-            ModelOption(name="fast", version="0.3.0", demonstration=False, provisional=False),
-            ModelOption(name="demo", version="0.3.0", demonstration=True, provisional=False),
+            ModelOption(name="accurate", version="0.3.0", reference="accurate", demonstration=False, provisional=False),
+            ModelOption(name="fast", version="0.3.0", reference="fast", demonstration=False, provisional=False),
+            ModelOption(name="demo", version="0.3.0", reference="demo", demonstration=True, provisional=False),
         ),
         "readings_count": 20,
         "trigger": "settled",

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from edge_agent.agent import Agent, PageDevice
-from edge_agent.agent.model_choice import STATE_KEY
+from edge_agent.agent.model_control import STATE_KEY
 from edge_agent.contracts import EventKind
 from edge_agent.errors import AgentPaused
 from edge_agent.mqtt import Request
@@ -83,14 +83,14 @@ def test_a_chosen_bundle_is_used_at_once_and_after_a_restart(broker_port: int, s
 
 def test_another_bundle_in_the_configuration_ends_the_choice(broker_port: int) -> None:
     with running(configuration(broker_port)) as agent:
-        agent.select_model("fast")
+        agent.models.select("fast")
     with running(configuration(broker_port, analysis={"bundle": "accurate"})) as agent:
         assert bundle_of(agent) == "accurate"
 
 
 def test_a_reload_keeps_the_choice_unless_it_names_another_bundle(broker_port: int) -> None:
     with running(configuration(broker_port)) as agent:
-        agent.select_model("fast")
+        agent.models.select("fast")
         agent.reload(configuration(broker_port, trigger={"mode": "triggered"}))
         assert bundle_of(agent) == "fast"
         agent.reload(configuration(broker_port, analysis={"bundle": "accurate"}))
@@ -120,21 +120,33 @@ def test_a_bundle_that_is_damaged_cannot_be_chosen_and_the_one_in_use_stays(
     monkeypatch.setattr(bundles, "shipped_bundles", lambda: shipped)
     config = configuration(broker_port)
     with running(config) as agent:
-        agent.select_model("fast")
+        agent.models.select("fast")
     (copy / "model.tflite").write_bytes(b"damaged")
     with running(config) as agent:
         assert bundle_of(agent) == "demo"
-        ignored = next(
+        given_up = next(
             event
             for event in iter(lambda: subscriber.next("event").body(), None)
-            if event.kind is EventKind.STATE_IGNORED
+            if event.kind is EventKind.MODEL_ROLLED_BACK
         )
-        assert ignored.code == "bundle_hash_mismatch"
+        assert given_up.code == "bundle_hash_mismatch"
         answer = order(PageDevice(agent), "select-model", model="fast")
         assert answer["state"] == "failed"
         assert bundle_of(agent) == "demo"
         assert [each.name for each in PageDevice(agent).state().models] == ["demo", "accurate"]
+
+
+def test_an_upgrade_keeps_what_an_older_agent_was_told_to_use(broker_port: int) -> None:
+    config = configuration(broker_port)
+    with running(config) as agent:
+        agent.spool.write_state_entries({STATE_KEY: b'{"configured": "demo", "chosen": "fast"}'})
+    with running(config) as agent:
+        assert bundle_of(agent) == "fast"
+        assert agent.models.active is not None
+        assert agent.models.active.trial is None
         assert STATE_KEY not in agent.spool.state_entries(STATE_KEY)
+    with running(config) as agent:
+        assert bundle_of(agent) == "fast"
 
 
 def test_failed_log_ins_are_recorded(broker_port: int, subscriber: Subscriber) -> None:

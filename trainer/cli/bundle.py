@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trainer.cli.options import DataOption, ForeignOption
+from trainer.cli.sign import SignOption, ask_for_key, sign_with
 from trainer.networks.quiet_import import import_keras
 from trainer.progress import console
 
@@ -20,6 +21,7 @@ def bundle(
     version: Annotated[str, typer.Option(help="Version of the bundle: three numbers, such as 0.1.0.")],
     audit: Annotated[Path | None, typer.Option(help="The data's audit.json, to be reported on the cards.")] = None,
     foreign: ForeignOption = None,
+    sign: SignOption = None,
     *,
     provisional: Annotated[
         bool, typer.Option("--provisional", help="Write it even if its record is too poor to be used.")
@@ -29,6 +31,8 @@ def bundle(
 
     The bundle is a demonstration if the description of the run's data has synthetic = true.
     """
+    # Before minutes of work, and while somebody is still there to type a passphrase.
+    key = None if sign is None else ask_for_key(sign)
     import_keras()
     from trainer.evaluation.audit import read_audit
     from trainer.export.bundle import bundle as make_bundle
@@ -49,3 +53,5 @@ def bundle(
     )
     if lacking:
         console.print("PROVISIONAL: the agent gives no label with it.", *lacking, sep="\n  ")
+    if key is not None:
+        sign_with(out, key)

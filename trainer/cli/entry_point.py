@@ -20,6 +20,7 @@ from trainer.cli.evidence import evidence
 from trainer.cli.prepare import prepare
 from trainer.cli.probe import probe
 from trainer.cli.quantize import quantize
+from trainer.cli.sign import keygen, sign
 from trainer.cli.synth import synth
 from trainer.cli.train import train
 from trainer.data.dataset import printable
@@ -34,7 +35,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, measure and pack models, from class folders to a bundle that the agent can use.",
 )
-for command in (synth, prepare, audit, train, quantize, bundle, evidence, appearance, evaluate, compare, probe):
+for command in (
+    synth,
+    prepare,
+    audit,
+    train,
+    quantize,
+    bundle,
+    evidence,
+    appearance,
+    evaluate,
+    compare,
+    probe,
+    keygen,
+    sign,
+):
     app.command()(command)
 
 

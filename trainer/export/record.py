@@ -7,6 +7,7 @@ from pathlib import Path
 from edge_agent.contracts import Manifest
 from edge_agent.contracts.manifest import Evidence, TrainingAppearance
 from edge_agent.inference.bundle import MANIFEST, Bundle, load_bundle
+from edge_agent.inference.signature import SIGNATURE
 from trainer.data.split import Part, in_part, read_split
 from trainer.errors import RunError
 from trainer.evaluation.appearance import measure_training_appearance
@@ -40,6 +41,8 @@ def record_appearance(bundle: str, data: Path, split: Path) -> Manifest:
 
 def _write(bundle: Bundle, **sections: Evidence | TrainingAppearance) -> Manifest:
     manifest = bundle.manifest.model_copy(update=sections)
+    # It would not be that of the new manifest.
+    (bundle.folder / SIGNATURE).unlink(missing_ok=True)
     with replacing(bundle.folder / MANIFEST) as file:
         file.write(f"{manifest.model_dump_json(indent=2)}\n".encode())
     return manifest

@@ -23,14 +23,22 @@ function draw() {
   const select = byId("model");
   if (document.activeElement !== select) {
     select.replaceChildren(
-      ...state.models.map((model) => {
-        const notes = [model.demonstration ? t("device.demonstration") : "", model.provisional ? t("device.provisional") : ""];
-        const words = [`${model.name} ${model.version}`, ...notes.filter((note) => note)].join(", ");
-        return el("option", { value: model.name }, words);
-      }),
+      ...state.models.flatMap((model) => [
+        modelOption(model, [model.reference], `${model.name} ${model.version}`),
+        ...model.heads.map((head) =>
+          modelOption(head, [model.reference, head.reference], `${model.name} ${model.version} + ${head.name} ${head.version}`),
+        ),
+      ]),
     );
-    select.value = state.model;
+    const used = state.in_use;
+    select.value = used === null ? "" : JSON.stringify(used.head === null ? [used.bundle] : [used.bundle, used.head]);
   }
+}
+
+/** An entry of the list of models, whose value is the bundle, or the bundle and the head. */
+function modelOption(model, value, name) {
+  const notes = [model.demonstration ? t("device.demonstration") : "", model.provisional ? t("device.provisional") : ""];
+  return el("option", { value: JSON.stringify(value) }, [name, ...notes.filter((note) => note)].join(", "));
 }
 
 function drawSession() {
@@ -67,7 +75,8 @@ export const keysAreOn = () => localStorage.getItem("keys") !== "off";
 export function start() {
   onPress(byId("self-test"), selfTest);
   onPress(byId("choose-model"), async () => {
-    const { model, version } = await command("select-model", { model: byId("model").value });
+    const [bundle, head = null] = JSON.parse(byId("model").value);
+    const { model, version } = await command("select-model", { model: bundle, head });
     return t("device.chosen", { model: `${model} ${version}` });
   });
   byId("log-out").addEventListener("click", async () => {

@@ -205,7 +205,7 @@ def test_a_killed_process_is_a_clear_error_and_the_next_fit_works(
         ("refuse", {}, "adaptation_failed", "code 2. It said: error: only one group"),
         ("silent", {}, "adaptation_failed", "left no head.json"),
         ("bad-head", {}, "adaptation_failed", "cannot be read: schema"),
-        ("huge-head", {}, "adaptation_failed", "more than 262144 bytes"),
+        ("huge-head", {}, "adaptation_failed", "more than 1048576 bytes"),
     ],
 )
 def test_every_end_without_a_head_is_one_clear_error(
