@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -74,7 +74,7 @@ class Classifier:
         middle_map = self._runtime.outputs[bundle.manifest.outputs.middle_map]
         self._familiarity = Familiarity.load(bundle, middle_map.shape[-1])
         self.head = None if head is None else load_head(head, bundle, middle_map.shape[-1], trust)
-        self._make_features = None if self.head is None else FEATURES[self.head.manifest.features].make
+        self._kind = None if self.head is None else FEATURES[self.head.manifest.features]
         # As unsigned bytes, for OpenCV's look-up, even if the input is signed.
         self._table = quantization_table(self._runtime.input).view(np.uint8)
         self._buffer = np.empty(self._runtime.input.shape, self._runtime.input.dtype)
@@ -131,27 +131,37 @@ class Classifier:
 
     def classify(self, image: NDArray[np.uint8]) -> Classification:
         """Classify a preprocessed uint8 image of the input's shape (h, w, 3). Raises ``InferenceError``."""
-        classification = self.run(image)
-        if self.head is None or self._make_features is None:
-            return classification
-        middle_map = classification.middle_map
-        features = self._make_features(image, middle_map)
-        logits = self.head.logits(features)
-        return replace(
-            classification,
-            probabilities=softmax(logits, self.head.manifest.temperature),
-            logits=logits,
-            class_activation_map=self.head.activation_map(features, middle_map),
-            unfamiliarity_score=float(self.head.familiarity.distances(features)),
+        outputs = self._outputs(image)
+        head, kind = self.head, self._kind
+        if head is None or kind is None:
+            return self._as_bundle(image, outputs)
+        middle_map = self._middle_map(outputs)
+        features = kind.describe(image, middle_map)
+        logits = head.logits(features.values)
+        return Classification(
+            softmax(logits, head.manifest.temperature),
+            logits,
+            features.explain(head.weights, head.bias),
+            outputs[self.manifest.outputs.features][0],
+            middle_map,
+            float(head.familiarity.distances(features.values)),
         )
 
     def run(self, image: NDArray[np.uint8]) -> Classification:
         """What the bundle alone says, without the head; as ``classify``."""
+        return self._as_bundle(image, self._outputs(image))
+
+    def _outputs(self, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         cv2.LUT(image, self._table, dst=self._bytes)
-        outputs = self._runtime.run(self._buffer)
+        return self._runtime.run(self._buffer)
+
+    def _middle_map(self, outputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        return np.asarray(outputs[self.manifest.outputs.middle_map][0])
+
+    def _as_bundle(self, image: NDArray[np.uint8], outputs: dict[str, NDArray[np.float32]]) -> Classification:
         names = self.manifest.outputs
         logits = outputs[names.logits][0]
-        middle_map = outputs[names.middle_map][0]
+        middle_map = self._middle_map(outputs)
         return Classification(
             softmax(logits, self.manifest.temperature),
             logits,

@@ -69,20 +69,6 @@ class Head:
         """Logits (..., classes) of features (..., f)."""
         return np.asarray(features @ self.weights.T + self.bias, np.float32)
 
-    def activation_map(self, features: NDArray[np.float32], middle_map: NDArray[np.float32]) -> NDArray[np.float32]:
-        """How much each part of the field speaks for each class, (rows, columns, classes); its mean is the logits.
-
-        The mean and the spread of a channel are sums over places: of x / n, and of (x - mean)² / (n · spread). What
-        the colours of the whole field say is the same everywhere.
-        """
-        channels = middle_map.shape[-1]
-        mean, spread, rest = np.split(features, [channels, 2 * channels])
-        by_mean, by_spread, by_rest = np.split(self.weights, [channels, 2 * channels], axis=1)
-        scaled = by_spread / np.maximum(spread, 1e-6)
-        return np.asarray(
-            middle_map @ by_mean.T + np.square(middle_map - mean) @ scaled.T + (by_rest @ rest + self.bias), np.float32
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class HeadFolder:

@@ -59,6 +59,9 @@ PREPROCESSINGS: Mapping[str, Callable[[Array, Array], Array]] = MappingProxyType
 * ``segmented@2``: the denoised field, black except for the nucleated cells. (``segmented@1`` had other nuclei.)
 """
 
+_WITHOUT_NUCLEI = frozenset({"rgb@1", "lab@1"})
+"""Those that do not look at the mask."""
+
 
 def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
     """All steps in a row on a uint8 RGB field (h, w, 3). ``KeyError`` for an unknown name.
@@ -67,4 +70,7 @@ def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
     """
     finish = PREPROCESSINGS[preprocessing_id]
     denoised = DENOISERS[denoise](field)
+    if preprocessing_id in _WITHOUT_NUCLEI:
+        # Finding them takes as long as a small network.
+        return finish(denoised, np.zeros(denoised.shape[:2], np.uint8))
     return finish(denoised, find_cells(SEGMENTATION_DENOISER(field)).segmentation.mask)

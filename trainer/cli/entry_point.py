@@ -11,6 +11,7 @@ from typing import IO
 import typer
 
 from edge_agent.errors import EdgeAgentError
+from trainer.cli.adapt import adapt
 from trainer.cli.appearance import appearance
 from trainer.cli.audit import audit
 from trainer.cli.bundle import bundle
@@ -49,6 +50,7 @@ for command in (
     probe,
     keygen,
     sign,
+    adapt,
 ):
     app.command()(command)
 

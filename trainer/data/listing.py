@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from trainer.data.description import Description
@@ -20,13 +21,18 @@ class ListedFile:
     path: str
     label: str
     group: str | None = None
+    captured_at: datetime | None = None
+    """UTC, from the table."""
+    device: str | None = None
+    """What took the picture, from the table."""
 
 
 def list_images(folder: Path, description: Description, table: Path | None = None) -> list[ListedFile]:
     """Every file of every class, by class folders or as ``table`` names them; nothing is opened.
 
     ``table`` is a CSV with the columns path (relative to the table), label (a class's folder or code) and, where
-    known, group. Without it, the description may name one in ``folder``. Raises ``DataError``.
+    known, group, captured_at (ISO 8601) and device. Without it, the description may name one in ``folder``. Raises
+    ``DataError``.
     """
     if not folder.is_dir():
         raise DataError(f"there is no data folder {folder}.", remedy="Check --data.")
@@ -77,7 +83,13 @@ def _list_table(table: Path, folder: Path, description: Description) -> list[Lis
                 if problem := _problem(row["path"], path, label, folder, codes, files):
                     problems.append(f"line {reader.line_num} {problem}")
                 else:
-                    files[path] = ListedFile(path, codes[label], row.get("group") or None)
+                    files[path] = ListedFile(
+                        path,
+                        codes[label],
+                        row.get("group") or None,
+                        _time_of(row.get("captured_at")),
+                        row.get("device") or None,
+                    )
     except OSError as error:
         raise DataError(f"table {table} cannot be read ({error.strerror}).", remedy="Check its path.") from error
     except (ValueError, csv.Error) as error:
@@ -91,6 +103,18 @@ def _list_table(table: Path, folder: Path, description: Description) -> list[Lis
             remedy="Correct or remove these lines. Paths are relative to the table itself.",
         )
     return list(files.values())
+
+
+def _time_of(text: str | None) -> datetime | None:
+    """The time that a cell names; None if it names none: spreadsheets write times in too many ways to insist."""
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError:  # within a day of the first or last year
+        return None
 
 
 def _problem(

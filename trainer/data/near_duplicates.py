@@ -37,10 +37,11 @@ class DuplicatePair:
     correlation: float
 
 
-def find_near_duplicates(fields: NDArray[np.uint8], hashes: Sequence[str]) -> list[DuplicatePair]:
+def find_near_duplicates(fields: NDArray[np.uint8], hashes: Sequence[str], *, workers: int = -1) -> list[DuplicatePair]:
     """All pairs among fields, uint8 (n, h, w, 3), that share a file's hash or a quarter of the scene or more.
 
-    Takes time by the square of n: about a minute for 3,000 images.
+    ``workers`` is the number of threads, -1 for one per core. Takes time by the square of n: about a minute for 3,000
+    images.
     """
     thumbnails = np.stack([_thumbnail(field) for field in fields])
     spectra = fft.rfft2(thumbnails)
@@ -53,7 +54,9 @@ def find_near_duplicates(fields: NDArray[np.uint8], hashes: Sequence[str]) -> li
         if (first := first_with.setdefault(sha256, index)) != index:
             pairs.append(DuplicatePair(first, index, 1.0))
     for first in track(range(len(fields) - 1), "Looking for near-duplicates"):
-        surfaces = fft.irfft2(spectra[first] * spectra[first + 1 :].conj(), s=(THUMBNAIL_PX, THUMBNAIL_PX), workers=-1)
+        surfaces = fft.irfft2(
+            spectra[first] * spectra[first + 1 :].conj(), s=(THUMBNAIL_PX, THUMBNAIL_PX), workers=workers
+        )
         flat = surfaces.reshape(len(surfaces), -1)
         peaks = flat.argmax(axis=1)
         heights = flat[np.arange(len(flat)), peaks]

@@ -1,9 +1,10 @@
-"""The name and version of a bundle, as its manifest allows them."""
+"""The name and version of a bundle or head, as its manifest allows them."""
 
 from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import ValidationError, create_model
 
@@ -17,17 +18,18 @@ _Allowed = create_model(
     version=(str, copy(Manifest.model_fields["version"])),
 )
 _HINTS = {
-    "name": "use up to 64 lower-case letters, digits and single hyphens, such as 'my-bundle'",
+    "name": "use up to 64 lower-case letters, digits and single hyphens, such as 'my-laboratory'",
     "version": "use three numbers, such as 1.0.0",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class BundleIdentity:
-    """What a bundle is called. Raises ``DataError`` for what a manifest does not allow."""
+    """What a bundle or head is called. Raises ``DataError`` for what a manifest does not allow."""
 
     name: str
     version: str
+    kind: Literal["bundle", "head"] = "bundle"
 
     def __post_init__(self) -> None:
         try:
@@ -35,7 +37,9 @@ class BundleIdentity:
         except ValidationError as error:
             wrong = [str(each["loc"][0]) for each in error.errors()]
             raise DataError(
-                "; ".join(f"'{getattr(self, each)}' is not a {each} for a bundle: {_HINTS[each]}" for each in wrong)
+                "; ".join(
+                    f"'{getattr(self, each)}' is not a {each} for a {self.kind}: {_HINTS[each]}" for each in wrong
+                )
                 + ".",
                 remedy=f"Correct {' and '.join(f'--{each}' for each in wrong)}.",
             ) from error

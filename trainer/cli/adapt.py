@@ -1,0 +1,83 @@
+"""``trainer adapt``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainer.cli.options import DescriptionOption, ForeignOption, JsonOption, SeedOption, TableOption, one_of
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def adapt(
+    data: Annotated[Path, typer.Option(help="Folder with one folder of images per class, such as an export.")],
+    name: Annotated[str, typer.Option(help="Name of the head, such as north-clinic-1.")],
+    out: Annotated[Path, typer.Option(help="New folder for the head.")],
+    bundle: Annotated[str, typer.Option(help="Name of a shipped bundle, or a bundle's folder.")] = "accurate",
+    version: Annotated[str, typer.Option(help="Version of the head: three numbers.")] = "1.0.0",
+    description: DescriptionOption = None,
+    table: TableOption = None,
+    foreign: ForeignOption = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for report.json and a contact sheet of the images to look at again.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps what was measured of each image for the next time.")
+    ] = None,
+    seed: SeedOption = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads to compute with.")] = 1,
+    *,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only the head and its accuracy. Such a head is provisional.")
+    ] = False,
+    as_json: JsonOption = False,
+    progress: Annotated[
+        str, typer.Option(callback=one_of(("none", "json")), help="json: how far it is, a line each time, on stderr.")
+    ] = "none",
+) -> None:
+    """Fit a head to labelled images of your own, and measure what it is worth.
+
+    A head judges in place of a bundle's own classes: 'edge-agent classify --bundle accurate --head OUT'. Exit status 0
+    also if the head is provisional, which the report says.
+    """
+    # OpenBLAS reads it when numpy is loaded.
+    for variable in _THREAD_VARIABLES:
+        os.environ[variable] = str(threads)
+    import cv2
+
+    from trainer.cli.output import results
+    from trainer.site.adapt import AdaptOptions
+    from trainer.site.adapt import adapt as fit
+    from trainer.site.progress import JsonLines, silent
+    from trainer.site.terminal import show_report
+
+    cv2.setNumThreads(threads)
+    found = fit(
+        AdaptOptions(
+            bundle=bundle,
+            data=data,
+            name=name,
+            out=out,
+            version=version,
+            description=description,
+            table=table,
+            foreign=tuple(foreign or ()),
+            report=report,
+            cache=cache,
+            quick=quick,
+            seed=seed,
+            command=shlex.join(["trainer", *sys.argv[1:]]),
+        ),
+        progress=JsonLines() if progress == "json" else silent,
+    )
+    if as_json:
+        typer.echo(found.report.model_dump_json(indent=2))
+    else:
+        show_report(found.report, results())
+        typer.echo(f"Head written to {out}.")

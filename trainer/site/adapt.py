@@ -1,0 +1,292 @@
+"""'trainer adapt': from labelled pictures of a site to a head with its figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from packaging.version import Version
+
+import edge_agent
+from edge_agent.contracts.head import HEAD_SCHEMA, MAX_LABELS, HeadManifest, HeadParent, HeadTraining
+from edge_agent.contracts.manifest import Evidence, Thresholds, TrainingAppearance
+from edge_agent.inference import Classifier, load_bundle
+from edge_agent.inference.bundle import MODEL
+from edge_agent.inference.classifier import softmax
+from edge_agent.inference.head import HEAD_ARRAYS
+from edge_agent.inference.proof import DEFAULT_PROOF, unproven_reasons
+from trainer.data.description import load_description
+from trainer.errors import DataError
+from trainer.evaluation.appearance import summarise as summarise_appearance
+from trainer.evaluation.bundle_analyzer import BundleAnalyzer
+from trainer.evaluation.foreign import list_foreign, measure_foreign
+from trainer.export.identity import BundleIdentity
+from trainer.files import check_output_folder, make_folder, write_json
+from trainer.site.baselines import baseline_counts
+from trainer.site.card import head_card
+from trainer.site.cross_validation import CrossValidation
+from trainer.site.examples import Examples
+from trainer.site.features import SiteFeatures
+from trainer.site.figures import measure_evidence, measure_figures
+from trainer.site.fitting import choose_regularisation, fit_linear
+from trainer.site.give_aways import find_give_aways
+from trainer.site.head_files import (
+    CARD,
+    EXAMPLES,
+    FittedHead,
+    check_new,
+    draft_head,
+    examples_csv,
+    hashes,
+    write_head,
+)
+from trainer.site.learning_curve import LearningCurve, measure_learning_curve
+from trainer.site.mistakes import find_mistakes, write_contact_sheet
+from trainer.site.picture import PictureMeter
+from trainer.site.progress import Progress, silent
+from trainer.site.reading import read_site
+from trainer.site.refusals import foreign_refusals, own_refusals
+from trainer.site.shifts import measure_site_shifts
+from trainer.site.summary import CONTACT_SHEET_FILE, REPORT_FILE, AdaptReport, Findings, summarise
+from trainer.site.validation import check_enough, cross_validate, fit_site_familiarity
+
+FEATURES_KIND = "field-description@2"
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptOptions:
+    """What is to be fitted, to what, and where it goes."""
+
+    bundle: str
+    """Name of a shipped bundle, or a bundle's folder."""
+    data: Path
+    """Folder of class folders, such as a collection's export."""
+    name: str
+    out: Path
+    """New folder of the head."""
+    version: str = "1.0.0"
+    description: str | None = None
+    """Path of a description; None for the folder's own ``dataset.toml``."""
+    table: Path | None = None
+    foreign: tuple[Path, ...] = ()
+    """Folders of pictures that must be refused."""
+    report: Path | None = None
+    """Folder for the report and the contact sheet of mistakes."""
+    cache: Path | None = None
+    """Folder that keeps features by picture and bundle."""
+    quick: bool = False
+    """Only the head and its accuracy: without the record, so that it is provisional."""
+    seed: int = 0
+    command: str = "trainer adapt"
+    """Goes into the head's manifest."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adaptation:
+    """A head that was fitted, and everything its figures were measured from."""
+
+    examples: Examples
+    features: SiteFeatures
+    cross_validation: CrossValidation
+    manifest: HeadManifest
+    report: AdaptReport
+
+
+def adapt(options: AdaptOptions, *, progress: Progress = silent) -> Adaptation:
+    """Read, measure, cross-validate, fit, write and verify. What can be wrong is found before anything is computed.
+
+    Raises ``TrainerError`` or ``BundleError``.
+    """
+    BundleIdentity(options.name, options.version, "head")
+    check_new(options.out)
+    if options.report is not None:
+        check_output_folder(options.report)
+    description = load_description(options.description, options.data)
+    if len(description.classes) > MAX_LABELS:
+        raise DataError(
+            f"{description.name} has {len(description.classes)} classes; a head has at most {MAX_LABELS}.",
+            remedy="Merge classes, or leave some out.",
+        )
+    for each in options.foreign:
+        list_foreign(each)
+    classifier = Classifier(load_bundle(options.bundle))
+    examples, features = read_site(
+        options.data,
+        description,
+        classifier,
+        FEATURES_KIND,
+        table=options.table,
+        cache=options.cache,
+        progress=progress,
+    )
+    fit = _Fit(options, classifier, examples, features, progress)
+    return fit.finish()
+
+
+class _Fit:
+    """The steps after reading, which share the pictures."""
+
+    def __init__(
+        self,
+        options: AdaptOptions,
+        classifier: Classifier,
+        examples: Examples,
+        features: SiteFeatures,
+        progress: Progress,
+    ) -> None:
+        self._options = options
+        self._classifier = classifier
+        self._examples = examples
+        self._features = features
+        self._progress = progress
+        check_enough(examples.labels, examples.groups, examples.codes)
+        self._validation = cross_validate(
+            features.features,
+            features.varied,
+            examples.labels,
+            examples.groups,
+            examples.codes,
+            seed=options.seed,
+            progress=progress,
+        )
+        self._regularisation = choose_regularisation(
+            features.features, examples.labels, examples.groups, len(examples.codes), options.seed
+        )
+        self._head = FittedHead.of(
+            fit_linear(features.features, examples.labels, len(examples.codes), self._regularisation),
+            fit_site_familiarity(features.features, features.varied),
+        )
+
+    def finish(self) -> Adaptation:
+        """Measure, and write the head and its report."""
+        options, examples = self._options, self._examples
+        evidence = None if options.quick else self._measure_evidence()
+        contents = {
+            HEAD_ARRAYS: self._head.to_npz(self._classifier, self._features.kind),
+            EXAMPLES: examples_csv(examples, self._validation),
+            CARD: b"",
+        }
+        manifest = self._manifest(contents, evidence)
+        findings = Findings() if options.quick else self._find(manifest, contents)
+        lacking = unproven_reasons(manifest.labels, manifest.evidence, DEFAULT_PROOF)
+        report = summarise(manifest, examples, findings, lacking, quick=options.quick)
+        contents[CARD] = head_card(
+            report,
+            limits=examples.description.limits,
+            demonstration=manifest.demonstration,
+            command=options.command,
+        ).encode()
+        manifest = manifest.model_copy(update={"files": hashes(contents)})
+        write_head(options.out, manifest, contents, options.bundle)
+        if options.report is not None:
+            make_folder(options.report)
+            write_json(options.report / REPORT_FILE, report.model_dump(mode="json"))
+        self._progress("done", 1.0)
+        return Adaptation(examples, self._features, self._validation, manifest, report)
+
+    def _measure_evidence(self) -> Evidence:
+        options, examples, validation = self._options, self._examples, self._validation
+        baselines = baseline_counts(examples, self._features, validation.folds, seed=options.seed)
+        self._progress("proving", 0.82)
+        return measure_evidence(examples, validation, baselines, seed=options.seed)
+
+    def _find(self, manifest: HeadManifest, contents: dict[str, bytes]) -> Findings:
+        options, examples, features, validation = self._options, self._examples, self._features, self._validation
+        mistakes = find_mistakes(examples, validation)
+        sheet = None
+        if options.report is not None and mistakes:
+            sheet = CONTACT_SHEET_FILE
+            write_contact_sheet(options.report / sheet, mistakes, examples, features.thumbnails)
+        self._progress("learning-curve", 0.84)
+        curve = self._learning_curve()
+        self._progress("give-aways", 0.88)
+        give_aways = find_give_aways(examples, features, validation.folds, seed=options.seed)
+        self._progress("shifts", 0.9)
+        meter = PictureMeter(self._classifier, features.kind)
+        shifts = measure_site_shifts(
+            examples, validation, meter.field, meter.describe_if_fit, self._judge, seed=options.seed
+        )
+        self._progress("foreign", 0.95)
+        foreign = None
+        if options.foreign:
+            with draft_head(manifest, contents) as folder:
+                analyzer = BundleAnalyzer(Classifier(load_bundle(options.bundle), head=folder))
+                foreign = foreign_refusals(measure_foreign(analyzer, options.foreign))
+        return Findings(
+            learning_curve=curve,
+            give_aways=give_aways,
+            mistakes=mistakes,
+            contact_sheet=sheet,
+            shifts=shifts,
+            own_refusals=own_refusals(examples, features, validation),
+            foreign_refusals=foreign,
+        )
+
+    def _learning_curve(self) -> LearningCurve:
+        examples, features = self._examples, self._features.features
+        classes = len(examples.codes)
+
+        def refit(fitted: NDArray[np.intp], held_out: NDArray[np.intp]) -> NDArray[np.float64]:
+            linear = fit_linear(features[fitted], examples.labels[fitted], classes, self._regularisation)
+            return softmax(linear.logits(features[held_out]), 1.0)
+
+        return measure_learning_curve(
+            examples.labels,
+            examples.groups,
+            examples.codes,
+            self._validation.splits,
+            refit,
+            seed=self._options.seed,
+        )
+
+    def _judge(self, fold: int, features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        head = self._validation.heads[fold]
+        logits = features @ head.weights.T + head.bias
+        return softmax(logits, self._validation.temperature), head.familiarity.distances(features).astype(np.float64)
+
+    def _manifest(self, contents: dict[str, bytes], evidence: Evidence | None) -> HeadManifest:
+        options, examples, validation = self._options, self._examples, self._validation
+        bundle = self._classifier.manifest
+        return HeadManifest(
+            schema=HEAD_SCHEMA,
+            name=options.name,
+            version=options.version,
+            created_at=datetime.now(UTC),
+            demonstration=examples.description.synthetic or bundle.demonstration,
+            parent=HeadParent(name=bundle.name, version=bundle.version, sha256=bundle.files[MODEL]),
+            features=self._features.kind,
+            labels=examples.label_set,
+            temperature=validation.temperature,
+            thresholds=Thresholds(
+                max_unfamiliarity_score=validation.max_unfamiliarity_score,
+                min_confidence_ratio=validation.min_confidence_ratio,
+            ),
+            training=HeadTraining(
+                dataset=examples.description.name,
+                dataset_sha256=examples.sha256,
+                images_count=len(examples.files),
+                unreadable_count=len(examples.unreadable),
+                specimens_count=examples.specimens_count,
+                groups_count=examples.groups_count,
+                groups=examples.grouping,
+                regularisation=self._regularisation,
+                seed=options.seed,
+                software=f"leukoscope {edge_agent.__version__}, scikit-learn {metadata.version('scikit-learn')}",
+                command=options.command,
+            ),
+            evidence=evidence,
+            figures=measure_figures(examples, validation, seed=options.seed),
+            appearance=_appearance(self._features),
+            min_agent_version=Version(edge_agent.__version__).base_version,
+            files=hashes(contents),
+        )
+
+
+def _appearance(features: SiteFeatures) -> TrainingAppearance | None:
+    """None if no picture is fit to be judged, so that none could be measured."""
+    measured = [each for each in features.appearances if each is not None]
+    return summarise_appearance(measured) if measured else None

@@ -1,0 +1,26 @@
+"""Divides pictures into folds, each group in one, the classes spread evenly."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+
+def folds_count(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> int:
+    """How many folds can have every class: the fewest groups (n,) that any class of ``labels`` (n,) has."""
+    return min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+
+
+def divide(labels: NDArray[np.int64], groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """Number of the fold, int64 (n,) from 0 to ``folds`` - 1, of pictures with these ``labels`` and ``groups`` (n,)."""
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    divided = np.zeros(len(labels), np.int64)
+    with warnings.catch_warnings():
+        # A class with fewer pictures than folds; groups are what counts here.
+        warnings.simplefilter("ignore", UserWarning)
+        for fold, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
+            divided[held_out] = fold
+    return divided

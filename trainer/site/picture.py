@@ -1,0 +1,134 @@
+"""One picture of a site as the agent sees it, and what the bundle's network gives for it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic_ns
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.differences import field_appearance
+from edge_agent.analysis.extraction import ExtractedField, Extraction, FailedFrame, RejectedFrame
+from edge_agent.analysis.reading import PendingReading
+from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
+from edge_agent.contracts import Reason
+from edge_agent.errors import ImageError
+from edge_agent.inference import Classifier
+from edge_agent.inference.features import FEATURES, FeatureKind
+from edge_agent.inference.geometry import field_geometry
+from edge_agent.vision.appearance import Appearance
+from edge_agent.vision.decode import decode_image, read_header
+from edge_agent.vision.field import Geometry
+from edge_agent.vision.settings import QualityLimits
+from trainer.augmentation.plausible import vary_plausibly
+from trainer.data.colours import background
+from trainer.networks.int8 import preprocess_for
+from trainer.site.features import THUMBNAIL_PX
+
+VARIANTS_COUNT = 6
+"""Plausible variants of each picture. A site has few pictures, so each has one more than a bundle's have."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredPicture:
+    """What is known of one picture, all but its label."""
+
+    features: NDArray[np.float32]
+    """(f,)."""
+    varied: NDArray[np.float32]
+    """(v, f)."""
+    background: NDArray[np.float32]
+    """(6,)."""
+    thumbnail: NDArray[np.uint8]
+    """(THUMBNAIL_PX, THUMBNAIL_PX, 3) RGB."""
+    width_px: int
+    height_px: int
+    enlarged: bool
+    reason: str | None
+    """For which the device would reject the picture."""
+    appearance: Appearance | None
+
+
+class PictureMeter:
+    """Measures pictures with one bundle, as the device would see them."""
+
+    def __init__(self, classifier: Classifier, kind: str) -> None:
+        self._classifier = classifier
+        self._analyzer = Analyzer(classifier, QualityLimits(), proof=None)
+        self._features: FeatureKind = FEATURES[kind]
+        manifest = classifier.manifest
+        self._geometry = field_geometry(manifest.field, manifest.input.height_px)
+
+    def measure(self, data: bytes, seed: int, *, variants: int = VARIANTS_COUNT) -> MeasuredPicture:
+        """Measure an image file. The same ``seed`` varies it in the same way.
+
+        Raises ``ImageError`` if it cannot be read, or ``InferenceError``.
+        """
+        header = read_header(data)
+        extraction, small = self._see(data)
+        field = extraction.rgb
+        prepared = self._analyzer.prepare(extraction)
+        reason: str | None = None
+        appearance = None
+        if isinstance(prepared, PendingReading):
+            appearance = field_appearance(prepared.extracted, prepared.analysis)
+        elif prepared.reason is not None:
+            reason = prepared.reason.value
+        generators = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(variants)]
+        features = self.describe(field)
+        varied = [self.describe(vary_plausibly(field, rng)) for rng in generators]
+        return MeasuredPicture(
+            features,
+            np.stack(varied) if varied else np.empty((0, len(features)), np.float32),
+            background(field),
+            np.asarray(cv2.resize(field, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA), np.uint8),
+            header.width_px,
+            header.height_px,
+            small,
+            Reason.FIELD_TOO_SMALL.value if small else reason,
+            appearance,
+        )
+
+    def field(self, data: bytes) -> NDArray[np.uint8]:
+        """The field of an image file, uint8 RGB (size, size, 3), enlarged if it must be. Raises ``ImageError``."""
+        return self._see(data)[0].rgb
+
+    def describe(self, field: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features (f,) of a field, whether the device would reject it or not. Raises ``InferenceError``."""
+        image = preprocess_for(field, self._classifier)
+        return self._features.make(image, self._classifier.run(image).middle_map)
+
+    def describe_if_fit(self, field: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """The same; None if the device would reject the field before it asks the network."""
+        prepared = self._analyzer.prepare(self._extract(Pixels(field, ColourOrder.RGB)))
+        return self.describe(field) if isinstance(prepared, PendingReading) else None
+
+    def _see(self, data: bytes) -> tuple[ExtractedField, bool]:
+        """What the device sees of an image file, and whether it had to be enlarged for that. Raises ``ImageError``."""
+        extraction = self._extract(Encoded(data))
+        small = isinstance(extraction, RejectedFrame)
+        if small:
+            extraction = self._extract(Pixels(_enlarge(decode_image(data), self._geometry), ColourOrder.RGB))
+        if isinstance(extraction, ExtractedField):
+            return extraction, small
+        error = extraction.error if isinstance(extraction, FailedFrame) else None
+        raise error if isinstance(error, ImageError) else ImageError("It cannot be made a field of.")
+
+    def _extract(self, image: Encoded | Pixels) -> Extraction:
+        return self._analyzer.extract(Frame("site", datetime.now(UTC), monotonic_ns(), image))
+
+
+def _enlarge(rgb: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
+    """The picture, uint8 RGB (h, w, 3), just large enough that a field need not be enlarged."""
+    height, width = rgb.shape[:2]
+    shape = geometry.aspect_width / geometry.aspect_height
+    shape = 1 / shape if height > width else shape
+    window_px = min(height, width, width / shape, height * shape)
+    factor = geometry.size_px / window_px
+    size = math.ceil(width * factor), math.ceil(height * factor)
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC), np.uint8)

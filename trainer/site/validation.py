@@ -1,0 +1,109 @@
+"""Nested cross-validation by groups: each picture is judged by a head that was fitted without its group."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.inference.classifier import softmax
+from edge_agent.inference.familiarity import Familiarity
+from trainer.errors import DataError
+from trainer.site.cross_validation import CrossValidation, FoldHead
+from trainer.site.fitting import choose_regularisation, fit_linear
+from trainer.site.folds import divide, folds_count
+from trainer.site.progress import Progress, each_of, silent
+from trainer.training.familiarity import fit_familiarity
+from trainer.training.temperature import fit_temperature
+from trainer.training.thresholds import choose_threshold
+
+FOLDS = 5
+MIN_PICTURES = 4
+"""Of each class."""
+MIN_GROUPS = 2
+"""Of each class: with one there would be nothing to fit to while it is held out."""
+OWN_REFUSED_RATIO = 0.04
+"""At most this share of the held-out pictures is unfamiliar: a little over half of what is allowed on pictures never
+seen, 7 %."""
+VALIDATION_STARTS, VALIDATION_ENDS = 0.7, 0.8
+"""As far as a progress bar is concerned."""
+
+
+def check_enough(labels: NDArray[np.int64], groups: NDArray[np.int64], codes: tuple[str, ...]) -> None:
+    """Raise ``DataError`` unless every class has enough pictures and groups (n,) to be cross-validated."""
+    for index, code in enumerate(codes):
+        own = labels == index
+        if own.sum() < MIN_PICTURES:
+            raise DataError(
+                f"class {code} has {own.sum()} pictures; nothing can be fitted to fewer than {MIN_PICTURES}.",
+                remedy="Label more pictures; 20 of each class are a good start.",
+            )
+        if len(np.unique(groups[own])) < MIN_GROUPS:
+            raise DataError(
+                f"all {own.sum()} pictures of class {code} belong together: they are of one specimen, or were taken at "
+                "one time. No figure on other specimens can be found from them.",
+                remedy=f"Add pictures of class {code} from at least one other specimen.",
+            )
+
+
+def cross_validate(
+    features: NDArray[np.float32],
+    varied: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    codes: tuple[str, ...],
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> CrossValidation:
+    """Cross-validate heads on features (n, f), their variants (n, v, f), labels and groups (n,) each.
+
+    Raises ``DataError`` as ``check_enough`` does.
+    """
+    check_enough(labels, groups, codes)
+    classes = len(codes)
+    folds = min(FOLDS, folds_count(labels, groups))
+    divided = divide(labels, groups, folds, seed)
+    logits = np.zeros((len(labels), classes))
+    varied_logits = np.zeros((*varied.shape[:2], classes))
+    unfamiliarity = np.zeros(len(labels))
+    regularisations = []
+    heads = []
+    for fold in each_of(range(folds), progress, "validating", VALIDATION_STARTS, VALIDATION_ENDS):
+        held_out = divided == fold
+        own = ~held_out
+        regularisation = choose_regularisation(features[own], labels[own], groups[own], classes, seed)
+        linear = fit_linear(features[own], labels[own], classes, regularisation)
+        logits[held_out] = linear.logits(features[held_out])
+        varied_logits[held_out] = linear.logits(varied[held_out])
+        familiarity = fit_site_familiarity(features[own], varied[own])
+        unfamiliarity[held_out] = familiarity.distances(features[held_out])
+        regularisations.append(regularisation)
+        heads.append(FoldHead(linear.weights, linear.bias, familiarity))
+    temperature = fit_temperature(logits, labels)
+    probabilities = softmax(logits, temperature)
+    shifted = softmax(varied_logits, temperature).max(axis=-1).reshape(-1)
+    confidence = probabilities.max(axis=1)
+    return CrossValidation(
+        logits=logits,
+        temperature=temperature,
+        probabilities=probabilities,
+        folds=divided,
+        regularisations=tuple(regularisations),
+        unfamiliarity=unfamiliarity,
+        max_unfamiliarity_score=choose_limit(unfamiliarity),
+        min_confidence_ratio=choose_threshold(confidence, shifted if shifted.size else confidence),
+        heads=tuple(heads),
+    )
+
+
+def fit_site_familiarity(features: NDArray[np.float32], varied: NDArray[np.float32]) -> Familiarity:
+    """The Gaussian of features (n, f) and their variants (n, v, f)."""
+    return fit_familiarity(np.concatenate([features, varied.reshape(-1, features.shape[1])]))
+
+
+def choose_limit(unfamiliarity: NDArray[np.floating]) -> float:
+    """The lowest limit above which at most ``OWN_REFUSED_RATIO`` of held-out scores (n,) lie, rounded up."""
+    ranked = np.sort(unfamiliarity)[::-1]
+    return math.ceil(float(ranked[math.floor(OWN_REFUSED_RATIO * len(ranked))]) * 1000) / 1000

@@ -1,0 +1,34 @@
+"""Figures in plain words, as the report and the card say them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trainer.site.refusals import Refusals
+
+_REASONS = {"unfamiliar": "unlike the site's pictures", "low_confidence": "not sure enough"}
+
+
+def percent(ratio: float | None) -> str:
+    """To a tenth of a percent; a dash where not defined."""
+    return "-" if ratio is None else f"{100 * ratio:.1f} %"
+
+
+def interval(ratios: tuple[float, float] | None) -> str:
+    """A 95 % interval of ratios; a dash where there is none."""
+    return "-" if ratios is None else f"{100 * ratios[0]:.1f} to {100 * ratios[1]:.1f} %"
+
+
+def counted(count: int, what: str) -> str:
+    """A count with its noun, which takes an s in the plural."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def joined(parts: Mapping[str, int]) -> str:
+    """Counts with their names in a row; "none" where there are none."""
+    return ", ".join(f"{count:,} {name}" for name, count in parts.items()) or "none"
+
+
+def reasons(found: Refusals) -> str:
+    """Why pictures were refused, in words."""
+    return joined({_REASONS.get(reason, reason.replace("_", " ")): count for reason, count in found.reasons.items()})
