@@ -29,6 +29,8 @@ _MAX_MISTAKES_COUNT = 24
 _MAX_WARNINGS_COUNT = 8
 _MAX_ADVICE_COUNT = 3
 _MAX_WARNING = 400
+_LEAST_GAIN_RATIO = 0.005
+"""Less is not worth anybody's afternoon."""
 _ITEM = re.compile(r"([0-9a-f-]{36})\.jpg$")
 
 
@@ -107,13 +109,17 @@ def _read_report(path: Path) -> FitReport:
         found = json.loads(_read(path, _MAX_REPORT_BYTES))
     except (AdaptationError, ValueError, RecursionError):
         return FitReport()
-    if not isinstance(found, dict):
+    findings = found.get("findings") if isinstance(found, dict) else None
+    if not isinstance(findings, dict):
         return FitReport()
-    curve = found.get("learning_curve")
+    curve = findings.get("learning_curve")
+    advice = _each(curve.get("advice") if isinstance(curve, dict) else None, _advice)
+    worth = tuple(each for each in advice if each.gain_ratio >= _LEAST_GAIN_RATIO)
     return FitReport(
-        advice=_each(curve.get("advice") if isinstance(curve, dict) else None, _advice)[:_MAX_ADVICE_COUNT],
-        mistakes=_each(found.get("mistakes"), _mistake)[:_MAX_MISTAKES_COUNT],
-        warnings=_each(found.get("give_aways"), _warning)[:_MAX_WARNINGS_COUNT],
+        advice=worth[:_MAX_ADVICE_COUNT],
+        more_brings_little=bool(advice) and not worth,
+        mistakes=_each(findings.get("mistakes"), _mistake)[:_MAX_MISTAKES_COUNT],
+        warnings=_each(findings.get("give_aways"), _warning)[:_MAX_WARNINGS_COUNT],
     )
 
 
@@ -132,10 +138,10 @@ def _each(found: object, parse: Callable[[Any], _Part | None]) -> tuple[_Part, .
 
 
 def _advice(found: Mapping[str, Any]) -> Advice | None:
-    accuracy = found["accuracy_ratio"]
-    if accuracy is None:
+    gain, accuracy = found["gain_ratio"], found["accuracy_ratio"]
+    if gain is None or accuracy is None:
         return None
-    return Advice(code=found["code"], more_count=found["more_count"], accuracy_ratio=accuracy)
+    return Advice(code=found["code"], more_count=found["more_count"], gain_ratio=gain, accuracy_ratio=accuracy)
 
 
 def _mistake(found: Mapping[str, Any]) -> Mistake | None:

@@ -67,6 +67,7 @@ class Advice(Contract):
 
     code: str | None = Field(description="Class that gets them; null for every class.")
     more_count: int
+    gain_ratio: float = Field(description="By how much the accuracy is expected to change.")
     accuracy_ratio: float = Field(description="The accuracy that is to be expected then.")
 
 
@@ -81,7 +82,8 @@ class Mistake(Contract):
 class FitReport(Contract):
     """What the whole report says beside the figures."""
 
-    advice: tuple[Advice, ...] = ()
+    advice: tuple[Advice, ...] = Field(default=(), description="What is worth it.")
+    more_brings_little: bool = Field(default=False, description="Whether no number of labels like these is worth it.")
     mistakes: tuple[Mistake, ...] = ()
     warnings: tuple[str, ...] = Field(default=(), description="What may give the labels away, each as a sentence.")
 

@@ -42,7 +42,7 @@ class SmearTruth:
 
 SMEAR_LABELS: tuple[str, ...] = tuple(LOOKS)
 
-STAINS = MappingProxyType({"wright-giemsa": (1.0, 1.0, 1.0), "blue": (1.4, 1.0, 0.5)})
+STAINS = MappingProxyType({"wright-giemsa": (1.0, 1.0, 1.0), "blue": (1.8, 0.9, 0.3)})
 """How strongly a stain takes red, green and blue light, against the one that the demonstration's bundle knows."""
 
 

@@ -64,8 +64,8 @@ def fitted(*reasons: str) -> FittedHead:
 def report(*items: str) -> FitReport:
     return FitReport(
         advice=(
-            Advice(code="pre-b", more_count=20, accuracy_ratio=0.96),
-            Advice(code=None, more_count=20, accuracy_ratio=0.97),
+            Advice(code="pre-b", more_count=20, gain_ratio=0.03, accuracy_ratio=0.96),
+            Advice(code=None, more_count=20, gain_ratio=0.04, accuracy_ratio=0.97),
         ),
         mistakes=tuple(Mistake(item=item, label="benign", said="pre-b") for item in items),
         warnings=("The size of the picture alone tells the label in 97 % of the fields: take all with one setting.",),

@@ -52,9 +52,9 @@ def test_a_head_is_fitted_cancelled_and_used(page: Page, made: Scene, taught: Ta
     expect(page.locator("#teach-message")).to_have_text("The head is being fitted.")
     command = submitted(made)["adapt"]
     assert (command["label_set"], command["name"]) == ("smear", "north-clinic")
-    running = {"state": FitState.RUNNING, "mode": FitMode.HEAD, "stage": "testing", "progress_ratio": 0.4}
+    running = {"state": FitState.RUNNING, "mode": FitMode.HEAD, "stage": "validating", "progress_ratio": 0.4}
     taught.state = state({"benign": 24, "pre-b": 20}, figures=GROWING, **running)
-    expect(page.locator("#teach-stage")).to_have_text("Testing on fields that were held out")
+    expect(page.locator("#teach-stage")).to_have_text("Testing on fields that are held out")
     expect(page.get_by_role("button", name="Fit the head")).to_be_disabled()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#teach-message")).to_have_text("The fit was cancelled.")

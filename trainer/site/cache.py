@@ -38,7 +38,7 @@ class PictureCache:
         if self._folder is None:
             return None
         try:
-            arrays = read_arrays(self._folder / f"{sha256}.npz", (*_ARRAYS, "rest"))
+            arrays = read_arrays((self._folder / f"{sha256}.npz").read_bytes(), (*_ARRAYS, "rest"))
             rest = json.loads(arrays.pop("rest").tobytes())
             appearance = rest.pop("appearance")
             return MeasuredPicture(
@@ -49,7 +49,7 @@ class PictureCache:
                 appearance=None if appearance is None else Appearance(**appearance),
                 **rest,
             )
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
     def keep(self, sha256: str, picture: MeasuredPicture) -> None:

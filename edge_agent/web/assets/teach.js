@@ -189,7 +189,9 @@ let drawnReport = "";
 
 function drawReport() {
   const report = state.report;
-  const any = report !== null && report.advice.length + report.mistakes.length + report.warnings.length > 0;
+  const any =
+    report !== null &&
+    (report.more_brings_little || report.advice.length + report.mistakes.length + report.warnings.length > 0);
   show(byId("teach-report"), any);
   const now = JSON.stringify([report, document.documentElement.lang]);
   // Pictures would flicker.
@@ -202,9 +204,10 @@ function drawReport() {
       return el("li", {}, code === null ? t("teach.advice.every", words) : t("teach.advice", { ...words, label: labelName(code) }));
     }),
   );
+  if (report.more_brings_little) byId("teach-advice").replaceChildren(el("li", {}, t("teach.advice.little")));
   byId("teach-mistakes").replaceChildren(...report.mistakes.map(mistake));
   show(byId("teach-warnings"), report.warnings.length > 0);
-  show(byId("teach-advice"), report.advice.length > 0);
+  show(byId("teach-advice"), report.advice.length > 0 || report.more_brings_little);
   show(byId("teach-mistakes-part"), report.mistakes.length > 0);
 }
 
