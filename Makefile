@@ -133,7 +133,7 @@ requirements: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras \
 		--no-annotate --constraint requirements/dev.txt --extra demo pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --python-version $(PYTHON_VERSION) --python-platform linux --generate-hashes \
-		--no-header --no-strip-extras --no-annotate --constraint requirements/dev.txt --extra web --extra prometheus \
+		--no-header --no-strip-extras --no-annotate --constraint requirements/dev.txt --extra adapt --extra prometheus --extra web \
 		pyproject.toml -o requirements/device.txt
 
 # A package for Debian and Raspberry Pi OS whose Python is PYTHON_VERSION; ARCH=arm64 for a Raspberry Pi.

@@ -7,6 +7,7 @@ import os
 from benchmarks import (
     adaptation,
     device,
+    drift,
     evidence,
     kmeans,
     latency,
@@ -26,6 +27,7 @@ from benchmarks.app import app
 __all__ = [
     "adaptation",
     "device",
+    "drift",
     "evidence",
     "kmeans",
     "latency",

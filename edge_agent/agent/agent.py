@@ -24,6 +24,7 @@ from edge_agent.agent.model_control import ModelControl
 from edge_agent.agent.own_heads import OwnHeads
 from edge_agent.agent.reading_control import ReadingControl
 from edge_agent.agent.result_sink import OnResult, ResultSink
+from edge_agent.agent.shadowing import Shadowing
 from edge_agent.agent.status import DeviceStatus
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.reading import Reading
@@ -49,6 +50,7 @@ from edge_agent.contracts import (
 )
 from edge_agent.errors import ConfigError, EdgeAgentError
 from edge_agent.events.recorder import EventRecorder
+from edge_agent.monitoring.drift import DriftMonitor
 from edge_agent.monitoring.health import ClockReading, HealthInputs
 from edge_agent.monitoring.host import read_machine
 from edge_agent.monitoring.latency import LatencyRecorder
@@ -140,6 +142,8 @@ class Agent:
             wake=lambda: self._monitor.wake(),  # noqa: PLW0108 - the same
         )
         closing.callback(self._end_trial)
+        self._drift = DriftMonitor()
+        self._shadowing = Shadowing(self._models.candidate, lambda: self._models.analyzer.model, self._events)
         self._adaptation = self._make_adaptation(config)
         closing.callback(self._adaptation.stop)
         self._specimens = SpecimenTracker(
@@ -160,6 +164,7 @@ class Agent:
                     config=lambda: self._config,
                     calibrate=self.calibrate,
                     select_model=self._models.select,
+                    shadow_model=self._shadowing.command,
                     adapt=self.adapt,
                     cancel_adaptation=self._adaptation.cancel,
                 )
@@ -170,6 +175,7 @@ class Agent:
         self._publisher = self._make_publisher(config)
         closing.callback(self._stop_publisher)
         closing.callback(self._flush)
+        closing.callback(self._shadowing.close)
         self._monitor = HealthMonitor(
             self._health_inputs,
             MetricsCollector(
@@ -178,6 +184,7 @@ class Agent:
                     capture=lambda: self._reading.counters,
                     spool=self._spool.stats,
                     latency=self._latency,
+                    shadow=lambda: self._shadowing.figures,
                 ),
                 self.session,
             ),
@@ -261,6 +268,11 @@ class Agent:
     def reports(self) -> ReportArchive:
         """The reports of finished slides."""
         return self._specimens.archive
+
+    @property
+    def shadowing(self) -> Shadowing:
+        """The candidate that judges beside the model in use."""
+        return self._shadowing
 
     @property
     def spool(self) -> Spool:
@@ -379,7 +391,10 @@ class Agent:
             make_analyzer(self._models.apply(self._config))
         except EdgeAgentError as error:
             problem = error
-        return (Check.from_error("model", problem), *self._monitor.run_checks())
+        checks = self._monitor.run_checks()
+        if problem is None:
+            return checks
+        return (Check.from_error("model", problem), *(check for check in checks if check.name != "model"))
 
     def _use(self, analyzer: Analyzer) -> None:
         self._reading.switch(analyzer)
@@ -455,6 +470,10 @@ class Agent:
     def _result_made(self, result: Result, reading: Reading) -> None:
         self._models.seen(reading)
         self._collection.offer(result, reading)
+        analyzer = self._models.analyzer
+        self._drift.use(analyzer.model, analyzer.known_appearance, analyzer.reference)
+        self._drift.add(reading)
+        self._shadowing.offer(reading)
         if self._on_result is not None:
             self._on_result(result, reading)
 
@@ -505,6 +524,7 @@ class Agent:
             spool=self._spool.error,
             broker=self._publisher.broker.error,
             audit=self._events.error,
+            model=self._drift.check(),
             clock=ClockReading(datetime.now(UTC), clock_synchronised()),
             machine=read_machine(self._config.state.folder, self._process),
         )

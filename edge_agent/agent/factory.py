@@ -9,6 +9,10 @@ from edge_agent.config import Config
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.spool import MemorySpool, Spool, SpoolLimits, SqliteSpool
 
+APPEARANCE_INTERVAL_S = 2.0
+"""Between two fields whose appearance is measured, to notice drift. It takes a tenth of a reading's time, so that it
+takes less than a fiftieth of all time even where fields are read without a pause."""
+
 
 def make_analyzer(config: Config) -> Analyzer:
     """Load, verify and test the configured bundle and head.
@@ -26,6 +30,7 @@ def make_analyzer(config: Config) -> Analyzer:
         um_per_pixel=config.camera.um_per_pixel,
         max_pixels=round(config.analysis.max_image_megapixels * 1e6),
         proof=config.proof,
+        appearance_interval_s=APPEARANCE_INTERVAL_S,
     )
 
 

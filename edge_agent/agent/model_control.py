@@ -118,6 +118,10 @@ class ModelControl:
             self._record_model(EventKind.CONFIGURED, "was chosen")
             return analyzer.model
 
+    def candidate(self, bundle: str, head: str | None = None) -> Analyzer:
+        """Load another installed bundle and head, and change nothing. Raises as ``select`` does."""
+        return make_analyzer(self._with(self._config, self._known(bundle, head)))
+
     def roll_back(self) -> ModelIdentity:
         """Read with the model before. Raises ``ModelNoPrevious``."""
         with self._changing():

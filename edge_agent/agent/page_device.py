@@ -16,7 +16,7 @@ from edge_agent.config import Config
 from edge_agent.contracts import Check
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
-from edge_agent.web.device import DeviceState, ModelInUse, ModelOption, Problem
+from edge_agent.web.device import DeviceState, ModelInUse, ModelOption, Problem, ShadowState
 
 if TYPE_CHECKING:
     from edge_agent.agent.agent import Agent
@@ -78,6 +78,7 @@ class PageDevice:
             in_use=self._in_use(),
             models=self._options(config),
             quality_limits=config.quality.model_dump(),
+            shadow=self._shadow(),
             slide=agent.open_slide,
         )
 
@@ -90,6 +91,14 @@ class PageDevice:
             Problem(part=check.name, code=check.code or "", message=check.message or "", remedy=check.remedy)
             for check in checks
         )
+
+    def _shadow(self) -> ShadowState | None:
+        shadowing = self._agent.shadowing
+        figures = shadowing.figures
+        if figures is not None:
+            return ShadowState(figures=figures, end=None, last_failure=None)
+        last = shadowing.last
+        return None if last is None else ShadowState(figures=last.figures, end=last.end, last_failure=last.last_failure)
 
     def _in_use(self) -> ModelInUse:
         models = self._agent.models

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from dataclasses import asdict
 
 import cv2
@@ -19,7 +20,6 @@ from edge_agent.analysis.scale import describe_scale
 from edge_agent.analysis.stage_timer import StageTimer
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import (
-    Difference,
     ErrorReport,
     ImageIdentity,
     Label,
@@ -28,6 +28,7 @@ from edge_agent.contracts import (
     Quality,
     Reason,
 )
+from edge_agent.contracts.manifest import Reference, TrainingAppearance
 from edge_agent.errors import AnalysisError, EdgeAgentError, ImageError
 from edge_agent.inference.classifier import Classifier
 from edge_agent.inference.decision import decide
@@ -59,12 +60,14 @@ class Analyzer:
         um_per_pixel: float | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         proof: ProofLimits | None = DEFAULT_PROOF,
+        appearance_interval_s: float | None = None,
     ) -> None:
         """Judge with ``classifier`` the fields that are within ``limits``.
 
         A bundle or head whose record does not reach ``proof`` answers nothing; None is for measuring such a one.
         ``um_per_pixel`` is the size of a pixel of the frames in the specimen, in micrometres, None if unknown.
-        ``max_pixels`` bounds what is decoded.
+        ``max_pixels`` bounds what is decoded. ``appearance_interval_s`` is the least time between two judged fields
+        whose appearance is measured whatever is decided about them; None for never.
         """
         manifest = classifier.manifest
         self._classifier = classifier
@@ -78,6 +81,8 @@ class Analyzer:
         self._denoise = DENOISERS[manifest.preprocessing.denoise]
         self._preprocess = PREPROCESSINGS[manifest.preprocessing.id]
         self._labels = classifier.labels
+        self._appearance_interval_s = appearance_interval_s
+        self._appearance_due_at_s = float("-inf")
         self._malignant = np.array([label.malignant for label in self._labels])
 
     @property
@@ -89,6 +94,16 @@ class Analyzer:
     def labels(self) -> tuple[Label, ...]:
         """The labels of the bundle, or of its head."""
         return self._labels
+
+    @property
+    def known_appearance(self) -> TrainingAppearance | None:
+        """How the images look that the labels were learnt from; None if the bundle or head does not say."""
+        return self._classifier.appearance
+
+    @property
+    def reference(self) -> Reference | None:
+        """What the model says of images that had no part in training; None if the bundle or head does not say."""
+        return self._classifier.reference
 
     @property
     def demonstration(self) -> bool:
@@ -228,7 +243,12 @@ class Analyzer:
         extracted.timer.lap("inference")
         outcome, reason, decision = decide(classification, self._classifier.thresholds, proven=not self.provisional)
         probabilities, activation_map = classification.probabilities, classification.class_activation_map
-        differs = self._differences(extracted, analysis) if reason is Reason.UNFAMILIAR else None
+        chosen = self._choose()
+        known = self._classifier.appearance if reason is Reason.UNFAMILIAR else None
+        appearance = field_appearance(extracted, analysis) if chosen or known is not None else None
+        differs = None if appearance is None or known is None else find_differences(appearance, known.measures)
+        if appearance is not None:
+            extracted.timer.lap("appearance")
         winner = self._labels[int(probabilities.argmax())] if outcome is Outcome.CLASSIFIED else None
         # The probabilities of a field unlike the training images, or of an unproven model, mean nothing.
         meaningful = reason is not Reason.UNFAMILIAR and not self.provisional
@@ -248,6 +268,7 @@ class Analyzer:
             malignant_ratio=_ratio(probabilities[self._malignant].sum()) if meaningful else None,
             decision=decision,
             differs=differs,
+            appearance=appearance if chosen else None,
             quality=analysis.quality,
             nuclei=nuclei,
             scale=analysis.scale,
@@ -263,13 +284,13 @@ class Analyzer:
             labels=self._labels,
         )
 
-    def _differences(self, extracted: ExtractedField, analysis: FieldAnalysis) -> tuple[Difference, ...] | None:
-        known = self._classifier.appearance
-        if known is None:
-            return None
-        differs = find_differences(field_appearance(extracted, analysis), known.measures)
-        extracted.timer.lap("appearance")
-        return differs
+    def _choose(self) -> bool:
+        """Whether the field is one of those whose appearance is measured: often enough to notice a drift, not more."""
+        now_s = time.monotonic()
+        if self._appearance_interval_s is None or now_s < self._appearance_due_at_s:
+            return False
+        self._appearance_due_at_s = now_s + self._appearance_interval_s
+        return True
 
     def _rejected_field(self, extracted: ExtractedField, analysis: FieldAnalysis, reason: Reason) -> Reading:
         nuclei = describe_nuclei(analysis, extracted.view)

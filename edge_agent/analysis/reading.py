@@ -23,6 +23,7 @@ from edge_agent.contracts import (
     Reason,
     Scale,
 )
+from edge_agent.vision.appearance import Appearance
 from edge_agent.vision.field import Window
 from edge_agent.vision.red_cells import RedCells
 from edge_agent.vision.segmentation import Segmentation
@@ -60,6 +61,8 @@ class Reading:
     malignant_ratio: float | None = None
     decision: Decision | None = None
     differs: tuple[Difference, ...] | None = None
+    appearance: Appearance | None = None
+    """The simple measures of a field that was chosen to be measured, whatever was decided about it; not published."""
     quality: Quality | None = None
     nuclei: Nuclei | None = None
     scale: Scale | None = None

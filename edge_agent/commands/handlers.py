@@ -20,6 +20,7 @@ from edge_agent.contracts import (
     Result,
     SelectModel,
     SetSpecimen,
+    ShadowModel,
     Specimen,
 )
 from edge_agent.errors import CommandInvalid
@@ -44,6 +45,8 @@ class Operations:
     calibrate: Callable[[Calibrate], Calibration]
     select_model: Callable[[str, str | None], ModelIdentity]
     """The bundle, and the head or None."""
+    shadow_model: Callable[[str | None, str | None], ModelIdentity | None]
+    """Bundle and head of the candidate, or None to end the comparison; returns the candidate."""
     adapt: Callable[[Adapt], Data]
     cancel_adaptation: Callable[[], None]
 
@@ -107,6 +110,7 @@ def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
         CommandName.GET_CONFIG: get_config,
         CommandName.CALIBRATE: partial(_calibrate, operations),
         CommandName.SELECT_MODEL: partial(_select_model, operations),
+        CommandName.SHADOW_MODEL: partial(_shadow_model, operations),
         CommandName.ADAPT: partial(_adapt, operations),
         CommandName.CANCEL_ADAPTATION: cancel_adaptation,
     }
@@ -125,6 +129,13 @@ def _select_model(operations: Operations, command: Command) -> Data:
     model = operations.select_model(command.model, command.head)
     head = None if model.head is None else model.head.model_dump(mode="json")
     return {"model": model.name, "version": model.version, "sha256": model.sha256, "head": head}
+
+
+def _shadow_model(operations: Operations, command: Command) -> Data:
+    if not isinstance(command, ShadowModel):
+        raise CommandInvalid("There is no model in the request.")
+    model = operations.shadow_model(command.model, command.head)
+    return {"shadow": None if model is None else model.model_dump(mode="json")}
 
 
 def _adapt(operations: Operations, command: Command) -> Data:

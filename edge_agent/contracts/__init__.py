@@ -22,6 +22,7 @@ from edge_agent.contracts.command import (
     CommandName,
     SelectModel,
     SetSpecimen,
+    ShadowModel,
     request_message,
 )
 from edge_agent.contracts.difference import (
@@ -40,7 +41,8 @@ from edge_agent.contracts.health import Check, CheckState, Health
 from edge_agent.contracts.info import Camera, Info, Software
 from edge_agent.contracts.manifest import MANIFEST_SCHEMA, Label, Manifest
 from edge_agent.contracts.messages import MESSAGES, schema_ids
-from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, Percentiles, SpoolMetrics
+from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, SpoolMetrics
+from edge_agent.contracts.percentiles import Percentiles
 from edge_agent.contracts.reasons import Reason
 from edge_agent.contracts.report import LabelShare, Report, Share, SlideScale
 from edge_agent.contracts.result import (
@@ -59,6 +61,7 @@ from edge_agent.contracts.result import (
 )
 from edge_agent.contracts.rollout import ModelDesired, ModelReported
 from edge_agent.contracts.scale import Scale, ScaleSource
+from edge_agent.contracts.shadow import AgreementFigures, ShadowMetrics
 from edge_agent.contracts.specimen import Specimen, SpecimenField, SpecimenId, opaque_id
 from edge_agent.contracts.status import Status, StatusState
 from edge_agent.contracts.topics import Topics, topic_segment
@@ -74,6 +77,7 @@ __all__ = [
     "NOTHING_DIFFERS",
     "REQUESTS",
     "Adapt",
+    "AgreementFigures",
     "Answer",
     "AnswerState",
     "Aspect",
@@ -127,6 +131,8 @@ __all__ = [
     "ScaleSource",
     "SelectModel",
     "SetSpecimen",
+    "ShadowMetrics",
+    "ShadowModel",
     "Share",
     "Signature",
     "SlideScale",

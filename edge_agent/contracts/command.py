@@ -27,6 +27,7 @@ class CommandName(StrEnum):
     GET_CONFIG = "get-config"
     CALIBRATE = "calibrate"
     SELECT_MODEL = "select-model"
+    SHADOW_MODEL = "shadow-model"
     ADAPT = "adapt"
     CANCEL_ADAPTATION = "cancel-adaptation"
 
@@ -81,6 +82,17 @@ class SelectModel(Command):
     )
 
 
+class ShadowModel(Command):
+    """Let a candidate judge beside the model in use, until a restart. What it says is counted and not published."""
+
+    model: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = Field(
+        description="Name of an installed bundle; null to end the comparison."
+    )
+    head: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = Field(
+        default=None, description="Name of an installed head of that bundle; null for the bundle's own classes."
+    )
+
+
 class Adapt(Command):
     """Begin to fit a head to the fields that were labelled on this device. It is installed, and not used by itself."""
 
@@ -95,6 +107,7 @@ REQUESTS: dict[CommandName, type[Command]] = {
     CommandName.SET_SPECIMEN: SetSpecimen,
     CommandName.CALIBRATE: Calibrate,
     CommandName.SELECT_MODEL: SelectModel,
+    CommandName.SHADOW_MODEL: ShadowModel,
     CommandName.ADAPT: Adapt,
 }
 

@@ -32,6 +32,8 @@ class EventKind(StrEnum):
     AUDIT_SET_ASIDE = "audit_set_aside"
     AUDIT_TRIMMED = "audit_trimmed"
     STATE_IGNORED = "state_ignored"
+    SHADOW_STARTED = "shadow_started"
+    SHADOW_ENDED = "shadow_ended"
     MODEL_CONFIRMED = "model_confirmed"
     MODEL_ROLLED_BACK = "model_rolled_back"
     SCALE_DISAGREES = "scale_disagrees"

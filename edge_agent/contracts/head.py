@@ -11,6 +11,7 @@ from edge_agent.contracts.manifest import (
     Evidence,
     FileName,
     Label,
+    Reference,
     Sha256,
     Slug,
     Thresholds,
@@ -92,6 +93,10 @@ class HeadManifest(Contract):
     evidence: Evidence | None = Field(description="Without it, or where it shows too little, the head is provisional.")
     figures: HeadFigures | None
     appearance: TrainingAppearance | None = Field(description="How the site's images look.")
+    reference: Reference | None = Field(
+        default=None,
+        description="What the head says of the site's held-out images; null: drift is noticed by 'appearance' alone.",
+    )
     min_agent_version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$", max_length=32)]
     files: dict[FileName, Sha256] = Field(max_length=16)
 

@@ -152,12 +152,12 @@ class Evidence(Contract):
 
 
 class MeasureRange(Contract):
-    """Percentiles of one measure over the training images, in the unit that the measure's name ends in."""
+    """Percentiles of one measure over images, in the unit that the measure's name ends in."""
 
     low: float = Field(description="1st percentile.")
     median: float = Field(description="50th percentile.")
     high: float = Field(description="99th percentile.")
-    images_count: int = Field(ge=1, description="Training images in which it could be measured.")
+    images_count: int = Field(ge=1, description="Images in which it could be measured.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -180,6 +180,19 @@ class TrainingAppearance(Contract):
             if measure.aspect is not Aspect.COLOUR and limits.low <= 0:
                 raise ValueError(f"{measure} is not above 0")
         return self
+
+
+class Reference(Contract):
+    """What the model says of images that had no part in training, so that the agent notices when fields drift away.
+
+    Images that the agent would reject are left out.
+    """
+
+    images_count: int = Field(ge=1, description="Images that were judged.")
+    unfamiliarity_score: MeasureRange
+    confidence_ratio: MeasureRange | None = Field(
+        description="Probability of the likeliest class of familiar images; null if it is nearly the same of all."
+    )
 
 
 class Manifest(Contract):
@@ -213,6 +226,9 @@ class Manifest(Contract):
     )
     appearance: TrainingAppearance | None = Field(
         default=None, description="Null, or not there as in older bundles: what differs is not said."
+    )
+    reference: Reference | None = Field(
+        default=None, description="Null, or not there as in older bundles: drift is noticed by 'appearance' alone."
     )
     min_agent_version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     files: dict[FileName, Sha256] = Field(max_length=32)

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.manifest import Slug
-
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(ge=0)]
-
-
-class Percentiles(Contract):
-    """Latencies of the readings since the metrics before."""
-
-    p50_ms: Positive = Field(description="Half of the readings took at most this long.")
-    p95_ms: Positive = Field(description="95 % of the readings took at most this long.")
-    p99_ms: Positive = Field(description="99 % of the readings took at most this long.")
-    samples_count: Count = Field(description="Number of readings behind the percentiles.")
+from edge_agent.contracts.percentiles import Count, Percentiles, Positive
+from edge_agent.contracts.shadow import ShadowMetrics
 
 
 class CaptureMetrics(Contract):
@@ -90,3 +80,6 @@ class Metrics(Contract):
     capture: CaptureMetrics
     spool: SpoolMetrics
     machine: MachineMetrics
+    shadow: ShadowMetrics | None = Field(
+        default=None, description="A candidate that judges beside the model in use; null if there is none."
+    )

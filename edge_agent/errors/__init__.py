@@ -44,6 +44,8 @@
     ├── ModelStoreError        model_store_failed
     │   └── ModelStoreFull     model_store_full
     ├── AnalysisError          analysis_failed
+    ├── ShadowFailed           shadow_failed
+    ├── ModelDrift             model_drift
     ├── SpoolError             spool_failed
     │   ├── SpoolFull          spool_full
     │   ├── SpoolBusy          spool_busy
@@ -232,7 +234,9 @@ from edge_agent.errors.inference import (
     HeadMismatch,
     HeadMissing,
     InferenceError,
+    ModelDrift,
     RuntimeMissing,
+    ShadowFailed,
     SignatureInvalid,
     SignatureUnknownKey,
     SigningMissing,
@@ -340,6 +344,7 @@ __all__ = [
     "MessageTooLarge",
     "ModelArchiveInvalid",
     "ModelConflict",
+    "ModelDrift",
     "ModelInUse",
     "ModelNoPrevious",
     "ModelStoreError",
@@ -355,6 +360,7 @@ __all__ = [
     "RuntimeMissing",
     "ScaleUnreadable",
     "SecretExposed",
+    "ShadowFailed",
     "SignatureInvalid",
     "SignatureUnknownKey",
     "SigningMissing",

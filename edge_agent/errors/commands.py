@@ -17,8 +17,8 @@ class CommandInvalid(CommandError):
 
     code = "command_invalid"
     remedy = (
-        "Send a request that matches deploy/contract/command.schema.json; 'set-specimen', 'calibrate', 'adapt' and "
-        "'select-model' have a schema of their own, such as command-calibrate.schema.json."
+        "Send a request that matches deploy/contract/command.schema.json; 'set-specimen', 'calibrate', 'adapt', "
+        "'select-model' and 'shadow-model' have a schema of their own, such as command-calibrate.schema.json."
     )
 
 

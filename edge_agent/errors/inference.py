@@ -119,3 +119,23 @@ class AnalysisError(EdgeAgentError):
 
     code = "analysis_failed"
     remedy = "Report this with the frame and the traceback in the log."
+
+
+class ShadowFailed(EdgeAgentError):
+    """A candidate beside the model in use failed several times in a row, and was ended. Readings are as before."""
+
+    code = "shadow_failed"
+    remedy = "Do not use this model on this device; check it with 'edge-agent classify' on a few images."
+
+
+class ModelDrift(EdgeAgentError):
+    """Most of the last fields look unlike those that the model was proven on, though it may still answer.
+
+    The check ``model`` of ``health`` has it, with what has changed, until the fields look as they did.
+    """
+
+    code = "model_drift"
+    remedy = (
+        "Check stain, lamp, focus and magnification, and run 'calibrate'. If the change is meant to stay, have the "
+        "model proven on such slides."
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.contracts import HeadManifest, Label, Manifest, ModelIdentity
-from edge_agent.contracts.manifest import Evidence, Thresholds, TrainingAppearance
+from edge_agent.contracts.manifest import Evidence, Reference, Thresholds, TrainingAppearance
 from edge_agent.errors import BundleMismatch, GoldenMismatch, HeadMismatch
 from edge_agent.inference.bundle import MODEL, Bundle, Golden, load_golden
 from edge_agent.inference.familiarity import Familiarity
@@ -109,6 +109,11 @@ class Classifier:
     def appearance(self) -> TrainingAppearance | None:
         """How the images look that the labels were learnt from."""
         return self._judge.appearance
+
+    @property
+    def reference(self) -> Reference | None:
+        """What it says of images that had no part in training."""
+        return self._judge.reference
 
     @property
     def demonstration(self) -> bool:

@@ -36,6 +36,8 @@ class HealthInputs:
     spool: EdgeAgentError | None
     broker: EdgeAgentError | None
     audit: EdgeAgentError | None
+    model: Check
+    """Whether fields drift away from those that the model was proven on."""
     clock: ClockReading
     machine: MachineMetrics
 
@@ -45,6 +47,7 @@ def run_checks(inputs: HealthInputs) -> tuple[Check, ...]:
     machine = inputs.machine
     return (
         Check.from_error("camera", inputs.camera),
+        inputs.model,
         Check.from_error("spool", inputs.spool),
         Check.from_error("broker", inputs.broker),
         Check.from_error("disk", disk_problem(machine.disk_free_bytes)),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from edge_agent.cameras import CaptureCounters
-from edge_agent.contracts import CaptureMetrics, MachineMetrics, Metrics, SpoolMetrics
+from edge_agent.contracts import CaptureMetrics, MachineMetrics, Metrics, ShadowMetrics, SpoolMetrics
 from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.spool import SpoolStats
 
@@ -23,6 +23,7 @@ class MetricsSources:
     capture: Callable[[], CaptureCounters]
     spool: Callable[[], SpoolStats]
     latency: LatencyRecorder
+    shadow: Callable[[], ShadowMetrics | None] = lambda: None
 
 
 class MetricsCollector:
@@ -59,6 +60,7 @@ class MetricsCollector:
             capture=CaptureMetrics(**asdict(capture)),
             spool=SpoolMetrics(**asdict(self._sources.spool())),
             machine=machine,
+            shadow=self._sources.shadow(),
         )
         self._before_s, self._readings_before, self._frames_before = now_s, readings_count, capture.frames_count
         return metrics

@@ -11,6 +11,7 @@ from pydantic import Field
 from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.adaptation.adaptation import Adaptation
 from edge_agent.collection.collection import Collection
+from edge_agent.contracts import ShadowMetrics
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.result import Signature
 from edge_agent.mqtt import Request
@@ -58,6 +59,14 @@ class ModelInUse(Contract):
     on_trial: bool = Field(default=False, description="Whether it goes back to the one before if it fails.")
 
 
+class ShadowState(Contract):
+    """The candidate that judges beside the model in use, or the one that did last."""
+
+    figures: ShadowMetrics
+    end: str | None = Field(description="Why it judges no longer: stopped, enough, failed or in_use; else null.")
+    last_failure: str | None = Field(description="What went wrong last, if it has ended.")
+
+
 class DeviceState(Contract):
     """The device at one moment, for the banners of the page."""
 
@@ -83,6 +92,7 @@ class DeviceState(Contract):
     in_use: ModelInUse | None = Field(default=None, description="Null in safe mode.")
     models: tuple[ModelOption, ...] = Field(description="The bundles that can be chosen.")
     quality_limits: dict[str, float] = Field(description="The limits of [quality], by their settings' names.")
+    shadow: ShadowState | None = Field(default=None, description="Null if nothing was compared.")
     slide: Tally | None = Field(description="The open slide.")
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 
 from edge_agent.analysis.reading import Reading
 from edge_agent.contracts import Label, Result
+from edge_agent.priority import lower_priority
 from edge_agent.web.history import ShownReading
 from edge_agent.web.pictures import ReadingPicture, make_picture
-from edge_agent.web.priority import lower_priority
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ def appearance(
     data: DataOption,
     split: Annotated[Path, typer.Option(help="The split that the bundle was trained with (CSV).")],
 ) -> None:
-    """Measure how the training images of a bundle look, and write it into its manifest.
+    """Measure how the training images of a bundle look, and what it says of the others, and write it into its manifest.
 
-    From this the agent says how an unfamiliar field differs. 'trainer bundle' does so by itself; this is for bundles
-    that were made before.
+    From this the agent says how an unfamiliar field differs, and notices when fields drift away. 'trainer bundle' does
+    so by itself; this is for bundles that were made before.
     """
     from trainer.export.record import record_appearance
 
@@ -27,5 +27,6 @@ def appearance(
     if manifest.appearance is not None:
         console.print(
             f"{manifest.name} {manifest.version}: {len(manifest.appearance.measures)} measures of "
-            f"{manifest.appearance.images_count} training images."
+            f"{manifest.appearance.images_count} training images; "
+            f"{0 if manifest.reference is None else manifest.reference.images_count} others were judged."
         )

@@ -48,9 +48,9 @@ for command in (
     evaluate,
     compare,
     probe,
+    adapt,
     keygen,
     sign,
-    adapt,
 ):
     app.command()(command)
 

@@ -119,3 +119,8 @@ def near_duplicates_count(assignments: Sequence[Assignment]) -> int:
 def in_part(assignments: Sequence[Assignment], part: Part) -> list[ImageFile]:
     """The files of one part."""
     return [each.file for each in assignments if each.part is part]
+
+
+def held_out(assignments: Sequence[Assignment]) -> list[ImageFile]:
+    """The files that had no part in training: of validation, by which thresholds are chosen, and of the test."""
+    return [each.file for each in assignments if each.part is not Part.TRAIN]

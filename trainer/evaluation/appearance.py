@@ -43,11 +43,12 @@ def summarise(appearances: Sequence[Appearance]) -> TrainingAppearance:
         values = np.array(
             [value for each in appearances if (value := getattr(each, measure.value)) is not None], np.float64
         )
-        if values.size >= MIN_SHARE_RATIO * len(appearances) and (limits := _range(values)) is not None:
+        if values.size >= MIN_SHARE_RATIO * len(appearances) and (limits := percentile_range(values)) is not None:
             measures[measure] = limits
     return TrainingAppearance(images_count=len(appearances), measures=measures)
 
 
-def _range(values: NDArray[np.float64]) -> MeasureRange | None:
+def percentile_range(values: Sequence[float] | NDArray[np.float64]) -> MeasureRange | None:
+    """The 1st, 50th and 99th percentile of one value or more, to four decimals; None if the outer two are the same."""
     low, median, high = (round(float(each), 4) for each in np.percentile(values, (1, 50, 99)))
-    return None if low == high else MeasureRange(low=low, median=median, high=high, images_count=values.size)
+    return None if low == high else MeasureRange(low=low, median=median, high=high, images_count=len(values))

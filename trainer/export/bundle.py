@@ -10,7 +10,7 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import CARD, GOLDEN, OOD
 from edge_agent.inference.proof import ProofLimits, unproven_reasons
 from trainer.data.dataset import read_files
-from trainer.data.split import Part, in_part, read_split
+from trainer.data.split import Part, held_out, in_part, read_split
 from trainer.errors import BundleUnproven, RunError
 from trainer.evaluation.appearance import measure_training_appearance
 from trainer.evaluation.audit import Audit
@@ -19,8 +19,10 @@ from trainer.evaluation.evaluate import class_indices, evaluate
 from trainer.evaluation.figures import Figures
 from trainer.evaluation.foreign import list_foreign
 from trainer.evaluation.options import EvaluationOptions
+from trainer.evaluation.reference import measure_reference
 from trainer.export.bundle_files import (
     DATA_CARD,
+    Looks,
     build_manifest,
     load_draft,
     uncalibrated_contents,
@@ -83,7 +85,11 @@ def bundle(
         draft = folder / "calibrated"
         calibrated = load_draft(draft, identity, config, contents, calibration)
         contents[GOLDEN] = golden_vectors(folder, calibrated)
-        appearance = measure_training_appearance(BundleAnalyzer(calibrated), data, files[Part.TRAIN])
+        analyzer = BundleAnalyzer(calibrated)
+        looks = Looks(
+            measure_training_appearance(analyzer, data, files[Part.TRAIN]),
+            measure_reference(analyzer, data, held_out(assignments)),
+        )
         figures = {
             part: evaluate(str(draft), data, run / SPLIT, part, options)
             for part, options in (
@@ -92,13 +98,13 @@ def bundle(
             )
         }
     evidence = figures[Part.TEST].evidence
-    manifest = build_manifest(identity, config, contents, calibration, evidence, appearance)
+    manifest = build_manifest(identity, config, contents, calibration, evidence, looks)
     lacking = unproven_reasons(manifest.labels, manifest.evidence, ProofLimits())
     if lacking and not provisional:
         raise BundleUnproven(f"{identity.name} is not shown to be right often enough. {' '.join(lacking)}")
     card = render_card(manifest, config, duration, figures[Part.VALIDATION], figures[Part.TEST], audit)
     contents[CARD] = card.encode()
-    write_bundle(out, build_manifest(identity, config, contents, calibration, evidence, appearance), contents)
+    write_bundle(out, build_manifest(identity, config, contents, calibration, evidence, looks), contents)
     Classifier(load_bundle(out)).verify_golden()
     write_json(run / EVALUATION, figures[Part.TEST])
     return figures[Part.TEST].figures, lacking

@@ -15,6 +15,7 @@ from edge_agent.contracts.manifest import (
     InputTensor,
     OutputTensors,
     PreprocessingId,
+    Reference,
     Thresholds,
     Training,
     TrainingAppearance,
@@ -43,6 +44,14 @@ class Calibration:
     temperature: float = 1.0
     min_confidence_ratio: float = 0.0
     max_unfamiliarity_score: float = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What the agent compares fields with."""
+
+    appearance: TrainingAppearance
+    reference: Reference
 
 
 def uncalibrated_classifier(run: Path, folder: Path) -> Classifier:
@@ -83,7 +92,7 @@ def build_manifest(
     contents: Mapping[str, bytes],
     calibration: Calibration | None = None,
     evidence: Evidence | None = None,
-    appearance: TrainingAppearance | None = None,
+    looks: Looks | None = None,
 ) -> Manifest:
     """The manifest of these files. Raises ``RunError`` if the model is damaged."""
     options, dataset = config.options, config.dataset
@@ -124,7 +133,8 @@ def build_manifest(
             command=config.command,
         ),
         evidence=evidence,
-        appearance=appearance,
+        appearance=None if looks is None else looks.appearance,
+        reference=None if looks is None else looks.reference,
         min_agent_version=edge_agent.__version__,
         files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     )

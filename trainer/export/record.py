@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agent.contracts import Manifest
-from edge_agent.contracts.manifest import Evidence, TrainingAppearance
+from edge_agent.contracts.manifest import Evidence, Reference, TrainingAppearance
 from edge_agent.inference.bundle import MANIFEST, Bundle, load_bundle
 from edge_agent.inference.signature import SIGNATURE
-from trainer.data.split import Part, in_part, read_split
+from trainer.data.split import Part, held_out, in_part, read_split
 from trainer.errors import RunError
 from trainer.evaluation.appearance import measure_training_appearance
 from trainer.evaluation.bundle_analyzer import BundleAnalyzer
 from trainer.evaluation.evaluate import evaluate
 from trainer.evaluation.options import EvaluationOptions
+from trainer.evaluation.reference import measure_reference
 from trainer.files import replacing
 
 
@@ -30,16 +31,21 @@ def record_evidence(bundle: str, data: Path, split: Path, *, seed: int = 0) -> M
 
 
 def record_appearance(bundle: str, data: Path, split: Path) -> Manifest:
-    """Measure how the training images of ``split`` look, and write it into the manifest of ``bundle``.
+    """Measure how the training images of ``split`` look and what the bundle says of the others, and write it down.
 
+    Both go into the manifest of ``bundle``: ranges that the agent compares fields with.
     Returns the manifest. Raises ``BundleError`` or ``TrainerError``.
     """
     analyzer = BundleAnalyzer.load(bundle)
-    files = in_part(read_split(split, data), Part.TRAIN)
-    return _write(analyzer.classifier.bundle, appearance=measure_training_appearance(analyzer, data, files))
+    assignments = read_split(split, data)
+    return _write(
+        analyzer.classifier.bundle,
+        appearance=measure_training_appearance(analyzer, data, in_part(assignments, Part.TRAIN)),
+        reference=measure_reference(analyzer, data, held_out(assignments)),
+    )
 
 
-def _write(bundle: Bundle, **sections: Evidence | TrainingAppearance) -> Manifest:
+def _write(bundle: Bundle, **sections: Evidence | TrainingAppearance | Reference) -> Manifest:
     manifest = bundle.manifest.model_copy(update=sections)
     # It would not be that of the new manifest.
     (bundle.folder / SIGNATURE).unlink(missing_ok=True)

@@ -208,7 +208,7 @@ class _Fit:
         self._progress("shifts", 0.9)
         meter = PictureMeter(self._classifier, features.kind)
         shifts = measure_site_shifts(
-            examples, validation, meter.field, meter.describe_if_fit, self._judge, seed=options.seed
+            examples, validation, meter.field, meter.describe_and_check, self._judge, seed=options.seed
         )
         self._progress("foreign", 0.95)
         foreign = None

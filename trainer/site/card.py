@@ -55,7 +55,7 @@ It looks at whole fields and uses the features `{report.features}` of the bundle
 * One site and one device: nothing here says how it does anywhere else, or with another camera, stain or scanner.
 * The labels are those of people at the site. The head can be no better than they are.
 * {_independence(report)}
-* {limits}
+{_as_items(limits)}
 
 ## How to use it
 
@@ -95,6 +95,11 @@ def _labels(report: AdaptReport) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
+
+
+def _as_items(limits: str) -> str:
+    """As items of a list; many descriptions have written them as such."""
+    return limits if limits.startswith("* ") else f"* {limits}"
 
 
 def _groups(report: AdaptReport) -> str:

@@ -30,7 +30,7 @@ _TAILS = (0.025, 0.5, 0.975)
 _MANY, _VERY_MANY = 240, 800
 
 Refit = Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float64]]
-"""Fits to the examples of the first indices, and gives the probabilities (n, c) of those of the second."""
+"""Fits to the examples of the first indices, and gives logits or probabilities (n, c) of those of the second."""
 Folds = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 """Indices of the examples to fit to and of those held out, of each fold; each example is held out once."""
 

@@ -20,7 +20,7 @@ from trainer.site.examples import Examples
 MAX_SHOWN = 60
 """Pictures of a contact sheet; nobody looks at more in one go."""
 _COLUMNS = 4
-_PICTURE_PX, _GAP_PX, _CAPTION_PX, _TOP_PX = 224, 16, 66, 78
+_PICTURE_PX, _GAP_PX, _CAPTION_PX, _TOP_PX = 224, 16, 78, 78
 _PAPER, _INK, _SOFT, _WRONG = "#ffffff", "#1d2733", "#5b6b7c", "#a3341c"
 _TITLE_PX, _TEXT_PX, _SMALL_PX = 22, 17, 14
 
@@ -75,7 +75,9 @@ def write_contact_sheet(
     more = "" if count <= MAX_SHOWN else f", the {MAX_SHOWN} most doubtful"
     title = f"{count} picture{'s' if count > 1 else ''} to look at again{more}"
     draw.text((_GAP_PX, 14), title, _INK, _font(_TITLE_PX))
-    draw.text((_GAP_PX, 44), "Label given > what the head says. Is the label right?", _SOFT, _font(_TEXT_PX))
+    draw.text(
+        (_GAP_PX, 44), "The head names them otherwise than their label. Is the label right?", _SOFT, _font(_TEXT_PX)
+    )
     for place, mistake in enumerate(shown):
         row, column = divmod(place, columns)
         left = _GAP_PX + column * (_PICTURE_PX + _GAP_PX)
@@ -85,7 +87,7 @@ def write_contact_sheet(
         _caption(draw, mistake, left, top + _PICTURE_PX + 4)
     make_folder(path.parent)
     with replacing(path) as file:
-        sheet.save(file, "PNG", optimize=True)
+        sheet.save(file, "PNG")
 
 
 def _picture(examples: Examples, index: int, thumbnail: NDArray[np.uint8]) -> Image.Image:
@@ -99,8 +101,8 @@ def _picture(examples: Examples, index: int, thumbnail: NDArray[np.uint8]) -> Im
 def _caption(draw: ImageDraw.ImageDraw, mistake: Mistake, left: int, top: int) -> None:
     name = Path(mistake.path).name
     for text, colour, font, down in (
-        (f"{mistake.number}   {mistake.label} >", _INK, _font(_TEXT_PX), 0),
-        (f"{mistake.predicted} {100 * mistake.predicted_ratio:.0f} %", _WRONG, _font(_TEXT_PX), 20),
+        (f"{mistake.number}. labelled {mistake.label}", _INK, _font(_TEXT_PX), 0),
+        (f"head: {mistake.predicted} {100 * mistake.predicted_ratio:.0f} %", _WRONG, _font(_TEXT_PX), 20),
         (name, _SOFT, _font(_SMALL_PX), 41),
     ):
         draw.text((left, top + down), _shorten(text, font), colour, font)

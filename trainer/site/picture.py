@@ -103,10 +103,10 @@ class PictureMeter:
         image = preprocess_for(field, self._classifier)
         return self._features.make(image, self._classifier.run(image).middle_map)
 
-    def describe_if_fit(self, field: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        """The same; None if the device would reject the field before it asks the network."""
+    def describe_and_check(self, field: NDArray[np.uint8]) -> tuple[NDArray[np.float32], bool]:
+        """The same, and whether the device would reject the field before it asks the network."""
         prepared = self._analyzer.prepare(self._extract(Pixels(field, ColourOrder.RGB)))
-        return self.describe(field) if isinstance(prepared, PendingReading) else None
+        return self.describe(field), not isinstance(prepared, PendingReading)
 
     def _see(self, data: bytes) -> tuple[ExtractedField, bool]:
         """What the device sees of an image file, and whether it had to be enlarged for that. Raises ``ImageError``."""

@@ -27,7 +27,6 @@ class Refusals(Settings):
     refused_count: int
     refused_ratio: float
     refused_interval_ratio: tuple[float, float] = Field(description="95 % Wilson interval.")
-    unfamiliar_ratio: float = Field(description="Refused because they look unlike the site's pictures.")
     reasons: dict[str, int] = Field(description="How many were refused, by reason, the commonest first.")
 
 
@@ -72,6 +71,5 @@ def _count(name: str, reasons: Iterable[str | None], unreadable_count: int) -> R
         refused_count=refused,
         refused_ratio=refused / max(1, len(each)),
         refused_interval_ratio=(low, high),
-        unfamiliar_ratio=counted[Reason.UNFAMILIAR.value] / max(1, len(each)),
         reasons=dict(counted.most_common()),
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from edge_agent.contracts import Reason
 from edge_agent.errors import ImageError
 from edge_agent.intervals import wilson_interval
 from edge_agent.settings import Settings
@@ -23,8 +24,8 @@ MAX_IMAGES = 32
 UNSHIFTED = "none"
 
 Pixels = NDArray[np.uint8]
-Describe = Callable[[Pixels], NDArray[np.float32] | None]
-"""Features (f,) of a field, uint8 RGB (h, w, 3); None if the device would reject it before it asks the network."""
+Describe = Callable[[Pixels], tuple[NDArray[np.float32], bool]]
+"""Features (f,) of a field, uint8 RGB (h, w, 3), and whether the device would reject it without asking the network."""
 See = Callable[[bytes], Pixels]
 """The field of an image file, uint8 RGB (h, w, 3). Raises ``ImageError``."""
 Judge = Callable[[int, NDArray[np.float32]], tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -37,9 +38,7 @@ class SiteShift(Settings):
     shift: str
     strength: str
     images_count: int
-    accuracy_ratio: float = Field(
-        description="Share whose likeliest class is theirs. Pictures rejected before the network is asked are not."
-    )
+    accuracy_ratio: float = Field(description="Share whose likeliest class is theirs, refused or not.")
     accuracy_interval_ratio: tuple[float, float] = Field(description="95 % Wilson interval.")
     refused_ratio: float
     refusals: dict[str, int] = Field(description="How many were refused: rejected, unfamiliar or low_confidence.")
@@ -124,22 +123,24 @@ def _measure(
 ) -> SiteShift:
     generators = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(len(fields))]
     described = [describe(shift.apply(field, rng)) for field, rng in zip(fields, generators, strict=True)]
-    right = np.zeros(len(chosen), np.bool_)
-    reasons: list[str | None] = [None if each is not None else "rejected" for each in described]
+    features = np.stack([each for each, _ in described])
+    rejected = np.array([is_rejected for _, is_rejected in described])
+    probabilities = np.zeros((len(chosen), validation.probabilities.shape[1]))
+    unfamiliarity = np.zeros(len(chosen))
     for fold in np.unique(validation.folds[chosen]).tolist():
-        places = [i for i, each in enumerate(described) if each is not None and validation.folds[chosen[i]] == fold]
-        if not places:
-            continue
-        probabilities, unfamiliarity = judge(
-            fold, np.stack([each for i in places if (each := described[i]) is not None])
-        )
-        right[places] = probabilities.argmax(axis=1) == labels[chosen[places]]
-        for place, confidence, distance in zip(places, probabilities.max(axis=1), unfamiliarity, strict=True):
-            if distance > validation.max_unfamiliarity_score:
-                reasons[place] = "unfamiliar"
-            elif confidence < validation.min_confidence_ratio:
-                reasons[place] = "low_confidence"
-    refusals = Counter(reason for reason in reasons if reason is not None)
+        held_out = validation.folds[chosen] == fold
+        probabilities[held_out], unfamiliarity[held_out] = judge(fold, features[held_out])
+    right = probabilities.argmax(axis=1) == labels[chosen]
+    reasons = np.select(
+        [
+            rejected,
+            unfamiliarity > validation.max_unfamiliarity_score,
+            probabilities.max(axis=1) < validation.min_confidence_ratio,
+        ],
+        ["rejected", Reason.UNFAMILIAR.value, Reason.LOW_CONFIDENCE.value],
+        "",
+    )
+    refusals = Counter(reasons[reasons != ""].tolist())
     return SiteShift(
         shift=shift.name,
         strength=shift.strength,

@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pydantic.fields import FieldInfo
 
-from edge_agent.contracts import Check, CheckState, Contract, Metrics, Percentiles
+from edge_agent.contracts import Check, CheckState, Contract, Metrics, Percentiles, ShadowMetrics
 from edge_agent.errors import PrometheusPortTaken
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 
@@ -63,6 +63,8 @@ class Exporter(Collector):
             return
         yield _latency(self._metrics.latency_ms)
         yield from _figures(self._metrics)
+        if self._metrics.shadow is not None:
+            yield from _shadow(self._metrics.shadow)
 
 
 def _health(checks: tuple[Check, ...]) -> Iterator[Metric]:
@@ -101,6 +103,29 @@ def _figure(name: str, field: FieldInfo, value: object) -> Iterator[Metric]:
         yield GaugeMetricFamily(f"{_PREFIX}_{name}", explanation, value=value)
 
 
+def _shadow(shadow: ShadowMetrics) -> Iterator[Metric]:
+    """What is no plain number in the figures of a candidate; the others are among the message's figures."""
+    refusals = GaugeMetricFamily(
+        f"{_PREFIX}_shadow_refusals_count",
+        "Fields that the model in use, or the candidate beside it, gave no label, by reason",
+        labels=["by", "reason"],
+    )
+    for by, counts in (("active", shadow.active_refusals_count), ("candidate", shadow.candidate_refusals_count)):
+        for reason, count in counts.items():
+            refusals.add_metric([by, reason], count)
+    yield refusals
+    if shadow.latency_ms is not None:
+        yield _quantiles(
+            GaugeMetricFamily(
+                f"{_PREFIX}_shadow_latency_ms",
+                "Time of the candidate's analysis of its newest fields, as quantiles",
+                labels=["quantile"],
+            ),
+            (),
+            shadow.latency_ms,
+        )
+
+
 def _latency(latency: dict[str, Percentiles]) -> Metric:
     family = GaugeMetricFamily(
         f"{_PREFIX}_latency_ms",
@@ -108,10 +133,12 @@ def _latency(latency: dict[str, Percentiles]) -> Metric:
         labels=["stage", "quantile"],
     )
     for stage, percentiles in latency.items():
-        for quantile, value in (
-            ("0.5", percentiles.p50_ms),
-            ("0.95", percentiles.p95_ms),
-            ("0.99", percentiles.p99_ms),
-        ):
-            family.add_metric([stage, quantile], value)
+        _quantiles(family, (stage,), percentiles)
+    return family
+
+
+def _quantiles(family: GaugeMetricFamily, labels: tuple[str, ...], percentiles: Percentiles) -> GaugeMetricFamily:
+    """``family`` with the percentiles added, each with its quantile as the last label."""
+    for quantile, value in (("0.5", percentiles.p50_ms), ("0.95", percentiles.p95_ms), ("0.99", percentiles.p99_ms)):
+        family.add_metric([*labels, quantile], value)
     return family

@@ -10,6 +10,7 @@ import * as labels from "./labels.js";
 import * as live from "./live.js";
 import * as login from "./login.js";
 import * as reading from "./reading.js";
+import * as shadow from "./shadow.js";
 import * as slide from "./slide.js";
 import * as slides from "./slides.js";
 import * as teach from "./teach.js";
@@ -88,7 +89,7 @@ async function enter() {
 
 async function start() {
   await i18n.start();
-  for (const part of [actions, banners, device, history, labels, live, reading, slide, teach]) part.start();
+  for (const part of [actions, banners, device, history, labels, live, reading, shadow, slide, teach]) part.start();
   login.start(enter);
   store.on("state connected session", () => {
     const state = store.state;

@@ -16,11 +16,11 @@ from edge_agent.analysis.reading import Reading
 from edge_agent.cameras import Frame
 from edge_agent.contracts import Result
 from edge_agent.errors import AgentPaused, AnalysisError, EdgeAgentError, ImageError
+from edge_agent.priority import lower_priority
 from edge_agent.vision.quality import change_pct
 from edge_agent.web.device import Device
 from edge_agent.web.live.frame import LiveFrame, frame_thumbnail
 from edge_agent.web.live.messages import NoPicture, View
-from edge_agent.web.priority import lower_priority
 
 log = logging.getLogger(__name__)
 

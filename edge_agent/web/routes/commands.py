@@ -17,7 +17,7 @@ from edge_agent.web.access.roles import Role, requires, role_of
 from edge_agent.web.device import Device
 from edge_agent.web.refusals import refuse_with
 
-_ADMINISTERED = {CommandName.SELECT_MODEL, CommandName.GET_CONFIG}
+_ADMINISTERED = {CommandName.SELECT_MODEL, CommandName.SHADOW_MODEL, CommandName.GET_CONFIG}
 
 _STATUS = {AnswerState.DONE: 200, AnswerState.REFUSED: 409, AnswerState.FAILED: 500}
 

@@ -87,6 +87,19 @@ def test_nothing_is_measured_of_a_familiar_field(
     assert (reading.outcome, reading.differs) == (Outcome.CLASSIFIED, None)
 
 
+def test_familiar_fields_are_measured_no_more_often_than_they_are_wanted(smear: Array) -> None:
+    classifier = Classifier(load_bundle("demo"))
+    rarely = Analyzer(classifier, QualityLimits(), appearance_interval_s=3600)
+    first, second, unlike = (rarely.analyse(frame(each)) for each in (smear, smear, tinted(smear)))
+    assert first.appearance == rarely.measure_appearance(frame(smear))
+    assert "appearance" in first.latency_ms
+    assert second.appearance is None
+    # Measured for what differs, and not chosen: a window of the refused alone would always have drifted.
+    assert (unlike.differs is not None, unlike.appearance) == (True, None)
+    always = Analyzer(classifier, QualityLimits(), appearance_interval_s=0)
+    assert all(always.analyse(frame(smear)).appearance is not None for _ in range(2))
+
+
 def test_nothing_is_said_with_a_bundle_that_does_not_know_its_training_images(demo_bundle: Path, smear: Array) -> None:
     path = demo_bundle / "manifest.json"
     content = json.loads(path.read_text())

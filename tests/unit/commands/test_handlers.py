@@ -42,6 +42,7 @@ def test_a_handler_needs_no_agent() -> None:
             config=ConfigPart,
             calibrate=unused,  # type: ignore[arg-type]  # never called, so its answer has no type
             select_model=unused,  # type: ignore[arg-type]  # the same
+            shadow_model=unused,  # type: ignore[arg-type]  # the same
             adapt=unused,  # type: ignore[arg-type]  # the same
             cancel_adaptation=unused,  # type: ignore[arg-type]  # the same
         )
@@ -70,6 +71,7 @@ def test_the_configuration_is_told_without_user_and_password() -> None:
             config=ConfigPart,
             calibrate=unused,  # type: ignore[arg-type]  # never called, so its answer has no type
             select_model=unused,  # type: ignore[arg-type]  # the same
+            shadow_model=unused,  # type: ignore[arg-type]  # the same
             adapt=unused,  # type: ignore[arg-type]  # the same
             cancel_adaptation=unused,  # type: ignore[arg-type]  # the same
         )
@@ -97,6 +99,7 @@ def test_the_password_in_a_streams_address_is_not_told() -> None:
             config=lambda: config,
             calibrate=unused,  # type: ignore[arg-type]  # never called, so its answer has no type
             select_model=unused,  # type: ignore[arg-type]  # the same
+            shadow_model=unused,  # type: ignore[arg-type]  # the same
             adapt=unused,  # type: ignore[arg-type]  # the same
             cancel_adaptation=unused,  # type: ignore[arg-type]  # the same
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.contracts import MachineMetrics
+from edge_agent.contracts import Check, MachineMetrics
 from edge_agent.monitoring.health import ClockReading, HealthInputs
 
 MakeInputs = Callable[..., HealthInputs]
@@ -34,6 +34,7 @@ def make_inputs() -> MakeInputs:
 
     def make(**changes: Any) -> HealthInputs:
         parts: dict[str, Any] = dict.fromkeys(("camera", "spool", "broker", "audit"))
+        parts["model"] = Check.from_error("model", None)
         clock = changes.pop("clock", ClockReading(datetime(2026, 11, 25, tzinfo=UTC), synchronised=True))
         parts |= {name: changes.pop(name) for name in list(changes) if name in parts}
         return HealthInputs(**parts, clock=clock, machine=machine(**changes))

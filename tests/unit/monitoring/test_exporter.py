@@ -11,7 +11,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from uuid_utils.compat import uuid7
 
 from edge_agent.cli.local_broker import free_port
-from edge_agent.contracts import CaptureMetrics, Check, CheckState, Metrics, Percentiles, SpoolMetrics
+from edge_agent.contracts import (
+    CaptureMetrics,
+    Check,
+    CheckState,
+    Metrics,
+    ModelIdentity,
+    Percentiles,
+    ShadowMetrics,
+    SpoolMetrics,
+)
 from edge_agent.errors import CameraLost, PrometheusPortTaken
 from edge_agent.monitoring.prometheus.exporter import Exporter
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
@@ -42,6 +51,29 @@ METRICS = Metrics(
         checkpoints_count=1,
     ),
     machine=machine(),
+)
+
+
+SHADOW = ShadowMetrics(
+    model=ModelIdentity(name="fast", version="1.2.0", sha256="a" * 64, preprocessing="rgb@1", runtime="none"),
+    provisional=False,
+    since=datetime.now(UTC),
+    compared_count=20,
+    unfit_count=3,
+    agreeing_count=19,
+    agreement_ratio=0.95,
+    agreement_low_ratio=0.76,
+    agreement_high_ratio=0.99,
+    labels_comparable=True,
+    both_classified_count=18,
+    other_label_count=0,
+    active_refused_count=1,
+    candidate_refused_count=2,
+    active_refusals_count={"unfamiliar": 1},
+    candidate_refusals_count={"unfamiliar": 1, "low_confidence": 1},
+    passed_over_count=5,
+    failures_count=0,
+    latency_ms=Percentiles(p50_ms=12.0, p95_ms=15.0, p99_ms=16.0, samples_count=20),
 )
 
 
