@@ -45,7 +45,8 @@ def state(*, end: str | None = None, **changes: object) -> ShadowState:
 @pytest.fixture
 def installed(made: Scene) -> Scene:
     made.device.changes["models"] = tuple(
-        ModelOption(name=name, version="1.2.0", demonstration=False, provisional=False) for name in ("demo", "fast")
+        ModelOption(name=name, version="1.2.0", reference=name, demonstration=False, provisional=False)
+        for name in ("demo", "fast")
     )
     return made
 

@@ -1,6 +1,6 @@
 """Trains a network's upper layers on a site's pictures, in the folds of the head's cross-validation. Needs TensorFlow.
 
-It is what ``trainer train`` does, with fewer variants and epochs. It starts from ImageNet, since a bundle has no weights
+It is what ``trainer train`` does, with fewer variants and epochs. It starts from ImageNet, since a bundle has none
 that could be trained further.
 """
 
