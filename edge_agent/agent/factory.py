@@ -19,10 +19,7 @@ def make_analyzer(config: Config) -> Analyzer:
 
     Raises ``BundleError``, ``RuntimeMissing``, ``SigningMissing``.
     """
-    settings = config.analysis
-    trust = config.models.trust()
-    bundle = load_bundle(settings.bundle, trust)
-    classifier = Classifier(bundle, head=settings.head, threads=settings.threads_count, trust=trust)
+    classifier = make_classifier(config)
     classifier.verify_golden()
     return Analyzer(
         classifier,
@@ -32,6 +29,14 @@ def make_analyzer(config: Config) -> Analyzer:
         proof=config.proof,
         appearance_interval_s=APPEARANCE_INTERVAL_S,
     )
+
+
+def make_classifier(config: Config) -> Classifier:
+    """Load and verify the configured bundle and head. Raises as ``make_analyzer`` does."""
+    settings = config.analysis
+    trust = config.models.trust()
+    bundle = load_bundle(settings.bundle, trust)
+    return Classifier(bundle, head=settings.head, threads=settings.threads_count, trust=trust)
 
 
 def open_spool(config: Config, on_change: Callable[[], None], on_failure: Callable[[BaseException], None]) -> Spool:

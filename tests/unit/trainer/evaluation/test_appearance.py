@@ -97,6 +97,12 @@ def test_what_few_images_have_or_what_never_varies_is_left_out() -> None:
     assert set(summarise(few + many).measures) == {Measure.RED_CELL_DIAMETER}
 
 
+def test_what_is_compared_as_a_ratio_is_left_out_where_some_images_have_none_of_it() -> None:
+    smooth = [appearance(noise_ratio=each / 100, nucleus_diameter_px=10 + each) for each in range(101)]
+    flat = [appearance(noise_ratio=0.0, nucleus_diameter_px=10 + each) for each in range(5)]
+    assert set(summarise(smooth + flat).measures) == {Measure.NUCLEUS_DIAMETER}
+
+
 def test_no_image_is_one_error() -> None:
     with pytest.raises(DataError, match="no training image"):
         summarise([])
