@@ -21,6 +21,7 @@ from edge_agent.agent.calibration_run import run_calibration
 from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.model_control import ModelControl
+from edge_agent.agent.model_rollout import make_rollout
 from edge_agent.agent.own_heads import OwnHeads
 from edge_agent.agent.reading_control import ReadingControl
 from edge_agent.agent.result_sink import OnResult, ResultSink
@@ -116,6 +117,7 @@ class Agent:
         self._process = psutil.Process()
         self._finished = threading.Event()
         self._failure: BaseException | None = None
+        self._reporting = threading.Lock()
         self._built = False
         with ExitStack() as stack:
             # Another attempt in this process after a failure must find the spool free.
@@ -206,6 +208,10 @@ class Agent:
         closing.callback(self._dispatcher.stop)
         self._reading = ReadingControl(self._make_pipeline, self._status, self._events, self._publish_status)
         closing.callback(self._reading.stop)
+        self._rollout = make_rollout(
+            lambda: self._config, self._models, self._shadowing, self._events, changed=self._report_model
+        )
+        closing.callback(self._rollout.stop)
         self._introduce()
         self._built = True
 
@@ -311,6 +317,7 @@ class Agent:
         self._collection.start()
         self._adaptation.start()
         self._reading.start()
+        self._rollout.start()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until there are no more frames, or a thread failed. False if ``timeout_s`` passed first."""
@@ -399,6 +406,7 @@ class Agent:
     def _use(self, analyzer: Analyzer) -> None:
         self._reading.switch(analyzer)
         self._introduce()
+        self._rollout.look_again()
 
     def _end_trial(self) -> None:
         # A thread that failed is no end in order: the model may be why.
@@ -486,15 +494,22 @@ class Agent:
             replay_rate_hz=config.spool.replay_rate_hz,
             on_state=lambda _state: self._monitor.wake(),
             on_request=self._dispatcher.submit,
+            on_desired=lambda payload: self._rollout.submit(payload),  # noqa: PLW0108 - built after the publisher
             on_failure=self._fail,
         )
 
     def _introduce(self) -> None:
         """Publish info and model, now and after each connect."""
         info = device_info(self._config, self._models.analyzer, self.session, self._started_at)
-        reported = reported_model(self._config, self._models.analyzer, self.session)
         self._publisher.set_retained(self._topics.info, info.to_json())
-        self._publisher.set_retained(self._topics.model_reported, reported.to_json())
+        self._report_model()
+
+    def _report_model(self) -> None:
+        """Publish the model in use and how far its successor is. Called in any thread."""
+        # In this order for all threads: otherwise the last word could be an older one.
+        with self._reporting:
+            reported = reported_model(self._config, self._models.analyzer, self.session, self._rollout.status)
+            self._publisher.set_retained(self._topics.model_reported, reported.to_json())
 
     def _answer(self, request: Request, payload: bytes) -> None:
         self._publisher.answer(request, payload)

@@ -16,6 +16,7 @@ from edge_agent.contracts.manifest import Slug
 from edge_agent.inference.proof import ProofLimits
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 from edge_agent.mqtt.settings import MqttSettings
+from edge_agent.rollout.rollout_settings import RolloutSettings
 from edge_agent.rollout.settings import ModelSettings
 from edge_agent.settings import Settings
 from edge_agent.spool.settings import SpoolSettings, StateSettings
@@ -57,6 +58,7 @@ class Config(Settings):
     quality: QualityLimits = QualityLimits()
     proof: ProofLimits = ProofLimits()
     models: ModelSettings = ModelSettings()
+    rollout: RolloutSettings = RolloutSettings()
     mqtt: MqttSettings = MqttSettings()
     spool: SpoolSettings = SpoolSettings()
     state: StateSettings = Field(default_factory=StateSettings)

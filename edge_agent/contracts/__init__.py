@@ -59,7 +59,7 @@ from edge_agent.contracts.result import (
     Result,
     Signature,
 )
-from edge_agent.contracts.rollout import ModelDesired, ModelReported
+from edge_agent.contracts.rollout import ModelDesired, ModelKind, ModelReported, RolloutState, Wave
 from edge_agent.contracts.scale import Scale, ScaleSource
 from edge_agent.contracts.shadow import AgreementFigures, ShadowMetrics
 from edge_agent.contracts.specimen import Specimen, SpecimenField, SpecimenId, opaque_id
@@ -118,6 +118,7 @@ __all__ = [
     "Metrics",
     "ModelDesired",
     "ModelIdentity",
+    "ModelKind",
     "ModelReported",
     "Nuclei",
     "Outcome",
@@ -126,6 +127,7 @@ __all__ = [
     "Reason",
     "Report",
     "Result",
+    "RolloutState",
     "Scale",
     "ScaleDifference",
     "ScaleSource",
@@ -146,6 +148,7 @@ __all__ = [
     "TextureDifference",
     "Topics",
     "Verdict",
+    "Wave",
     "difference_sentence",
     "opaque_id",
     "request_message",

@@ -36,6 +36,21 @@
     │   └── HeadError          head_invalid
     │       ├── HeadMissing    head_missing
     │       └── HeadMismatch   head_mismatch
+    ├── RolloutError           rollout_failed
+    │   ├── DesiredInvalid     desired_invalid
+    │   ├── DesiredStale       desired_stale
+    │   ├── ModelDowngrade     model_downgrade
+    │   ├── ModelRolledBack    model_rolled_back
+    │   ├── ModelMismatch      model_mismatch
+    │   ├── RolloutInterrupted rollout_interrupted
+    │   ├── DownloadFailed     download_failed
+    │   │   ├── DownloadStalled download_stalled
+    │   │   └── DownloadUntrusted download_untrusted
+    │   ├── DownloadUnsafe     download_unsafe
+    │   ├── DownloadTooLarge   download_too_large
+    │   ├── DownloadMismatch   download_mismatch
+    │   ├── SelfTestSlow       self_test_slow
+    │   └── ShadowDisagrees    shadow_disagrees
     ├── SigningMissing         signing_missing
     ├── ModelArchiveInvalid    model_archive_invalid
     ├── ModelConflict          model_conflict
@@ -184,6 +199,23 @@ from edge_agent.errors.config import (
     ConfigDoubtful,
     ConfigError,
 )
+from edge_agent.errors.desired import (
+    DesiredInvalid,
+    DesiredStale,
+    DownloadFailed,
+    DownloadMismatch,
+    DownloadStalled,
+    DownloadTooLarge,
+    DownloadUnsafe,
+    DownloadUntrusted,
+    ModelDowngrade,
+    ModelMismatch,
+    ModelRolledBack,
+    RolloutError,
+    RolloutInterrupted,
+    SelfTestSlow,
+    ShadowDisagrees,
+)
 from edge_agent.errors.endpoints import (
     AccessDenied,
     BodyTimeout,
@@ -319,8 +351,16 @@ __all__ = [
     "ConfigDoubtful",
     "ConfigError",
     "CrossSite",
+    "DesiredInvalid",
+    "DesiredStale",
     "DiskFull",
     "DiskLow",
+    "DownloadFailed",
+    "DownloadMismatch",
+    "DownloadStalled",
+    "DownloadTooLarge",
+    "DownloadUnsafe",
+    "DownloadUntrusted",
     "EdgeAgentError",
     "EndOfFrames",
     "FileUnusable",
@@ -344,9 +384,12 @@ __all__ = [
     "MessageTooLarge",
     "ModelArchiveInvalid",
     "ModelConflict",
+    "ModelDowngrade",
     "ModelDrift",
     "ModelInUse",
+    "ModelMismatch",
     "ModelNoPrevious",
+    "ModelRolledBack",
     "ModelStoreError",
     "ModelStoreFull",
     "ModelUnknown",
@@ -357,9 +400,13 @@ __all__ = [
     "ReportMissing",
     "RequestInvalid",
     "RoleInsufficient",
+    "RolloutError",
+    "RolloutInterrupted",
     "RuntimeMissing",
     "ScaleUnreadable",
     "SecretExposed",
+    "SelfTestSlow",
+    "ShadowDisagrees",
     "ShadowFailed",
     "SignatureInvalid",
     "SignatureUnknownKey",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +70,8 @@ def adapt(
             cache=cache,
             quick=quick,
             seed=seed,
-            command=shlex.join(["trainer", *sys.argv[1:]]),
+            # Without paths: a head may leave the site, and a folder may be named after a person.
+            command=f"trainer adapt --bundle {Path(bundle).name} --name {name} --version {version} --seed {seed}",
         ),
         progress=JsonLines() if progress == "json" else silent,
     )
