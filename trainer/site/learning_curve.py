@@ -152,7 +152,9 @@ class _LookBack:
             return None
         errors = 1 - self._means(right)
         sizes = np.array([*FRACTIONS, 1.0]) * now * self.trained_ratio
-        return _extrapolate(errors, sizes, now, now + more_count, len(self._labels), self._seed)
+        gains = _extrapolate(errors, sizes, now, now + more_count, len(self._labels), self._seed)
+        # No more than all can be right.
+        return np.asarray(np.minimum(gains, 1 - right[-1].mean()))
 
     def _means(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray((self._times @ right.T).T / self._times.sum(axis=1)).T
@@ -197,8 +199,7 @@ def _extrapolate(
     gain = slope * (now**-exponents - then**-exponents)
     # Which labels the next ones are is luck, too, and where few answers change, resampling them has hardly any spread:
     # as if one more answer went either way.
-    luck = rng.normal(0, 1 / count, len(errors))
-    return np.asarray(np.minimum(gain + luck, errors[:, -1]))
+    return np.asarray(gain + rng.normal(0, 1 / count, len(errors)))
 
 
 def _too_few(code: str | None, more_count: int) -> str:

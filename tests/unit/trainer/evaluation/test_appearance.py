@@ -51,18 +51,26 @@ def test_it_is_written_into_the_manifest_and_nothing_else_changes(
     assert before.appearance is not None
     assert after.appearance is not None
     assert after.appearance != before.appearance
-    assert after.model_copy(update={"appearance": before.appearance}) == before
+    assert after.reference is not None
+    assert after.reference.images_count == 4
+    assert after.model_copy(update={"appearance": before.appearance, "reference": before.reference}) == before
     assert f"{len(after.appearance.measures)} measures of 4 training images" in capsys.readouterr().err
 
 
-def test_only_training_images_count(demo_bundle: Path, data: Path) -> None:
+def test_training_images_are_measured_and_the_others_are_judged(demo_bundle: Path, data: Path) -> None:
     assert run(demo_bundle, data) == 0
-    with_all = load_bundle(demo_bundle).manifest.appearance
-    for line in (data.parent / "split.csv").read_text().splitlines():
-        if line.endswith(",test"):
-            (data / line.split(",")[0]).write_bytes(b"not even an image")
+    with_all = load_bundle(demo_bundle).manifest
+    split = data.parent / "split.csv"
+    lines = split.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.strip().endswith(",test")] + [
+        line for line in lines if line.strip().endswith(",test")
+    ][:2]
+    split.write_text("".join(kept))
     assert run(demo_bundle, data) == 0
-    assert load_bundle(demo_bundle).manifest.appearance == with_all
+    with_fewer = load_bundle(demo_bundle).manifest
+    assert with_fewer.appearance == with_all.appearance
+    assert with_fewer.reference is not None
+    assert with_fewer.reference.images_count == 2
 
 
 def test_an_image_that_has_changed_is_one_error_and_leaves_the_bundle_alone(

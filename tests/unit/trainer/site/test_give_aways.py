@@ -87,6 +87,16 @@ def test_the_share_of_the_commonest_class_is_no_give_away() -> None:
     assert size.warning is None
 
 
+def test_a_little_above_chance_is_no_give_away_however_many_pictures_show_it() -> None:
+    labels = np.arange(4000) % 2
+    sizes = np.where((labels ^ (np.random.default_rng(0).random(4000) > 0.535))[:, None], (640, 480), (1280, 960))
+    examples = make_examples(labels, sizes_px=sizes)
+    size = find_give_aways(examples, make_features(4000), np.arange(4000) // 2 % 5)[1]
+    assert size.name == "image size"
+    assert size.accuracy_interval_ratio[0] > size.chance_ratio
+    assert not size.gives_away
+
+
 def test_shuffled_labels_are_hardly_ever_called_out() -> None:
     alarms = 0
     for seed in range(3):
