@@ -6,37 +6,25 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from edge_agent.cameras.smear import draw_smear
 from edge_agent.inference.head import HEAD_ARRAYS, HEAD_MANIFEST
-from trainer.augmentation.optics import stain
 
-Image = NDArray[np.uint8]
 CLASSES = ("benign", "pro-b")
 PER_CLASS = 22
 
 
-def in_another_stain(field: Image) -> Image:
-    return stain(field, np.array([0.45, 2.0, 1.0]), np.zeros(3))
-
-
-def as_drawn(field: Image) -> Image:
-    return field
-
-
-def draw_set(folder: Path, per_class: int, seed: int, change: Callable[[Image], Image]) -> None:
+def draw_set(folder: Path, per_class: int, seed: int, stain: str) -> None:
     for label in CLASSES:
         (folder / label).mkdir(parents=True, exist_ok=True)
         for number in range(per_class):
-            field, _ = draw_smear(np.random.default_rng([seed, number, CLASSES.index(label)]), label)
-            picture = cv2.cvtColor(change(field), cv2.COLOR_RGB2BGR)
+            rng = np.random.default_rng([seed, number, CLASSES.index(label)])
+            picture = cv2.cvtColor(draw_smear(rng, label, stain=stain)[0], cv2.COLOR_RGB2BGR)
             (folder / label / f"{number:03}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
 
 
@@ -66,9 +54,9 @@ def classify(folder: Path, *options: str) -> list[dict[str, object]]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``labelled`` pictures, ``new`` ones of the same stain, and ``others`` in the stain that the bundle knows."""
     root = tmp_path_factory.mktemp("site")
-    draw_set(root / "labelled", PER_CLASS, 1, in_another_stain)
-    draw_set(root / "new", 4, 2, in_another_stain)
-    draw_set(root / "others", 4, 3, as_drawn)
+    draw_set(root / "labelled", PER_CLASS, 1, "blue")
+    draw_set(root / "new", 4, 2, "blue")
+    draw_set(root / "others", 4, 3, "wright-giemsa")
     describe_set(root / "labelled")
     (root / "labelled" / CLASSES[0] / "notes.txt").write_text("not a picture")
     return root
