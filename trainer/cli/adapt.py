@@ -17,6 +17,7 @@ from trainer.cli.options import (
     WeightsOption,
     one_of,
 )
+from trainer.cli.sign import SignOption, ask_for_key, sign_with
 from trainer.spec import IMAGENET
 
 
@@ -62,12 +63,17 @@ def adapt(
     A head judges in place of a bundle's own classes: 'edge-agent classify --bundle accurate --head OUT'. Exit status 0
     also if the head is provisional, which the report says.
     """
+    if fine_tune:
+        from trainer.networks.quiet_import import import_keras
+
+        import_keras()
     import cv2
     from threadpoolctl import threadpool_limits
 
     from trainer.cli.output import results
     from trainer.site.adapt import AdaptOptions
     from trainer.site.adapt import adapt as fit
+    from trainer.site.fine_tune import FineTuneOptions
     from trainer.site.progress import JsonLines, silent
     from trainer.site.terminal import show_report
 
