@@ -20,6 +20,7 @@ from edge_agent.cli.schema import json_schema
 from edge_agent.contracts import MESSAGES, Answer, Status, Topics
 
 PATIENCE_S = 30.0
+SAID_TO_DEVICES = {"command", "model-desired"}
 
 SCHEMAS = {name: Draft202012Validator(json_schema(model)) for name, model in MESSAGES.items()}
 
@@ -70,7 +71,7 @@ class Subscriber:
             if not self._raw and not message.payload:
                 # A retained message was cleared.
                 continue
-            if not self._raw and message.kind != "command":
+            if not self._raw and message.kind not in SAID_TO_DEVICES:
                 message.body()
             if message.kind == kind:
                 return message

@@ -15,10 +15,14 @@ from uuid_utils.compat import uuid7
 
 from edge_agent import __version__
 from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
+from edge_agent.adaptation.adaptation import FOLDER as ADAPTATION_FOLDER
+from edge_agent.adaptation.adaptation import Adaptation, Surroundings
 from edge_agent.agent.calibration_run import run_calibration
 from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.model_control import ModelControl
+from edge_agent.agent.model_rollout import make_rollout
+from edge_agent.agent.own_heads import OwnHeads
 from edge_agent.agent.reading_control import ReadingControl
 from edge_agent.agent.result_sink import OnResult, ResultSink
 from edge_agent.agent.shadowing import Shadowing
@@ -31,9 +35,10 @@ from edge_agent.clock import clock_synchronised
 from edge_agent.collection.collection import FOLDER as COLLECTION_FOLDER
 from edge_agent.collection.collection import Collection
 from edge_agent.commands.dispatcher import CommandDispatcher, Reply
-from edge_agent.commands.handlers import Operations, make_handlers
+from edge_agent.commands.handlers import Data, Operations, make_handlers
 from edge_agent.config import Config
 from edge_agent.contracts import (
+    Adapt,
     Calibrate,
     Calibration,
     Check,
@@ -112,6 +117,7 @@ class Agent:
         self._process = psutil.Process()
         self._finished = threading.Event()
         self._failure: BaseException | None = None
+        self._reporting = threading.Lock()
         self._built = False
         with ExitStack() as stack:
             # Another attempt in this process after a failure must find the spool free.
@@ -140,6 +146,8 @@ class Agent:
         closing.callback(self._end_trial)
         self._drift = DriftMonitor()
         self._shadowing = Shadowing(self._models.candidate, lambda: self._models.analyzer.model, self._events)
+        self._adaptation = self._make_adaptation(config)
+        closing.callback(self._adaptation.stop)
         self._specimens = SpecimenTracker(
             self._spool, self._events, self.session, lambda: self._topics, lambda: self._models.analyzer.model
         )
@@ -159,6 +167,8 @@ class Agent:
                     calibrate=self.calibrate,
                     select_model=self._models.select,
                     shadow_model=self._shadowing.command,
+                    adapt=self.adapt,
+                    cancel_adaptation=self._adaptation.cancel,
                 )
             ),
             self._answer,
@@ -198,6 +208,10 @@ class Agent:
         closing.callback(self._dispatcher.stop)
         self._reading = ReadingControl(self._make_pipeline, self._status, self._events, self._publish_status)
         closing.callback(self._reading.stop)
+        self._rollout = make_rollout(
+            lambda: self._config, self._models, self._shadowing, self._events, changed=self._report_model
+        )
+        closing.callback(self._rollout.stop)
         self._introduce()
         self._built = True
 
@@ -252,6 +266,11 @@ class Agent:
         return self._collection
 
     @property
+    def adaptation(self) -> Adaptation:
+        """Fits heads to what was labelled here."""
+        return self._adaptation
+
+    @property
     def reports(self) -> ReportArchive:
         """The reports of finished slides."""
         return self._specimens.archive
@@ -296,7 +315,9 @@ class Agent:
         self._dispatcher.start()
         self._monitor.start()
         self._collection.start()
+        self._adaptation.start()
         self._reading.start()
+        self._rollout.start()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until there are no more frames, or a thread failed. False if ``timeout_s`` passed first."""
@@ -316,7 +337,7 @@ class Agent:
         The new bundle and password are read first: if that raises, the old configuration stays in force. Sections
         that need a restart raise ``ConfigError`` if they differ.
         """
-        fixed = ("state", "spool", "collection", "prometheus", "web")
+        fixed = ("state", "spool", "collection", "adaptation", "prometheus", "web")
         changed = [name for name in fixed if getattr(config, name) != getattr(self._config, name)]
         if changed:
             raise ConfigError(
@@ -355,6 +376,11 @@ class Agent:
             raise self._reading.no_frame()
         return found
 
+    def adapt(self, asked: Adapt) -> Data:
+        """Begin to fit a head to what was labelled here. Raises ``AdaptationError``, ``LabelInvalid``, ..."""
+        begun = self._adaptation.fit(asked.label_set, asked.name)
+        return {"name": asked.name, "label_set": begun.label_set, "state": begun.state}
+
     def submit(self, request: Request, reply: Reply, *, by: str) -> None:
         """Carry out a command that did not come over MQTT; see ``CommandDispatcher.submit``."""
         self._dispatcher.submit(request, reply, by=by)
@@ -380,6 +406,7 @@ class Agent:
     def _use(self, analyzer: Analyzer) -> None:
         self._reading.switch(analyzer)
         self._introduce()
+        self._rollout.look_again()
 
     def _end_trial(self) -> None:
         # A thread that failed is no end in order: the model may be why.
@@ -424,6 +451,27 @@ class Agent:
             lambda: self._topics,
             synthetic=lambda: self._config.camera.kind == "synthetic",
             max_pixels=round(config.analysis.max_image_megapixels * 1e6),
+            on_event=self._collection_changed,
+        )
+
+    def _collection_changed(self, kind: EventKind, message: str, code: str | None) -> None:
+        if kind is EventKind.COLLECTION_DELETED:
+            self._adaptation.forget()
+        self._events.record(kind, message, code=code)
+
+    def _make_adaptation(self, config: Config) -> Adaptation:
+        return Adaptation(
+            config.adaptation,
+            config.state.folder / ADAPTATION_FOLDER,
+            self._collection,
+            Surroundings(
+                bundle=lambda: self._models.apply(self._config).analysis.bundle,
+                bundle_name=lambda: self._models.analyzer.model.name,
+                reference=lambda: self._models.choice.bundle,
+                proof=lambda: self._config.proof,
+                site=lambda: self._config.device.site,
+            ),
+            OwnHeads(lambda: self._models.store),
             on_event=lambda kind, message, code: self._events.record(kind, message, code=code),
         )
 
@@ -446,15 +494,22 @@ class Agent:
             replay_rate_hz=config.spool.replay_rate_hz,
             on_state=lambda _state: self._monitor.wake(),
             on_request=self._dispatcher.submit,
+            on_desired=lambda payload: self._rollout.submit(payload),  # noqa: PLW0108 - built after the publisher
             on_failure=self._fail,
         )
 
     def _introduce(self) -> None:
         """Publish info and model, now and after each connect."""
         info = device_info(self._config, self._models.analyzer, self.session, self._started_at)
-        reported = reported_model(self._config, self._models.analyzer, self.session)
         self._publisher.set_retained(self._topics.info, info.to_json())
-        self._publisher.set_retained(self._topics.model_reported, reported.to_json())
+        self._report_model()
+
+    def _report_model(self) -> None:
+        """Publish the model in use and how far its successor is. Called in any thread."""
+        # In this order for all threads: otherwise the last word could be an older one.
+        with self._reporting:
+            reported = reported_model(self._config, self._models.analyzer, self.session, self._rollout.status)
+            self._publisher.set_retained(self._topics.model_reported, reported.to_json())
 
     def _answer(self, request: Request, payload: bytes) -> None:
         self._publisher.answer(request, payload)

@@ -12,6 +12,7 @@ from edge_agent import __version__
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.config import Config
 from edge_agent.contracts import Camera, Info, ModelReported, Software, schema_ids
+from edge_agent.rollout import RolloutStatus
 
 
 def device_info(config: Config, analyzer: Analyzer, session: UUID, started_at: datetime) -> Info:
@@ -35,6 +36,8 @@ def device_info(config: Config, analyzer: Analyzer, session: UUID, started_at: d
     )
 
 
-def reported_model(config: Config, analyzer: Analyzer, session: UUID) -> ModelReported:
-    """The model in use."""
-    return ModelReported(device=config.device.id, session=session, at=datetime.now(UTC), model=analyzer.model)
+def reported_model(config: Config, analyzer: Analyzer, session: UUID, rollout: RolloutStatus) -> ModelReported:
+    """The model in use, and how far the device is with the desired one."""
+    return ModelReported(
+        device=config.device.id, session=session, at=datetime.now(UTC), model=analyzer.model, **rollout.fields()
+    )

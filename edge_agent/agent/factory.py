@@ -10,8 +10,8 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.spool import MemorySpool, Spool, SpoolLimits, SqliteSpool
 
 APPEARANCE_INTERVAL_S = 2.0
-"""Between two fields whose appearance is measured, to notice drift. It takes a tenth of a reading's time, so that it
-takes less than a fiftieth of all time even where fields are read without a pause."""
+"""Between two fields whose appearance is measured, to notice drift. It takes a tenth of a reading's time: less than a
+hundredth of all time even on a slow board that reads without a pause."""
 
 
 def make_analyzer(config: Config) -> Analyzer:
@@ -19,10 +19,7 @@ def make_analyzer(config: Config) -> Analyzer:
 
     Raises ``BundleError``, ``RuntimeMissing``, ``SigningMissing``.
     """
-    settings = config.analysis
-    trust = config.models.trust()
-    bundle = load_bundle(settings.bundle, trust)
-    classifier = Classifier(bundle, head=settings.head, threads=settings.threads_count, trust=trust)
+    classifier = make_classifier(config)
     classifier.verify_golden()
     return Analyzer(
         classifier,
@@ -32,6 +29,14 @@ def make_analyzer(config: Config) -> Analyzer:
         proof=config.proof,
         appearance_interval_s=APPEARANCE_INTERVAL_S,
     )
+
+
+def make_classifier(config: Config) -> Classifier:
+    """Load and verify the configured bundle and head. Raises as ``make_analyzer`` does."""
+    settings = config.analysis
+    trust = config.models.trust()
+    bundle = load_bundle(settings.bundle, trust)
+    return Classifier(bundle, head=settings.head, threads=settings.threads_count, trust=trust)
 
 
 def open_spool(config: Config, on_change: Callable[[], None], on_failure: Callable[[BaseException], None]) -> Spool:

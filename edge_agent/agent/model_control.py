@@ -14,13 +14,14 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from edge_agent.agent.factory import make_analyzer
+from edge_agent.agent.factory import make_analyzer, make_classifier
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.reading import Reading
 from edge_agent.config import Config
 from edge_agent.contracts import EventKind, ModelIdentity, Outcome
 from edge_agent.errors import AnalysisError, EdgeAgentError, InferenceError, RuntimeMissing, StateEntryInvalid
 from edge_agent.events.recorder import EventRecorder
+from edge_agent.inference import Classifier
 from edge_agent.rollout import Activation, Active, Choice, ModelKind, ModelStore
 from edge_agent.rollout.activation import RollBackReason
 from edge_agent.rollout.store import FOLDER
@@ -82,6 +83,11 @@ class ModelControl:
         return configured_choice(self._config) if self._active is None else self._active.chosen
 
     @property
+    def activation(self) -> Activation:
+        """Which model is activated, as a file."""
+        return self._activation
+
+    @property
     def active(self) -> Active | None:
         """What was activated, and its trial; None if the configured model is used."""
         return self._active
@@ -117,6 +123,10 @@ class ModelControl:
             self._switch(active, analyzer)
             self._record_model(EventKind.CONFIGURED, "was chosen")
             return analyzer.model
+
+    def load(self, choice: Choice) -> Classifier:
+        """Another instance of a choice, for one thread alone. Raises ``ModelUnknown``, and as ``make_classifier``."""
+        return make_classifier(self._with(self._config, choice))
 
     def candidate(self, bundle: str, head: str | None = None) -> Analyzer:
         """Load another installed bundle and head, and change nothing. Raises as ``select`` does."""

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.adaptation.settings import AdaptationSettings
 from edge_agent.analysis.settings import AnalysisSettings
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
 from edge_agent.collection.settings import CollectionSettings
@@ -15,6 +16,7 @@ from edge_agent.contracts.manifest import Slug
 from edge_agent.inference.proof import ProofLimits
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 from edge_agent.mqtt.settings import MqttSettings
+from edge_agent.rollout.rollout_settings import RolloutSettings
 from edge_agent.rollout.settings import ModelSettings
 from edge_agent.settings import Settings
 from edge_agent.spool.settings import SpoolSettings, StateSettings
@@ -56,10 +58,12 @@ class Config(Settings):
     quality: QualityLimits = QualityLimits()
     proof: ProofLimits = ProofLimits()
     models: ModelSettings = ModelSettings()
+    rollout: RolloutSettings = RolloutSettings()
     mqtt: MqttSettings = MqttSettings()
     spool: SpoolSettings = SpoolSettings()
     state: StateSettings = Field(default_factory=StateSettings)
     collection: CollectionSettings = CollectionSettings()
+    adaptation: AdaptationSettings = AdaptationSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()

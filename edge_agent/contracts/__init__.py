@@ -16,6 +16,7 @@ from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.command import (
     MAX_REQUEST_BYTES,
     REQUESTS,
+    Adapt,
     Calibrate,
     Command,
     CommandName,
@@ -58,7 +59,7 @@ from edge_agent.contracts.result import (
     Result,
     Signature,
 )
-from edge_agent.contracts.rollout import ModelDesired, ModelReported
+from edge_agent.contracts.rollout import ModelDesired, ModelKind, ModelReported, RolloutState, Wave
 from edge_agent.contracts.scale import Scale, ScaleSource
 from edge_agent.contracts.shadow import AgreementFigures, ShadowMetrics
 from edge_agent.contracts.specimen import Specimen, SpecimenField, SpecimenId, opaque_id
@@ -75,6 +76,7 @@ __all__ = [
     "MESSAGES",
     "NOTHING_DIFFERS",
     "REQUESTS",
+    "Adapt",
     "AgreementFigures",
     "Answer",
     "AnswerState",
@@ -116,6 +118,7 @@ __all__ = [
     "Metrics",
     "ModelDesired",
     "ModelIdentity",
+    "ModelKind",
     "ModelReported",
     "Nuclei",
     "Outcome",
@@ -124,6 +127,7 @@ __all__ = [
     "Reason",
     "Report",
     "Result",
+    "RolloutState",
     "Scale",
     "ScaleDifference",
     "ScaleSource",
@@ -144,6 +148,7 @@ __all__ = [
     "TextureDifference",
     "Topics",
     "Verdict",
+    "Wave",
     "difference_sentence",
     "opaque_id",
     "request_message",

@@ -71,10 +71,19 @@ def _topics(broker: BrokerDefaults) -> dict[str, _Topic]:
         "report": _Topic("report", "report", 1, "One per finished slide. Delivered at least once."),
         "event": _Topic("event", "event", 1, "What happened to the device. Delivered at least once."),
         "modelReported": _Topic(
-            "model/reported", "model-reported", 1, "The model in use; sent after each connect.", retain=True
+            "model/reported",
+            "model-reported",
+            1,
+            "The model in use, and how far the device is with the desired one; on change and after each connect.",
+            retain=True,
         ),
         "modelDesired": _Topic(
-            "model/desired", "model-desired", 1, "The model to be used.", retain=True, action="receive"
+            "model/desired",
+            "model-desired",
+            1,
+            "The model to be used. An empty message withdraws it.",
+            retain=True,
+            action="receive",
         ),
     }
 

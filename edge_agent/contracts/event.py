@@ -42,6 +42,13 @@ class EventKind(StrEnum):
     COLLECTION_RECOVERED = "collection_recovered"
     COLLECTION_EXPORTED = "collection_exported"
     COLLECTION_DELETED = "collection_deleted"
+    MODEL_DESIRED = "model_desired"
+    MODEL_REFUSED = "model_refused"
+    MODEL_ACTIVATED = "model_activated"
+    ADAPTATION_STARTED = "adaptation_started"
+    ADAPTATION_FINISHED = "adaptation_finished"
+    ADAPTATION_FAILED = "adaptation_failed"
+    ADAPTATION_CANCELLED = "adaptation_cancelled"
 
 
 class AuditPosition(Contract):

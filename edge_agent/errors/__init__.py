@@ -36,6 +36,21 @@
     │   └── HeadError          head_invalid
     │       ├── HeadMissing    head_missing
     │       └── HeadMismatch   head_mismatch
+    ├── RolloutError           rollout_failed
+    │   ├── DesiredInvalid     desired_invalid
+    │   ├── DesiredStale       desired_stale
+    │   ├── ModelDowngrade     model_downgrade
+    │   ├── ModelRolledBack    model_rolled_back
+    │   ├── ModelMismatch      model_mismatch
+    │   ├── RolloutInterrupted rollout_interrupted
+    │   ├── DownloadFailed     download_failed
+    │   │   ├── DownloadStalled download_stalled
+    │   │   └── DownloadUntrusted download_untrusted
+    │   ├── DownloadUnsafe     download_unsafe
+    │   ├── DownloadTooLarge   download_too_large
+    │   ├── DownloadMismatch   download_mismatch
+    │   ├── SelfTestSlow       self_test_slow
+    │   └── ShadowDisagrees    shadow_disagrees
     ├── SigningMissing         signing_missing
     ├── ModelArchiveInvalid    model_archive_invalid
     ├── ModelConflict          model_conflict
@@ -94,7 +109,15 @@
     │   ├── AgentPaused        agent_paused
     │   ├── AgentSafeMode      agent_safe_mode
     │   ├── SpecimenOpen       specimen_open
-    │   └── SpecimenMissing    specimen_missing
+    │   ├── SpecimenMissing    specimen_missing
+    │   └── AdaptationError    adaptation_failed
+    │       ├── AdaptationOff  adaptation_off
+    │       ├── AdaptationMissing adaptation_missing
+    │       ├── AdaptationBusy adaptation_busy
+    │       ├── AdaptationIdle adaptation_idle
+    │       ├── LabelsTooFew   labels_too_few
+    │       ├── AdaptationTimeout adaptation_timeout
+    │       └── AdaptationMemory adaptation_memory
     └── BrokerError            broker_failed
         ├── BrokerUnreachable  broker_unreachable
         ├── BrokerRefused      broker_refused
@@ -112,6 +135,16 @@
 ``code`` never changes once released: dashboards and people search for it.
 """
 
+from edge_agent.errors.adaptation import (
+    AdaptationBusy,
+    AdaptationError,
+    AdaptationIdle,
+    AdaptationMemory,
+    AdaptationMissing,
+    AdaptationOff,
+    AdaptationTimeout,
+    LabelsTooFew,
+)
 from edge_agent.errors.audit import (
     AuditBroken,
     AuditUnwritable,
@@ -165,6 +198,23 @@ from edge_agent.errors.commands import (
 from edge_agent.errors.config import (
     ConfigDoubtful,
     ConfigError,
+)
+from edge_agent.errors.desired import (
+    DesiredInvalid,
+    DesiredStale,
+    DownloadFailed,
+    DownloadMismatch,
+    DownloadStalled,
+    DownloadTooLarge,
+    DownloadUnsafe,
+    DownloadUntrusted,
+    ModelDowngrade,
+    ModelMismatch,
+    ModelRolledBack,
+    RolloutError,
+    RolloutInterrupted,
+    SelfTestSlow,
+    ShadowDisagrees,
 )
 from edge_agent.errors.endpoints import (
     AccessDenied,
@@ -247,6 +297,13 @@ from edge_agent.errors.spool import (
 
 __all__ = [
     "AccessDenied",
+    "AdaptationBusy",
+    "AdaptationError",
+    "AdaptationIdle",
+    "AdaptationMemory",
+    "AdaptationMissing",
+    "AdaptationOff",
+    "AdaptationTimeout",
     "AgentPaused",
     "AgentSafeMode",
     "AnalysisError",
@@ -294,8 +351,16 @@ __all__ = [
     "ConfigDoubtful",
     "ConfigError",
     "CrossSite",
+    "DesiredInvalid",
+    "DesiredStale",
     "DiskFull",
     "DiskLow",
+    "DownloadFailed",
+    "DownloadMismatch",
+    "DownloadStalled",
+    "DownloadTooLarge",
+    "DownloadUnsafe",
+    "DownloadUntrusted",
     "EdgeAgentError",
     "EndOfFrames",
     "FileUnusable",
@@ -312,15 +377,19 @@ __all__ = [
     "InferenceError",
     "InputEnded",
     "LabelInvalid",
+    "LabelsTooFew",
     "MachineHot",
     "MachineThrottled",
     "MessageDamaged",
     "MessageTooLarge",
     "ModelArchiveInvalid",
     "ModelConflict",
+    "ModelDowngrade",
     "ModelDrift",
     "ModelInUse",
+    "ModelMismatch",
     "ModelNoPrevious",
+    "ModelRolledBack",
     "ModelStoreError",
     "ModelStoreFull",
     "ModelUnknown",
@@ -331,9 +400,13 @@ __all__ = [
     "ReportMissing",
     "RequestInvalid",
     "RoleInsufficient",
+    "RolloutError",
+    "RolloutInterrupted",
     "RuntimeMissing",
     "ScaleUnreadable",
     "SecretExposed",
+    "SelfTestSlow",
+    "ShadowDisagrees",
     "ShadowFailed",
     "SignatureInvalid",
     "SignatureUnknownKey",

@@ -17,7 +17,7 @@ class CommandInvalid(CommandError):
 
     code = "command_invalid"
     remedy = (
-        "Send a request that matches deploy/contract/command.schema.json; 'set-specimen', 'calibrate', "
+        "Send a request that matches deploy/contract/command.schema.json; 'set-specimen', 'calibrate', 'adapt', "
         "'select-model' and 'shadow-model' have a schema of their own, such as command-calibrate.schema.json."
     )
 

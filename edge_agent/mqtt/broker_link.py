@@ -70,6 +70,7 @@ class BrokerLink:
         reporter: BrokerStateReporter,
         *,
         on_request: Callable[[Request], None],
+        on_desired: Callable[[bytes], None],
         on_change: Callable[[], None],
     ) -> None:
         """Raises ``ConfigError`` if password or certificates cannot be read.
@@ -81,6 +82,7 @@ class BrokerLink:
         self._delivery = delivery
         self._reporter = reporter
         self._on_request = on_request
+        self._on_desired = on_desired
         self._on_change = on_change
         self._credentials = read_credentials(settings)
         self._address = format_address(settings.host, settings.port)
@@ -255,6 +257,9 @@ class BrokerLink:
         try:
             if event.message.topic == self._topics.status:
                 self._on_own_status(bytes(event.message.payload))
+                return
+            if event.message.topic == self._topics.model_desired:
+                self._on_desired(bytes(event.message.payload))
                 return
             request = read_request(event.message, self._topics)
         except ValueError as error:

@@ -35,6 +35,7 @@ from edge_agent.spool.base import Spool
 log = logging.getLogger(__name__)
 
 _COMMANDS = "commands"
+_DESIRED = "desired model"
 _OWN_STATUS = "own status"
 _SPOOL = "spool"
 
@@ -115,6 +116,7 @@ class Delivery:
         self._subscriptions.clear()
         if limits.wildcards_available:
             self._subscriptions[_COMMANDS] = self._topics.commands
+        self._subscriptions[_DESIRED] = self._topics.model_desired
         if watch_status:
             self._subscriptions[_OWN_STATUS] = self._topics.status
         self.outbox.begin()
@@ -179,6 +181,14 @@ class Delivery:
                 remedy=f"Allow this device to read {self._topics.commands} at the broker.",
             )
             self._on_problem(_COMMANDS, error)
+        elif not event.ok and sent.key == _DESIRED:
+            # Not a problem of its own: where nobody rolls out models this way, nothing is missing.
+            log.warning(
+                "the broker at %s does not let this device read %s, so that no model can be rolled out: %s",
+                self._address,
+                self._topics.model_desired,
+                event.text,
+            )
 
     def on_acknowledged(self, event: Acknowledged) -> None:
         """The broker has answered a message."""

@@ -36,7 +36,7 @@ class Publisher:
     All state belongs to the publisher's own thread. The public methods only post calls to it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its callbacks go to different parts of the agent
         self,
         settings: MqttSettings,
         topics: Topics,
@@ -46,11 +46,13 @@ class Publisher:
         replay_rate_hz: float = 20.0,
         on_state: Callable[[BrokerState], None] = lambda _state: None,
         on_request: Callable[[Request], None] = lambda _request: None,
+        on_desired: Callable[[bytes], None] = lambda _payload: None,
         on_failure: Callable[[BaseException], None] = lambda _failure: None,
     ) -> None:
         """Raises ``ConfigError`` if password or certificates cannot be read.
 
         The callbacks are called in the publisher's thread and must not wait; after ``on_failure`` it has ended.
+        ``on_desired`` gets each payload of ``model/desired``, unchecked: empty if the topic was cleared.
         """
         self.stall_detector = StallDetector(STUCK_S)
         self._spool = spool
@@ -62,7 +64,14 @@ class Publisher:
             settings, topics, spool, session, replay_rate_hz=replay_rate_hz, on_problem=self._reporter.set_problem
         )
         self._link = BrokerLink(
-            settings, topics, session, self._delivery, self._reporter, on_request=on_request, on_change=self.wake
+            settings,
+            topics,
+            session,
+            self._delivery,
+            self._reporter,
+            on_request=on_request,
+            on_desired=on_desired,
+            on_change=self.wake,
         )
         self._stop_at: float | None = None
         self._thread = threading.Thread(target=self._run_and_report, name="publisher", daemon=True)

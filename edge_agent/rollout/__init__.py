@@ -1,8 +1,12 @@
 """Models that are installed and activated on this device, and how it goes back to the one before."""
 
+from edge_agent.contracts import ModelKind
 from edge_agent.rollout.activation import Activation, Active, Choice, RollBack, Trial
+from edge_agent.rollout.rollout import Rollout, RolloutOperations, ShadowRun, ShadowVerdict
+from edge_agent.rollout.rollout_settings import RolloutSettings
 from edge_agent.rollout.settings import ModelSettings, Origin
-from edge_agent.rollout.store import InstalledModel, ModelKind, ModelStore
+from edge_agent.rollout.status import RolloutStatus
+from edge_agent.rollout.store import InstalledModel, ModelStore
 
 __all__ = [
     "Activation",
@@ -14,5 +18,11 @@ __all__ = [
     "ModelStore",
     "Origin",
     "RollBack",
+    "Rollout",
+    "RolloutOperations",
+    "RolloutSettings",
+    "RolloutStatus",
+    "ShadowRun",
+    "ShadowVerdict",
     "Trial",
 ]

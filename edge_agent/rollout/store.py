@@ -9,14 +9,13 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from tempfile import mkdtemp
 
 from packaging.version import Version
 
 from edge_agent.atomic_file import own_as_folder, sync_folder
-from edge_agent.contracts import HeadManifest, Manifest, Signature
+from edge_agent.contracts import HeadManifest, Manifest, ModelKind, Signature
 from edge_agent.errors import (
     BundleError,
     BundleMissing,
@@ -49,13 +48,6 @@ _INCOMING = ".incoming-"
 _REFERENCE = re.compile(r"([a-z0-9]+(?:-[a-z0-9]+)*)(?:@([0-9]+\.[0-9]+\.[0-9]+))?")
 _FOLDER_NAME = re.compile(r"([a-z0-9]+(?:-[a-z0-9]+)*)-([0-9]+\.[0-9]+\.[0-9]+)")
 _MAX_REFERENCE_CHARS = 128
-
-
-class ModelKind(StrEnum):
-    """What can be installed."""
-
-    BUNDLE = "bundle"
-    HEAD = "head"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +104,11 @@ class ModelStore:
             except OSError:
                 times.append(0)
         return tuple(times)
+
+    @property
+    def max_archive_bytes(self) -> int:
+        """Largest zip file that is installed."""
+        return round(self._settings.max_archive_mib * 2**20)
 
     def installed(self) -> tuple[InstalledModel, ...]:
         """Shipped bundles, then installed bundles and heads, each by name and version. Reads every file."""
@@ -179,8 +176,7 @@ class ModelStore:
             if source.is_dir():
                 self._copy(source, folder)
             else:
-                max_bytes = round(self._settings.max_archive_mib * 2**20)
-                unpack(source, folder, max_bytes=max_bytes, on_size=self._require_space)
+                unpack(source, folder, max_bytes=self.max_archive_bytes, on_size=self._require_space)
             found = self.verify(folder, origin)
             if isinstance(found.manifest, Manifest) and found.manifest.name in shipped_bundles():
                 shipped = self._shipped(found.manifest.name)

@@ -13,6 +13,8 @@ from rich.console import Console
 
 from edge_agent.cli.local_broker import find_mosquitto, free_port, run_mosquitto
 from tests.faults.fuzz import FuzzReport, fuzz
+from tests.faults.fuzz_desired import DesiredFuzzReport, fuzz_desired
+from tests.faults.rollout_kills import KillsReport, kill_everywhere
 from tests.faults.soak import MAX_GROWTH_KB_PER_1000, SoakReport, soak
 from tests.faults.storm import StormReport, storm
 
@@ -22,12 +24,12 @@ console = Console(soft_wrap=True, highlight=False)
 def main(
     results: Annotated[int, typer.Option(min=1, help="Results delivered in the storm, at least.")] = 10_000,
     kills: Annotated[int, typer.Option(min=1, help="Kills of the agent in the storm.")] = 100,
-    payloads: Annotated[int, typer.Option(min=1, help="Wrong payloads on command topics.")] = 100_000,
+    payloads: Annotated[int, typer.Option(min=1, help="Wrong payloads, on commands and on model/desired.")] = 100_000,
     readings: Annotated[int, typer.Option(min=100, help="Readings of the soak.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="Of the storm.")] = 1,
     out: Annotated[Path | None, typer.Option(help="File to write the figures to, as JSON.")] = None,
 ) -> None:
-    """A storm, wrong commands, and a soak, one after the other."""
+    """A storm, wrong commands, roll-outs, and a soak, one after the other."""
     mosquitto = find_mosquitto()
     if mosquitto is None:
         console.print("mosquitto is not installed (apt-get install mosquitto)", style="red")
@@ -39,30 +41,51 @@ def main(
     with run_mosquitto(mosquitto, port):
         fuzzed = fuzz(port, payloads)
     _show("Wrong commands", fuzzed)
+    port = free_port()
+    with run_mosquitto(mosquitto, port):
+        desired = fuzz_desired(port, payloads)
+    _show("Wrong messages on model/desired", desired)
+    with tempfile.TemporaryDirectory(prefix="leukoscope-rollout-") as folder:
+        killed = kill_everywhere(Path(folder))
+    _show("Kills of a roll-out", killed)
     with tempfile.TemporaryDirectory(prefix="leukoscope-soak-") as folder:
         soaked = soak(Path(folder), readings)
     _show("Soak", soaked)
     if out is not None:
-        figures = {"storm": asdict(stormed), "wrong_commands": asdict(fuzzed), "soak": asdict(soaked)}
+        figures = {
+            "storm": asdict(stormed),
+            "wrong_commands": asdict(fuzzed),
+            "wrong_desired": asdict(desired),
+            "killed_rollouts": asdict(killed),
+            "soak": asdict(soaked),
+        }
         out.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
-    if not _well(stormed, fuzzed, soaked):
+    if not _well(stormed, fuzzed, soaked, desired, killed):
         raise typer.Exit(1)
 
 
-def _show(title: str, report: StormReport | FuzzReport | SoakReport) -> None:
+def _show(title: str, report: StormReport | FuzzReport | SoakReport | DesiredFuzzReport | KillsReport) -> None:
     console.print(title, style="bold")
     for name, value in asdict(report).items():
         if not isinstance(value, tuple):
             console.print(f"  {name:<26} {value}")
 
 
-def _well(stormed: StormReport, fuzzed: FuzzReport, soaked: SoakReport) -> bool:
+def _well(
+    stormed: StormReport,
+    fuzzed: FuzzReport,
+    soaked: SoakReport,
+    desired: DesiredFuzzReport,
+    killed: KillsReport,
+) -> bool:
     checks = {
         "results were lost": stormed.lost_count > 0,
         "sequence numbers have holes": stormed.holes_count > 0,
         "messages broke the contract": stormed.invalid_count > 0,
         "messages were refused or dropped": stormed.refused_count + stormed.dropped_count > 0,
         "commands were not answered": fuzzed.answered_count != fuzzed.sent_count,
+        "messages on model/desired were not refused": desired.refused_count != desired.sent_count,
+        "a kill of a roll-out did not end well": bool(killed.wrong),
         "memory grows": soaked.growth_low_kb_per_1000 > MAX_GROWTH_KB_PER_1000,
         "open files grow": soaked.files_last_count > soaked.files_first_count,
     }

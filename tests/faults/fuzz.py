@@ -31,7 +31,7 @@ _scalars = (
     | st.uuids().map(str)
     | st.datetimes().map(str)
 )
-_json = st.recursive(
+JSON = st.recursive(
     _scalars,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=8,
@@ -39,11 +39,11 @@ _json = st.recursive(
 _keys = st.sampled_from(["id", "schema", "specimen", "slide", "use", "patient", "deadline_s", ""]) | st.text(
     max_size=10
 )
-_nearly = st.dictionaries(_keys, _json, max_size=5).map(lambda given: {"id": str(uuid4()), **given})
+_nearly = st.dictionaries(_keys, JSON, max_size=5).map(lambda given: {"id": str(uuid4()), **given})
 _specimens = st.fixed_dictionaries(
-    {"id": st.uuids().map(str), "specimen": st.text(max_size=40) | st.dates().map(str)}, optional={"slide": _json}
+    {"id": st.uuids().map(str), "specimen": st.text(max_size=40) | st.dates().map(str)}, optional={"slide": JSON}
 )
-_text = (_json | _nearly | _specimens).map(lambda value: json.dumps(value).encode())
+_text = (JSON | _nearly | _specimens).map(lambda value: json.dumps(value).encode())
 _torn = st.tuples(_text, st.integers(0, 60)).map(lambda drawn: drawn[0][: drawn[1]])
 _deep = st.integers(1, 2000).map(lambda depth: b'{"id":' + b"[" * depth + b"]" * depth + b"}")
 _large = st.integers(4097, 60_000).map(lambda size: b" " * size)

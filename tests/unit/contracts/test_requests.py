@@ -185,7 +185,15 @@ def test_the_agent_and_the_published_schema_agree(value: object) -> None:
 
 @pytest.mark.parametrize("schema_key", ["schema_", "schema"])
 def test_a_desired_model_is_held_to_its_schema_too(schema_key: str) -> None:
-    value = {schema_key: "leukoscope/model-desired/v1", "name": "demo", "version": "1.0.0", "sha256": "0" * 64}
+    value = {
+        schema_key: "leukoscope/model-desired/v2",
+        "kind": "bundle",
+        "name": "demo",
+        "version": "1.0.0",
+        "sha256": "0" * 64,
+        "source": "https://models.example/demo.zip",
+        "issued_at": "2026-11-29T12:00:00Z",
+    }
     allowed = Draft202012Validator(json.loads(FILES["model-desired.schema.json"])).is_valid(value)
     assert allowed is (schema_key == "schema")
     if allowed:
