@@ -18,6 +18,7 @@ from trainer.cli.options import (
     WeightsOption,
     one_of,
 )
+from trainer.cli.sign import SignOption, ask_for_key, sign_with
 from trainer.spec import IMAGENET
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -42,6 +43,7 @@ def adapt(
     threads: Annotated[int, typer.Option(min=1, help="Threads to compute with.")] = 1,
     weights: WeightsOption = IMAGENET,
     alpha: AlphaOption = "1.0",
+    sign: SignOption = None,
     *,
     fine_tune: Annotated[
         bool,
@@ -67,6 +69,8 @@ def adapt(
     # OpenBLAS reads it when numpy is loaded.
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = str(threads)
+    # Before minutes of work, and while somebody is still there to type a passphrase.
+    key = None if sign is None else ask_for_key(sign)
     if fine_tune:
         from trainer.networks.quiet_import import import_keras
 
@@ -81,6 +85,7 @@ def adapt(
     from trainer.site.terminal import show_report
 
     cv2.setNumThreads(threads)
+    fine_tuned = out.with_name(f"{out.name}-fine-tuned")
     found = fit(
         AdaptOptions(
             bundle=bundle,
@@ -94,15 +99,16 @@ def adapt(
             report=report,
             cache=cache,
             quick=quick,
-            fine_tune=FineTuneOptions(weights, float(alpha), out.with_name(f"{out.name}-fine-tuned"))
-            if fine_tune
-            else None,
+            fine_tune=FineTuneOptions(weights, float(alpha), fine_tuned) if fine_tune else None,
             seed=seed,
             # Without paths: a head may leave the site, and a folder may be named after a person.
             command=f"trainer adapt --bundle {Path(bundle).name} --name {name} --version {version} --seed {seed}",
         ),
         progress=JsonLines() if progress == "json" else silent,
     )
+    if key is not None:
+        for folder in (out, fine_tuned) if fine_tune else (out,):
+            sign_with(folder, key, say=progress == "none")
     if as_json:
         typer.echo(found.report.model_dump_json(indent=2))
     else:
