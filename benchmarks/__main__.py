@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from benchmarks import (
+    adaptation,
     device,
     drift,
     evidence,
@@ -24,6 +25,7 @@ from benchmarks import (
 from benchmarks.app import app
 
 __all__ = [
+    "adaptation",
     "device",
     "drift",
     "evidence",

@@ -26,6 +26,7 @@ LONG: dict[str, list[str]] = {
     "memory": [],
     "spool": [],
     "viewers": [],
+    "adaptation": [],
     "training": [],
 }
 SHORT: dict[str, list[str]] = {
@@ -36,6 +37,7 @@ SHORT: dict[str, list[str]] = {
     "memory": ["--early", "300", "--late", "600", "--starts", "2"],
     "spool": ["--results", "200"],
     "viewers": ["--blocks", "1", "--block-s", "2"],
+    "adaptation": ["--blocks", "1", "--block-s", "5"],
     "training": ["--per-class", "12", "--alpha", "0.35", "--variants", "1", "--epochs", "1"],
 }
 

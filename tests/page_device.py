@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from edge_agent.acquisition.frame_requests import FrameRequest, FrameRequests
+from edge_agent.adaptation.adaptation import Adaptation
 from edge_agent.collection.collection import Collection
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
@@ -32,6 +33,7 @@ class FakeDevice:
         self.kept: dict[str, bytes] = {}
         self.slide: Tally | None = None
         self.collection: Collection | None = None
+        self.adaptation: Adaptation | None = None
 
     @property
     def reports(self) -> ReportArchive:

@@ -15,11 +15,14 @@ from uuid_utils.compat import uuid7
 
 from edge_agent import __version__
 from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
+from edge_agent.adaptation.adaptation import FOLDER as ADAPTATION_FOLDER
+from edge_agent.adaptation.adaptation import Adaptation, Surroundings
 from edge_agent.agent.calibration_run import run_calibration
 from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.model_control import ModelControl
 from edge_agent.agent.model_rollout import make_rollout
+from edge_agent.agent.own_heads import OwnHeads
 from edge_agent.agent.reading_control import ReadingControl
 from edge_agent.agent.result_sink import OnResult, ResultSink
 from edge_agent.agent.shadowing import Shadowing
@@ -32,9 +35,10 @@ from edge_agent.clock import clock_synchronised
 from edge_agent.collection.collection import FOLDER as COLLECTION_FOLDER
 from edge_agent.collection.collection import Collection
 from edge_agent.commands.dispatcher import CommandDispatcher, Reply
-from edge_agent.commands.handlers import Operations, make_handlers
+from edge_agent.commands.handlers import Data, Operations, make_handlers
 from edge_agent.config import Config
 from edge_agent.contracts import (
+    Adapt,
     Calibrate,
     Calibration,
     Check,
@@ -142,6 +146,8 @@ class Agent:
         closing.callback(self._end_trial)
         self._drift = DriftMonitor()
         self._shadowing = Shadowing(self._models.candidate, lambda: self._models.analyzer.model, self._events)
+        self._adaptation = self._make_adaptation(config)
+        closing.callback(self._adaptation.stop)
         self._specimens = SpecimenTracker(
             self._spool, self._events, self.session, lambda: self._topics, lambda: self._models.analyzer.model
         )
@@ -161,6 +167,8 @@ class Agent:
                     calibrate=self.calibrate,
                     select_model=self._models.select,
                     shadow_model=self._shadowing.command,
+                    adapt=self.adapt,
+                    cancel_adaptation=self._adaptation.cancel,
                 )
             ),
             self._answer,
@@ -258,6 +266,11 @@ class Agent:
         return self._collection
 
     @property
+    def adaptation(self) -> Adaptation:
+        """Fits heads to what was labelled here."""
+        return self._adaptation
+
+    @property
     def reports(self) -> ReportArchive:
         """The reports of finished slides."""
         return self._specimens.archive
@@ -302,6 +315,7 @@ class Agent:
         self._dispatcher.start()
         self._monitor.start()
         self._collection.start()
+        self._adaptation.start()
         self._reading.start()
         self._rollout.start()
 
@@ -323,7 +337,7 @@ class Agent:
         The new bundle and password are read first: if that raises, the old configuration stays in force. Sections
         that need a restart raise ``ConfigError`` if they differ.
         """
-        fixed = ("state", "spool", "collection", "prometheus", "web")
+        fixed = ("state", "spool", "collection", "adaptation", "prometheus", "web")
         changed = [name for name in fixed if getattr(config, name) != getattr(self._config, name)]
         if changed:
             raise ConfigError(
@@ -361,6 +375,11 @@ class Agent:
         if found is None:
             raise self._reading.no_frame()
         return found
+
+    def adapt(self, asked: Adapt) -> Data:
+        """Begin to fit a head to what was labelled here. Raises ``AdaptationError``, ``LabelInvalid``, ..."""
+        begun = self._adaptation.fit(asked.label_set, asked.name)
+        return {"name": asked.name, "label_set": begun.label_set, "state": begun.state}
 
     def submit(self, request: Request, reply: Reply, *, by: str) -> None:
         """Carry out a command that did not come over MQTT; see ``CommandDispatcher.submit``."""
@@ -432,6 +451,27 @@ class Agent:
             lambda: self._topics,
             synthetic=lambda: self._config.camera.kind == "synthetic",
             max_pixels=round(config.analysis.max_image_megapixels * 1e6),
+            on_event=self._collection_changed,
+        )
+
+    def _collection_changed(self, kind: EventKind, message: str, code: str | None) -> None:
+        if kind is EventKind.COLLECTION_DELETED:
+            self._adaptation.forget()
+        self._events.record(kind, message, code=code)
+
+    def _make_adaptation(self, config: Config) -> Adaptation:
+        return Adaptation(
+            config.adaptation,
+            config.state.folder / ADAPTATION_FOLDER,
+            self._collection,
+            Surroundings(
+                bundle=lambda: self._models.apply(self._config).analysis.bundle,
+                bundle_name=lambda: self._models.analyzer.model.name,
+                reference=lambda: self._models.choice.bundle,
+                proof=lambda: self._config.proof,
+                site=lambda: self._config.device.site,
+            ),
+            OwnHeads(lambda: self._models.store),
             on_event=lambda kind, message, code: self._events.record(kind, message, code=code),
         )
 

@@ -10,8 +10,8 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.spool import MemorySpool, Spool, SpoolLimits, SqliteSpool
 
 APPEARANCE_INTERVAL_S = 2.0
-"""Between two fields whose appearance is measured, to notice drift. It takes a tenth of a reading's time, so that it
-takes less than a fiftieth of all time even where fields are read without a pause."""
+"""Between two fields whose appearance is measured, to notice drift. It takes a tenth of a reading's time: less than a
+hundredth of all time even on a slow board that reads without a pause."""
 
 
 def make_analyzer(config: Config) -> Analyzer:

@@ -258,9 +258,9 @@ class ModelControl:
         """The choice by its full names. Raises ``ModelUnknown``: a command must not make the device read any folder."""
         configured = configured_choice(self._config)
         if bundle != configured.bundle:
-            bundle = _reference(self.store.locate(ModelKind.BUNDLE, bundle))
+            bundle = self.store.full_name(ModelKind.BUNDLE, bundle)
         if head is not None and head != configured.head:
-            head = _reference(self.store.locate(ModelKind.HEAD, head))
+            head = self.store.full_name(ModelKind.HEAD, head)
         return Choice(bundle=bundle, head=head)
 
     def _follow(self) -> None:
@@ -385,16 +385,7 @@ _WHY = {
 
 def configured_choice(config: Config) -> Choice:
     """The bundle and head that the configuration names."""
-    head = config.analysis.head
-    return Choice(bundle=config.analysis.bundle, head=None if head is None else str(head))
-
-
-def _reference(place: str | Path) -> str:
-    """The full name of a shipped bundle or an installed model."""
-    if isinstance(place, str):
-        return place
-    name, _, version = place.name.rpartition("-")
-    return f"{name}@{version}"
+    return Choice.of(config.analysis.bundle, config.analysis.head)
 
 
 def _describe(model: ModelIdentity) -> str:

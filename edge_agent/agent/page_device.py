@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edge_agent import __version__
 from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.adaptation.adaptation import Adaptation
 from edge_agent.agent.model_options import model_options
 from edge_agent.collection.collection import Collection
 from edge_agent.config import Config
@@ -35,6 +36,11 @@ class PageDevice:
     def collection(self) -> Collection:
         """Frames that are kept, and their labels."""
         return self._agent.collection
+
+    @property
+    def adaptation(self) -> Adaptation:
+        """Fits heads to what was labelled here."""
+        return self._agent.adaptation
 
     @property
     def reports(self) -> ReportArchive:

@@ -16,6 +16,7 @@ from edge_agent.contracts.manifest import Slug
 from edge_agent.settings import Settings
 
 SmearLabel = Literal["benign", "early-pre-b", "pre-b", "pro-b"]
+SmearStain = Literal["wright-giemsa", "blue"]
 
 
 class _CameraSettings(Settings):
@@ -41,6 +42,10 @@ class SyntheticSettings(_CameraSettings):
         default=("benign", "early-pre-b", "pre-b", "pro-b"),
         min_length=1,
         description="Labels to draw, in random order.",
+    )
+    stain: SmearStain = Field(
+        default="wright-giemsa",
+        description="blue is another stain, of which no bundle knows anything: for learning how a head is fitted.",
     )
     seed: int = Field(default=0, ge=0, description="The same seed draws the same fields.")
     width_px: int = Field(default=640, ge=32, le=8192, description="Width of the frame.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -41,8 +42,11 @@ class SmearTruth:
 
 SMEAR_LABELS: tuple[str, ...] = tuple(LOOKS)
 
+STAINS = MappingProxyType({"wright-giemsa": (1.0, 1.0, 1.0), "blue": (1.8, 0.9, 0.3)})
+"""How strongly a stain takes red, green and blue light, against the one that the demonstration's bundle knows."""
 
-def draw_smear(
+
+def draw_smear(  # noqa: PLR0913 - all of them describe one drawing
     rng: np.random.Generator,
     label: str,
     *,
@@ -52,8 +56,9 @@ def draw_smear(
     noise_sigma_levels: float = 2.0,
     scale_bar: bool = False,
     empty: bool = False,
+    stain: str = "wright-giemsa",
 ) -> tuple[NDArray[np.uint8], SmearTruth]:
-    """Draw one picture of a smear stained in the manner of Wright and Giemsa, at 100x.
+    """Draw one picture of a smear at 100x, stained in the manner of Wright and Giemsa unless another stain is named.
 
     Light is weakened by what it passes (Beer and Lambert): the layers' optical densities add up, and
     overlapping red cells darken by themselves.
@@ -66,11 +71,14 @@ def draw_smear(
     :param noise_sigma_levels: standard deviation of the sensor's noise in grey levels of 255.
     :param scale_bar: draw a bar and its caption in the bottom-right corner.
     :param empty: draw the stained glass without any cell.
+    :param stain: one of ``STAINS``.
     :returns: uint8 RGB (height, width, 3), and the truth.
-    :raises ValueError: for a label that is not known.
+    :raises ValueError: for a label or stain that is not known.
     """
     if label not in LOOKS:
         raise ValueError(f"no such smear: {label!r}; there are {', '.join(SMEAR_LABELS)}")
+    if stain not in STAINS:
+        raise ValueError(f"no such stain: {stain!r}; there are {', '.join(STAINS)}")
     look = LOOKS[label]
     # The canvas is wider than the picture, so that cells at the border need no clipping.
     widest = reach_ratio(look) + 0.5 + look.rim[1]
@@ -82,9 +90,11 @@ def draw_smear(
         nuclei = _place_nuclei(rng, look, size_px, margin, um_per_pixel)
         draw_red_cells(rng, density, nuclei, um_per_pixel)
         draw_platelets(rng, density, um_per_pixel)
-        stain = stain_density(rng, look.stain, 0.12)
+        nuclear = stain_density(rng, look.stain, 0.12)
         for nucleus in nuclei:
-            draw_white_cell(rng, density, nucleus, look, stain, um_per_pixel)
+            draw_white_cell(rng, density, nucleus, look, nuclear, um_per_pixel)
+    for channel, strength in enumerate(STAINS[stain]):
+        density[..., channel] *= strength
     # In place, and one channel at a time below: the temporary planes of a large picture would be most of the memory.
     picture = np.negative(density[margin : margin + height, margin : margin + width])
     del density

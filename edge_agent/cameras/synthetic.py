@@ -109,6 +109,7 @@ class SyntheticCamera:
             focus_sigma_px=focus_um / settings.um_per_pixel,
             noise_sigma_levels=0,
             empty=self._fault is Fault.EMPTY,
+            stain=settings.stain,
         )
 
     def _blur_um(self, position: int) -> float | None:

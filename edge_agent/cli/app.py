@@ -58,6 +58,10 @@ class Commands(LazyCommands):
             "edge_agent.cli.collection:collection",
             "Show, export or delete the frames that were kept on this device, and bring labels back.",
         ),
+        "bundle": LazyCommand(
+            "edge_agent.cli.bundle:bundle",
+            "Show, verify, install and activate bundles and heads, and go back to the one before.",
+        ),
         "web": LazyCommand(
             "edge_agent.cli.web:web", "Set passwords and tokens of the microscope page, and print its address."
         ),

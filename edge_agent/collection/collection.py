@@ -17,7 +17,7 @@ from edge_agent.analysis.reading import Reading
 from edge_agent.collection.answers import AnswerBook
 from edge_agent.collection.being_labelled import BeingLabelled
 from edge_agent.collection.export import ExportSummary, Origin, export_labelled, export_unlabelled
-from edge_agent.collection.export_target import Write, export_target, zip_file
+from edge_agent.collection.export_target import Write, export_target, linked_folder, zip_file
 from edge_agent.collection.held_frames import HeldFrames
 from edge_agent.collection.keeper import FrameKeeper, OnEvent
 from edge_agent.collection.kept_frame import KeptFrame
@@ -284,6 +284,22 @@ class Collection:
         with export_target(out) as write:
             return self._export(label_set, write, unlabelled=unlabelled)
 
+    def export_linked(self, set_name: str, out: Path) -> ExportSummary:
+        """Write labelled frames to a new private folder for a program on this device, which removes it afterwards.
+
+        Pictures are not copied if that can be avoided. It does not count as an export: nothing leaves the device.
+        Raises ``LabelInvalid``, ``CollectionEmpty``, ``FileUnusable``, or what the disk says.
+        """
+        self._ready()
+        label_set = self.find_set(set_name)
+        try:
+            out.mkdir(mode=0o700, parents=True)
+            check_space(out, 0)
+            origin = self._origin()
+            return export_labelled(self._store, self._labels.read(), label_set, origin, linked_folder(out, self.folder))
+        except OSError as error:
+            raise FileUnusable.from_os_error(error) from error
+
     def export_zip(self, set_name: str) -> Path:
         """Write labelled frames to a zip file beside them, which the caller deletes. One at a time.
 
@@ -312,15 +328,17 @@ class Collection:
 
     def _export(self, label_set: LabelSet, write: Write, *, unlabelled: bool) -> ExportSummary:
         export = export_unlabelled if unlabelled else export_labelled
-        topics = self._topics()
-        origin = Origin(topics.site, topics.device, self._settings.consent)
-        summary = export(self._store, self._labels.read(), label_set, origin, write)
+        summary = export(self._store, self._labels.read(), label_set, self._origin(), write)
         self._on_event(
             EventKind.COLLECTION_EXPORTED,
             f"{summary.pictures_count} frames with the label set '{label_set.name}' were exported.",
             None,
         )
         return summary
+
+    def _origin(self) -> Origin:
+        topics = self._topics()
+        return Origin(topics.site, topics.device, self._settings.consent)
 
     def import_labels(self, path: Path, set_name: str | None = None) -> Imported:
         """Take labels that were given elsewhere. ``set_name`` is for rows that do not name a set.

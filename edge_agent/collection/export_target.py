@@ -56,6 +56,28 @@ def zip_file(path: Path) -> Iterator[Write]:
         yield write
 
 
+def linked_folder(out: Path, pictures: Path) -> Write:
+    """Writes into ``out`` as a copy would, but each picture is another name of the file in the folder ``pictures``.
+
+    Nothing is written twice to a card, and what only reads sees no difference. Where the two are on different disks,
+    pictures are copied.
+    """
+
+    def write(path: str, content: bytes) -> None:
+        target = out / path
+        if target.suffix == ".jpg":
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                os.link(pictures / target.name, target)
+            except OSError:
+                pass
+            else:
+                return
+        _write_below(out, path, content)
+
+    return write
+
+
 def _write_below(folder: Path, path: str, content: bytes) -> None:
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from functools import partial
 from pydantic import BaseModel, JsonValue
 
 from edge_agent.contracts import (
+    Adapt,
     Calibrate,
     Calibration,
     Check,
@@ -46,6 +47,8 @@ class Operations:
     """The bundle, and the head or None."""
     shadow_model: Callable[[str | None, str | None], ModelIdentity | None]
     """Bundle and head of the candidate, or None to end the comparison; returns the candidate."""
+    adapt: Callable[[Adapt], Data]
+    cancel_adaptation: Callable[[], None]
 
 
 def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
@@ -93,6 +96,10 @@ def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
     def get_config(_command: Command) -> Data:
         return {"config": operations.config().model_dump(mode="json", exclude={"mqtt": {"username"}})}
 
+    def cancel_adaptation(_command: Command) -> Data:
+        operations.cancel_adaptation()
+        return {}
+
     return {
         CommandName.CAPTURE: capture,
         CommandName.PAUSE: pause,
@@ -104,6 +111,8 @@ def make_handlers(operations: Operations) -> Mapping[CommandName, Handler]:
         CommandName.CALIBRATE: partial(_calibrate, operations),
         CommandName.SELECT_MODEL: partial(_select_model, operations),
         CommandName.SHADOW_MODEL: partial(_shadow_model, operations),
+        CommandName.ADAPT: partial(_adapt, operations),
+        CommandName.CANCEL_ADAPTATION: cancel_adaptation,
     }
 
 
@@ -127,3 +136,10 @@ def _shadow_model(operations: Operations, command: Command) -> Data:
         raise CommandInvalid("There is no model in the request.")
     model = operations.shadow_model(command.model, command.head)
     return {"shadow": None if model is None else model.model_dump(mode="json")}
+
+
+def _adapt(operations: Operations, command: Command) -> Data:
+    """Answers when the fit has begun, which may take minutes: how it ended is an event."""
+    if not isinstance(command, Adapt):
+        raise CommandInvalid("There is no name in the request.")
+    return operations.adapt(command)

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from edge_agent.acquisition.settings import TriggerSettings
+from edge_agent.adaptation.settings import AdaptationSettings
 from edge_agent.analysis.settings import AnalysisSettings
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
 from edge_agent.collection.settings import CollectionSettings
@@ -62,6 +63,7 @@ class Config(Settings):
     spool: SpoolSettings = SpoolSettings()
     state: StateSettings = Field(default_factory=StateSettings)
     collection: CollectionSettings = CollectionSettings()
+    adaptation: AdaptationSettings = AdaptationSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()

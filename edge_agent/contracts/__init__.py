@@ -16,6 +16,7 @@ from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.command import (
     MAX_REQUEST_BYTES,
     REQUESTS,
+    Adapt,
     Calibrate,
     Command,
     CommandName,
@@ -75,6 +76,7 @@ __all__ = [
     "MESSAGES",
     "NOTHING_DIFFERS",
     "REQUESTS",
+    "Adapt",
     "AgreementFigures",
     "Answer",
     "AnswerState",

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from edge_agent.contracts.base import CanonicalUuid, Contract, whole_number
 from edge_agent.contracts.calibration import MAX_CALIBRATION_FRAMES, CalibrationMethod
+from edge_agent.contracts.manifest import Slug
 from edge_agent.contracts.specimen import FieldsCount, SlideNumber, SpecimenId
 
 MAX_REQUEST_BYTES = 4096
@@ -27,6 +28,8 @@ class CommandName(StrEnum):
     CALIBRATE = "calibrate"
     SELECT_MODEL = "select-model"
     SHADOW_MODEL = "shadow-model"
+    ADAPT = "adapt"
+    CANCEL_ADAPTATION = "cancel-adaptation"
 
 
 class Command(Contract):
@@ -82,12 +85,22 @@ class SelectModel(Command):
 class ShadowModel(Command):
     """Let a candidate judge beside the model in use, until a restart. What it says is counted and not published."""
 
-    model: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = Field(
-        description="Name of an installed bundle; null to end the comparison."
+    model: ModelReference | None = Field(
+        description="Name of an installed bundle, or NAME@VERSION; null to end the comparison."
     )
-    head: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = Field(
-        default=None, description="Name of an installed head of that bundle; null for the bundle's own classes."
+    head: ModelReference | None = Field(
+        default=None,
+        description="Name of an installed head of that bundle, or NAME@VERSION; null for the bundle's own classes.",
     )
+
+
+class Adapt(Command):
+    """Begin to fit a head to the fields that were labelled on this device. It is installed, and not used by itself."""
+
+    label_set: Slug | None = Field(
+        default=None, description="Name of the label set; it may be left out where there is only one."
+    )
+    name: Slug = Field(description="Name of the head. Fitting one of the same name again makes its next version.")
 
 
 REQUESTS: dict[CommandName, type[Command]] = {
@@ -96,6 +109,7 @@ REQUESTS: dict[CommandName, type[Command]] = {
     CommandName.CALIBRATE: Calibrate,
     CommandName.SELECT_MODEL: SelectModel,
     CommandName.SHADOW_MODEL: ShadowModel,
+    CommandName.ADAPT: Adapt,
 }
 
 

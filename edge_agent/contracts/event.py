@@ -45,6 +45,10 @@ class EventKind(StrEnum):
     MODEL_DESIRED = "model_desired"
     MODEL_REFUSED = "model_refused"
     MODEL_ACTIVATED = "model_activated"
+    ADAPTATION_STARTED = "adaptation_started"
+    ADAPTATION_FINISHED = "adaptation_finished"
+    ADAPTATION_FAILED = "adaptation_failed"
+    ADAPTATION_CANCELLED = "adaptation_cancelled"
 
 
 class AuditPosition(Contract):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge_agent.contracts.answer import Answer
 from edge_agent.contracts.base import Contract
-from edge_agent.contracts.command import Calibrate, Command, SelectModel, SetSpecimen, ShadowModel
+from edge_agent.contracts.command import Adapt, Calibrate, Command, SelectModel, SetSpecimen, ShadowModel
 from edge_agent.contracts.event import Event
 from edge_agent.contracts.health import Health
 from edge_agent.contracts.info import Info
@@ -17,6 +17,7 @@ from edge_agent.contracts.status import Status
 MESSAGES: dict[str, type[Contract]] = {
     "answer": Answer,
     "command": Command,
+    "command-adapt": Adapt,
     "command-calibrate": Calibrate,
     "command-select-model": SelectModel,
     "command-set-specimen": SetSpecimen,

@@ -34,6 +34,11 @@ class SafeModeDevice:
         return
 
     @property
+    def adaptation(self) -> None:
+        """None: there is nothing to fit to."""
+        return
+
+    @property
     def reports(self) -> ReportArchive:
         """None: the spool is left alone."""
         return ReportArchive(lambda _prefix: {})

@@ -109,7 +109,15 @@
     │   ├── AgentPaused        agent_paused
     │   ├── AgentSafeMode      agent_safe_mode
     │   ├── SpecimenOpen       specimen_open
-    │   └── SpecimenMissing    specimen_missing
+    │   ├── SpecimenMissing    specimen_missing
+    │   └── AdaptationError    adaptation_failed
+    │       ├── AdaptationOff  adaptation_off
+    │       ├── AdaptationMissing adaptation_missing
+    │       ├── AdaptationBusy adaptation_busy
+    │       ├── AdaptationIdle adaptation_idle
+    │       ├── LabelsTooFew   labels_too_few
+    │       ├── AdaptationTimeout adaptation_timeout
+    │       └── AdaptationMemory adaptation_memory
     └── BrokerError            broker_failed
         ├── BrokerUnreachable  broker_unreachable
         ├── BrokerRefused      broker_refused
@@ -127,6 +135,16 @@
 ``code`` never changes once released: dashboards and people search for it.
 """
 
+from edge_agent.errors.adaptation import (
+    AdaptationBusy,
+    AdaptationError,
+    AdaptationIdle,
+    AdaptationMemory,
+    AdaptationMissing,
+    AdaptationOff,
+    AdaptationTimeout,
+    LabelsTooFew,
+)
 from edge_agent.errors.audit import (
     AuditBroken,
     AuditUnwritable,
@@ -279,6 +297,13 @@ from edge_agent.errors.spool import (
 
 __all__ = [
     "AccessDenied",
+    "AdaptationBusy",
+    "AdaptationError",
+    "AdaptationIdle",
+    "AdaptationMemory",
+    "AdaptationMissing",
+    "AdaptationOff",
+    "AdaptationTimeout",
     "AgentPaused",
     "AgentSafeMode",
     "AnalysisError",
@@ -352,6 +377,7 @@ __all__ = [
     "InferenceError",
     "InputEnded",
     "LabelInvalid",
+    "LabelsTooFew",
     "MachineHot",
     "MachineThrottled",
     "MessageDamaged",

@@ -17,7 +17,7 @@ class CommandInvalid(CommandError):
 
     code = "command_invalid"
     remedy = (
-        "Send a request that matches deploy/contract/command.schema.json; 'set-specimen', 'calibrate', "
+        "Send a request that matches deploy/contract/command.schema.json; 'set-specimen', 'calibrate', 'adapt', "
         "'select-model' and 'shadow-model' have a schema of their own, such as command-calibrate.schema.json."
     )
 
@@ -30,10 +30,10 @@ class CommandUnknown(CommandError):
 
 
 class ModelUnknown(CommandError):
-    """A command names a bundle that is not installed."""
+    """A command names a bundle or head that is not installed."""
 
     code = "model_unknown"
-    remedy = "Choose one of the installed bundles; 'edge-agent check-config' lists those that are shipped."
+    remedy = "Choose one that 'edge-agent bundle list' shows, or install it first."
 
 
 class CommandRetained(CommandError):

@@ -83,14 +83,16 @@ def shipped_bundles() -> dict[str, Path]:
 def load_bundle(name_or_folder: str | Path, trust: Trust | None = None) -> Bundle:
     """Load and verify a shipped bundle by its name, or any bundle by its folder.
 
-    Without ``trust`` no signature is looked at. Files that the manifest does not name are never read.
+    A ``Path`` is always a folder, also one that is called as a shipped bundle is. Without ``trust`` no signature is
+    looked at. Files that the manifest does not name are never read.
 
     Raises ``BundleMissing``, ``BundleFileMissing``, ``BundleHashMismatch``, ``BundleUnsupported`` (unknown
     preprocessing, agent too old), ``BundleError`` (an invalid manifest; a file that is a link or too large), and what
     ``verify_signature`` does.
     """
     shipped = shipped_bundles()
-    folder = shipped.get(str(name_or_folder), Path(name_or_folder))
+    is_shipped = isinstance(name_or_folder, str) and name_or_folder in shipped
+    folder = shipped[str(name_or_folder)] if is_shipped else Path(name_or_folder)
     try:
         text = read_file(folder, MANIFEST, MAX_MANIFEST_BYTES)
         signature = read_signature(folder)
@@ -100,7 +102,7 @@ def load_bundle(name_or_folder: str | Path, trust: Trust | None = None) -> Bundl
         raise BundleMissing(
             f"There is no bundle '{name_or_folder}' (shipped: {', '.join(shipped) or 'none'})."
         ) from error
-    if str(name_or_folder) in shipped:
+    if is_shipped:
         vouched = Signature.SHIPPED
     elif trust is None:
         vouched = Signature.UNSIGNED

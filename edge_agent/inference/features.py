@@ -25,14 +25,16 @@ _COLOURS = 3
 _SAMPLES = 4
 """Pixels of the image that each place is the mean of, each way."""
 _LEAST_SPREAD = 1e-3
-"""Of a channel that does not vary over the field, so that nothing is divided by 0."""
+"""Of a channel that does not vary over the field, so that nothing is divided by 0 or by what rounding leaves."""
 
 _BACKGROUND_RATIO = 0.75
 """The brightest quarter of the places is background unless the smear is packed with cells."""
 _CENTRE_SIGMA_RATIO = 0.3
 """Standard deviation of the weight of a place by its distance from the centre, as a ratio to the field's side."""
-_LEAST_DARKNESS = 0.01
+_LEAST_DARKNESS = 4.0
 """In squared levels of 255, so that a field without stained cells is described as a whole."""
+_MIDDLE_LEVEL = 128
+"""Taken from CIE LAB of 8 bits, so that squares stay small enough for float32."""
 
 
 class FieldFeatures(Protocol):
@@ -57,6 +59,8 @@ class FeatureKind:
     """Takes the preprocessed field, uint8 (h, w, 3), and the middle map, float32 (rows, columns, channels)."""
     size: Callable[[int], int]
     """Number of features of a middle map with so many channels."""
+    whole_field_ratio: float = 1.0
+    """Share of the features, the first ones, that describe the field as a whole. Familiarity is measured from them."""
 
     def make(self, image: Image, middle_map: Floats) -> Floats:
         """The values alone, (features,)."""
@@ -103,12 +107,17 @@ class CellsInField:
         self._places = np.empty((rows * columns, 2 * count), np.float32)
         values = self._places[:, :count]
         values[:, :channels] = middle_map.reshape(-1, channels)
-        values[:, channels:] = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, _COLOURS)
+        lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, _COLOURS)
+        np.subtract(lab, _MIDDLE_LEVEL, out=values[:, channels:], dtype=np.float32)
         np.square(values, out=self._places[:, count:])
         self._windows = np.stack([_everywhere(rows, columns), _stained(small)])
         sums = self._windows @ self._places
         self._mean = sums[:, :count]
-        self._spread = np.sqrt(np.maximum(sums[:, count:] - np.square(self._mean), _LEAST_SPREAD**2))
+        squared = np.square(self._mean)
+        variance = sums[:, count:] - squared
+        self._spread = np.sqrt(np.maximum(variance, _LEAST_SPREAD**2 * (1 + squared)))
+        # What a spread that was raised to the least has beyond the sum over places.
+        self._raised = self._spread - variance / self._spread
         self.values: Floats = np.concatenate([self._mean, self._spread], axis=1).reshape(-1)
 
     def explain(self, weights: Floats, bias: Floats) -> Floats:
@@ -121,7 +130,8 @@ class CellsInField:
         constant = (square * np.square(self._mean)).sum(axis=2)
         says = self._places @ np.concatenate([linear, square], axis=2).reshape(2 * classes, -1).T
         found = (says.reshape(-1, classes, 2) + constant) * (len(says) * self._windows.T[:, None, :])
-        return np.asarray((found.sum(axis=2) + bias).reshape(*self._shape, classes), np.float32)
+        everywhere = bias + (by_spread * self._raised).sum(axis=(1, 2))
+        return np.asarray((found.sum(axis=2) + everywhere).reshape(*self._shape, classes), np.float32)
 
 
 def _cells_size(channels_count: int) -> int:
@@ -155,7 +165,7 @@ def _centre(rows: int, columns: int) -> Floats:
 FEATURES: Mapping[str, FeatureKind] = MappingProxyType(
     {
         "field-description@1": FeatureKind(WholeField, description_size),
-        "field-description@2": FeatureKind(CellsInField, _cells_size),
+        "field-description@2": FeatureKind(CellsInField, _cells_size, whole_field_ratio=0.5),
     }
 )
 """By the name in ``head.json``. What a released name means never changes."""

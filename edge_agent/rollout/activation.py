@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, ValidationError
@@ -37,6 +37,11 @@ class Choice(Contract):
 
     bundle: Reference = Field(description="Name of a shipped bundle, NAME@VERSION of an installed one, or a folder.")
     head: Reference | None = Field(default=None, description="NAME@VERSION of an installed head, or a folder.")
+
+    @classmethod
+    def of(cls, bundle: str, head: Path | None) -> Self:
+        """What the section ``[analysis]`` of a configuration names."""
+        return cls(bundle=bundle, head=None if head is None else str(head))
 
     def __str__(self) -> str:
         return self.bundle if self.head is None else f"{self.bundle} with the head {self.head}"
@@ -254,11 +259,13 @@ class Activation:
         )
 
     def _write(self, active: Active) -> Active:
+        content = active.to_json()
         try:
-            replace_file(self._path, active.to_json(), mode=0o644)
+            replace_file(self._path, content, mode=0o644)
         except (OSError, RuntimeError) as error:
             raise explain(self._path, error) from error
-        return active
+        # As it will be read: times are to the millisecond there.
+        return Active.model_validate_json(content)
 
     def _set_aside(self) -> None:
         try:

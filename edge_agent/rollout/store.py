@@ -145,6 +145,14 @@ class ModelStore:
         known = [*shipped, *(f"{name}@{version}" for (name, version), _ in self._folders(kind))]
         raise ModelUnknown(f"There is no {kind} '{reference[:80]}'; installed: {', '.join(known) or 'none'}.")
 
+    def full_name(self, kind: ModelKind, reference: str) -> str:
+        """The reference of the model that ``reference`` means. Raises ``ModelUnknown``."""
+        place = self.locate(kind, reference)
+        if isinstance(place, str):
+            return place
+        name, _, version = place.name.rpartition("-")
+        return f"{name}@{version}"
+
     def bundle_of(self, head: HeadManifest) -> InstalledModel:
         """The bundle that a head was fitted on. Raises ``HeadMismatch`` if it is not installed."""
         for each in self.installed():

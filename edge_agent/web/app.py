@@ -20,6 +20,7 @@ from edge_agent.web.routes.live import live_routes
 from edge_agent.web.routes.readings import reading_routes
 from edge_agent.web.routes.session import session_routes
 from edge_agent.web.routes.slides import slides_routes
+from edge_agent.web.routes.teaching import teaching_routes
 
 
 def make_app(device: Device, history: History, broadcast: Broadcast, hub: LiveHub, access: Access) -> Starlette:
@@ -33,6 +34,7 @@ def make_app(device: Device, history: History, broadcast: Broadcast, hub: LiveHu
             *live_routes(hub),
             *slides_routes(device.reports, lambda: device.state().slide),
             *(collection_routes(device.collection) if device.collection is not None else ()),
+            *(teaching_routes(device.adaptation) if device.adaptation is not None else ()),
             *session_routes(access),
         ]
     )

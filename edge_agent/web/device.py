@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from edge_agent.acquisition.frame_requests import FrameRequest
+from edge_agent.adaptation.adaptation import Adaptation
 from edge_agent.collection.collection import Collection
 from edge_agent.contracts import ShadowMetrics
 from edge_agent.contracts.base import Contract, UtcTime
@@ -101,6 +102,11 @@ class Device(Protocol):
     @property
     def collection(self) -> Collection | None:
         """Frames that are kept, and their labels; None in safe mode."""
+        ...
+
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """Fits heads to what was labelled here; None in safe mode."""
         ...
 
     @property

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from edge_agent.cli.local_broker import free_port
 from tests.browser.kept_frames import KeptFrames
 from tests.browser.scene import Readings, Scene, draw, scene
+from tests.browser.taught import Taught
 from tests.mqtt import PATIENCE_S
 
 PATIENCE_MS = 1000 * PATIENCE_S
@@ -163,5 +164,12 @@ def made(readings: Readings) -> Iterator[Scene]:
 @pytest.fixture
 def kept(page: Page) -> KeptFrames:
     found = KeptFrames([np.full((60, 80, 3), 40 * number, np.uint8) for number in range(5)])
+    found.attach(page)
+    return found
+
+
+@pytest.fixture
+def taught(page: Page) -> Taught:
+    found = Taught()
     found.attach(page)
     return found

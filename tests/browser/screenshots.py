@@ -17,6 +17,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect, sync_playwright
 from uuid_utils.compat import uuid7
 
+from edge_agent.adaptation.state import FitState
 from edge_agent.cli.local_broker import free_port
 from edge_agent.contracts import ModelIdentity, Outcome, Reason, Result, Specimen, Topics
 from edge_agent.specimens.tally import Tally
@@ -24,11 +25,12 @@ from edge_agent.web.device import ModelInUse, ModelOption, Problem
 from edge_agent.web.settings import WebSettings
 from tests.browser.kept_frames import KeptFrames
 from tests.browser.scene import Readings, Scene, draw, live_message, scene
+from tests.browser.taught import GROWING, Taught, fitted, report, state
 from tests.page_access import write_access
 
 SIZES = {390: 844, 1280: 860}
 SCHEMES = ("light", "dark")
-VIEWS = ("microscope", "history", "slides", "label", "device")
+VIEWS = ("microscope", "history", "slides", "label", "teach", "device")
 SPECIMEN = Specimen(id="S-7K3F-92QX", slide=2)
 FOCUSED, BLURRED = 0.6, 4.0
 
@@ -112,7 +114,13 @@ def _page(made: Scene, browser: Browser, width: int, scheme: str, language: str)
     page: Page = context.new_page()
     made.moving.asked.clear()
     made.moving.attach(page)
-    KeptFrames([draw("pre-b", 40), draw("benign", 41)]).attach(page)
+    kept = KeptFrames([draw("pre-b", 40), draw("benign", 41)])
+    kept.attach(page)
+    Taught(
+        state(
+            {"benign": 24, "pre-b": 20}, figures=GROWING, head=fitted(), state=FitState.DONE, report=report(*kept.ids)
+        )
+    ).attach(page)
     return page
 
 
@@ -146,6 +154,8 @@ def _views(made: Scene, browser: Browser, latest: Result, out: Path, only: str) 
                 expect(page.locator("#focus-text")).to_contain_text("62")
             case "label":
                 page.locator("#label-picture img").wait_for()
+            case "teach":
+                page.locator("#teach-mistakes img").first.wait_for()
             case "history":
                 expect(page.locator("#history-list button").first).to_contain_text("(drawn)")
         _take(page, out, name)

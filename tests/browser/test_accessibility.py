@@ -12,12 +12,14 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, expect
 
+from edge_agent.adaptation.state import FitMode, FitState
 from edge_agent.specimens.tally import Tally
 from tests.browser.kept_frames import KeptFrames
 from tests.browser.scene import Readings, Scene, draw, scene
+from tests.browser.taught import GROWING, Taught, fitted, report, state
 from tests.browser.watching import SPECIMEN, locked, problem, show_frame, show_once_asked
 
-VIEWS = ("microscope", "history", "slides", "label", "device")
+VIEWS = ("microscope", "history", "slides", "label", "teach", "device")
 
 
 CATALOGUES = Path(__file__).parents[2] / "edge_agent/web/assets/locales"
@@ -32,7 +34,14 @@ def test_no_view_has_a_serious_barrier(browser: Browser, made: Scene, scheme: st
     made.device.changes |= {"demonstration": True, "provisional": True}
     context = browser.new_context(color_scheme=scheme, locale="en-GB")  # type: ignore[arg-type]  # a literal's name
     page = context.new_page()
-    KeptFrames([draw("pre-b", 1)]).attach(page)
+    kept = KeptFrames([draw("pre-b", 1)])
+    kept.attach(page)
+    Taught(
+        state(
+            {"benign": 24, "pre-b": 20}, figures=GROWING, head=fitted("Too few."), report=report(*kept.ids),
+            state=FitState.RUNNING, mode=FitMode.HEAD,
+        )
+    ).attach(page)  # fmt: skip
     found: list[str] = []
 
     def examine(place: str) -> None:
@@ -50,6 +59,8 @@ def test_no_view_has_a_serious_barrier(browser: Browser, made: Scene, scheme: st
             page.locator("#layer-evidence").click()
         if view == "label":
             page.locator("#label-picture img").wait_for()
+        if view == "teach":
+            page.locator("#teach-mistakes img").wait_for()
         examine(view)
     page.goto(f"{made.address}#/history/{result.id}")
     page.locator("#history-detail-words .outcome").wait_for()
@@ -153,7 +164,7 @@ def test_the_page_can_be_worked_with_by_tab_alone(page: Page, made: Scene) -> No
 
 
 def test_every_view_is_in_the_language_that_was_chosen_and_it_is_remembered(
-    page: Page, made: Scene, kept: KeptFrames
+    page: Page, made: Scene, kept: KeptFrames, taught: Taught
 ) -> None:
     german: dict[str, str] = json.loads((CATALOGUES / "de.json").read_text("utf-8"))
     made.show(made.readings.unfamiliar())
@@ -165,6 +176,8 @@ def test_every_view_is_in_the_language_that_was_chosen_and_it_is_remembered(
         made.open(page, view)
         expect(page.locator("html")).to_have_attribute("lang", "de")
         expect(page.locator("#notice")).to_have_text(german["notice"])
+        if view == "teach":
+            page.locator("#teach-head").wait_for()
         if view == "microscope":
             expect(page.get_by_test_id("sentence")).to_have_text(german["reason.unfamiliar.sentence"])
         for node in page.locator("[data-t]").all():
@@ -176,7 +189,9 @@ def test_every_view_is_in_the_language_that_was_chosen_and_it_is_remembered(
 
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize("width", [320, 390])
-def test_nothing_is_wider_than_a_phone(page: Page, made: Scene, kept: KeptFrames, width: int, language: str) -> None:
+def test_nothing_is_wider_than_a_phone(
+    page: Page, made: Scene, kept: KeptFrames, taught: Taught, width: int, language: str
+) -> None:
     made.show(made.readings.make())
     began = made.readings.make()[0].captured_at
     made.device.slide = Tally(specimen=SPECIMEN, began_at=began, wished_fields_count=20, judged_count=5)
@@ -186,5 +201,7 @@ def test_nothing_is_wider_than_a_phone(page: Page, made: Scene, kept: KeptFrames
     for view in VIEWS:
         made.open(page, view)
         page.get_by_test_id("banner-camera").wait_for()
+        if view == "teach":
+            page.locator("#teach-head").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
     assert kept.ids

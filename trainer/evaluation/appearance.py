@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.cameras.frame import Encoded
-from edge_agent.contracts import Measure
+from edge_agent.contracts import Aspect, Measure
 from edge_agent.contracts.manifest import MeasureRange, TrainingAppearance
 from edge_agent.vision.appearance import Appearance
 from trainer.data.dataset import ImageFile, read_bytes
@@ -34,6 +34,8 @@ def measure_training_appearance(analyzer: BundleAnalyzer, data: Path, files: Seq
 def summarise(appearances: Sequence[Appearance]) -> TrainingAppearance:
     """The 1st, 50th and 99th percentile of each measure that most of the images have and that varies.
 
+    A measure that is compared as a ratio is left out where the lowest are 0, as the noise of a smoothed image is.
+
     Raises ``DataError`` if there is no image.
     """
     if not appearances:
@@ -43,7 +45,10 @@ def summarise(appearances: Sequence[Appearance]) -> TrainingAppearance:
         values = np.array(
             [value for each in appearances if (value := getattr(each, measure.value)) is not None], np.float64
         )
-        if values.size >= MIN_SHARE_RATIO * len(appearances) and (limits := percentile_range(values)) is not None:
+        if values.size < MIN_SHARE_RATIO * len(appearances) or (limits := percentile_range(values)) is None:
+            continue
+        # A length or ratio of 0 means that there was nothing to measure.
+        if measure.aspect is Aspect.COLOUR or limits.low > 0:
             measures[measure] = limits
     return TrainingAppearance(images_count=len(appearances), measures=measures)
 

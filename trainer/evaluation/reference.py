@@ -35,7 +35,7 @@ def summarise(decisions: Sequence[Decision]) -> Reference:
     unfamiliarity = percentile_range(scores) if scores else None
     if unfamiliarity is None:
         raise DataError(
-            "fewer than two different images without a part in training are fit to be judged.",
+            "fewer than two different images that had no part in training are fit to be judged.",
             remedy="Check the split, the images and the quality limits.",
         )
     return Reference(

@@ -17,6 +17,7 @@ from edge_agent.contracts.manifest import Evidence, Thresholds, TrainingAppearan
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL
 from edge_agent.inference.classifier import softmax
+from edge_agent.inference.features import FEATURES
 from edge_agent.inference.head import HEAD_ARRAYS
 from edge_agent.inference.proof import DEFAULT_PROOF, unproven_reasons
 from trainer.data.description import load_description
@@ -32,6 +33,7 @@ from trainer.site.cross_validation import CrossValidation
 from trainer.site.examples import Examples
 from trainer.site.features import SiteFeatures
 from trainer.site.figures import measure_evidence, measure_figures
+from trainer.site.fine_tune import FineTuneOptions, fine_tune
 from trainer.site.fitting import choose_regularisation, fit_linear
 from trainer.site.give_aways import find_give_aways
 from trainer.site.head_files import (
@@ -78,6 +80,8 @@ class AdaptOptions:
     """Folder for the report and the contact sheet of mistakes."""
     cache: Path | None = None
     """Folder that keeps features by picture and bundle."""
+    fine_tune: FineTuneOptions | None = None
+    """How upper layers are trained for comparison; None for not at all. Needs TensorFlow."""
     quick: bool = False
     """Only the head and its accuracy: without the record, so that it is provisional."""
     seed: int = 0
@@ -144,21 +148,28 @@ class _Fit:
         self._features = features
         self._progress = progress
         check_enough(examples.labels, examples.groups, examples.codes)
+        whole_field_ratio = FEATURES[features.kind].whole_field_ratio
         self._validation = cross_validate(
             features.features,
             features.varied,
             examples.labels,
             examples.groups,
             examples.codes,
+            whole_field_ratio=whole_field_ratio,
             seed=options.seed,
             progress=progress,
         )
         self._regularisation = choose_regularisation(
-            features.features, examples.labels, examples.groups, len(examples.codes), options.seed
+            features.features,
+            features.varied,
+            examples.labels,
+            examples.groups,
+            len(examples.codes),
+            options.seed,
         )
         self._head = FittedHead.of(
-            fit_linear(features.features, examples.labels, len(examples.codes), self._regularisation),
-            fit_site_familiarity(features.features, features.varied),
+            fit_linear(features.features, features.varied, examples.labels, len(examples.codes), self._regularisation),
+            fit_site_familiarity(features.features, features.varied, whole_field_ratio),
         )
 
     def finish(self) -> Adaptation:
@@ -178,7 +189,6 @@ class _Fit:
             report,
             limits=examples.description.limits,
             demonstration=manifest.demonstration,
-            command=options.command,
         ).encode()
         manifest = manifest.model_copy(update={"files": hashes(contents)})
         write_head(options.out, manifest, contents, options.bundle)
@@ -224,14 +234,19 @@ class _Fit:
             shifts=shifts,
             own_refusals=own_refusals(examples, features, validation),
             foreign_refusals=foreign,
+            fine_tuned=None
+            if options.fine_tune is None
+            else fine_tune(examples, options.bundle, validation, options.fine_tune, seed=options.seed),
         )
 
     def _learning_curve(self) -> LearningCurve:
-        examples, features = self._examples, self._features.features
+        examples, features, varied = self._examples, self._features.features, self._features.varied
         classes = len(examples.codes)
 
         def refit(fitted: NDArray[np.intp], held_out: NDArray[np.intp]) -> NDArray[np.float64]:
-            linear = fit_linear(features[fitted], examples.labels[fitted], classes, self._regularisation)
+            linear = fit_linear(
+                features[fitted], varied[fitted], examples.labels[fitted], classes, self._regularisation
+            )
             return softmax(linear.logits(features[held_out]), 1.0)
 
         return measure_learning_curve(

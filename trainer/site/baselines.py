@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from trainer.site.examples import Examples
 from trainer.site.features import SiteFeatures
 
+_TREES = 50
+
 
 def baseline_values(examples: Examples, features: SiteFeatures) -> Mapping[str, NDArray[np.float64]]:
     """Numbers (n, k) per picture by what they are of: background colour, image size, camera.
@@ -39,7 +41,7 @@ def forest_answers(
     named = np.zeros(len(labels), np.int64)
     for fold in np.unique(folds):
         held_out = folds == fold
-        forest = ExtraTreesClassifier(100, min_samples_leaf=2, random_state=seed, n_jobs=1)
+        forest = ExtraTreesClassifier(_TREES, min_samples_leaf=2, random_state=seed, n_jobs=1)
         forest.fit(values[~held_out], labels[~held_out])
         named[held_out] = forest.predict(values[held_out])
     return named

@@ -5,10 +5,10 @@ from __future__ import annotations
 from edge_agent.contracts.head import HeadFigures
 from trainer.reports.markdown import table
 from trainer.site.summary import AdaptReport
-from trainer.site.wording import counted, interval, joined, percent, reasons
+from trainer.site.wording import counted, fine_tuned, interval, joined, percent, reasons
 
 
-def head_card(report: AdaptReport, *, limits: str, demonstration: bool, command: str) -> str:
+def head_card(report: AdaptReport, *, limits: str, demonstration: bool) -> str:
     """The card as Markdown. ``limits`` is what the data set's own description says of it."""
     pictures = report.pictures
     return f"""\
@@ -36,7 +36,7 @@ It looks at whole fields and uses the features `{report.features}` of the bundle
 
 {_figures(report.figures, pictures.images_count)}
 
-{_curve(report)}
+{_curve(report)}{_fine_tuned(report)}
 
 ## What gives the labels away
 
@@ -65,7 +65,7 @@ It looks at whole fields and uses the features `{report.features}` of the bundle
 `head.json` and says who vouches for it.
 * Fit it again when camera, light, stain or magnification change.
 
-Fitted with `{command}`.
+`head.json` names the command and the software that it was fitted with.
 
 **Research use only.** Not a medical device, not for diagnosis, treatment or triage.
 """
@@ -114,7 +114,9 @@ def _groups(report: AdaptReport) -> str:
 
 def _left_out(report: AdaptReport) -> str:
     pictures = report.pictures
-    unreadable = f"{counted(pictures.unreadable_count, 'file')} could not be read and were skipped"
+    unreadable = "Every file could be read"
+    if pictures.unreadable_count:
+        unreadable = f"Skipped because not readable: {counted(pictures.unreadable_count, 'file')}"
     if not pictures.enlarged_count:
         return f"{unreadable}."
     return f"{unreadable}; {counted(pictures.enlarged_count, 'picture')} smaller than a field had to be enlarged."
@@ -147,6 +149,11 @@ def _curve(report: AdaptReport) -> str:
         return "What more labels would bring was not measured."
     sentences = "\n".join(f"* {each.sentence}" for each in curve.advice)
     return f"What more labels would bring, each with its 95 % interval:\n\n{sentences}"
+
+
+def _fine_tuned(report: AdaptReport) -> str:
+    tuned = report.findings.fine_tuned
+    return "" if tuned is None else f"\n\n{fine_tuned(tuned)}"
 
 
 def _give_aways(report: AdaptReport) -> str:

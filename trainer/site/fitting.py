@@ -16,7 +16,11 @@ REGULARISATIONS = (0.01, 0.03, 0.1, 0.3, 1.0)
 how little hangs on it from 0.1 on."""
 
 INNER_FOLDS = 4
-_ITERATIONS = 500
+CLEAN_WEIGHT = 0.5
+"""Of a picture as it is, beside its plausible variants. With them, a head is right on 96 % of such variants of pictures
+never seen instead of 86 %, and no worse on the pictures themselves ('python -m benchmarks site-models')."""
+
+_ITERATIONS, _TOLERANCE = 500, 1e-3
 _ABSENT_LOGIT = -30.0
 """Of a class that a fold has no picture of."""
 _LEAST_SCALE = 1e-3
@@ -38,15 +42,29 @@ class Linear:
 
 
 def fit_linear(
-    features: NDArray[np.float32], labels: NDArray[np.int64], classes_count: int, regularisation: float
+    features: NDArray[np.float32],
+    varied: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes_count: int,
+    regularisation: float,
 ) -> Linear:
-    """Multinomial logistic regression on features (n, f) with labels (n,), each feature scaled to unit variance.
+    """Multinomial logistic regression on features (n, f) and their variants (n, v, f), with labels (n,).
 
-    ``regularisation`` is C: the smaller, the smaller the weights. Two classes or more must have an example.
+    Each feature is scaled to unit variance. A picture weighs as much as all its variants together, and both as much as
+    one picture. ``regularisation`` is C: the smaller, the smaller the weights. Two classes or more must have an
+    example.
     """
-    mean = features.mean(axis=0, dtype=np.float64)
-    scale = np.maximum(features.std(axis=0, dtype=np.float64), _LEAST_SCALE)
-    model = LogisticRegression(C=regularisation, max_iter=_ITERATIONS).fit((features - mean) / scale, labels)
+    variants = varied.shape[1]
+    rows = np.concatenate([features, varied.reshape(-1, features.shape[1])])
+    named = np.concatenate([labels, np.repeat(labels, variants)])
+    clean = CLEAN_WEIGHT if variants else 1.0
+    shares = np.concatenate(
+        [np.full(len(labels), clean), np.full(len(labels) * variants, (1 - clean) / max(1, variants))]
+    )
+    mean = rows.mean(axis=0, dtype=np.float64)
+    scale = np.maximum(rows.std(axis=0, dtype=np.float64), _LEAST_SCALE)
+    model = LogisticRegression(C=regularisation, max_iter=_ITERATIONS, tol=_TOLERANCE)
+    model.fit((rows - mean) / scale, named, sample_weight=shares)
     coefficients, intercepts = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         # scikit-learn gives the difference of two classes; half of it to each gives the same probabilities.
@@ -61,12 +79,16 @@ def fit_linear(
 
 def choose_regularisation(
     features: NDArray[np.float32],
+    varied: NDArray[np.float32],
     labels: NDArray[np.int64],
     groups: NDArray[np.int64],
     classes_count: int,
     seed: int,
 ) -> float:
-    """The C with the lowest log loss in cross-validation by groups (n,); the middle one if that is not possible."""
+    """The C with the lowest log loss in cross-validation by groups (n,); the middle one if that is not possible.
+
+    The rest is as for ``fit_linear``.
+    """
     folds = min(INNER_FOLDS, folds_count(labels, groups))
     if folds < 2:
         return REGULARISATIONS[len(REGULARISATIONS) // 2]
@@ -77,7 +99,8 @@ def choose_regularisation(
         if len(np.unique(labels[~held_out])) < 2 or not held_out.any():
             continue
         for regularisation in REGULARISATIONS:
-            fitted = fit_linear(features[~held_out], labels[~held_out], classes_count, regularisation)
+            own = ~held_out
+            fitted = fit_linear(features[own], varied[own], labels[own], classes_count, regularisation)
             probabilities = log_softmax(fitted.logits(features[held_out]), axis=1)
             losses[regularisation] -= float(probabilities[np.arange(held_out.sum()), labels[held_out]].sum())
     return min(losses, key=losses.__getitem__)

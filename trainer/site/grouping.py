@@ -30,14 +30,15 @@ def group_pictures(
     """The group of each of n pictures, int64 (n,), and what makes a group.
 
     Specimens, if every picture names one. If not, overlapping pictures are one group, and so are pictures taken
-    together. ``thumbnails`` is uint8 RGB (n, h, w, 3).
+    together, and those of one specimen where it is named. ``thumbnails`` is uint8 RGB (n, h, w, 3).
     """
     specimens = [file.group for file in files]
     if None not in specimens:
         return np.unique(np.array(specimens), return_inverse=True)[1].astype(np.int64), "specimen"
     pairs = find_near_duplicates(thumbnails, [file.sha256 for file in files], workers=1)
     alike = _alike(len(files), pairs)
-    return merge_groups(alike.tolist(), time_blocks(captured_at)), "near-duplicate-and-time"
+    taken_together = merge_groups(alike.tolist(), time_blocks(captured_at))
+    return merge_groups(taken_together.tolist(), specimens), "near-duplicate-and-time"
 
 
 def _alike(count: int, pairs: Sequence[DuplicatePair]) -> NDArray[np.int64]:

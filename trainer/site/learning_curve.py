@@ -24,6 +24,8 @@ MIN_CLASS_IMAGES = 10
 MIN_GROUPS = 6
 MAX_WIDTH_RATIO = 0.12
 """An interval that is wider than this is no advice."""
+LITTLE_RATIO = 0.005
+"""A gain below this is not worth the work."""
 _EXPONENTS = (0.3, 1.2)
 _RESAMPLES = 1000
 _TAILS = (0.025, 0.5, 0.975)
@@ -150,7 +152,9 @@ class _LookBack:
             return None
         errors = 1 - self._means(right)
         sizes = np.array([*FRACTIONS, 1.0]) * now * self.trained_ratio
-        return _extrapolate(errors, sizes, now, now + more_count, len(self._labels), self._seed)
+        gains = _extrapolate(errors, sizes, now, now + more_count, len(self._labels), self._seed)
+        # No more than all can be right.
+        return np.asarray(np.minimum(gains, 1 - right[-1].mean()))
 
     def _means(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray((self._times @ right.T).T / self._times.sum(axis=1)).T
@@ -195,8 +199,7 @@ def _extrapolate(
     gain = slope * (now**-exponents - then**-exponents)
     # Which labels the next ones are is luck, too, and where few answers change, resampling them has hardly any spread:
     # as if one more answer went either way.
-    luck = rng.normal(0, 1 / count, len(errors))
-    return np.asarray(np.minimum(gain + luck, errors[:, -1]))
+    return np.asarray(gain + rng.normal(0, 1 / count, len(errors)))
 
 
 def _too_few(code: str | None, more_count: int) -> str:
@@ -207,6 +210,8 @@ def _too_few(code: str | None, more_count: int) -> str:
 def _sentence(code: str | None, more_count: int, low: float, middle: float, high: float) -> str:
     what = "each class" if code is None else f"'{code}'"
     between = f"between {100 * low:+.1f} and {100 * high:+.1f}"
-    if middle < 0.005:
-        return f"{more_count} more of {what} would bring little: {between} points."
-    return f"{more_count} more of {what} would bring about {100 * middle:+.1f} points ({between})."
+    if middle < LITTLE_RATIO:
+        return f"{more_count} more of {what} would hardly change the accuracy ({between} points)."
+    how = "would bring" if low > 0 else "may bring"
+    doubt = "" if low > 0 else ", or nothing"
+    return f"{more_count} more of {what} {how} about {100 * middle:+.1f} points of accuracy{doubt} ({between})."

@@ -21,7 +21,7 @@ from trainer.site.examples import Examples
 
 MAX_IMAGES = 32
 """Pictures that are shifted, drawn evenly from the classes: each shift of each is a run of the network."""
-UNSHIFTED = "none"
+UNSHIFTED = "as they are"
 
 Pixels = NDArray[np.uint8]
 Describe = Callable[[Pixels], tuple[NDArray[np.float32], bool]]

@@ -7,16 +7,19 @@ from typing import Literal
 import numpy as np
 from pydantic import ConfigDict, Field
 
+from edge_agent.contracts import Reason
 from edge_agent.contracts.head import HeadFigures, HeadManifest, HeadParent
 from edge_agent.contracts.manifest import Evidence, Label
+from edge_agent.inference.proof import counts
 from edge_agent.settings import Settings
 from trainer.site.examples import Examples
+from trainer.site.fine_tune import FineTuneComparison
 from trainer.site.give_aways import GiveAway
 from trainer.site.learning_curve import LearningCurve
 from trainer.site.mistakes import Mistake
 from trainer.site.refusals import Refusals
 from trainer.site.shifts import SiteShift
-from trainer.site.wording import counted, percent
+from trainer.site.wording import counted
 
 REPORT_SCHEMA: Literal["leukoscope/adapt-report/v1"] = "leukoscope/adapt-report/v1"
 REPORT_FILE, CONTACT_SHEET_FILE = "report.json", "mistakes.png"
@@ -64,6 +67,7 @@ class Findings(Settings):
     shifts: tuple[SiteShift, ...] | None = None
     own_refusals: Refusals | None = None
     foreign_refusals: tuple[Refusals, ...] | None = Field(default=None, description="Null if no other set was given.")
+    fine_tuned: FineTuneComparison | None = Field(default=None, description="Null unless it was asked for.")
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -132,24 +136,33 @@ def summarise(
         figures=manifest.figures,
         evidence=manifest.evidence,
         findings=findings,
-        next_steps=tuple(_next_steps(pictures, findings, is_provisional=bool(lacking), quick=quick)),
+        next_steps=tuple(
+            _next_steps(pictures, findings, needs_more=len(lacking) > _beaten_by(manifest.evidence), quick=quick)
+        ),
     )
 
 
-def _next_steps(pictures: Pictures, findings: Findings, *, is_provisional: bool, quick: bool) -> list[str]:
+def _beaten_by(evidence: Evidence | None) -> int:
+    """How many things that are not cells name as many pictures rightly; more labels do not help against them."""
+    if evidence is None:
+        return 0
+    right, _ = counts(evidence)
+    return sum(each.right_count >= right for each in evidence.baselines)
+
+
+def _next_steps(pictures: Pictures, findings: Findings, *, needs_more: bool, quick: bool) -> list[str]:
     steps = []
     if quick:
         steps.append("Run it again without --quick: only the full report can prove a head.")
     if findings.warnings:
-        steps.append("See to what gives the labels away before you trust any figure here.")
+        steps.append("Remove what gives the labels away (the warnings above) before you trust any figure here.")
     if findings.mistakes:
         where = f" in {findings.contact_sheet}" if findings.contact_sheet else ""
-        count = len(findings.mistakes)
         steps.append(
-            f"Look again at the {counted(count, 'picture')} that the head names otherwise than you did{where}. "
-            "Correct labels that are wrong, and run it again."
+            f"Look again at {counted(len(findings.mistakes), 'picture')} that the head names otherwise than you "
+            f"did{where}. Correct what is labelled wrongly, and run it again."
         )
-    if is_provisional and not quick:
+    if needs_more and not quick:
         steps.append(f"Label more pictures.{_best_advice(findings)}")
     if pictures.specimens_count is None:
         steps.append(
@@ -162,9 +175,12 @@ def _next_steps(pictures: Pictures, findings: Findings, *, is_provisional: bool,
             "frames."
         )
     own = findings.own_refusals
-    if own is not None and own.refused_ratio > MANY_REFUSED_RATIO:
+    # Those that are too small have their own step.
+    refused = 0 if own is None else own.refused_count - own.reasons.get(Reason.FIELD_TOO_SMALL.value, 0)
+    if refused > MANY_REFUSED_RATIO * pictures.images_count:
         steps.append(
-            f"{percent(own.refused_ratio)} of your own pictures would be refused. Look at light, focus and the reasons."
+            f"{refused} of your own {counted(pictures.images_count, 'picture')} would be refused. See why, and check "
+            "light and focus."
         )
     if pictures.unreadable_count:
         steps.append(f"Check {counted(pictures.unreadable_count, 'file')} that could not be read.")

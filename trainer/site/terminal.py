@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trainer.site.summary import AdaptReport
-from trainer.site.wording import counted, interval, joined, percent, reasons
+from trainer.site.wording import counted, fine_tuned, interval, joined, percent, reasons
 
 
 def show_report(report: AdaptReport, stdout: Console) -> None:
@@ -21,6 +21,10 @@ def show_report(report: AdaptReport, stdout: Console) -> None:
     say(_grouped(report))
     if pictures.unreadable_count:
         say(f"{counted(pictures.unreadable_count, 'file')} skipped, not readable: {_skipped(report)}")
+    if pictures.enlarged_count:
+        say(
+            f"{counted(pictures.enlarged_count, 'picture')} smaller than a field: enlarged here, refused on the device."
+        )
     say()
     _show_figures(report, stdout)
     say()
@@ -36,6 +40,9 @@ def show_report(report: AdaptReport, stdout: Console) -> None:
     _show_curve(report, stdout)
     _show_refusals(report, stdout)
     _show_shifts(report, stdout)
+    if findings.fine_tuned is not None:
+        say()
+        say(fine_tuned(findings.fine_tuned))
     if report.next_steps:
         say()
         say("What to do next:")
@@ -91,7 +98,7 @@ def _show_curve(report: AdaptReport, stdout: Console) -> None:
     curve = report.findings.learning_curve
     if curve is None:
         return
-    stdout.print("\nWhat more labels would bring:", highlight=False)
+    stdout.print("\nWhat more labels would bring (95 % intervals):", highlight=False)
     for advice in curve.advice:
         stdout.print(f"  * {advice.sentence}", highlight=False, soft_wrap=True)
 
@@ -118,7 +125,7 @@ def _show_shifts(report: AdaptReport, stdout: Console) -> None:
     shifts = report.findings.shifts
     if not shifts:
         return
-    table = Table("if pictures were", "", "right", "95 % interval", "refused")
+    table = Table("if pictures were", "by", "right", "95 % interval", "refused")
     for each in shifts:
         table.add_row(
             each.shift,

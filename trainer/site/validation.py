@@ -54,11 +54,13 @@ def cross_validate(
     groups: NDArray[np.int64],
     codes: tuple[str, ...],
     *,
+    whole_field_ratio: float = 1.0,
     seed: int = 0,
     progress: Progress = silent,
 ) -> CrossValidation:
     """Cross-validate heads on features (n, f), their variants (n, v, f), labels and groups (n,) each.
 
+    ``whole_field_ratio`` is that of the kind of features.
     Raises ``DataError`` as ``check_enough`` does.
     """
     check_enough(labels, groups, codes)
@@ -73,11 +75,11 @@ def cross_validate(
     for fold in each_of(range(folds), progress, "validating", VALIDATION_STARTS, VALIDATION_ENDS):
         held_out = divided == fold
         own = ~held_out
-        regularisation = choose_regularisation(features[own], labels[own], groups[own], classes, seed)
-        linear = fit_linear(features[own], labels[own], classes, regularisation)
+        regularisation = choose_regularisation(features[own], varied[own], labels[own], groups[own], classes, seed)
+        linear = fit_linear(features[own], varied[own], labels[own], classes, regularisation)
         logits[held_out] = linear.logits(features[held_out])
         varied_logits[held_out] = linear.logits(varied[held_out])
-        familiarity = fit_site_familiarity(features[own], varied[own])
+        familiarity = fit_site_familiarity(features[own], varied[own], whole_field_ratio)
         unfamiliarity[held_out] = familiarity.distances(features[held_out])
         regularisations.append(regularisation)
         heads.append(FoldHead(linear.weights, linear.bias, familiarity))
@@ -98,9 +100,23 @@ def cross_validate(
     )
 
 
-def fit_site_familiarity(features: NDArray[np.float32], varied: NDArray[np.float32]) -> Familiarity:
-    """The Gaussian of features (n, f) and their variants (n, v, f)."""
-    return fit_familiarity(np.concatenate([features, varied.reshape(-1, features.shape[1])]))
+def fit_site_familiarity(
+    features: NDArray[np.float32], varied: NDArray[np.float32], whole_field_ratio: float
+) -> Familiarity:
+    """The Gaussian of those features (n, f), and of their variants (n, v, f), that describe the field as a whole.
+
+    The others have no weight in the distance. With them, fields of another laboratory are refused less often: that
+    their cells look alike makes up for all else.
+    """
+    size = features.shape[1]
+    count = round(whole_field_ratio * size)
+    everything = np.concatenate([features, varied.reshape(-1, size)])
+    whole = fit_familiarity(everything[:, :count])
+    whitening = np.zeros((size, size), np.float32)
+    whitening[:count, :count] = whole.whitening
+    mean = everything.mean(axis=0, dtype=np.float64).astype(np.float32)
+    mean[:count] = whole.mean
+    return Familiarity(mean, whitening)
 
 
 def choose_limit(unfamiliarity: NDArray[np.floating]) -> float:

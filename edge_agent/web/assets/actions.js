@@ -37,7 +37,8 @@ function obstacle(button) {
   if (!store.connected || state === null) return t("banner.lost");
   if (state.safe_mode) return t("banner.safe_mode");
   if (button.dataset.when === "running" && state.paused) return t("banner.paused");
-  return null;
+  // What the view itself says is missing.
+  return button.dataset.obstacle || null;
 }
 
 /** Disable what the role or the state does not allow, and say why: a title is not seen by fingers. */

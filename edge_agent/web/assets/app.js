@@ -13,13 +13,14 @@ import * as reading from "./reading.js";
 import * as shadow from "./shadow.js";
 import * as slide from "./slide.js";
 import * as slides from "./slides.js";
+import * as teach from "./teach.js";
 import * as words from "./words.js";
 import { byId, el, show } from "./dom.js";
 import { get } from "./api.js";
 import { store } from "./store.js";
 
-const VIEWS = ["microscope", "history", "slides", "label", "device"];
-const OPEN = { history: history.open, slides: slides.open, label: labels.open };
+const VIEWS = ["microscope", "history", "slides", "label", "teach", "device"];
+const OPEN = { history: history.open, slides: slides.open, label: labels.open, teach: teach.open };
 
 let view = null;
 
@@ -36,6 +37,7 @@ async function route() {
   }
   drawTitle();
   live.watch(view === "microscope");
+  if (view !== "teach") teach.close();
   if (moved) byId(`view-${view}`).querySelector("h2").focus();
   byId("view-message").replaceChildren();
   try {
@@ -87,7 +89,7 @@ async function enter() {
 
 async function start() {
   await i18n.start();
-  for (const part of [actions, banners, device, history, labels, live, reading, shadow, slide]) part.start();
+  for (const part of [actions, banners, device, history, labels, live, reading, shadow, slide, teach]) part.start();
   login.start(enter);
   store.on("state connected session", () => {
     const state = store.state;

@@ -131,7 +131,8 @@ const choose = (name) =>
     await advance();
   });
 
-export async function open() {
+/** With an ``id`` that frame is shown first: somebody wants to look at it again. */
+export async function open(id) {
   const state = await get("/collection");
   const kept = state.keep !== "nothing" || state.frames_count > 0;
   const usable = kept && store.may("work");
@@ -144,6 +145,7 @@ export async function open() {
   byId("label-consent").textContent = t("label.consent", { consent: state.consent });
   byId("label-set").replaceChildren(...sets.map((each) => el("option", { value: each.name }, each.name)));
   await choose(sets.some((each) => each.name === chosen?.name) ? chosen.name : sets[0].name);
+  if (id) await once(() => showItem(id, item === null ? [] : [item]));
   if (state.error) sayRefusal(byId("label-message"), state.error);
 }
 

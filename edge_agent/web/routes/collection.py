@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -40,9 +40,9 @@ from edge_agent.errors import (
     LabelInvalid,
 )
 from edge_agent.web.access.roles import Endpoint, Role, requires, role_of
+from edge_agent.web.bodies import Body, TooLarge, read_body
 from edge_agent.web.refusals import refuse_invalid, refuse_with
 
-_MAX_BODY_BYTES = 4096
 _PIECE_BYTES = 256 * 1024
 _IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-store"}
@@ -58,27 +58,19 @@ _STATUS: dict[type[EdgeAgentError], int] = {
 }
 
 
-class _TooLarge(Exception):
-    """The body of a request has more than ``_MAX_BODY_BYTES``."""
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Label(_Body):
+class _Label(Body):
     item: CanonicalUuid
     set: str
     label: str
     id: CanonicalUuid | None = None
 
 
-class _Undo(_Body):
+class _Undo(Body):
     set: str
     id: CanonicalUuid | None = None
 
 
-class _Keep(_Body):
+class _Keep(Body):
     reading: CanonicalUuid
 
 
@@ -104,7 +96,7 @@ def _explained(endpoint: Endpoint) -> Endpoint:
     async def explained(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except _TooLarge:
+        except TooLarge:
             return refuse_with(413, BodyTooLarge("The request is too large."))
         except EdgeAgentError as error:
             return refuse_with(_STATUS.get(type(error), 503), error)
@@ -136,7 +128,7 @@ class _Desk:
         return Response(content, media_type="image/jpeg", headers=_IMMUTABLE)
 
     async def label(self, request: Request) -> Response:
-        body = _Label.model_validate_json(await _body(request))
+        body = _Label.model_validate_json(await read_body(request))
         by = role_of(request).code
         entry = await asyncio.to_thread(
             self._collection.label, body.item, body.set, body.label, by=by, entry_id=body.id
@@ -144,13 +136,13 @@ class _Desk:
         return _json(entry.to_json())
 
     async def undo(self, request: Request) -> Response:
-        body = _Undo.model_validate_json(await _body(request))
+        body = _Undo.model_validate_json(await read_body(request))
         by = role_of(request).code
         entry = await asyncio.to_thread(self._collection.undo, body.set, by=by, entry_id=body.id)
         return _json(entry.to_json())
 
     async def keep(self, request: Request) -> Response:
-        body = _Keep.model_validate_json(await _body(request))
+        body = _Keep.model_validate_json(await read_body(request))
         await asyncio.to_thread(self._collection.keep, body.reading)
         return Response(status_code=204)
 
@@ -173,15 +165,6 @@ class _Desk:
         sets = self._collection.sets
         name = request.query_params.get("set") or (next(iter(sets)) if len(sets) == 1 else "")
         return self._collection.find_set(name).name
-
-
-async def _body(request: Request) -> bytes:
-    content = b""
-    async for piece in request.stream():
-        content += piece
-        if len(content) > _MAX_BODY_BYTES:
-            raise _TooLarge
-    return content
 
 
 def _json(content: bytes) -> Response:

@@ -84,6 +84,17 @@ def test_the_scale_bar_is_burnt_into_the_bottom_right_corner_only() -> None:
     assert (barred == 0).all(axis=2).any()
 
 
+def test_another_stain_shows_the_same_cells_in_other_colours() -> None:
+    usual, truth = draw_smear(np.random.default_rng(5), "pro-b")
+    blue, same = draw_smear(np.random.default_rng(5), "pro-b", stain="blue")
+    assert truth == same
+    dark = usual.mean(axis=2) < usual.mean() - 20
+    assert blue[dark][:, 0].mean() < usual[dark][:, 0].mean() - 10, "less red light passes"
+    assert blue[dark][:, 2].mean() > usual[dark][:, 2].mean() + 10, "more blue light passes"
+    with pytest.raises(ValueError, match="no such stain: 'green'"):
+        draw_smear(np.random.default_rng(0), "pro-b", stain="green")
+
+
 def test_an_unknown_label_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="no such smear: 'mature-b'"):
         draw_smear(np.random.default_rng(0), "mature-b")

@@ -43,6 +43,8 @@ def test_a_handler_needs_no_agent() -> None:
             calibrate=unused,  # type: ignore[arg-type]  # never called, so its answer has no type
             select_model=unused,  # type: ignore[arg-type]  # the same
             shadow_model=unused,  # type: ignore[arg-type]  # the same
+            adapt=unused,  # type: ignore[arg-type]  # the same
+            cancel_adaptation=unused,  # type: ignore[arg-type]  # the same
         )
     )
     assert set(handlers) == set(CommandName)
@@ -70,6 +72,8 @@ def test_the_configuration_is_told_without_user_and_password() -> None:
             calibrate=unused,  # type: ignore[arg-type]  # never called, so its answer has no type
             select_model=unused,  # type: ignore[arg-type]  # the same
             shadow_model=unused,  # type: ignore[arg-type]  # the same
+            adapt=unused,  # type: ignore[arg-type]  # the same
+            cancel_adaptation=unused,  # type: ignore[arg-type]  # the same
         )
     )
     data = handlers[CommandName.GET_CONFIG](Command(id=uuid7()))
@@ -96,6 +100,8 @@ def test_the_password_in_a_streams_address_is_not_told() -> None:
             calibrate=unused,  # type: ignore[arg-type]  # never called, so its answer has no type
             select_model=unused,  # type: ignore[arg-type]  # the same
             shadow_model=unused,  # type: ignore[arg-type]  # the same
+            adapt=unused,  # type: ignore[arg-type]  # the same
+            cancel_adaptation=unused,  # type: ignore[arg-type]  # the same
         )
     )
     told = json.dumps(handlers[CommandName.GET_CONFIG](Command(id=uuid7())))

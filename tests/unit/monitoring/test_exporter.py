@@ -123,6 +123,23 @@ def test_every_figure_of_the_message_is_there(exporter: Exporter, port: int) -> 
     assert latency == {"0.5": 20.0, "0.95": 30.0, "0.99": 40.0}
 
 
+def test_a_candidate_has_its_figures_as_long_as_there_is_one(exporter: Exporter, port: int) -> None:
+    exporter.set_metrics(METRICS)
+    assert not [name for name, _ in samples(port) if "shadow" in name]
+    exporter.set_metrics(METRICS.model_copy(update={"shadow": SHADOW}))
+    found = samples(port)
+    assert found["leukoscope_shadow_compared_count", frozenset()] == 20
+    assert found["leukoscope_shadow_agreement_ratio", frozenset()] == 0.95
+    assert found["leukoscope_shadow_passed_over_count", frozenset()] == 5
+    by_reason = {labels: value for (name, labels), value in found.items() if name == "leukoscope_shadow_refusals_count"}
+    assert by_reason == {
+        frozenset({("by", "active"), ("reason", "unfamiliar")}): 1,
+        frozenset({("by", "candidate"), ("reason", "unfamiliar")}): 1,
+        frozenset({("by", "candidate"), ("reason", "low_confidence")}): 1,
+    }
+    assert found["leukoscope_shadow_latency_ms", frozenset({("quantile", "0.95")})] == 15
+
+
 def test_a_check_is_well_at_fault_or_unknown(exporter: Exporter, port: int) -> None:
     exporter.set_checks(
         (

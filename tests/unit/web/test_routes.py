@@ -10,7 +10,9 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from edge_agent.analysis.analyzer import Analyzer
@@ -30,6 +32,7 @@ from edge_agent.web.device import Problem
 from edge_agent.web.history import History, ShownReading
 from edge_agent.web.live.hub import LiveHub
 from edge_agent.web.pictures import make_picture
+from edge_agent.web.routes.commands import command_routes
 from edge_agent.web.routes.events import follow
 from tests.page_device import FakeDevice
 from tests.results import any_result
@@ -172,6 +175,19 @@ def test_an_answer_that_says_no_has_a_status_that_says_so(
     device.answer = {"state": state, "error": {"code": "agent_paused"}}
     answer = client.post("/commands/capture", json={})
     assert (answer.status_code, answer.json()) == (status, device.answer)
+
+
+@pytest.mark.parametrize("command", ["select-model", "shadow-model", "get-config"])
+def test_models_are_for_those_who_administer(device: FakeDevice, command: str) -> None:
+    async def working(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "role": Role.WORK}, receive, send)
+
+    app = Starlette(routes=command_routes(device))
+    with TestClient(working) as worker:
+        assert worker.post(f"/commands/{command}", json={}).status_code == 403
+        assert worker.post("/commands/capture", json={}).status_code == 200
+    assert device.submitted.get_nowait()[0].command == "capture"
+    assert device.submitted.empty()
 
 
 def test_a_command_can_only_be_sent_not_fetched(client: TestClient, device: FakeDevice) -> None:

@@ -51,18 +51,26 @@ def test_it_is_written_into_the_manifest_and_nothing_else_changes(
     assert before.appearance is not None
     assert after.appearance is not None
     assert after.appearance != before.appearance
-    assert after.model_copy(update={"appearance": before.appearance}) == before
+    assert after.reference is not None
+    assert after.reference.images_count == 4
+    assert after.model_copy(update={"appearance": before.appearance, "reference": before.reference}) == before
     assert f"{len(after.appearance.measures)} measures of 4 training images" in capsys.readouterr().err
 
 
-def test_only_training_images_count(demo_bundle: Path, data: Path) -> None:
+def test_training_images_are_measured_and_the_others_are_judged(demo_bundle: Path, data: Path) -> None:
     assert run(demo_bundle, data) == 0
-    with_all = load_bundle(demo_bundle).manifest.appearance
-    for line in (data.parent / "split.csv").read_text().splitlines():
-        if line.endswith(",test"):
-            (data / line.split(",")[0]).write_bytes(b"not even an image")
+    with_all = load_bundle(demo_bundle).manifest
+    split = data.parent / "split.csv"
+    lines = split.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.strip().endswith(",test")] + [
+        line for line in lines if line.strip().endswith(",test")
+    ][:2]
+    split.write_text("".join(kept))
     assert run(demo_bundle, data) == 0
-    assert load_bundle(demo_bundle).manifest.appearance == with_all
+    with_fewer = load_bundle(demo_bundle).manifest
+    assert with_fewer.appearance == with_all.appearance
+    assert with_fewer.reference is not None
+    assert with_fewer.reference.images_count == 2
 
 
 def test_an_image_that_has_changed_is_one_error_and_leaves_the_bundle_alone(
@@ -87,6 +95,12 @@ def test_what_few_images_have_or_what_never_varies_is_left_out() -> None:
     few = [appearance(sharpness_ratio=1, nucleus_diameter_px=10 + each) for each in range(4)]
     many = [appearance(sharpness_ratio=1, red_cell_diameter_px=10 + each) for each in range(6)]
     assert set(summarise(few + many).measures) == {Measure.RED_CELL_DIAMETER}
+
+
+def test_what_is_compared_as_a_ratio_is_left_out_where_some_images_have_none_of_it() -> None:
+    smooth = [appearance(noise_ratio=each / 100, nucleus_diameter_px=10 + each) for each in range(101)]
+    flat = [appearance(noise_ratio=0.0, nucleus_diameter_px=10 + each) for each in range(5)]
+    assert set(summarise(smooth + flat).measures) == {Measure.NUCLEUS_DIAMETER}
 
 
 def test_no_image_is_one_error() -> None:
