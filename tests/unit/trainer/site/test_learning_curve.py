@@ -79,6 +79,16 @@ def test_never_more_than_all_right_is_promised(more_count: int) -> None:
             assert curve.points[-1].accuracy_ratio + each.gain_interval_ratio[1] <= 1 + 1e-9
 
 
+def test_a_single_mistake_is_not_promised_away_whole() -> None:
+    """That the last fifth of the labels mended nearly everything may have been luck."""
+    curve = curve_of(60, lambda counts: np.where(counts < 15, 0.3, 0.02))
+    everything = next(each for each in curve.advice if each.code is None)
+    error = 1 - curve.points[-1].accuracy_ratio
+    assert error > 0
+    assert everything.gain_ratio is not None
+    assert everything.gain_ratio < 0.85 * (error + 1 / 60)
+
+
 def test_fewer_than_ten_labels_of_a_class_are_too_few_to_tell() -> None:
     curve = curve_of(27, only_early_is_hard)
     assert {each.gain_ratio for each in curve.advice} == {None}
