@@ -303,3 +303,15 @@ def test_own_pictures_that_would_be_refused_are_a_next_step() -> None:
         each.startswith("10 of your own 40 pictures would be refused")
         for each in make_report(findings=findings).next_steps
     )
+
+
+def test_pictures_smaller_than_a_field_are_said_once_and_not_blamed_on_the_light() -> None:
+    examples = replace(EXAMPLES, enlarged=np.ones(40, np.bool_))
+    refused = own_refusals(examples, make_features(40, reasons=("field_too_small",) * 40), VALIDATION)
+    findings = make_findings().model_copy(update={"own_refusals": refused})
+    report = summarise(make_manifest(), examples, findings, ())
+    assert [each for each in report.next_steps if "refuse" in each] == [
+        "Replace 40 pictures smaller than a field: the device refuses such frames.",
+        "Give pictures that it must refuse with --foreign, such as those of another stain.",
+    ]
+    assert "40 pictures smaller than a field: enlarged here, refused on the device." in shown(report)
