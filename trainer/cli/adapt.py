@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +19,6 @@ from trainer.cli.options import (
 )
 from trainer.spec import IMAGENET
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
 
 def adapt(
     data: Annotated[Path, typer.Option(help="Folder with one folder of images per class, such as an export.")],
@@ -38,6 +35,7 @@ def adapt(
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps what was measured of each image for the next time.")
     ] = None,
+    sign: SignOption = None,
     seed: SeedOption = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads to compute with.")] = 1,
     weights: WeightsOption = IMAGENET,
@@ -64,23 +62,19 @@ def adapt(
     A head judges in place of a bundle's own classes: 'edge-agent classify --bundle accurate --head OUT'. Exit status 0
     also if the head is provisional, which the report says.
     """
-    # OpenBLAS reads it when numpy is loaded.
-    for variable in _THREAD_VARIABLES:
-        os.environ[variable] = str(threads)
-    if fine_tune:
-        from trainer.networks.quiet_import import import_keras
-
-        import_keras()
     import cv2
+    from threadpoolctl import threadpool_limits
 
     from trainer.cli.output import results
     from trainer.site.adapt import AdaptOptions
     from trainer.site.adapt import adapt as fit
-    from trainer.site.fine_tune import FineTuneOptions
     from trainer.site.progress import JsonLines, silent
     from trainer.site.terminal import show_report
 
+    key = None if sign is None else ask_for_key(sign)
     cv2.setNumThreads(threads)
+    # It comes with scikit-learn. numpy's own variable is read when numpy is loaded, which it is by now.
+    threadpool_limits(threads)
     found = fit(
         AdaptOptions(
             bundle=bundle,
@@ -103,6 +97,8 @@ def adapt(
         ),
         progress=JsonLines() if progress == "json" else silent,
     )
+    if key is not None:
+        sign_with(out, key)
     if as_json:
         typer.echo(found.report.model_dump_json(indent=2))
     else:
