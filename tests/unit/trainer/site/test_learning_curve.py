@@ -81,7 +81,7 @@ def test_never_more_than_all_right_is_promised(more_count: int) -> None:
 
 def test_a_few_mistakes_are_not_promised_away_whole() -> None:
     """However much the last labels brought: no curve falls faster than one that ends at no mistakes at all."""
-    curve = curve_of(60, lambda counts: np.where(counts < 15, 0.3, 0.05))
+    curve = curve_of(60, lambda counts: np.clip(0.9 - 0.053 * counts, 0.05, 1))
     everything = next(each for each in curve.advice if each.code is None)
     error = 1 - curve.points[-1].accuracy_ratio
     assert error > 0
