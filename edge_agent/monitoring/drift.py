@@ -49,6 +49,10 @@ _LAMP = frozenset({Measure.BACKGROUND_LIGHTNESS, Measure.BACKGROUND_REDNESS, Mea
 """The lamp and the camera's white balance colour everything; the stain does not colour the background."""
 
 
+_SMOOTHER = "The picture is smoother than in the training images. Check that the camera does not smooth or compress it."
+"""Less noise, which is nothing wrong with a single field."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shift:
     """How far a window's median is from what is known: 0 is the known median, 1 and -1 are the ends of the range."""
@@ -60,10 +64,12 @@ class Shift:
     limits: MeasureRange
 
     @property
-    def sentence(self) -> str | None:
-        """What changed and what to do; None if nothing is wrong with it."""
+    def sentence(self) -> str:
+        """What changed and what to do."""
         words = self.measure.words(Direction.ABOVE if self.ratio > 0 else Direction.BELOW)
-        if words is None or self.measure.aspect is Aspect.COLOUR:
+        if words is None:
+            return _SMOOTHER
+        if self.measure.aspect is Aspect.COLOUR:
             return words
         return words.format(times=f"{self.value / self.limits.median:.2g}")
 
@@ -212,9 +218,9 @@ def name_causes(shifts: list[Shift], *, least: float = 0.0) -> list[str]:
     """
     named: dict[Aspect, Shift] = {}
     for shift in shifts:
-        if abs(shift.ratio) < least or shift.sentence is None:
+        if abs(shift.ratio) < least:
             continue
         before = named.get(shift.measure.aspect)
         if before is None or (shift.measure in _LAMP and before.measure not in _LAMP):
             named[shift.measure.aspect] = shift
-    return [sentence for each in named.values() if (sentence := each.sentence) is not None]
+    return [each.sentence for each in named.values()]
