@@ -44,7 +44,7 @@ from edge_agent.inference.proof import ProofLimits
 log = logging.getLogger(__name__)
 
 FOLDER = "adaptation"
-_WORK, _CACHE = "work", "cache"
+WORK, CACHE = "work", "cache"
 _NEEDS = ("trainer", "sklearn")
 _MAX_FIGURES_COUNT = 200
 
@@ -262,7 +262,7 @@ class Adaptation:
             log.exception("the fit failed")
             problem = AdaptationError(f"{type(error).__name__}: {error}.")
         finally:
-            shutil.rmtree(self._folder / _WORK, ignore_errors=True)
+            shutil.rmtree(self._folder / WORK, ignore_errors=True)
         self._finish(run, state, outcome, problem)
 
     def _finish(self, run: _Run, state: FitState, outcome: Outcome | None, problem: EdgeAgentError | None) -> None:
@@ -296,12 +296,12 @@ class Adaptation:
 
     def _fit(self, run: _Run) -> Outcome:
         job = run.job
-        work = self._folder / _WORK
+        work = self._folder / WORK
         shutil.rmtree(work, ignore_errors=True)
         self._progressed(run, 0.0, "exporting")
         data, head, report = work / "data", work / "head", work / "report"
         self._collection.export_linked(job.label_set, data)
-        cache = self._folder / _CACHE
+        cache = self._folder / CACHE
         self._forget_what_is_gone(data, cache)
         cache.mkdir(mode=0o700, exist_ok=True)
         reference = self._surroundings.reference()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edge_agent.adaptation.adaptation import CACHE
+from edge_agent.adaptation.adaptation import FOLDER as ADAPTATION_FOLDER
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.state_folder import ConfigOption
 from edge_agent.cli.terminal import EXIT_SOME_UNREAD, errors, output, write_json_line
 from edge_agent.collection.collection import FOLDER, Collection
-from edge_agent.config import load_config, system_config
+from edge_agent.config import Config, load_config, system_config
 from edge_agent.contracts import Topics
 from edge_agent.errors import ConfigError
 from edge_agent.inference.bundle import load_bundle
@@ -129,18 +132,19 @@ def delete(
 ) -> None:
     """Delete all kept frames with their labels, or the frames of one specimen. The agent may be running."""
     opened = open_collection(config)
+    state = _settings(config).state.folder
     if not yes:
         what = "all kept frames and labels" if specimen is None else f"the kept frames of the specimen {specimen}"
         typer.confirm(f"Delete {what} in {opened.folder}?", abort=True)
-    output.print(f"{opened.delete(specimen)} frames deleted.")
+    count = opened.delete(specimen)
+    # What is kept for the next fit of a head shows a little of each frame.
+    shutil.rmtree(state / ADAPTATION_FOLDER / CACHE, ignore_errors=True)
+    output.print(f"{count} frames deleted.")
 
 
 def open_collection(config: Path | None) -> Collection:
     """The device's collection. Raises ``ConfigError``, or ``BundleError`` where the bundle's labels are needed."""
-    config = config or system_config()
-    if config is None:
-        raise ConfigError("There is no configuration of a device.", remedy="Name one with --config.")
-    settings = load_config(config)
+    settings = _settings(config)
     labels = () if settings.collection.label_sets else load_bundle(settings.analysis.bundle).manifest.labels
     topics = Topics(settings.device.site, settings.device.id)
     return Collection(
@@ -150,3 +154,10 @@ def open_collection(config: Path | None) -> Collection:
         lambda: topics,
         beside_agent=True,
     )
+
+
+def _settings(config: Path | None) -> Config:
+    config = config or system_config()
+    if config is None:
+        raise ConfigError("There is no configuration of a device.", remedy="Name one with --config.")
+    return load_config(config)

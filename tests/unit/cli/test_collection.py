@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from edge_agent.cli.collection import collection
+from edge_agent.config import load_config
 from edge_agent.contracts import SpecimenField
 from edge_agent.errors import CollectionEmpty, ConfigError, FileUnusable
 from tests.kept import Readings, fill
@@ -78,7 +79,11 @@ def test_labels_are_imported_exported_and_deleted(tmp_path: Path, config: Path, 
     assert run(config, "delete", "--specimen", "S-7K3F", "--yes").stdout == "1 frames deleted.\n"
     assert CliRunner().invoke(collection, ["delete", "--config", str(config)], input="n\n").exit_code == 1
     assert len(list(folder.glob("*.jpg"))) == 2
+    features = load_config(config).state.folder / "adaptation" / "cache" / "features"
+    features.parent.mkdir(parents=True)
+    features.touch()
     assert run(config, "delete", "--yes").stdout == "2 frames deleted.\n"
+    assert not features.exists(), "what the last fit kept of the frames"
     assert list(folder.iterdir()) == []
 
 
