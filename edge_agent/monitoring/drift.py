@@ -24,6 +24,9 @@ from edge_agent.specimens.repeats import MIN_CORRELATION, Picture, correlation, 
 WINDOW_COUNT = 100
 """Different fields that are judged together: those of several slides, unless one slide is read for long."""
 
+MIN_IMAGES_COUNT = 100
+"""Images behind a range: the fewer they are, the narrower it is, and the sooner another slide leaves it."""
+
 MAX_AGE_S = 24 * 3600.0
 """What was read a day ago says nothing of today's lamp and stain."""
 
@@ -102,7 +105,11 @@ class DriftMonitor:
         with self._lock:
             if model == self._model:
                 return
-            self._model, self._known, self._reference = model, known, reference
+            self._model = model
+            self._known = known if known is not None and known.images_count >= MIN_IMAGES_COUNT else None
+            self._reference = (
+                reference if reference is not None and reference.images_count >= MIN_IMAGES_COUNT else None
+            )
             self._fields.clear()
             self._seen.clear()
             self._drifted = False
@@ -135,7 +142,10 @@ class DriftMonitor:
         """The check ``model``: degraded if the newest fields have drifted, unknown until there are enough."""
         with self._lock:
             if self._known is None and self._reference is None:
-                return Check.unknown("model", "The model does not say what the images that it was made from look like.")
+                return Check.unknown(
+                    "model",
+                    "The model does not say how its images look, or it had too few to tell drift from another slide.",
+                )
             fields = self._recent()
             if len(fields) < WINDOW_COUNT:
                 return Check.unknown(

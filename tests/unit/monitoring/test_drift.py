@@ -202,6 +202,13 @@ def test_a_model_without_ranges_is_unknown_and_one_without_a_reference_is_compar
     assert checked(drift, slide.readings(sharpness_ratio=0.7)).code == "model_drift"
 
 
+def test_few_images_cannot_tell_drift_from_another_slide(slide: Slide) -> None:
+    few = {"images_count": 40}
+    drift = DriftMonitor()
+    drift.use(MODEL, KNOWN.model_copy(update=few), REFERENCE.model_copy(update=few))
+    assert checked(drift, slide.readings(score=16.0, sharpness_ratio=0.7)).state is CheckState.UNKNOWN
+
+
 def test_a_measure_that_most_fields_lack_decides_nothing(drift: DriftMonitor, slide: Slide) -> None:
     few, most = WINDOW_COUNT // 4, WINDOW_COUNT - WINDOW_COUNT // 4
     readings = [*slide.readings(most, red_cell_diameter_px=None), *slide.readings(few, red_cell_diameter_px=40.0)]
