@@ -471,7 +471,7 @@ class Agent:
                 proof=lambda: self._config.proof,
                 site=lambda: self._config.device.site,
             ),
-            OwnHeads(lambda: self._models.store),
+            OwnHeads(lambda: self._models.store, lambda: self._config.models),
             on_event=lambda kind, message, code: self._events.record(kind, message, code=code),
         )
 
