@@ -85,11 +85,12 @@ class SelectModel(Command):
 class ShadowModel(Command):
     """Let a candidate judge beside the model in use, until a restart. What it says is counted and not published."""
 
-    model: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = Field(
-        description="Name of an installed bundle; null to end the comparison."
+    model: ModelReference | None = Field(
+        description="Name of an installed bundle, or NAME@VERSION; null to end the comparison."
     )
-    head: Annotated[str, Field(strict=True, min_length=1, max_length=64)] | None = Field(
-        default=None, description="Name of an installed head of that bundle; null for the bundle's own classes."
+    head: ModelReference | None = Field(
+        default=None,
+        description="Name of an installed head of that bundle, or NAME@VERSION; null for the bundle's own classes.",
     )
 
 

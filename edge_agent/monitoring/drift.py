@@ -2,7 +2,7 @@
 
 Each figure of a field is compared with its range over the training images, or over images that had no part in training:
 0 is the range's median, 1 its 99th and -1 its 1st percentile. A single field may lie anywhere in the range. A window of
-many has drifted if its median does what the median of one slide does not; ``docs/refusal.md`` has the measurements.
+many has drifted if its median does what the median of one slide does not; ``docs/drift.md`` has the measurements.
 """
 
 from __future__ import annotations

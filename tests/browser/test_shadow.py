@@ -7,12 +7,20 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, expect
 
-from edge_agent.contracts import ModelIdentity, Percentiles, ShadowMetrics
-from edge_agent.web.device import ModelOption, ShadowState
+from edge_agent.contracts import HeadIdentity, ModelIdentity, Percentiles, ShadowMetrics, Signature
+from edge_agent.web.device import HeadOption, ModelOption, ShadowState
 from tests.browser.scene import Scene
 from tests.browser.watching import commands
 
 FAST = ModelIdentity(name="fast", version="1.2.0", sha256="a" * 64, preprocessing="rgb@1", runtime="LiteRT 2")
+HEAD = HeadOption(
+    name="north",
+    version="1.0.0",
+    reference="north@1.0.0",
+    demonstration=False,
+    provisional=False,
+    signature=Signature.UNSIGNED,
+)
 DONE: dict[str, object] = {"state": "done", "error": None}
 
 
@@ -45,8 +53,8 @@ def state(*, end: str | None = None, **changes: object) -> ShadowState:
 @pytest.fixture
 def installed(made: Scene) -> Scene:
     made.device.changes["models"] = tuple(
-        ModelOption(name=name, version="1.2.0", reference=name, demonstration=False, provisional=False)
-        for name in ("demo", "fast")
+        ModelOption(name=name, version="1.2.0", reference=name, demonstration=False, provisional=False, heads=heads)
+        for name, heads in (("demo", ()), ("fast", (HEAD,)))
     )
     return made
 
@@ -57,7 +65,7 @@ def test_a_candidate_is_started_compared_and_put_to_use(page: Page, installed: S
     device.answers["select-model"] = {**DONE, "data": {"model": "fast", "version": "1.2.0"}}
     installed.open(page, "device")
     expect(page.locator("#shadow")).to_be_hidden()
-    page.locator("#model").select_option("fast")
+    page.locator("#model").select_option(label="fast 1.2.0")
     page.get_by_role("button", name="Let it judge in the shadow").click()
     expect(page.locator("#model-message")).to_have_text("fast 1.2.0 judges in the shadow.")
     device.changes["shadow"] = state()
@@ -71,6 +79,26 @@ def test_a_candidate_is_started_compared_and_put_to_use(page: Page, installed: S
     expect(page.locator("#model-message")).to_have_text("fast 1.2.0 is in use.")
     sent = [(name, body.get("model")) for name, body in commands(installed)]
     assert sent == [("shadow-model", "fast"), ("select-model", "fast"), ("shadow-model", None)]
+
+
+def test_a_head_is_started_and_used_by_what_it_is_called_here(page: Page, installed: Scene) -> None:
+    identity = HeadIdentity(name="north", version="1.0.0", sha256="b" * 64, signature=Signature.UNSIGNED)
+    model = FAST.model_copy(update={"head": identity})
+    device = installed.device
+    device.answers["shadow-model"] = {**DONE, "data": {"shadow": model.model_dump(mode="json")}}
+    installed.open(page, "device")
+    page.locator("#model").select_option(label="fast 1.2.0 + north 1.0.0")
+    page.get_by_role("button", name="Let it judge in the shadow").click()
+    expect(page.locator("#model-message")).to_have_text("north 1.0.0 (fast) judges in the shadow.")
+    device.changes["shadow"] = state(model=model)
+    page.get_by_role("button", name="Use it").click()
+    expect(page.locator("#model-message")).to_have_text("north 1.0.0 (fast) is in use.")
+    sent = [(name, body["model"], body.get("head")) for name, body in commands(installed)]
+    assert sent == [
+        ("shadow-model", "fast", "north@1.0.0"),
+        ("select-model", "fast", "north@1.0.0"),
+        ("shadow-model", None, None),
+    ]
 
 
 def test_a_comparison_can_be_stopped_and_its_end_is_explained(page: Page, installed: Scene) -> None:

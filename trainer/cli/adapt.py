@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from trainer.cli.options import DescriptionOption, ForeignOption, JsonOption, SeedOption, TableOption, one_of
+from trainer.cli.options import (
+    AlphaOption,
+    DescriptionOption,
+    ForeignOption,
+    JsonOption,
+    SeedOption,
+    TableOption,
+    WeightsOption,
+    one_of,
+)
+from trainer.spec import IMAGENET
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -30,7 +40,17 @@ def adapt(
     ] = None,
     seed: SeedOption = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads to compute with.")] = 1,
+    weights: WeightsOption = IMAGENET,
+    alpha: AlphaOption = "1.0",
     *,
+    fine_tune: Annotated[
+        bool,
+        typer.Option(
+            "--fine-tune",
+            help="Train upper layers, too, from --weights of width --alpha, write OUT-fine-tuned and compare. "
+            "Takes minutes and needs TensorFlow.",
+        ),
+    ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only the head and its accuracy. Such a head is provisional.")
     ] = False,
@@ -47,11 +67,16 @@ def adapt(
     # OpenBLAS reads it when numpy is loaded.
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = str(threads)
+    if fine_tune:
+        from trainer.networks.quiet_import import import_keras
+
+        import_keras()
     import cv2
 
     from trainer.cli.output import results
     from trainer.site.adapt import AdaptOptions
     from trainer.site.adapt import adapt as fit
+    from trainer.site.fine_tune import FineTuneOptions
     from trainer.site.progress import JsonLines, silent
     from trainer.site.terminal import show_report
 
@@ -69,6 +94,9 @@ def adapt(
             report=report,
             cache=cache,
             quick=quick,
+            fine_tune=FineTuneOptions(weights, float(alpha), out.with_name(f"{out.name}-fine-tuned"))
+            if fine_tune
+            else None,
             seed=seed,
             # Without paths: a head may leave the site, and a folder may be named after a person.
             command=f"trainer adapt --bundle {Path(bundle).name} --name {name} --version {version} --seed {seed}",

@@ -33,6 +33,7 @@ from trainer.site.cross_validation import CrossValidation
 from trainer.site.examples import Examples
 from trainer.site.features import SiteFeatures
 from trainer.site.figures import measure_evidence, measure_figures
+from trainer.site.fine_tune import FineTuneOptions, fine_tune
 from trainer.site.fitting import choose_regularisation, fit_linear
 from trainer.site.give_aways import find_give_aways
 from trainer.site.head_files import (
@@ -79,6 +80,8 @@ class AdaptOptions:
     """Folder for the report and the contact sheet of mistakes."""
     cache: Path | None = None
     """Folder that keeps features by picture and bundle."""
+    fine_tune: FineTuneOptions | None = None
+    """How upper layers are trained for comparison; None for not at all. Needs TensorFlow."""
     quick: bool = False
     """Only the head and its accuracy: without the record, so that it is provisional."""
     seed: int = 0
@@ -231,6 +234,9 @@ class _Fit:
             shifts=shifts,
             own_refusals=own_refusals(examples, features, validation),
             foreign_refusals=foreign,
+            fine_tuned=None
+            if options.fine_tune is None
+            else fine_tune(examples, options.bundle, validation, options.fine_tune, seed=options.seed),
         )
 
     def _learning_curve(self) -> LearningCurve:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_agent.contracts.head import HeadFigures
 from trainer.reports.markdown import table
 from trainer.site.summary import AdaptReport
-from trainer.site.wording import counted, interval, joined, percent, reasons
+from trainer.site.wording import counted, fine_tuned, interval, joined, percent, reasons
 
 
 def head_card(report: AdaptReport, *, limits: str, demonstration: bool) -> str:
@@ -36,7 +36,7 @@ It looks at whole fields and uses the features `{report.features}` of the bundle
 
 {_figures(report.figures, pictures.images_count)}
 
-{_curve(report)}
+{_curve(report)}{_fine_tuned(report)}
 
 ## What gives the labels away
 
@@ -149,6 +149,11 @@ def _curve(report: AdaptReport) -> str:
         return "What more labels would bring was not measured."
     sentences = "\n".join(f"* {each.sentence}" for each in curve.advice)
     return f"What more labels would bring, each with its 95 % interval:\n\n{sentences}"
+
+
+def _fine_tuned(report: AdaptReport) -> str:
+    tuned = report.findings.fine_tuned
+    return "" if tuned is None else f"\n\n{fine_tuned(tuned)}"
 
 
 def _give_aways(report: AdaptReport) -> str:

@@ -13,6 +13,7 @@ from edge_agent.contracts.manifest import Evidence, Label
 from edge_agent.inference.proof import counts
 from edge_agent.settings import Settings
 from trainer.site.examples import Examples
+from trainer.site.fine_tune import FineTuneComparison
 from trainer.site.give_aways import GiveAway
 from trainer.site.learning_curve import LearningCurve
 from trainer.site.mistakes import Mistake
@@ -66,6 +67,7 @@ class Findings(Settings):
     shifts: tuple[SiteShift, ...] | None = None
     own_refusals: Refusals | None = None
     foreign_refusals: tuple[Refusals, ...] | None = Field(default=None, description="Null if no other set was given.")
+    fine_tuned: FineTuneComparison | None = Field(default=None, description="Null unless it was asked for.")
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trainer.site.summary import AdaptReport
-from trainer.site.wording import counted, interval, joined, percent, reasons
+from trainer.site.wording import counted, fine_tuned, interval, joined, percent, reasons
 
 
 def show_report(report: AdaptReport, stdout: Console) -> None:
@@ -40,6 +40,9 @@ def show_report(report: AdaptReport, stdout: Console) -> None:
     _show_curve(report, stdout)
     _show_refusals(report, stdout)
     _show_shifts(report, stdout)
+    if findings.fine_tuned is not None:
+        say()
+        say(fine_tuned(findings.fine_tuned))
     if report.next_steps:
         say()
         say("What to do next:")

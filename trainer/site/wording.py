@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from trainer.site.fine_tune import FineTuneComparison
 from trainer.site.refusals import Refusals
 
 _REASONS = {"unfamiliar": "unlike the site's pictures", "low_confidence": "not sure enough"}
@@ -27,6 +28,22 @@ def counted(count: int, what: str) -> str:
 def joined(parts: Mapping[str, int]) -> str:
     """Counts with their names in a row; "none" where there are none."""
     return ", ".join(f"{count:,} {name}" for name, count in parts.items()) or "none"
+
+
+def fine_tuned(found: FineTuneComparison) -> str:
+    """What training the upper layers instead would bring."""
+    low, high = found.gain_interval_ratio
+    verdict = (
+        "That is certainly better, so use the bundle that was written beside the head."
+        if found.fine_tuned_is_better
+        else "That is not certainly better, so use the head: it is small, and leaves the network as it is."
+    )
+    return (
+        f"A network with its upper layers trained on these pictures is right in "
+        f"{percent(found.fine_tuned_accuracy_ratio)} of {counted(found.images_count, 'held-out picture')}, the head in "
+        f"{percent(found.head_accuracy_ratio)}: {100 * found.gain_ratio:+.1f} points (between {100 * low:+.1f} and "
+        f"{100 * high:+.1f}). {verdict}"
+    )
 
 
 def reasons(found: Refusals) -> str:

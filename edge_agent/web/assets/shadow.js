@@ -9,8 +9,15 @@ import { store } from "./store.js";
 /** The bundle's name and version, and the head's where one judges. */
 const modelName = ({ name, version, head }) => (head ? `${head.name} ${head.version} (${name})` : `${name} ${version}`);
 
-/** What a command calls that model. */
-const chosen = ({ name, head }) => (head ? { model: name, head: head.name } : { model: name });
+/** The one of several bundles or heads with that name and version. */
+const same = (options, { name, version }) => options.find((each) => each.name === name && each.version === version);
+
+/** What a command calls that model: the references of bundle and head among those that can be chosen. */
+function chosen(model) {
+  const bundle = same(store.state.models, model);
+  const head = model.head && bundle ? same(bundle.heads, model.head) : null;
+  return { model: bundle?.reference ?? model.name, head: model.head ? (head?.reference ?? model.head.name) : null };
+}
 
 function agreement(figures) {
   if (figures.agreement_ratio === null) return t("shadow.nothing");
@@ -58,7 +65,8 @@ function draw() {
 
 export function start() {
   onPress(byId("shadow-start"), async () => {
-    const { shadow } = await command("shadow-model", { model: byId("model").value });
+    const [model, head = null] = JSON.parse(byId("model").value);
+    const { shadow } = await command("shadow-model", { model, head });
     return t("shadow.started", { model: modelName(shadow) });
   });
   onPress(byId("shadow-stop"), async () => {

@@ -1,0 +1,165 @@
+"""From labelled pictures in a stain that the bundle refuses to answers by a head of one's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_agent.cameras.smear import draw_smear
+from edge_agent.inference.head import HEAD_ARRAYS, HEAD_MANIFEST
+from trainer.augmentation.optics import stain
+
+Image = NDArray[np.uint8]
+CLASSES = ("benign", "pro-b")
+PER_CLASS = 22
+
+
+def in_another_stain(field: Image) -> Image:
+    return stain(field, np.array([0.45, 2.0, 1.0]), np.zeros(3))
+
+
+def as_drawn(field: Image) -> Image:
+    return field
+
+
+def draw_set(folder: Path, per_class: int, seed: int, change: Callable[[Image], Image]) -> None:
+    for label in CLASSES:
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        for number in range(per_class):
+            field, _ = draw_smear(np.random.default_rng([seed, number, CLASSES.index(label)]), label)
+            picture = cv2.cvtColor(change(field), cv2.COLOR_RGB2BGR)
+            (folder / label / f"{number:03}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+
+
+def describe_set(folder: Path) -> None:
+    classes = "".join(
+        f'[[classes]]\nfolder = "{each}"\ncode = "site-{each}"\ndisplay_name = "{each}"\nmeaning = "drawn {each} cells"\n'
+        f"malignant = {str(each != CLASSES[0]).lower()}\n"
+        for each in CLASSES
+    )
+    head = (
+        'name = "drawn"\nsource = "drawn"\nlicence = "none"\nlimits = "Drawn smears mean nothing."\nsynthetic = true\n'
+    )
+    (folder / "dataset.toml").write_text(head + classes)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, check=False)
+
+
+def classify(folder: Path, *options: str) -> list[dict[str, object]]:
+    done = run("edge_agent", "classify", "--json", "--bundle", "demo", *options, str(folder))
+    assert done.returncode in {0, 1}, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``labelled`` pictures, ``new`` ones of the same stain, and ``others`` in the stain that the bundle knows."""
+    root = tmp_path_factory.mktemp("site")
+    draw_set(root / "labelled", PER_CLASS, 1, in_another_stain)
+    draw_set(root / "new", 4, 2, in_another_stain)
+    draw_set(root / "others", 4, 3, as_drawn)
+    describe_set(root / "labelled")
+    (root / "labelled" / CLASSES[0] / "notes.txt").write_text("not a picture")
+    return root
+
+
+def adapt(site: Path, out: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return run(
+        *("trainer.cli", "adapt", "--bundle", "demo", "--data", str(site / "labelled"), "--name", "north-clinic-1"),
+        *("--out", str(site / out), "--cache", str(site / "cache"), *options),
+    )
+
+
+@pytest.fixture(scope="module")
+def adapted(site: Path) -> subprocess.CompletedProcess[str]:
+    return adapt(site, "head", "--foreign", str(site / "others"), "--report", str(site / "report"), "--json")
+
+
+def test_a_head_answers_where_its_bundle_refuses_and_refuses_what_is_not_of_the_site(
+    site: Path, adapted: subprocess.CompletedProcess[str]
+) -> None:
+    assert adapted.returncode == 0, adapted.stderr
+    without = Counter(str(each["reason"]) for each in classify(site / "new"))
+    assert without["unfamiliar"] == 8
+    answers = classify(site / "new", "--head", str(site / "head"))
+    assert sum(each["outcome"] == "classified" for each in answers) >= 7
+    right = [each for each in answers if each["label"] == f"site-{Path(str(each['source'])).parent.name}"]
+    assert len(right) >= 7
+    others = classify(site / "others", "--head", str(site / "head"))
+    assert {each["reason"] for each in others} == {"unfamiliar"}
+
+
+def test_the_report_says_how_good_it_is_and_what_was_skipped(
+    site: Path, adapted: subprocess.CompletedProcess[str]
+) -> None:
+    report = json.loads(adapted.stdout)
+    assert report == json.loads((site / "report" / "report.json").read_text())
+    assert report["provisional"] is False
+    assert report["pictures"]["unreadable_count"] == 1
+    low, high = report["figures"]["accuracy_interval_ratio"]
+    assert low <= report["figures"]["accuracy_ratio"] <= high
+    assert report["evidence"]["permutation_ratio"] <= 0.01
+    (foreign,) = report["findings"]["foreign_refusals"][:1]
+    assert foreign["refused_ratio"] == 1
+
+
+def test_a_head_has_hashes_and_figures_but_no_picture_and_no_path(
+    site: Path, adapted: subprocess.CompletedProcess[str]
+) -> None:
+    head = site / "head"
+    assert sorted(path.name for path in head.iterdir()) == ["card.md", "examples.csv", HEAD_MANIFEST, HEAD_ARRAYS]
+    for path in head.iterdir():
+        content = path.read_bytes()
+        assert str(site).encode() not in content
+        assert b"000.png" not in content
+    assert (head / "examples.csv").read_text().count("\n") == 1 + len(CLASSES) * PER_CLASS
+    assert json.loads((head / HEAD_MANIFEST).read_text())["demonstration"] is True
+
+
+def test_a_quick_fit_reuses_what_was_measured_and_proves_nothing(
+    site: Path, adapted: subprocess.CompletedProcess[str]
+) -> None:
+    done = adapt(site, "quick", "--quick", "--json", "--progress", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["provisional"] is True
+    assert report["evidence"] is None
+    assert report["figures"] == json.loads(adapted.stdout)["figures"]
+    steps = [json.loads(line) for line in done.stderr.splitlines()]
+    ratios = [each["progress_ratio"] for each in steps]
+    assert ratios == sorted(ratios)
+    assert steps[-1] == {"progress_ratio": 1.0, "stage": "done"}
+    abstained = classify(site / "new", "--head", str(site / "quick"))
+    assert {each["reason"] for each in abstained} <= {"model_unproven", "unfamiliar"}
+
+
+def test_an_existing_folder_is_left_alone(site: Path, adapted: subprocess.CompletedProcess[str]) -> None:
+    before = {path.name: path.read_bytes() for path in (site / "head").iterdir()}
+    done = adapt(site, "head")
+    assert done.returncode == 2
+    assert "exists already" in done.stderr
+    assert before == {path.name: path.read_bytes() for path in (site / "head").iterdir()}
+
+
+def test_neither_tensorflow_nor_matplotlib_is_imported(site: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from trainer.site.adapt import AdaptOptions, adapt
+root = Path({str(site)!r})
+adapt(AdaptOptions("demo", root / "labelled", "a", root / "imports", cache=root / "cache", quick=True))
+print([name for name in ("tensorflow", "keras", "matplotlib") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
