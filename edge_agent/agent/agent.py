@@ -447,7 +447,8 @@ class Agent:
         return Collection(
             config.collection,
             config.state.folder / COLLECTION_FOLDER,
-            lambda: self._models.analyzer.labels,
+            # Not those of a head, which has only the labels that somebody gave.
+            lambda: self._models.analyzer.bundle_labels,
             lambda: self._topics,
             synthetic=lambda: self._config.camera.kind == "synthetic",
             max_pixels=round(config.analysis.max_image_megapixels * 1e6),
