@@ -63,6 +63,8 @@ def adapt(
     A head judges in place of a bundle's own classes: 'edge-agent classify --bundle accurate --head OUT'. Exit status 0
     also if the head is provisional, which the report says.
     """
+    # Before minutes of work, and while somebody is still there to type a passphrase.
+    key = None if sign is None else ask_for_key(sign)
     if fine_tune:
         from trainer.networks.quiet_import import import_keras
 
@@ -77,10 +79,10 @@ def adapt(
     from trainer.site.progress import JsonLines, silent
     from trainer.site.terminal import show_report
 
-    key = None if sign is None else ask_for_key(sign)
     cv2.setNumThreads(threads)
     # It comes with scikit-learn. numpy's own variable is read when numpy is loaded, which it is by now.
     threadpool_limits(threads)
+    fine_tuned = out.with_name(f"{out.name}-fine-tuned")
     found = fit(
         AdaptOptions(
             bundle=bundle,
@@ -94,9 +96,7 @@ def adapt(
             report=report,
             cache=cache,
             quick=quick,
-            fine_tune=FineTuneOptions(weights, float(alpha), out.with_name(f"{out.name}-fine-tuned"))
-            if fine_tune
-            else None,
+            fine_tune=FineTuneOptions(weights, float(alpha), fine_tuned) if fine_tune else None,
             seed=seed,
             # Without paths: a head may leave the site, and a folder may be named after a person.
             command=f"trainer adapt --bundle {Path(bundle).name} --name {name} --version {version} --seed {seed}",
@@ -104,7 +104,8 @@ def adapt(
         progress=JsonLines() if progress == "json" else silent,
     )
     if key is not None:
-        sign_with(out, key)
+        for folder in (out, fine_tuned) if fine_tune else (out,):
+            sign_with(folder, key, say=progress == "none")
     if as_json:
         typer.echo(found.report.model_dump_json(indent=2))
     else:
