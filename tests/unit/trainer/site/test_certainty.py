@@ -18,7 +18,7 @@ def test_groups_that_are_right_or_wrong_as_a_whole_count_as_one_picture_each() -
 
 def test_groups_without_a_mistake_are_still_not_as_good_as_independent_pictures() -> None:
     right = np.ones(300, np.bool_)
-    assert design_effect(right, np.repeat(np.arange(3), 100)) > 2
+    assert design_effect(right, np.repeat(np.arange(20), 15)) > 2
     low, high = accuracy_interval(right, np.repeat(np.arange(3), 100))
     assert low < 0.98
     assert high == 1

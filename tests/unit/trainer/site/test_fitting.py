@@ -37,6 +37,7 @@ def test_a_class_without_an_example_is_never_named() -> None:
     present = labels != 1
     fitted = fit_linear(features[present], _none(features[present]), labels[present], 3, 1.0)
     assert set(fitted.logits(features).argmax(axis=1)) == {0, 2}
+    assert fitted.logits(features)[:, 1].max() < -20
 
 
 def test_a_feature_that_never_varies_does_no_harm() -> None:
