@@ -32,9 +32,13 @@ def make_bundle(folder: Path, name: str, version: str, **changes: Any) -> Path:
 
 def make_archive(folder: Path, name: str = "site", version: str = "1.0.0", **changes: Any) -> Path:
     """That bundle as a zip archive."""
-    bundle = make_bundle(folder, name, version, **changes)
-    archive = folder / f"{name}-{version}.zip"
-    archive.write_bytes(pack(bundle, tuple(path.name for path in bundle.iterdir() if path.is_file())))
+    return pack_folder(make_bundle(folder, name, version, **changes))
+
+
+def pack_folder(model: Path) -> Path:
+    """The zip archive of a folder NAME-VERSION, beside it."""
+    archive = model.with_name(f"{model.name}.zip")
+    archive.write_bytes(pack(model, tuple(path.name for path in model.iterdir() if path.is_file())))
     return archive
 
 

@@ -103,6 +103,7 @@ class Session:
                     if subscription is None:
                         raise HungUpError
                     properties = b"\x00" if self.connect.level == 5 else b""
+                    self._broker.subscriptions.put(_string(body[2 + len(properties) :])[0])
                     self.send(_packet(0x90, body[:2] + properties + bytes([subscription])))
                 case 0xC0:
                     self._broker.pings.release()
@@ -190,6 +191,7 @@ class ScriptedBroker:
         self.published: queue.SimpleQueue[Publish] = queue.SimpleQueue()
         self.connects: queue.SimpleQueue[Connect] = queue.SimpleQueue()
         self.pings = threading.Semaphore(0)
+        self.subscriptions: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.failures: list[BaseException] = []
         self._server = socket.create_server((LOOPBACK, 0))
         self.port: int = self._server.getsockname()[1]

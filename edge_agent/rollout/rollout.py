@@ -40,6 +40,7 @@ from edge_agent.errors import (
     StateEntryInvalid,
 )
 from edge_agent.inference.classifier import Classifier
+from edge_agent.priority import lower_priority
 from edge_agent.rollout.activation import Activation, Active, Choice
 from edge_agent.rollout.desired import model_key, read_desired, require_new, require_no_downgrade, version_order
 from edge_agent.rollout.download import Download, DownloadLimits
@@ -249,6 +250,8 @@ class Rollout:
         self._do.changed()
 
     def _run(self) -> None:
+        # Frames come first.
+        lower_priority()
         if self._damaged is not None:
             self._do.record(
                 EventKind.STATE_IGNORED,

@@ -122,7 +122,7 @@ def test_a_broker_without_retained_messages_gets_everything_else_and_it_is_said(
 def test_without_wildcards_there_are_no_commands_and_everything_else() -> None:
     def script(session: Session) -> None:
         session.accept(WildcardSubscriptionAvailable=0)
-        for message in session.publishes(subscription=None):
+        for message in session.publishes():
             if message.qos:
                 session.acknowledge(message)
 
@@ -131,6 +131,9 @@ def test_without_wildcards_there_are_no_commands_and_everything_else() -> None:
         device.until_acknowledged({device.append()})
         device.publisher.stop()
         assert broker.connects.qsize() == 1
+        # What needs no wildcard still works.
+        assert broker.subscriptions.get(timeout=PATIENCE_S) == device.topics.model_desired
+        assert broker.subscriptions.empty()
 
 
 def test_the_brokers_keep_alive_counts() -> None:

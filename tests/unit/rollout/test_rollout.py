@@ -33,7 +33,9 @@ from edge_agent.rollout import (
 from edge_agent.rollout.activation import RollBackReason
 from edge_agent.rollout.record import RECORD, RecordFile
 from tests.file_server import FileServer, file_server
-from tests.rollouts import ISSUED_AT, asks_for, make_archive
+from tests.heads import write_head
+from tests.rollouts import ISSUED_AT, asks_for, make_archive, make_bundle, pack_folder
+from tests.signing import OTHER_KEY, signed
 
 PATIENCE_S = 30.0
 CONFIGURED = Choice(bundle="demo")
@@ -55,11 +57,20 @@ class ScriptedShadow:
 class Device:
     """A device as far as a roll-out knows it; its state outlives each ``Rollout``."""
 
-    def __init__(self, folder: Path, *, unsigned: Literal["local", "always"] = "always", **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        unsigned: Literal["local", "always"] = "always",
+        keys: tuple[str, ...] = (),
+        **settings: Any,
+    ) -> None:
         self.folder = folder / "models"
         self.settings = RolloutSettings.model_validate({"retry_s": 1, "fast_enough_ms": 10000, **settings})
         self.activation = Activation(self.folder)
-        self.store = ModelStore(self.folder, ModelSettings(unsigned=unsigned), free_bytes_of=lambda _folder: 2**40)
+        self.store = ModelStore(
+            self.folder, ModelSettings(unsigned=unsigned, trusted_keys=keys), free_bytes_of=lambda _folder: 2**40
+        )
         self.events: list[tuple[EventKind, str | None]] = []
         self.used: list[Choice] = []
         self.shadows: list[ScriptedShadow] = []
@@ -75,7 +86,8 @@ class Device:
 
     def load(self, choice: Choice) -> Classifier:
         found = self.store.find(ModelKind.BUNDLE, choice.bundle)
-        return Classifier(load_bundle(found.folder))
+        head = None if choice.head is None else self.store.find(ModelKind.HEAD, choice.head).folder
+        return Classifier(load_bundle(found.folder), head=head)
 
     def model(self) -> ModelIdentity:
         return self.load(self.chosen).identity
@@ -256,6 +268,37 @@ def test_an_unsigned_model_is_refused_unless_the_settings_allow_it(tmp_path: Pat
     assert not (device.folder / "bundles").exists()
 
 
+def test_a_model_is_used_if_it_is_signed_with_a_trusted_key_and_not_with_another(tmp_path: Path) -> None:
+    good, bad = make_bundle(tmp_path, "good", "1.0.0"), make_bundle(tmp_path, "bad", "1.0.0")
+    device = Device(tmp_path, unsigned="local", keys=(signed(good),))
+    signed(bad, OTHER_KEY)
+    assert device.follow(asks_for(pack_folder(good))).state is RolloutState.ACTIVE
+    status = device.follow(asks_for(pack_folder(bad), issued_at=ISSUED_AT + timedelta(seconds=1)))
+    assert (status.state, code(status)) == (RolloutState.REFUSED, "signature_unknown_key")
+    # Changed after it was signed.
+    (good / "manifest.json").write_bytes((good / "manifest.json").read_bytes().replace(b"1.0.0", b"1.0.1"))
+    changed = pack_folder(good.rename(tmp_path / "good-1.0.1"))
+    status = device.follow(asks_for(changed, issued_at=ISSUED_AT + timedelta(seconds=2)))
+    assert (status.state, code(status)) == (RolloutState.REFUSED, "signature_invalid")
+    assert device.model().version == "1.0.0"
+
+
+def test_a_head_is_used_on_its_bundle_and_a_bundle_takes_the_place_of_both(
+    device: Device, archive: Path, tmp_path: Path
+) -> None:
+    head = tmp_path / "clinic-1.2.0"
+    write_head(head, name="clinic", version="1.2.0")
+    status = device.follow(asks_for(pack_folder(head), kind="head"))
+    assert (status.state, status.error) == (RolloutState.ACTIVE, None)
+    assert device.used == [Choice(bundle="demo", head="clinic@1.2.0")]
+    older = tmp_path / "clinic-1.1.0"
+    write_head(older, name="clinic", version="1.1.0")
+    status = device.follow(asks_for(pack_folder(older), kind="head", issued_at=ISSUED_AT + timedelta(seconds=1)))
+    assert code(status) == "model_downgrade"
+    device.follow(asks_for(archive, issued_at=ISSUED_AT + timedelta(seconds=2)))
+    assert device.chosen == Choice(bundle="site@1.0.0")
+
+
 def test_an_archive_of_another_model_is_refused(device: Device, archive: Path) -> None:
     for number, changes in enumerate(({"name": "else"}, {"version": "1.0.1"}, {"kind": "head"})):
         moment = ISSUED_AT + timedelta(seconds=number)
@@ -397,6 +440,14 @@ def test_a_model_that_is_slower_than_allowed_is_refused(
     assert device.used == []
     monkeypatch.setattr("edge_agent.rollout.self_test._times_s", Times({"site": 0.25, "demo": 0.1}).of)
     assert device.follow(asks_for(archive, issued_at=device.now)).state is RolloutState.ACTIVE
+
+
+def test_a_model_that_is_fast_enough_may_be_much_slower_than_the_one_before(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device(tmp_path, fast_enough_ms=200, max_slowdown_ratio=3)
+    monkeypatch.setattr("edge_agent.rollout.self_test._times_s", Times({"site": 0.15, "demo": 0.002}).of)
+    assert device.follow(asks_for(archive)).state is RolloutState.ACTIVE
 
 
 class Times:
