@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,8 +20,6 @@ from trainer.cli.options import (
 from trainer.cli.sign import SignOption, ask_for_key, sign_with
 from trainer.spec import IMAGENET
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
 
 def adapt(
     data: Annotated[Path, typer.Option(help="Folder with one folder of images per class, such as an export.")],
@@ -39,11 +36,11 @@ def adapt(
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps what was measured of each image for the next time.")
     ] = None,
+    sign: SignOption = None,
     seed: SeedOption = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads to compute with.")] = 1,
     weights: WeightsOption = IMAGENET,
     alpha: AlphaOption = "1.0",
-    sign: SignOption = None,
     *,
     fine_tune: Annotated[
         bool,
@@ -66,9 +63,6 @@ def adapt(
     A head judges in place of a bundle's own classes: 'edge-agent classify --bundle accurate --head OUT'. Exit status 0
     also if the head is provisional, which the report says.
     """
-    # OpenBLAS reads it when numpy is loaded.
-    for variable in _THREAD_VARIABLES:
-        os.environ[variable] = str(threads)
     # Before minutes of work, and while somebody is still there to type a passphrase.
     key = None if sign is None else ask_for_key(sign)
     if fine_tune:
@@ -76,6 +70,7 @@ def adapt(
 
         import_keras()
     import cv2
+    from threadpoolctl import threadpool_limits
 
     from trainer.cli.output import results
     from trainer.site.adapt import AdaptOptions
@@ -85,6 +80,8 @@ def adapt(
     from trainer.site.terminal import show_report
 
     cv2.setNumThreads(threads)
+    # It comes with scikit-learn. numpy's own variable is read when numpy is loaded, which it is by now.
+    threadpool_limits(threads)
     fine_tuned = out.with_name(f"{out.name}-fine-tuned")
     found = fit(
         AdaptOptions(
