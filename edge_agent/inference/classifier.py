@@ -149,7 +149,7 @@ class Classifier:
             features.explain(head.weights, head.bias),
             outputs[self.manifest.outputs.features][0],
             middle_map,
-            float(head.familiarity.distances(features.values)),
+            float(head.unfamiliarity(features.values)),
         )
 
     def run(self, image: NDArray[np.uint8]) -> Classification:

@@ -103,18 +103,19 @@ class CellsInField:
         some = cv2.resize(image, (_SAMPLES * columns, _SAMPLES * rows), interpolation=cv2.INTER_NEAREST)
         small = np.asarray(cv2.resize(some, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
         count = channels + _COLOURS
-        # Each place's values, then their squares.
-        self._places = np.empty((rows * columns, 2 * count), np.float32)
+        # Each place's values, their squares, and 1.
+        self._places = np.empty((rows * columns, 2 * count + 1), np.float32)
+        self._places[:, -1] = 1
         values = self._places[:, :count]
         values[:, :channels] = middle_map.reshape(-1, channels)
         lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, _COLOURS)
         np.subtract(lab, _MIDDLE_LEVEL, out=values[:, channels:], dtype=np.float32)
-        np.square(values, out=self._places[:, count:])
+        np.square(values, out=self._places[:, count:-1])
         self._windows = np.stack([_everywhere(rows, columns), _stained(small)])
         sums = self._windows @ self._places
         self._mean = sums[:, :count]
         squared = np.square(self._mean)
-        variance = sums[:, count:] - squared
+        variance = sums[:, count:-1] - squared
         self._spread = np.sqrt(np.maximum(variance, _LEAST_SPREAD**2 * (1 + squared)))
         # What a spread that was raised to the least has beyond the sum over places.
         self._raised = self._spread - variance / self._spread
@@ -123,15 +124,17 @@ class CellsInField:
     def explain(self, weights: Floats, bias: Floats) -> Floats:
         """As ``FieldFeatures``: the mean is a sum over places of w·x, the spread one of w·(x - mean)² / spread."""
         classes = len(weights)
-        # (classes, windows, channels) each.
-        by_mean, by_spread = weights.reshape(classes, *self._mean.shape[:1], 2, -1).transpose(2, 0, 1, 3)
+        by_window = weights.reshape(classes, len(self._windows), 2, -1)
+        by_mean, by_spread = by_window[:, :, 0], by_window[:, :, 1]
         square = by_spread / self._spread
-        linear = by_mean - 2 * square * self._mean
-        constant = (square * np.square(self._mean)).sum(axis=2)
-        says = self._places @ np.concatenate([linear, square], axis=2).reshape(2 * classes, -1).T
-        found = (says.reshape(-1, classes, 2) + constant) * (len(says) * self._windows.T[:, None, :])
-        everywhere = bias + (by_spread * self._raised).sum(axis=(1, 2))
-        return np.asarray((found.sum(axis=2) + everywhere).reshape(*self._shape, classes), np.float32)
+        slope = square * self._mean
+        constant = (slope * self._mean).sum(axis=2)
+        constant[:, 0] += bias + (by_spread * self._raised).sum(axis=(1, 2))
+        terms = np.concatenate([by_mean - 2 * slope, square, constant[:, :, None]], axis=2)
+        field, cells = (self._places @ terms[:, window].T for window in (0, 1))
+        # Over the whole field every place has the same weight.
+        found = field + (len(field) * self._windows[1])[:, None] * cells
+        return np.asarray(found.reshape(*self._shape, classes), np.float32)
 
 
 def _cells_size(channels_count: int) -> int:

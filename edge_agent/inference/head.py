@@ -53,7 +53,7 @@ class Head:
     bias: NDArray[np.float32]
     """(classes,)."""
     familiarity: Familiarity
-    """Of the features."""
+    """Of the first of the features: of all that have a weight in the distance."""
     golden_logits: NDArray[np.float32]
     """(n, classes): the logits of the bundle's golden fields."""
     golden_unfamiliarity: NDArray[np.float32]
@@ -68,6 +68,10 @@ class Head:
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (..., classes) of features (..., f)."""
         return np.asarray(features @ self.weights.T + self.bias, np.float32)
+
+    def unfamiliarity(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Distances (...) of features (..., f) from those that the head was fitted to."""
+        return self.familiarity.distances(features[..., : len(self.familiarity.mean)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +136,17 @@ def load_head(folder: Path, bundle: Bundle, channels_count: int, trust: Trust | 
         opened.signature,
         arrays["weights"],
         arrays["bias"],
-        Familiarity(arrays["familiarity_mean"], arrays["familiarity_whitening"]),
+        _familiarity(arrays["familiarity_mean"], arrays["familiarity_whitening"]),
         arrays["golden_logits"],
         arrays["golden_unfamiliarity"],
     )
+
+
+def _familiarity(mean: NDArray[np.float32], whitening: NDArray[np.float32]) -> Familiarity:
+    """Without the last features, if they have no weight: fetching zeros from memory takes longer than computing."""
+    weighty = np.flatnonzero(whitening.any(axis=0) | whitening.any(axis=1))
+    count = int(weighty[-1]) + 1 if len(weighty) else len(mean)
+    return Familiarity(mean[:count], np.ascontiguousarray(whitening[:count, :count]))
 
 
 def _parse(content: bytes, folder: Path) -> HeadManifest:
