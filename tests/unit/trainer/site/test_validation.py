@@ -37,7 +37,7 @@ def test_what_only_the_group_gives_away_is_worth_nothing() -> None:
     apart = _validate(features, labels, groups)
     mixed = _validate(features, labels, np.arange(120))
     assert (apart.top == labels).mean() < 0.65
-    assert (mixed.top == labels).mean() > 0.9
+    assert (mixed.top == labels).mean() > 0.8
 
 
 def test_pictures_unlike_the_rest_are_the_ones_that_are_unfamiliar() -> None:
