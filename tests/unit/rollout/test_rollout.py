@@ -462,10 +462,11 @@ class Times:
 
 def shadowed(device: Device, archive: Path, *verdicts: ShadowVerdict) -> RolloutStatus:
     """Follow a message with a shadow that comes to this."""
+    before = len(device.shadows)
     with device.running(asks_for(archive, shadow_readings_count=50)):
         device.until_state(RolloutState.SHADOW)
         with device.changed:
-            assert device.changed.wait_for(lambda: device.shadows, PATIENCE_S)
+            assert device.changed.wait_for(lambda: len(device.shadows) > before, PATIENCE_S)
         assert device.used == []
         for verdict in verdicts:
             device.shadows[-1].end(verdict)
