@@ -65,14 +65,15 @@ class Change:
     strengths_pct: Sequence[float]
     apply: Callable[[Image, float], Image]
     """Takes a field and the strength as a ratio."""
-    named: str | None
-    """Regular expression of the words that name it rightly; None if the device has none for it."""
+    named: str
+    """Regular expression of the words that name it rightly."""
 
 
 _STAIN = r"(Nuclei|Red cells) are (?!only|[\d.]+ times)"
 _LIGHT = r"The background is"
 _FOCUS = r"as sharp"
 _SCALE = r"as wide"
+_SMOOTH = r"smoother"
 
 
 def _stain(field: Image, blue: float, eosin: float) -> Image:
@@ -102,7 +103,7 @@ CHANGES = (
     Change("defocus", "sigma in % of a pixel", (50, 75, 100, 150, 225), optics.blur, _FOCUS),
     Change("larger cells", "wider", (10, 20, 30, 40, 50), lambda f, s: optics.zoom_rotate(f, 1 + s, 0), _SCALE),
     Change("smaller cells", "as if the field were wider", (10, 15, 20, 25, 30), _shrink, _SCALE),
-    Change("JPEG", "100 - quality", (50, 70, 80, 85, 90), lambda f, s: optics.jpeg(f, _quality(s)), None),
+    Change("JPEG", "100 - quality", (50, 70, 78, 82, 86), lambda f, s: optics.jpeg(f, _quality(s)), _SMOOTH),
 )
 
 
@@ -179,9 +180,7 @@ class Bench:
             "refused_then_pct": None if median is None else round(100 * refused[median], 1),
             "refusals_pct": None if late is None else change.strengths_pct[late],
             "before_count": sum(late is None or step < late for step, _ in alarmed),
-            "named_count": None
-            if change.named is None
-            else sum(re.search(change.named, message) is not None for message in messages),
+            "named_count": sum(re.search(change.named, message) is not None for message in messages),
             "named": _commonest(messages),
         }
 
@@ -229,9 +228,9 @@ def _first(checks: Sequence[Check]) -> int | None:
 def _commonest(messages: Sequence[str]) -> str | None:
     """The sentences that say what changed, of the message that says so most often, without amounts."""
     words = [
-        re.sub(r" \(.*?\)|[\d.]+ times ", "", sentence)
+        re.sub(r" \(.*?\)|(only )?[\d.]+ times ", "", sentence)
         for message in messages
-        for sentence in re.findall(r"[A-Z][^.]*?(?= than in the| in the training|\.)[^.]*", message)[1:]
+        for sentence in re.split(r"(?<=\.) (?=[A-Z])", message)[1:]
         if not sentence.startswith(("Check", "Turn"))
     ]
     return max(sorted(set(words)), key=words.count) if words else None

@@ -447,7 +447,8 @@ class Agent:
         return Collection(
             config.collection,
             config.state.folder / COLLECTION_FOLDER,
-            lambda: self._models.analyzer.labels,
+            # Not those of a head, which has only the labels that somebody gave.
+            lambda: self._models.analyzer.bundle_labels,
             lambda: self._topics,
             synthetic=lambda: self._config.camera.kind == "synthetic",
             max_pixels=round(config.analysis.max_image_megapixels * 1e6),
@@ -471,7 +472,7 @@ class Agent:
                 proof=lambda: self._config.proof,
                 site=lambda: self._config.device.site,
             ),
-            OwnHeads(lambda: self._models.store),
+            OwnHeads(lambda: self._models.store, lambda: self._config.models),
             on_event=lambda kind, message, code: self._events.record(kind, message, code=code),
         )
 

@@ -7,16 +7,18 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from edge_agent.adaptation.installer import install_apart
 from edge_agent.errors import ModelUnknown
-from edge_agent.rollout import ModelKind, ModelStore
+from edge_agent.rollout import ModelKind, ModelSettings, ModelStore
 
 
 class OwnHeads:
     """The store of installed models, as far as fitting needs it."""
 
-    def __init__(self, store: Callable[[], ModelStore]) -> None:
-        """``store`` is another one after a reload."""
+    def __init__(self, store: Callable[[], ModelStore], settings: Callable[[], ModelSettings]) -> None:
+        """Both are others after a reload."""
         self._store = store
+        self._settings = settings
 
     def next_version(self, name: str) -> str:
         """The version after the newest one that is installed."""
@@ -28,5 +30,5 @@ class OwnHeads:
         return f"{newest.major}.{newest.minor}.{newest.micro + 1}"
 
     def install_own(self, folder: Path) -> None:
-        """Install the head in ``folder``. Raises what ``ModelStore.install`` does."""
-        self._store().install(folder)
+        """Install the head in ``folder``. Raises ``AdaptationError``."""
+        install_apart(folder, self._store().folder, self._settings())

@@ -96,6 +96,11 @@ class Analyzer:
         return self._labels
 
     @property
+    def bundle_labels(self) -> tuple[Label, ...]:
+        """The bundle's own labels, whatever head judges."""
+        return self._classifier.manifest.labels
+
+    @property
     def known_appearance(self) -> TrainingAppearance | None:
         """How the images look that the labels were learnt from; None if the bundle or head does not say."""
         return self._classifier.appearance

@@ -24,6 +24,9 @@ from edge_agent.specimens.repeats import MIN_CORRELATION, Picture, correlation, 
 WINDOW_COUNT = 100
 """Different fields that are judged together: those of several slides, unless one slide is read for long."""
 
+MIN_IMAGES_COUNT = 100
+"""Images behind a range: the fewer they are, the narrower it is, and the sooner another slide leaves it."""
+
 MAX_AGE_S = 24 * 3600.0
 """What was read a day ago says nothing of today's lamp and stain."""
 
@@ -49,6 +52,10 @@ _LAMP = frozenset({Measure.BACKGROUND_LIGHTNESS, Measure.BACKGROUND_REDNESS, Mea
 """The lamp and the camera's white balance colour everything; the stain does not colour the background."""
 
 
+_SMOOTHER = "The picture is smoother than in the training images. Check that the camera does not smooth or compress it."
+"""Less noise, which is nothing wrong with a single field."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shift:
     """How far a window's median is from what is known: 0 is the known median, 1 and -1 are the ends of the range."""
@@ -60,10 +67,12 @@ class Shift:
     limits: MeasureRange
 
     @property
-    def sentence(self) -> str | None:
-        """What changed and what to do; None if nothing is wrong with it."""
+    def sentence(self) -> str:
+        """What changed and what to do."""
         words = self.measure.words(Direction.ABOVE if self.ratio > 0 else Direction.BELOW)
-        if words is None or self.measure.aspect is Aspect.COLOUR:
+        if words is None:
+            return _SMOOTHER
+        if self.measure.aspect is Aspect.COLOUR:
             return words
         return words.format(times=f"{self.value / self.limits.median:.2g}")
 
@@ -96,7 +105,11 @@ class DriftMonitor:
         with self._lock:
             if model == self._model:
                 return
-            self._model, self._known, self._reference = model, known, reference
+            self._model = model
+            self._known = known if known is not None and known.images_count >= MIN_IMAGES_COUNT else None
+            self._reference = (
+                reference if reference is not None and reference.images_count >= MIN_IMAGES_COUNT else None
+            )
             self._fields.clear()
             self._seen.clear()
             self._drifted = False
@@ -129,7 +142,10 @@ class DriftMonitor:
         """The check ``model``: degraded if the newest fields have drifted, unknown until there are enough."""
         with self._lock:
             if self._known is None and self._reference is None:
-                return Check.unknown("model", "The model does not say what the images that it was made from look like.")
+                return Check.unknown(
+                    "model",
+                    "The model does not say how its images look, or it had too few to tell drift from another slide.",
+                )
             fields = self._recent()
             if len(fields) < WINDOW_COUNT:
                 return Check.unknown(
@@ -212,9 +228,9 @@ def name_causes(shifts: list[Shift], *, least: float = 0.0) -> list[str]:
     """
     named: dict[Aspect, Shift] = {}
     for shift in shifts:
-        if abs(shift.ratio) < least or shift.sentence is None:
+        if abs(shift.ratio) < least:
             continue
         before = named.get(shift.measure.aspect)
         if before is None or (shift.measure in _LAMP and before.measure not in _LAMP):
             named[shift.measure.aspect] = shift
-    return [sentence for each in named.values() if (sentence := each.sentence) is not None]
+    return [each.sentence for each in named.values()]

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
+from edge_agent.agent import Agent
 from edge_agent.contracts import AnswerState, Event, EventKind
+from edge_agent.inference import load_bundle
 from tests.agents import configuration, serving
+from tests.heads import write_head
 from tests.kept import CONSENT
 from tests.mqtt import Requester, Subscriber
 from tests.teaching import FAKE_TRAINER
@@ -70,3 +73,15 @@ def test_a_head_is_fitted_by_command_while_readings_go_on(
         assert idle.error is not None
         assert idle.error.code == "adaptation_idle"
         assert not (tmp_path / "adaptation" / "work").exists()
+
+
+def test_a_device_without_label_sets_asks_for_the_bundles_labels_also_with_a_head(tmp_path: Path) -> None:
+    head = write_head(tmp_path / "head")
+    config = configuration(1, analysis={"bundle": "demo", "head": str(head)}, state={"folder": str(tmp_path / "state")})
+    agent = Agent(config)
+    try:
+        assert agent.model.head is not None
+        asked = agent.collection.sets["classes"].codes
+    finally:
+        agent.stop()
+    assert asked == tuple(each.code for each in load_bundle("demo").manifest.labels)

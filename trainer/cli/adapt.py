@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +17,8 @@ from trainer.cli.options import (
     WeightsOption,
     one_of,
 )
+from trainer.cli.sign import SignOption, ask_for_key, sign_with
 from trainer.spec import IMAGENET
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def adapt(
@@ -38,6 +36,7 @@ def adapt(
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps what was measured of each image for the next time.")
     ] = None,
+    sign: SignOption = None,
     seed: SeedOption = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads to compute with.")] = 1,
     weights: WeightsOption = IMAGENET,
@@ -64,14 +63,14 @@ def adapt(
     A head judges in place of a bundle's own classes: 'edge-agent classify --bundle accurate --head OUT'. Exit status 0
     also if the head is provisional, which the report says.
     """
-    # OpenBLAS reads it when numpy is loaded.
-    for variable in _THREAD_VARIABLES:
-        os.environ[variable] = str(threads)
+    # Before minutes of work, and while somebody is still there to type a passphrase.
+    key = None if sign is None else ask_for_key(sign)
     if fine_tune:
         from trainer.networks.quiet_import import import_keras
 
         import_keras()
     import cv2
+    from threadpoolctl import threadpool_limits
 
     from trainer.cli.output import results
     from trainer.site.adapt import AdaptOptions
@@ -81,6 +80,9 @@ def adapt(
     from trainer.site.terminal import show_report
 
     cv2.setNumThreads(threads)
+    # It comes with scikit-learn. numpy's own variable is read when numpy is loaded, which it is by now.
+    threadpool_limits(threads)
+    fine_tuned = out.with_name(f"{out.name}-fine-tuned")
     found = fit(
         AdaptOptions(
             bundle=bundle,
@@ -94,15 +96,16 @@ def adapt(
             report=report,
             cache=cache,
             quick=quick,
-            fine_tune=FineTuneOptions(weights, float(alpha), out.with_name(f"{out.name}-fine-tuned"))
-            if fine_tune
-            else None,
+            fine_tune=FineTuneOptions(weights, float(alpha), fine_tuned) if fine_tune else None,
             seed=seed,
             # Without paths: a head may leave the site, and a folder may be named after a person.
             command=f"trainer adapt --bundle {Path(bundle).name} --name {name} --version {version} --seed {seed}",
         ),
         progress=JsonLines() if progress == "json" else silent,
     )
+    if key is not None:
+        for folder in (out, fine_tuned) if fine_tune else (out,):
+            sign_with(folder, key, say=progress == "none")
     if as_json:
         typer.echo(found.report.model_dump_json(indent=2))
     else:

@@ -54,8 +54,10 @@ def ask_for_key(path: Path) -> Ed25519PrivateKey:
         return load_key(path, typer.prompt(f"Passphrase of {path}", hide_input=True, err=True))
 
 
-def sign_with(folder: Path, key: Ed25519PrivateKey) -> None:
-    """Sign ``folder`` and say so."""
+def sign_with(folder: Path, key: Ed25519PrivateKey, *, say: bool = True) -> None:
+    """Sign ``folder`` and, unless a program reads along, say so."""
     from trainer.export.signing import sign_folder
 
-    console.print(f"{folder} is signed with the key {sign_folder(folder, key).id}.", soft_wrap=True)
+    public = sign_folder(folder, key)
+    if say:
+        console.print(f"{folder} is signed with the key {public.id}.", soft_wrap=True)

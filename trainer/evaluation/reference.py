@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_agent.cameras.frame import Encoded
-from edge_agent.contracts import Decision
 from edge_agent.contracts.manifest import Reference
 from trainer.data.dataset import ImageFile, read_bytes
 from trainer.errors import DataError
@@ -18,26 +17,31 @@ from trainer.progress import track
 def measure_reference(analyzer: BundleAnalyzer, data: Path, files: Sequence[ImageFile]) -> Reference:
     """Judge images as the agent judges frames. Those that it would reject are left out.
 
-    Raises ``DataError`` if a file has changed, or if none is fit to be judged.
+    Raises ``DataError`` if a file has changed, or if no two that differ are fit to be judged.
     """
     images = track(files, "Judging images that had no part in training")
     readings = (analyzer.read(Encoded(read_bytes(data, file))) for file in images)
-    return summarise([each.decision for each in readings if each.decision is not None])
-
-
-def summarise(decisions: Sequence[Decision]) -> Reference:
-    """The 1st, 50th and 99th percentile of unfamiliarity, and of the confidence of familiar images.
-
-    Raises ``DataError`` if there are no two images that differ.
-    """
-    scores = [each.unfamiliarity_score for each in decisions]
-    confidences = [each.confidence_ratio for each in decisions if each.confidence_ratio is not None]
-    unfamiliarity = percentile_range(scores) if scores else None
-    if unfamiliarity is None:
+    decisions = [each.decision for each in readings if each.decision is not None]
+    found = summarise(
+        [each.unfamiliarity_score for each in decisions],
+        [each.confidence_ratio for each in decisions if each.confidence_ratio is not None],
+    )
+    if found is None:
         raise DataError(
             "fewer than two different images that had no part in training are fit to be judged.",
             remedy="Check the split, the images and the quality limits.",
         )
+    return found
+
+
+def summarise(scores: Sequence[float], confidences: Sequence[float]) -> Reference | None:
+    """The 1st, 50th and 99th percentile of unfamiliarity, and of the confidence of familiar images.
+
+    None if there are no two images that differ.
+    """
+    unfamiliarity = percentile_range(scores) if scores else None
+    if unfamiliarity is None:
+        return None
     return Reference(
         images_count=len(scores),
         unfamiliarity_score=unfamiliarity,

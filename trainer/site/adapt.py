@@ -13,7 +13,7 @@ from packaging.version import Version
 
 import edge_agent
 from edge_agent.contracts.head import HEAD_SCHEMA, MAX_LABELS, HeadManifest, HeadParent, HeadTraining
-from edge_agent.contracts.manifest import Evidence, Thresholds, TrainingAppearance
+from edge_agent.contracts.manifest import Evidence, Reference, Thresholds, TrainingAppearance
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL
 from edge_agent.inference.classifier import softmax
@@ -25,6 +25,7 @@ from trainer.errors import DataError
 from trainer.evaluation.appearance import summarise as summarise_appearance
 from trainer.evaluation.bundle_analyzer import BundleAnalyzer
 from trainer.evaluation.foreign import list_foreign, measure_foreign
+from trainer.evaluation.reference import summarise as summarise_reference
 from trainer.export.identity import BundleIdentity
 from trainer.files import check_output_folder, make_folder, write_json
 from trainer.site.baselines import baseline_counts
@@ -296,6 +297,7 @@ class _Fit:
             evidence=evidence,
             figures=measure_figures(examples, validation, seed=options.seed),
             appearance=_appearance(self._features),
+            reference=_reference(self._features, validation),
             min_agent_version=Version(edge_agent.__version__).base_version,
             files=hashes(contents),
         )
@@ -305,3 +307,12 @@ def _appearance(features: SiteFeatures) -> TrainingAppearance | None:
     """None if no picture is fit to be judged, so that none could be measured."""
     measured = [each for each in features.appearances if each is not None]
     return summarise_appearance(measured) if measured else None
+
+
+def _reference(features: SiteFeatures, validation: CrossValidation) -> Reference | None:
+    """What the heads of the folds say of the pictures that each did not see; None if there are too few."""
+    fit = np.array([each is not None for each in features.appearances])
+    familiar = fit & (validation.unfamiliarity <= validation.max_unfamiliarity_score)
+    return summarise_reference(
+        validation.unfamiliarity[fit].tolist(), validation.probabilities.max(axis=1)[familiar].tolist()
+    )

@@ -197,6 +197,9 @@ def _extrapolate(
     # Least squares of error = rest + slope · labels^-exponent, in each resample.
     slope = (centred * errors).sum(axis=1) / np.square(centred).sum(axis=1)
     gain = slope * (now**-exponents - then**-exponents)
+    # Nor does a curve fall faster than one that ends at no errors at all. One more error than was seen allows for luck.
+    steepest = (errors[:, -1] + 1 / count) * (1 - (now / then) ** exponents)
+    gain = np.minimum(gain, steepest)
     # Which labels the next ones are is luck, too, and where few answers change, resampling them has hardly any spread:
     # as if one more answer went either way.
     return np.asarray(gain + rng.normal(0, 1 / count, len(errors)))

@@ -12,7 +12,7 @@ function draw() {
   const pairs = [
     ["device.name", `${state.site} / ${state.device}`],
     ["device.software", state.software],
-    ["device.model", `${state.model ?? "–"} ${state.model_version ?? ""}`],
+    ["device.model", [`${state.model ?? "–"} ${state.model_version ?? ""}`, state.in_use?.head].filter(Boolean).join(" + ")],
     ["device.trigger", t(`device.trigger.${state.trigger}`)],
     ["device.readings", number(state.readings_count, 0)],
     ["device.waiting", number(state.waiting_count, 0)],
@@ -31,14 +31,14 @@ function draw() {
       ]),
     );
     const used = state.in_use;
-    select.value = used === null ? "" : JSON.stringify(used.head === null ? [used.bundle] : [used.bundle, used.head]);
+    select.value = used === null ? "" : [used.bundle, used.head].filter(Boolean).join("\n");
   }
 }
 
 /** An entry of the list of models, whose value is the bundle, or the bundle and the head. */
 function modelOption(model, value, name) {
   const notes = [model.demonstration ? t("device.demonstration") : "", model.provisional ? t("device.provisional") : ""];
-  return el("option", { value: JSON.stringify(value) }, [name, ...notes.filter((note) => note)].join(", "));
+  return el("option", { value: value.join("\n") }, [name, ...notes.filter((note) => note)].join(", "));
 }
 
 function drawSession() {
@@ -75,7 +75,7 @@ export const keysAreOn = () => localStorage.getItem("keys") !== "off";
 export function start() {
   onPress(byId("self-test"), selfTest);
   onPress(byId("choose-model"), async () => {
-    const [bundle, head = null] = JSON.parse(byId("model").value);
+    const [bundle, head = null] = byId("model").value.split("\n");
     const { model, version } = await command("select-model", { model: bundle, head });
     return t("device.chosen", { model: `${model} ${version}` });
   });

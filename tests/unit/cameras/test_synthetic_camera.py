@@ -66,6 +66,12 @@ def test_a_frame_carries_its_truth_and_its_size() -> None:
     assert array(frame).shape == (64, 96, 3)
 
 
+def test_another_stain_has_the_same_fields_in_other_colours() -> None:
+    usual, blue = read(1, frames_per_field_count=1)[0], read(1, frames_per_field_count=1, stain="blue")[0]
+    assert usual.source == blue.source
+    assert difference(usual, blue) > 6
+
+
 def test_bad_fields_come_by_the_configured_share_and_say_so() -> None:
     frames = read(200, bad_fields_ratio=0.25, frames_per_field_count=1, labels=("pre-b",))
     sources = [frame.source for frame in frames]

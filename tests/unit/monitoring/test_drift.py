@@ -30,6 +30,7 @@ KNOWN = TrainingAppearance(
         Measure.BACKGROUND_YELLOWNESS: limits(-2, 1, 9),
         Measure.NUCLEI_LIGHTNESS: limits(47, 63, 82),
         Measure.SHARPNESS: limits(0.8, 1.0, 1.7),
+        Measure.NOISE: limits(0.05, 0.1, 0.2),
         Measure.RED_CELL_DIAMETER: limits(15, 19, 23),
     },
 )
@@ -40,6 +41,7 @@ USUAL = {
     "background_yellowness_delta_e": 1.0,
     "nuclei_lightness_delta_e": 63.0,
     "sharpness_ratio": 1.0,
+    "noise_ratio": 0.1,
     "red_cell_diameter_px": 19.0,
 }
 
@@ -116,6 +118,7 @@ def test_it_is_unknown_until_there_are_enough_fields(drift: DriftMonitor, slide:
         ({"nuclei_lightness_delta_e": 83.0}, "Nuclei are paler"),
         ({"sharpness_ratio": 0.7}, "Cells are only 0.7 times as sharp"),
         ({"red_cell_diameter_px": 22.5}, "Red cells are 1.2 times as wide"),
+        ({"noise_ratio": 0.04}, "The picture is smoother"),
     ],
 )
 def test_what_changed_is_named_with_what_to_check(
@@ -197,6 +200,13 @@ def test_a_model_without_ranges_is_unknown_and_one_without_a_reference_is_compar
     drift.use(MODEL, KNOWN, None)
     assert checked(drift, slide.readings(score=16.0)).state is CheckState.OK
     assert checked(drift, slide.readings(sharpness_ratio=0.7)).code == "model_drift"
+
+
+def test_few_images_cannot_tell_drift_from_another_slide(slide: Slide) -> None:
+    few = {"images_count": 40}
+    drift = DriftMonitor()
+    drift.use(MODEL, KNOWN.model_copy(update=few), REFERENCE.model_copy(update=few))
+    assert checked(drift, slide.readings(score=16.0, sharpness_ratio=0.7)).state is CheckState.UNKNOWN
 
 
 def test_a_measure_that_most_fields_lack_decides_nothing(drift: DriftMonitor, slide: Slide) -> None:

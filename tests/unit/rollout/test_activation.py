@@ -44,6 +44,13 @@ def test_what_is_activated_is_on_trial_until_it_is_confirmed(activation: Activat
     assert (found.chosen, found.previous, found.trial) == (A, CONFIGURED, None)
 
 
+def test_a_change_is_a_new_file_so_that_a_reader_sees_the_old_or_the_new_one(activation: Activation) -> None:
+    before = activation.activate(A, CONFIGURED)
+    with activation._path.open("rb") as file:
+        activation.activate(B, CONFIGURED)
+        assert file.read() == before.to_json()
+
+
 def test_what_is_on_trial_is_never_what_is_gone_back_to(activation: Activation) -> None:
     confirmed(activation, A)
     activation.activate(B, CONFIGURED)

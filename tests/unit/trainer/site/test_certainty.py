@@ -13,7 +13,7 @@ def test_independent_pictures_have_no_design_effect() -> None:
 def test_groups_that_are_right_or_wrong_as_a_whole_count_as_one_picture_each() -> None:
     groups = np.repeat(np.arange(100), 10)
     right = (np.random.default_rng(0).random(100) < 0.7)[groups]
-    assert design_effect(right, groups) == pytest.approx(10, rel=0.05)
+    assert design_effect(right, groups) == pytest.approx(10, rel=0.1)
 
 
 def test_groups_without_a_mistake_are_still_not_as_good_as_independent_pictures() -> None:

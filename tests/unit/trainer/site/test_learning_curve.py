@@ -79,6 +79,16 @@ def test_never_more_than_all_right_is_promised(more_count: int) -> None:
             assert curve.points[-1].accuracy_ratio + each.gain_interval_ratio[1] <= 1 + 1e-9
 
 
+def test_a_few_mistakes_are_not_promised_away_whole() -> None:
+    """However much the last labels brought: no curve falls faster than one that ends at no mistakes at all."""
+    curve = curve_of(60, lambda counts: np.clip(0.9 - 0.053 * counts, 0.05, 1))
+    everything = next(each for each in curve.advice if each.code is None)
+    error = 1 - curve.points[-1].accuracy_ratio
+    assert error > 0
+    assert everything.gain_ratio is not None
+    assert everything.gain_ratio < 0.8 * error
+
+
 def test_fewer_than_ten_labels_of_a_class_are_too_few_to_tell() -> None:
     curve = curve_of(27, only_early_is_hard)
     assert {each.gain_ratio for each in curve.advice} == {None}

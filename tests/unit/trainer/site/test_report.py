@@ -13,6 +13,7 @@ from edge_agent.contracts.manifest import Baseline, ClassEvidence, Evidence, Thr
 from tests.unit.trainer.site.site_data import make_examples, make_features, make_validation
 from trainer.data.dataset import Unreadable
 from trainer.site.card import head_card
+from trainer.site.fine_tune import FineTuneComparison
 from trainer.site.give_aways import GiveAway
 from trainer.site.learning_curve import Advice, CurvePoint, LearningCurve
 from trainer.site.mistakes import find_mistakes
@@ -266,6 +267,25 @@ def test_a_quick_report_says_that_the_rest_was_not_measured() -> None:
     assert "Traceback" not in shown(report)
 
 
+@pytest.mark.parametrize(
+    ("low", "verdict"),
+    [(0.001, "use the bundle that was written beside the head"), (0.0, "so use the head"), (-0.02, "so use the head")],
+)
+def test_a_head_wins_against_trained_layers_unless_they_are_certainly_better(low: float, verdict: str) -> None:
+    tuned = FineTuneComparison(
+        images_count=40,
+        head_accuracy_ratio=0.95,
+        fine_tuned_accuracy_ratio=0.975,
+        gain_ratio=0.025,
+        gain_interval_ratio=(low, 0.06),
+        folds_count=3,
+    )
+    report = make_report(findings=make_findings().model_copy(update={"fine_tuned": tuned}))
+    for text in (shown(report), card(report)):
+        assert "right in 97.5 % of 40 held-out pictures, the head in 95.0 %: +2.5 points" in " ".join(text.split())
+        assert verdict in " ".join(text.split())
+
+
 @pytest.mark.parametrize("text", ["a | b", "two\nlines"])
 def test_a_meaning_cannot_break_the_table_of_the_card(text: str) -> None:
     report = make_report()
@@ -283,3 +303,15 @@ def test_own_pictures_that_would_be_refused_are_a_next_step() -> None:
         each.startswith("10 of your own 40 pictures would be refused")
         for each in make_report(findings=findings).next_steps
     )
+
+
+def test_pictures_smaller_than_a_field_are_said_once_and_not_blamed_on_the_light() -> None:
+    examples = replace(EXAMPLES, enlarged=np.ones(40, np.bool_))
+    refused = own_refusals(examples, make_features(40, reasons=("field_too_small",) * 40), VALIDATION)
+    findings = make_findings().model_copy(update={"own_refusals": refused})
+    report = summarise(make_manifest(), examples, findings, ())
+    assert [each for each in report.next_steps if "refuse" in each] == [
+        "Replace 40 pictures smaller than a field: the device refuses such frames.",
+        "Give pictures that it must refuse with --foreign, such as those of another stain.",
+    ]
+    assert "40 pictures smaller than a field: enlarged here, refused on the device." in shown(report)
