@@ -182,10 +182,10 @@ class ModelControl:
         try:
             count = self.store.clean()
         except EdgeAgentError as error:
-            log.warning("what unfinished installations left cannot be deleted: %s", error)
+            log.warning("what killed processes left beside the models cannot be deleted: %s", error)
         else:
             if count:
-                log.info("deleted what %d unfinished installations left", count)
+                log.info("deleted %d leftovers of killed processes beside the models", count)
 
     def _adopt_old_choice(self, spool: Spool) -> None:
         """Keep the choice of an agent before this one, which an upgrade must not change."""

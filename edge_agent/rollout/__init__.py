@@ -2,7 +2,8 @@
 
 from edge_agent.contracts import ModelKind
 from edge_agent.rollout.activation import Activation, Active, Choice, RollBack, Trial
-from edge_agent.rollout.rollout import Rollout, RolloutOperations, ShadowRun, ShadowVerdict
+from edge_agent.rollout.operations import RolloutOperations, ShadowRun, ShadowVerdict
+from edge_agent.rollout.rollout import Rollout
 from edge_agent.rollout.rollout_settings import RolloutSettings
 from edge_agent.rollout.settings import ModelSettings, Origin
 from edge_agent.rollout.status import RolloutStatus

@@ -15,12 +15,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from edge_agent.contracts import EventKind, HeadManifest, ModelIdentity
+from edge_agent.contracts import EventKind, HeadManifest
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.rollout import ModelDesired, ModelKind, RolloutState
 from edge_agent.errors import (
@@ -39,17 +39,16 @@ from edge_agent.errors import (
     ShadowDisagrees,
     StateEntryInvalid,
 )
-from edge_agent.inference.classifier import Classifier
 from edge_agent.priority import lower_priority
 from edge_agent.rollout.activation import Activation, Active, Choice
 from edge_agent.rollout.desired import model_key, read_desired, require_new, require_no_downgrade, version_order
 from edge_agent.rollout.download import Download, DownloadLimits
+from edge_agent.rollout.operations import RolloutOperations, ShadowVerdict
 from edge_agent.rollout.record import FINAL, Installed, RecordFile, RolloutRecord
-from edge_agent.rollout.rollout_settings import RolloutSettings
 from edge_agent.rollout.self_test import self_test
 from edge_agent.rollout.settings import Origin
 from edge_agent.rollout.status import RolloutStatus
-from edge_agent.rollout.store import InstalledModel, ModelStore
+from edge_agent.rollout.store import InstalledModel
 from edge_agent.rollout.transfer import Cancelled
 
 log = logging.getLogger(__name__)
@@ -67,58 +66,6 @@ STOP_S = 10.0
 
 _TRANSIENT = (DownloadFailed, DiskFull, DiskLow, FileUnusable, ConfigError, ModelStoreError)
 """After these another attempt may succeed; anything else would only happen again."""
-
-
-class ShadowRun(Protocol):
-    """A model that judges beside the one in use."""
-
-    @property
-    def compared_count(self) -> int:
-        """Readings that both have judged."""
-        ...
-
-    def dismiss(self) -> None:
-        """End it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ShadowVerdict:
-    """What a model has shown in the shadow."""
-
-    compared_count: int
-    agreement_ratio: float | None
-    failure: str | None
-    """Why it ended early; None if it judged as many readings as were asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutOperations:
-    """What a roll-out does on the device. Called in its thread, unless it says otherwise."""
-
-    settings: Callable[[], RolloutSettings]
-    """Those in force."""
-    store: Callable[[], ModelStore]
-    """Where models are installed, under the settings in force."""
-    place: Callable[[], tuple[str, str]]
-    """Site and id of the device."""
-    model: Callable[[], ModelIdentity]
-    """The model in use."""
-    chosen: Callable[[], Choice]
-    """What was chosen as that model."""
-    load: Callable[[Choice], Classifier]
-    """Load and verify a choice, for this thread alone."""
-    begin_shadow: Callable[[Choice, int, Callable[[ShadowVerdict], None]], ShadowRun]
-    """Judge so many readings beside the model in use; the last is called once, in any thread, unless dismissed."""
-    use: Callable[[Choice], None]
-    """Activate a choice and read with it from the next frame on."""
-    changed: Callable[[], None]
-    """The status has changed. Called in any thread; must not wait."""
-    record: Callable[..., None]
-    """Record an event: kind, message, code and details."""
-    now: Callable[[], tuple[datetime, bool]]
-    """The time, and whether it can be relied upon. Called in any thread."""
-    free_bytes_of: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
 
 
 class _Superseded(Exception):

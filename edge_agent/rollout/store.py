@@ -34,6 +34,7 @@ from edge_agent.inference.bundle import MANIFEST, MODEL, load_bundle, shipped_bu
 from edge_agent.inference.head import HEAD_MANIFEST, open_head
 from edge_agent.inference.model_files import MAX_MODEL_BYTES, read_file
 from edge_agent.inference.signature import SIGNATURE, Trust
+from edge_agent.rollout.activation import ACTIVE
 from edge_agent.rollout.archive import unpack
 from edge_agent.rollout.problems import explain
 from edge_agent.rollout.settings import ModelSettings, Origin
@@ -206,7 +207,7 @@ class ModelStore:
         self._discard(model.folder)
 
     def clean(self) -> int:
-        """Delete what killed installations left, at the start of the agent. Returns how many there were."""
+        """Delete what killed installations and activations left, at the start of the agent. Returns how many."""
         count = 0
         try:
             left = [path for path in self.folder.glob(f"{_INCOMING}*") if path.is_dir()]
@@ -214,6 +215,12 @@ class ModelStore:
                 with contextlib.suppress(FileNotFoundError), _locked(path, wait=False) as is_orphan:
                     if is_orphan:
                         shutil.rmtree(path)
+                        count += 1
+            if self.folder.is_dir():
+                # Whoever writes one holds this lock, so these are of the dead.
+                with _locked(self.folder, wait=True):
+                    for path in self.folder.glob(f".{ACTIVE}.*.new"):
+                        path.unlink()
                         count += 1
         except OSError as error:
             raise explain(self.folder, error) from error

@@ -82,15 +82,18 @@ class Shadow:
     def figures(self) -> ShadowMetrics:
         """What was counted so far. Any thread may ask."""
         with self._changed:
-            return ShadowMetrics(
-                model=self._analyzer.model,
-                provisional=self._analyzer.provisional,
-                since=self._since,
-                passed_over_count=self._passed_over_count,
-                failures_count=self._failures_count,
-                latency_ms=percentiles(list(self._latencies_ms)),
-                **dict(self._comparison.figures()),
-            )
+            # Copied, since a reading that is offered must not wait for the percentiles.
+            agreement, latencies_ms = self._comparison.figures(), list(self._latencies_ms)
+            since, passed_over_count, failures_count = self._since, self._passed_over_count, self._failures_count
+        return ShadowMetrics(
+            model=self._analyzer.model,
+            provisional=self._analyzer.provisional,
+            since=since,
+            passed_over_count=passed_over_count,
+            failures_count=failures_count,
+            latency_ms=percentiles(latencies_ms),
+            **dict(agreement),
+        )
 
     def start(self) -> None:
         """Start the thread."""

@@ -6,6 +6,7 @@ import queue
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,10 +39,12 @@ class Results:
         self._waiting.put(result)
 
     def until(self, right: Callable[[Result], bool]) -> Result:
-        while True:
+        due_at_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < due_at_s:
             self.seen.append(found := self._waiting.get(timeout=PATIENCE_S))
             if right(found):
                 return found
+        pytest.fail("no such result came")
 
 
 @pytest.fixture

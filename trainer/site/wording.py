@@ -33,11 +33,12 @@ def joined(parts: Mapping[str, int]) -> str:
 def fine_tuned(found: FineTuneComparison) -> str:
     """What training the upper layers instead would bring."""
     low, high = found.gain_interval_ratio
-    verdict = (
-        "That is certainly better, so use the bundle that was written beside the head."
-        if found.fine_tuned_is_better
-        else "That is not certainly better, so use the head: it is small, and leaves the network as it is."
-    )
+    if found.fine_tuned_is_better:
+        verdict = "That is certainly better, so use the bundle that was written beside the head."
+    elif high < 0:
+        verdict = "That is certainly worse, so use the head."
+    else:
+        verdict = "That is not certainly better, so use the head: it is small, and leaves the network as it is."
     return (
         f"A network with its upper layers trained on these pictures is right in "
         f"{percent(found.fine_tuned_accuracy_ratio)} of {counted(found.images_count, 'held-out picture')}, the head in "

@@ -41,6 +41,12 @@ function modelOption(model, value, name) {
   return el("option", { value: value.join("\n") }, [name, ...notes.filter((note) => note)].join(", "));
 }
 
+/** The entry of the list of models that is chosen, as commands name it. */
+export function listedModel() {
+  const [model, head = null] = byId("model").value.split("\n");
+  return { model, head };
+}
+
 function drawSession() {
   const { role, needs_login: needs } = store.session;
   byId("session-role").textContent = t(`role.${role}`);
@@ -75,8 +81,7 @@ export const keysAreOn = () => localStorage.getItem("keys") !== "off";
 export function start() {
   onPress(byId("self-test"), selfTest);
   onPress(byId("choose-model"), async () => {
-    const [bundle, head = null] = byId("model").value.split("\n");
-    const { model, version } = await command("select-model", { model: bundle, head });
+    const { model, version } = await command("select-model", listedModel());
     return t("device.chosen", { model: `${model} ${version}` });
   });
   byId("log-out").addEventListener("click", async () => {

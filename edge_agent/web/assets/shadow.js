@@ -4,6 +4,7 @@ import { byId, el, number, percent, show } from "./dom.js";
 import { t } from "./i18n.js";
 import { command } from "./api.js";
 import { onPress } from "./actions.js";
+import { listedModel } from "./device.js";
 import { store } from "./store.js";
 
 /** The bundle's name and version, and the head's where one judges. */
@@ -65,8 +66,7 @@ function draw() {
 
 export function start() {
   onPress(byId("shadow-start"), async () => {
-    const [model, head = null] = JSON.parse(byId("model").value);
-    const { shadow } = await command("shadow-model", { model, head });
+    const { shadow } = await command("shadow-model", listedModel());
     return t("shadow.started", { model: modelName(shadow) });
   });
   onPress(byId("shadow-stop"), async () => {

@@ -348,6 +348,27 @@ def test_what_was_refused_is_not_fetched_again(device: Device, server: FileServe
     assert len(server.visits) == 2
 
 
+@pytest.mark.parametrize("sha256", ["0" * 64, None], ids=["refused", "active"])
+def test_what_has_ended_is_not_attempted_again_after_a_restart(
+    device: Device, archive: Path, monkeypatch: pytest.MonkeyPatch, sha256: str | None
+) -> None:
+    wanted = asks_for(archive) if sha256 is None else asks_for(archive, sha256=sha256)
+    device.follow(wanted)
+    attempts: list[ModelDesired] = []
+    monkeypatch.setattr(Rollout, "_attempt", lambda _self, each: attempts.append(each))
+    reads = threading.Event()
+    follow = Rollout._follow
+
+    def followed(self: Rollout, number: int, each: ModelDesired | None) -> None:
+        follow(self, number, each)
+        reads.set()
+
+    monkeypatch.setattr(Rollout, "_follow", followed)
+    with device.running(wanted):
+        assert reads.wait(PATIENCE_S)
+    assert attempts == []
+
+
 def test_a_server_that_fails_is_asked_again_and_not_for_ever(tmp_path: Path, server: FileServer, archive: Path) -> None:
     device = Device(tmp_path, ca_file=server.ca_file, max_attempts_count=2)
     server.replies.append(lambda visit: visit.head("503 Service Unavailable", Content_Length=0))
@@ -462,10 +483,11 @@ class Times:
 
 def shadowed(device: Device, archive: Path, *verdicts: ShadowVerdict) -> RolloutStatus:
     """Follow a message with a shadow that comes to this."""
+    before = len(device.shadows)
     with device.running(asks_for(archive, shadow_readings_count=50)):
         device.until_state(RolloutState.SHADOW)
         with device.changed:
-            assert device.changed.wait_for(lambda: device.shadows, PATIENCE_S)
+            assert device.changed.wait_for(lambda: len(device.shadows) > before, PATIENCE_S)
         assert device.used == []
         for verdict in verdicts:
             device.shadows[-1].end(verdict)
@@ -517,6 +539,19 @@ def test_a_model_that_was_given_up_at_a_start_is_reported(device: Device, archiv
     device.activation.begin(CONFIGURED)
     with device.running(wanted):
         device.until_state(RolloutState.ROLLED_BACK)
+
+
+def test_a_model_that_ended_the_process_before_it_was_known_to_be_used_is_not_used_again(
+    device: Device, archive: Path
+) -> None:
+    wanted = asks_for(archive)
+    device.follow(wanted)
+    file = RecordFile(device.folder)
+    # Killed between the activation and the record of it; the next start gave the model up.
+    file.write(file.read().model_copy(update={"state": RolloutState.WAITING}))
+    device.activation.roll_back(CONFIGURED, RollBackReason.CRASHED)
+    assert device.follow(wanted).state is RolloutState.ROLLED_BACK
+    assert len(device.used) == 1
 
 
 def test_a_model_that_was_given_up_may_be_asked_for_once_more(device: Device, archive: Path) -> None:
@@ -577,6 +612,29 @@ def test_a_model_that_ends_the_process_three_times_is_refused(device: Device, ar
     status = device.follow(wanted)
     assert (status.state, code(status)) == (RolloutState.REFUSED, "rollout_interrupted")
     assert device.used == []
+
+
+def test_a_process_that_ends_while_a_model_runs_in_it_is_counted(
+    device: Device, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = RecordFile(device.folder)
+    counts: list[int] = []
+    install, load = ModelStore.install, device.load
+
+    def noting_install(*args: Any) -> Any:
+        counts.append(file.read().tests_count)
+        return install(*args)
+
+    def noting_load(choice: Choice) -> Classifier:
+        counts.append(file.read().tests_count)
+        return load(choice)
+
+    monkeypatch.setattr(ModelStore, "install", noting_install)
+    monkeypatch.setattr(device, "load", noting_load)
+    monkeypatch.setattr(device, "model", lambda: load(device.chosen).identity)
+    device.follow(asks_for(archive))
+    assert counts == [1, 1, 1]
+    assert file.read().tests_count == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"state": "active"}', b"\xff" * 100, b"0" * 300_000])

@@ -268,16 +268,23 @@ def test_a_quick_report_says_that_the_rest_was_not_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "verdict"),
-    [(0.001, "use the bundle that was written beside the head"), (0.0, "so use the head"), (-0.02, "so use the head")],
+    ("low", "high", "verdict"),
+    [
+        (0.001, 0.06, "use the bundle that was written beside the head"),
+        (0.0, 0.06, "That is not certainly better, so use the head"),
+        (-0.02, 0.06, "That is not certainly better, so use the head"),
+        (-0.02, -0.01, "That is certainly worse, so use the head"),
+    ],
 )
-def test_a_head_wins_against_trained_layers_unless_they_are_certainly_better(low: float, verdict: str) -> None:
+def test_a_head_wins_against_trained_layers_unless_they_are_certainly_better(
+    low: float, high: float, verdict: str
+) -> None:
     tuned = FineTuneComparison(
         images_count=40,
         head_accuracy_ratio=0.95,
         fine_tuned_accuracy_ratio=0.975,
         gain_ratio=0.025,
-        gain_interval_ratio=(low, 0.06),
+        gain_interval_ratio=(low, high),
         folds_count=3,
     )
     report = make_report(findings=make_findings().model_copy(update={"fine_tuned": tuned}))
