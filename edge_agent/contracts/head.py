@@ -66,7 +66,9 @@ class HeadFigures(Contract):
 
     accuracy_ratio: Ratio
     accuracy_interval_ratio: Interval
-    auroc_ratio: Ratio | None = Field(description="Mean over the classes, each against the rest; null if undefined.")
+    auroc_ratio: Ratio | None = Field(
+        description="Mean over the classes, each against the rest, but those of a single group; null if undefined."
+    )
     auroc_interval_ratio: Interval | None
     calibration_error_ratio: Ratio = Field(description="Expected calibration error of the largest probability.")
     calibration_error_interval_ratio: Interval

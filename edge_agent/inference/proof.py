@@ -101,4 +101,4 @@ def counts(evidence: Evidence) -> tuple[int, int]:
 
 
 def _too_few(code: str, found: int, what: str, least: int) -> str:
-    return f"Class '{code}' has {found} {what} (at least {least} are needed)."
+    return f"Class '{code}' has {found} {what if found != 1 else what.removesuffix('s')} (at least {least} are needed)."

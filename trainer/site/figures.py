@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,7 @@ from trainer.evaluation.reliability import expected_calibration_error
 from trainer.site.certainty import accuracy_interval, design_effect, draw_groups
 from trainer.site.cross_validation import CrossValidation
 from trainer.site.examples import Examples
+from trainer.site.folds import MIN_GROUPS
 from trainer.site.permutation import PERMUTATIONS, permutation_ratio
 
 _RESAMPLES = 300
@@ -27,12 +30,14 @@ def measure_figures(examples: Examples, validation: CrossValidation, *, seed: in
     probabilities = validation.probabilities
     confidence = probabilities.max(axis=1)
     low, high = accuracy_interval(right, groups, seed=seed)
+    # Of a class that is never in both parts of a division, nothing can be ranked.
+    ranked = [index for index in range(len(examples.codes)) if len(np.unique(groups[labels == index])) >= MIN_GROUPS]
     areas, gaps = [], []
     for times in draw_groups(groups, seed=seed, resamples=_RESAMPLES):
         drawn = np.repeat(np.arange(len(labels)), times.astype(np.int64))
-        areas.append(mean_auroc(probabilities[drawn], labels[drawn]))
+        areas.append(mean_auroc(probabilities[drawn], labels[drawn], ranked))
         gaps.append(expected_calibration_error(confidence[drawn], right[drawn]))
-    area = mean_auroc(probabilities, labels)
+    area = mean_auroc(probabilities, labels, ranked)
     gap = expected_calibration_error(confidence, right)
     return HeadFigures(
         accuracy_ratio=float(right.mean()),
@@ -86,9 +91,9 @@ def measure_evidence(
     )
 
 
-def mean_auroc(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> float | None:
-    """Mean over the classes of the AUROC of each against the rest; None where a class has no picture, or all."""
-    areas = [auroc(probabilities[:, index], labels == index) for index in range(probabilities.shape[1])]
+def mean_auroc(probabilities: NDArray[np.floating], labels: NDArray[np.int64], classes: Sequence[int]) -> float | None:
+    """Mean over ``classes`` of the AUROC of each against the rest; None where one has no picture, or all."""
+    areas = [auroc(probabilities[:, index], labels == index) for index in classes]
     defined = [area for area in areas if area is not None]
     return float(np.mean(defined)) if len(defined) == len(areas) else None
 

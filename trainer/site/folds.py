@@ -8,10 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+MIN_GROUPS = 2
+"""Of a class: with one there is nothing to fit to while it is held out."""
+
 
 def folds_count(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> int:
-    """How many folds can have every class: the fewest groups (n,) that any class of ``labels`` (n,) has."""
-    return min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+    """How many folds can have every class that has ``MIN_GROUPS``: the fewest groups (n,) that any of those has.
+
+    It is 1 if no class of ``labels`` (n,) has so many.
+    """
+    counts = [len(np.unique(groups[labels == label])) for label in np.unique(labels)]
+    return min((count for count in counts if count >= MIN_GROUPS), default=1)
 
 
 def divide(labels: NDArray[np.int64], groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from edge_agent.inference.familiarity import Familiarity
 from trainer.errors import DataError
 from trainer.site.cross_validation import CrossValidation, FoldHead
 from trainer.site.fitting import choose_regularisation, fit_linear
-from trainer.site.folds import divide, folds_count
+from trainer.site.folds import MIN_GROUPS, divide, folds_count
 from trainer.site.progress import Progress, each_of, silent
 from trainer.training.familiarity import fit_familiarity
 from trainer.training.temperature import fit_temperature
@@ -20,9 +20,7 @@ from trainer.training.thresholds import choose_threshold
 
 FOLDS = 5
 MIN_PICTURES = 4
-"""Of each class."""
-MIN_GROUPS = 2
-"""Of each class: with one there would be nothing to fit to while it is held out."""
+"""Of a class that figures can be found for. Others are fitted to all the same, and keep the head provisional."""
 OWN_REFUSED_RATIO = 0.04
 """At most this share of the held-out pictures is unfamiliar: a little over half of what is allowed on pictures never
 seen, 7 %."""
@@ -31,20 +29,25 @@ VALIDATION_STARTS, VALIDATION_ENDS = 0.7, 0.8
 
 
 def check_enough(labels: NDArray[np.int64], groups: NDArray[np.int64], codes: tuple[str, ...]) -> None:
-    """Raise ``DataError`` unless every class has enough pictures and groups (n,) to be cross-validated."""
-    for index, code in enumerate(codes):
-        own = labels == index
-        if own.sum() < MIN_PICTURES:
-            raise DataError(
-                f"class {code} has {own.sum()} pictures; nothing can be fitted to fewer than {MIN_PICTURES}.",
-                remedy="Label more pictures; 20 of each class are a good start.",
-            )
-        if len(np.unique(groups[own])) < MIN_GROUPS:
-            raise DataError(
-                f"all {own.sum()} pictures of class {code} belong together: they are of one specimen, or were taken at "
-                "one time. No figure on other specimens can be found from them.",
-                remedy=f"Add pictures of class {code} from at least one other specimen.",
-            )
+    """Raise ``DataError`` unless two classes or more have enough pictures and groups (n,) to be cross-validated."""
+    lacking = [_lacking(labels == index, groups, code) for index, code in enumerate(codes)]
+    if sum(not each for each in lacking) < 2:
+        raise DataError(
+            f"two classes or more must have enough pictures to be tested. {' '.join(each for each in lacking if each)}",
+            remedy="Label more pictures, of several specimens; 20 of each class are a good start.",
+        )
+
+
+def _lacking(own: NDArray[np.bool_], groups: NDArray[np.int64], code: str) -> str:
+    """What the pictures ``own`` (n,) of a class lack, as a sentence; empty if nothing."""
+    if own.sum() < MIN_PICTURES:
+        return f"Class {code} has {own.sum()} pictures; at least {MIN_PICTURES} are needed."
+    if len(np.unique(groups[own])) < MIN_GROUPS:
+        return (
+            f"All {own.sum()} pictures of class {code} belong together: they are of one specimen, or were taken at one "
+            "time. No figure on other specimens can be found from them."
+        )
+    return ""
 
 
 def cross_validate(
@@ -70,6 +73,7 @@ def cross_validate(
     logits = np.zeros((len(labels), classes))
     varied_logits = np.zeros((*varied.shape[:2], classes))
     unfamiliarity = np.zeros(len(labels))
+    known = np.zeros(len(labels), np.bool_)
     regularisations = []
     heads = []
     for fold in each_of(range(folds), progress, "validating", VALIDATION_STARTS, VALIDATION_ENDS):
@@ -77,13 +81,15 @@ def cross_validate(
         own = ~held_out
         regularisation = choose_regularisation(features[own], varied[own], labels[own], groups[own], classes, seed)
         linear = fit_linear(features[own], varied[own], labels[own], classes, regularisation)
+        known[held_out] = np.isin(labels[held_out], labels[own])
         logits[held_out] = linear.logits(features[held_out])
         varied_logits[held_out] = linear.logits(varied[held_out])
         familiarity = fit_site_familiarity(features[own], varied[own], whole_field_ratio)
         unfamiliarity[held_out] = familiarity.distances(features[held_out])
         regularisations.append(regularisation)
         heads.append(FoldHead(linear.weights, linear.bias, familiarity))
-    temperature = fit_temperature(logits, labels)
+    # What a fold could not know says nothing of how sure it may be; it counts as wrong in every figure.
+    temperature = fit_temperature(logits[known], labels[known])
     probabilities = softmax(logits, temperature)
     shifted = softmax(varied_logits, temperature).max(axis=-1).reshape(-1)
     confidence = probabilities.max(axis=1)

@@ -60,11 +60,23 @@ def test_the_limit_refuses_at_most_its_share() -> None:
 @pytest.mark.parametrize(
     ("labels", "groups", "what"),
     [
-        ([0] * 10 + [1] * 3, list(range(13)), "class b has 3 pictures"),
-        ([0] * 10 + [1] * 10, [*range(10), *[10] * 10], "all 10 pictures of class b belong together"),
+        ([0] * 10 + [1] * 3, list(range(13)), "Class b has 3 pictures"),
+        ([0] * 10 + [1] * 10, [*range(10), *[10] * 10], "All 10 pictures of class b belong together"),
     ],
 )
 def test_too_few_pictures_or_groups_are_one_clear_error(labels: list[int], groups: list[int], what: str) -> None:
     features = np.random.default_rng(0).normal(size=(len(labels), 3)).astype(np.float32)
     with pytest.raises(DataError, match=what):
         _validate(features, np.array(labels), np.array(groups))
+
+
+def test_a_class_with_a_single_picture_counts_as_wrong_and_stops_nothing() -> None:
+    rng = np.random.default_rng(3)
+    labels = np.array([0, 1] * 30 + [2])
+    features = (rng.normal(size=(3, 8))[labels] * 4 + rng.normal(size=(61, 8))).astype(np.float32)
+    found = _validate(features, labels, np.arange(61))
+    alone = _validate(features[:60], labels[:60], np.arange(60))
+    assert found.top[60] != 2
+    assert (found.top[:60] == labels[:60]).mean() > 0.9
+    # What could not be known does not make everything else less sure.
+    assert found.temperature < 3 * alone.temperature
