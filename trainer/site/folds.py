@@ -15,10 +15,11 @@ MIN_GROUPS = 2
 def folds_count(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> int:
     """How many folds can have every class that has ``MIN_GROUPS``: the fewest groups (n,) that any of those has.
 
-    It is 1 if no class of ``labels`` (n,) has so many.
+    It is 1 unless two classes of ``labels`` (n,) have so many: with one there would be nothing to tell apart.
     """
     counts = [len(np.unique(groups[labels == label])) for label in np.unique(labels)]
-    return min((count for count in counts if count >= MIN_GROUPS), default=1)
+    enough = [count for count in counts if count >= MIN_GROUPS]
+    return min(enough) if len(enough) > 1 else 1
 
 
 def divide(labels: NDArray[np.int64], groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
