@@ -132,6 +132,13 @@ class Activation:
         except ValidationError as error:
             raise StateEntryInvalid(f"{self._path} cannot be read: {error.errors()[0]['msg']}.") from error
 
+    def read_or_none(self) -> Active | None:
+        """As ``read``, but None if the file is damaged or of another release."""
+        try:
+            return self.read()
+        except StateEntryInvalid:
+            return None
+
     def chosen(self, configured: Choice) -> Choice:
         """What to use where the configuration names ``configured``. Raises ``StateEntryInvalid``."""
         active = self._current(configured)

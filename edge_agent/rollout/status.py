@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,3 +31,27 @@ class RolloutStatus:
     def fields(self) -> dict[str, Any]:
         """By name, as they are in the message."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+class StatusReport:
+    """The newest status, and whoever is told of each change. Any thread may use it."""
+
+    def __init__(self, status: RolloutStatus, changed: Callable[[], None]) -> None:
+        """``changed`` is called in the thread that made the change, and must not wait."""
+        self._status = status
+        self._changed = changed
+        self._lock = threading.Lock()
+
+    @property
+    def status(self) -> RolloutStatus:
+        """How far it is."""
+        return self._status
+
+    def change(self, **changes: Any) -> None:  # noqa: ANN401 - the fields of the status
+        """Replace some fields. Nobody is told of a change that is none."""
+        with self._lock:
+            status = replace(self._status, **changes)
+            if status == self._status:
+                return
+            self._status = status
+        self._changed()

@@ -12,8 +12,8 @@ from edge_agent.cli import main
 from edge_agent.contracts import RolloutState
 from edge_agent.rollout.activation import Activation
 from edge_agent.rollout.partial import Partial
+from edge_agent.rollout.progress import Progress
 from edge_agent.rollout.record import RecordFile
-from edge_agent.rollout.rollout import Rollout
 from edge_agent.rollout.store import ModelStore
 
 Method = Callable[..., Any]
@@ -25,14 +25,14 @@ def die() -> None:
 
 
 def entering(state: RolloutState) -> tuple[type, str, Method]:
-    enter = Rollout._enter
+    enter = Progress.enter
 
-    def patched(self: Rollout, entered: RolloutState, **changes: Any) -> None:
+    def patched(self: Progress, entered: RolloutState, **changes: Any) -> None:
         enter(self, entered, **changes)
         if entered is state:
             die()
 
-    return Rollout, "_enter", patched
+    return Progress, "enter", patched
 
 
 def before(owner: type, name: str) -> tuple[type, str, Method]:

@@ -31,6 +31,7 @@ from edge_agent.rollout import (
     ShadowVerdict,
 )
 from edge_agent.rollout.activation import RollBackReason
+from edge_agent.rollout.attempt import Attempt
 from edge_agent.rollout.record import RECORD, RecordFile
 from tests.file_server import FileServer, file_server
 from tests.heads import write_head
@@ -355,12 +356,12 @@ def test_what_has_ended_is_not_attempted_again_after_a_restart(
     wanted = asks_for(archive) if sha256 is None else asks_for(archive, sha256=sha256)
     device.follow(wanted)
     attempts: list[ModelDesired] = []
-    monkeypatch.setattr(Rollout, "_attempt", lambda _self, each: attempts.append(each))
+    monkeypatch.setattr(Attempt, "run", lambda _self, each: attempts.append(each))
     reads = threading.Event()
     follow = Rollout._follow
 
-    def followed(self: Rollout, number: int, each: ModelDesired | None) -> None:
-        follow(self, number, each)
+    def followed(self: Rollout, each: ModelDesired | None) -> None:
+        follow(self, each)
         reads.set()
 
     monkeypatch.setattr(Rollout, "_follow", followed)
@@ -595,7 +596,7 @@ def test_a_full_disk_delays_and_loses_nothing(device: Device, archive: Path, mon
         write(self, record)
 
     monkeypatch.setattr(RecordFile, "write", fails)
-    monkeypatch.setattr("edge_agent.rollout.rollout.LOOK_S", 0.05)
+    monkeypatch.setattr("edge_agent.rollout.progress.WRITE_AGAIN_S", 0.05)
     with device.running(asks_for(archive)):
         assert code(device.until(lambda each: each.error is not None)) == "disk_full"
         assert device.used == []
