@@ -28,6 +28,7 @@ from edge_agent.calibration.record import last_calibration
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
 from edge_agent.cameras.v4l2 import BY_ID
 from edge_agent.cli.arguments import expand_path
+from edge_agent.cli.model_in_use import with_model_in_use
 from edge_agent.cli.terminal import EXIT_FAILED, output, set_up_logging
 from edge_agent.clock import clock_synchronised
 from edge_agent.collection.collection import FOLDER as COLLECTION_FOLDER
@@ -128,9 +129,10 @@ def _runtime(_config: Config) -> str:
 
 
 def _bundle(config: Config) -> str:
-    analyzer = make_analyzer(config)
+    analyzer = make_analyzer(with_model_in_use(config))
     model = analyzer.model
-    verified = f"{model.name} {model.version} verified, golden fields agree"
+    head = "" if model.head is None else f" with the head {model.head.name} {model.head.version}"
+    verified = f"{model.name} {model.version}{head} verified, golden fields agree"
     if not analyzer.provisional:
         return verified
     return f"{verified}; PROVISIONAL, it gives no labels: {' '.join(analyzer.unproven_reasons)}"
@@ -179,7 +181,7 @@ def _camera(config: Config) -> str:
     if frame is None:
         raise problems[0] if problems else CameraAbsent(f"Camera {config.camera.id} delivered no frame.")
     took_s = time.monotonic() - started
-    reading = make_analyzer(config).analyse(frame)
+    reading = make_analyzer(with_model_in_use(config)).analyse(frame)
     if reading.outcome is Outcome.FAILED and reading.error is not None:
         raise CameraError(f"Camera {config.camera.id} delivered a frame that cannot be read: {reading.error.message}")
     return f"{config.camera.kind} '{config.camera.id}': first frame after {took_s:.1f} s, reading: {reading.outcome}"

@@ -98,8 +98,8 @@ class _Document(Contract):
 def _verify(public_key: bytes, raw: bytes, content: bytes, what: str) -> None:
     try:
         # Not at the top: it is an extra, and an agent whose bundle is shipped never needs its 10 MB.
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - an extra, and too large for the agent's start
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - as above
     except ImportError as error:
         raise SigningMissing(f"{what} is signed, and its signature cannot be verified: {error}.") from error
     try:

@@ -90,6 +90,8 @@ def load_description(name_or_path: str | None, data: Path) -> Description:
     Raises ``DataError`` that lists every error with its line.
     """
     if name_or_path is None:
+        if not data.is_dir():
+            raise DataError(f"there is no data folder {data}.", remedy="Check --data.")
         path = data / FILE_NAME
         remedy = f"Write {FILE_NAME} (see trainer/datasets/all4.toml), or name one with --description."
     else:

@@ -36,7 +36,7 @@ def forest_answers(
     The classifier is a small random forest: it is not to be better than the head, but to find what is easy to find.
     """
     # It takes half a second to import.
-    from sklearn.ensemble import ExtraTreesClassifier  # noqa: PLC0415
+    from sklearn.ensemble import ExtraTreesClassifier  # noqa: PLC0415 - slow to load
 
     named = np.zeros(len(labels), np.int64)
     for fold in np.unique(folds):

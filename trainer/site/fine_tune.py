@@ -105,7 +105,7 @@ def compare(
 def _folds(examples: Examples, seed: int) -> Iterator[list[Assignment]]:
     """A split for each fold; every picture is a test picture of one of them."""
     # It takes half a second to import.
-    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415
+    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415 - slow to load
 
     labels = np.array([file.label for file in examples.files])
     fewest = min(len(set(examples.groups[labels == label].tolist())) for label in set(labels.tolist()))
@@ -137,9 +137,9 @@ def _train(
     examples: Examples, assignments: list[Assignment], run: Path, bundle: str, options: FineTuneOptions, seed: int
 ) -> None:
     # TensorFlow takes seconds, and is an extra.
-    from trainer.export.quantization import quantize  # noqa: PLC0415
-    from trainer.training.options import TrainOptions  # noqa: PLC0415
-    from trainer.training.train import train  # noqa: PLC0415
+    from trainer.export.quantization import quantize  # noqa: PLC0415 - TensorFlow
+    from trainer.training.options import TrainOptions  # noqa: PLC0415 - as above
+    from trainer.training.train import train  # noqa: PLC0415 - as above
 
     preprocessing = load_bundle(bundle).manifest.preprocessing
     run.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from edge_agent.cli.bundle import bundle
+from edge_agent.cli.doctor import examine
+from edge_agent.config import load_config
 from edge_agent.errors import ConfigError, ModelInUse, ModelNoPrevious, ModelUnknown, UnsignedRefused
 from edge_agent.inference import shipped_bundles
 from tests.heads import write_head
@@ -32,6 +34,15 @@ def source(tmp_path: Path) -> Path:
     manifest = folder / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": "9.0.0"}))
     return folder
+
+
+def test_doctor_examines_the_model_that_was_activated(config: Path, source: Path) -> None:
+    assert run(config, "install", source).exit_code == 0
+    assert run(config, "activate", "demo@9.0.0").exit_code == 0
+
+    found = next(each for each in examine(load_config(config)) if each.check == "bundle")
+
+    assert "demo 9.0.0 verified" in found.detail
 
 
 def run(config: Path, *arguments: object) -> Result:

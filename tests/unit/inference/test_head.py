@@ -96,7 +96,7 @@ def _write(folder: Path, classifier: Classifier, arrays: bytes, change: dict[str
 
 def _npz(arrays: dict[str, NDArray[Any]]) -> bytes:
     content = io.BytesIO()
-    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # names are data
     return content.getvalue()
 
 

@@ -17,7 +17,7 @@ FOLDS = np.arange(COUNT) // 2 % 5
 
 
 def found(examples: Examples, **features: object) -> dict[str, GiveAway]:
-    made = make_features(COUNT, **features)  # type: ignore[arg-type]
+    made = make_features(COUNT, **features)  # type: ignore[arg-type]  # options of it
     return {each.name: each for each in find_give_aways(examples, made, FOLDS)}
 
 
