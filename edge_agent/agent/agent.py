@@ -42,6 +42,7 @@ from edge_agent.contracts import (
     Calibrate,
     Calibration,
     Check,
+    CheckState,
     EventKind,
     Health,
     Metrics,
@@ -398,10 +399,12 @@ class Agent:
             make_analyzer(self._models.apply(self._config))
         except EdgeAgentError as error:
             problem = error
+        loaded = Check.from_error("model", problem)
         checks = self._monitor.run_checks()
-        if problem is None:
-            return checks
-        return (Check.from_error("model", problem), *(check for check in checks if check.name != "model"))
+        # Of a model that can be used, drift says more, once enough fields were seen.
+        drift = next((check for check in checks if check.name == loaded.name), loaded)
+        model = drift if problem is None and drift.state is not CheckState.UNKNOWN else loaded
+        return (model, *(check for check in checks if check.name != loaded.name))
 
     def _use(self, analyzer: Analyzer) -> None:
         self._reading.switch(analyzer)
