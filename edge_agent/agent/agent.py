@@ -15,16 +15,16 @@ from uuid_utils.compat import uuid7
 
 from edge_agent import __version__
 from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
-from edge_agent.adaptation.adaptation import FOLDER as ADAPTATION_FOLDER
-from edge_agent.adaptation.adaptation import Adaptation, Surroundings
+from edge_agent.adaptation.adaptation import Adaptation
 from edge_agent.agent.calibration_run import run_calibration
 from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.model_control import ModelControl
 from edge_agent.agent.model_rollout import make_rollout
-from edge_agent.agent.own_heads import OwnHeads
+from edge_agent.agent.own_heads import make_adaptation
 from edge_agent.agent.reading_control import ReadingControl
 from edge_agent.agent.result_sink import OnResult, ResultSink
+from edge_agent.agent.self_test import run_self_test
 from edge_agent.agent.shadowing import Shadowing
 from edge_agent.agent.status import DeviceStatus
 from edge_agent.analysis.analyzer import Analyzer
@@ -42,7 +42,6 @@ from edge_agent.contracts import (
     Calibrate,
     Calibration,
     Check,
-    CheckState,
     EventKind,
     Health,
     Metrics,
@@ -50,7 +49,7 @@ from edge_agent.contracts import (
     Result,
     Topics,
 )
-from edge_agent.errors import ConfigError, EdgeAgentError
+from edge_agent.errors import ConfigError
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.monitoring.drift import DriftMonitor
 from edge_agent.monitoring.health import ClockReading, HealthInputs
@@ -147,7 +146,7 @@ class Agent:
         closing.callback(self._end_trial)
         self._drift = DriftMonitor()
         self._shadowing = Shadowing(self._models.candidate, lambda: self._models.analyzer.model, self._events)
-        self._adaptation = self._make_adaptation(config)
+        self._adaptation = make_adaptation(config, lambda: self._config, self._collection, self._models, self._events)
         closing.callback(self._adaptation.stop)
         self._specimens = SpecimenTracker(
             self._spool, self._events, self.session, lambda: self._topics, lambda: self._models.analyzer.model
@@ -394,17 +393,7 @@ class Agent:
 
     def self_test(self) -> tuple[Check, ...]:
         """Load the bundle again and compare it with its golden outputs; then run all checks."""
-        problem: EdgeAgentError | None = None
-        try:
-            make_analyzer(self._models.apply(self._config))
-        except EdgeAgentError as error:
-            problem = error
-        loaded = Check.from_error("model", problem)
-        checks = self._monitor.run_checks()
-        # Of a model that can be used, drift says more, once enough fields were seen.
-        drift = next((check for check in checks if check.name == loaded.name), loaded)
-        model = drift if problem is None and drift.state is not CheckState.UNKNOWN else loaded
-        return (model, *(check for check in checks if check.name != loaded.name))
+        return run_self_test(lambda: make_analyzer(self._models.apply(self._config)), self._monitor.run_checks)
 
     def _use(self, analyzer: Analyzer) -> None:
         self._reading.switch(analyzer)
@@ -462,22 +451,6 @@ class Agent:
         if kind is EventKind.COLLECTION_DELETED:
             self._adaptation.forget()
         self._events.record(kind, message, code=code)
-
-    def _make_adaptation(self, config: Config) -> Adaptation:
-        return Adaptation(
-            config.adaptation,
-            config.state.folder / ADAPTATION_FOLDER,
-            self._collection,
-            Surroundings(
-                bundle=lambda: self._models.apply(self._config).analysis.bundle,
-                bundle_name=lambda: self._models.analyzer.model.name,
-                reference=lambda: self._models.choice.bundle,
-                proof=lambda: self._config.proof,
-                site=lambda: self._config.device.site,
-            ),
-            OwnHeads(lambda: self._models.store, lambda: self._config.models),
-            on_event=lambda kind, message, code: self._events.record(kind, message, code=code),
-        )
 
     def _result_made(self, result: Result, reading: Reading) -> None:
         self._models.seen(reading)

@@ -1,4 +1,4 @@
-"""Installs the heads that this device has fitted itself."""
+"""Connects the fitting of heads with the device that it happens on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from edge_agent.adaptation.adaptation import FOLDER, Adaptation, Surroundings
 from edge_agent.adaptation.installer import install_apart
+from edge_agent.agent.model_control import ModelControl
+from edge_agent.collection.collection import Collection
+from edge_agent.config import Config
 from edge_agent.errors import ModelUnknown
+from edge_agent.events.recorder import EventRecorder
 from edge_agent.rollout import ModelKind, ModelSettings, ModelStore
 
 
@@ -32,3 +37,30 @@ class OwnHeads:
     def install_own(self, folder: Path) -> None:
         """Install the head in ``folder``. Raises ``AdaptationError``."""
         install_apart(folder, self._store().folder, self._settings())
+
+
+def make_adaptation(
+    at_start: Config,
+    config: Callable[[], Config],
+    collection: Collection,
+    models: ModelControl,
+    events: EventRecorder,
+) -> Adaptation:
+    """What fits heads to the frames of ``collection``, not started.
+
+    Its own settings and its folder are those ``at_start``; all else is of the ``config`` in force.
+    """
+    return Adaptation(
+        at_start.adaptation,
+        at_start.state.folder / FOLDER,
+        collection,
+        Surroundings(
+            bundle=lambda: models.apply(config()).analysis.bundle,
+            bundle_name=lambda: models.analyzer.model.name,
+            reference=lambda: models.choice.bundle,
+            proof=lambda: config().proof,
+            site=lambda: config().device.site,
+        ),
+        OwnHeads(lambda: models.store, lambda: config().models),
+        on_event=lambda kind, message, code: events.record(kind, message, code=code),
+    )

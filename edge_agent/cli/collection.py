@@ -11,11 +11,12 @@ import typer
 from edge_agent.adaptation.adaptation import CACHE
 from edge_agent.adaptation.adaptation import FOLDER as ADAPTATION_FOLDER
 from edge_agent.cli.arguments import expand_path
+from edge_agent.cli.model_in_use import with_model_in_use
 from edge_agent.cli.state_folder import ConfigOption
 from edge_agent.cli.terminal import EXIT_SOME_UNREAD, errors, output, write_json_line
 from edge_agent.collection.collection import FOLDER, Collection
 from edge_agent.config import Config, load_config, system_config
-from edge_agent.contracts import Topics
+from edge_agent.contracts import Label, Topics
 from edge_agent.errors import ConfigError
 from edge_agent.inference.bundle import load_bundle
 
@@ -143,9 +144,12 @@ def delete(
 
 
 def open_collection(config: Path | None) -> Collection:
-    """The device's collection. Raises ``ConfigError``, or ``BundleError`` where the bundle's labels are needed."""
+    """The device's collection.
+
+    Raises ``ConfigError``, or what ``with_model_in_use`` and ``load_bundle`` do where the bundle's labels are needed.
+    """
     settings = _settings(config)
-    labels = () if settings.collection.label_sets else load_bundle(settings.analysis.bundle).manifest.labels
+    labels = () if settings.collection.label_sets else _bundle_labels(settings)
     topics = Topics(settings.device.site, settings.device.id)
     return Collection(
         settings.collection,
@@ -154,6 +158,11 @@ def open_collection(config: Path | None) -> Collection:
         lambda: topics,
         beside_agent=True,
     )
+
+
+def _bundle_labels(settings: Config) -> tuple[Label, ...]:
+    """As the agent offers them: those of the bundle in use, not of its head, which has only those that people gave."""
+    return load_bundle(with_model_in_use(settings).analysis.bundle, settings.models.trust()).manifest.labels
 
 
 def _settings(config: Path | None) -> Config:
