@@ -28,10 +28,15 @@ FAKE_TRAINER = Path(__file__).with_name("fake_trainer.py")
 
 @dataclass
 class KnownHeads:
-    """Takes heads, or refuses them with ``error``."""
+    """Takes heads, or refuses them with ``error``, or before they are fitted with ``refusal``."""
 
     installed: list[str] = field(default_factory=list)
     error: EdgeAgentError | None = None
+    refusal: EdgeAgentError | None = None
+
+    def require_allowed(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
 
     def next_version(self, name: str) -> str:
         return f"1.0.{len(self.installed)}"

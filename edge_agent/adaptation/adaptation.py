@@ -55,6 +55,10 @@ OnEvent = Callable[[EventKind, str, str | None], None]
 class HeadStore(Protocol):
     """Where heads are installed."""
 
+    def require_allowed(self) -> None:
+        """Raise ``UnsignedRefused`` if heads of this device's own may not be installed."""
+        ...
+
     def next_version(self, name: str) -> str:
         """A version of the head ``name`` that is not installed yet."""
         ...
@@ -163,11 +167,12 @@ class Adaptation:
         """Begin to fit a head with its whole report; it is installed when it is finished, and used by nobody.
 
         ``label_set`` may be left out where there is only one. A running measurement of the figure gives way.
-        Raises ``AdaptationError`` or ``LabelInvalid`` if a fit cannot begin.
+        Raises ``AdaptationError``, ``LabelInvalid`` or ``UnsignedRefused`` if a fit cannot begin.
         """
         collection = self._collection.state()
         found = self._find(collection, label_set)
         self._require_possible(found)
+        self._heads.require_allowed()
         self._begin(_Job(FitMode.HEAD, found.name, name, found.labelled_count))
         self._on_event(
             EventKind.ADAPTATION_STARTED,

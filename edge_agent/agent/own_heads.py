@@ -12,7 +12,7 @@ from edge_agent.adaptation.installer import install_apart
 from edge_agent.agent.model_control import ModelControl
 from edge_agent.collection.collection import Collection
 from edge_agent.config import Config
-from edge_agent.errors import ModelUnknown
+from edge_agent.errors import ModelUnknown, UnsignedRefused
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.rollout import ModelKind, ModelSettings, ModelStore
 
@@ -24,6 +24,14 @@ class OwnHeads:
         """Both are others after a reload."""
         self._store = store
         self._settings = settings
+
+    def require_allowed(self) -> None:
+        """Raise ``UnsignedRefused`` if the configuration wants a signature, which a device cannot give."""
+        if self._settings().unsigned == "never":
+            raise UnsignedRefused(
+                "A head that is fitted here has no signature, and models.unsigned is 'never'.",
+                remedy="Export the labelled frames, and sign a head at a desk: 'trainer adapt --sign'.",
+            )
 
     def next_version(self, name: str) -> str:
         """The version after the newest one that is installed."""

@@ -28,6 +28,7 @@ from edge_agent.errors import (
     LabelInvalid,
     LabelsTooFew,
     ModelUnknown,
+    UnsignedRefused,
 )
 from tests.teaching import FAKE_TRAINER, Teaching, teaching
 
@@ -267,6 +268,15 @@ def test_what_cannot_begin_is_refused(tmp_path: Path) -> None:
         made.adaptation.fit(None, "north-1")
     with teaching(tmp_path / "set") as made, pytest.raises(LabelInvalid):
         made.adaptation.fit("none", "north-1")
+
+
+def test_a_head_that_could_never_be_installed_is_not_fitted(tmp_path: Path) -> None:
+    with teaching(tmp_path) as made:
+        made.heads.refusal = UnsignedRefused("it has no signature.")
+        with pytest.raises(UnsignedRefused):
+            made.adaptation.fit("classes", "north-1")
+        assert made.adaptation.state().state == "idle"
+        assert made.events == []
 
 
 def test_a_device_without_the_trainer_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.adaptation.installer import install_apart
 from edge_agent.agent.own_heads import OwnHeads
-from edge_agent.errors import AdaptationError
+from edge_agent.errors import AdaptationError, UnsignedRefused
 from edge_agent.rollout import ModelSettings, ModelStore
 from tests.fake_trainer import manifest
 
@@ -40,3 +40,9 @@ def test_the_next_version_follows_the_newest_one(tmp_path: Path) -> None:
         (tmp_path / "heads" / f"north-1-{version}").mkdir(parents=True)
     assert heads.next_version("north-1") == "1.0.11"
     assert heads.next_version("north") == "1.0.0"
+
+
+def test_where_every_head_needs_a_signature_no_fit_begins(tmp_path: Path) -> None:
+    settings = ModelSettings(unsigned="never")
+    with pytest.raises(UnsignedRefused, match="no signature"):
+        OwnHeads(lambda: ModelStore(tmp_path, settings), lambda: settings).require_allowed()
