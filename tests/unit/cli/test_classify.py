@@ -17,6 +17,7 @@ from edge_agent.cameras.smear import draw_smear
 from edge_agent.cli import app, classify
 from edge_agent.cli.demo import Narrator
 from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
+from edge_agent.cli.terminal import output
 from edge_agent.contracts import Outcome, Reason
 from edge_agent.errors import ImageError
 from edge_agent.inference import Classifier, load_bundle
@@ -174,6 +175,8 @@ def test_each_reason_in_the_table_is_explained_once_below_it(pictures: Path, mon
     Image.fromarray(black[:50, :50]).save(pictures / "tiny.png")
     (pictures / "broken.png").write_bytes(b"broken")
     monkeypatch.setenv("COLUMNS", "300")
+    # The width is fixed where the variable was set when the console was made, as it is in each of several processes.
+    monkeypatch.setattr(output, "_width", None)
     _, shown = run(pictures, "--format", "table")
     below, _, _ = shown.partition("diagnosis.")[2].partition("1 not read:")
     legend = dict(line.strip().split(maxsplit=1) for line in below.splitlines() if line.strip())

@@ -317,12 +317,12 @@ def test_a_command_that_takes_too_long_is_stuck_and_waiting_for_one_is_not(
 @pytest.mark.parametrize(
     ("key", "content"),
     [
-        (f"command/{uuid4()}", b""),
-        (f"command/{uuid4()}", b"\xff\x00"),
-        (f"command/{uuid4()}", b"[]"),
-        (f"command/{uuid4()}", b'{"digest":1}'),
-        (f"command/{uuid4()}", b'{"digest":"x","answer":{"schema":"leukoscope/answer/v2"}}'),
-        (f"command/{uuid4()}", b"[" * 100_000),
+        ("command/7c9e6679-7425-40de-944b-e07fc1f90ae7", b""),
+        ("command/7c9e6679-7425-40de-944b-e07fc1f90ae7", b"\xff\x00"),
+        ("command/7c9e6679-7425-40de-944b-e07fc1f90ae7", b"[]"),
+        ("command/7c9e6679-7425-40de-944b-e07fc1f90ae7", b'{"digest":1}'),
+        ("command/7c9e6679-7425-40de-944b-e07fc1f90ae7", b'{"digest":"x","answer":{"schema":"leukoscope/answer/v2"}}'),
+        ("command/7c9e6679-7425-40de-944b-e07fc1f90ae7", b"[" * 100_000),
         ("command/not-an-id", b'{"digest":"x"}'),
         ("command/", b'{"digest":"x"}'),
     ],
