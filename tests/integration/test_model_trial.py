@@ -74,7 +74,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def fail(self: Classifier, image: object) -> object:
         if self.manifest.name == name:
             raise InferenceError("The model failed on a frame: it was told to.")
-        return classify(self, image)  # type: ignore[arg-type]
+        return classify(self, image)  # type: ignore[arg-type]  # it stands in for a method
 
     monkeypatch.setattr(Classifier, "classify", fail)
 

@@ -101,7 +101,7 @@ def test_what_is_refused_leaves_the_model_in_use_and_answering(
         ]
         for message, code in expected:
             publish_desired(broker_port, message)
-            reported = next_reported(subscriber, lambda each, code=code: code in codes(each))  # type: ignore[misc]
+            reported = next_reported(subscriber, lambda each, code=code: code in codes(each))  # type: ignore[misc]  # a lambda's default
             assert reported.model.name == "demo"
             assert requester.ask("capture").state is AnswerState.DONE
     # The last word stays at the broker.
