@@ -156,7 +156,7 @@ def _draw(latencies: dict[int, Any]) -> Callable[[Axes], None]:
 def _agent(what: Run) -> dict[str, Any]:
     """The agent, the page's server, and blocks of readings with and without viewers."""
     from edge_agent.web.server import MicroscopePage  # noqa: PLC0415 - an extra
-    from edge_agent.web.settings import WebSettings  # noqa: PLC0415 - the same
+    from edge_agent.web.settings import WebSettings  # noqa: PLC0415 - an extra, loaded by this measurement alone
 
     block: list[float] = []
     page = MicroscopePage(WebSettings(enabled=True, port=free_port()))
@@ -202,7 +202,7 @@ def _viewers(address: str, width_px: int) -> Iterator[Callable[[bool], int]]:
     command = [sys.executable, "-m", "benchmarks.viewers", "viewers", address, str(width_px)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None  # noqa: S101 - pipes were asked for
-        assert process.stdout is not None  # noqa: S101 - the same
+        assert process.stdout is not None  # noqa: S101 - for mypy: it is a pipe
         to_process, from_process = process.stdin, process.stdout
 
         def switch(looking: bool) -> int:  # noqa: FBT001 - on or off
@@ -233,8 +233,8 @@ def _look(address: str, width_px: int) -> None:
 def _viewer(address: str, request: str) -> Callable[[], int]:
     """One viewer that looks; the function makes it leave, and returns how many pictures it got."""
     from websockets.exceptions import ConnectionClosed  # noqa: PLC0415 - an extra
-    from websockets.sync.client import connect  # noqa: PLC0415 - the same
-    from websockets.typing import Origin  # noqa: PLC0415 - the same
+    from websockets.sync.client import connect  # noqa: PLC0415 - an extra, loaded by this measurement alone
+    from websockets.typing import Origin  # noqa: PLC0415 - an extra, loaded by this measurement alone
 
     origin = Origin(address.replace("ws:", "http:").removesuffix("/live"))
     socket = connect(address, origin=origin, compression=None, max_size=None)

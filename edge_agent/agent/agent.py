@@ -141,7 +141,7 @@ class Agent:
             self._spool,
             changing=lambda: self._reading.unchanged(),  # noqa: PLW0108 - built below, from what this is part of
             use=self._use,
-            wake=lambda: self._monitor.wake(),  # noqa: PLW0108 - the same
+            wake=lambda: self._monitor.wake(),  # noqa: PLW0108 - built below, too
         )
         closing.callback(self._end_trial)
         self._drift = DriftMonitor()
@@ -158,8 +158,8 @@ class Agent:
             make_handlers(
                 Operations(
                     capture=lambda: self._reading.capture(),  # noqa: PLW0108 - built below, from what these are part of
-                    pause=lambda: self._reading.pause(),  # noqa: PLW0108 - the same
-                    resume=lambda: self._reading.resume(),  # noqa: PLW0108 - the same
+                    pause=lambda: self._reading.pause(),  # noqa: PLW0108 - built below, too
+                    resume=lambda: self._reading.resume(),  # noqa: PLW0108 - built below, too
                     set_specimen=self._specimens.set,
                     finish_specimen=self._specimens.finish,
                     self_test=self.self_test,

@@ -16,6 +16,7 @@ from edge_agent.contracts.manifest import (
     Slug,
     Thresholds,
     TrainingAppearance,
+    require_consistent,
 )
 
 HEAD_SCHEMA = "leukoscope/head/v1"
@@ -104,13 +105,7 @@ class HeadManifest(Contract):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        codes = [label.code for label in self.labels]
-        if len(set(codes)) != len(codes):
-            raise ValueError(f"labels are not distinct: {codes}")
-        if self.evidence is not None and sorted(each.code for each in self.evidence.classes) != sorted(codes):
-            raise ValueError("evidence is not of the labels")
-        if reserved := {"head.json", "signature"} & set(self.files):
-            raise ValueError(f"files cannot name {sorted(reserved)}")
-        if missing := {"head.npz", "card.md"} - set(self.files):
-            raise ValueError(f"files lacks {sorted(missing)}")
+        require_consistent(
+            self.labels, self.evidence, set(self.files), own="head.json", required={"head.npz", "card.md"}
+        )
         return self

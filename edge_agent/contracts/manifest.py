@@ -195,6 +195,21 @@ class Reference(Contract):
     )
 
 
+def require_consistent(
+    labels: tuple[Label, ...], evidence: Evidence | None, files: set[str], *, own: str, required: set[str]
+) -> None:
+    """Raise ``ValueError`` unless labels, evidence and file names fit together; ``own`` is the describing file."""
+    codes = [label.code for label in labels]
+    if len(set(codes)) != len(codes):
+        raise ValueError(f"labels are not distinct: {codes}")
+    if evidence is not None and sorted(each.code for each in evidence.classes) != sorted(codes):
+        raise ValueError("evidence is not of the labels")
+    if reserved := {own, "signature"} & files:
+        raise ValueError(f"files cannot name {sorted(reserved)}")
+    if missing := required - files:
+        raise ValueError(f"files lacks {sorted(missing)}")
+
+
 class Manifest(Contract):
     """The whole manifest. ``files`` covers every other file of the folder but the signature."""
 
@@ -235,13 +250,11 @@ class Manifest(Contract):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        codes = [label.code for label in self.labels]
-        if len(set(codes)) != len(codes):
-            raise ValueError(f"labels are not distinct: {codes}")
-        if self.evidence is not None and sorted(each.code for each in self.evidence.classes) != sorted(codes):
-            raise ValueError("evidence is not of the labels")
-        if reserved := {"manifest.json", "signature"} & set(self.files):
-            raise ValueError(f"files cannot name {sorted(reserved)}")
-        if missing := {"model.tflite", "golden.npz", "ood.npz", "card.md"} - set(self.files):
-            raise ValueError(f"files lacks {sorted(missing)}")
+        require_consistent(
+            self.labels,
+            self.evidence,
+            set(self.files),
+            own="manifest.json",
+            required={"model.tflite", "golden.npz", "ood.npz", "card.md"},
+        )
         return self
