@@ -156,7 +156,7 @@ def _invoke(runtime: Runtime) -> Callable[[], None]:
 
 
 def _whole(analyzer: Analyzer, image: Pixels | Encoded) -> Callable[[], dict[str, float]]:
-    maker = ResultMaker("benchmark", uuid7())
+    maker = ResultMaker("benchmark", "benchmark", uuid7())
 
     def call() -> dict[str, float]:
         reading = analyzer.analyse(frame_now("camera0", image))

@@ -128,7 +128,7 @@ def _messages(count: int) -> Iterator[Message]:
     analyzer = Analyzer(Classifier(load_bundle("demo")), QualityLimits())
     array, _ = draw_smear(np.random.default_rng(1), "pre-b", size_px=(224, 224))
     reading = analyzer.analyse(frame_now("camera0", Pixels(array, ColourOrder.RGB), source="synthetic:pre-b"))
-    maker = ResultMaker("scope-1", uuid7())
+    maker = ResultMaker("north-clinic", "scope-1", uuid7())
     for _ in range(count):
         result = maker.make(reading)
         yield Message(result.id, "leukoscope/v1/north-clinic/scope-1/result/camera0", result.to_json())

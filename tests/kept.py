@@ -53,7 +53,7 @@ def pixels(seed: int = 0, size_px: tuple[int, int] = (24, 32)) -> NDArray[np.uin
 class Readings:
     """Makes readings of one session."""
 
-    results: ResultMaker = field(default_factory=lambda: ResultMaker("scope-1", uuid7()))
+    results: ResultMaker = field(default_factory=lambda: ResultMaker("clinic-a", "scope-1", uuid7()))
     count: int = 0
 
     def make(

@@ -24,4 +24,4 @@ def any_result() -> Result:
         latency_ms={"total": 0.0},
         error=ErrorReport.from_error(error),
     )
-    return ResultMaker("scope-1", uuid4()).make(reading)
+    return ResultMaker("clinic-a", "scope-1", uuid4()).make(reading)

@@ -76,4 +76,4 @@ def failed() -> Reading:
 
 def result_of(reading: Reading, place: SpecimenField | None = None) -> Result:
     """The message of a reading."""
-    return ResultMaker("scope-1", uuid4()).make(reading, place)
+    return ResultMaker("clinic-a", "scope-1", uuid4()).make(reading, place)

@@ -196,7 +196,7 @@ class Agent:
             MonitorCallbacks(self._health_changed, self._metrics_made, self._fail, self._models.do_round),
         )
         self._results = ResultSink(
-            ResultMaker(config.device.id, self.session),
+            ResultMaker(config.device.site, config.device.id, self.session),
             self._specimens,
             self._latency,
             ScaleEvents(self._events),

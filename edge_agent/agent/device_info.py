@@ -20,6 +20,7 @@ def device_info(config: Config, analyzer: Analyzer, session: UUID, started_at: d
     return Info(
         demonstration=analyzer.demonstration,
         provisional=analyzer.provisional,
+        site=config.device.site,
         device=config.device.id,
         session=session,
         started_at=started_at,
@@ -39,5 +40,10 @@ def device_info(config: Config, analyzer: Analyzer, session: UUID, started_at: d
 def reported_model(config: Config, analyzer: Analyzer, session: UUID, rollout: RolloutStatus) -> ModelReported:
     """The model in use, and how far the device is with the desired one."""
     return ModelReported(
-        device=config.device.id, session=session, at=datetime.now(UTC), model=analyzer.model, **rollout.fields()
+        site=config.device.site,
+        device=config.device.id,
+        session=session,
+        at=datetime.now(UTC),
+        model=analyzer.model,
+        **rollout.fields(),
     )

@@ -15,8 +15,9 @@ from edge_agent.contracts import Clock, Result, SpecimenField
 
 @dataclass(slots=True)
 class ResultMaker:
-    """Gives the readings of one run their identity: device, session, number and id."""
+    """Gives the readings of one run their identity: site, device, session, number and id."""
 
+    site: str
     device: str
     session: UUID
     _next_seq: int = 0
@@ -29,6 +30,7 @@ class ResultMaker:
             demonstration=reading.demonstration,
             provisional=reading.provisional,
             id=uuid7(),
+            site=self.site,
             device=self.device,
             camera=frame.camera,
             session=self.session,

@@ -28,7 +28,7 @@ from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.local_broker import LOOPBACK, free_port, local_broker
 from edge_agent.cli.terminal import EXIT_FAILED, NOTICE, output, set_up_logging
 from edge_agent.config import Config, DeviceSettings, explain
-from edge_agent.contracts import Outcome, Reason, Result, Topics
+from edge_agent.contracts import Outcome, Result, Topics, explain_reason
 from edge_agent.daemon.service import make_microscope_page
 from edge_agent.errors import BrokerUnreachable, CameraAbsent, ConfigError, WebMissing
 from edge_agent.mqtt import MqttSettings
@@ -149,7 +149,7 @@ class Narrator:
     """Describes results in lines for a person; a reason's words follow where it first appears."""
 
     def __init__(self) -> None:
-        self._explained: set[Reason] = set()
+        self._explained: set[str] = set()
 
     def describe(self, result: Result) -> str:
         """One line, or two."""
@@ -157,7 +157,7 @@ class Narrator:
         if reason is None or reason in self._explained:
             return describe(result)
         self._explained.add(reason)
-        return f"{describe(result)}\n      {reason.sentence} {reason.next_step}"
+        return f"{describe(result)}\n      {explain_reason(reason)}"
 
 
 def describe(result: Result) -> str:

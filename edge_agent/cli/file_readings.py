@@ -79,7 +79,7 @@ def classify_paths(
     What cannot be read or is left out is passed to ``on_unread``; if there is a frame, its ``failed`` reading is
     yielded too. Never raises because of a path's content.
     """
-    maker = ResultMaker("this-computer", uuid7())
+    maker = ResultMaker("this-computer", "this-computer", uuid7())
     for each in path_frames(paths, on_unread):
         reading = FileReading(each.path, each.in_folder, maker.make(analyzer.analyse(each.frame)))
         if reading.result.outcome is Outcome.FAILED and reading.result.error is not None:

@@ -18,6 +18,7 @@ from edge_agent.contracts import (
     Measure,
     Result,
     difference_sentence,
+    explain_reason,
 )
 
 
@@ -53,7 +54,7 @@ def reasons_legend(results: Iterable[Result]) -> Table:
     words: dict[str, str] = {}
     for result in results:
         if result.reason is not None:
-            words.setdefault(result.reason, f"{result.reason.sentence} {result.reason.next_step}")
+            words.setdefault(result.reason, explain_reason(result.reason))
         elif result.error is not None:
             words.setdefault(result.error.code, result.error.remedy)
     legend = Table.grid(Column(no_wrap=True), Column(), padding=(0, 2, 0, 0))

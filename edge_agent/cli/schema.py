@@ -17,7 +17,7 @@ from edge_agent.config import Config
 from edge_agent.contracts import MESSAGES, Calibration, Command, HeadManifest, Manifest, ModelDesired
 from edge_agent.contracts.asyncapi import BrokerDefaults, asyncapi_document
 from edge_agent.errors import EdgeAgentError, FileUnusable
-from edge_agent.monitoring.monitor import HEALTH_INTERVAL_S, METRICS_INTERVAL_S
+from edge_agent.monitoring.monitor import HEALTH_EXPIRY_S, HEALTH_INTERVAL_S, LAST_INTERVAL_S, METRICS_INTERVAL_S
 from edge_agent.mqtt.settings import MqttSettings
 
 # Messages to the device are described as they may be written, others as the device writes them.
@@ -58,6 +58,8 @@ def _broker_defaults() -> BrokerDefaults:
         status_expiry_s=mqtt.status_expiry_s,
         will_delay_s=mqtt.will_delay_s,
         health_interval_s=HEALTH_INTERVAL_S,
+        health_expiry_s=HEALTH_EXPIRY_S,
+        last_interval_s=LAST_INTERVAL_S,
         metrics_interval_s=METRICS_INTERVAL_S,
     )
 

@@ -74,7 +74,7 @@ def row_of(
         "captured_at": result.model_dump(mode="json", include={"captured_at"})["captured_at"],
         "device": result.device,
         "model_outcome": result.outcome.value,
-        "model_reason": None if result.reason is None else result.reason.value,
+        "model_reason": None if result.reason is None else str(result.reason),
         "model_label": result.label,
         "model_confidence_ratio": None if decision is None else decision.confidence_ratio,
         "model_name": result.model.name,

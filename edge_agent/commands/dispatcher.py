@@ -243,6 +243,7 @@ class CommandDispatcher:
     ) -> Answer:
         return Answer(
             id=identity,
+            site=self._events.topics.site,
             device=self._events.topics.device,
             session=self._session,
             command=printable(command),

@@ -2,7 +2,7 @@
 
 from edge_agent.contracts.answer import Answer, AnswerState
 from edge_agent.contracts.appearance import Aspect, Direction, Measure
-from edge_agent.contracts.base import Contract
+from edge_agent.contracts.base import Contract, OpenContract
 from edge_agent.contracts.calibration import (
     MAX_CALIBRATION_FRAMES,
     Calibration,
@@ -42,8 +42,9 @@ from edge_agent.contracts.info import Camera, Info, Software
 from edge_agent.contracts.manifest import MANIFEST_SCHEMA, Label, Manifest
 from edge_agent.contracts.messages import MESSAGES, schema_ids
 from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, SpoolMetrics
+from edge_agent.contracts.open_specimen import OpenSpecimen
 from edge_agent.contracts.percentiles import Percentiles
-from edge_agent.contracts.reasons import Reason
+from edge_agent.contracts.reasons import Reason, explain_reason
 from edge_agent.contracts.report import LabelShare, Report, Share, SlideScale
 from edge_agent.contracts.result import (
     MAX_CELLS,
@@ -121,6 +122,8 @@ __all__ = [
     "ModelKind",
     "ModelReported",
     "Nuclei",
+    "OpenContract",
+    "OpenSpecimen",
     "Outcome",
     "Percentiles",
     "Quality",
@@ -150,6 +153,7 @@ __all__ = [
     "Verdict",
     "Wave",
     "difference_sentence",
+    "explain_reason",
     "opaque_id",
     "request_message",
     "schema_ids",

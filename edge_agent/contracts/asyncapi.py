@@ -35,6 +35,8 @@ class BrokerDefaults:
     status_expiry_s: int
     will_delay_s: int
     health_interval_s: float
+    health_expiry_s: int
+    last_interval_s: float
     metrics_interval_s: float
 
 
@@ -57,7 +59,23 @@ def _topics(broker: BrokerDefaults) -> dict[str, _Topic]:
             "health",
             "health",
             1,
-            f"State and code of each part; on change and each {broker.health_interval_s:g} s.",
+            f"State and code of each part; on change and each {broker.health_interval_s:g} s. "
+            "It says nothing of a device that is lost or disconnected.",
+            retain=True,
+            expiry_s=broker.health_expiry_s,
+        ),
+        "last": _Topic(
+            "last",
+            "result",
+            1,
+            f"The newest result, as it was published, at most every {broker.last_interval_s:g} s.",
+            retain=True,
+        ),
+        "specimen": _Topic(
+            "specimen",
+            "specimen",
+            1,
+            f"The slide that is being read; on change, at most every {broker.last_interval_s:g} s while it grows.",
             retain=True,
         ),
         "metrics": _Topic("metrics", "metrics", 0, f"Figures of the last {broker.metrics_interval_s:g} s."),
@@ -158,7 +176,7 @@ def _server(broker: BrokerDefaults) -> Json:
                     "topic": f"{_ADDRESS}/status",
                     "qos": 1,
                     "retain": True,
-                    "message": "a status whose state is 'lost' and whose time is null, "
+                    "message": "a status whose state is 'lost' and whose time is that of the connection's begin, "
                     f"{broker.will_delay_s} s after the connection was lost",
                 },
                 "bindingVersion": "0.2.0",

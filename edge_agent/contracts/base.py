@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Pla
 class Contract(BaseModel):
     """Closed and immutable: an unknown key is an error, and a message never changes once it is made.
 
-    The models are the contract's only source: the JSON Schemas are written from them.
+    What is sent to a device, and what it reads from files. The models are the contract's only source: the JSON Schemas
+    are written from them.
     """
 
     model_config = ConfigDict(
@@ -28,6 +29,12 @@ class Contract(BaseModel):
         return self.model_dump_json().encode()
 
 
+class OpenContract(Contract):
+    """What a device sends. Later releases may add fields: a reader ignores those that it does not know."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("needs a time zone: RFC 3339, UTC")
@@ -38,7 +45,12 @@ def _rfc3339(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-UtcTime = Annotated[datetime, AfterValidator(_utc), PlainSerializer(_rfc3339, return_type=str, when_used="json")]
+UtcTime = Annotated[
+    datetime,
+    AfterValidator(_utc),
+    PlainSerializer(_rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 """RFC 3339 in UTC to the millisecond, such as ``2026-11-23T17:24:50.125Z``."""
 
 UUID_PATTERN = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$(?!\n)"

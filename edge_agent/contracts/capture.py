@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from edge_agent.contracts.base import Contract
+from edge_agent.contracts.base import OpenContract
 
 
-class CaptureSettings(Contract):
+class CaptureSettings(OpenContract):
     """The settings as the camera *reports* them, not as they were requested; null where it does not report one."""
 
     width_px: int | None = Field(default=None, ge=1, description="Width of the frame as captured.")

@@ -7,13 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from edge_agent.contracts.appearance import Aspect, Direction, Measure
-from edge_agent.contracts.base import Contract
+from edge_agent.contracts.base import OpenContract
 
 MAX_DIFFERENCES = len(Aspect)
 """One of each aspect: a tint moves all colours, and would hide that the scale differs too."""
 
 
-class _Difference(Contract):
+class _Difference(OpenContract):
     aspect: Aspect
     measure: Measure
     direction: Direction

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Self
 
-from edge_agent.contracts.base import Contract
+from edge_agent.contracts.base import OpenContract
 from edge_agent.errors import EdgeAgentError
 
 
-class ErrorReport(Contract):
+class ErrorReport(OpenContract):
     """A failure, with the same code, message and remedy as in the log."""
 
     code: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.base import OpenContract, UtcTime
 from edge_agent.contracts.manifest import Sha256, Slug
 
 
@@ -51,24 +51,27 @@ class EventKind(StrEnum):
     ADAPTATION_CANCELLED = "adaptation_cancelled"
 
 
-class AuditPosition(Contract):
+class AuditPosition(OpenContract):
     """The position of an event in the device's audit log. Keep these to prove later that the log was not rewritten."""
 
     seq: int = Field(ge=0)
     sha256: Sha256
 
 
-class Event(Contract):
+class Event(OpenContract):
     """One thing that happened."""
 
     schema_: Literal["leukoscope/event/v1"] = Field(default="leukoscope/event/v1", alias="schema")
     use: Literal["research-only"] = "research-only"
     id: UUID = Field(description="UUIDv7; the same on every delivery of this message.")
+    site: Slug | None = Field(default=None, description="Null only in a message of release 0.2.0 or older.")
     device: Slug
     session: UUID
     at: UtcTime
     replayed: bool = Field(default=False, description="True for backlog sent after live results.")
-    kind: EventKind
+    kind: Annotated[EventKind | str, Field(union_mode="left_to_right")] = Field(
+        description="The list may grow: show one that you do not know by its message."
+    )
     code: str | None = Field(description="Code of the error that caused it, if any.")
     message: str
     details: dict[str, str | int | float | bool | None]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.base import OpenContract, UtcTime
 from edge_agent.contracts.manifest import Slug
 from edge_agent.errors import EdgeAgentError
 
@@ -21,7 +21,7 @@ class CheckState(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Check(Contract):
+class Check(OpenContract):
     """One part of the device, with the same code and remedy as in the log and in ``doctor``."""
 
     name: Slug
@@ -43,11 +43,12 @@ class Check(Contract):
         return cls(name=name, state=CheckState.UNKNOWN, message=message)
 
 
-class Health(Contract):
+class Health(OpenContract):
     """Published on change and every few minutes."""
 
     schema_: Literal["leukoscope/health/v1"] = Field(default="leukoscope/health/v1", alias="schema")
     use: Literal["research-only"] = "research-only"
+    site: Slug | None = Field(default=None, description="Null only in a message of release 0.2.0 or older.")
     device: Slug
     session: UUID
     at: UtcTime

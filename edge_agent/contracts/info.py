@@ -7,12 +7,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.base import OpenContract, UtcTime
 from edge_agent.contracts.manifest import Slug
 from edge_agent.contracts.result import ModelIdentity
 
 
-class Software(Contract):
+class Software(OpenContract):
     """Versions of the software."""
 
     leukoscope: str
@@ -21,14 +21,14 @@ class Software(Contract):
     runtime: str
 
 
-class Camera(Contract):
+class Camera(OpenContract):
     """A camera as configured."""
 
     id: Slug
     kind: str
 
 
-class Info(Contract):
+class Info(OpenContract):
     """Versions, camera and model of the device."""
 
     schema_: Literal["leukoscope/info/v1"] = Field(default="leukoscope/info/v1", alias="schema")
@@ -38,6 +38,7 @@ class Info(Contract):
         default=False,
         description="True if no record shows that the model is right often enough: it gives no label.",
     )
+    site: Slug | None = Field(default=None, description="Null only in a message of release 0.2.0 or older.")
     device: Slug
     session: UUID
     started_at: UtcTime

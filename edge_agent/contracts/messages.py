@@ -9,6 +9,7 @@ from edge_agent.contracts.event import Event
 from edge_agent.contracts.health import Health
 from edge_agent.contracts.info import Info
 from edge_agent.contracts.metrics import Metrics
+from edge_agent.contracts.open_specimen import OpenSpecimen
 from edge_agent.contracts.report import Report
 from edge_agent.contracts.result import Result
 from edge_agent.contracts.rollout import ModelDesired, ModelReported
@@ -30,6 +31,7 @@ MESSAGES: dict[str, type[Contract]] = {
     "model-reported": ModelReported,
     "report": Report,
     "result": Result,
+    "specimen": OpenSpecimen,
     "status": Status,
 }
 

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from pydantic import Field
 
-from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.base import OpenContract, UtcTime
 from edge_agent.contracts.manifest import Slug
 from edge_agent.contracts.percentiles import Count, Percentiles, Positive
+from edge_agent.contracts.result import Outcome
 from edge_agent.contracts.shadow import ShadowMetrics
 
 
-class CaptureMetrics(Contract):
+class CaptureMetrics(OpenContract):
     """Counts of the camera's frames since it was last configured."""
 
     frames_count: Count = Field(description="Frames that were passed on to the analysis.")
@@ -22,7 +23,7 @@ class CaptureMetrics(Contract):
     reopened_count: Count = Field(description="Times that the camera was opened again after a fault.")
 
 
-class SpoolMetrics(Contract):
+class SpoolMetrics(OpenContract):
     """The queue to the broker. Counts survive restarts, as long as the file exists."""
 
     waiting_count: Count = Field(description="Messages waiting to be sent.")
@@ -48,7 +49,7 @@ class SpoolMetrics(Contract):
     )
 
 
-class MachineMetrics(Contract):
+class MachineMetrics(OpenContract):
     """The computer. Null where it cannot measure something."""
 
     cpu_temperature_c: float | None = Field(description="Temperature of the processor's hottest sensor.")
@@ -64,16 +65,27 @@ class MachineMetrics(Contract):
     open_files_count: Count = Field(description="Files and connections that this process has open.")
 
 
-class Metrics(Contract):
+class Metrics(OpenContract):
     """Figures for dashboards."""
 
     schema_: Literal["leukoscope/metrics/v1"] = Field(default="leukoscope/metrics/v1", alias="schema")
     use: Literal["research-only"] = "research-only"
+    site: Slug | None = Field(default=None, description="Null only in a message of release 0.2.0 or older.")
     device: Slug
     session: UUID
     at: UtcTime
     uptime_s: Positive = Field(description="Time since the agent started.")
     readings_count: Count = Field(description="Readings of this session.")
+    outcomes_count: dict[Outcome, Count] = Field(
+        default_factory=dict, description="Readings of this session by outcome; an outcome without one may be left out."
+    )
+    reasons_count: dict[str, Count] = Field(
+        default_factory=dict,
+        description="Readings of this session by the reason of a refusal or the code of a failure.",
+    )
+    labels_count: dict[Slug, Count] = Field(
+        default_factory=dict, description="Classified readings of this session by label."
+    )
     reading_rate_hz: Positive = Field(description="Readings per second since the metrics before.")
     frame_rate_hz: Positive = Field(description="Frames per second from the camera since the metrics before.")
     latency_ms: dict[Slug, Percentiles] = Field(description="Latency of each stage, as in results.")

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edge_agent.contracts.base import Contract
+from edge_agent.contracts.base import OpenContract
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(ge=0)]
 
 
-class Percentiles(Contract):
+class Percentiles(OpenContract):
     """Latencies of the readings since the metrics before."""
 
     p50_ms: Positive = Field(description="Half of the readings took at most this long.")

@@ -103,3 +103,11 @@ class Reason(StrEnum):
             {"const": reason.value, "description": f"{reason.sentence} {reason.next_step}"} for reason in cls
         ]
         return described
+
+
+def explain_reason(code: str) -> str:
+    """What a reason means and what to do, in English; ``code`` may be one that this release does not know."""
+    for reason in Reason:
+        if reason == code:
+            return f"{reason.sentence} {reason.next_step}"
+    return "This release does not know the reason."

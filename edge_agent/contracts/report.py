@@ -7,14 +7,14 @@ from uuid import UUID
 
 from pydantic import Field
 
-from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.base import OpenContract, UtcTime
 from edge_agent.contracts.manifest import Slug
 from edge_agent.contracts.result import ModelIdentity, Outcome, Ratio
 from edge_agent.contracts.scale import ScaleSource
 from edge_agent.contracts.specimen import FieldsCount, Specimen
 
 
-class Share(Contract):
+class Share(OpenContract):
     """A share of the classified fields, with its 95 % interval by Wilson. The ratios are null if there are none."""
 
     fields_count: int = Field(ge=0, description="Number of classified fields that belong to it.")
@@ -34,14 +34,14 @@ class LabelShare(Share):
     malignant: bool | None = Field(description="Null if the label was counted by a release that did not keep it.")
 
 
-class SlideScale(Contract):
+class SlideScale(OpenContract):
     """How large a pixel of the frames is, by the last judged field of which it is known."""
 
     source: ScaleSource
     um_per_pixel: float = Field(gt=0)
 
 
-class Report(Contract):
+class Report(OpenContract):
     """The readings of one slide as counts of fields, not a finding about a patient."""
 
     schema_: Literal["leukoscope/report/v1"] = Field(default="leukoscope/report/v1", alias="schema")
@@ -52,7 +52,7 @@ class Report(Contract):
         description="True if no record shows that the model is right often enough: it gives no label.",
     )
     id: UUID = Field(description="UUIDv7; the same on every delivery of this message.")
-    site: str | None = Field(default=None, description="Null in a report of a release that did not say it.")
+    site: Slug | None = Field(default=None, description="Null only in a message of release 0.2.0 or older.")
     device: Slug
     session: UUID
     replayed: bool = Field(default=False, description="True for backlog sent after live results.")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.base import OpenContract, UtcTime
 from edge_agent.contracts.capture import CaptureSettings
 from edge_agent.contracts.difference import MAX_DIFFERENCES, Difference
 from edge_agent.contracts.error_report import ErrorReport
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class Clock(Contract):
+class Clock(OpenContract):
     """The state of the device's clock when the frame was taken."""
 
     synchronised: bool | None = Field(
@@ -40,7 +40,7 @@ class Clock(Contract):
     monotonic_ns: int = Field(ge=0, description="Orders the readings of one boot, even if the wall clock jumped.")
 
 
-class Quality(Contract):
+class Quality(OpenContract):
     """Whether a field is fit to be judged. Null where a measure does not apply."""
 
     focus_score: float | None = Field(
@@ -64,7 +64,7 @@ MAX_CELLS = 64
 """More cells of one field are counted and not listed, so that a message stays small."""
 
 
-class Nuclei(Contract):
+class Nuclei(OpenContract):
     """What the segmentation found. Lobes of one nucleus count as one, touching nuclei as several."""
 
     count: int = Field(ge=0)
@@ -79,7 +79,7 @@ class Nuclei(Contract):
     )
 
 
-class Cell(Contract):
+class Cell(OpenContract):
     """One nucleated cell, by its nucleus. Distances are in pixels of the frame."""
 
     x_px: float = Field(description="Centre of the nucleus from the left edge of the frame.")
@@ -92,7 +92,7 @@ class Cell(Contract):
     cut: bool = Field(description="Whether the edge of the field cuts the nucleus, so that it may be larger.")
 
 
-class Decision(Contract):
+class Decision(OpenContract):
     """The figures and thresholds that decided the outcome."""
 
     rule: str
@@ -115,7 +115,7 @@ class Signature(StrEnum):
     """Nobody does."""
 
 
-class HeadIdentity(Contract):
+class HeadIdentity(OpenContract):
     """The head that judged on the bundle's features."""
 
     name: Slug
@@ -124,7 +124,7 @@ class HeadIdentity(Contract):
     signature: Signature
 
 
-class ModelIdentity(Contract):
+class ModelIdentity(OpenContract):
     """The model that was used."""
 
     name: Slug
@@ -136,14 +136,14 @@ class ModelIdentity(Contract):
     head: HeadIdentity | None = Field(default=None, description="Null if the bundle's own classes are used.")
 
 
-class ImageIdentity(Contract):
+class ImageIdentity(OpenContract):
     """Hash of the frame's file or JPEG if there was one, else of its pixels."""
 
     sha256: Sha256
     stored: bool
 
 
-class Result(Contract):
+class Result(OpenContract):
     """A reading as it leaves the device."""
 
     schema_: Literal["leukoscope/result/v1"] = Field(default="leukoscope/result/v1", alias="schema")
@@ -156,6 +156,7 @@ class Result(Contract):
         description="True if no record shows that the model is right often enough: it gives no label.",
     )
     id: UUID = Field(description="UUIDv7; the same on every delivery of this message.")
+    site: Slug | None = Field(default=None, description="Null only in a message of release 0.2.0 or older.")
     device: Slug
     camera: Slug
     session: UUID = Field(description="UUIDv7 of this run of the agent.")
@@ -169,7 +170,9 @@ class Result(Contract):
     )
     specimen: SpecimenField | None = Field(description="Null if no slide is set.")
     outcome: Outcome
-    reason: Reason | None
+    reason: Annotated[Reason | str, Field(union_mode="left_to_right")] | None = Field(
+        description="Only of a refused reading. The list may grow: take one that you do not know as 'not classified'."
+    )
     error: ErrorReport | None
     label: Slug | None = Field(description="Only of a classified reading.")
     malignant: bool | None = Field(description="Only of a classified reading.")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.base import Contract, OpenContract, UtcTime
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.manifest import Sha256, Slug
 from edge_agent.contracts.result import ModelIdentity, Percent
@@ -109,11 +109,12 @@ class ModelDesired(Contract):
     )
 
 
-class ModelReported(Contract):
+class ModelReported(OpenContract):
     """Published by the device after each connect, and whenever it gets further with the desired model."""
 
     schema_: Literal["leukoscope/model-reported/v1"] = Field(default="leukoscope/model-reported/v1", alias="schema")
     use: Literal["research-only"] = "research-only"
+    site: Slug | None = Field(default=None, description="Null only in a message of release 0.2.0 or older.")
     device: Slug
     session: UUID
     at: UtcTime

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edge_agent.contracts.base import Contract
+from edge_agent.contracts.base import OpenContract
 
 _Positive = Annotated[float, Field(gt=0)]
 
@@ -20,7 +20,7 @@ class ScaleSource(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Scale(Contract):
+class Scale(OpenContract):
     """How large a pixel of the frame is, and what the red cells of the field say about it."""
 
     source: ScaleSource = Field(

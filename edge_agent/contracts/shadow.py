@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.base import OpenContract, UtcTime
 from edge_agent.contracts.percentiles import Count, Percentiles
 from edge_agent.contracts.result import ModelIdentity, Ratio
 
 
-class AgreementFigures(Contract):
+class AgreementFigures(OpenContract):
     """How far two models agree. Whether they are right is not known: nobody has labelled the fields."""
 
     compared_count: Count = Field(description="Fields that at least one of the two judged.")

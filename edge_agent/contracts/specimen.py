@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from edge_agent.contracts.base import UUID_PATTERN, Contract, whole_number
+from edge_agent.contracts.base import UUID_PATTERN, OpenContract, whole_number
 
 # Written so that JSON Schema (ECMA 262) and Python read them alike; "$" alone lets a newline follow in Python.
 _CODE = r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$(?!\n)"
@@ -66,7 +66,7 @@ FieldsCount = Annotated[int, Field(strict=True, ge=1, le=999), BeforeValidator(w
 """Number of fields that a person wishes to have judged."""
 
 
-class Specimen(Contract):
+class Specimen(OpenContract):
     """A slide under examination."""
 
     id: SpecimenId

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.base import OpenContract, UtcTime
 from edge_agent.contracts.manifest import Slug
 
 
@@ -23,13 +23,17 @@ class StatusState(StrEnum):
     LOST = "lost"
 
 
-class Status(Contract):
+class Status(OpenContract):
     """Whether the device is connected. ``lost`` is the last will: ignore one whose session is not the newest."""
 
     schema_: Literal["leukoscope/status/v1"] = Field(default="leukoscope/status/v1", alias="schema")
     use: Literal["research-only"] = "research-only"
+    site: Slug | None = Field(default=None, description="Null only in a message of release 0.2.0 or older.")
     device: Slug
     session: UUID
     state: StatusState
     code: str | None = Field(description="Code of the error that makes the device degraded.")
-    at: UtcTime | None = Field(description="Null in the last will, which is prepared when the connection begins.")
+    at: UtcTime | None = Field(
+        description="In the last will, when the connection began: nobody knows when it was lost. Null in the last will "
+        "of release 0.2.0 or older."
+    )

@@ -47,6 +47,16 @@ class Topics:
         return f"{self.prefix}/health"
 
     @property
+    def last(self) -> str:
+        """Retained; the newest result, as it was published."""
+        return f"{self.prefix}/last"
+
+    @property
+    def specimen(self) -> str:
+        """Retained; the slide that is being read."""
+        return f"{self.prefix}/specimen"
+
+    @property
     def metrics(self) -> str:
         """QoS 0."""
         return f"{self.prefix}/metrics"

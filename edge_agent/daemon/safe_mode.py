@@ -107,7 +107,6 @@ class SafeMode:
                 "safe mode, and no configuration names a broker: nothing can be reported", extra={"code": problem.code}
             )
             return
-        self._device = connection.device.id
         self._topics = Topics(connection.device.site, connection.device.id)
         try:
             self._publisher = Publisher(
@@ -132,7 +131,8 @@ class SafeMode:
         if self._publisher is None:
             return
         health = Health(
-            device=self._device,
+            site=self._topics.site,
+            device=self._topics.device,
             session=self._session,
             at=datetime.now(UTC),
             state=CheckState.DEGRADED,
@@ -151,15 +151,16 @@ class SafeMode:
         """Refuse a command, with the reason."""
         if self._publisher is None or request.retained:
             return
-        answer = refusal(request, self._problem, self._device, self._session)
+        answer = refusal(request, self._problem, self._topics, self._session)
         self._publisher.answer(request, answer.to_json())
 
 
-def refusal(request: Request, problem: EdgeAgentError, device: str, session: UUID) -> Answer:
+def refusal(request: Request, problem: EdgeAgentError, topics: Topics, session: UUID) -> Answer:
     """The answer to a command in safe mode."""
     return Answer(
         id=request_id(request.payload),
-        device=device,
+        site=topics.site,
+        device=topics.device,
         session=session,
         command=printable(request.command),
         at=datetime.now(UTC),

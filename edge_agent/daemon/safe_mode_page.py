@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from edge_agent import __version__
 from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.config import DeviceSettings
+from edge_agent.contracts import Topics
 from edge_agent.daemon.safe_mode import refusal
 from edge_agent.errors import AgentSafeMode, EdgeAgentError
 from edge_agent.mqtt import Request
@@ -78,7 +79,7 @@ class SafeModeDevice:
 
     def submit(self, request: Request, reply: Callable[[bytes], None], *, by: str) -> None:  # noqa: ARG002 - the log has no place for it
         """Refuse the command."""
-        reply(refusal(request, self._problem, self._identity.id, self._session).to_json())
+        reply(refusal(request, self._problem, Topics(self._identity.site, self._identity.id), self._session).to_json())
 
     def record_failed_logins(self, count: int) -> None:
         """Only the log gets to know: nothing is recorded in safe mode."""

@@ -89,6 +89,7 @@ class EventRecorder:
     ) -> None:
         event = Event(
             id=uuid7(),
+            site=self.topics.site,
             device=self.topics.device,
             session=self._session,
             at=datetime.now(UTC),

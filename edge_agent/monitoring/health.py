@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from edge_agent.contracts import Check, CheckState, Health, MachineMetrics
+from edge_agent.contracts import Check, CheckState, Health, MachineMetrics, Topics
 from edge_agent.errors import ClockUnset, DiskLow, EdgeAgentError, MachineHot, MachineThrottled
 
 MIN_FREE_BYTES = 200 * 2**20
@@ -64,9 +64,16 @@ def overall_state(checks: tuple[Check, ...]) -> CheckState:
     return CheckState.DEGRADED if degraded else CheckState.OK
 
 
-def health_message(device: str, session: UUID, checks: tuple[Check, ...]) -> Health:
+def health_message(topics: Topics, session: UUID, checks: tuple[Check, ...]) -> Health:
     """The current ``health`` message."""
-    return Health(device=device, session=session, at=datetime.now(UTC), state=overall_state(checks), checks=checks)
+    return Health(
+        site=topics.site,
+        device=topics.device,
+        session=session,
+        at=datetime.now(UTC),
+        state=overall_state(checks),
+        checks=checks,
+    )
 
 
 def disk_problem(free_bytes: int) -> DiskLow | None:

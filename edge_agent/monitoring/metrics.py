@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from edge_agent.cameras import CaptureCounters
-from edge_agent.contracts import CaptureMetrics, MachineMetrics, Metrics, ShadowMetrics, SpoolMetrics
+from edge_agent.contracts import CaptureMetrics, MachineMetrics, Metrics, ShadowMetrics, SpoolMetrics, Topics
 from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.spool import SpoolStats
 
@@ -39,7 +39,7 @@ class MetricsCollector:
         self._began_at_s = self._before_s = monotonic_s()
         self._readings_before = self._frames_before = 0
 
-    def collect(self, device: str, machine: MachineMetrics) -> Metrics:
+    def collect(self, topics: Topics, machine: MachineMetrics) -> Metrics:
         """The current message; rates and latency cover the time since the last call."""
         now_s = self._monotonic_s()
         elapsed_s = max(now_s - self._before_s, 1e-9)
@@ -49,7 +49,8 @@ class MetricsCollector:
         counted_on = capture.frames_count >= self._frames_before
         frames_count = capture.frames_count - (self._frames_before if counted_on else 0)
         metrics = Metrics(
-            device=device,
+            site=topics.site,
+            device=topics.device,
             session=self._session,
             at=datetime.now(UTC),
             uptime_s=round(now_s - self._began_at_s, 3),

@@ -22,6 +22,12 @@ TICK_S = 5.0
 HEALTH_INTERVAL_S = 300.0
 METRICS_INTERVAL_S = 30.0
 
+HEALTH_EXPIRY_S = 900
+"""The broker forgets a health that was not renewed three times: it says nothing of a device that is gone."""
+
+LAST_INTERVAL_S = 10.0
+"""``last`` and ``specimen`` are renewed no more often, so that they cost little beside the results."""
+
 ROUND_LIMIT_S = 120.0
 """A round that takes longer is stuck.
 
@@ -103,7 +109,7 @@ class HealthMonitor:
         self._check_health(inputs, now_s)
         if now_s >= self._metrics_due_at_s:
             self._metrics_due_at_s = now_s + METRICS_INTERVAL_S
-            self._callbacks.on_metrics(self._metrics.collect(self._events.topics.device, inputs.machine))
+            self._callbacks.on_metrics(self._metrics.collect(self._events.topics, inputs.machine))
 
     def _run(self) -> None:
         try:
@@ -125,7 +131,7 @@ class HealthMonitor:
             return
         self._checks = checks
         self._health_due_at_s = now_s + HEALTH_INTERVAL_S
-        self._callbacks.on_health(health_message(self._events.topics.device, self._session, checks))
+        self._callbacks.on_health(health_message(self._events.topics, self._session, checks))
 
 
 def _states(checks: tuple[Check, ...]) -> list[tuple[str, str, str | None]]:

@@ -31,13 +31,20 @@ class OwnStatus:
     def repeat(self) -> Outgoing:
         """The same status, as it is now."""
         self.due_at = time.monotonic() + self._settings.heartbeat_s
-        return self._message(self._state, self._code, datetime.now(UTC), self._settings.status_expiry_s)
+        return self._message(self._state, self._code, self._settings.status_expiry_s)
 
     def will(self) -> Outgoing:
-        """What the broker publishes if the device is gone without disconnecting."""
-        return self._message(StatusState.LOST, None, None, None)
+        """What the broker publishes if the device is gone without disconnecting, made as the connection begins."""
+        return self._message(StatusState.LOST, None, None)
 
-    def _message(self, state: StatusState, code: str | None, at: datetime | None, expiry_s: int | None) -> Outgoing:
+    def _message(self, state: StatusState, code: str | None, expiry_s: int | None) -> Outgoing:
         topic = self._topics.status
-        status = Status(device=self._topics.device, session=self._session, state=state, code=code, at=at)
+        status = Status(
+            site=self._topics.site,
+            device=self._topics.device,
+            session=self._session,
+            state=state,
+            code=code,
+            at=datetime.now(UTC),
+        )
         return Outgoing(topic, topic, status.to_json(), retain=True, expiry_s=expiry_s)

@@ -59,7 +59,7 @@ class Readings:
 
     def __init__(self) -> None:
         self._analyzer = Analyzer(Classifier(load_bundle("demo")), QualityLimits())
-        self._results = ResultMaker("scope-1", uuid7())
+        self._results = ResultMaker("clinic-a", "scope-1", uuid7())
 
     def make(
         self,

@@ -42,7 +42,7 @@ def png(array: Array) -> Frame:
 
 def result_of(reading: Reading) -> Result:
     """The message, through JSON and back, so held against the contract."""
-    return Result.model_validate_json(ResultMaker("scope-1", uuid7()).make(reading).to_json())
+    return Result.model_validate_json(ResultMaker("clinic-a", "scope-1", uuid7()).make(reading).to_json())
 
 
 def test_a_good_field_is_classified_with_all_its_evidence(analyzer: Analyzer, smear: Array) -> None:
@@ -267,7 +267,7 @@ def test_below_its_threshold_the_model_abstains_and_names_no_class(demo_bundle: 
 
 
 def test_numbers_of_a_session_have_no_hole(analyzer: Analyzer, smear: Array) -> None:
-    maker = ResultMaker("scope-1", uuid7())
+    maker = ResultMaker("clinic-a", "scope-1", uuid7())
     made = [maker.make(analyzer.analyse(frame)) for frame in (rgb(smear), rgb(smear[:1, :1]), rgb(smear))]
     assert [result.seq for result in made] == [0, 1, 2]
     assert len({result.id for result in made}) == 3

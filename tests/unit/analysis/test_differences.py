@@ -71,7 +71,7 @@ def test_what_was_changed_comes_first(
     assert reading.reason is Reason.UNFAMILIAR
     assert reading.differs
     assert reading.differs[0].aspect is aspect
-    message = Result.model_validate_json(ResultMaker("scope-1", uuid7()).make(reading).to_json())
+    message = Result.model_validate_json(ResultMaker("clinic-a", "scope-1", uuid7()).make(reading).to_json())
     assert message.differs == reading.differs
     assert "appearance" in reading.latency_ms
 

@@ -53,7 +53,7 @@ def test_a_good_field_gets_no_answer(provisional: Analyzer, smear: Array) -> Non
 
 
 def test_the_result_and_the_slides_report_say_so(provisional: Analyzer, smear: Array) -> None:
-    result = ResultMaker("scope-1", uuid7()).make(
+    result = ResultMaker("clinic-a", "scope-1", uuid7()).make(
         provisional.analyse(frame_now("camera0", Pixels(smear, ColourOrder.RGB)))
     )
     assert json.loads(result.to_json())["provisional"] is True

@@ -67,11 +67,16 @@ def test_a_time_without_a_zone_is_refused() -> None:
         status(at=datetime(2026, 1, 1))  # noqa: DTZ001 - the point of the test
 
 
-def test_unknown_keys_are_refused() -> None:
+def test_a_reader_ignores_what_a_later_release_has_added() -> None:
     body = json.loads(status(at=datetime.now(UTC)).to_json())
-    Status.model_validate(body)
+    assert Status.model_validate({**body, "added_later": 1}) == Status.model_validate(body)
+
+
+def test_a_device_refuses_a_request_with_unknown_keys() -> None:
+    body = {"schema": "leukoscope/command/v1", "id": str(uuid7())}
+    Command.model_validate(body)
     with pytest.raises(ValidationError):
-        Status.model_validate({**body, "patient": "somebody"})
+        Command.model_validate({**body, "patient": "somebody"})
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from uuid_utils.compat import uuid7
 
-from edge_agent.contracts import CheckState, Health
+from edge_agent.contracts import CheckState, Health, Topics
 from edge_agent.errors import CameraLost
 from edge_agent.monitoring.health import ClockReading, health_message, overall_state, run_checks
 from tests.unit.monitoring.conftest import MakeInputs
@@ -75,7 +75,7 @@ def test_a_fault_counts_beside_what_is_unknown(make_inputs: MakeInputs) -> None:
 
 def test_the_message_holds_all_checks(make_inputs: MakeInputs) -> None:
     checks = run_checks(make_inputs(throttling=None))
-    message = health_message("scope-1", uuid7(), checks)
+    message = health_message(Topics("clinic-a", "scope-1"), uuid7(), checks)
     assert message.state is CheckState.OK
     assert Health.model_validate_json(message.to_json()).checks == checks
 

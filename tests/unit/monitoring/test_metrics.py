@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid_utils.compat import uuid7
 
 from edge_agent.cameras import CaptureCounters
-from edge_agent.contracts import CaptureMetrics, Metrics, Percentiles
+from edge_agent.contracts import CaptureMetrics, Metrics, Percentiles, Topics
 from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.monitoring.metrics import MetricsCollector, MetricsSources
 from edge_agent.spool import MemorySpool, Message
@@ -30,7 +30,7 @@ class Bench:
         )
 
     def collect(self) -> Metrics:
-        found = self.collector.collect("scope-1", machine())
+        found = self.collector.collect(Topics("clinic-a", "scope-1"), machine())
         return Metrics.model_validate_json(found.to_json())
 
 

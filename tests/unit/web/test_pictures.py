@@ -27,7 +27,7 @@ def analyzer() -> Analyzer:
 
 def picture_of(analyzer: Analyzer, image: Pixels | Encoded) -> ReadingPicture:
     reading = analyzer.analyse(frame_now("camera0", image))
-    found = make_picture(ResultMaker("scope-1", uuid7()).make(reading), reading)
+    found = make_picture(ResultMaker("clinic-a", "scope-1", uuid7()).make(reading), reading)
     assert found is not None
     return found
 
@@ -120,7 +120,7 @@ def test_only_a_label_is_explained() -> None:
 
 def test_a_failed_reading_has_no_picture(analyzer: Analyzer) -> None:
     reading = analyzer.analyse(frame_now("camera0", Encoded(b"broken")))
-    assert make_picture(ResultMaker("scope-1", uuid7()).make(reading), reading) is None
+    assert make_picture(ResultMaker("clinic-a", "scope-1", uuid7()).make(reading), reading) is None
 
 
 def test_a_frame_too_large_to_be_decoded_once_more_is_shown_from_the_models_input(
@@ -130,7 +130,7 @@ def test_a_frame_too_large_to_be_decoded_once_more_is_shown_from_the_models_inpu
     reading = analyzer.analyse(frame_now("camera0", encoded))
     assert read_header.__kwdefaults__ is not None
     monkeypatch.setitem(read_header.__kwdefaults__, "max_pixels", 1000)
-    found = make_picture(ResultMaker("scope-1", uuid7()).make(reading), reading)
+    found = make_picture(ResultMaker("clinic-a", "scope-1", uuid7()).make(reading), reading)
     assert found is not None
     assert (found.width_px, found.height_px) == (640, 480)
     assert found.region[2] == pytest.approx(0.75)

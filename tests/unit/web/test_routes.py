@@ -65,7 +65,7 @@ def client(device: FakeDevice, history: History) -> Iterator[TestClient]:
 
 def read(analyzer: Analyzer, image: Pixels | Encoded) -> ShownReading:
     reading = analyzer.analyse(frame_now("camera0", image))
-    result = ResultMaker("scope-1", uuid7()).make(reading)
+    result = ResultMaker("clinic-a", "scope-1", uuid7()).make(reading)
     return ShownReading(result, make_picture(result, reading), reading.labels)
 
 

@@ -87,7 +87,7 @@ def test_the_latest_reading_is_served(smear: NDArray[np.uint8]) -> None:
     reading = Analyzer(Classifier(load_bundle("demo")), QualityLimits()).analyse(
         frame_now("camera0", Pixels(smear, ColourOrder.RGB))
     )
-    result = ResultMaker("scope-1", uuid7()).make(reading)
+    result = ResultMaker("clinic-a", "scope-1", uuid7()).make(reading)
     with MicroscopePage(settings()).serving(FakeDevice()) as page:
         port = page._settings.port
         with httpx2.stream("GET", f"http://127.0.0.1:{port}/events", timeout=20) as events:

@@ -67,7 +67,7 @@ def test_a_thousand_connections_at_once_are_bounded_while_readings_go_on(smear: 
     reading = Analyzer(Classifier(load_bundle("demo")), QualityLimits()).analyse(
         frame_now("camera0", Pixels(smear, ColourOrder.RGB))
     )
-    result = ResultMaker("scope-1", uuid7()).make(reading)
+    result = ResultMaker("clinic-a", "scope-1", uuid7()).make(reading)
     settings = wanted()
     with MicroscopePage(settings).serving(FakeDevice()) as page, contextlib.ExitStack() as flood:
         assert page._running is not None
