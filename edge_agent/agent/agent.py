@@ -96,7 +96,7 @@ class Agent:
         *,
         camera: Callable[[], Camera] | None = None,
         on_result: OnResult | None = None,
-        on_checks: Callable[[tuple[Check, ...]], None] = lambda _checks: None,
+        on_health: Callable[[Health], None] = lambda _health: None,
         on_metrics: Callable[[Metrics], None] = lambda _metrics: None,
         max_readings: int | None = None,
     ) -> None:
@@ -108,7 +108,7 @@ class Agent:
         """
         self._config = config
         self._make_camera = camera
-        self._on_checks = on_checks
+        self._on_health = on_health
         self._on_metrics = on_metrics
         self._max_readings = max_readings
         self.session: UUID = uuid7()
@@ -559,7 +559,7 @@ class Agent:
     def _health_changed(self, health: Health) -> None:
         self._publisher.set_retained(self._topics.health, health.to_json(), expiry_s=HEALTH_EXPIRY_S)
         self._status.checks = health.checks
-        self._on_checks(health.checks)
+        self._on_health(health)
         self._publish_status()
 
     def _metrics_made(self, metrics: Metrics) -> None:

@@ -57,7 +57,8 @@ def result(subscriber: Subscriber) -> Result:
 
 def retained(port: int, kinds: set[str]) -> dict[str, Received]:
     """What somebody who comes now sees at once, by kind: these kinds, and those that come before them."""
-    late, found = Subscriber(port), {}
+    late = Subscriber(port)
+    found: dict[str, Received] = {}
     try:
         while not kinds <= found.keys():
             message = late.any()
