@@ -118,6 +118,10 @@
     │       ├── LabelsTooFew   labels_too_few
     │       ├── AdaptationTimeout adaptation_timeout
     │       └── AdaptationMemory adaptation_memory
+    ├── CertificateError       certificate_failed
+    │   ├── CertificateExpiring certificate_expiring
+    │   ├── CertificateExpired certificate_expired
+    │   └── CertificateUnreadable certificate_unreadable
     └── BrokerError            broker_failed
         ├── BrokerUnreachable  broker_unreachable
         ├── BrokerRefused      broker_refused
@@ -172,6 +176,12 @@ from edge_agent.errors.cameras import (
     CameraStalled,
     CameraTimeout,
     EndOfFrames,
+)
+from edge_agent.errors.certificates import (
+    CertificateError,
+    CertificateExpired,
+    CertificateExpiring,
+    CertificateUnreadable,
 )
 from edge_agent.errors.collection import (
     CollectionBusy,
@@ -334,7 +344,11 @@ __all__ = [
     "CameraLost",
     "CameraStalled",
     "CameraTimeout",
+    "CertificateError",
+    "CertificateExpired",
+    "CertificateExpiring",
     "CertificateTime",
+    "CertificateUnreadable",
     "ClockUnset",
     "CollectionBusy",
     "CollectionEmpty",

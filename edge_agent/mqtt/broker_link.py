@@ -192,7 +192,7 @@ class BrokerLink:
         self._accepted_at = time.monotonic()
         self._rivals.accepted()
         self._delivery.begin(connection, self._limits, watch_status=self._rivals.looks)
-        self._reporter.connected(version, self._limits.problem(self._address))
+        self._reporter.connected(version, self._limits.problem(self._address), connection.certificate_end)
 
     def _on_refused(self, event: Refused) -> None:
         limits = self._limits
