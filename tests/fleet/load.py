@@ -272,7 +272,9 @@ def _python(module: str, *arguments: str) -> list[str]:
 @contextlib.contextmanager
 def _process(command: Sequence[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
     with output.open("wb") as file, output.with_suffix(".err").open("wb") as errors:
-        process = subprocess.Popen(command, stdout=file, stderr=errors)
+        # It ends with this process, however that ends.
+        guarded = ["setpriv", "--pdeathsig", "KILL", *command]
+        process = subprocess.Popen(guarded, stdout=file, stderr=errors)
         try:
             yield process
         finally:
