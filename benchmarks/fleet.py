@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -29,6 +29,10 @@ IDLE_S = "10"
 
 IMPATIENT = {"keepalive_s": 10, "acknowledge_s": 10, "reconnect_max_s": 5}
 """A device notices within ten seconds that its broker is gone. The defaults are 30, 60 and 30."""
+
+PLAIN_SESSIONS = {"will_delay_s": 0}
+"""With RabbitMQ: otherwise each device has a quorum queue, and after the loss of a node a thousand of them find no
+leader for minutes."""
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - memory as a disk, in a folder of its own
 
@@ -75,10 +79,12 @@ class Place:
     pids: Callable[[], Sequence[int]]
     faults: Sequence[Fault]
     note: str
+    mqtt: Mapping[str, object]
+    """Settings of the devices."""
 
 
 @app.command("fleet")
-def fleet(
+def fleet(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     broker: Annotated[Broker, typer.Option(help="One mosquitto, or three nodes of RabbitMQ.")] = Broker.MOSQUITTO,
     devices: Annotated[int, typer.Option(min=1, help="Simulated devices.")] = 1000,
     processes: Annotated[int, typer.Option(min=1, help="Processes that they share.")] = 8,
@@ -112,7 +118,7 @@ def fleet(
                         results_count=max(1, round(seconds * rate_hz)),
                         state=folder / "spools" if spool is Spool.DISK else None,
                         broker=place.address,
-                        mqtt=IMPATIENT,
+                        mqtt=place.mqtt,
                         receiver=place.receiver,
                     )
                     found = run(
@@ -158,6 +164,7 @@ def _one_mosquitto(folder: Path) -> Iterator[Place]:
                 Fault("hangs for 20 s (stopped)", 90, 20, broker.freeze, broker.thaw),
             ),
             note="one mosquitto, as deploy/mosquitto/mosquitto.conf configures what it keeps",
+            mqtt=IMPATIENT,
         )
 
 
@@ -188,6 +195,7 @@ def _three_rabbits(folder: Path) -> Iterator[Place]:
                 Fault("node 2 cut off for 30 s", 90, 30, lambda: net.cut(second.host), lambda: net.heal(second.host)),
             ),
             note=f"three nodes of RabbitMQ {version(root)}, deploy/rabbitmq, without TLS",
+            mqtt={**IMPATIENT, **PLAIN_SESSIONS},
         )
 
 

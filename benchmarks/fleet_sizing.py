@@ -55,12 +55,18 @@ def _measured(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for broker, rows in found.items():
         for row in rows:
-            yield (
-                f"| {broker} | {row['spool']} | {row['devices_count']:,} | {row['wished_hz']:g} | {row['reached_hz']:g} "
-                f"| {row['accepted_count']:,} | {row['delivered_count']:,} | {row['lost_count']} "
-                f"| {row['duplicates_count']} | {_time(row['steady_p50_ms'])} | {_time(row['steady_p99_ms'])} "
-                f"| {_time(row['all_p99_ms'])} | {row['broker_cpu_s_per_1000']:.2f} | {row['broker_peak_mib']:.0f} MiB |"
-            )
+            cells = [
+                broker,
+                row["spool"],
+                f"{row['devices_count']:,}",
+                f"{row['wished_hz']:g}",
+                f"{row['reached_hz']:g}",
+                *(f"{row[f'{what}_count']:,}" for what in ("accepted", "delivered", "lost", "duplicates")),
+                *(_time(row[f"{what}_ms"]) for what in ("steady_p50", "steady_p99", "all_p99")),
+                f"{row['broker_cpu_s_per_1000']:.2f}",
+                f"{row['broker_peak_mib']:.0f} MiB",
+            ]
+            yield f"| {' | '.join(cells)} |"
 
 
 def _predicted(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
