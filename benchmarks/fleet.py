@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 RESULTS = "leukoscope/v1/+/+/result/+"
 IDLE_S = "10"
 
-IMPATIENT = {"keepalive_s": 10, "acknowledge_s": 10, "reconnect_max_s": 5}
-"""A device notices within ten seconds that its broker is gone. The defaults are 30, 60 and 30."""
+IMPATIENT = {"keepalive_s": 15, "acknowledge_s": 15, "reconnect_max_s": 10}
+"""A device notices within a quarter of a minute that its broker is gone. The defaults are 30, 60 and 30."""
 
 PLAIN_SESSIONS = {"will_delay_s": 0}
 """With RabbitMQ: otherwise each device has a quorum queue, and after the loss of a node a thousand of them find no
