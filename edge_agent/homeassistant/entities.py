@@ -55,15 +55,18 @@ class _Source:
     """After so many seconds without a message the entity is unavailable; None if what was said stays true."""
 
     def sensor(self, name: str, value: str, **options: object) -> Options:
-        """``value`` is a Jinja expression over ``value_json``."""
+        """``value`` is a Jinja expression over ``value_json``, as is ``attributes`` among the options."""
         return self._entity("sensor", name, f"{{{{ {value} }}}}", options)
 
-    def binary(self, name: str, condition: str, **options: object) -> Options:
-        """``condition`` is a Jinja expression that is true, false or, if unknown, none."""
-        value = f"{{% set found = {condition} %}}{{{{ 'None' if found is none else 'ON' if found else 'OFF' }}}}"
-        return self._entity("binary_sensor", name, value, options)
+    def binary(self, name: str, condition: str, *, given: str = "", **options: object) -> Options:
+        """``condition`` is a Jinja expression that is true, false or, if unknown, none.
 
-    def _entity(self, platform: str, name: str, value_template: str, options: Options) -> Options:
+        ``given`` is a statement that stands before it and before the attributes.
+        """
+        value = f"{{% set found = {condition} %}}{{{{ 'None' if found is none else 'ON' if found else 'OFF' }}}}"
+        return self._entity("binary_sensor", name, f"{given}{value}", options, given)
+
+    def _entity(self, platform: str, name: str, value_template: str, options: Options, given: str = "") -> Options:
         attributes = options.pop("attributes", None)
         entity: Options = {
             "platform": platform,
@@ -76,7 +79,7 @@ class _Source:
             entity["expire_after"] = self.expiry_s
         if attributes is not None:
             entity["json_attributes_topic"] = self.topic
-            entity["json_attributes_template"] = f"{{{{ {attributes} | tojson }}}}"
+            entity["json_attributes_template"] = f"{given}{{{{ {attributes} | tojson }}}}"
         return entity
 
 
@@ -123,7 +126,7 @@ def _last(last: _Source) -> dict[str, Options]:
             attributes="{'demonstration': value_json.demonstration, 'provisional': value_json.provisional}",
         ),
         "last_reason": last.sensor(
-            "Last reason without a label", "value_json.reason or (value_json.error or {}).code or 'None'"
+            "Last reason without a label", "value_json.reason or (value_json.error or {}).get('code') or 'None'"
         ),
         "last_label": last.sensor(
             "Last label (research use only)",
@@ -135,6 +138,8 @@ def _last(last: _Source) -> dict[str, Options]:
 
 def _health(health: _Source) -> dict[str, Options]:
     degraded = "value_json.checks | selectattr('state', 'eq', 'degraded')"
+    # In safe mode there is one check alone, of the configuration.
+    unknown = "{'state': 'unknown', 'code': none, 'message': none, 'remedy': none}"
     found = {
         "problem": health.binary(
             "Problem",
@@ -145,13 +150,14 @@ def _health(health: _Source) -> dict[str, Options]:
         )
     }
     for check, name in CHECKS.items():
-        own = f"(value_json.checks | selectattr('name', 'eq', '{check}') | list + [{{'state': 'unknown'}}])[0]"
+        own = f"{{% set own = value_json.checks | selectattr('name', 'eq', '{check}') | list + [{unknown}] %}}"
         found[f"check_{check}"] = health.binary(
             name,
-            f"{{'ok': false, 'degraded': true}}.get({own}.state)",
+            "{'ok': false, 'degraded': true}.get(own[0].state)",
             device_class="problem",
             entity_category="diagnostic",
-            attributes=f"{{'code': {own}.code, 'message': {own}.message, 'remedy': {own}.remedy}}",
+            attributes="{'code': own[0].code, 'message': own[0].message, 'remedy': own[0].remedy}",
+            given=own,
         )
     return found
 
@@ -217,7 +223,9 @@ def _model(info: _Source) -> dict[str, Options]:
     return {
         "model": info.sensor("Model", "value_json.model.name", entity_category="diagnostic"),
         "model_version": info.sensor("Model version", "value_json.model.version", entity_category="diagnostic"),
-        "head": info.sensor("Head", "(value_json.model.head or {}).name or 'none'", entity_category="diagnostic"),
+        "head": info.sensor(
+            "Head", "(value_json.model.head or {}).get('name') or 'none'", entity_category="diagnostic"
+        ),
         "demonstration": info.binary("Demonstration model", "value_json.demonstration", entity_category="diagnostic"),
         "provisional": info.binary("Unproven model", "value_json.provisional", entity_category="diagnostic"),
     }
