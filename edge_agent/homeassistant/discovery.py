@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from edge_agent import __version__
 from edge_agent.contracts import Topics
-from edge_agent.homeassistant.entities import make_entities
+from edge_agent.homeassistant.entities import is_removed, make_entities
 from edge_agent.homeassistant.settings import HomeAssistantSettings
 
 BIRTH = b"online"
@@ -43,7 +43,10 @@ def make_discovery(settings: HomeAssistantSettings, topics: Topics, *, status_ex
             "sw_version": __version__,
         },
         "origin": {"name": "Leukoscope", "sw_version": __version__},
-        "components": {key: {**options, "unique_id": f"{identity}_{key}"} for key, options in entities.items()},
+        "components": {
+            key: options if is_removed(options) else {**options, "unique_id": f"{identity}_{key}"}
+            for key, options in entities.items()
+        },
     }
     return Discovery(
         f"{settings.discovery_prefix}/device/{topics.site}/{topics.device}/config",

@@ -95,11 +95,21 @@ def make_entities(topics: Topics, *, status_expiry_s: int, buttons: bool) -> dic
         **_model(_Source(topics.info)),
         **(_buttons(topics) if buttons else {}),
     }
+    # Home Assistant keeps an entity that is merely left out: only its platform, without a word more, removes it.
+    removed: dict[str, Options] = (
+        {} if buttons else {_button_key(command): {"platform": "button"} for command in BUTTONS}
+    )
     availability = {
         "availability_topic": topics.status,
         "availability_template": f"{{{{ 'online' if value_json.state in {list(ALIVE)} else 'offline' }}}}",
     }
-    return {**entities, **{key: options | availability for key, options in of_a_device_that_is_there.items()}}
+    there = {key: options | availability for key, options in of_a_device_that_is_there.items()}
+    return {**entities, **there, **removed}
+
+
+def is_removed(options: Options) -> bool:
+    """Whether this takes an entity away."""
+    return {*options} == {"platform"}
 
 
 def _state(status: _Source) -> dict[str, Options]:
@@ -234,7 +244,7 @@ def _model(info: _Source) -> dict[str, Options]:
 def _buttons(topics: Topics) -> dict[str, Options]:
     schema = json.dumps(Command.model_fields["schema_"].default)
     return {
-        f"button_{command}": {
+        _button_key(command): {
             "platform": "button",
             "name": name,
             "command_topic": f"{topics.prefix}/command/{command}",
@@ -243,3 +253,7 @@ def _buttons(topics: Topics) -> dict[str, Options]:
         }
         for command, name in BUTTONS.items()
     }
+
+
+def _button_key(command: CommandName) -> str:
+    return f"button_{command.replace('-', '_')}"

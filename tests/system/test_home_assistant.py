@@ -167,7 +167,7 @@ def test_home_assistant_shows_the_device_as_it_is(
                     ("self-test", "ready"),
                     ("self-test", "ready"),
                 ):
-                    home.press(shown[of(TOPICS, f"button_{command}")]["entity_id"])
+                    home.press(shown[of(TOPICS, f"button_{command.replace('-', '_')}")]["entity_id"])
                     answer = witness.next_answer()
                     assert (answer["command"], answer["state"]) == (command, "done")
                     ids.add(answer["id"])
