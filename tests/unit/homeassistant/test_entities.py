@@ -166,11 +166,14 @@ def test_the_model_is_named_with_its_version_and_what_it_is_worth(info: Info) ->
 
 def test_no_attribute_has_a_name_that_home_assistant_drops() -> None:
     result, _ = Readings().make(label="benign")
+    status = OwnStatus(MqttSettings(), TOPICS, uuid7()).change(StatusState.READY).payload
     found = [
+        attributes(TOPICS.status, Status.model_validate_json(status)),
         attributes(TOPICS.last, result),
         attributes(TOPICS.health, health()),
         attributes(TOPICS.metrics, metrics()),
     ]
+    assert all(found)
     names = {name for entities in found for each in entities.values() for name in each}
     assert names
     assert not names & {*TERMS["attributes_blocked"]}
