@@ -61,7 +61,7 @@ class Subscriber:
         self._raw = raw
         self._messages: queue.SimpleQueue[Received] = queue.SimpleQueue()
         ready = threading.Event()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="subscriber", protocol=version)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"subscriber-{uuid7()}", protocol=version)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.on_message = lambda _client, _data, message: self._messages.put(
