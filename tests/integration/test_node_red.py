@@ -21,7 +21,8 @@ import httpx2
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from edge_agent.cli.local_broker import LOOPBACK, free_port
 from edge_agent.contracts import Status, StatusState, Topics
@@ -52,7 +53,7 @@ class NodeRed:
 
     port: int
     folder: Path
-    comms: ClientConnection
+    comms: Connection
     heard: list[Any] = field(default_factory=list)
 
     def next(self, name: str) -> Any:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from edge_agent.cli.local_broker import LOOPBACK, free_port
 from tests.system.apt import find_mirror, transport_options
@@ -123,7 +124,7 @@ class HomeAssistant:
         self.log = folder / "output.log"
         self._client = httpx2.Client(base_url=f"http://{LOOPBACK}:{self.port}", timeout=PATIENCE_S)
         self._process: subprocess.Popen[bytes] | None = None
-        self._socket: ClientConnection | None = None
+        self._socket: Connection | None = None
         self._numbers = 0
 
     @contextmanager
@@ -141,8 +142,9 @@ class HomeAssistant:
             try:
                 self._wait_until_it_answers()
                 self._sign_in()
-                with connect(f"ws://{LOOPBACK}:{self.port}/api/websocket", max_size=None) as self._socket:
-                    self._greet(self._socket)
+                with connect(f"ws://{LOOPBACK}:{self.port}/api/websocket", max_size=None) as socket:
+                    self._socket = socket
+                    self._greet(socket)
                     yield
             finally:
                 self._process.terminate()
@@ -228,7 +230,7 @@ class HomeAssistant:
         self._client.headers["Authorization"] = f"Bearer {answer['access_token']}"
         self._token = answer["access_token"]
 
-    def _greet(self, socket: ClientConnection) -> None:
+    def _greet(self, socket: Connection) -> None:
         socket.recv(timeout=PATIENCE_S)
         socket.send(json.dumps({"type": "auth", "access_token": self._token}))
         assert json.loads(socket.recv(timeout=PATIENCE_S))["type"] == "auth_ok"

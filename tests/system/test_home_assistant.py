@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ TOPICS = Topics("clinic", "scope-1")
 
 def of(topics: Topics, key: str) -> str:
     return f"leukoscope_{topics.site}_{topics.device}_{key}"
+
+
+def shows(unique_id: str, state: str, now: dict[str, dict[str, Any]]) -> bool:
+    return bool(now[unique_id]["state"] == state)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +176,7 @@ def test_home_assistant_shows_the_device_as_it_is(
                     answer = witness.next_answer()
                     assert (answer["command"], answer["state"]) == (command, "done")
                     ids.add(answer["id"])
-                    home.until(lambda now, state=state: now[of(TOPICS, "state")]["state"] == state)
+                    home.until(partial(shows, of(TOPICS, "state"), state))
                 # The same button twice is two commands.
                 assert len(ids) == 4
 

@@ -14,6 +14,7 @@ from edge_agent.homeassistant.entities import ALIVE, CHECKS
 from edge_agent.monitoring.health import health_message, run_checks
 from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.monitoring.metrics import MetricsCollector, MetricsSources
+from edge_agent.monitoring.reading_counts import ReadingCounts
 from edge_agent.mqtt import MqttSettings
 from edge_agent.mqtt.own_status import OwnStatus
 from edge_agent.spool import MemorySpool, Message
@@ -21,6 +22,12 @@ from tests.kept import Readings
 from tests.unit.homeassistant.home import TERMS, TOPICS, attributes, available, shown
 from tests.unit.monitoring.conftest import MakeInputs, machine
 
+COUNTS = ReadingCounts(
+    12,
+    {Outcome.CLASSIFIED: 5, Outcome.ABSTAINED: 3, Outcome.REJECTED: 2, Outcome.FAILED: 2},
+    {"unfamiliar": 3, "blurred": 2, ImageError.code: 2},
+    {"benign": 4, "pre-b": 1},
+)
 SPECIMEN = SpecimenField(id="S-7K3F-92QX", slide=3, field=14)
 
 
@@ -36,16 +43,9 @@ def metrics(*, latency_ms: float | None = None, temperature_c: float | None = 51
     if latency_ms is not None:
         latency.add({"total": latency_ms})
     collector = MetricsCollector(
-        MetricsSources(lambda: 12, lambda: CaptureCounters(1, 2, 3, 4), spool.stats, latency), uuid7()
+        MetricsSources(lambda: COUNTS, lambda: CaptureCounters(1, 2, 3, 4), spool.stats, latency), uuid7()
     )
-    found = collector.collect(TOPICS, machine(cpu_temperature_c=temperature_c, **changes))
-    return found.model_copy(
-        update={
-            "outcomes_count": {Outcome.CLASSIFIED: 5, Outcome.ABSTAINED: 3, Outcome.REJECTED: 2},
-            "reasons_count": {"unfamiliar": 3, "blurred": 2},
-            "labels_count": {"benign": 4, "pre-b": 1},
-        }
-    )
+    return collector.collect(TOPICS, machine(cpu_temperature_c=temperature_c, **changes))
 
 
 @pytest.mark.parametrize("state", [*StatusState])
@@ -94,7 +94,7 @@ def test_figures_are_those_of_the_metrics() -> None:
         "readings": "12",
         "classified": "5",
         "refused": "5",
-        "failed": "0",
+        "failed": "2",
         "latency_p50": "20.0",
         "latency_p95": "20.0",
         "backlog": "5",
@@ -108,7 +108,7 @@ def test_figures_are_those_of_the_metrics() -> None:
     }
     assert attributes(TOPICS.metrics, message) == {
         "classified": {"benign": 4, "pre-b": 1},
-        "refused": {"unfamiliar": 3, "blurred": 2},
+        "refused": {"unfamiliar": 3, "blurred": 2, ImageError.code: 2},
     }
 
 

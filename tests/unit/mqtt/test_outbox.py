@@ -120,3 +120,17 @@ def test_what_is_wanted_again_while_it_is_being_cleared_is_cleared_once_it_is_no
     outbox.sent_retained(ELSEWHERE)
     outbox.acknowledged(cleared)
     assert [item.topic for item in waiting(begun(OLD, spool)) if not item.payload] == [ELSEWHERE]
+
+
+def test_what_is_retained_keeps_its_expiry_over_every_connection() -> None:
+    outbox = Outbox(OLD, MemorySpool(2**20), Withheld())
+    outbox.put_retained(OLD.health, b"{}", 900)
+    outbox.put_retained(OLD.last, b"{}")
+    for _ in range(2):
+        outbox.begin()
+        assert {item.topic: item.expiry_s for item in waiting(outbox)} == {OLD.health: 900, OLD.last: None}
+        outbox.end()
+    outbox.begin()
+    waiting(outbox)
+    outbox.repeat_retained({OLD.health})
+    assert [item.expiry_s for item in waiting(outbox)] == [900]
