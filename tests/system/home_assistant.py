@@ -150,6 +150,10 @@ class HomeAssistant:
                 self._process.terminate()
                 self._process.wait(PATIENCE_S)
 
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._client.close()
+
     def connect_to(self, broker_port: int) -> None:
         """Add the MQTT integration."""
         begun = self._post("/api/config/config_entries/flow", {"handler": "mqtt", "show_advanced_options": False})

@@ -58,7 +58,9 @@ def root(tell: Tell) -> Path:
 @pytest.fixture
 def home(root: Path) -> Iterator[HomeAssistant]:
     with tempfile.TemporaryDirectory(prefix="home-", dir=root / "tmp") as folder:
-        yield HomeAssistant(root, Path(folder))
+        found = HomeAssistant(root, Path(folder))
+        yield found
+        found.close()
 
 
 @dataclass
