@@ -142,7 +142,7 @@ class HomeAssistant:
             try:
                 self._wait_until_it_answers()
                 self._sign_in()
-                with connect(f"ws://{LOOPBACK}:{self.port}/api/websocket", max_size=None) as socket:
+                with connect(f"ws://{LOOPBACK}:{self.port}/api/websocket", max_size=None, max_queue=None) as socket:
                     self._socket = socket
                     self._greet(socket)
                     yield
