@@ -172,12 +172,14 @@ devices = Table(
     Column("info", FiguresJson),
     Column("health", FiguresJson),
     Column("model_reported", FiguresJson),
+    Column("newest_session", Uuid),
+    Column("newest_seq", BigInteger),
     Column("newest_captured_at", UtcDateTime),
     Column("newest_received_at", UtcDateTime),
     Column("updated_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("site", "device"),
 )
-"""What each device says of itself, by the session rule. The ``newest`` times are those of the result that came last.
+"""What each device says of itself, by the session rule. ``newest`` is the result with the highest session and number.
 
 ``state`` is what the device said. One whose ``status_received_at`` is older than three heartbeats is silent, whatever
 it said.

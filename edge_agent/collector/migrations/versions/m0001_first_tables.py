@@ -60,6 +60,8 @@ def upgrade() -> None:
         sa.Column("info", _FIGURES, nullable=True),
         sa.Column("health", _FIGURES, nullable=True),
         sa.Column("model_reported", _FIGURES, nullable=True),
+        sa.Column("newest_session", sa.Uuid(), nullable=True),
+        sa.Column("newest_seq", sa.BigInteger(), nullable=True),
         sa.Column("newest_captured_at", _TIME, nullable=True),
         sa.Column("newest_received_at", _TIME, nullable=True),
         sa.Column("updated_at", _TIME, nullable=False),
