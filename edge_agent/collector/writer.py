@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _DEVICE_KEY = ("site", "device")
 
+_COUNTED = {"preserve_rowcount": True}
+
 _TRIMMED_EVERY = 100
 """Rows of ``unreadable`` may exceed their limit by this many."""
 
@@ -119,7 +121,7 @@ class Writer:
         with self._engine.begin() as connection:
             for name, rows in by_table.items():
                 statement = self._insert(tables[name]).on_conflict_do_nothing()
-                stored = connection.execute(statement, rows).rowcount
+                stored = connection.execute(statement, rows, execution_options=_COUNTED).rowcount
                 written.stored_count[name] = stored
                 written.repeated_count += len(rows) - stored
             if results.name in by_table:
