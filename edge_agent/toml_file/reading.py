@@ -41,12 +41,15 @@ def parse_config(path: Path, text: str) -> dict[str, Any]:
         raise ConfigError(f"{path}:{line}: not TOML: {message}; correct this line") from error
 
 
-def config_error(path: Path, text: str, errors: list[tuple[KeyPath, str]]) -> ConfigError:
+def config_error(
+    path: Path, text: str, errors: list[tuple[KeyPath, str]], *, remedy: str | None = None
+) -> ConfigError:
     """The error for a file, with all its errors in order, each with its line."""
     lines = find_lines(text)
     found = sorted((line_of(lines, keys), explanation) for keys, explanation in errors)
     count = "1 error" if len(found) == 1 else f"{len(found)} errors"
-    return ConfigError("\n".join([f"{count} in {path}", *(f"{path}:{line}: {what}" for line, what in found)]))
+    lines_of_errors = [f"{path}:{line}: {what}" for line, what in found]
+    return ConfigError("\n".join([f"{count} in {path}", *lines_of_errors]), remedy=remedy)
 
 
 def _unreadable(path: Path, reason: str, expected: str) -> ConfigError:
