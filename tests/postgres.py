@@ -121,6 +121,12 @@ class Postgres:
             found = connection.execute(statement.encode())
             return list(found.fetchall()) if found.description else []
 
+    def require_password(self, role: str) -> None:
+        """From now on this role has to give one."""
+        rules = self._folder / "data" / "pg_hba.conf"
+        rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        self.execute("SELECT pg_reload_conf()")
+
     def address(self, database: str) -> str:
         """As in a configuration."""
         return f"postgresql://postgres@{LOOPBACK}:{self.port}/{database}"
