@@ -308,7 +308,7 @@ def _publisher(name: str, port: int, count: int, resend_s: float) -> Iterator[su
         str(count),
     ]
     with subprocess.Popen(
-        [*command, str(RESEND_S)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [*command, str(resend_s)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         try:
             yield process
