@@ -16,7 +16,7 @@ ARCH ?= amd64
 PYTHON_VERSION ?= 3.13
 FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames-1280x960
 
-.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean
+.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean collector-kills
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
@@ -44,6 +44,10 @@ bench: $(VENV)/dev.stamp
 # Kills, bad networks, wrong commands and a long run; a quarter of an hour.
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.faults $(if $(OUT),--out "$(OUT)")
+
+# 100,000 results while collectors, broker and PostgreSQL are killed 20 times; needs mosquitto and postgresql (two minutes).
+collector-kills: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.faults.collector_kills $(if $(OUT),--out "$(OUT)")
 
 # The package on a whole machine: booted, unplugged, killed, filled up, cut off. LEUKOSCOPE_DEB names another package.
 system-test: $(VENV)/dev.stamp
