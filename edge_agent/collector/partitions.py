@@ -6,6 +6,7 @@ A row of a day without a partition lies in ``..._default``, and moves when its d
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
@@ -25,6 +26,8 @@ FUTURE = timedelta(days=1)
 
 _LOCK = 0x1E0C05C1
 _LOCK_TIMEOUT_S = 2
+_PAUSE_S = 60.0
+"""Between two attempts to make a partition that another process prevents."""
 
 
 def has_timescale(connection: Connection) -> bool:
@@ -48,6 +51,7 @@ class DayPartitions:
         self._engine = engine
         self._is_partitioned: bool | None = None
         self._known: dict[str, set[date]] = {table: set() for table in BY_DAY}
+        self._not_before: dict[tuple[str, date], float] = {}
 
     def prepare(self, moments: Mapping[str, Iterable[datetime]], now: datetime) -> None:
         """Make the partitions of these moments, by table, if they are within the window.
@@ -87,12 +91,15 @@ class DayPartitions:
                     self._known[table].add(day)
 
     def _make_one(self, table: str, day: date) -> bool:
+        if time.monotonic() < self._not_before.get((table, day), 0.0):
+            return False
         try:
             with self._engine.begin() as connection:
                 _make_partition(connection, table, day)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) not in {"55P03", "40P01", "23514"}:
                 raise
+            self._not_before[table, day] = time.monotonic() + _PAUSE_S
             log.info("the partition of %s for %s has to wait: another process uses the table", table, day)
             return False
         return True

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 
-from edge_agent.errors import SchemaNewer
+from edge_agent.errors import SchemaMissing, SchemaNewer
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -53,9 +53,15 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def is_current(connection: Connection) -> bool:
-    """Whether the tables are those of this release."""
-    return current_revision(connection) == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+def require_schema(engine: Engine) -> None:
+    """Raises ``SchemaMissing`` unless the tables are those of this release, or of a later one."""
+    with engine.connect() as connection:
+        found = current_revision(connection)
+    known = [each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+    if found is None:
+        raise SchemaMissing("The database has no tables of the collector yet.")
+    if found in known[1:]:
+        raise SchemaMissing(f"The tables are at revision {found}; this release needs {known[0]}.")
 
 
 def _unlock(connection: Connection) -> None:

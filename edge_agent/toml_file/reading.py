@@ -41,9 +41,7 @@ def parse_config(path: Path, text: str) -> dict[str, Any]:
         raise ConfigError(f"{path}:{line}: not TOML: {message}; correct this line") from error
 
 
-def config_error(
-    path: Path, text: str, errors: list[tuple[KeyPath, str]], *, remedy: str | None = None
-) -> ConfigError:
+def config_error(path: Path, text: str, errors: list[tuple[KeyPath, str]], *, remedy: str | None = None) -> ConfigError:
     """The error for a file, with all its errors in order, each with its line."""
     lines = find_lines(text)
     found = sorted((line_of(lines, keys), explanation) for keys, explanation in errors)
