@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime
+from sqlalchemy import JSON, DateTime, Double
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import TypeDecorator
 
 
@@ -34,6 +36,25 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class seconds_between(GenericFunction[float]):  # noqa: N801 - SQLAlchemy names functions by their class
+    """Seconds from the first moment to the second, computed by the database."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(seconds_between, "postgresql")
+def _on_postgresql(element: seconds_between, compiler: Any, **settings: Any) -> str:  # noqa: ANN401 - SQLAlchemy's
+    begin, end = (compiler.process(each, **settings) for each in element.clauses)
+    return f"EXTRACT(EPOCH FROM {end} - {begin})"
+
+
+@compiles(seconds_between, "sqlite")
+def _on_sqlite(element: seconds_between, compiler: Any, **settings: Any) -> str:  # noqa: ANN401 - SQLAlchemy's
+    begin, end = (compiler.process(each, **settings) for each in element.clauses)
+    return f"((julianday({end}) - julianday({begin})) * 86400)"
 
 
 @dataclass(frozen=True, slots=True)

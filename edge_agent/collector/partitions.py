@@ -25,7 +25,6 @@ FUTURE = timedelta(days=1)
 """Days outside this window are those of a clock that is far off; they share the default partition."""
 
 _LOCK = 0x1E0C05C1
-_LOCK_TIMEOUT_S = 2
 _PAUSE_S = 60.0
 """Between two attempts to make a partition that another process prevents."""
 
@@ -47,8 +46,9 @@ def is_partitioned(connection: Connection) -> bool:
 class DayPartitions:
     """Makes partitions when they are needed. Several collectors may do so at the same time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, lock_timeout_s: float = 2.0) -> None:
         self._engine = engine
+        self._lock_timeout_ms = round(1000 * lock_timeout_s)
         self._is_partitioned: bool | None = None
         self._known: dict[str, set[date]] = {table: set() for table in BY_DAY}
         self._not_before: dict[tuple[str, date], float] = {}
@@ -95,6 +95,7 @@ class DayPartitions:
             return False
         try:
             with self._engine.begin() as connection:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {self._lock_timeout_ms}")
                 _make_partition(connection, table, day)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) not in {"55P03", "40P01", "23514"}:
@@ -130,7 +131,6 @@ def _make_partition(connection: Connection, table: str, day: date) -> None:
     def run(statement: str) -> None:
         connection.exec_driver_sql(statement)
 
-    run(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s'")
     run(f"SELECT pg_advisory_xact_lock({_LOCK})")
     if connection.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is not None:
         return

@@ -189,7 +189,7 @@ class Storing:
                 is_new = figures.database_error is None or figures.database_error.code != error.code
                 if is_new or now - logged_at > _REPEATED_LOG_S:
                     logged_at = now
-                    log.error("%s", error)
+                    log.error("%s", error)  # noqa: TRY400 - the error says it all; its traceback does not help
                 figures.database_error = error
                 figures.retries_count += 1
             else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, func, or_, select, text
+from sqlalchemy import Connection, func, or_, select, text
 
+from edge_agent.collector.column_types import seconds_between
 from edge_agent.collector.partitions import FUTURE, PAST, is_partitioned
 from edge_agent.collector.tables import collectors, devices, events, metrics, reports, results, unreadable
 
@@ -90,8 +91,8 @@ def summarize(connection: Connection, now: datetime) -> Summary:
             for row in rows
         ),
         collectors=tuple(
-            CollectorSummary(seen_ago_s=round((now - row.seen_at).total_seconds(), 1), **row._mapping)
-            for row in connection.execute(select(collectors).order_by(collectors.c.instance))
+            CollectorSummary(seen_ago_s=round((now - row["seen_at"]).total_seconds(), 1), **row)
+            for row in connection.execute(select(collectors).order_by(collectors.c.instance)).mappings()
         ),
     )
 
@@ -135,10 +136,6 @@ def _count(connection: Connection, table: str) -> TableSummary:
 def _far_off(connection: Connection) -> int:
     if is_partitioned(connection):
         return connection.scalar(text("SELECT count(*) FROM results_default")) or 0
-    captured, received = results.c.captured_at, results.c.received_at
-    if connection.dialect.name == "postgresql":
-        off = or_(captured > received + FUTURE, captured < received - PAST)
-    else:
-        days = func.julianday(captured) - func.julianday(received)
-        off = or_(days > FUTURE / timedelta(days=1), days < -PAST / timedelta(days=1))
-    return connection.scalar(select(func.count()).select_from(results).where(and_(off))) or 0
+    delay_s = seconds_between(results.c.captured_at, results.c.received_at)
+    is_off = or_(delay_s < -FUTURE.total_seconds(), delay_s > PAST.total_seconds())
+    return connection.scalar(select(func.count()).select_from(results).where(is_off)) or 0

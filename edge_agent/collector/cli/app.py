@@ -21,7 +21,7 @@ class Commands(LazyCommands):
     lazy = {  # noqa: RUF012 - the base declares it
         "run": LazyCommand(
             "edge_agent.collector.cli.run:run",
-            "Store what the devices publish, until SIGTERM. Loses and doubles nothing.",
+            "Store what the devices publish, until SIGTERM. Nothing is lost or doubled.",
         ),
         "migrate": LazyCommand(
             "edge_agent.collector.cli.migrate:migrate", "Create the tables, or change them to what this release needs."

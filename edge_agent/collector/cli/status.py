@@ -25,7 +25,7 @@ _UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0))
 
 def status(
     config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002 - Typer makes options of boolean defaults
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what is stored, the newest result of each device, and how far behind the collectors are."""
     engine = open_database(load_config(config).database)
@@ -81,6 +81,10 @@ def _line(collector: CollectorSummary) -> str:
 
 def _moment(moment: datetime | None) -> str:
     return "none" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    return "" if moment is None else f"{_duration((now - moment).total_seconds())} ago"
 
 
 def _delay(device: DeviceSummary) -> str:

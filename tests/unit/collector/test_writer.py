@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 from uuid_utils.compat import uuid7
 
-from edge_agent.collector.partitions import DAYS_AHEAD, partitions_of
+from edge_agent.collector.partitions import DAYS_AHEAD, DayPartitions, partitions_of
 from edge_agent.collector.rows import KEPT_CHARACTERS, Entry, Origin, unreadable_entry
 from edge_agent.collector.tables import devices, events, metadata, metrics, reports, results, unreadable
 from edge_agent.collector.writer import Writer
@@ -228,6 +228,7 @@ def test_rows_of_a_clock_that_ran_ahead_move_when_their_day_gets_its_partition(p
 
 def test_a_reader_who_holds_the_table_delays_a_partition_and_no_message(postgres_engine: Engine) -> None:
     writer = Writer(postgres_engine, unreadable_count=10)
+    writer.partitions = DayPartitions(postgres_engine, lock_timeout_s=0.05)
     now = datetime.now(UTC)
     with postgres_engine.connect() as reader:
         reader.execute(select(results)).all()
