@@ -60,7 +60,9 @@ def export(  # noqa: PLR0913 - as many as the command has options
         ),
     ],
     file_format: Annotated[Format, typer.Option("--format", help="Kind of file.")] = Format.CSV,
-    table: Annotated[TableName, typer.Option(help="What to export; FHIR has readings and reports.")] = TableName.RESULTS,
+    table: Annotated[
+        TableName, typer.Option(help="What to export; FHIR has readings and reports.")
+    ] = TableName.RESULTS,
     since: Annotated[
         datetime | None,
         typer.Option("--from", help="Day or time (UTC) of the first row.", metavar="TIME", parser=parse_moment),
@@ -135,10 +137,14 @@ def _export_fhir(connection: Connection, selection: Selection, out: Path, *, tra
         f"{written.files_count:,} Bundles in {out}."
     )
     if written.without_slide_count:
-        _say(f"{written.without_slide_count:,} readings belong to no slide and are left out; CSV and Parquet have them.")
+        _say(
+            f"{written.without_slide_count:,} readings belong to no slide and are left out; CSV and Parquet have them."
+        )
     _say(NOTICE)
     if written.refused_count:
-        _say(f"{written.refused_count:,} readings are not valid in FHIR and are left out; the first: {written.first_fault}")
+        _say(
+            f"{written.refused_count:,} readings are not valid in FHIR and are left out; the first: {written.first_fault}"
+        )
         raise typer.Exit(EXIT_SOME_UNREAD)
 
 

@@ -137,11 +137,19 @@ def _results() -> Iterator[Column]:
         "repeats_field", Kind.INTEGER, field="specimen.repeats_field", null="No slide was set, or this reading counts."
     )
     yield of(
-        "outcome", Kind.TEXT, "'classified', 'abstained' (judged, without an answer), 'rejected' or 'failed'.", repeats=True
+        "outcome",
+        Kind.TEXT,
+        "'classified', 'abstained' (judged, without an answer), 'rejected' or 'failed'.",
+        repeats=True,
     )
     yield of("reason", Kind.TEXT, "Why there is no label.", null="The reading was classified, or failed.", repeats=True)
     yield of(
-        "error_code", Kind.TEXT, "Code of the error.", field="error.code", null="The reading did not fail.", repeats=True
+        "error_code",
+        Kind.TEXT,
+        "Code of the error.",
+        field="error.code",
+        null="The reading did not fail.",
+        repeats=True,
     )
     yield of("label", Kind.TEXT, "Code of the class that the model names.", null=_NOT_CLASSIFIED, repeats=True)
     yield of("malignant", Kind.BOOLEAN, "Whether that class counts as malignant.", null=_NOT_CLASSIFIED)

@@ -108,7 +108,9 @@ def check_selection(connection: Connection, selection: Selection) -> None:
     if selection.device is not None and selection.device not in of_site:
         where = f" at the site {selection.site!r}" if selection.site else ""
         raise SelectionUnknown(f"There is no device {selection.device!r}{where}. {_listed('Devices', of_site)}")
-    if selection.specimen is not None and not any(_has_specimen(connection, table, selection) for table in (results, reports)):
+    if selection.specimen is not None and not any(
+        _has_specimen(connection, table, selection) for table in (results, reports)
+    ):
         where = f" at the site {selection.site!r}" if selection.site else ""
         raise SelectionUnknown(
             f"There is no specimen {selection.specimen!r}{where}.",

@@ -183,6 +183,8 @@ class _SlideBundle:
 
     def add(self, row: Row[Any]) -> str | None:
         """A reading, and its device before it. Returns why it cannot be added."""
+        if self._readings is not None and row.id in self._readings.identities:
+            return "it is stored twice, with another time"
         reader = device_identity(row)
         resource = observation(row, slide=self._slide.identity, device=reader)
         if (fault := fault_of(resource)) is not None:
@@ -199,9 +201,9 @@ class _SlideBundle:
 
     def _count(self, row: Row[Any]) -> None:
         if self._readings is None:
-            self._readings = ReportedReadings([], row.captured_at, row.captured_at, row.received_at)
+            self._readings = ReportedReadings({}, row.captured_at, row.captured_at, row.received_at)
         readings = self._readings
-        readings.identities.append(row.id)
+        readings.identities[row.id] = None
         readings.first_at = min(readings.first_at, row.captured_at)
         readings.last_at = max(readings.last_at, row.captured_at)
         readings.newest_received_at = max(readings.newest_received_at, row.received_at)

@@ -18,7 +18,8 @@ def device_identity(row: Row[Any]) -> UUID:
 
 
 def _state(row: Row[Any]) -> tuple[object, ...]:
-    return row.software, row.model_name, row.model_version, row.model_sha256, row.head_name, row.head_version
+    model = row.model_name, row.model_version, row.model_sha256, row.head_name, row.head_version
+    return row.software, *model, row.demonstration, row.provisional
 
 
 def device(row: Row[Any]) -> dict[str, Any]:

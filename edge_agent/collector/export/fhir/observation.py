@@ -74,7 +74,9 @@ def observation(row: Row[Any], *, slide: UUID, device: UUID) -> dict[str, Any]:
 def _answer(row: Row[Any], *, withheld: bool) -> dict[str, Any]:
     """``valueCodeableConcept``, or why there is none."""
     if row.demonstration:
-        return _no_value([absent("not-applicable"), coding("marking", "demonstration", "Demonstration")], _DEMONSTRATION)
+        return _no_value(
+            [absent("not-applicable"), coding("marking", "demonstration", "Demonstration")], _DEMONSTRATION
+        )
     if row.outcome == Outcome.CLASSIFIED and row.label is not None and not withheld:
         text = f"The model names the class '{row.label}'. This is no diagnosis."
         return {"valueCodeableConcept": {"coding": [coding("label", row.label)], "text": text}}

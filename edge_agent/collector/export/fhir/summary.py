@@ -62,7 +62,8 @@ def _components(row: Row[Any], *, withheld: bool) -> Iterator[dict[str, Any]]:
 class ReportedReadings:
     """What a report has to know of the readings of a Bundle."""
 
-    identities: list[UUID]
+    identities: dict[UUID, None]
+    """In their order; each once."""
     first_at: datetime
     last_at: datetime
     newest_received_at: datetime

@@ -1,0 +1,32 @@
+"""Fills a database for tests of exports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from pydantic import BaseModel
+from sqlalchemy import Engine
+
+from edge_agent.collector.writer import Writer
+from edge_agent.contracts import Result
+from edge_agent.contracts.specimen import SpecimenField
+from tests.collecting import NOW, make_entry, make_result
+
+
+def store(engine: Engine, messages: Sequence[BaseModel]) -> None:
+    """As a collector does."""
+    Writer(engine, unreadable_count=10).write([make_entry(each) for each in messages])
+
+
+def readings(count: int, *, specimen: str | None = "S-7K3F-92QX", slide: int = 1, **changes: object) -> list[Result]:
+    """One per second, all outcomes among the first dozens."""
+    return [
+        make_result(
+            seq,
+            captured_at=NOW + timedelta(seconds=seq),
+            specimen=None if specimen is None else SpecimenField(id=specimen, slide=slide, field=seq + 1),
+            **changes,
+        )
+        for seq in range(count)
+    ]
