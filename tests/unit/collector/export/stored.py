@@ -11,7 +11,11 @@ from sqlalchemy import Engine
 from edge_agent.collector.writer import Writer
 from edge_agent.contracts import Result
 from edge_agent.contracts.specimen import SpecimenField
+from edge_agent.testing.simulated_readings import SimulatedReadings
 from tests.collecting import NOW, make_entry, make_result
+
+
+SEED = 3
 
 
 def store(engine: Engine, messages: Sequence[BaseModel]) -> None:
@@ -20,13 +24,14 @@ def store(engine: Engine, messages: Sequence[BaseModel]) -> None:
 
 
 def readings(count: int, *, specimen: str | None = "S-7K3F-92QX", slide: int = 1, **changes: object) -> list[Result]:
-    """One per second, all outcomes among the first dozens."""
+    """One per second, the same in every run; the first 16 have every outcome, and both reasons to abstain."""
+    drawn = SimulatedReadings(SEED)
     return [
         make_result(
             seq,
             captured_at=NOW + timedelta(seconds=seq),
             specimen=None if specimen is None else SpecimenField(id=specimen, slide=slide, field=seq + 1),
-            **changes,
+            **{**drawn.draw(), **changes},
         )
         for seq in range(count)
     ]
