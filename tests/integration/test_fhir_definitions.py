@@ -56,9 +56,7 @@ def test_bundles_are_valid_r4_with_its_invariants(node_tools: NodeTools, exporte
 def test_the_validator_finds_what_is_wrong(node_tools: NodeTools, exported: list[Path], tmp_path: Path) -> None:
     """Without this, a validator that looks at nothing would pass."""
     bundle = json.loads(next(path for path in exported if "S-0001-A" in path.name).read_bytes())
-    [observation] = [
-        entry["resource"] for entry in bundle["entry"] if "valueCodeableConcept" in entry["resource"]
-    ][:1]
+    [observation] = [entry["resource"] for entry in bundle["entry"] if "valueCodeableConcept" in entry["resource"]][:1]
     observation |= {"dataAbsentReason": {"text": "both"}, "patient": {"display": "nobody"}, "issued": "yesterday"}
     del observation["code"]
     bundle["entry"][0]["request"] = {"method": "PUT", "url": "Specimen"}
@@ -116,5 +114,3 @@ def _concepts(system: str, concepts: list[dict[str, Any]]) -> Iterator[tuple[str
     for concept in concepts:
         yield system, concept["code"], concept.get("display")
         yield from _concepts(system, concept.get("concept", []))
-
-
