@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated
 
 import typer
 from sqlalchemy import Connection
@@ -50,7 +50,7 @@ def parse_moment(text: str) -> datetime:
         raise typer.BadParameter(f"{text!r} is outside of the calendar") from error
 
 
-def export(  # noqa: PLR0913 - as many as the command has options
+def export(  # noqa: PLR0913, PLR0917 - as many as the command has options; Typer calls it by name
     out: Annotated[
         Path,
         typer.Option(
@@ -94,7 +94,7 @@ def export(  # noqa: PLR0913 - as many as the command has options
         is_stdout = str(out) == "-"
         rows_count = write_table(
             connection,
-            cast("Literal['results', 'events', 'reports']", table.value),
+            table.value,
             selection,
             sys.stdout.buffer if is_stdout else out,
             parquet=file_format is Format.PARQUET,
@@ -105,7 +105,7 @@ def export(  # noqa: PLR0913 - as many as the command has options
     _say(NOTICE)
 
 
-def _check_options(  # noqa: PLR0913 - as many as there are
+def _check_options(
     out: Path,
     file_format: Format,
     table: TableName,
@@ -143,7 +143,7 @@ def _export_fhir(connection: Connection, selection: Selection, out: Path, *, tra
     _say(NOTICE)
     if written.refused_count:
         _say(
-            f"{written.refused_count:,} readings are not valid in FHIR and are left out; the first: {written.first_fault}"
+            f"{written.refused_count:,} readings are not valid in FHIR and left out; the first: {written.first_fault}"
         )
         raise typer.Exit(EXIT_SOME_UNREAD)
 

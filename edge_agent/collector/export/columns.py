@@ -85,7 +85,7 @@ class _Columns:
     def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
 
-    def __call__(  # noqa: PLR0913 - a column has that many properties
+    def __call__(
         self,
         name: str,
         kind: Kind,

@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 
 from edge_agent.collector.export.columns import Column, Kind
 
-_FORMULA = tuple("=+-@\t\r\n'＝＋－＠")  # noqa: RUF001 - the full-width forms, which spreadsheets take for the others
-"""What a spreadsheet takes for the beginning of a formula or skips before one, and what marks text as text."""
+_FORMULA = tuple("=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20")
+"""What a spreadsheet takes for the beginning of a formula or skips before one, and what marks text as text. The last
+four are the first four in full width."""
 
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 """A null character ends the text for many readers; a surrogate alone has no UTF-8."""

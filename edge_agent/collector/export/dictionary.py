@@ -36,7 +36,7 @@ def dictionary_markdown() -> str:
         lines += ["| Column | Type | Unit | Meaning | No value means |", "| --- | --- | --- | --- | --- |"]
         for column in exported.columns:
             _, kind, unit, description, null = _fields(column)
-            cells = (f"`{column.name}`", kind, unit or "–", description, null or "always there")
+            cells = (f"`{column.name}`", kind, unit or "none", description, null or "always there")
             lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"

@@ -36,8 +36,8 @@ def write_table(
     with _opened(target) as file:
         if not parquet:
             return write_csv(file, exported.columns, groups)
-        # Not needed by the other formats, and half a second and 60 MB.
-        from edge_agent.collector.export.parquet_file import write_parquet
+        # Half a second and 60 MB, which CSV does not need.
+        from edge_agent.collector.export.parquet_file import write_parquet  # noqa: PLC0415 - as above
 
         return write_parquet(file, exported.columns, groups, _about(exported, selection))
 

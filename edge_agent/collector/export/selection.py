@@ -51,8 +51,8 @@ class Selection:
     def described(self) -> dict[str, str]:
         """What was asked for, for the metadata of a file; only what was given."""
         asked = {
-            "from": self.since and self.since.isoformat(),
-            "to": self.until and self.until.isoformat(),
+            "from": None if self.since is None else self.since.isoformat(),
+            "to": None if self.until is None else self.until.isoformat(),
             "site": self.site,
             "device": self.device,
             "specimen": self.specimen,

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from pydantic import BaseModel
 from sqlalchemy import Engine
 
 from edge_agent.collector.writer import Writer
-from edge_agent.contracts import Result
+from edge_agent.contracts import OpenContract, Result
 from edge_agent.contracts.specimen import SpecimenField
 from edge_agent.testing.simulated_readings import SimulatedReadings
 from tests.collecting import NOW, make_entry, make_result
 
-
 SEED = 3
 
 
-def store(engine: Engine, messages: Sequence[BaseModel]) -> None:
+def store(engine: Engine, messages: Sequence[OpenContract]) -> None:
     """As a collector does."""
     Writer(engine, unreadable_count=10).write([make_entry(each) for each in messages])
 
