@@ -157,6 +157,7 @@ def test_references_stay_within_the_bundle_and_lead_to_the_right_kind(written: d
         for observation in resources(bundle, "Observation"):
             assert kinds[observation["specimen"]["reference"]] == "Specimen"
         [report] = resources(bundle, "DiagnosticReport")
+        assert report["status"] == "partial"
         assert [kinds[each["reference"]] for each in report["specimen"]] == ["Specimen"]
         results_of = [each["reference"] for each in report["result"]]
         assert set(results_of) == {url for url, kind in kinds.items() if kind == "Observation"}
