@@ -77,6 +77,7 @@
     │   ├── DatabaseBusy       database_busy
     │   ├── SchemaMissing      schema_missing
     │   └── SchemaNewer        schema_newer
+    ├── SelectionUnknown       selection_unknown
     ├── CollectorMissing       collector_missing
     ├── DiskFull               disk_full
     ├── DiskLow                disk_low
@@ -226,6 +227,7 @@ from edge_agent.errors.database import (
     DatabaseUnreachable,
     SchemaMissing,
     SchemaNewer,
+    SelectionUnknown,
 )
 from edge_agent.errors.desired import (
     DesiredInvalid,
@@ -445,6 +447,7 @@ __all__ = [
     "SchemaMissing",
     "SchemaNewer",
     "SecretExposed",
+    "SelectionUnknown",
     "SelfTestSlow",
     "ShadowDisagrees",
     "ShadowFailed",
