@@ -17,10 +17,11 @@ NOTICE = "Research use only. Not a medical device; no result may be used for dia
 
 EXIT_FAILED, EXIT_USAGE, EXIT_SOME_UNREAD, EXIT_INTERRUPTED = 1, 2, 3, 130
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+# Without emoji=False a fingerprint with ":CD:" in it would be printed with a picture of a disc.
+errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 # Without a terminal Rich assumes 80 columns, which would cut tables for no reason.
 _WIDE = "COLUMNS" not in os.environ and not (sys.stdout and sys.stdout.isatty())
-output = Console(highlight=False, soft_wrap=True, width=160 if _WIDE else None)
+output = Console(highlight=False, emoji=False, soft_wrap=True, width=160 if _WIDE else None)
 
 
 def print_error(error: EdgeAgentError) -> None:
