@@ -133,7 +133,7 @@
     "connect.version.auto": "5, oder 3.1.1, wenn der Broker 5 nicht kennt",
     "connect.go": "Verbinden",
     "connect.help": "Verwenden Sie ein Konto, das nur lesen darf. Das Passwort bleibt, bis dieser Tab geschlossen wird, und geht nur an den Broker.",
-    "connect.url.wrong": "Eine Adresse beginnt mit wss:// oder ws:// und enthält kein Passwort, zum Beispiel wss://broker.example.org:8884/.",
+    "connect.url.wrong": "Eine Adresse beginnt mit wss:// oder ws:// und enthält kein Passwort, zum Beispiel wss://broker.example.org/mqtt.",
     "connect.url.plain": "Diese Seite kam über https, deshalb erlaubt der Browser nur Adressen mit wss://.",
     "connect.config": "In config.json steht etwas Unverständliches: {names}. Es wurde ausgelassen.",
     "connect.refused.credentials": "Der Broker nimmt diesen Benutzernamen mit diesem Passwort nicht an.",
@@ -149,10 +149,10 @@
     "mark.demonstration": "Vorführung",
     "mark.provisional": "vorläufig",
     "mark.replayed": "nachgesendet",
-    "outcome.classified": "Klasse genannt",
-    "outcome.abstained": "Keine Klasse",
+    "outcome.classified": "Zugeordnet",
+    "outcome.abstained": "Keine Zuordnung",
     "outcome.rejected": "Nicht auswertbar",
-    "outcome.failed": "Nicht gelesen",
+    "outcome.failed": "Fehler beim Auswerten",
     "overview.nobody": "Warten auf das erste Gerät …",
     "overview.summary": "Geräte: {devices} · Standorte: {sites} · {states}",
     "overview.counts": "Seit diese Seite offen ist: Auswertungen {results} · Wiederholungen ausgelassen {repeats} · fehlend {missing} · nicht gelesene Nachrichten {unreadable}",
@@ -396,7 +396,7 @@
     "connect.version.auto": "5, or 3.1.1 where the broker has no 5",
     "connect.go": "Connect",
     "connect.help": "Use an account that may only read. The password is kept until this tab is closed, and sent to the broker alone.",
-    "connect.url.wrong": "An address begins with wss:// or ws:// and has no password in it, such as wss://broker.example.org:8884/.",
+    "connect.url.wrong": "An address begins with wss:// or ws:// and has no password in it, such as wss://broker.example.org/mqtt.",
     "connect.url.plain": "This page came over https, so the browser only allows wss:// addresses.",
     "connect.config": "config.json has something that is not understood: {names}. It was left out.",
     "connect.refused.credentials": "The broker does not accept this user name and password.",
@@ -829,7 +829,7 @@
   var parseVersion = (name2) => VERSIONS[name2];
   function brokerBeside({ protocol, host }) {
     if (protocol !== "http:" && protocol !== "https:") return "";
-    return `${protocol === "https:" ? "wss" : "ws"}://${host}/`;
+    return `${protocol === "https:" ? "wss" : "ws"}://${host}/mqtt`;
   }
   function brokerUrl(value) {
     if (typeof value !== "string" || !URL.canParse(value)) return null;

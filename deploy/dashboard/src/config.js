@@ -7,7 +7,7 @@ export const parseVersion = (name) => VERSIONS[name];
 
 function brokerBeside({ protocol, host }) {
   if (protocol !== "http:" && protocol !== "https:") return "";
-  return `${protocol === "https:" ? "wss" : "ws"}://${host}/`;
+  return `${protocol === "https:" ? "wss" : "ws"}://${host}/mqtt`;
 }
 
 /** The address of a broker's WebSocket listener, or null if it is none. */

@@ -1,0 +1,150 @@
+"""A broker as ``deploy/mosquitto`` configures it, with the dashboard on its WebSocket listener, and devices that use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from playwright.sync_api import Page
+
+from edge_agent.cli.local_broker import free_port, run_mosquitto
+from edge_agent.mqtt.settings import PASSWORD_VARIABLE
+from tests.mqtt import PATIENCE_S
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DASHBOARD = REPOSITORY / "deploy" / "dashboard"
+PASSWORD = "a-password-of-the-test"
+TESTER = "tester"
+"""May publish anything, as no device can."""
+
+
+@dataclass(frozen=True)
+class DashboardBroker:
+    """Ports of the devices' listener and of the page's."""
+
+    port: int
+    page_port: int
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.page_port}/"
+
+
+@contextmanager
+def dashboard_broker(
+    mosquitto: str, folder: Path, devices: list[str], page: Path = DASHBOARD / "page"
+) -> Iterator[DashboardBroker]:
+    """mosquitto by the shipped ``dashboard.conf`` and ``acl``; ``devices`` are SITE/DEVICE, with a password each."""
+    deploy = REPOSITORY / "deploy" / "mosquitto"
+    folder.mkdir(parents=True, exist_ok=True)
+    acl = folder / "acl"
+    acl.write_text(f"{(deploy / 'acl').read_text()}\nuser {TESTER}\ntopic readwrite #\n")
+    passwords = folder / "dashboard-passwords"
+    passwords.touch(0o600)
+    passwords.write_text("".join(f"{user}:{PASSWORD}\n" for user in ("viewer", TESTER, *devices)))
+    subprocess.run(["mosquitto_passwd", "-U", passwords], check=True)
+    port, page_port = free_port(), free_port()
+    shipped = (deploy / "dashboard.conf").read_text()
+    shipped = re.sub(r"^listener 9001", f"listener {page_port}", shipped, flags=re.MULTILINE)
+    shipped = shipped.replace("/etc/mosquitto/leukoscope", str(folder))
+    shipped = shipped.replace("/usr/share/leukoscope/dashboard", str(page))
+    more = f"user root\nacl_file {acl}\nallow_anonymous false\nmax_queued_messages 100000\n"
+    with run_mosquitto(mosquitto, port, extra_configuration=more + shipped):
+        yield DashboardBroker(port, page_port)
+
+
+def log_in(page: Page, broker: DashboardBroker, view: str = "overview", *, version: str = "auto") -> None:
+    """Open the page as its user does, and wait until it is connected."""
+    page.goto(f"{broker.address}#/{view}")
+    page.get_by_label("User name").fill("viewer")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("MQTT version").select_option(version)
+    page.get_by_role("button", name="Connect", exact=True).click()
+    page.locator("#link.on").wait_for()
+
+
+class Speaker:
+    """Publishes as any device, and as what no device would."""
+
+    def __init__(self, port: int) -> None:
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.username_pw_set(TESTER, PASSWORD)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def say(
+        self, topic: str, content: object, *, retain: bool = False, expiry_s: int | None = None, wait: bool = True
+    ) -> None:
+        """Publish bytes as they are, anything else as JSON; ``topic`` is below ``leukoscope/v1`` unless it has a root."""
+        payload = content if isinstance(content, bytes) else json.dumps(content).encode()
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if expiry_s is not None:
+            properties.MessageExpiryInterval = expiry_s
+        place = topic.removeprefix("/") if topic.startswith("/") else f"leukoscope/v1/{topic}"
+        sent = self._client.publish(place, payload, qos=1, retain=retain, properties=properties)
+        if wait:
+            sent.wait_for_publish(PATIENCE_S)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@dataclass
+class SimulatedProcess:
+    """A simulated device in a process of its own, which can be killed and started again."""
+
+    command: list[str]
+    process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        environment = os.environ | {PASSWORD_VARIABLE: PASSWORD}
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, env=environment)
+
+    def kill(self) -> None:
+        """As a power cut does it."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.communicate()
+        self.process = None
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Stop it cleanly, and return what each of its devices has published."""
+        assert self.process is not None
+        self.process.terminate()
+        printed, _ = self.process.communicate(timeout=PATIENCE_S)
+        self.process = None
+        return [json.loads(line) for line in printed.splitlines()]
+
+
+@contextmanager
+def simulated(*commands: list[str]) -> Iterator[list[SimulatedProcess]]:
+    """Simulated devices, one process per list of options."""
+    module = [sys.executable, "-m", "edge_agent.testing.simulated_device"]
+    with ExitStack() as closing:
+        found = [SimulatedProcess([*module, *options]) for options in commands]
+        for each in found:
+            each.start()
+            closing.callback(lambda each=each: each.process is not None and each.kill())
+        yield found
+
+
+def copied_page(folder: Path, **config: object) -> Path:
+    """A copy of the page with a ``config.json`` of the test's own."""
+    place = folder / "page"
+    shutil.copytree(DASHBOARD / "page", place)
+    (place / "config.json").write_text(json.dumps(config))
+    return place
