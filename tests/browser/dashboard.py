@@ -6,9 +6,12 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,7 @@ from paho.mqtt.properties import Properties
 from playwright.sync_api import Page
 
 from edge_agent.cli.local_broker import free_port, run_mosquitto
+from edge_agent.contracts import Status
 from edge_agent.mqtt.settings import PASSWORD_VARIABLE
 from tests.mqtt import PATIENCE_S
 
@@ -45,9 +49,17 @@ class DashboardBroker:
 
 @contextmanager
 def dashboard_broker(
-    mosquitto: str, folder: Path, devices: list[str], page: Path = DASHBOARD / "page"
+    mosquitto: str,
+    folder: Path,
+    devices: list[str],
+    *,
+    page: Path = DASHBOARD / "page",
+    ports: DashboardBroker | None = None,
 ) -> Iterator[DashboardBroker]:
-    """mosquitto by the shipped ``dashboard.conf`` and ``acl``; ``devices`` are SITE/DEVICE, with a password each."""
+    """mosquitto by the shipped ``dashboard.conf`` and ``acl``; ``devices`` are SITE/DEVICE, with a password each.
+
+    It listens on the ports of an earlier one, if that is given.
+    """
     deploy = REPOSITORY / "deploy" / "mosquitto"
     folder.mkdir(parents=True, exist_ok=True)
     acl = folder / "acl"
@@ -56,14 +68,29 @@ def dashboard_broker(
     passwords.touch(0o600)
     passwords.write_text("".join(f"{user}:{PASSWORD}\n" for user in ("viewer", TESTER, *devices)))
     subprocess.run(["mosquitto_passwd", "-U", passwords], check=True)
-    port, page_port = free_port(), free_port()
+    found = ports or DashboardBroker(free_port(), free_port())
     shipped = (deploy / "dashboard.conf").read_text()
-    shipped = re.sub(r"^listener 9001", f"listener {page_port}", shipped, flags=re.MULTILINE)
+    shipped = re.sub(r"^listener 9001", f"listener {found.page_port}", shipped, flags=re.MULTILINE)
     shipped = shipped.replace("/etc/mosquitto/leukoscope", str(folder))
     shipped = shipped.replace("/usr/share/leukoscope/dashboard", str(page))
     more = f"user root\nacl_file {acl}\nallow_anonymous false\nmax_queued_messages 100000\n"
-    with run_mosquitto(mosquitto, port, extra_configuration=more + shipped):
-        yield DashboardBroker(port, page_port)
+    with run_mosquitto(mosquitto, found.port, extra_configuration=more + shipped):
+        # Its listeners are opened one after the other.
+        wait_until_open(found.page_port)
+        yield found
+
+
+def wait_until_open(port: int) -> None:
+    """Wait until something listens on a port of this machine."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            assert time.monotonic() < deadline, f"nothing listens on port {port}"
+            time.sleep(0.02)
+        else:
+            return
 
 
 def log_in(page: Page, broker: DashboardBroker, view: str = "overview", *, version: str = "auto") -> None:
@@ -97,6 +124,62 @@ class Speaker:
         sent = self._client.publish(place, payload, qos=1, retain=retain, properties=properties)
         if wait:
             sent.wait_for_publish(PATIENCE_S)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+class Witness:
+    """Keeps what the broker delivers, as the page gets it."""
+
+    def __init__(self, port: int) -> None:
+        self._heard = threading.Condition()
+        self._results: dict[str, Any] = {}
+        self._newest: dict[str, Any] = {}
+        self._last: tuple[str, Any] = ("", None)
+        ready = threading.Event()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.username_pw_set(TESTER, PASSWORD)
+        self._client.on_connect = lambda client, *_: client.subscribe("leukoscope/v1/#", qos=1)
+        self._client.on_subscribe = lambda *_: ready.set()
+        self._client.on_message = self._take
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert ready.wait(PATIENCE_S)
+
+    def _take(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
+        try:
+            body = json.loads(message.payload)
+        except ValueError:
+            return
+        with self._heard:
+            self._newest[message.topic] = body
+            self._last = (message.topic, body)
+            if "/result/" in message.topic:
+                self._results.setdefault(body["id"], body)
+            self._heard.notify_all()
+
+    def until(self, wanted: Callable[[str, Any], bool]) -> None:
+        """Wait for a message, given by its topic and body."""
+        with self._heard:
+            assert self._heard.wait_for(lambda: self._last[0] != "" and wanted(*self._last), PATIENCE_S)
+
+    def newest(self, topic: str) -> Any:
+        with self._heard:
+            assert self._heard.wait_for(lambda: topic in self._newest, PATIENCE_S)
+            return self._newest[topic]
+
+    def newest_status(self, device: str) -> Status:
+        return Status.model_validate(self.newest(f"leukoscope/v1/{device}/status"))
+
+    def results(self) -> dict[str, Any]:
+        """Results by their id, in the order in which they came first."""
+        with self._heard:
+            return dict(self._results)
+
+    def count(self) -> int:
+        return len(self._results)
 
     def close(self) -> None:
         self._client.disconnect()

@@ -262,6 +262,7 @@
     "table.latency": "Dauer",
     "table.specimen": "Präparat",
     "table.marks": "Vermerke",
+    "readings.table": "Tabelle der Auswertungen",
     "readings.none": "Seit diese Seite offen ist, kam keine Auswertung.",
     "readings.cover": "Auswertungen, die diese Seite seit {from} empfangen hat: {count} von insgesamt {all}. Sie behält die neuesten {most}; was kam, bevor sie geöffnet wurde oder während sie lange nicht verbunden war, ist nicht dabei. Alles gibt der Export des Sammlers.",
     "readings.text": "Standort, Gerät, Klasse, Grund oder Probe",
@@ -525,6 +526,7 @@
     "table.latency": "Latency",
     "table.specimen": "Slide",
     "table.marks": "Marks",
+    "readings.table": "Table of readings",
     "readings.none": "No reading has come since this page was opened.",
     "readings.cover": "Readings that this page has received since {from}: {count}, of {all} in all. It keeps the newest {most}; what came before it was opened, or while it was not connected for long, is not among them. For everything, use the collector's export.",
     "readings.text": "Site, device, label, reason or specimen",
@@ -2008,7 +2010,8 @@
     const key = JSON.stringify([
       document.documentElement.lang,
       found.slice(0, MOST_SHOWN).map(({ device, findings: findings2 }) => [device.key, findings2]),
-      found.length
+      found.length,
+      evaluated2.length > 0
     ]);
     if (key === attentionDrawn) return;
     attentionDrawn = key;

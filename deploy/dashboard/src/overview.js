@@ -92,6 +92,7 @@ function drawAttention(evaluated) {
     document.documentElement.lang,
     found.slice(0, MOST_SHOWN).map(({ device, findings }) => [device.key, findings]),
     found.length,
+    evaluated.length > 0,
   ]);
   if (key === attentionDrawn) return;
   attentionDrawn = key;
