@@ -1,4 +1,4 @@
-"""A broker as ``deploy/mosquitto`` configures it, with the dashboard on its WebSocket listener, and devices that use it."""
+"""A broker as ``deploy/mosquitto`` configures it, with the dashboard on its WebSocket listener, and its devices."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from playwright.sync_api import Page
 
+from benchmarks.dashboard import wait_until_open
 from edge_agent.cli.local_broker import free_port, run_mosquitto
 from edge_agent.contracts import Status
 from edge_agent.mqtt.settings import PASSWORD_VARIABLE
@@ -80,22 +79,9 @@ def dashboard_broker(
         yield found
 
 
-def wait_until_open(port: int) -> None:
-    """Wait until something listens on a port of this machine."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert time.monotonic() < deadline, f"nothing listens on port {port}"
-            time.sleep(0.02)
-        else:
-            return
-
-
-def log_in(page: Page, broker: DashboardBroker, view: str = "overview", *, version: str = "auto") -> None:
+def log_in(page: Page, address: str, view: str = "overview", *, version: str = "auto") -> None:
     """Open the page as its user does, and wait until it is connected."""
-    page.goto(f"{broker.address}#/{view}")
+    page.goto(f"{address}#/{view}")
     page.get_by_label("User name").fill("viewer")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("MQTT version").select_option(version)
@@ -112,18 +98,14 @@ class Speaker:
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
-    def say(
-        self, topic: str, content: object, *, retain: bool = False, expiry_s: int | None = None, wait: bool = True
-    ) -> None:
-        """Publish bytes as they are, anything else as JSON; ``topic`` is below ``leukoscope/v1`` unless it has a root."""
+    def say(self, topic: str, content: object, *, retain: bool = False, expiry_s: int | None = None) -> None:
+        """Publish bytes as they are, anything else as JSON; ``topic`` is below ``leukoscope/v1``."""
         payload = content if isinstance(content, bytes) else json.dumps(content).encode()
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if expiry_s is not None:
             properties.MessageExpiryInterval = expiry_s
-        place = topic.removeprefix("/") if topic.startswith("/") else f"leukoscope/v1/{topic}"
-        sent = self._client.publish(place, payload, qos=1, retain=retain, properties=properties)
-        if wait:
-            sent.wait_for_publish(PATIENCE_S)
+        sent = self._client.publish(f"leukoscope/v1/{topic}", payload, qos=1, retain=retain, properties=properties)
+        sent.wait_for_publish(PATIENCE_S)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -204,13 +186,10 @@ class SimulatedProcess:
         self.process.communicate()
         self.process = None
 
-    def finish(self) -> list[dict[str, Any]]:
-        """Stop it cleanly, and return what each of its devices has published."""
-        assert self.process is not None
-        self.process.terminate()
-        printed, _ = self.process.communicate(timeout=PATIENCE_S)
-        self.process = None
-        return [json.loads(line) for line in printed.splitlines()]
+    def end(self) -> None:
+        """Kill it if it runs."""
+        if self.process is not None:
+            self.kill()
 
 
 @contextmanager
@@ -221,8 +200,42 @@ def simulated(*commands: list[str]) -> Iterator[list[SimulatedProcess]]:
         found = [SimulatedProcess([*module, *options]) for options in commands]
         for each in found:
             each.start()
-            closing.callback(lambda each=each: each.process is not None and each.kill())
+            closing.callback(each.end)
         yield found
+
+
+@contextmanager
+def nginx_in_front(program: str, folder: Path, broker: DashboardBroker, certificates: Path) -> Iterator[str]:
+    """nginx by the shipped ``nginx.conf``; yields the page's address, whose certificate is for ``localhost``."""
+    port = free_port()
+    shipped = (DASHBOARD / "nginx.conf").read_text()
+    for shipped_text, own in {
+        "listen 443 ": f"listen 127.0.0.1:{port} ",
+        "/etc/ssl/certs/dashboard.example.org.crt": str(certificates / "broker.crt"),
+        "/etc/ssl/private/dashboard.example.org.key": str(certificates / "broker.key"),
+        "dashboard.example.org": "localhost",
+        "/usr/share/leukoscope/dashboard": str(DASHBOARD / "page"),
+        "127.0.0.1:9001": f"127.0.0.1:{broker.page_port}",
+    }.items():
+        assert shipped_text in shipped
+        shipped = shipped.replace(shipped_text, own)
+    (folder / "dashboard.conf").write_text(shipped)
+    temporary = "".join(
+        f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    configuration = folder / "nginx.conf"
+    configuration.write_text(
+        f"{user}daemon off;\npid {folder}/nginx.pid;\nevents {{}}\nhttp {{\ninclude /etc/nginx/mime.types;\n"
+        f"access_log off;\n{temporary}include {folder}/dashboard.conf;\n}}\n"
+    )
+    process = subprocess.Popen([program, "-e", folder / "error.log", "-c", configuration], stderr=subprocess.PIPE)
+    try:
+        wait_until_open(port)
+        yield f"https://localhost:{port}/"
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 def copied_page(folder: Path, **config: object) -> Path:

@@ -8,6 +8,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from tests.browser.dashboard import (
     copied_page,
     dashboard_broker,
     log_in,
+    nginx_in_front,
     simulated,
 )
 from tests.mqtt import PATIENCE_S
@@ -43,7 +45,7 @@ from tests.results import any_result
 VIEWS = ("overview", "device/south-lab/scope-a", "readings", "reports", "alarms", "page")
 MANY = 17
 QUICK = {"heartbeat_s": 1, "status_expiry_s": 3, "will_delay_s": 1, "keepalive_s": 5, "reconnect_max_s": 1}
-HOSTILE = "<img src=x onerror=\"window.hacked=1\">'\"</td><script>window.hacked=1</script>{{7*7}}\u202e"
+HOSTILE = '<img src=x onerror="window.hacked=1">\'"</td><script>window.hacked=1</script>{{7*7}}\u202e'
 
 
 def options(broker: DashboardBroker, site: str, device: str, username: str, *more: str) -> list[str]:
@@ -107,7 +109,7 @@ def finding(page: Page, device: str, code: str) -> Locator:
 
 def test_a_killed_device_is_lost_comes_back_and_an_old_will_is_ignored(page: Page, fleet: FleetOfTwenty) -> None:
     device, lone = "south-lab/scope-a", fleet.lone
-    log_in(page, fleet.broker)
+    log_in(page, fleet.broker.address)
     expect(page.locator("#summary")).to_have_text("Devices: 20 · sites: 2 · working 20")
     expect(page.locator("#attention-none")).to_be_visible()
     old = fleet.witness.newest_status(device)
@@ -132,7 +134,7 @@ def test_a_killed_device_is_lost_comes_back_and_an_old_will_is_ignored(page: Pag
 
 def test_a_device_that_stands_still_is_silent_by_its_own_rule(page: Page, fleet: FleetOfTwenty) -> None:
     """Its connection is still there: the broker says nothing yet."""
-    log_in(page, fleet.broker)
+    log_in(page, fleet.broker.address)
     expect(row(page, "south-lab/scope-a").locator(".chip")).to_have_text("working")
     process = fleet.lone.process
     assert process is not None
@@ -146,15 +148,17 @@ def test_a_device_that_stands_still_is_silent_by_its_own_rule(page: Page, fleet:
 
 
 def test_a_report_opens_with_its_distribution(page: Page, fleet: FleetOfTwenty) -> None:
-    log_in(page, fleet.broker, "reports")
+    log_in(page, fleet.broker.address, "reports")
     expect(page.locator("#reports-none")).to_be_visible()
     command = "south-lab/scope-a/command"
     specimen = {"id": str(uuid7()), "specimen": "S-7K3F-92QX", "slide": 2, "fields_count": 40}
     fleet.speaker.say(f"{command}/set-specimen", specimen)
     fleet.witness.until(
-        lambda topic, body: topic.startswith("leukoscope/v1/south-lab/scope-a/result/")
-        and body["outcome"] == Outcome.CLASSIFIED
-        and body["specimen"] is not None
+        lambda topic, body: (
+            topic.startswith("leukoscope/v1/south-lab/scope-a/result/")
+            and body["outcome"] == Outcome.CLASSIFIED
+            and body["specimen"] is not None
+        )
     )
     fleet.speaker.say(f"{command}/finish-specimen", {"id": str(uuid7())})
     page.get_by_role("link", name="S-7K3F-92QX, slide 2").click()
@@ -171,7 +175,7 @@ def test_a_report_opens_with_its_distribution(page: Page, fleet: FleetOfTwenty) 
 
 
 def test_the_table_sorts_filters_and_its_file_has_every_reading(page: Page, fleet: FleetOfTwenty) -> None:
-    log_in(page, fleet.broker, "readings")
+    log_in(page, fleet.broker.address, "readings")
     began = fleet.witness.count()
     expect(page.locator("#readings-rows tr").nth(30)).to_be_visible()
     page.get_by_role("button", name="Latency").click()
@@ -209,7 +213,7 @@ def test_the_table_sorts_filters_and_its_file_has_every_reading(page: Page, flee
 
 
 def test_hostile_and_foreign_messages_are_counted_and_change_nothing(page: Page, fleet: FleetOfTwenty) -> None:
-    log_in(page, fleet.broker)
+    log_in(page, fleet.broker.address)
     expect(page.locator("#summary")).to_contain_text("working")
     say, place = fleet.speaker.say, "bad-clinic/scope-1"
     good = json.loads(Status(site="bad-clinic", device="scope-1", session=uuid7(), state=StatusState.READY, code=None,
@@ -225,8 +229,8 @@ def test_hostile_and_foreign_messages_are_counted_and_change_nothing(page: Page,
     body = {**json.loads(any_result().to_json()), "site": "bad-clinic", "outcome": "classified", "error": None}
     hostile = {"label": HOSTILE, "reason": HOSTILE, "software": HOSTILE, "camera": HOSTILE}
     say(f"{place}/result/camera0", {**body, **hostile, "model": {**body["model"], "name": HOSTILE}})
-    say(f"{place}/event", {"schema": "leukoscope/event/v1", "site": "bad-clinic", "device": "scope-1", "id": str(uuid7()),
-                           "session": str(uuid7()), "kind": HOSTILE, "message": HOSTILE, "at": HOSTILE})  # fmt: skip
+    event = {"schema": "leukoscope/event/v1", "site": "bad-clinic", "device": "scope-1", "id": str(uuid7())}
+    say(f"{place}/event", {**event, "session": str(uuid7()), "kind": HOSTILE, "message": HOSTILE, "at": HOSTILE})
     check = {"name": HOSTILE, "state": "degraded", "code": HOSTILE, "message": HOSTILE, "remedy": HOSTILE}
     say(f"{place}/health", {**good, "schema": "leukoscope/health/v1", "state": "degraded", "checks": [check]})
     expect(finding(page, place, "clock")).to_contain_text("ahead of this computer's")
@@ -238,7 +242,10 @@ def test_hostile_and_foreign_messages_are_counted_and_change_nothing(page: Page,
             expect(page.locator("#readings-rows")).to_contain_text("<img src=x")
         assert page.locator("main img, main script").count() == 0
     assert page.evaluate("window.hacked") is None
-    counts = {each.get_attribute("data-why"): each.inner_text().split(": ")[-1] for each in page.locator("#unreadable li").all()}
+    counts = {
+        each.get_attribute("data-why"): each.inner_text().split(": ")[-1]
+        for each in page.locator("#unreadable li").all()
+    }
     assert counts == {"damaged": "2", "future": "1", "too_large": "1", "invalid": "1", "foreign": "2"}
     page.goto(f"{fleet.broker.address}#/overview")
     expect(row(page, "north-clinic/scope-1").locator(".chip")).to_have_text("working")
@@ -250,7 +257,7 @@ def test_it_speaks_both_versions_and_remembers_the_password_only_in_the_tab(page
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Connect", exact=True).click()
     expect(page.get_by_role("alert")).to_have_text("The broker does not accept this user name and password.")
-    log_in(page, fleet.broker, "page", version="3.1.1")
+    log_in(page, fleet.broker.address, "page", version="3.1.1")
     version = page.locator("dt", has_text="MQTT version").locator("+ dd")
     expect(version).to_have_text("3.1.1")
     assert PASSWORD not in json.dumps(page.evaluate("({...localStorage})"))
@@ -259,7 +266,7 @@ def test_it_speaks_both_versions_and_remembers_the_password_only_in_the_tab(page
     page.get_by_role("button", name="Disconnect and forget the password").click()
     assert page.evaluate("sessionStorage.length") == 0
     assert page.get_by_label("Password").input_value() == ""
-    log_in(page, fleet.broker, "page")
+    log_in(page, fleet.broker.address, "page")
     expect(version).to_have_text("5")
 
 
@@ -280,10 +287,12 @@ def test_the_account_of_the_page_can_change_nothing(fleet: FleetOfTwenty) -> Non
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_view_has_a_barrier_and_none_is_wider_than_a_phone(browser: Browser, fleet: FleetOfTwenty, scheme: str) -> None:
+def test_no_view_has_a_barrier_and_none_is_wider_than_a_phone(
+    browser: Browser, fleet: FleetOfTwenty, scheme: str
+) -> None:
     context = browser.new_context(color_scheme=scheme, locale="en-GB", viewport={"width": 360, "height": 740})  # type: ignore[arg-type]  # a literal's name
     page = context.new_page()
-    log_in(page, fleet.broker)
+    log_in(page, fleet.broker.address)
     found: list[str] = []
     for language in ("de", "en"):
         page.goto(f"{fleet.broker.address}#/page")
@@ -303,15 +312,17 @@ def test_no_view_has_a_barrier_and_none_is_wider_than_a_phone(browser: Browser, 
     assert not found
 
 
-def test_the_page_is_worked_by_keys_and_its_sound_is_off_until_a_person_turns_it_on(page: Page, fleet: FleetOfTwenty) -> None:
-    log_in(page, fleet.broker)
+def test_the_page_is_worked_by_keys_and_its_sound_is_off_until_a_person_turns_it_on(
+    page: Page, fleet: FleetOfTwenty
+) -> None:
+    log_in(page, fleet.broker.address)
     expect(page.locator("#overview-heading")).to_be_focused()
     expect(page.locator("#overview-rows tr").nth(20)).to_be_attached()
     reached = []
     for _ in range(12):
         page.keyboard.press("Tab")
         name, outline = page.evaluate(
-            "(({activeElement: at}) => [at.id || at.getAttribute('href') || '', getComputedStyle(at).outlineStyle])(document)"
+            "(({activeElement: at}) => [at.getAttribute('href') || at.id, getComputedStyle(at).outlineStyle])(document)"
         )
         assert outline != "none", f"the focus on {name} is not seen"
         reached.append(name)
@@ -328,13 +339,15 @@ def test_the_page_is_worked_by_keys_and_its_sound_is_off_until_a_person_turns_it
     expect(sound).to_have_attribute("aria-pressed", "false")
 
 
-def test_without_its_broker_the_page_says_so_and_calls_no_device_lost(page: Page, mosquitto: str, tmp_path: Path) -> None:
+def test_without_its_broker_the_page_says_so_and_calls_no_device_lost(
+    page: Page, mosquitto: str, tmp_path: Path
+) -> None:
     with ExitStack() as first:
         broker = first.enter_context(dashboard_broker(mosquitto, tmp_path / "first", []))
         speaker = Speaker(broker.port)
         ready = Status(site="clinic", device="scope-1", session=uuid7(), state=StatusState.READY, code=None, at=None)
         speaker.say("clinic/scope-1/status", ready.to_json(), retain=True, expiry_s=2)
-        log_in(page, broker)
+        log_in(page, broker.address)
         expect(row(page, "clinic/scope-1").locator(".chip")).to_have_text("working")
         speaker.close()
     expect(page.locator("#away")).to_be_visible()
@@ -345,6 +358,27 @@ def test_without_its_broker_the_page_says_so_and_calls_no_device_lost(page: Page
         expect(page.locator("#link")).to_have_text("Connected")
         page.goto(f"{broker.address}#/alarms")
         expect(page.locator("#alarms li")).to_have_count(1)
+
+
+def test_over_https_nginx_serves_the_page_and_passes_the_broker_on(
+    browser: Browser, fleet: FleetOfTwenty, repository: Path, tmp_path: Path
+) -> None:
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if program is None:
+        pytest.skip("nginx is not installed (apt-get install nginx-light)")
+    script = repository / "deploy" / "mosquitto" / "make-trial-certificates"
+    subprocess.run([script, tmp_path / "etc", "localhost", "dashboard"], check=True, capture_output=True)
+    context = browser.new_context(ignore_https_errors=True, locale="en-GB")
+    page = context.new_page()
+    with nginx_in_front(program, tmp_path, fleet.broker, tmp_path / "etc") as address:
+        log_in(page, address, "page")
+        expect(page.locator("dt", has_text="Broker").locator("+ dd")).to_have_text(
+            f"{address}mqtt".replace("http", "ws")
+        )
+        headers = context.request.get(f"{address}dashboard.js").headers
+        assert headers["content-type"] == "application/javascript; charset=utf-8"
+        assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
+        context.close()
 
 
 def test_a_wrong_setting_beside_the_page_is_named_and_left_out(page: Page, mosquitto: str, tmp_path: Path) -> None:

@@ -2253,8 +2253,9 @@
       })
     );
   }
-  function draw5({ fleet: given }) {
+  function draw5({ fleet: given, all: all2 = true }) {
     fleet = given;
+    if (!all2 && drawn4 !== "") return;
     if (!isLive() && held === null) hold();
     const rows2 = isLive() ? fleet.readings.newest(PAGE, wanted(filter())) : held.slice(page * PAGE, (page + 1) * PAGE);
     const newer = isLive() ? 0 : fleet.results_count - heldAt_count;

@@ -71,8 +71,10 @@ function drawCover() {
   );
 }
 
-export function draw({ fleet: given }) {
+/** Nobody reads faster than once a second, so what only came in waits for the next look at everything. */
+export function draw({ fleet: given, all = true }) {
   fleet = given;
+  if (!all && drawn !== "") return;
   if (!isLive() && held === null) hold();
   const rows = isLive() ? fleet.readings.newest(PAGE, wanted(filter())) : held.slice(page * PAGE, (page + 1) * PAGE);
   const newer = isLive() ? 0 : fleet.results_count - heldAt_count;

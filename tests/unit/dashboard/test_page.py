@@ -1,4 +1,4 @@
-"""What ships of the dashboard: made from its source, complete in both languages, and with rules that Node's tests hold."""
+"""What ships of the dashboard: made from its source, complete in both languages, its rules held by Node's tests."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def test_both_languages_have_every_text() -> None:
     page = (PAGE / "index.html").read_text("utf-8")
     assert set(re.findall(r'data-t(?:-label)?="([^"]+)"', page)) <= english.keys()
     used = {
-        key for source in (DASHBOARD / "src").glob("*.js") for key in re.findall(r'\bt\("([\w.]+)"', source.read_text("utf-8"))
+        key
+        for source in (DASHBOARD / "src").glob("*.js")
+        for key in re.findall(r'\bt\("([\w.]+)"', source.read_text("utf-8"))
     }
     assert used <= english.keys()
 
