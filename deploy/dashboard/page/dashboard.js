@@ -719,7 +719,7 @@
     byId("alarm-seen").addEventListener("click", () => {
       alarms2.seen();
       redraw();
-      byId("main").focus();
+      byId("main").focus({ preventScroll: true });
     });
   }
 
@@ -1160,7 +1160,7 @@
       ]),
       distribution(report),
       el("p", { class: "statement" }, t("report.interval_note")),
-      report.reasons_count.length === 0 ? null : el("section", {}, el("h3", {}, t("report.refusals")), countBars(report.reasons_count, reasonWords)),
+      report.reasons_count.length === 0 ? null : el("section", {}, el("h3", {}, t("report.refusals")), countBars([...report.reasons_count].sort(([, a], [, b]) => b - a), reasonWords)),
       el("p", {}, el("a", { href: "#/reports" }, t("report.back")))
     ].filter((each) => each !== null);
   }

@@ -29,6 +29,6 @@ export function start(alarms, redraw) {
   byId("alarm-seen").addEventListener("click", () => {
     alarms.seen();
     redraw();
-    byId("main").focus();
+    byId("main").focus({ preventScroll: true });
   });
 }

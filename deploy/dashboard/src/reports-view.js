@@ -83,7 +83,7 @@ function body(report) {
     ]),
     distribution(report),
     el("p", { class: "statement" }, t("report.interval_note")),
-    report.reasons_count.length === 0 ? null : el("section", {}, el("h3", {}, t("report.refusals")), countBars(report.reasons_count, reasonWords)),
+    report.reasons_count.length === 0 ? null : el("section", {}, el("h3", {}, t("report.refusals")), countBars([...report.reasons_count].sort(([, a], [, b]) => b - a), reasonWords)),
     el("p", {}, el("a", { href: "#/reports" }, t("report.back"))),
   ].filter((each) => each !== null);
 }
