@@ -314,7 +314,11 @@ def test_damaged_payloads_never_stop_the_publisher(broker_port: int) -> None:
         assert {code for _, code, _ in found} == {"message_damaged"}
 
 
-@pytest.mark.parametrize("topic", ["", "a/+/b", "a/#", "a\0b", "x" * 70_000, "a/\ud800"])
+@pytest.mark.parametrize(
+    "topic",
+    ["", "a/+/b", "a/#", "a\0b", "x" * 70_000, "a/\ud800"],
+    ids=["empty", "one-level", "all-levels", "null", "too-long", "no-utf8"],
+)
 def test_a_topic_that_cannot_be_published_never_stops_the_publisher(broker_port: int, topic: str) -> None:
     with scope(broker_port, start=False) as device_:
         bad = uuid7()
