@@ -82,14 +82,17 @@
 
   // src/format.js
   var made = /* @__PURE__ */ new Map();
-  function locale() {
-    const language = document.documentElement.lang;
-    return navigator.languages.find((each) => each.split("-")[0] === language) ?? language;
-  }
+  var language = null;
   function formatter(Kind, name2, options) {
-    const key = `${locale()} ${name2}`;
-    if (!made.has(key)) made.set(key, new Kind(locale(), options));
-    return made.get(key);
+    if (language !== document.documentElement.lang) {
+      made.clear();
+      language = document.documentElement.lang;
+    }
+    if (!made.has(name2)) {
+      const locale = navigator.languages.find((each) => each.split("-")[0] === language) ?? language;
+      made.set(name2, new Kind(locale, options));
+    }
+    return made.get(name2);
   }
   var whole = (value) => formatter(Intl.NumberFormat, "whole", { maximumFractionDigits: 0 }).format(value);
   var number = (value) => formatter(Intl.NumberFormat, "number", { maximumSignificantDigits: 3 }).format(value);
@@ -643,10 +646,10 @@
     const wanted2 = localStorage.getItem("leukoscope-language") ?? navigator.language.slice(0, 2);
     use(Object.hasOwn(CATALOGUES, wanted2) ? wanted2 : "en");
   }
-  function use(language) {
-    messages = CATALOGUES[language];
-    document.documentElement.lang = language;
-    localStorage.setItem("leukoscope-language", language);
+  function use(language2) {
+    messages = CATALOGUES[language2];
+    document.documentElement.lang = language2;
+    localStorage.setItem("leukoscope-language", language2);
     for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
     for (const node of document.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
   }
@@ -1930,18 +1933,26 @@
     }
     now() {
       this.#asked = false;
-      this.#draw();
       this.#drawn_ms = performance.now();
+      this.#draw();
     }
   };
 
   // src/overview.js
   var MOST_SHOWN = 50;
+  var OUT_OF_SIGHT = 40;
   var COLUMNS = ["device", "state", "model", "waiting", "latency", "refused", "newest"];
   var collator = new Intl.Collator("en", { numeric: true });
   var rows = /* @__PURE__ */ new Map();
+  var inSight = /* @__PURE__ */ new Set();
   var attentionDrawn = "";
   var order = [];
+  var sight = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) {
+      if (isIntersecting) inSight.add(target);
+      else inSight.delete(target);
+    }
+  });
   function makeRow(device) {
     const cells = Object.fromEntries(
       COLUMNS.map((name2) => [
@@ -1952,6 +1963,7 @@
     cells.device.append(el("a", { href: `#/device/${device.key}` }, device.name), el("span", { class: "marks" }));
     cells.state.append(el("span", { class: "chip" }));
     const row = el("tr", { role: "row", "data-device": device.key }, ...Object.values(cells));
+    sight.observe(row);
     return { row, cells, marks: "" };
   }
   function waitingWords({ metrics }) {
@@ -1991,7 +2003,12 @@
     if (same && byId("overview-rows").dataset.language === document.documentElement.lang) return;
     order = devices;
     byId("overview-rows").dataset.language = document.documentElement.lang;
-    for (const device of rows.keys()) if (fleet3.devices.get(device.key) !== device) rows.delete(device);
+    for (const [device, { row }] of rows) {
+      if (fleet3.devices.get(device.key) === device) continue;
+      sight.unobserve(row);
+      inSight.delete(row);
+      rows.delete(device);
+    }
     const sites = Map.groupBy(devices, (each) => each.site);
     const nodes = [];
     for (const [site, found] of sites) {
@@ -2053,7 +2070,18 @@
     arrange(fleet3);
     drawSummary(fleet3, context3);
     drawAttention(evaluated2);
-    for (const device of all2 ? rows.keys() : fleet3.dirty) if (rows.has(device)) drawRow(device, context3);
+    if (all2) for (const device of fleet3.devices.values()) fleet3.dirty.add(device);
+    let outOfSight = 0;
+    for (const device of fleet3.dirty) {
+      const drawn5 = rows.get(device);
+      if (drawn5 !== void 0 && !inSight.has(drawn5.row)) {
+        if (outOfSight === OUT_OF_SIGHT) continue;
+        outOfSight += 1;
+      }
+      fleet3.dirty.delete(device);
+      if (drawn5 !== void 0) drawRow(device, context3);
+    }
+    return fleet3.dirty.size > 0;
   }
 
   // src/sound.js
@@ -2326,10 +2354,10 @@
     return { now_ms: fleet2.seen_ms(now_ms), at_ms: Date.now() };
   }
   var frames = new Frames(() => {
-    VIEWS[view].draw({ fleet: fleet2, evaluated, context: context2(), place: place2, connection: link, all });
+    const isMore = VIEWS[view].draw({ fleet: fleet2, evaluated, context: context2(), place: place2, connection: link, all });
     draw({ alarms });
-    if (view === "overview") fleet2.dirty.clear();
     all = false;
+    if (isMore) frames.ask();
   });
   function tick() {
     const now = context2();
@@ -2414,8 +2442,8 @@
   async function start6() {
     start();
     start4(
-      (language) => {
-        use(language);
+      (language2) => {
+        use(language2);
         drawLink();
         drawSound();
         route();

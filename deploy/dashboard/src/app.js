@@ -47,10 +47,10 @@ function context() {
 }
 
 const frames = new Frames(() => {
-  VIEWS[view].draw({ fleet, evaluated, context: context(), place, connection: link, all });
+  const isMore = VIEWS[view].draw({ fleet, evaluated, context: context(), place, connection: link, all });
   alarmsView.draw({ alarms });
-  if (view === "overview") fleet.dirty.clear();
   all = false;
+  if (isMore) frames.ask();
 });
 
 /** Also in a hidden tab, where nothing is drawn. */

@@ -2,15 +2,18 @@
 
 const made = new Map();
 
-function locale() {
-  const language = document.documentElement.lang;
-  return navigator.languages.find((each) => each.split("-")[0] === language) ?? language;
-}
+let language = null;
 
 function formatter(Kind, name, options) {
-  const key = `${locale()} ${name}`;
-  if (!made.has(key)) made.set(key, new Kind(locale(), options));
-  return made.get(key);
+  if (language !== document.documentElement.lang) {
+    made.clear();
+    language = document.documentElement.lang;
+  }
+  if (!made.has(name)) {
+    const locale = navigator.languages.find((each) => each.split("-")[0] === language) ?? language;
+    made.set(name, new Kind(locale, options));
+  }
+  return made.get(name);
 }
 
 export const whole = (value) => formatter(Intl.NumberFormat, "whole", { maximumFractionDigits: 0 }).format(value);

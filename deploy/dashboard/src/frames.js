@@ -19,7 +19,7 @@ export class Frames {
 
   now() {
     this.#asked = false;
-    this.#draw();
     this.#drawn_ms = performance.now();
+    this.#draw();
   }
 }

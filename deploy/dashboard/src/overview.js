@@ -8,13 +8,23 @@ import { deviceLink, findingItem, marks, newestWords, refusalWords, setText } fr
 import { latencyWords, modelWords, stateWords } from "./words.js";
 
 const MOST_SHOWN = 50;
+/** Rows out of sight that are drawn at once: never so many that the page would stand still. */
+const OUT_OF_SIGHT = 40;
 const COLUMNS = ["device", "state", "model", "waiting", "latency", "refused", "newest"];
 const collator = new Intl.Collator("en", { numeric: true });
 
 /** Device → its row's cells. */
 const rows = new Map();
+const inSight = new Set();
 let attentionDrawn = "";
 let order = [];
+
+const sight = new IntersectionObserver((changes) => {
+  for (const { target, isIntersecting } of changes) {
+    if (isIntersecting) inSight.add(target);
+    else inSight.delete(target);
+  }
+});
 
 function makeRow(device) {
   const cells = Object.fromEntries(
@@ -26,6 +36,7 @@ function makeRow(device) {
   cells.device.append(el("a", { href: `#/device/${device.key}` }, device.name), el("span", { class: "marks" }));
   cells.state.append(el("span", { class: "chip" }));
   const row = el("tr", { role: "row", "data-device": device.key }, ...Object.values(cells));
+  sight.observe(row);
   return { row, cells, marks: "" };
 }
 
@@ -70,7 +81,12 @@ function arrange(fleet) {
   if (same && byId("overview-rows").dataset.language === document.documentElement.lang) return;
   order = devices;
   byId("overview-rows").dataset.language = document.documentElement.lang;
-  for (const device of rows.keys()) if (fleet.devices.get(device.key) !== device) rows.delete(device);
+  for (const [device, { row }] of rows) {
+    if (fleet.devices.get(device.key) === device) continue;
+    sight.unobserve(row);
+    inSight.delete(row);
+    rows.delete(device);
+  }
   const sites = Map.groupBy(devices, (each) => each.site);
   const nodes = [];
   for (const [site, found] of sites) {
@@ -132,12 +148,23 @@ function drawSummary(fleet, { now_ms }) {
   );
 }
 
-/** all: every row, not only those of which something came. */
+/** all: every row, not only those of which something came. Returns whether rows are left for the next frame. */
 export function draw({ fleet, evaluated, context, all }) {
   show(byId("overview-waiting"), fleet.devices.size === 0);
   show(byId("overview-table"), fleet.devices.size > 0);
   arrange(fleet);
   drawSummary(fleet, context);
   drawAttention(evaluated);
-  for (const device of all ? rows.keys() : fleet.dirty) if (rows.has(device)) drawRow(device, context);
+  if (all) for (const device of fleet.devices.values()) fleet.dirty.add(device);
+  let outOfSight = 0;
+  for (const device of fleet.dirty) {
+    const drawn = rows.get(device);
+    if (drawn !== undefined && !inSight.has(drawn.row)) {
+      if (outOfSight === OUT_OF_SIGHT) continue;
+      outOfSight += 1;
+    }
+    fleet.dirty.delete(device);
+    if (drawn !== undefined) drawRow(device, context);
+  }
+  return fleet.dirty.size > 0;
 }
