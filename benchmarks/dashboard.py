@@ -73,7 +73,7 @@ class Step:
     nodes_count: int
     busy_ratio: float
     load_average: float
-    """Of the machine over the last minute: programs that want a processor. Above its cores, the page has to wait, too."""
+    """Programs of the machine that want a processor, over the last minute. Above its cores, the page waits, too."""
     long_tasks_count: int
     long_tasks_ms: float
     longest_task_ms: float

@@ -117,7 +117,6 @@ class Witness:
 
     def __init__(self, port: int) -> None:
         self._heard = threading.Condition()
-        self._results: dict[str, Any] = {}
         self._newest: dict[str, Any] = {}
         self._last: tuple[str, Any] = ("", None)
         ready = threading.Event()
@@ -138,8 +137,6 @@ class Witness:
         with self._heard:
             self._newest[message.topic] = body
             self._last = (message.topic, body)
-            if "/result/" in message.topic:
-                self._results.setdefault(body["id"], body)
             self._heard.notify_all()
 
     def until(self, wanted: Callable[[str, Any], bool]) -> None:
@@ -154,14 +151,6 @@ class Witness:
 
     def newest_status(self, device: str) -> Status:
         return Status.model_validate(self.newest(f"leukoscope/v1/{device}/status"))
-
-    def results(self) -> dict[str, Any]:
-        """Results by their id, in the order in which they came first."""
-        with self._heard:
-            return dict(self._results)
-
-    def count(self) -> int:
-        return len(self._results)
 
     def close(self) -> None:
         self._client.disconnect()

@@ -820,7 +820,7 @@
       if (device.liveness.rivalries > 1) found.push({ code: "rival" });
     }
     found.push(...ofLosses(device));
-    return found.map((each) => ({ level: LEVELS[each.code], ...each })).sort((a, b) => ORDER.indexOf(a.code) - ORDER.indexOf(b.code));
+    return found.map((each) => ({ level: each.own?.code === "certificate_expired" ? "serious" : LEVELS[each.code], ...each })).sort((a, b) => ORDER.indexOf(a.code) - ORDER.indexOf(b.code));
   }
   function needing(all2) {
     return all2.filter((each) => each.findings.length > 0).sort(
@@ -1457,6 +1457,9 @@
   var EVENTS = 20;
   var BACKLOGS = 4;
   var RETAINED = ["info", "health", "model", "last", "specimen"];
+  function isNewer(reading2, than) {
+    return reading2.session === than.session ? reading2.seq > than.seq : reading2.session > than.session;
+  }
   var Device = class {
     liveness = new Liveness();
     info = null;
@@ -1505,7 +1508,7 @@
         case "result":
           return this.#takeResult(body2, context3);
         case "last":
-          if (this.last === null || this.last.capturedAt <= body2.capturedAt) this.last = body2;
+          if (this.last === null || !isNewer(this.last, body2)) this.last = body2;
           return true;
         case "event":
           if (!this.#eventIds.add(body2.id)) return false;
@@ -1553,7 +1556,7 @@
     newest() {
       const [own] = this.readings.newest(1);
       if (own === void 0) return this.last;
-      return this.last !== null && this.last.capturedAt > own.capturedAt ? this.last : own;
+      return this.last !== null && isNewer(this.last, own) ? this.last : own;
     }
     /** The model in use: {name, version, head}. */
     modelInUse() {

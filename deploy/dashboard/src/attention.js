@@ -110,7 +110,8 @@ export function findings(device, now_ms) {
   }
   found.push(...ofLosses(device));
   return found
-    .map((each) => ({ level: LEVELS[each.code], ...each }))
+    // One that has ended stops the device; one that ends soon does not.
+    .map((each) => ({ level: each.own?.code === "certificate_expired" ? "serious" : LEVELS[each.code], ...each }))
     .sort((a, b) => ORDER.indexOf(a.code) - ORDER.indexOf(b.code));
 }
 

@@ -15,6 +15,11 @@ const BACKLOGS = 4;
 /** Retained, and void when they are cleared. */
 const RETAINED = ["info", "health", "model", "last", "specimen"];
 
+/** Within a session by number, else by the sessions: no clock that was set decides. */
+function isNewer(reading, than) {
+  return reading.session === than.session ? reading.seq > than.seq : reading.session > than.session;
+}
+
 export class Device {
   liveness = new Liveness();
   info = null;
@@ -66,7 +71,7 @@ export class Device {
       case "result":
         return this.#takeResult(body, context);
       case "last":
-        if (this.last === null || this.last.capturedAt <= body.capturedAt) this.last = body;
+        if (this.last === null || !isNewer(this.last, body)) this.last = body;
         return true;
       case "event":
         if (!this.#eventIds.add(body.id)) return false;
@@ -121,7 +126,7 @@ export class Device {
   newest() {
     const [own] = this.readings.newest(1);
     if (own === undefined) return this.last;
-    return this.last !== null && this.last.capturedAt > own.capturedAt ? this.last : own;
+    return this.last !== null && isNewer(this.last, own) ? this.last : own;
   }
 
   /** The model in use: {name, version, head}. */

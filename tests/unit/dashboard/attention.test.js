@@ -40,6 +40,14 @@ test("checks are said in the device's words, those of certificates, clock and dr
   assert.equal(findings(device, 0)[0].own.remedy, "Do.");
 });
 
+test("a certificate that has ended is serious, one that ends soon is not", () => {
+  for (const [code, level] of [["certificate_expiring", "note"], ["certificate_expired", "serious"]]) {
+    const [fleet, device] = working();
+    tell(fleet, "health", health({ name: "certificates", code }));
+    assert.deepEqual(findings(device, 0).map((each) => [each.code, each.level]), [["certificate", level]]);
+  }
+});
+
 test("safe mode says what is wrong with the configuration", () => {
   const fleet = new Fleet();
   tell(fleet, "status", status("degraded", { code: "agent_safe_mode" }));
@@ -101,6 +109,13 @@ test("an alarm is raised once when a device that worked gets worse, and again af
 });
 
 test("a device that was lost before the page was opened raises no alarm", () => {
-  const device = tell(new Fleet(), "status", status("lost"), { retained: true });
-  assert.deepEqual(new Alarms().look(device, findings(device, 0), { now_ms: 0, at_ms: 0 }), []);
+  const fleet = new Fleet();
+  const device = tell(fleet, "status", status("lost"), { retained: true });
+  const alarms = new Alarms();
+  const look = () => alarms.look(device, findings(device, 0), { now_ms: 0, at_ms: 0 });
+  assert.deepEqual(look(), []);
+  // It comes back with a problem that it may have had all along.
+  tell(fleet, "status", status("ready"));
+  tell(fleet, "health", health({ name: "camera" }));
+  assert.deepEqual(look(), []);
 });

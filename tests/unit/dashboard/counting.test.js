@@ -90,6 +90,18 @@ test("a repeated result is counted once, and the retained last one not at all", 
   assert.deepEqual(device.refusals.totals(fleet.readings.oldest.receivedAt), [["blurred", 1]]);
 });
 
+test("the last reading is the newest of the newest session, whatever a clock says and whatever comes late", () => {
+  const fleet = new Fleet();
+  const late = { captured_at: "2026-12-24T12:00:00Z" };
+  tell(fleet, "last", result({ seq: 7 }), { retained: true });
+  const device = tell(fleet, "result/camera0", result({ seq: 3, replayed: true, ...late }));
+  assert.equal(device.newest().seq, 7);
+  tell(fleet, "last", result({ seq: 6, ...late }));
+  assert.equal(device.newest().seq, 7);
+  tell(fleet, "result/camera0", result({ seq: 0, session: NEWER }));
+  assert.deepEqual([device.newest().session, device.newest().seq], [NEWER, 0]);
+});
+
 test("a live result with a clock two weeks off counts for today, an old one of the backlog does not", () => {
   const fleet = new Fleet();
   const wrong = "2026-12-13T12:00:00Z";

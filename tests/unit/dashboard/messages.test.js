@@ -23,7 +23,7 @@ for (const topic of ["other/product", "leukoscope/v1/clinic", "leukoscope/v2/cli
 }
 
 for (const [why, content] of [
-  ["damaged", "{"], ["damaged", new Uint8Array([0xff, 0xfe])], ["damaged", "\u0000"],
+  ["damaged", "{"], ["damaged", new Uint8Array([0xff, 0xfe])], ["damaged", new Uint8Array([0x22, 0xff, 0x22])], ["damaged", "\u0000"],
   ["future", { ...result(), schema: "leukoscope/result/v2" }],
   ["invalid", null], ["invalid", []], ["invalid", "7"], ["invalid", { ...result(), schema: undefined }],
   ["invalid", result({ id: "no-id" })], ["invalid", result({ seq: -1 })], ["invalid", result({ seq: 1.5 })],
