@@ -6,6 +6,7 @@ import os
 
 from benchmarks import (
     adaptation,
+    dashboard,
     device,
     drift,
     evidence,
@@ -30,6 +31,7 @@ from benchmarks.app import app
 
 __all__ = [
     "adaptation",
+    "dashboard",
     "device",
     "drift",
     "evidence",
