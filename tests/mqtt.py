@@ -41,8 +41,9 @@ class Received:
         if self.kind == "command":
             raise ValueError("a command is not something that a device says")
         content = json.loads(self.payload)
-        SCHEMAS[self.kind].validate(content)
-        return MESSAGES[self.kind].model_validate(content)
+        name = "result" if self.kind == "last" else self.kind
+        SCHEMAS[name].validate(content)
+        return MESSAGES[name].model_validate(content)
 
 
 class Subscriber:

@@ -70,6 +70,14 @@
     │   ├── StateEntryInvalid  state_entry_invalid
     │   ├── MessageDamaged     message_damaged
     │   └── MessageTooLarge    message_too_large
+    ├── DatabaseError          database_failed
+    │   ├── DatabaseUnreachable database_unreachable
+    │   ├── DatabaseRefused    database_refused
+    │   ├── DatabaseFull       database_full
+    │   ├── DatabaseBusy       database_busy
+    │   ├── SchemaMissing      schema_missing
+    │   └── SchemaNewer        schema_newer
+    ├── CollectorMissing       collector_missing
     ├── DiskFull               disk_full
     ├── DiskLow                disk_low
     ├── AuditUnwritable        audit_unwritable
@@ -198,6 +206,16 @@ from edge_agent.errors.commands import (
 from edge_agent.errors.config import (
     ConfigDoubtful,
     ConfigError,
+)
+from edge_agent.errors.database import (
+    CollectorMissing,
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseFull,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    SchemaMissing,
+    SchemaNewer,
 )
 from edge_agent.errors.desired import (
     DesiredInvalid,
@@ -340,6 +358,7 @@ __all__ = [
     "CollectionEmpty",
     "CollectionError",
     "CollectionFull",
+    "CollectorMissing",
     "CommandBusy",
     "CommandError",
     "CommandExpired",
@@ -351,6 +370,11 @@ __all__ = [
     "ConfigDoubtful",
     "ConfigError",
     "CrossSite",
+    "DatabaseBusy",
+    "DatabaseError",
+    "DatabaseFull",
+    "DatabaseRefused",
+    "DatabaseUnreachable",
     "DesiredInvalid",
     "DesiredStale",
     "DiskFull",
@@ -404,6 +428,8 @@ __all__ = [
     "RolloutInterrupted",
     "RuntimeMissing",
     "ScaleUnreadable",
+    "SchemaMissing",
+    "SchemaNewer",
     "SecretExposed",
     "SelfTestSlow",
     "ShadowDisagrees",
