@@ -13,13 +13,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fleet.network import Host, Network, entered, inside, network
-from tests.fleet.root import MOUNTPOINT
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "rabbitmq"
 PORT = 1883
+TLS_PORT = 8883
+BROKER_NAME = "broker.example.org"
+CLIENTS = ("north-clinic/scope-1", "dashboard")
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 30.0
 _LOOK_S = 0.2
+
+_PLACES = {"etc": "/etc/rabbitmq", "data": "/var/lib/rabbitmq", "log": "/var/log/rabbitmq"}
+"""Where a node finds the folders of its own."""
+
+TRIAL = """
+mqtt.listeners.tcp.default = 1883
+mqtt.allow_anonymous = true
+anonymous_login_user = fleet
+anonymous_login_pass = fleet
+default_user = fleet
+default_pass = fleet
+"""
+"""Beside what ships, for clients without a certificate. Nobody else is in this network."""
 
 _COOKIE = "only-for-this-test"
 
@@ -66,14 +81,21 @@ class Node:
         command = self._command(["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", *arguments])
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=timeout_s).stdout
 
+    def run_script(self, script: Path, *arguments: str) -> None:
+        """Run a shell script beside the node, where ``rabbitmqctl`` is. Raises ``CalledProcessError``."""
+        command = self._command(["/bin/sh", "-s", "--", *arguments])
+        subprocess.run(command, input=script.read_bytes(), check=True, capture_output=True, timeout=START_DEADLINE_S)
+
     def log(self) -> str:
         """What it has said."""
         return "".join(path.read_text(errors="replace") for path in sorted((self.folder / "log").glob("*.log")))
 
     def _run(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         output = self._closing.enter_context((self.folder / "output.log").open("ab"))
+        # It ends with this process, however that ends.
+        guarded = ["setpriv", "--pdeathsig", "KILL", *self._command(command)]
         process = subprocess.Popen(
-            self._command(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            guarded, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         self._closing.callback(process.wait)
         self._closing.callback(process.kill)
@@ -82,24 +104,17 @@ class Node:
     def _command(self, command: Sequence[str]) -> list[str]:
         """As the same process, in the node's network, with its own folder in the common root folder."""
         environment = {
-            "HOME": f"/{MOUNTPOINT}",
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/var/lib/rabbitmq",
+            "PATH": "/usr/lib/rabbitmq/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
             "ERL_EPMD_ADDRESS": self.host.address,
             "RABBITMQ_NODENAME": f"rabbit@{self.host.name}",
-            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            "RABBITMQ_CONFIG_FILES": f"/{MOUNTPOINT}/conf.d",
-            "RABBITMQ_ADVANCED_CONFIG_FILE": f"/{MOUNTPOINT}/advanced.config",
-            "RABBITMQ_ENABLED_PLUGINS_FILE": f"/{MOUNTPOINT}/enabled_plugins",
-            "RABBITMQ_MNESIA_BASE": f"/{MOUNTPOINT}/data",
-            "RABBITMQ_LOG_BASE": f"/{MOUNTPOINT}/log",
             # It runs in the foreground, as this process, and without a shell of its own.
             "NOTIFY_SOCKET": "/nowhere",
         }
-        script = (
-            'mount --bind "$1" "$2/mnt" && mount --bind /proc "$2/proc" && mount --bind /dev "$2/dev" && '
-            'root="$2" && shift 2 && exec chroot "$root" /usr/bin/env -i "$@"'
-        )
+        places = [f'mount --bind "$1/{name}" "$2{place}"' for name, place in _PLACES.items()]
+        places += [f'mount --bind "/{name}" "$2/{name}"' for name in ("proc", "dev")]
+        script = f"""{" && ".join(places)} && root="$2" && shift 2 && exec chroot "$root" /usr/bin/env -i "$@\""""
         settings = [f"{name}={value}" for name, value in environment.items()]
         return inside(
             self.host.namespace,
@@ -130,14 +145,15 @@ class Cluster:
 
 
 @contextmanager
-def cluster(root: Path, folder: Path, *, extra: str = "", count: int = 3) -> Iterator[Cluster]:
+def cluster(root: Path, folder: Path, *, extra: str = TRIAL, count: int = 3) -> Iterator[Cluster]:
     """A cluster that runs. ``extra`` are lines for ``rabbitmq.conf``."""
     names = [f"mq{number}" for number in range(1, count + 1)]
     with network(names) as net, ExitStack() as closing:
         nodes = []
+        certificates = _make_certificates(folder / "certificates")
         for host in net.hosts:
             place = folder / host.name
-            _furnish(place, net.hosts, extra)
+            _furnish(place, net.hosts, extra, certificates)
             node = Node(host, root, place, net.hosts)
             closing.callback(node.kill)
             nodes.append(node)
@@ -151,20 +167,34 @@ def cluster(root: Path, folder: Path, *, extra: str = "", count: int = 3) -> Ite
         yield found
 
 
-def _furnish(place: Path, hosts: Sequence[Host], extra: str) -> None:
-    (place / "conf.d").mkdir(parents=True)
-    (place / "log").mkdir()
-    shutil.copy(SHIPPED / "rabbitmq.conf", place / "conf.d" / "10-leukoscope.conf")
-    shutil.copy(SHIPPED / "enabled_plugins", place / "enabled_plugins")
-    shutil.copy(SHIPPED / "advanced.config", place / "advanced.config")
+def _furnish(place: Path, hosts: Sequence[Host], extra: str, certificates: Path) -> None:
+    etc = place / "etc"
+    (etc / "conf.d").mkdir(parents=True)
+    for name in ("rabbitmq.conf", "enabled_plugins", "advanced.config"):
+        shutil.copy(SHIPPED / name, etc)
+    if "listeners.tcp.default" in extra:
+        # 'none' cannot be taken back in another file.
+        shipped = (SHIPPED / "rabbitmq.conf").read_text()
+        (etc / "rabbitmq.conf").write_text(shipped.replace("\nmqtt.listeners.tcp = none\n", "\n"))
+    shutil.copytree(certificates, etc / "leukoscope")
     peers = "".join(
         f"cluster_formation.classic_config.nodes.{number} = rabbit@{host.name}\n"
         for number, host in enumerate(hosts, 1)
     )
-    (place / "conf.d" / "20-cluster.conf").write_text(f"{peers}{extra}\n")
-    cookie = place / ".erlang.cookie"
+    (etc / "conf.d" / "20-cluster.conf").write_text(f"{peers}{extra}")
+    for name in ("data", "log"):
+        (place / name).mkdir()
+    cookie = place / "data" / ".erlang.cookie"
     cookie.write_text(_COOKIE)
     cookie.chmod(0o400)
+
+
+def _make_certificates(folder: Path) -> Path:
+    """Those of a broker of this name, and of three clients."""
+    script = SHIPPED.parent / "mosquitto" / "make-trial-certificates"
+    command = [str(script), str(folder), BROKER_NAME, *CLIENTS]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
 
 
 def _connects(address: str) -> bool:

@@ -20,9 +20,6 @@ SUITE = "trixie"
 PACKAGES = ("rabbitmq-server",)
 MAX_BUILD_S = 900
 
-MOUNTPOINT = Path("mnt")
-"""Where a node finds its own folder."""
-
 
 def why_not() -> str | None:
     """What is missing to run a cluster, in one line."""
