@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edge_agent.client.settings import BrokerSettings
+from edge_agent.collector.broker_settings import BrokerSettings
 from edge_agent.collector.settings import (
     PASSWORD_VARIABLE,
     BatchSettings,
@@ -100,7 +100,7 @@ def _variable(keys: KeyPath) -> str:
 
 def _merged(values: dict[str, Any], variables: Mapping[KeyPath, str]) -> dict[str, Any]:
     for keys, value in variables.items():
-        *sections, last = keys
+        *sections, last = map(str, keys)
         inner = values
         for section in sections:
             inner = inner.setdefault(section, {})

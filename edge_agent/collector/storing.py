@@ -59,17 +59,13 @@ class Storing:
         """Something has arrived."""
         self._arrived.set()
 
-    async def prepare(self) -> None:
-        """Bring the tables up to date. Waits for a database that is not there yet.
-
-        Raises ``SchemaNewer``, and ``DatabaseRefused`` if it does not accept the collector: then waiting is no use.
-        """
-        before, after = await self._until_done(self._migrate, fatal=(SchemaNewer, DatabaseRefused)) or (None, None)
-        if before != after:
-            log.info("the tables were changed from revision %s to %s", before or "none", after)
-
     async def run(self) -> None:
-        """Store until stopped, and then what is left, once."""
+        """Store until stopped, and then what is left, once.
+
+        Raises ``SchemaNewer``, and ``DatabaseRefused`` if the database does not accept the collector at the start: then
+        waiting is no use.
+        """
+        await self._prepare()
         while not self._stop.is_set():
             await self._wait_for_messages()
             await self._store_next()
@@ -83,6 +79,12 @@ class Storing:
         """End the thread."""
         self._thread.shutdown()
         self._engine.dispose()
+
+    async def _prepare(self) -> None:
+        """Bring the tables up to date. Waits for a database that is not there yet."""
+        before, after = await self._until_done(self._migrate, fatal=(SchemaNewer, DatabaseRefused)) or (None, None)
+        if before != after:
+            log.info("the tables were changed from revision %s to %s", before or "none", after)
 
     async def _wait_for_messages(self) -> None:
         """Until there is a full batch, or something has waited long enough, or something else is due."""

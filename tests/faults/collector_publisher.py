@@ -3,19 +3,21 @@
     python -m tests.faults.collector_publisher PORT NAME DEVICES COUNT RESEND_S
 
 A broker that is killed forgets what it had acknowledged and not written yet. Those acknowledged less than ``RESEND_S``
-seconds before a connection was lost are therefore sent again; with 0 they are not, as the agent does it. Prints one
-line whenever everything has been acknowledged, and ends when its input is closed.
+seconds before a connection was lost are therefore sent again, and so are those that the broker acknowledged without
+passing them on to anybody. With 0 they are not, as the agent does it. Prints one line whenever everything has been
+acknowledged, and ends when its input is closed.
 """
 
 from __future__ import annotations
 
 import json
+import queue
 import sys
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -61,26 +63,43 @@ class NumberedResults:
         return self.topics[device], json.dumps(said, separators=(",", ":")).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    packet: int
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    is_connected: bool
+
+
 class NumberedPublisher:
-    """One connection. All state is behind one condition; paho has a thread of its own."""
+    """One connection. paho's thread only queues what happened; the caller's thread decides."""
 
     def __init__(self, port: int, name: str, results: NumberedResults, count: int, resend_s: float) -> None:
         self._port, self._results, self._count, self._resend_s = port, results, count, resend_s
-        self._changed = threading.Condition()
+        self._happened: queue.SimpleQueue[Acknowledged | Changed] = queue.SimpleQueue()
         self._unsent = deque(range(count))
         self._in_flight: dict[int, int] = {}
         """Number of the message by number of its packet."""
         self._acknowledged: deque[tuple[float, int]] = deque()
-        self._done = bytearray(count)
-        self._connected = False
+        """The last ones, with the time."""
+        self._is_connected = False
         self._paused_until = 0.0
         self.sent_again_count = 0
+        self.unheard_count = 0
+        """Acknowledgements of messages that nobody had subscribed to."""
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.max_inflight_messages_set(0)
         self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = self._on_connect
+        self._client.on_connect = lambda _client, _data, _flags, reason, _properties: self._happened.put(
+            Changed(not reason.is_failure)
+        )
         self._client.on_disconnect = self._on_disconnect
-        self._client.on_publish = self._on_publish
+        self._client.on_publish = lambda _client, _data, packet, reason, _properties: self._happened.put(
+            Acknowledged(packet, reason.value)
+        )
 
     def run(self) -> None:
         """Publish until all is acknowledged; after a lost connection, until it is so again. Never returns."""
@@ -88,67 +107,59 @@ class NumberedPublisher:
         self._client.loop_start()
         told = False
         while True:
-            with self._changed:
-                self._changed.wait_for(self._has_work if told else lambda: self._has_work() or self._is_done())
-                if not self._has_work():
-                    told = True
-                    sys.stdout.write(f"{self._count} acknowledged, {self.sent_again_count} sent again\n")
-                    sys.stdout.flush()
-                    continue
+            self._take_in()
+            if self._has_work():
                 told = False
-                self._changed.wait_for(lambda: False, max(0.0, self._paused_until - time.monotonic()))
-                if not self._has_work():
-                    continue
                 number = self._unsent.popleft()
                 topic, payload = self._results.make(number)
-                packet = self._client.publish(topic, payload, qos=1)
-                self._in_flight[packet.mid] = number
+                self._in_flight[self._client.publish(topic, payload, qos=1).mid] = number
+            elif not told and self._is_connected and not self._unsent and not self._in_flight:
+                told = True
+                counts = f"{self.sent_again_count} sent again, {self.unheard_count} unheard"
+                sys.stdout.write(f"{self._count} acknowledged, {counts}\n")
+                sys.stdout.flush()
 
     def _has_work(self) -> bool:
-        return self._connected and bool(self._unsent) and len(self._in_flight) < IN_FLIGHT_COUNT
+        return self._is_connected and bool(self._unsent) and len(self._in_flight) < IN_FLIGHT_COUNT
 
-    def _is_done(self) -> bool:
-        return not self._unsent and not self._in_flight
-
-    def _on_connect(
-        self, _client: mqtt.Client, _data: object, _flags: object, reason: Any, _properties: object
-    ) -> None:
-        with self._changed:
-            self._connected = not reason.is_failure
-            self._changed.notify_all()
-
-    def _on_publish(self, _client: mqtt.Client, _data: object, packet: int, reason: Any, _properties: object) -> None:
-        with self._changed:
-            number = self._in_flight.pop(packet, None)
-            if number is None:
-                return
-            if reason.is_failure or reason.value == NO_SUBSCRIBERS:
-                # Acknowledged, and passed on to nobody.
-                self._unsent.append(number)
-                self._paused_until = time.monotonic() + PAUSE_S
-            elif not self._done[number]:
-                self._done[number] = 1
-                self._acknowledged.append((time.monotonic(), number))
-                while self._acknowledged and self._acknowledged[0][0] < time.monotonic() - self._resend_s:
+    def _take_in(self) -> None:
+        """Everything that has happened; wait for something if there is nothing to do."""
+        pause_s = self._paused_until - time.monotonic()
+        idle = not self._has_work() or pause_s > 0
+        try:
+            happened = self._happened.get(block=idle, timeout=pause_s if pause_s > 0 else None)
+        except queue.Empty:
+            return
+        match happened:
+            case Changed(is_connected):
+                self._is_connected = is_connected
+                if not is_connected:
+                    self._take_back()
+            case Acknowledged(packet, reason) if packet in self._in_flight:
+                number, now = self._in_flight.pop(packet), time.monotonic()
+                if reason >= NO_SUBSCRIBERS:
+                    self.unheard_count += 1
+                if reason >= NO_SUBSCRIBERS and self._resend_s:
+                    self._unsent.append(number)
+                    self._paused_until = now + PAUSE_S
+                    return
+                self._acknowledged.append((now, number))
+                while self._acknowledged and self._acknowledged[0][0] < now - self._resend_s:
                     self._acknowledged.popleft()
-            self._changed.notify_all()
 
-    def _on_disconnect(
-        self, client: mqtt.Client, _data: object, _flags: object, _reason: Any, _properties: object
-    ) -> None:
-        with self._changed:
-            self._connected = False
-            since = time.monotonic() - self._resend_s
-            doubted = [number for at, number in self._acknowledged if at >= since]
-            self._acknowledged.clear()
-            for number in doubted:
-                self._done[number] = 0
-            self.sent_again_count += len(doubted)
-            self._unsent.extendleft(reversed([*doubted, *self._in_flight.values()]))
-            self._in_flight.clear()
-            # What paho would send again by itself is sent from here.
-            client._out_messages.clear()
-            self._changed.notify_all()
+    def _take_back(self) -> None:
+        """The connection was lost."""
+        since = time.monotonic() - self._resend_s
+        doubted = [number for at, number in self._acknowledged if at > since]
+        self._acknowledged.clear()
+        self.sent_again_count += len(doubted)
+        self._unsent.extendleft(reversed([*doubted, *self._in_flight.values()]))
+        self._in_flight.clear()
+
+    def _on_disconnect(self, client: mqtt.Client, *_: object) -> None:
+        # What paho would send again by itself is sent from here.
+        client._out_messages.clear()
+        self._happened.put(Changed(is_connected=False))
 
 
 def main() -> None:
