@@ -21,6 +21,7 @@ from edge_agent.cli.local_broker import find_mosquitto, free_port, run_mosquitto
 from edge_agent.contracts import Camera, Info, ModelIdentity, Software, Topics
 from edge_agent.inference.bundle import shipped_bundles
 from tests.mqtt import Requester, Subscriber
+from tests.node_tools import NodeTools, find_node, install
 
 # The machines that run this are slow and shared: no deadline per example, the suite has its own time-outs.
 settings.register_profile("leukoscope", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -68,6 +69,15 @@ def mosquitto() -> str:
     if program is None or shutil.which("mosquitto_sub") is None:
         pytest.skip("mosquitto and mosquitto_sub are not installed (apt-get install mosquitto mosquitto-clients)")
     return program
+
+
+@pytest.fixture(scope="session")
+def node_tools() -> NodeTools:
+    """Node, and the packages from npm that ``tests/tools`` pins."""
+    found = find_node()
+    if found is None:
+        pytest.skip("node and npm are not installed (apt-get install nodejs npm)")
+    return install(*found)
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from edge_agent.contracts import MESSAGES, Answer, Status, Topics
 
 PATIENCE_S = 30.0
 SAID_TO_DEVICES = {"command", "model-desired"}
+MESSAGE_OF_KIND = {"last": "result"}
+"""Where the last segment of a topic is not the name of its message."""
 
 SCHEMAS = {name: Draft202012Validator(json_schema(model)) for name, model in MESSAGES.items()}
 
@@ -41,7 +43,7 @@ class Received:
         if self.kind == "command":
             raise ValueError("a command is not something that a device says")
         content = json.loads(self.payload)
-        name = "result" if self.kind == "last" else self.kind
+        name = MESSAGE_OF_KIND.get(self.kind, self.kind)
         SCHEMAS[name].validate(content)
         return MESSAGES[name].model_validate(content)
 
@@ -86,6 +88,10 @@ class Subscriber:
                 message.body()
             if message.kind in kinds:
                 return message
+
+    def any(self) -> Received:
+        """The next message, whatever it is; not held against the contract."""
+        return self._messages.get(timeout=PATIENCE_S)
 
     def until_state(self, state: str) -> Status:
         while True:

@@ -21,6 +21,7 @@ from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.model_control import ModelControl
 from edge_agent.agent.model_rollout import make_rollout
+from edge_agent.agent.newest import Newest
 from edge_agent.agent.own_heads import make_adaptation
 from edge_agent.agent.reading_control import ReadingControl
 from edge_agent.agent.result_sink import OnResult, ResultSink
@@ -56,11 +57,12 @@ from edge_agent.monitoring.health import ClockReading, HealthInputs
 from edge_agent.monitoring.host import read_machine
 from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.monitoring.metrics import MetricsCollector, MetricsSources
-from edge_agent.monitoring.monitor import HealthMonitor, MonitorCallbacks
+from edge_agent.monitoring.monitor import HEALTH_EXPIRY_S, LAST_INTERVAL_S, HealthMonitor, MonitorCallbacks
 from edge_agent.monitoring.scale_events import ScaleEvents
 from edge_agent.monitoring.spool_events import SpoolEvents
 from edge_agent.mqtt import Publisher, Request
 from edge_agent.specimens.archive import ReportArchive
+from edge_agent.specimens.open_slide import open_slide_message
 from edge_agent.specimens.tally import Tally
 from edge_agent.specimens.tracker import SpecimenTracker
 from edge_agent.spool import Spool, SqliteSpool
@@ -94,7 +96,7 @@ class Agent:
         *,
         camera: Callable[[], Camera] | None = None,
         on_result: OnResult | None = None,
-        on_checks: Callable[[tuple[Check, ...]], None] = lambda _checks: None,
+        on_health: Callable[[Health], None] = lambda _health: None,
         on_metrics: Callable[[Metrics], None] = lambda _metrics: None,
         max_readings: int | None = None,
     ) -> None:
@@ -106,7 +108,7 @@ class Agent:
         """
         self._config = config
         self._make_camera = camera
-        self._on_checks = on_checks
+        self._on_health = on_health
         self._on_metrics = on_metrics
         self._max_readings = max_readings
         self.session: UUID = uuid7()
@@ -148,8 +150,15 @@ class Agent:
         self._shadowing = Shadowing(self._models.candidate, lambda: self._models.analyzer.model, self._events)
         self._adaptation = make_adaptation(config, lambda: self._config, self._collection, self._models, self._events)
         closing.callback(self._adaptation.stop)
+        self._last: Newest[Result] = Newest(self._publish_last, LAST_INTERVAL_S)
+        self._slide: Newest[Tally | None] = Newest(self._publish_slide, LAST_INTERVAL_S)
         self._specimens = SpecimenTracker(
-            self._spool, self._events, self.session, lambda: self._topics, lambda: self._models.analyzer.model
+            self._spool,
+            self._events,
+            self.session,
+            lambda: self._topics,
+            lambda: self._models.analyzer.model,
+            on_change=self._slide_changed,
         )
         self._dispatcher = CommandDispatcher(
             self._spool,
@@ -182,7 +191,7 @@ class Agent:
             self._health_inputs,
             MetricsCollector(
                 MetricsSources(
-                    readings_count=lambda: self._results.readings_count,
+                    readings=lambda: self._results.counts,
                     capture=lambda: self._reading.counters,
                     spool=self._spool.stats,
                     latency=self._latency,
@@ -193,14 +202,14 @@ class Agent:
             SpoolEvents(self._spool, self._events),
             self._events,
             self.session,
-            MonitorCallbacks(self._health_changed, self._metrics_made, self._fail, self._models.do_round),
+            MonitorCallbacks(self._health_changed, self._metrics_made, self._fail, self._do_round),
         )
         self._results = ResultSink(
             ResultMaker(config.device.site, config.device.id, self.session),
             self._specimens,
             self._latency,
             ScaleEvents(self._events),
-            on_accepted=self._wake_publisher,
+            on_accepted=self._result_accepted,
             on_refused=self._monitor.wake,
             on_result=self._result_made,
         )
@@ -213,6 +222,8 @@ class Agent:
         )
         closing.callback(self._rollout.stop)
         self._introduce()
+        # At the broker there may be one that was finished, or none, when this device was last connected.
+        self._slide.put(self._specimens.open_slide, at_once=True)
         self._built = True
 
     @property
@@ -350,12 +361,19 @@ class Agent:
             with self._reading.interrupted():
                 self._config = config
                 self._models.take(config, prepared)
-                self._results.rename(config.device.id)
-                self._topics = self._events.topics = Topics(config.device.site, config.device.id)
+                topics = Topics(config.device.site, config.device.id)
+                self._last.flush()
+                if topics != self._topics:
+                    # It would be a result of another device there.
+                    self._last.forget()
+                self._results.rename(topics)
+                self._topics = self._events.topics = topics
                 # A new bundle or camera is part of the device's info, which is sent with a new connection.
                 self._publisher.stop()
                 self._publisher = publisher
                 self._introduce()
+                self._last.publish_again()
+                self._slide.publish_again()
                 self._publisher.start()
                 self._events.record(EventKind.CONFIGURED, "The configuration was reloaded.")
             self._monitor.publish_health_again()
@@ -416,9 +434,26 @@ class Agent:
             detectors["spool"] = self._spool.stall_detector
         return detectors
 
-    def _wake_publisher(self) -> None:
+    def _result_accepted(self, result: Result) -> None:
         # Not a bound method of the publisher, because a reload replaces it; so below.
         self._publisher.wake()
+        self._last.put(result)
+
+    def _publish_last(self, result: Result) -> None:
+        self._publisher.set_retained(self._topics.last, result.to_json())
+
+    def _slide_changed(self, tally: Tally | None) -> None:
+        self._slide.put(tally, at_once=tally is None or not tally.readings_count)
+
+    def _publish_slide(self, tally: Tally | None) -> None:
+        message = open_slide_message(tally, topics=self._topics, session=self.session)
+        self._publisher.set_retained(self._topics.specimen, message.to_json())
+
+    def _do_round(self) -> None:
+        """Called every few seconds."""
+        self._models.do_round()
+        self._last.do_round()
+        self._slide.do_round()
 
     def _stop_publisher(self) -> None:
         self._publisher.stop()
@@ -522,9 +557,9 @@ class Agent:
         )
 
     def _health_changed(self, health: Health) -> None:
-        self._publisher.set_retained(self._topics.health, health.to_json())
+        self._publisher.set_retained(self._topics.health, health.to_json(), expiry_s=HEALTH_EXPIRY_S)
         self._status.checks = health.checks
-        self._on_checks(health.checks)
+        self._on_health(health)
         self._publish_status()
 
     def _metrics_made(self, metrics: Metrics) -> None:
@@ -545,6 +580,8 @@ class Agent:
 
     def _flush(self) -> None:
         """Record the last event, and wait for the disk before the publisher stops."""
+        self._last.flush()
+        self._slide.flush()
         self._events.record(EventKind.STOPPED, f"The agent stopped after {self._results.readings_count} readings.")
         if not self._spool.flush(DURABLE_S):
             log.error("not everything could be written to the spool: %s", self._spool.error)

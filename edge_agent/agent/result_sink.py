@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
-from edge_agent.contracts import Result
+from edge_agent.contracts import Result, Topics
 from edge_agent.monitoring.latency import LatencyRecorder
+from edge_agent.monitoring.reading_counts import ReadingCounts
 from edge_agent.monitoring.scale_events import ScaleEvents
 from edge_agent.specimens.tracker import SpecimenTracker
 
@@ -27,11 +28,12 @@ class ResultSink:
         latency: LatencyRecorder,
         scale_events: ScaleEvents,
         *,
-        on_accepted: Callable[[], None],
+        on_accepted: Callable[[Result], None],
         on_refused: Callable[[], None],
         on_result: OnResult | None,
     ) -> None:
-        self.readings_count = 0
+        self.counts = ReadingCounts()
+        """Replaced as a whole with each reading."""
         self.refused_count = 0
         self._results = results
         self._specimens = specimens
@@ -41,16 +43,21 @@ class ResultSink:
         self._on_refused = on_refused
         self._on_result = on_result
 
-    def rename(self, device: str) -> None:
-        """From the next result on, the device has another id."""
-        self._results.device = device
+    @property
+    def readings_count(self) -> int:
+        """Readings since the agent started."""
+        return self.counts.readings_count
+
+    def rename(self, topics: Topics) -> None:
+        """From the next result on, the device is at another site, or has another id."""
+        self._results.site, self._results.device = topics.site, topics.device
 
     def keep(self, reading: Reading) -> Result:
         """Make a reading a result, and hand it to the spool."""
         result, refusal = self._specimens.append(reading, lambda place: self._results.make(reading, place))
-        self.readings_count += 1
+        self.counts = self.counts.counting(result)
         if refusal is None:
-            self._on_accepted()
+            self._on_accepted(result)
         else:
             self.refused_count += 1
             log.debug("%s", refusal)

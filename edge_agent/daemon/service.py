@@ -97,7 +97,7 @@ class Service:
         agent = Agent(
             settings,
             on_result=page.update if page is not None else None,
-            on_checks=exporter.set_checks if exporter is not None else lambda _checks: None,
+            on_health=exporter.set_health if exporter is not None else lambda _health: None,
             on_metrics=exporter.set_metrics if exporter is not None else lambda _metrics: None,
         )
         stack.callback(agent.stop)

@@ -11,6 +11,7 @@ from uuid import UUID
 from edge_agent.cameras import CaptureCounters
 from edge_agent.contracts import CaptureMetrics, MachineMetrics, Metrics, ShadowMetrics, SpoolMetrics, Topics
 from edge_agent.monitoring.latency import LatencyRecorder
+from edge_agent.monitoring.reading_counts import ReadingCounts
 from edge_agent.spool import SpoolStats
 
 
@@ -18,8 +19,7 @@ from edge_agent.spool import SpoolStats
 class MetricsSources:
     """Where the figures come from. Each is called for every message, since a reload replaces its object."""
 
-    readings_count: Callable[[], int]
-    """Readings of this session."""
+    readings: Callable[[], ReadingCounts]
     capture: Callable[[], CaptureCounters]
     spool: Callable[[], SpoolStats]
     latency: LatencyRecorder
@@ -43,7 +43,8 @@ class MetricsCollector:
         """The current message; rates and latency cover the time since the last call."""
         now_s = self._monotonic_s()
         elapsed_s = max(now_s - self._before_s, 1e-9)
-        readings_count = self._sources.readings_count()
+        readings = self._sources.readings()
+        readings_count = readings.readings_count
         capture = self._sources.capture()
         # Frames are counted from zero again after a reload.
         counted_on = capture.frames_count >= self._frames_before
@@ -55,6 +56,9 @@ class MetricsCollector:
             at=datetime.now(UTC),
             uptime_s=round(now_s - self._began_at_s, 3),
             readings_count=readings_count,
+            outcomes_count=dict(readings.outcomes_count),
+            reasons_count=dict(readings.reasons_count),
+            labels_count=dict(readings.labels_count),
             reading_rate_hz=round((readings_count - self._readings_before) / elapsed_s, 3),
             frame_rate_hz=round(frames_count / elapsed_s, 3),
             latency_ms=self._sources.latency.take(),

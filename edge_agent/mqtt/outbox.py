@@ -34,7 +34,7 @@ class Outbox:
         self._topics = topics
         self._spool = spool
         self._withheld = withheld
-        self._retained: dict[str, bytes] = {}
+        self._retained: dict[str, Outgoing] = {}
         self._answers: dict[Hashable, Outgoing] = {}
         self._metrics: deque[bytes] = deque(maxlen=METRICS_RING)
         self._waiting: deque[Outgoing] = deque()
@@ -52,8 +52,8 @@ class Outbox:
         self._connected = True
         self._waiting.clear()
         self._noted = set(self._spool.state_entries(RETAINED))
-        for topic, payload in self._retained.items():
-            self._put(Outgoing(topic, topic, payload, retain=True))
+        for item in self._retained.values():
+            self._put(item)
 
     def end(self) -> None:
         """The connection was lost. Answers that were not acknowledged wait for the next."""
@@ -65,11 +65,11 @@ class Outbox:
         if self._connected:
             self._put(status)
 
-    def put_retained(self, topic: str, payload: bytes) -> None:
-        """Send a retained message now and over each new connection."""
-        self._retained[topic] = payload
+    def put_retained(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
+        """Send a retained message now and over each new connection. The broker forgets it after ``expiry_s``."""
+        item = self._retained[topic] = Outgoing(topic, topic, payload, retain=True, expiry_s=expiry_s)
         if self._connected:
-            self._put(Outgoing(topic, topic, payload, retain=True))
+            self._put(item)
 
     def put_answer(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
         """Answer a request; while there is no connection the newest answers are kept."""
@@ -126,9 +126,9 @@ class Outbox:
 
     def repeat_retained(self, keys: set[Hashable]) -> None:
         """Send those of the retained messages once more."""
-        for topic, payload in self._retained.items():
+        for topic, item in self._retained.items():
             if topic in keys and self._connected:
-                self._put(Outgoing(topic, topic, payload, retain=True))
+                self._put(item)
 
     def _put(self, item: Outgoing) -> None:
         if item.key in self._withheld:

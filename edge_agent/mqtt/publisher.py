@@ -96,9 +96,9 @@ class Publisher:
         """Publish a new status now, or as soon as there is a connection."""
         self._calls.put(lambda: self._delivery.set_status(state, code))
 
-    def set_retained(self, topic: str, payload: bytes) -> None:
-        """Publish a retained message now and after each connect."""
-        self._calls.put(lambda: self._delivery.outbox.put_retained(topic, payload))
+    def set_retained(self, topic: str, payload: bytes, *, expiry_s: int | None = None) -> None:
+        """Publish a retained message now and after each connect; the broker forgets it after ``expiry_s``."""
+        self._calls.put(lambda: self._delivery.outbox.put_retained(topic, payload, expiry_s))
 
     def send_metrics(self, payload: bytes) -> None:
         """Publish metrics with QoS 0; while there is no connection the newest are kept."""

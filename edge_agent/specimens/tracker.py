@@ -36,13 +36,20 @@ class SpecimenTracker:
         session: UUID,
         topics: Callable[[], Topics],
         model: Callable[[], ModelIdentity],
+        *,
+        on_change: Callable[[Tally | None], None] = lambda _tally: None,
     ) -> None:
-        """Restore the open slide from the spool. ``topics`` and ``model`` are called each time they are needed."""
+        """Restore the open slide from the spool. ``topics`` and ``model`` are called each time they are needed.
+
+        ``on_change`` gets the counts after each change, and None when the slide is finished; it must not wait, or call
+        the tracker.
+        """
         self._spool = spool
         self._events = events
         self._session = session
         self._topics = topics
         self._model = model
+        self._on_change = on_change
         self.archive = ReportArchive(spool.state_entries)
         """The reports of the finished slides."""
         # A reading counted while the report is written would belong to neither this slide nor the next.
@@ -70,6 +77,7 @@ class SpecimenTracker:
                 slide=specimen.slide,
             )
             self._tally, self._seen = tally, SeenFields()
+            self._on_change(tally)
 
     def finish(self) -> Report:
         """Close the slide, send its report and keep it.
@@ -88,6 +96,7 @@ class SpecimenTracker:
             }
             self._spool.append(Message(report.id, topics.report, report.to_json()), entries)
             self._tally, self._seen = None, SeenFields()
+            self._on_change(None)
         self._events.record(
             EventKind.SPECIMEN_FINISHED,
             f"The slide was finished after {report.readings_count} readings.",
@@ -126,6 +135,7 @@ class SpecimenTracker:
                 self._tally = counted
                 if new is not None:
                     self._seen.add(place.field, new)
+                self._on_change(counted)
             return result, refusal
 
     def _send(self, result: Result, state_entries: StateEntries) -> EdgeAgentError | None:

@@ -21,7 +21,7 @@ from edge_agent.analysis.reading import PendingReading, Reading
 from edge_agent.cameras import Camera
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels, frame_now
 from edge_agent.cli.local_broker import free_port, run_mosquitto
-from edge_agent.contracts import EventKind, Info, Outcome, Reason, Result
+from edge_agent.contracts import EventKind, Info, Outcome, Reason, Result, Specimen, Topics
 from edge_agent.errors import BundleError, CameraLost
 from edge_agent.monitoring.monitor import HealthMonitor
 from edge_agent.mqtt.outbox import Outbox
@@ -29,7 +29,7 @@ from edge_agent.spool import SpoolLimits, SqliteSpool
 from edge_agent.testing.cameras import ScriptedCamera
 from tests.agents import configuration, running
 from tests.faults.proxy import bad_proxy
-from tests.mqtt import PATIENCE_S, Subscriber
+from tests.mqtt import PATIENCE_S, Received, Subscriber
 
 Array = NDArray[np.uint8]
 
@@ -53,6 +53,22 @@ def result(subscriber: Subscriber) -> Result:
     body = subscriber.next("result").body()
     assert isinstance(body, Result)
     return body
+
+
+def retained(port: int, kinds: set[str]) -> dict[str, Received]:
+    """What somebody who comes now sees at once, by kind: these kinds, and those that come before them."""
+    late = Subscriber(port)
+    found: dict[str, Received] = {}
+    try:
+        while not kinds <= found.keys():
+            message = late.any()
+            assert message.retained
+            assert message.kind not in found
+            message.body()
+            found[message.kind] = message
+    finally:
+        late.close()
+    return found
 
 
 def test_synthetic_frames_become_results_that_a_subscriber_sees(broker_port: int, subscriber: Subscriber) -> None:
@@ -258,6 +274,41 @@ def test_reload_goes_on_with_session_and_numbers(broker_port: int, subscriber: S
         after = next(each for each in iter(lambda: result(subscriber), None) if each.device == "scope-2")
         assert after.session == before.session
         assert after.seq > before.seq
+
+
+def test_the_newest_result_and_the_open_slide_are_there_for_who_comes_later(
+    broker_port: int, subscriber: Subscriber
+) -> None:
+    config = configuration(broker_port)
+    with running(config, max_readings=20) as agent:
+        assert subscriber.next("specimen").body().specimen is None
+        agent._specimens.set(Specimen(id="S-7K3F-92QX", slide=1))
+        assert subscriber.next("specimen").body().specimen == Specimen(id="S-7K3F-92QX", slide=1)
+        assert agent.wait(PATIENCE_S)
+    kept = retained(broker_port, {"health", "info", "last", "specimen"})
+    newest, slide = kept["last"].body(), kept["specimen"].body()
+    # Each run ends with its last result, however soon that came after the one before.
+    assert newest.seq == 19
+    assert slide.readings_count == newest.specimen.field
+
+    with running(config, max_readings=1) as agent:
+        going_on = subscriber.next("specimen").body()
+        while going_on.session != agent.session:
+            going_on = subscriber.next("specimen").body()
+        assert going_on.began_at == slide.began_at
+        assert going_on.readings_count == slide.readings_count
+
+
+def test_a_renamed_device_leaves_nothing_under_its_old_name(broker_port: int, subscriber: Subscriber) -> None:
+    old, new = Topics("clinic", "scope-1"), Topics("ward", "scope-2")
+    with running(configuration(broker_port)) as agent:
+        while subscriber.next("last").body().device != old.device:
+            pass
+        agent.reload(configuration(broker_port, device={"site": new.site, "id": new.device}))
+        last = next(each for each in iter(lambda: subscriber.next("last"), None) if each.topic == new.last).body()
+        assert (last.site, last.device) == (new.site, new.device)
+    kept = retained(broker_port, {"last", "specimen", "health", "info", "status", "model-reported"})
+    assert {each.topic.rpartition(f"/{kind.replace('-', '/')}")[0] for kind, each in kept.items()} == {new.prefix}
 
 
 def test_a_reload_that_fails_leaves_the_old_configuration_in_force(broker_port: int, subscriber: Subscriber) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import get_args, get_origin
 
 import httpx2
 import pytest
@@ -15,25 +18,33 @@ from edge_agent.contracts import (
     CaptureMetrics,
     Check,
     CheckState,
+    Contract,
+    Health,
     Metrics,
     ModelIdentity,
+    Outcome,
     Percentiles,
     ShadowMetrics,
     SpoolMetrics,
 )
 from edge_agent.errors import CameraLost, PrometheusPortTaken
 from edge_agent.monitoring.prometheus.exporter import Exporter
+from edge_agent.monitoring.prometheus.figures import FIGURES, Kind
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 from tests.unit.monitoring.conftest import machine
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 METRICS = Metrics(
+    site="clinic",
     device="scope-1",
     session=uuid7(),
     at=datetime.now(UTC),
     uptime_s=30.5,
     readings_count=15,
+    outcomes_count={Outcome.CLASSIFIED: 9, Outcome.ABSTAINED: 4, Outcome.REJECTED: 0, Outcome.FAILED: 2},
+    reasons_count={"unfamiliar": 4, "image_unreadable": 2},
+    labels_count={"benign": 9},
     reading_rate_hz=0.5,
     frame_rate_hz=10.0,
     latency_ms={"total": Percentiles(p50_ms=20.0, p95_ms=30.0, p99_ms=40.0, samples_count=15)},
@@ -94,33 +105,102 @@ def page(port: int) -> str:
 
 
 def samples(port: int) -> Samples:
-    families = text_string_to_metric_families(page(port))
+    """All samples, each without the labels that say which device it is of: every one has these."""
+    found: Samples = {}
+    for family in text_string_to_metric_families(page(port)):
+        for sample in family.samples:
+            labels = dict(sample.labels)
+            assert (labels.pop("site"), labels.pop("device")) == ("clinic", "scope-1"), sample
+            found[sample.name, frozenset(labels.items())] = sample.value
+    return found
+
+
+def labelled(found: Samples, name: str) -> dict[tuple[str, ...], float]:
+    """Values of a family by the values of its labels, in the order of the labels' names."""
     return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in families
-        for sample in family.samples
+        tuple(value for _, value in sorted(labels)): value for (each, labels), value in found.items() if each == name
     }
 
 
-def test_every_figure_of_the_message_is_there(exporter: Exporter, port: int) -> None:
+def health(*checks: Check) -> Health:
+    return Health(
+        site="clinic",
+        device="scope-1",
+        session=METRICS.session,
+        at=datetime.now(UTC),
+        state=CheckState.OK,
+        checks=checks,
+    )
+
+
+def test_every_figure_of_the_message_is_there_in_base_units(exporter: Exporter, port: int) -> None:
     exporter.set_metrics(METRICS)
     found = samples(port)
     plain = {name: value for (name, labels), value in found.items() if not labels}
-    assert plain["leukoscope_uptime_s"] == 30.5
-    assert plain["leukoscope_readings_count"] == 15
-    assert plain["leukoscope_reading_rate_hz"] == 0.5
-    assert plain["leukoscope_capture_frames_count"] == 300
-    assert plain["leukoscope_spool_acknowledged_count"] == 7
-    assert plain["leukoscope_machine_cpu_temperature_c"] == 50
+    assert plain["leukoscope_uptime_seconds"] == 30.5
+    assert plain["leukoscope_reading_rate_hertz"] == 0.5
+    assert plain["leukoscope_capture_frames_total"] == 300
+    assert plain["leukoscope_spool_acknowledged_messages_total"] == 7
+    assert plain["leukoscope_spool_waiting_messages"] == 1
+    assert plain["leukoscope_machine_cpu_temperature_celsius"] == 50
+    assert plain["leukoscope_machine_cpu_use_ratio"] == 0.125
     # A figure that is null has no value to show.
-    assert "leukoscope_spool_oldest_age_s" not in plain
-    assert "leukoscope_machine_written_bytes" not in plain
-    stage = ("stage", "total")
-    latency = {
-        quantile: found["leukoscope_latency_ms", frozenset({stage, ("quantile", quantile)})]
-        for quantile in ("0.5", "0.95", "0.99")
+    assert "leukoscope_spool_oldest_age_seconds" not in plain
+    assert "leukoscope_machine_written_bytes_total" not in plain
+    assert labelled(found, "leukoscope_latency_seconds") == {
+        ("50", "total"): 0.02,
+        ("95", "total"): 0.03,
+        ("99", "total"): 0.04,
     }
-    assert latency == {"0.5": 20.0, "0.95": 30.0, "0.99": 40.0}
+
+
+def test_readings_are_counted_by_outcome_reason_and_label(exporter: Exporter, port: int) -> None:
+    exporter.set_metrics(METRICS)
+    found = samples(port)
+    readings = labelled(found, "leukoscope_readings_total")
+    # Those that never happened, too: a rate needs a beginning.
+    assert readings == {("classified",): 9, ("abstained",): 4, ("rejected",): 0, ("failed",): 2}
+    assert labelled(found, "leukoscope_refusals_total") == {("unfamiliar",): 4, ("image_unreadable",): 2}
+    assert labelled(found, "leukoscope_labels_total") == {("benign",): 9}
+
+
+def parts(annotation: object) -> Iterator[object]:
+    yield annotation
+    for inner in get_args(annotation):
+        yield from parts(inner)
+
+
+def numbers_of(model: type[Contract], prefix: str = "") -> Iterator[str]:
+    """Path of every plain number."""
+    for name, field in model.model_fields.items():
+        kinds = {field.annotation} if get_origin(field.annotation) is dict else set(parts(field.annotation))
+        inner = [each for each in kinds if isinstance(each, type) and issubclass(each, Contract)]
+        if inner and inner[0] is not Percentiles:
+            yield from numbers_of(inner[0], f"{prefix}{name}.")
+        elif {int, float} & kinds:
+            yield f"{prefix}{name}"
+
+
+def test_no_number_of_the_message_is_forgotten() -> None:
+    # The readings are there by outcome.
+    assert sorted(numbers_of(Metrics)) == sorted(["readings_count", *(figure.path for figure in FIGURES)])
+
+
+def test_counters_are_those_that_only_grow(exporter: Exporter, port: int) -> None:
+    exporter.set_metrics(METRICS.model_copy(update={"shadow": SHADOW}))
+    kinds = {}
+    for family in text_string_to_metric_families(page(port)):
+        kinds[family.name] = family.type
+        assert all(sample.name.endswith("_total") == (family.type == "counter") for sample in family.samples)
+    assert set(kinds.values()) == {"counter", "gauge"}
+    for figure in FIGURES:
+        if figure.path.endswith("_count") and figure.kind is Kind.GAUGE:
+            assert figure.path in {
+                "spool.waiting_count",
+                "spool.in_flight_count",
+                "spool.quarantined_count",
+                "machine.open_files_count",
+            }
 
 
 def test_a_candidate_has_its_figures_as_long_as_there_is_one(exporter: Exporter, port: int) -> None:
@@ -128,46 +208,57 @@ def test_a_candidate_has_its_figures_as_long_as_there_is_one(exporter: Exporter,
     assert not [name for name, _ in samples(port) if "shadow" in name]
     exporter.set_metrics(METRICS.model_copy(update={"shadow": SHADOW}))
     found = samples(port)
-    assert found["leukoscope_shadow_compared_count", frozenset()] == 20
+    assert found["leukoscope_shadow_compared_fields_total", frozenset()] == 20
     assert found["leukoscope_shadow_agreement_ratio", frozenset()] == 0.95
-    assert found["leukoscope_shadow_passed_over_count", frozenset()] == 5
-    by_reason = {labels: value for (name, labels), value in found.items() if name == "leukoscope_shadow_refusals_count"}
-    assert by_reason == {
-        frozenset({("by", "active"), ("reason", "unfamiliar")}): 1,
-        frozenset({("by", "candidate"), ("reason", "unfamiliar")}): 1,
-        frozenset({("by", "candidate"), ("reason", "low_confidence")}): 1,
+    assert found["leukoscope_shadow_passed_over_readings_total", frozenset()] == 5
+    assert labelled(found, "leukoscope_shadow_refusals_total") == {
+        ("active", "unfamiliar"): 1,
+        ("candidate", "unfamiliar"): 1,
+        ("candidate", "low_confidence"): 1,
     }
-    assert found["leukoscope_shadow_latency_ms", frozenset({("quantile", "0.95")})] == 15
+    assert labelled(found, "leukoscope_shadow_latency_seconds")["95",] == 0.015
 
 
 def test_a_check_is_well_at_fault_or_unknown(exporter: Exporter, port: int) -> None:
-    exporter.set_checks(
-        (
+    exporter.set_health(
+        health(
             Check(name="spool", state=CheckState.OK),
             Check.from_error("camera", CameraLost("unplugged.")),
             Check.unknown("power", "Only a Raspberry Pi reports it."),
         )
     )
     found = samples(port)
-    ok = {dict(labels)["check"]: value for (name, labels), value in found.items() if name == "leukoscope_check_ok"}
-    assert ok == {"spool": 1.0, "camera": 0.0}
-    assert ("leukoscope_check_ok", frozenset({("check", "camera"), ("code", "camera_lost")})) in found
-    states = {
-        (dict(labels)["check"], dict(labels)["state"])
-        for (name, labels), value in found.items()
-        if name == "leukoscope_check_state" and value == 1
-    }
+    assert labelled(found, "leukoscope_check_ok") == {("spool", ""): 1.0, ("camera", "camera_lost"): 0.0}
+    states = {key for key, value in labelled(found, "leukoscope_check_state").items() if value == 1}
     assert states == {("spool", "ok"), ("camera", "degraded"), ("power", "unknown")}
 
 
 def test_every_figure_is_explained(exporter: Exporter, port: int) -> None:
     exporter.set_metrics(METRICS)
-    exporter.set_checks((Check(name="spool", state=CheckState.OK),))
+    exporter.set_health(health(Check(name="spool", state=CheckState.OK)))
     explained = [line.split(" ", 3) for line in page(port).splitlines() if line.startswith("# HELP leukoscope_")]
     assert len(explained) > 20
     for _, _, name, explanation in explained:
         assert explanation != name.removeprefix("leukoscope_").replace("_", " ")
+        assert " " in explanation
         assert explanation[0].isupper() or explanation[0].isdigit()
+
+
+def test_prometheus_has_nothing_to_say_against_names_and_units(exporter: Exporter, port: int) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (apt-get install prometheus)")
+    full = {
+        "shadow": SHADOW,
+        "machine": machine(written_bytes=1),
+        "spool": METRICS.spool.model_copy(update={"oldest_age_s": 1.5}),
+    }
+    exporter.set_metrics(METRICS.model_copy(update=full))
+    exporter.set_health(health(Check(name="spool", state=CheckState.OK)))
+    text = page(port)
+    assert all(f"leukoscope_{figure.name}" in text for figure in FIGURES)
+    found = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout + found.stderr) == (0, "")
 
 
 def test_a_port_that_is_taken_is_named(exporter: Exporter, port: int) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
 from edge_agent.cameras import CaptureCounters
-from edge_agent.contracts import CaptureMetrics, Metrics, Percentiles, Topics
+from edge_agent.contracts import CaptureMetrics, ErrorReport, Metrics, Outcome, Percentiles, Reason, Topics
+from edge_agent.errors import CameraLost
 from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.monitoring.metrics import MetricsCollector, MetricsSources
+from edge_agent.monitoring.reading_counts import ReadingCounts
 from edge_agent.spool import MemorySpool, Message
+from tests.results import any_result
 from tests.unit.monitoring.conftest import machine
 
 SESSION = uuid7()
@@ -19,12 +24,12 @@ class Bench:
 
     def __init__(self) -> None:
         self.now_s = 1000.0
-        self.readings_count = 0
+        self.readings = ReadingCounts()
         self.capture = CaptureCounters(0, 0, 0, 0)
         self.spool = MemorySpool(10_000)
         self.latency = LatencyRecorder()
         self.collector = MetricsCollector(
-            MetricsSources(lambda: self.readings_count, lambda: self.capture, self.spool.stats, self.latency),
+            MetricsSources(lambda: self.readings, lambda: self.capture, self.spool.stats, self.latency),
             SESSION,
             monotonic_s=lambda: self.now_s,
         )
@@ -37,7 +42,7 @@ class Bench:
 def test_counts_rates_and_latency_are_those_of_the_time_since_the_message_before() -> None:
     bench = Bench()
     bench.now_s += 30
-    bench.readings_count = 15
+    bench.readings = ReadingCounts(15)
     bench.capture = CaptureCounters(frames_count=300, superseded_count=4, identical_count=3, reopened_count=2)
     for _ in range(15):
         bench.latency.add({"total": 20.0, "inference": 12.0})
@@ -52,7 +57,7 @@ def test_counts_rates_and_latency_are_those_of_the_time_since_the_message_before
     assert first.machine == machine()
 
     bench.now_s += 8
-    bench.readings_count = 17
+    bench.readings = ReadingCounts(17)
     bench.capture = CaptureCounters(frames_count=302, superseded_count=4, identical_count=3, reopened_count=2)
     second = bench.collect()
     assert second.uptime_s == 38.0
@@ -96,3 +101,35 @@ def test_the_spools_figures_are_its_own() -> None:
     assert spool.stored_bytes == 400
     assert (spool.refused_count, spool.dropped_count) == (0, 0)
     assert spool.oldest_age_s is not None
+
+
+READINGS = st.lists(
+    st.one_of(
+        st.builds(lambda label: {"outcome": Outcome.CLASSIFIED, "label": label}, st.sampled_from(["benign", "pro-b"])),
+        st.builds(
+            lambda outcome, reason: {"outcome": outcome, "reason": reason},
+            st.sampled_from([Outcome.ABSTAINED, Outcome.REJECTED]),
+            st.sampled_from([*Reason, "a_reason_of_a_later_release"]),
+        ),
+        st.just({"outcome": Outcome.FAILED, "error": ErrorReport.from_error(CameraLost("unplugged."))}),
+    ),
+    max_size=30,
+)
+
+
+@given(READINGS)
+def test_every_reading_is_in_the_counts_once_by_outcome_and_by_what_explains_it(
+    readings: list[dict[str, object]],
+) -> None:
+    plain = any_result().model_copy(update={"error": None, "reason": None, "label": None})
+    bench = Bench()
+    for changes in readings:
+        bench.readings = bench.readings.counting(plain.model_copy(update=changes))
+    found = bench.collect()
+    assert found.readings_count == sum(found.outcomes_count.values()) == len(readings)
+    # Counters that begin at none can be told from those that were not counted yet.
+    assert set(found.outcomes_count) == set(Outcome)
+    classified = found.outcomes_count[Outcome.CLASSIFIED]
+    assert sum(found.labels_count.values()) == classified
+    assert sum(found.reasons_count.values()) == len(readings) - classified
+    assert found.reasons_count.get(CameraLost.code, 0) == found.outcomes_count[Outcome.FAILED]

@@ -19,6 +19,7 @@ from edge_agent.monitoring.health import HealthInputs
 from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.monitoring.metrics import MetricsCollector, MetricsSources
 from edge_agent.monitoring.monitor import HealthMonitor, MonitorCallbacks
+from edge_agent.monitoring.reading_counts import ReadingCounts
 from edge_agent.monitoring.spool_events import SpoolEvents
 from edge_agent.spool import MemorySpool
 from tests.unit.monitoring.conftest import MakeInputs
@@ -35,7 +36,9 @@ class Watched:
         self.failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
         spool, session = MemorySpool(2**20), uuid7()
         self.events = EventRecorder(folder, spool, Topics("clinic", "scope-1"), session)
-        sources = MetricsSources(lambda: 3, lambda: CaptureCounters(0, 0, 0, 0), spool.stats, LatencyRecorder())
+        sources = MetricsSources(
+            lambda: ReadingCounts(3), lambda: CaptureCounters(0, 0, 0, 0), spool.stats, LatencyRecorder()
+        )
         self.monitor = HealthMonitor(
             lambda: self.inputs,
             MetricsCollector(sources, session),

@@ -86,3 +86,17 @@ def test_the_newest_metrics_are_kept() -> None:
     first = outbox.next_metrics()
     assert first is not None
     assert (first.payload, first.qos) == (b"5", 0)
+
+
+def test_what_is_retained_keeps_its_expiry_over_every_connection() -> None:
+    outbox = Outbox(OLD, MemorySpool(2**20), Withheld())
+    outbox.put_retained(OLD.health, b"{}", 900)
+    outbox.put_retained(OLD.last, b"{}")
+    for _ in range(2):
+        outbox.begin()
+        assert {item.topic: item.expiry_s for item in waiting(outbox)} == {OLD.health: 900, OLD.last: None}
+        outbox.end()
+    outbox.begin()
+    waiting(outbox)
+    outbox.repeat_retained({OLD.health})
+    assert [item.expiry_s for item in waiting(outbox)] == [900]

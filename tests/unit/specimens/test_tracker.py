@@ -8,11 +8,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from edge_agent.analysis.reading import Reading
-from edge_agent.contracts import EventKind, ModelIdentity, Result, Specimen, SpecimenField, Topics
+from edge_agent.contracts import EventKind, ModelIdentity, OpenSpecimen, Result, Specimen, SpecimenField, Topics
 from edge_agent.errors import SpecimenMissing, SpecimenOpen, SpoolFull
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.specimens import repeats
 from edge_agent.specimens.archive import PREFIX
+from edge_agent.specimens.open_slide import open_slide_message
 from edge_agent.specimens.tracker import FIELD_PREFIX, STATE_KEY, SpecimenTracker
 from edge_agent.spool import MemorySpool, Spool, SpoolLimits, SqliteSpool
 from tests.results import any_result
@@ -25,6 +26,33 @@ SLIDE = Specimen(id="S-7K3F-92QX", slide=2)
 def tracker(spool: Spool, folder: Path, model: ModelIdentity) -> SpecimenTracker:
     events = EventRecorder(folder, spool, TOPICS, uuid4())
     return SpecimenTracker(spool, events, uuid4(), lambda: TOPICS, lambda: model)
+
+
+def test_whoever_shows_the_slide_is_told_of_each_change(tmp_path: Path) -> None:
+    result, spool = any_result(), MemorySpool(2**20)
+    changes: list[OpenSpecimen] = []
+    events = EventRecorder(tmp_path, spool, TOPICS, uuid4())
+    session = uuid4()
+    slide = SpecimenTracker(
+        spool,
+        events,
+        session,
+        lambda: TOPICS,
+        lambda: result.model,
+        on_change=lambda tally: changes.append(open_slide_message(tally, topics=TOPICS, session=session)),
+    )
+    read(slide, result)
+    assert changes == []
+    slide.set(SLIDE, 5)
+    read(slide, result)
+    report = slide.finish()
+    begun, grown, finished = changes
+    assert (begun.specimen, begun.wished_fields_count, begun.readings_count) == (SLIDE, 5, 0)
+    assert grown.began_at == begun.began_at == report.began_at
+    assert (grown.readings_count, grown.outcomes_count) == (report.readings_count, report.outcomes_count)
+    assert (grown.reasons_count, grown.demonstration) == ({"image_unreadable": 1}, True)
+    assert (finished.specimen, finished.began_at, finished.readings_count) == (None, None, 0)
+    assert (finished.site, finished.device) == ("clinic", "scope-1")
 
 
 def told(spool: Spool) -> Iterator[dict[str, object]]:
