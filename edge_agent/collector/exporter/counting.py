@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from edge_agent.metric_families import Family, Kind, Sample
+from edge_agent.metric_families import Family, Sample
+from edge_agent.metric_figures import Kind
 
 _Key = tuple[str, tuple[str, ...]]
 

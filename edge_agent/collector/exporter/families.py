@@ -70,9 +70,8 @@ def collector_metrics(figures: Figures, fleet: Fleet, instance: str) -> Iterator
     yield from gauge("waiting_messages", "Messages received and not stored yet", figures.waiting_count)
     yield from gauge("behind_seconds", "From capture to commit, of the newest live results", figures.behind_s)
     committed_at = figures.committed_at
-    yield from gauge(
-        "last_commit_timestamp_seconds", "When it stored something last", committed_at and committed_at.timestamp()
-    )
+    if committed_at is not None:
+        yield from gauge("last_commit_timestamp_seconds", "When it stored something last", committed_at.timestamp())
     yield from counters("received_messages", "Messages received, by kind", "kind", dict(figures.received_count))
     yield from counters("stored_rows", "New rows, by table", "table", dict(figures.stored_count))
     yield from counters(

@@ -15,13 +15,17 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 from uuid_utils.compat import uuid7
 
 from edge_agent.cli.local_broker import free_port
 from edge_agent.collector.exporter.counting import RunningCounters
 from edge_agent.collector.exporter.endpoint import Exporter
-from edge_agent.collector.exporter.fleet import MAX_DEVICES_COUNT, SILENT, STALE_AFTER_S, STATES, Fleet
+from edge_agent.collector.exporter.families import collector_metrics, fleet_metrics
+from edge_agent.collector.exporter.fleet import SILENT, STALE_AFTER_S, STATES, Fleet
 from edge_agent.collector.exporter.settings import ExporterSettings
 from edge_agent.collector.figures import Figures
 from edge_agent.collector.summary import SILENT_AFTER_S
@@ -30,7 +34,6 @@ from edge_agent.contracts import (
     Check,
     CheckState,
     Health,
-    Info,
     MachineMetrics,
     Metrics,
     Percentiles,
@@ -39,7 +42,10 @@ from edge_agent.contracts import (
     StatusState,
 )
 from edge_agent.errors import CameraLost, DatabaseUnreachable, PrometheusPortTaken
-from edge_agent.metric_families import FAMILIES, MAX_VALUES_COUNT, Family, Kind, Sample
+from edge_agent.metric_families import FAMILIES, MAX_VALUES_COUNT, Family, Sample
+from edge_agent.metric_figures import Kind
+from edge_agent.monitoring.prometheus.exporter import Exporter as AgentExporter
+from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 
 SITE, DEVICE = "north-clinic", "scope-1"
 AT = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -119,9 +125,20 @@ def serving(fleet: Fleet, figures: Figures | None = None) -> Iterator[str]:
         exporter.stop()
 
 
+class _Served(Collector):
+    def __init__(self, fleet: Fleet, figures: Figures) -> None:
+        self._fleet, self._figures = fleet, figures
+
+    def collect(self) -> Iterator[Metric]:
+        yield from collector_metrics(self._figures, self._fleet, "collector-1")
+        yield from fleet_metrics(self._fleet)
+
+
 def scrape(fleet: Fleet, figures: Figures | None = None) -> str:
-    with serving(fleet, figures) as address, urlopen(address) as answer:
-        return str(answer.read().decode())
+    """What the endpoint answers, without the endpoint."""
+    registry = CollectorRegistry()
+    registry.register(_Served(fleet, figures or Figures()))
+    return generate_latest(registry).decode()
 
 
 def values(text: str) -> Served:
@@ -186,40 +203,39 @@ def test_what_describes_the_present_is_void_when_a_device_is_lost(fleet: Fleet) 
     checks = health(Check.from_error("camera", CameraLost("It is unplugged.")))
     take(fleet, status(), metrics(), checks)
     there = scrape(fleet)
-    assert of_device(there, "check_ok", check="camera") == 0
-    assert of_device(there, "check_info", check="camera", code="camera_lost") == 1
+    assert of_device(there, "check_ok", check="camera", code="camera_lost") == 0
     assert of_device(there, "spool_waiting_messages") == 3
     take(fleet, status(StatusState.LOST))
     gone = scrape(fleet)
-    assert of_device(gone, "check_ok", check="camera") is None
+    assert of_device(gone, "check_ok", check="camera", code="camera_lost") is None
     assert of_device(gone, "spool_waiting_messages") is None
     # A counter that vanishes and comes back would be a gap in every rate.
-    assert of_device(gone, "readings_total") == 5
+    assert of_device(gone, "readings_total", outcome="classified") == 3
 
 
 def test_health_of_an_ended_session_says_nothing_of_the_new_one(fleet: Fleet) -> None:
     take(fleet, status(), health(Check(name="camera", state=CheckState.OK)), status(session=NEW))
-    assert of_device(scrape(fleet), "check_ok", check="camera") is None
+    assert of_device(scrape(fleet), "check_ok", check="camera", code="") is None
 
 
 def test_an_unknown_check_raises_no_alarm(fleet: Fleet) -> None:
     take(fleet, status(), health(Check.unknown("power", "Not a Raspberry Pi.")))
     text = scrape(fleet)
-    assert of_device(text, "check_ok", check="power") is None
+    assert of_device(text, "check_ok", check="power", code="") is None
     assert of_device(text, "check_state", check="power", state="unknown") == 1
 
 
 def test_figures_are_in_the_units_of_prometheus(fleet: Fleet) -> None:
     take(fleet, status(), metrics())
     text = scrape(fleet)
-    assert of_device(text, "latency_seconds", stage="total", quantile="0.99") == pytest.approx(0.2)
-    assert of_device(text, "cpu_use_ratio") == pytest.approx(1.5)
+    assert of_device(text, "latency_seconds", stage="total", percentile="99") == pytest.approx(0.2)
+    assert of_device(text, "machine_cpu_use_ratio") == pytest.approx(1.5)
     assert of_device(text, "uptime_seconds") == 60
-    assert of_device(text, "outcomes_total", outcome="rejected") == 2
+    assert of_device(text, "readings_total", outcome="rejected") == 2
     assert of_device(text, "refusals_total", reason="too_dark") == 2
     assert of_device(text, "labels_total", label="benign") == 3
     # What a computer cannot measure is left out; 0 degrees would be a figure.
-    assert of_device(text, "cpu_temperature_celsius") is None
+    assert of_device(text, "machine_cpu_temperature_celsius") is None
 
 
 def test_figures_that_are_no_longer_sent_go_stale(fleet: Fleet, clock: Clock) -> None:
@@ -228,22 +244,22 @@ def test_figures_that_are_no_longer_sent_go_stale(fleet: Fleet, clock: Clock) ->
     take(fleet, status())
     text = scrape(fleet)
     assert of_device(text, "uptime_seconds") is None
-    assert of_device(text, "readings_total") == 5
+    assert of_device(text, "readings_total", outcome="classified") == 3
 
 
 def test_a_restart_does_not_hide_readings(fleet: Fleet) -> None:
     take(fleet, status(), metrics(5), metrics(7, session=NEW, uptime_s=30))
     text = scrape(fleet)
-    assert of_device(text, "readings_total") == 12
+    assert of_device(text, "readings_total", outcome="classified") == 8
     # The spool counts on.
-    assert of_device(text, "spool_accepted_total") == 100
+    assert of_device(text, "spool_accepted_messages_total") == 100
 
 
 def test_a_late_message_does_not_turn_counters_back(fleet: Fleet) -> None:
     take(fleet, status(), metrics(9, uptime_s=90), metrics(5, uptime_s=60))
-    assert of_device(scrape(fleet), "readings_total") == 9
+    assert of_device(scrape(fleet), "readings_total", outcome="classified") == 7
     take(fleet, metrics(2, session=NEW, uptime_s=1), metrics(10, uptime_s=120))
-    assert of_device(scrape(fleet), "readings_total") == 11
+    assert of_device(scrape(fleet), "readings_total", outcome="classified") == 7
 
 
 COUNTER = Family("readings", Kind.COUNTER, "Readings")
@@ -275,13 +291,14 @@ def test_a_cleared_status_takes_the_device_away(fleet: Fleet) -> None:
     assert DEVICE not in scrape(fleet)
 
 
-def test_messages_cannot_fill_the_memory(fleet: Fleet) -> None:
+def test_messages_cannot_fill_the_memory(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     take(fleet, status(), metrics(reasons_count={f"reason-{number}" * 20: 1 for number in range(500)}))
     reasons = re.findall(r'refusals_total\{.*reason="(.*?)"', scrape(fleet))
     assert len(reasons) <= MAX_VALUES_COUNT
-    for number in range(MAX_DEVICES_COUNT + 5):
+    monkeypatch.setattr("edge_agent.collector.exporter.fleet.MAX_DEVICES_COUNT", 20)
+    for number in range(25):
         fleet.take(SITE, f"invented-{number}", status())
-    assert len(fleet.read()[1]) == MAX_DEVICES_COUNT
+    assert len(fleet.read()[1]) == 20
     assert fleet.ignored_count == 6
 
 
@@ -305,11 +322,39 @@ def test_the_collector_tells_of_itself(fleet: Fleet) -> None:
     assert value(scrape(fleet, figures), "collector_database_up") == 0
 
 
+def test_the_endpoint_answers(fleet: Fleet) -> None:
+    take(fleet, status(), metrics())
+    with serving(fleet) as address, urlopen(address) as answer:
+        text = answer.read().decode()
+    assert of_device(text, "device_state", state="ready") == 1
+    assert value(text, "collector_database_up") == 1
+
+
 def test_a_port_that_is_taken_is_one_clear_error(fleet: Fleet) -> None:
     with serving(fleet) as address:
         port = int(address.split(":")[2].split("/")[0])
         with pytest.raises(PrometheusPortTaken, match=str(port)):
             Exporter(ExporterSettings(port=port), Figures(), fleet, "collector-2")
+
+
+def test_a_device_s_own_endpoint_says_the_same_by_the_same_names() -> None:
+    checks = health(
+        Check(name="spool", state=CheckState.OK), Check.from_error("camera", CameraLost("It is unplugged."))
+    )
+    fleet = Fleet()
+    take(fleet, status(), metrics(), checks)
+    port = free_port()
+    agent = AgentExporter(PrometheusSettings(port=port))
+    try:
+        agent.set_metrics(metrics())
+        agent.set_health(checks)
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            said = values(answer.read().decode())
+    finally:
+        agent.stop()
+    served = values(scrape(fleet))
+    assert said
+    assert {key: served.get(key) for key in said} == said
 
 
 def test_every_family_has_a_name_of_its_own() -> None:
