@@ -4,6 +4,8 @@ Needs grafana-foundation-sdk. Every figure of Prometheus is reduced to one per d
 at its own endpoint and at several collectors.
 """
 
+# ruff: noqa: INP001 - a program of its own, in no package
+# ruff: noqa: S608 - the queries are written here; their variables are filled in by Grafana
 from __future__ import annotations
 
 import json
@@ -25,6 +27,12 @@ NOTICE = "Research use only: not for diagnosis."
 CHOSEN = 'site=~"$site", device=~"$device"'
 OF_DEVICE = "site IN ($site) AND device IN ($device)"
 REACHED = "max by (site, device)"
+RUNNING = "max by (site, device, software, model, model_version)"
+
+
+def summed(function: str, metric: str, window: str, label: str) -> str:
+    """A counter's rate or increase by ``label``, each device counted once. ``metric`` may select."""
+    return f"sum by ({label}) (max by (site, device, {label}) ({function}(leukoscope_{metric}[{window}])))"
 
 
 class Sql(Dataquery):
@@ -108,7 +116,9 @@ def dashboard(
     )
     for name, query in _variables(chooses):
         source = POSTGRESQL if chooses == "postgresql" else PROMETHEUS
-        variable = build.QueryVariable(name).query(query).datasource(source).multi(True).include_all(True)
+        variable = (
+            build.QueryVariable(name).query(query).datasource(source).multi(multi=True).include_all(include_all=True)
+        )
         made = made.with_variable(variable.current({"text": "All", "value": "$__all"}))
     for number, panel in enumerate(panels, start=1):
         made = made.with_panel(panel.id(number))
@@ -116,7 +126,7 @@ def dashboard(
     for panel in content["panels"]:
         # The SDK writes null for a panel whose options are all the default.
         panel["options"] = panel["options"] or {}
-    for variable in content["templating"]["list"]:
+    for variable in content["templating"].get("list", ()):
         variable.pop("id", None)
         variable["refresh"] = 2
     return content
@@ -155,7 +165,7 @@ def fleet() -> dict[str, Any]:
             figure(
                 "Readings in 24 h",
                 "none",
-                "sum(max by (site, device, outcome) (increase(leukoscope_readings_total[24h])))",
+                f"sum({summed('increase', 'readings_total', '24h', 'outcome')})",
             ),
             figure("Messages waiting", "none", f"sum({REACHED} (leukoscope_spool_waiting_messages))"),
             listing(
@@ -175,7 +185,7 @@ def fleet() -> dict[str, Any]:
                 "Refusals by reason",
                 "cps",
                 (
-                    "sum by (reason) (max by (site, device, reason) (rate(leukoscope_refusals_total[$__rate_interval])))",
+                    summed("rate", "refusals_total", "$__rate_interval", "reason"),
                     "{{reason}}",
                 ),
             ),
@@ -203,7 +213,7 @@ def device() -> dict[str, Any]:
             listing("Checks", f"max by (site, device, check, code) (leukoscope_check_ok{{{CHOSEN}}})", 8),
             listing(
                 "Software and model",
-                f"max by (site, device, software, model, model_version) (leukoscope_device_info{{{CHOSEN}}})",
+                f"{RUNNING} (leukoscope_device_info{{{CHOSEN}}})",
                 8,
             ),
             series(
@@ -215,7 +225,7 @@ def device() -> dict[str, Any]:
                 "Readings by outcome",
                 "cps",
                 (
-                    f"sum by (outcome) (max by (site, device, outcome) (rate(leukoscope_readings_total{{{CHOSEN}}}[$__rate_interval])))",
+                    summed("rate", f"readings_total{{{CHOSEN}}}", "$__rate_interval", "outcome"),
                     "{{outcome}}",
                 ),
             ),
@@ -223,7 +233,7 @@ def device() -> dict[str, Any]:
                 "Labels",
                 "cps",
                 (
-                    f"sum by (label) (max by (site, device, label) (rate(leukoscope_labels_total{{{CHOSEN}}}[$__rate_interval])))",
+                    summed("rate", f"labels_total{{{CHOSEN}}}", "$__rate_interval", "label"),
                     "{{label}}",
                 ),
             ),
@@ -273,12 +283,14 @@ def laboratory() -> dict[str, Any]:
             sql_series(
                 "Outcomes per day",
                 "none",
-                f"SELECT {day} AS time, outcome AS metric, count(*) AS readings FROM results WHERE {of_results} GROUP BY 1, 2 ORDER BY 1, 2",
+                f"SELECT {day} AS time, outcome AS metric, count(*) AS readings FROM results "
+                f"WHERE {of_results} GROUP BY 1, 2 ORDER BY 1, 2",
             ),
             sql_series(
                 "Refusals per day, by reason",
                 "none",
-                f"SELECT {day} AS time, coalesce(reason, error_code, 'unknown') AS metric, count(*) AS readings FROM results "
+                f"SELECT {day} AS time, coalesce(reason, error_code, 'unknown') AS metric, count(*) AS readings "
+                "FROM results "
                 f"WHERE {of_results} AND outcome <> 'classified' GROUP BY 1, 2 ORDER BY 1, 2",
             ),
             sql_series(
@@ -316,8 +328,9 @@ def laboratory() -> dict[str, Any]:
             ),
             sql_table(
                 "Specimens",
-                "SELECT site, specimen, slide, min(captured_at) AS first, max(captured_at) AS last, count(*) AS readings, "
-                "count(*) FILTER (WHERE outcome = 'classified') AS classified, count(*) FILTER (WHERE malignant) AS malignant "
+                "SELECT site, specimen, slide, min(captured_at) AS first, max(captured_at) AS last, "
+                "count(*) AS readings, count(*) FILTER (WHERE outcome = 'classified') AS classified, "
+                "count(*) FILTER (WHERE malignant) AS malignant "
                 f"FROM results WHERE {of_results} AND specimen IS NOT NULL AND repeats_field IS NULL "
                 "GROUP BY site, specimen, slide ORDER BY last DESC LIMIT 200",
             ),
@@ -325,7 +338,8 @@ def laboratory() -> dict[str, Any]:
                 "Reports",
                 "SELECT finished_at, site, device, specimen, slide, readings_count, judged_count, malignant_count, "
                 "malignant_ratio, low_ratio, high_ratio, provisional FROM reports "
-                f"WHERE $__timeFilter(finished_at) AND {OF_DEVICE} AND NOT demonstration ORDER BY finished_at DESC LIMIT 200",
+                f"WHERE $__timeFilter(finished_at) AND {OF_DEVICE} AND NOT demonstration "
+                "ORDER BY finished_at DESC LIMIT 200",
                 24,
             ),
             sql_table(

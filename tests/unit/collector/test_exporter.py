@@ -34,9 +34,12 @@ from edge_agent.contracts import (
     Check,
     CheckState,
     Health,
+    Info,
     MachineMetrics,
     Metrics,
+    ModelIdentity,
     Percentiles,
+    Software,
     SpoolMetrics,
     Status,
     StatusState,
@@ -324,7 +327,7 @@ def test_the_collector_tells_of_itself(fleet: Fleet) -> None:
 
 def test_the_endpoint_answers(fleet: Fleet) -> None:
     take(fleet, status(), metrics())
-    with serving(fleet) as address, urlopen(address) as answer:
+    with serving(fleet) as address, urlopen(address) as answer:  # noqa: S310 - the endpoint under test
         text = answer.read().decode()
     assert of_device(text, "device_state", state="ready") == 1
     assert value(text, "collector_database_up") == 1
@@ -362,13 +365,26 @@ def test_every_family_has_a_name_of_its_own() -> None:
     assert len(names) == len(set(names))
 
 
+CHECKS = (Check(name="spool", state=CheckState.OK), Check.from_error("camera", CameraLost("It is unplugged.")))
+
+INFO = Info(
+    site=SITE,
+    device=DEVICE,
+    session=OLD,
+    demonstration=False,
+    started_at=AT,
+    machine="aarch64",
+    software=Software(leukoscope="0.3.0", python="3.11", opencv="4", runtime="none"),
+    cameras=(),
+    model=ModelIdentity(name="blasts", version="1", sha256="0" * 64, preprocessing="rgb@1", runtime="none"),
+    schemas=(),
+)
+
+
 def everything() -> str:
     """Every metric that the endpoint can serve, once."""
     fleet, figures = Fleet(), Figures()
-    checks = health(
-        Check(name="spool", state=CheckState.OK), Check.from_error("camera", CameraLost("It is unplugged."))
-    )
-    take(fleet, status(), metrics(), checks)
+    take(fleet, status(), INFO, metrics(), health(*CHECKS))
     figures.received_count["result"] = figures.stored_count["results"] = figures.unreadable_count["damaged"] = 1
     figures.behind_s, figures.committed_at = 0.1, AT
     return scrape(fleet, figures)
