@@ -118,8 +118,14 @@ class Postgres:
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement as the administrator."""
         with psycopg.connect(self.address(database), autocommit=True) as connection:
-            found = connection.execute(statement)  # type: ignore[call-overload]  # a test's own statement
+            found = connection.execute(statement.encode())
             return list(found.fetchall()) if found.description else []
+
+    def require_password(self, role: str) -> None:
+        """From now on this role has to give one."""
+        rules = self._folder / "data" / "pg_hba.conf"
+        rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        self.execute("SELECT pg_reload_conf()")
 
     def address(self, database: str) -> str:
         """As in a configuration."""

@@ -127,6 +127,10 @@
     │       ├── LabelsTooFew   labels_too_few
     │       ├── AdaptationTimeout adaptation_timeout
     │       └── AdaptationMemory adaptation_memory
+    ├── CertificateError       certificate_failed
+    │   ├── CertificateExpiring certificate_expiring
+    │   ├── CertificateExpired certificate_expired
+    │   └── CertificateUnreadable certificate_unreadable
     └── BrokerError            broker_failed
         ├── BrokerUnreachable  broker_unreachable
         ├── BrokerRefused      broker_refused
@@ -181,6 +185,12 @@ from edge_agent.errors.cameras import (
     CameraStalled,
     CameraTimeout,
     EndOfFrames,
+)
+from edge_agent.errors.certificates import (
+    CertificateError,
+    CertificateExpired,
+    CertificateExpiring,
+    CertificateUnreadable,
 )
 from edge_agent.errors.collection import (
     CollectionBusy,
@@ -354,7 +364,11 @@ __all__ = [
     "CameraLost",
     "CameraStalled",
     "CameraTimeout",
+    "CertificateError",
+    "CertificateExpired",
+    "CertificateExpiring",
     "CertificateTime",
+    "CertificateUnreadable",
     "ClockUnset",
     "CollectionBusy",
     "CollectionEmpty",

@@ -3,8 +3,9 @@
     python -m tests.faults.collector_publisher PORT NAME DEVICES COUNT RESEND_S
 
 A broker that is killed forgets what it had acknowledged and not written yet. Those acknowledged less than ``RESEND_S``
-seconds before a connection was lost are therefore sent again; with 0 they are not, as the agent does it. Prints one
-line whenever everything has been acknowledged, and ends when its input is closed.
+seconds before a connection was lost are therefore sent again, and so are those that the broker acknowledged without
+passing them on to anybody. With 0 they are not, as the agent does it. Prints one line whenever everything has been
+acknowledged, and ends when its input is closed.
 """
 
 from __future__ import annotations
@@ -87,6 +88,8 @@ class NumberedPublisher:
         self._is_connected = False
         self._paused_until = 0.0
         self.sent_again_count = 0
+        self.unheard_count = 0
+        """Acknowledgements of messages that nobody had subscribed to."""
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.max_inflight_messages_set(0)
         self._client.reconnect_delay_set(1, 1)
@@ -112,7 +115,8 @@ class NumberedPublisher:
                 self._in_flight[self._client.publish(topic, payload, qos=1).mid] = number
             elif not told and self._is_connected and not self._unsent and not self._in_flight:
                 told = True
-                sys.stdout.write(f"{self._count} acknowledged, {self.sent_again_count} sent again\n")
+                counts = f"{self.sent_again_count} sent again, {self.unheard_count} unheard"
+                sys.stdout.write(f"{self._count} acknowledged, {counts}\n")
                 sys.stdout.flush()
 
     def _has_work(self) -> bool:
@@ -134,7 +138,8 @@ class NumberedPublisher:
             case Acknowledged(packet, reason) if packet in self._in_flight:
                 number, now = self._in_flight.pop(packet), time.monotonic()
                 if reason >= NO_SUBSCRIBERS:
-                    # Acknowledged, and passed on to nobody.
+                    self.unheard_count += 1
+                if reason >= NO_SUBSCRIBERS and self._resend_s:
                     self._unsent.append(number)
                     self._paused_until = now + PAUSE_S
                     return
