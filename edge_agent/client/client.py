@@ -293,7 +293,7 @@ class Client:
             self._take_answer(message.body, delivery.correlation)
         else:
             changed = self.devices.update(
-                message, time.monotonic(), delivery.received_at, retained=delivery.retained, expiry_s=delivery.expiry_s
+                message, time.monotonic(), retained=delivery.retained, expiry_s=delivery.expiry_s
             )
             if changed is not None:
                 self._tell(changed)

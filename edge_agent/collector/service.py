@@ -148,7 +148,7 @@ class Collector:
             self.figures.unreadable_count[message.fault] += 1
             origin = Origin(delivery.topic, "", "", delivery.received_at, delivery.payload)
             return kind, unreadable_entry(origin, message.fault, message.reason)
-        self._fleet.take(message.site, message.device, message.body)
+        self._fleet.take(message, retained=delivery.retained, expiry_s=delivery.expiry_s)
         origin = Origin(delivery.topic, message.site, message.device, delivery.received_at, delivery.payload)
         return kind, entry_of(origin, message.body)
 

@@ -7,19 +7,22 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from edge_agent import __version__
-from edge_agent.collector.exporter.fleet import STATES, Device, Fleet
+from edge_agent.client.liveness import Presence
+from edge_agent.collector.exporter.fleet import Fleet, Shown
 from edge_agent.collector.figures import Figures
 from edge_agent.metric_families import DEVICE_LABELS, PREFIX, metrics_of
+
+STATES = tuple(presence for presence in Presence if presence is not Presence.UNKNOWN)
 
 
 def fleet_metrics(fleet: Fleet) -> Iterator[Metric]:
     """Every device."""
-    now_s, devices = fleet.read()
-    yield from _states([device for device, _ in devices], now_s)
-    yield from metrics_of((device.site, device.device, sample) for device, samples in devices for sample in samples)
+    shown = fleet.read()
+    yield from _states(shown)
+    yield from metrics_of((each.device.site, each.device.id, sample) for each in shown for sample in each.samples)
 
 
-def _states(devices: list[Device], now_s: float) -> Iterator[Metric]:
+def _states(shown: list[Shown]) -> Iterator[Metric]:
     state = GaugeMetricFamily(
         f"{PREFIX}device_state", "1 for the state that the device is in, else 0", labels=[*DEVICE_LABELS, "state"]
     )
@@ -29,16 +32,15 @@ def _states(devices: list[Device], now_s: float) -> Iterator[Metric]:
     info = GaugeMetricFamily(
         f"{PREFIX}device_info", "What runs on the device", labels=[*DEVICE_LABELS, "software", "model", "model_version"]
     )
-    for each in devices:
-        labels = [each.site, each.device]
-        current = each.state(now_s)
-        if current is not None:
-            age.add_metric(labels, max(0.0, now_s - each.heard_s))
-            for name in STATES:
-                state.add_metric([*labels, name], float(name == current))
-        if each.info is not None:
-            model = each.info.model
-            info.add_metric([*labels, each.info.software.leukoscope, model.name, model.version], 1.0)
+    for each in shown:
+        device, labels = each.device, [each.device.site, each.device.id]
+        if each.heartbeat_age_s is not None:
+            age.add_metric(labels, each.heartbeat_age_s)
+            for presence in STATES:
+                state.add_metric([*labels, presence], float(presence is device.presence))
+        if device.info is not None:
+            model = device.info.model
+            info.add_metric([*labels, device.info.software.leukoscope, model.name, model.version], 1.0)
     yield state
     yield age
     yield info

@@ -1,68 +1,50 @@
-"""What the devices have said last, by the session rule."""
+"""What the devices have said last, and what their counters add up to."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pydantic import BaseModel
-
+from edge_agent.client.liveness import Device, Devices
+from edge_agent.client.messages import Message
 from edge_agent.collector.exporter.counting import RunningCounters, is_counter
-from edge_agent.collector.summary import SILENT_AFTER_S
-from edge_agent.contracts import Health, Info, Metrics, Status, StatusState
+from edge_agent.contracts import Metrics
 from edge_agent.metric_families import Sample, samples_of_checks, samples_of_metrics
-
-MAX_DEVICES_COUNT = 20_000
-"""A bound on the memory; whoever may publish at the broker may invent devices."""
 
 STALE_AFTER_S = 180.0
 """Six intervals of ``metrics``. Figures that are older say nothing of now."""
 
-SILENT = "silent"
-"""Of a device that has not repeated its status in time, and that the broker has not called lost."""
 
-STATES = (*(state.value for state in StatusState), SILENT)
-
-_GONE = {StatusState.LOST.value, StatusState.DISCONNECTED.value, SILENT}
+FORMER_COUNT = 8
+"""So many ended sessions of a device are remembered."""
 
 
 @dataclass(slots=True)
-class Device:
-    """One device. Ages are measured by this computer's clock; a device's own may be wrong."""
+class Figures:
+    """What a device measures of itself."""
 
-    site: str
-    device: str
-    session: UUID | None = None
-    said: str | None = None
-    code: str | None = None
+    gauges: list[Sample] = field(default_factory=list)
     heard_s: float = 0.0
-    """When its status came last, by the monotonic clock."""
-    info: Info | None = None
-    health: Health | None = None
-    figures: list[Sample] = field(default_factory=list)
-    figures_s: float | None = None
-    figures_session: UUID | None = None
+    """By the monotonic clock."""
+    session: UUID | None = None
+    former: deque[UUID] = field(default_factory=lambda: deque(maxlen=FORMER_COUNT))
+    """Sessions that have ended."""
     uptime_s: float = 0.0
     counters: RunningCounters = field(default_factory=RunningCounters)
 
-    def state(self, now_s: float) -> str | None:
-        """A state of the contract, or ``silent``; None if it has never told one."""
-        if self.said is None or self.said in _GONE:
-            return self.said
-        return SILENT if now_s - self.heard_s > SILENT_AFTER_S else self.said
 
-    def samples(self, now_s: float) -> Iterator[Sample]:
-        """Counters always; what describes the present only while the device is there."""
-        yield from self.counters.samples()
-        if self.state(now_s) in _GONE:
-            return
-        if self.figures_s is not None and now_s - self.figures_s <= STALE_AFTER_S:
-            yield from self.figures
-        if self.health is not None and self.health.session == self.session:
-            yield from samples_of_checks(self.health.checks)
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One device as the endpoint shows it."""
+
+    device: Device
+    heartbeat_age_s: float | None
+    """Since its status came last; None if none has."""
+    samples: list[Sample]
 
 
 class Fleet:
@@ -70,56 +52,66 @@ class Fleet:
 
     def __init__(self, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._monotonic_s = monotonic_s
-        self._devices: dict[tuple[str, str], Device] = {}
+        self._devices = Devices()
+        self._figures: dict[tuple[str, str], Figures] = {}
         self._lock = threading.Lock()
-        self.ignored_count = 0
-        """Messages of devices beyond ``MAX_DEVICES_COUNT``."""
 
-    def take(self, site: str, device: str, body: BaseModel) -> None:
-        """A message of a device, as read from its topic. Kinds that say nothing of its state are passed over."""
-        if not isinstance(body, Status | Metrics | Health | Info):
-            return
+    @property
+    def ignored_count(self) -> int:
+        """Messages of more devices than are kept."""
+        return self._devices.ignored_count
+
+    def take(self, message: Message, *, retained: bool = False, expiry_s: int | None = None) -> None:
+        """A message of a device; arguments as those of ``Devices.update``."""
         with self._lock:
-            known = self._devices.get((site, device))
-            if known is None:
-                if len(self._devices) >= MAX_DEVICES_COUNT:
-                    self.ignored_count += 1
-                    return
-                known = self._devices[site, device] = Device(site, device)
-            match body:
-                case Status():
-                    self._take_status(known, body)
-                case Metrics():
-                    self._take_metrics(known, body)
-                case Health():
-                    known.health = body
-                case Info():
-                    known.info = body
+            now_s = self._monotonic_s()
+            self._devices.update(message, now_s, retained=retained, expiry_s=expiry_s)
+            known = self._devices.get(message.site, message.device) is not None
+            if known and isinstance(message.body, Metrics):
+                figures = self._figures.setdefault((message.site, message.device), Figures())
+                _take_metrics(figures, message.body, now_s)
 
     def forget(self, site: str, device: str) -> None:
         """Its retained status was cleared: the device is no longer in use."""
         with self._lock:
-            self._devices.pop((site, device), None)
+            self._devices.forget(site, device)
+            self._figures.pop((site, device), None)
 
-    def read(self) -> tuple[float, list[tuple[Device, list[Sample]]]]:
-        """The monotonic time, and every device with its samples."""
+    def read(self) -> list[Shown]:
+        """Every device with its samples, as it is now."""
         with self._lock:
             now_s = self._monotonic_s()
-            return now_s, [(each, list(each.samples(now_s))) for each in self._devices.values()]
+            self._devices.check_silence(now_s)
+            return [
+                Shown(
+                    each,
+                    None if each.status_s is None else max(0.0, now_s - each.status_s),
+                    list(_samples(each, self._figures.get((each.site, each.id)), now_s)),
+                )
+                for each in self._devices
+            ]
 
-    def _take_status(self, known: Device, status: Status) -> None:
-        if known.session is not None and status.session < known.session:
-            # The last will of a connection that was replaced long ago.
-            return
-        known.session, known.said, known.code = status.session, status.state.value, status.code
-        known.heard_s = self._monotonic_s()
 
-    def _take_metrics(self, known: Device, metrics: Metrics) -> None:
-        """They have QoS 0 and may come late. Those that are older than the ones known would turn the counters back."""
-        order = metrics.session, metrics.uptime_s
-        if known.figures_session is not None and order < (known.figures_session, known.uptime_s):
-            return
-        samples = list(samples_of_metrics(metrics))
-        known.counters.count(metrics.session, samples)
-        known.figures = [each for each in samples if not is_counter(each.family)]
-        known.figures_session, known.uptime_s, known.figures_s = metrics.session, metrics.uptime_s, self._monotonic_s()
+def _take_metrics(figures: Figures, metrics: Metrics, now_s: float) -> None:
+    """They have QoS 0 and may come late. Older ones than those that are known would turn the counters back."""
+    is_older = metrics.session == figures.session and metrics.uptime_s < figures.uptime_s
+    if is_older or metrics.session in figures.former:
+        return
+    if figures.session is not None and figures.session != metrics.session:
+        figures.former.append(figures.session)
+    samples = list(samples_of_metrics(metrics))
+    figures.counters.count(metrics.session, samples)
+    figures.gauges = [each for each in samples if not is_counter(each.family)]
+    figures.session, figures.uptime_s, figures.heard_s = metrics.session, metrics.uptime_s, now_s
+
+
+def _samples(device: Device, figures: Figures | None, now_s: float) -> Iterator[Sample]:
+    """Counters always; what describes the present only while the device is there."""
+    if figures is not None:
+        yield from figures.counters.samples()
+    if device.is_gone:
+        return
+    if figures is not None and now_s - figures.heard_s <= STALE_AFTER_S:
+        yield from figures.gauges
+    if device.health is not None and device.health.session == device.session:
+        yield from samples_of_checks(device.health.checks)

@@ -29,7 +29,7 @@ class Fleet:
         self.devices = Devices(silent_after_s=180.0)
 
     def says(self, body: OpenContract, kind: str = "status", *, expiry_s: int | None = None) -> Device | None:
-        return self.devices.update(Message("clinic-a", "scope-1", kind, body), self.now_s, NOW, expiry_s=expiry_s)
+        return self.devices.update(Message("clinic-a", "scope-1", kind, body), self.now_s, expiry_s=expiry_s)
 
     @property
     def presence(self) -> str:

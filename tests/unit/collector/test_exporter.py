@@ -22,10 +22,11 @@ from prometheus_client.registry import Collector
 from uuid_utils.compat import uuid7
 
 from edge_agent.cli.local_broker import free_port
+from edge_agent.client.messages import Message
 from edge_agent.collector.exporter.counting import RunningCounters
 from edge_agent.collector.exporter.endpoint import Exporter
-from edge_agent.collector.exporter.families import collector_metrics, fleet_metrics
-from edge_agent.collector.exporter.fleet import SILENT, STALE_AFTER_S, STATES, Fleet
+from edge_agent.collector.exporter.families import STATES, collector_metrics, fleet_metrics
+from edge_agent.collector.exporter.fleet import STALE_AFTER_S, Fleet
 from edge_agent.collector.exporter.settings import ExporterSettings
 from edge_agent.collector.figures import Figures
 from edge_agent.collector.summary import SILENT_AFTER_S
@@ -172,7 +173,7 @@ def fleet(clock: Clock) -> Fleet:
 
 def take(fleet: Fleet, *bodies: Any) -> None:
     for body in bodies:
-        fleet.take(SITE, DEVICE, body)
+        fleet.take(Message(SITE, DEVICE, "any", body))
 
 
 def test_a_device_is_in_one_state(fleet: Fleet, clock: Clock) -> None:
@@ -189,14 +190,14 @@ def test_a_device_that_does_not_repeat_its_status_is_silent(fleet: Fleet, clock:
     take(fleet, status(), metrics(), health(Check(name="camera", state=CheckState.OK)))
     clock.now_s += SILENT_AFTER_S + 1
     text = scrape(fleet)
-    assert of_device(text, "device_state", state=SILENT) == 1
+    assert of_device(text, "device_state", state="silent") == 1
     assert of_device(text, "device_state", state="ready") == 0
     take(fleet, status())
     assert of_device(scrape(fleet), "device_state", state="ready") == 1
 
 
 def test_the_last_will_of_an_older_session_is_ignored(fleet: Fleet) -> None:
-    take(fleet, status(session=NEW), status(StatusState.LOST, session=OLD))
+    take(fleet, status(session=OLD), status(session=NEW), status(StatusState.LOST, session=OLD))
     assert of_device(scrape(fleet), "device_state", state="ready") == 1
     take(fleet, status(StatusState.LOST, session=NEW))
     assert of_device(scrape(fleet), "device_state", state="lost") == 1
@@ -298,10 +299,10 @@ def test_messages_cannot_fill_the_memory(fleet: Fleet, monkeypatch: pytest.Monke
     take(fleet, status(), metrics(reasons_count={f"reason-{number}" * 20: 1 for number in range(500)}))
     reasons = re.findall(r'refusals_total\{.*reason="(.*?)"', scrape(fleet))
     assert len(reasons) <= MAX_VALUES_COUNT
-    monkeypatch.setattr("edge_agent.collector.exporter.fleet.MAX_DEVICES_COUNT", 20)
+    monkeypatch.setattr("edge_agent.client.liveness.MAX_DEVICES_COUNT", 20)
     for number in range(25):
-        fleet.take(SITE, f"invented-{number}", status())
-    assert len(fleet.read()[1]) == 20
+        fleet.take(Message(SITE, f"invented-{number}", "status", status()))
+    assert len(fleet.read()) == 20
     assert fleet.ignored_count == 6
 
 

@@ -141,13 +141,33 @@ def test_what_cannot_be_read_is_kept_up_to_a_limit(engine: Engine, writer: Write
     assert len(rows[0].payload) == KEPT_CHARACTERS
 
 
-def test_the_newest_result_of_a_device_is_that_of_its_newest_session(engine: Engine, writer: Writer) -> None:
-    older, newer = sorted([uuid7(), uuid7()])
-    writer.write([make_entry(make_result(5, session=newer)), make_entry(make_result(9, session=older))])
-    writer.write([make_entry(make_result(99, session=older)), make_entry(make_result(4, session=newer))])
+def newest_of(engine: Engine) -> tuple[UUID, int]:
     with engine.connect() as connection:
         row = connection.execute(select(devices)).one()
-    assert (row.newest_session, row.newest_seq) == (newer, 5)
+    return row.newest_session, row.newest_seq
+
+
+def backlog(seq: int, session: UUID) -> Entry:
+    return make_entry(make_result(seq, session=session, replayed=True))
+
+
+def test_the_newest_result_of_a_device_is_never_one_of_its_backlog(engine: Engine, writer: Writer) -> None:
+    older, newer = sorted([uuid7(), uuid7()])
+    writer.write([make_entry(make_result(5, session=newer)), backlog(9, older)])
+    writer.write([backlog(99, older), make_entry(make_result(4, session=newer))])
+    assert newest_of(engine) == (newer, 5)
+
+
+def test_a_session_that_looks_older_because_the_clock_was_set_back_is_the_newest(
+    engine: Engine, writer: Writer
+) -> None:
+    looks_older, before = sorted([uuid7(), uuid7()])
+    writer.write([make_entry(make_result(7, session=before))])
+    writer.write_states([make_entry(make_status(StatusState.LOST, session=before))])
+    writer.write([make_entry(make_result(0, session=looks_older))])
+    writer.write_states([make_entry(make_status(session=looks_older))])
+    assert newest_of(engine) == (looks_older, 0)
+    assert state_of(engine)[:2] == ("ready", looks_older)
 
 
 def state_of(engine: Engine) -> tuple[str, UUID, datetime]:
