@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
 
 from edge_agent.collector.partitions import DAYS_AHEAD, DayPartitions, partitions_of
@@ -108,6 +109,12 @@ def test_a_message_that_the_database_does_not_take_holds_up_no_other(engine: Eng
     assert row.kind == "refused"
     assert row.topic == "leukoscope/v1/north-clinic/scope-1/result"
     assert str(2**63) in row.payload
+
+
+def test_no_error_repeats_what_a_device_sent(engine: Engine) -> None:
+    with pytest.raises(SQLAlchemyError) as raised, engine.begin() as connection:
+        connection.execute(text("INSERT INTO nowhere VALUES (:specimen)"), {"specimen": "S-7K3F-92QX"})
+    assert "S-7K3F-92QX" not in str(raised.value)
 
 
 def test_null_characters_are_no_way_to_stop_a_collector(engine: Engine, writer: Writer) -> None:
