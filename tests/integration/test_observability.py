@@ -55,7 +55,9 @@ def panels(path: Path) -> list[dict[str, Any]]:
 
 
 def queries(key: str) -> list[str]:
-    return [target[key] for path in DASHBOARDS for panel in panels(path) for target in panel["targets"] if key in target]
+    return [
+        target[key] for path in DASHBOARDS for panel in panels(path) for target in panel["targets"] if key in target
+    ]
 
 
 def variable_queries(kind: str) -> list[str]:
