@@ -177,7 +177,8 @@ def fleet() -> dict[str, Any]:
                 "Readings by site",
                 "cps",
                 (
-                    "sum by (site) (max by (site, device, outcome) (rate(leukoscope_readings_total[$__rate_interval])))",
+                    "sum by (site) (max by (site, device, outcome) "
+                    "(rate(leukoscope_readings_total[$__rate_interval])))",
                     "{{site}}",
                 ),
             ),

@@ -1,7 +1,7 @@
 """``deploy/compose.yaml``: whole, safe by default, and its configurations run by the programs themselves.
 
-There is no Docker in tests. Mosquitto, PostgreSQL and the collector run natively with the files that compose mounts; only
-hosts, ports and folders are replaced.
+There is no Docker in tests. Mosquitto, PostgreSQL and the collector run natively with the files that compose mounts;
+only hosts, ports and folders are replaced.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -72,10 +73,22 @@ def test_secrets_are_files_and_what_is_mounted_exists() -> None:
 
 def test_compose_s_own_schema_accepts_it() -> None:
     compose_spec = pytest.importorskip("compose_spec", reason="compose-spec is not installed")
-    read = compose_spec.PyCompose.from_yaml((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    # It reads what compose makes of the variables.
+    read = compose_spec.PyCompose.from_yaml(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text))
     # Raises if a service names a secret, volume or network that there is not.
     read.validate()
     assert set(read.service_names()) == set(SERVICES)
+
+
+def test_telegraf_s_configuration_is_toml_that_reads_the_contract_s_topics() -> None:
+    """Telegraf itself could not be had here; its options were written from its documentation."""
+    content = tomllib.loads((DEPLOY / "telegraf/telegraf.conf").read_text(encoding="utf-8"))
+    for source in content["inputs"]["mqtt_consumer"]:
+        [parsing] = source["topic_parsing"]
+        assert source["topics"] == [parsing["topic"]]
+        assert len(parsing["tags"].split("/")) == len(parsing["topic"].split("/"))
+        assert source["password"] == "${LEUKOSCOPE_MQTT_PASSWORD}"
 
 
 def test_the_dockerfile_is_clean_and_copies_what_exists() -> None:
