@@ -6,10 +6,13 @@ import os
 
 from benchmarks import (
     adaptation,
+    dashboard,
     device,
     drift,
     evidence,
+    export,
     fleet,
+    fleet_sizing,
     kmeans,
     latency,
     memory,
@@ -28,10 +31,13 @@ from benchmarks.app import app
 
 __all__ = [
     "adaptation",
+    "dashboard",
     "device",
     "drift",
     "evidence",
+    "export",
     "fleet",
+    "fleet_sizing",
     "kmeans",
     "latency",
     "memory",

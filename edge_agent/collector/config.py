@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edge_agent.collector.broker_settings import BrokerSettings
+from edge_agent.client.settings import BrokerSettings
 from edge_agent.collector.exporter.settings import ExporterSettings
 from edge_agent.collector.settings import (
     PASSWORD_VARIABLE,

@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from edge_agent.collector.broker import BrokerLink, Delivery
+from edge_agent.client.connection import Connection, Delivery, Subscription
+from edge_agent.client.messages import Unreadable, parse
 from edge_agent.collector.config import CollectorConfig
 from edge_agent.collector.database import open_database, shown_url
 from edge_agent.collector.exporter.endpoint import Exporter
 from edge_agent.collector.exporter.fleet import Fleet
 from edge_agent.collector.figures import Figures
 from edge_agent.collector.pending import Pending, PendingMessages
-from edge_agent.collector.reading import Unreadable, read
 from edge_agent.collector.rows import Entry, Origin, entry_of, unreadable_entry
 from edge_agent.collector.storing import Storing
 from edge_agent.collector.tables import devices, metrics
@@ -28,6 +28,23 @@ from edge_agent.errors import BrokerError, SecretExposed
 log = logging.getLogger(__name__)
 
 _STATUS_S = 5.0
+
+_EVERY_DEVICE = "leukoscope/v1/+/+"
+
+_SHARED = ("result/+", "event", "report", "metrics")
+"""Each message goes to one of the collectors of a group."""
+
+_STATES = ("status", "health", "info", "model/reported")
+"""Retained, and a shared subscription gets none that are: every collector reads them. QoS 0, so that the broker does
+not keep old ones for a collector that is away; it reads the newest when it comes back."""
+
+
+def subscriptions(group: str) -> list[Subscription]:
+    """What a collector asks the broker for."""
+    return [
+        *(Subscription(f"$share/{group}/{_EVERY_DEVICE}/{each}") for each in _SHARED),
+        *(Subscription(f"{_EVERY_DEVICE}/{each}", qos=0) for each in _STATES),
+    ]
 
 
 class Collector:
@@ -43,8 +60,13 @@ class Collector:
         self._messages = PendingMessages()
         self._on_arrival: Callable[[], None] = lambda: None
         self._is_stopping: Callable[[], bool] = lambda: False
-        self._link = BrokerLink(
-            config.mqtt, config.collector.instance, on_delivery=self._on_delivery, on_change=self._on_broker
+        own = config.collector
+        self._connection = Connection(
+            config.mqtt,
+            subscriptions(own.group),
+            client_id=f"{own.group}-{own.instance}",
+            on_delivery=self._on_delivery,
+            on_change=self._on_broker,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -72,7 +94,7 @@ class Collector:
         self._on_arrival, self._is_stopping = storing.wake, stop.is_set
         all_stored = asyncio.Event()
         # Connected first: whatever is published from now on waits at the broker, also if the database is not there yet.
-        link = asyncio.create_task(self._link.run(all_stored))
+        link = asyncio.create_task(self._connection.run(all_stored))
         work = asyncio.create_task(storing.run())
         report = asyncio.create_task(self._report(stop))
         try:
@@ -121,7 +143,7 @@ class Collector:
             if kind == "status":
                 self._fleet.forget(*delivery.topic.split("/")[2:4])
             return kind, None
-        message = read(delivery.topic, delivery.payload)
+        message = parse(delivery.topic, delivery.payload)
         if isinstance(message, Unreadable):
             self.figures.unreadable_count[message.fault] += 1
             origin = Origin(delivery.topic, "", "", delivery.received_at, delivery.payload)

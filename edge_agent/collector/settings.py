@@ -120,6 +120,9 @@ class InstanceSettings(Settings):
         default="collector-1",
         description="Name of this collector at the broker, the same after each restart; each of several has its own.",
     )
+    group: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)] = Field(
+        default="leukoscope-collectors", description="Collectors of the same group share the messages among them."
+    )
 
 
 class LogSettings(Settings):

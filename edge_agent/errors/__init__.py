@@ -77,6 +77,7 @@
     │   ├── DatabaseBusy       database_busy
     │   ├── SchemaMissing      schema_missing
     │   └── SchemaNewer        schema_newer
+    ├── SelectionUnknown       selection_unknown
     ├── CollectorMissing       collector_missing
     ├── DiskFull               disk_full
     ├── DiskLow                disk_low
@@ -126,6 +127,10 @@
     │       ├── LabelsTooFew   labels_too_few
     │       ├── AdaptationTimeout adaptation_timeout
     │       └── AdaptationMemory adaptation_memory
+    ├── CertificateError       certificate_failed
+    │   ├── CertificateExpiring certificate_expiring
+    │   ├── CertificateExpired certificate_expired
+    │   └── CertificateUnreadable certificate_unreadable
     └── BrokerError            broker_failed
         ├── BrokerUnreachable  broker_unreachable
         ├── BrokerRefused      broker_refused
@@ -181,6 +186,12 @@ from edge_agent.errors.cameras import (
     CameraTimeout,
     EndOfFrames,
 )
+from edge_agent.errors.certificates import (
+    CertificateError,
+    CertificateExpired,
+    CertificateExpiring,
+    CertificateUnreadable,
+)
 from edge_agent.errors.collection import (
     CollectionBusy,
     CollectionEmpty,
@@ -216,6 +227,7 @@ from edge_agent.errors.database import (
     DatabaseUnreachable,
     SchemaMissing,
     SchemaNewer,
+    SelectionUnknown,
 )
 from edge_agent.errors.desired import (
     DesiredInvalid,
@@ -352,7 +364,11 @@ __all__ = [
     "CameraLost",
     "CameraStalled",
     "CameraTimeout",
+    "CertificateError",
+    "CertificateExpired",
+    "CertificateExpiring",
     "CertificateTime",
+    "CertificateUnreadable",
     "ClockUnset",
     "CollectionBusy",
     "CollectionEmpty",
@@ -431,6 +447,7 @@ __all__ = [
     "SchemaMissing",
     "SchemaNewer",
     "SecretExposed",
+    "SelectionUnknown",
     "SelfTestSlow",
     "ShadowDisagrees",
     "ShadowFailed",

@@ -54,6 +54,13 @@ class SchemaNewer(DatabaseError):
     remedy = "Use the collector's release that made them, or a later one."
 
 
+class SelectionUnknown(EdgeAgentError):
+    """An export asks for a site, a device or a specimen of which the database has nothing. No file was written."""
+
+    code = "selection_unknown"
+    remedy = "Use a name as it is shown by 'edge-agent-collector status'."
+
+
 class CollectorMissing(EdgeAgentError):
     """What the collector needs beside the agent is not installed."""
 

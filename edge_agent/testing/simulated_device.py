@@ -77,7 +77,8 @@ from edge_agent.testing.simulated_readings import CAPTURE, LABELS, MODEL, Simula
 CAMERA = "camera0"
 
 HEALTH_INTERVAL_S = 300.0
-"""This and the next two are the agent's own, in ``edge_agent.monitoring``, which loads NumPy and OpenCV."""
+"""This and the next three are the agent's own, in ``edge_agent.monitoring``, which loads NumPy and OpenCV."""
+HEALTH_EXPIRY_S = 900
 METRICS_INTERVAL_S = 30.0
 LAST_INTERVAL_S = 10.0
 
@@ -317,7 +318,7 @@ class SimulatedDevice:
     def _publish_health(self) -> None:
         checks = tuple(Check(name=name, state=CheckState.OK) for name in ("camera", "broker", "spool", "disk"))
         health = Health(**self._who(), at=datetime.now(UTC), state=CheckState.OK, checks=checks)
-        self.publisher.set_retained(self.topics.health, health.to_json())
+        self.publisher.set_retained(self.topics.health, health.to_json(), expiry_s=HEALTH_EXPIRY_S)
 
     def _publish_specimen(self) -> None:
         self._specimen_at = time.monotonic() + LAST_INTERVAL_S

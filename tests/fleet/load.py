@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
@@ -26,7 +26,8 @@ SETTLE_S = 45.0
 PATIENCE_S = 60.0
 
 Wrap = Callable[[int, Sequence[str]], list[str]]
-"""Makes the command line of the agents' process with this number, or of the receiver with -1, one for the broker's network."""
+"""Makes the command line of the agents' process with this number, or of the receiver with -1, one for the broker's
+network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Costs:
         self._pids = pids
         self._seen_s: dict[tuple[int, float], float] = {}
         self.peak_bytes = 0
+        self._before_s = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -105,7 +107,7 @@ class Costs:
         """Processor time so far, without the last fifth of a second of one that was killed."""
         return sum(self._seen_s.values())
 
-    def __enter__(self) -> Costs:
+    def __enter__(self) -> Self:
         self._look()
         self._before_s = self.cpu_s
         self._thread.start()
@@ -272,7 +274,9 @@ def _python(module: str, *arguments: str) -> list[str]:
 @contextlib.contextmanager
 def _process(command: Sequence[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
     with output.open("wb") as file, output.with_suffix(".err").open("wb") as errors:
-        process = subprocess.Popen(command, stdout=file, stderr=errors)
+        # It ends with this process, however that ends.
+        guarded = ["setpriv", "--pdeathsig", "KILL", *command]
+        process = subprocess.Popen(guarded, stdout=file, stderr=errors)
         try:
             yield process
         finally:

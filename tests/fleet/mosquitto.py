@@ -55,7 +55,7 @@ class Mosquitto:
     def start(self) -> None:
         """Start it, and wait until it listens. Raises ``TimeoutError``."""
         self._process = subprocess.Popen(
-            [self._program, "-c", str(self._configuration)],
+            ["setpriv", "--pdeathsig", "KILL", self._program, "-c", str(self._configuration)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from edge_agent.cli.local_broker import LOOPBACK
+from edge_agent.contracts import StatusState, Topics
+from edge_agent.mqtt import MqttSettings
+from edge_agent.testing.simulated_device import SimulatedDevice
 from tests.fleet.load import Fault, Fleet, run
 from tests.fleet.mosquitto import mosquitto_that_keeps
+from tests.mqtt import Subscriber
 
 
 def test_twenty_devices_lose_nothing_when_their_broker_is_killed(mosquitto: str, tmp_path: Path) -> None:
@@ -28,3 +37,23 @@ def test_twenty_devices_lose_nothing_when_their_broker_is_killed(mosquitto: str,
     assert (found.lost_count, found.left_count, found.refused_count) == (0, 0, 0)
     # The receiver was disconnected: the fault was real.
     assert found.receiver_connections_count > 1
+
+
+def test_a_device_goes_to_the_next_address_of_its_brokers_name(
+    broker_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How a device finds another node of a cluster, without a proxy."""
+    look_up = socket.getaddrinfo
+
+    def two_nodes(host: str, *more: Any, **options: Any) -> Any:
+        if host != "broker.example.org":
+            return look_up(host, *more, **options)
+        # Nobody listens at the first.
+        return [found for address in ("127.0.0.2", LOOPBACK) for found in look_up(address, *more, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two_nodes)
+    with closing(Subscriber(broker_port)) as watcher:
+        device = SimulatedDevice(Topics("clinic", "scope-1"), MqttSettings(host="broker.example.org", port=broker_port))
+        device.start()
+        watcher.until_state(StatusState.READY)
+        device.stop()

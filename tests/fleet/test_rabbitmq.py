@@ -21,6 +21,7 @@ from uuid_utils.compat import uuid7
 from edge_agent.agent import Agent
 from edge_agent.contracts import AnswerState, StatusState, Topics
 from edge_agent.mqtt import BrokerState, MqttSettings, Publisher, TlsSettings
+from edge_agent.mqtt.credentials import client_id
 from edge_agent.mqtt.probe import probe_broker
 from edge_agent.spool import MemorySpool, Message
 from edge_agent.testing.simulated_device import SimulatedDevice
@@ -82,7 +83,7 @@ def test_commands_are_answered_with_their_correlation(node: Node, topics: Topics
         message, answer = requester.next()
         assert (message.topic, answer.state) == (f"{topics.answers}mine", AnswerState.DONE)
         assert message.properties is not None
-        assert message.properties.CorrelationData == b"7"
+        assert getattr(message.properties, "CorrelationData", None) == b"7"
         # The same id again gets the same answer.
         once, twice = (requester.ask("resume", {"id": str(answer.id)}) for _ in range(2))
         assert once.state is twice.state is AnswerState.REFUSED
@@ -90,10 +91,12 @@ def test_commands_are_answered_with_their_correlation(node: Node, topics: Topics
 
 def test_commands_reach_a_device_at_another_node(rabbitmq: Cluster, topics: Topics, tmp_path: Path) -> None:
     first, second, _ = rabbitmq.nodes
-    with closing(Requester(PORT, topics, host=second.host.address)) as requester:
-        with agent(first, topics, tmp_path) as found:
-            requester.until_there(found.session)
-            assert requester.ask("capture").state is AnswerState.DONE
+    with (
+        closing(Requester(PORT, topics, host=second.host.address)) as requester,
+        agent(first, topics, tmp_path) as found,
+    ):
+        requester.until_there(found.session)
+        assert requester.ask("capture").state is AnswerState.DONE
 
 
 def lost(node: Node, topics: Topics, **values: Any) -> SimulatedDevice:
@@ -188,6 +191,20 @@ def test_difference_a_will_with_a_delay_is_not_retained(node: Node, topics: Topi
     assert json.loads(status)["state"] == StatusState.READY
 
 
+def test_a_will_without_a_delay_is_retained_and_the_session_needs_no_quorum_queue(node: Node, topics: Topics) -> None:
+    with closing(Subscriber(PORT, host=node.host.address, topic=topics.status)) as watcher:
+        device = SimulatedDevice(topics, settings(node, will_delay_s=0))
+        device.start()
+        watcher.until_state(StatusState.READY)
+        queues = dict(line.split("\t")[:2] for line in node.ctl("list_queues", "name", "type").splitlines())
+        assert queues[f"mqtt-subscription-{client_id(topics.site, topics.device)}qos1"] == "classic"
+        device.stop()
+        lost(node, topics, will_delay_s=0)
+        watcher.until_state(StatusState.LOST)
+    [(_, status)] = retained(node, topics.status)
+    assert json.loads(status)["state"] == StatusState.LOST
+
+
 def test_difference_shared_subscriptions_are_refused(node: Node) -> None:
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
@@ -222,10 +239,12 @@ def test_a_collectors_session_outlasts_its_node(rabbitmq: Cluster, topics: Topic
         ready: queue.SimpleQueue[bool] = queue.SimpleQueue()
         found: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=group, protocol=MQTTProtocolVersion.MQTTv5)
-        client.on_connect = lambda client, _data, flags, *_: (
-            ready.put(flags.session_present),
-            client.subscribe(f"{topics.prefix}/result/+", qos=1),
-        )
+
+        def begin(client: mqtt.Client, _data: object, flags: mqtt.ConnectFlags, *_: object) -> None:
+            client.subscribe(f"{topics.prefix}/result/+", qos=1)
+            ready.put(flags.session_present)
+
+        client.on_connect = begin
         client.on_message = lambda _client, _data, message: found.put(bytes(message.payload))
         options = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         options.SessionExpiryInterval = 3600

@@ -135,7 +135,7 @@ def test_it_loads_neither_camera_nor_model() -> None:
 
 
 def test_its_intervals_are_those_of_the_agent() -> None:
-    for name in ("HEALTH_INTERVAL_S", "METRICS_INTERVAL_S", "LAST_INTERVAL_S"):
+    for name in ("HEALTH_INTERVAL_S", "HEALTH_EXPIRY_S", "METRICS_INTERVAL_S", "LAST_INTERVAL_S"):
         assert getattr(simulated_device, name) == getattr(monitor, name)
 
 

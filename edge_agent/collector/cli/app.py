@@ -11,7 +11,7 @@ from edge_agent.cli.program import common_options, run_program
 from edge_agent.cli.terminal import EXIT_FAILED, NOTICE, print_error
 from edge_agent.errors import CollectorMissing
 
-_ITS_OWN = {"alembic", "psycopg", "sqlalchemy"}
+_ITS_OWN = {"alembic", "fhir", "psycopg", "pyarrow", "sqlalchemy"}
 """What the extra brings."""
 
 
@@ -32,6 +32,12 @@ class Commands(LazyCommands):
         "status": LazyCommand(
             "edge_agent.collector.cli.status:status",
             "Show what is stored, the newest result of each device, and how far behind the collectors are.",
+        ),
+        "export": LazyCommand(
+            "edge_agent.collector.cli.export:export", "Write what is stored as CSV, Parquet or FHIR R4."
+        ),
+        "dictionary": LazyCommand(
+            "edge_agent.collector.cli.dictionary:dictionary", "Print what each column of an export means."
         ),
     }
 
