@@ -27,6 +27,7 @@ NOTICE = "Research use only: not for diagnosis."
 CHOSEN = 'site=~"$site", device=~"$device"'
 OF_DEVICE = "site IN ($site) AND device IN ($device)"
 REACHED = "max by (site, device)"
+RATE_OF_READINGS = "rate(leukoscope_readings_total[$__rate_interval])"
 RUNNING = "max by (site, device, software, model, model_version)"
 
 
@@ -177,7 +178,7 @@ def fleet() -> dict[str, Any]:
                 "Readings by site",
                 "cps",
                 (
-                    "sum by (site) (max by (site, device, outcome) (rate(leukoscope_readings_total[$__rate_interval])))",
+                    f"sum by (site) (max by (site, device, outcome) ({RATE_OF_READINGS}))",
                     "{{site}}",
                 ),
             ),
