@@ -6,9 +6,11 @@ import os
 
 from benchmarks import (
     adaptation,
+    dashboard,
     device,
     drift,
     evidence,
+    export,
     fleet,
     fleet_sizing,
     kmeans,
@@ -29,9 +31,11 @@ from benchmarks.app import app
 
 __all__ = [
     "adaptation",
+    "dashboard",
     "device",
     "drift",
     "evidence",
+    "export",
     "fleet",
     "fleet_sizing",
     "kmeans",

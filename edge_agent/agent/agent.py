@@ -17,6 +17,7 @@ from edge_agent import __version__
 from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
 from edge_agent.adaptation.adaptation import Adaptation
 from edge_agent.agent.calibration_run import run_calibration
+from edge_agent.agent.certificates import certificate_files
 from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.model_control import ModelControl
@@ -52,6 +53,8 @@ from edge_agent.contracts import (
 )
 from edge_agent.errors import ConfigError
 from edge_agent.events.recorder import EventRecorder
+from edge_agent.homeassistant.discovery import BIRTH, make_discovery
+from edge_agent.monitoring.certificates import CertificateWatch
 from edge_agent.monitoring.drift import DriftMonitor
 from edge_agent.monitoring.health import ClockReading, HealthInputs
 from edge_agent.monitoring.host import read_machine
@@ -147,6 +150,7 @@ class Agent:
         )
         closing.callback(self._end_trial)
         self._drift = DriftMonitor()
+        self._certificates = self._watch_certificates(config)
         self._shadowing = Shadowing(self._models.candidate, lambda: self._models.analyzer.model, self._events)
         self._adaptation = make_adaptation(config, lambda: self._config, self._collection, self._models, self._events)
         closing.callback(self._adaptation.stop)
@@ -360,6 +364,7 @@ class Agent:
             publisher = self._make_publisher(config)
             with self._reading.interrupted():
                 self._config = config
+                self._certificates = self._watch_certificates(config)
                 self._models.take(config, prepared)
                 topics = Topics(config.device.site, config.device.id)
                 self._last.flush()
@@ -507,6 +512,9 @@ class Agent:
             on_state=lambda _state: self._monitor.wake(),
             on_request=self._dispatcher.submit,
             on_desired=lambda payload: self._rollout.submit(payload),  # noqa: PLW0108 - built after the publisher
+            listeners={config.homeassistant.birth_topic: self._home_assistant_said}
+            if config.homeassistant.enabled
+            else {},
             on_failure=self._fail,
         )
 
@@ -515,6 +523,19 @@ class Agent:
         info = device_info(self._config, self._models.analyzer, self.session, self._started_at)
         self._publisher.set_retained(self._topics.info, info.to_json())
         self._report_model()
+        self._announce()
+
+    def _announce(self) -> None:
+        """Let Home Assistant discover this device, now and after each connect."""
+        settings = self._config.homeassistant
+        if settings.enabled:
+            found = make_discovery(settings, self._topics, status_expiry_s=self._config.mqtt.status_expiry_s)
+            self._publisher.set_retained(found.topic, found.payload)
+
+    def _home_assistant_said(self, payload: bytes) -> None:
+        """Called in the publisher's thread."""
+        if payload == BIRTH:
+            self._announce()
 
     def _report_model(self) -> None:
         """Publish the model in use and how far its successor is. Called in any thread."""
@@ -551,10 +572,14 @@ class Agent:
             spool=self._spool.error,
             broker=self._publisher.broker.error,
             audit=self._events.error,
+            certificates=self._certificates.check(),
             model=self._drift.check(),
             clock=ClockReading(datetime.now(UTC), clock_synchronised()),
             machine=read_machine(self._config.state.folder, self._process),
         )
+
+    def _watch_certificates(self, config: Config) -> CertificateWatch:
+        return CertificateWatch(certificate_files(config), lambda: self._publisher.broker.certificate_end)
 
     def _health_changed(self, health: Health) -> None:
         self._publisher.set_retained(self._topics.health, health.to_json(), expiry_s=HEALTH_EXPIRY_S)

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from edge_agent.cameras import CameraPhase, CameraState
 from edge_agent.contracts import Check, StatusState
-from edge_agent.errors import EdgeAgentError
+from edge_agent.errors import CertificateExpiring, EdgeAgentError
 from edge_agent.mqtt import BrokerState
 from edge_agent.spool import SpoolStats
+
+WARNINGS = frozenset({CertificateExpiring.code})
+"""Codes of what needs a person, while the device does all that it should: ``health`` says it, the status does not."""
 
 
 @dataclass(slots=True)
@@ -33,7 +36,11 @@ class DeviceStatus:
         # The errors of camera and broker are newer than their checks. A reader of this message has a connection.
         errors = [self.camera_error, broker.error if broker.connected else None]
         codes = [error.code for error in errors if error is not None]
-        codes += [check.code for check in self.checks if check.code and check.name not in {"broker", "camera"}]
+        codes += [
+            check.code
+            for check in self.checks
+            if check.code and check.name not in {"broker", "camera"} and check.code not in WARNINGS
+        ]
         if codes:
             return StatusState.DEGRADED, codes[0]
         return (StatusState.READY if self.streaming else StatusState.INIT), None

@@ -24,6 +24,7 @@ import typer
 
 from edge_agent import __version__
 from edge_agent.agent import make_analyzer
+from edge_agent.agent.certificates import certificate_files
 from edge_agent.calibration.record import last_calibration
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
 from edge_agent.cameras.v4l2 import BY_ID
@@ -41,6 +42,8 @@ from edge_agent.errors import (
     AuditBroken,
     CameraAbsent,
     CameraError,
+    CertificateError,
+    CertificateExpiring,
     CollectionError,
     ConfigDoubtful,
     EdgeAgentError,
@@ -51,9 +54,10 @@ from edge_agent.events.audit_segments import FILE as AUDIT_FILE
 from edge_agent.events.audit_segments import older_segments
 from edge_agent.events.audit_verify import verify_audit
 from edge_agent.inference.runtime import runtime_name
+from edge_agent.monitoring.certificates import broker_end, find_problem, read_end, worst
 from edge_agent.monitoring.health import ClockReading, clock_problem, disk_problem
 from edge_agent.mqtt.address import format_address
-from edge_agent.mqtt.probe import probe_broker
+from edge_agent.mqtt.probe import BrokerFound, probe_broker
 from edge_agent.web.access.access_file import ROLES, read_access
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -83,14 +87,16 @@ class Finding:
 
 def examine(config: Config) -> Iterator[Finding]:
     """Run all checks one after the other; a failure does not stop the rest."""
+    brokers: list[BrokerFound] = []
     checks: tuple[tuple[str, Callable[[Config], str]], ...] = (
         ("software", _software),
         ("runtime", _runtime),
         ("bundle", _bundle),
         ("cameras", _cameras),
         ("camera", _camera),
-        ("broker", _broker),
+        ("broker", lambda each: _broker(each, brokers.append)),
         ("page", _page),
+        ("certificates", lambda each: _certificates(each, brokers)),
         ("disk", _disk),
         ("collection", _collection),
         ("audit", _audit),
@@ -100,6 +106,8 @@ def examine(config: Config) -> Iterator[Finding]:
     for name, check in checks:
         try:
             detail = check(config)
+        except CertificateExpiring as error:
+            yield Finding(name, State.WARN, error.code, error.message, error.remedy)
         except EdgeAgentError as error:
             yield Finding(name, State.FAIL, error.code, error.message, error.remedy)
         except OSError as error:
@@ -187,13 +195,14 @@ def _camera(config: Config) -> str:
     return f"{config.camera.kind} '{config.camera.id}': first frame after {took_s:.1f} s, reading: {reading.outcome}"
 
 
-def _broker(config: Config) -> str:
+def _broker(config: Config, on_found: Callable[[BrokerFound], None]) -> str:
     settings = config.mqtt
     if settings.tls is None:
         transport = "on this machine" if settings.host in LOCAL_HOSTS else "not encrypted"
     else:
         transport = "encrypted, its certificate is trusted"
     found = probe_broker(settings, config.device.site, config.device.id)
+    on_found(found)
     address = format_address(settings.host, settings.port)
     problem = found.limits.problem(address)
     if problem is not None:
@@ -214,6 +223,25 @@ def _page(config: Config) -> str:
     roles = ", ".join(name for name in ROLES if name in read_access(settings.access_file).roles)
     where = "from the network, encrypted" if settings.on_network else "for this device only"
     return f"on, {where}; can log in: {roles}"
+
+
+def _certificates(config: Config, brokers: list[BrokerFound]) -> str:
+    ends = [broker_end(each.certificate_end) for each in brokers if each.certificate_end is not None]
+    problems: list[CertificateError] = []
+    for file in certificate_files(config):
+        try:
+            ends.append(read_end(file))
+        except CertificateError as error:
+            problems.append(error)
+        except ImportError:
+            return "cannot be read without the extra 'web'"
+    now = datetime.now(UTC)
+    problem = worst([*problems, *filter(None, (find_problem(end, now) for end in ends))])
+    if problem is not None:
+        raise problem
+    if not ends:
+        return "none in use"
+    return "; ".join(f"{end.title} until {end.at:%Y-%m-%d}" for end in ends)
 
 
 def _disk(config: Config) -> str:

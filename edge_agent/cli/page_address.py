@@ -10,7 +10,7 @@ from edge_agent.cli.terminal import output
 from edge_agent.config import Config
 from edge_agent.credentials import credential
 from edge_agent.errors import WebMissing
-from edge_agent.web.settings import WebSettings
+from edge_agent.web.settings import OWN_CERTIFICATE, WebSettings
 
 
 def show_address(config: Config) -> None:
@@ -18,7 +18,7 @@ def show_address(config: Config) -> None:
     try:
         import segno
 
-        from edge_agent.web.access.certificate import FILE, fingerprint, read_certificate
+        from edge_agent.web.access.certificate import fingerprint, read_certificate
         from edge_agent.web.access.location import page_urls
     except ImportError as error:
         raise WebMissing(f"The address cannot be shown: {error}.") from error
@@ -34,7 +34,7 @@ def show_address(config: Config) -> None:
         drawn = io.StringIO()
         segno.make(urls[0], error="m", micro=False).terminal(drawn, border=4, compact=True)
         output.print(drawn.getvalue(), markup=False, end="")
-    path = config.state.folder / FILE if settings.tls is None else credential(settings.tls.certificate_file)
+    path = config.state.folder / OWN_CERTIFICATE if settings.tls is None else credential(settings.tls.certificate_file)
     try:
         certificate = read_certificate(path)
     except FileNotFoundError:

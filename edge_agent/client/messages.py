@@ -102,7 +102,10 @@ def parse(topic: str, payload: bytes) -> Message | Unreadable:
             except (ValueError, OverflowError, RecursionError) as error:
                 fault, reason = _explain(model, payload, error)
             else:
-                said = getattr(body, "site", None) or found["site"], getattr(body, "device", None)
+                if getattr(body, "site", None) is None:
+                    # Release 0.2.0 named the site in the topic alone.
+                    body = body.model_copy(update={"site": found["site"]})
+                said = getattr(body, "site", None), getattr(body, "device", None)
                 if said == (found["site"], found["device"]):
                     return Message(found["site"], found["device"], found["kind"], body)
                 reason = f"it says that it is of {said[0]}/{said[1]}, and its topic names another device"

@@ -70,6 +70,15 @@
     │   ├── StateEntryInvalid  state_entry_invalid
     │   ├── MessageDamaged     message_damaged
     │   └── MessageTooLarge    message_too_large
+    ├── DatabaseError          database_failed
+    │   ├── DatabaseUnreachable database_unreachable
+    │   ├── DatabaseRefused    database_refused
+    │   ├── DatabaseFull       database_full
+    │   ├── DatabaseBusy       database_busy
+    │   ├── SchemaMissing      schema_missing
+    │   └── SchemaNewer        schema_newer
+    ├── SelectionUnknown       selection_unknown
+    ├── CollectorMissing       collector_missing
     ├── DiskFull               disk_full
     ├── DiskLow                disk_low
     ├── AuditUnwritable        audit_unwritable
@@ -118,6 +127,10 @@
     │       ├── LabelsTooFew   labels_too_few
     │       ├── AdaptationTimeout adaptation_timeout
     │       └── AdaptationMemory adaptation_memory
+    ├── CertificateError       certificate_failed
+    │   ├── CertificateExpiring certificate_expiring
+    │   ├── CertificateExpired certificate_expired
+    │   └── CertificateUnreadable certificate_unreadable
     └── BrokerError            broker_failed
         ├── BrokerUnreachable  broker_unreachable
         ├── BrokerRefused      broker_refused
@@ -173,6 +186,12 @@ from edge_agent.errors.cameras import (
     CameraTimeout,
     EndOfFrames,
 )
+from edge_agent.errors.certificates import (
+    CertificateError,
+    CertificateExpired,
+    CertificateExpiring,
+    CertificateUnreadable,
+)
 from edge_agent.errors.collection import (
     CollectionBusy,
     CollectionEmpty,
@@ -198,6 +217,17 @@ from edge_agent.errors.commands import (
 from edge_agent.errors.config import (
     ConfigDoubtful,
     ConfigError,
+)
+from edge_agent.errors.database import (
+    CollectorMissing,
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseFull,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    SchemaMissing,
+    SchemaNewer,
+    SelectionUnknown,
 )
 from edge_agent.errors.desired import (
     DesiredInvalid,
@@ -334,12 +364,17 @@ __all__ = [
     "CameraLost",
     "CameraStalled",
     "CameraTimeout",
+    "CertificateError",
+    "CertificateExpired",
+    "CertificateExpiring",
     "CertificateTime",
+    "CertificateUnreadable",
     "ClockUnset",
     "CollectionBusy",
     "CollectionEmpty",
     "CollectionError",
     "CollectionFull",
+    "CollectorMissing",
     "CommandBusy",
     "CommandError",
     "CommandExpired",
@@ -351,6 +386,11 @@ __all__ = [
     "ConfigDoubtful",
     "ConfigError",
     "CrossSite",
+    "DatabaseBusy",
+    "DatabaseError",
+    "DatabaseFull",
+    "DatabaseRefused",
+    "DatabaseUnreachable",
     "DesiredInvalid",
     "DesiredStale",
     "DiskFull",
@@ -404,7 +444,10 @@ __all__ = [
     "RolloutInterrupted",
     "RuntimeMissing",
     "ScaleUnreadable",
+    "SchemaMissing",
+    "SchemaNewer",
     "SecretExposed",
+    "SelectionUnknown",
     "SelfTestSlow",
     "ShadowDisagrees",
     "ShadowFailed",

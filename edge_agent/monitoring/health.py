@@ -36,6 +36,8 @@ class HealthInputs:
     spool: EdgeAgentError | None
     broker: EdgeAgentError | None
     audit: EdgeAgentError | None
+    certificates: Check
+    """Whether one ends soon."""
     model: Check
     """Whether fields drift away from those that the model was proven on."""
     clock: ClockReading
@@ -50,6 +52,7 @@ def run_checks(inputs: HealthInputs) -> tuple[Check, ...]:
         inputs.model,
         Check.from_error("spool", inputs.spool),
         Check.from_error("broker", inputs.broker),
+        inputs.certificates,
         Check.from_error("disk", disk_problem(machine.disk_free_bytes)),
         _clock(inputs.clock),
         Check.from_error("audit", inputs.audit),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from edge_agent.errors import EdgeAgentError
 
@@ -24,6 +25,8 @@ class BrokerState:
     error: EdgeAgentError | None = None
     version: str | None = None
     """Of MQTT, while it is connected."""
+    certificate_end: datetime | None = None
+    """When the certificate ends that the broker showed, while it is connected with encryption."""
 
 
 class BrokerStateReporter:
@@ -35,11 +38,11 @@ class BrokerStateReporter:
         self.state = BrokerState(connected=False)
         """The last one that was reported."""
 
-    def connected(self, version: str, problem: EdgeAgentError | None) -> None:
+    def connected(self, version: str, problem: EdgeAgentError | None, certificate_end: datetime | None = None) -> None:
         """The broker has accepted a connection. ``problem``: what the device cannot do over it."""
         self._problems = {} if problem is None else {_LIMITS: problem}
         # A problem is logged anew for each connection.
-        self.state = BrokerState(connected=True, version=version)
+        self.state = BrokerState(connected=True, version=version, certificate_end=certificate_end)
         self._set(replace(self.state, error=problem))
 
     def disconnected(self, error: EdgeAgentError) -> None:

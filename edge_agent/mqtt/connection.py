@@ -8,6 +8,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 
 from edge_agent.errors import BrokerUnreachable
 from edge_agent.mqtt.address import format_address
@@ -18,6 +19,7 @@ from edge_agent.mqtt.outgoing import Outgoing
 from edge_agent.mqtt.paho_client import PahoClient
 from edge_agent.mqtt.peer import (
     BrokerSocket,
+    certificate_end,
     expects_tls,
     explain_encrypted,
     explain_failure,
@@ -111,6 +113,11 @@ class Connection:
     def socket(self) -> socket.socket | None:
         """What to wait for; None while there is no connection."""
         return self._client.socket if self._reached and not self._over else None
+
+    @property
+    def certificate_end(self) -> datetime | None:
+        """When the certificate ends that the broker showed; None without encryption."""
+        return certificate_end(self.socket)
 
     @property
     def wants_write(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from datetime import UTC, datetime
 
 from edge_agent.errors import (
     BrokerError,
@@ -55,6 +56,18 @@ class BrokerSocket(ssl.SSLSocket):
         if len(self.first_bytes) < FIRST_BYTES:
             self.first_bytes += received
         return received
+
+
+def certificate_end(connection: object) -> datetime | None:
+    """When the certificate of an encrypted connection's server ends; None of another connection."""
+    if not isinstance(connection, ssl.SSLSocket):
+        return None
+    try:
+        certificate = connection.getpeercert() or {}
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
+    except (KeyError, ValueError, OverflowError):
+        # It was closed meanwhile, or ends in a year that no calendar has.
+        return None
 
 
 def first_bytes(connection: object) -> bytes:

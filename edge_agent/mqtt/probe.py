@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from edge_agent.errors import BrokerError, BrokerUnreachable
 from edge_agent.mqtt.address import format_address
@@ -24,6 +25,8 @@ class BrokerFound:
 
     version: str
     limits: ServerLimits
+    certificate_end: datetime | None
+    """When its certificate ends; None without encryption."""
 
 
 def probe_broker(settings: MqttSettings, site: str, device: str) -> BrokerFound:
@@ -45,11 +48,12 @@ def probe_broker(settings: MqttSettings, site: str, device: str) -> BrokerFound:
         connection.open()
         try:
             found = _ask(connection, calls)
+            end = connection.certificate_end
         finally:
             connection.close(farewell=True)
             calls.close()
         if isinstance(found, ServerLimits):
-            return BrokerFound("5" if version_5 else "3.1.1", found)
+            return BrokerFound("5" if version_5 else "3.1.1", found, end)
         another, error = found
         if not another:
             break

@@ -14,6 +14,10 @@ from edge_agent.credentials import credential
 from edge_agent.errors import ConfigError
 from edge_agent.settings import Settings
 
+OWN_CERTIFICATE = Path("web", "certificate.pem")
+"""Below the state folder: what the device makes for itself. Key and certificate are one file, so that they always
+belong together."""
+
 
 class WebTlsSettings(Settings):
     """Section ``[web.tls]``: a certificate of your own. Without it the device makes one, of which browsers warn."""

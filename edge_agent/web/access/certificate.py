@@ -25,10 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from edge_agent.addresses import parse_address
 from edge_agent.errors import FileUnusable
 from edge_agent.web.access.location import own_addresses, own_names
-from edge_agent.web.settings import WebSettings
-
-FILE = Path("web", "certificate.pem")
-"""Below the state folder. Key and certificate are one file, so that they always belong together."""
+from edge_agent.web.settings import OWN_CERTIFICATE, WebSettings
 
 LIFETIME = timedelta(days=825)
 """The longest that Apple's devices accept (support.apple.com/103769)."""
@@ -39,7 +36,7 @@ RENEWAL = timedelta(days=180)
 
 def own_certificate(settings: WebSettings, state_folder: Path, now: datetime) -> Path:
     """The file with the device's certificate and key, made or renewed if needed. Raises ``FileUnusable``."""
-    path = state_folder / FILE
+    path = state_folder / OWN_CERTIFICATE
     names = ["localhost", *own_names(), *settings.allowed_hosts]
     if parse_address(settings.host) is None:
         names.append(settings.host)

@@ -5,7 +5,15 @@ import pytest
 from edge_agent.agent.status import DeviceStatus
 from edge_agent.cameras import CameraPhase, CameraState
 from edge_agent.contracts import Check, StatusState
-from edge_agent.errors import BrokerLimits, BrokerUnreachable, CameraLost, DiskLow, EdgeAgentError
+from edge_agent.errors import (
+    BrokerLimits,
+    BrokerUnreachable,
+    CameraLost,
+    CertificateExpired,
+    CertificateExpiring,
+    DiskLow,
+    EdgeAgentError,
+)
 from edge_agent.mqtt import BrokerState
 
 CONNECTED = BrokerState(connected=True)
@@ -47,3 +55,14 @@ def test_an_error_of_the_camera_stays_until_it_streams_again() -> None:
 def test_a_paused_device_sleeps_whatever_else_is_wrong() -> None:
     status = DeviceStatus(paused=True, camera_error=LOST)
     assert status.current(BrokerState(connected=True, error=LIMITS)) == (StatusState.SLEEPING, None)
+
+
+def test_a_certificate_that_ends_soon_does_not_make_the_device_degraded_and_one_that_has_ended_does() -> None:
+    status = DeviceStatus(streaming=True)
+    for error, state in (
+        (CertificateExpiring("soon."), StatusState.READY),
+        (CertificateExpired("over."), StatusState.DEGRADED),
+    ):
+        status.checks = (Check.from_error("certificates", error),)
+        assert status.current(BrokerState(connected=True))[0] is state
+        assert [check.code for check in status.problems(BrokerState(connected=True))] == [error.code]

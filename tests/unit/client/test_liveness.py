@@ -32,6 +32,10 @@ class Fleet:
         return self.devices.update(Message("clinic-a", "scope-1", kind, body), self.now_s, NOW, expiry_s=expiry_s)
 
     @property
+    def presence(self) -> str:
+        return self.device.presence
+
+    @property
     def device(self) -> Device:
         found = self.devices.get("clinic-a", "scope-1")
         assert found is not None
@@ -41,7 +45,7 @@ class Fleet:
 def test_a_device_is_what_its_status_says_and_a_change_is_reported_once() -> None:
     fleet = Fleet()
     assert fleet.says(status(StatusState.READY)) is fleet.device
-    assert fleet.device.presence is Presence.READY
+    assert fleet.presence == Presence.READY
     assert fleet.says(status(StatusState.READY)) is None
     assert fleet.says(status(StatusState.DEGRADED)) is fleet.device
     assert not fleet.device.is_gone
@@ -52,9 +56,9 @@ def test_the_will_of_a_former_run_is_ignored_and_that_of_this_one_is_not() -> No
     fleet.says(status(StatusState.READY, OLD))
     fleet.says(status(StatusState.READY, NEW))
     assert fleet.says(status(StatusState.LOST, OLD)) is None
-    assert fleet.device.presence is Presence.READY
+    assert fleet.presence == Presence.READY
     fleet.says(status(StatusState.LOST, NEW))
-    assert fleet.device.presence is Presence.LOST
+    assert fleet.presence == Presence.LOST
 
 
 @pytest.mark.parametrize("first", [OLD, NEW], ids=["clock-right", "clock-back"])
@@ -65,16 +69,16 @@ def test_a_device_that_is_back_counts_whatever_its_clock_says(first: UUID) -> No
     fleet.says(status(StatusState.READY, first))
     fleet.says(status(StatusState.LOST, first))
     fleet.says(status(StatusState.READY, second, NOW - timedelta(days=14)))
-    assert fleet.device.presence is Presence.READY
+    assert fleet.presence == Presence.READY
     fleet.says(status(StatusState.LOST, first))
-    assert fleet.device.presence is Presence.READY
+    assert fleet.presence == Presence.READY
 
 
 def test_a_kept_will_is_ignored_if_the_kept_info_is_of_another_run() -> None:
     fleet = Fleet()
     fleet.says(info(NEW), "info")
     fleet.says(status(StatusState.LOST, OLD))
-    assert fleet.device.presence is Presence.UNKNOWN
+    assert fleet.presence == Presence.UNKNOWN
 
 
 def test_a_status_that_is_not_repeated_in_time_makes_the_device_silent() -> None:
@@ -82,7 +86,7 @@ def test_a_status_that_is_not_repeated_in_time_makes_the_device_silent() -> None
     fleet.says(status(StatusState.READY))
     assert fleet.devices.check_silence(fleet.now_s + 179) == []
     assert fleet.devices.check_silence(fleet.now_s + 180) == [fleet.device]
-    assert fleet.device.presence is Presence.SILENT
+    assert fleet.presence == Presence.SILENT
     assert fleet.devices.check_silence(fleet.now_s + 999) == []
     assert fleet.says(status(StatusState.READY)) is fleet.device
 

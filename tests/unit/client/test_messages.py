@@ -48,7 +48,8 @@ def test_a_message_of_release_0_2_without_a_site_belongs_to_that_of_its_topic() 
     old = {key: value for key, value in BODY.items() if key != "site"}
     found = parse(TOPIC, json.dumps(old).encode())
     assert isinstance(found, Message)
-    assert found.site == "clinic-a"
+    assert isinstance(found.body, Result)
+    assert found.site == found.body.site == "clinic-a"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_a_result_that_overtook_another_waits_for_it() -> None:
     assert numbers(found.add(result(session, 0), 0.0)) == [0]
     assert found.add(result(session, 2), 0.1) == []
     assert numbers(found.add(result(session, 1), 0.2)) == [1, 2]
-    assert found.gaps == ()
+    assert not found.gaps
 
 
 def test_what_does_not_come_in_time_leaves_a_gap_and_closes_it_when_it_comes_late() -> None:
@@ -46,7 +46,7 @@ def test_what_does_not_come_in_time_leaves_a_gap_and_closes_it_when_it_comes_lat
     assert numbers(found.add(result(session, 2), 2.0)) == [2]
     assert [(gap.first_seq, gap.last_seq) for gap in found.gaps] == [(1, 1), (3, 3)]
     assert numbers([*found.add(result(session, 1), 2.0), *found.add(result(session, 3), 2.0)]) == [1, 3]
-    assert found.gaps == ()
+    assert not found.gaps
 
 
 def test_a_repeat_is_passed_on_once_whether_it_waits_or_not() -> None:

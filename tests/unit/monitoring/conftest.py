@@ -34,7 +34,7 @@ def make_inputs() -> MakeInputs:
 
     def make(**changes: Any) -> HealthInputs:
         parts: dict[str, Any] = dict.fromkeys(("camera", "spool", "broker", "audit"))
-        parts["model"] = Check.from_error("model", None)
+        parts |= {name: Check.from_error(name, None) for name in ("model", "certificates")}
         clock = changes.pop("clock", ClockReading(datetime(2026, 11, 25, tzinfo=UTC), synchronised=True))
         parts |= {name: changes.pop(name) for name in list(changes) if name in parts}
         return HealthInputs(**parts, clock=clock, machine=machine(**changes))

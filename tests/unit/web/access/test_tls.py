@@ -15,9 +15,9 @@ from cryptography import x509
 
 from edge_agent.cli.local_broker import free_port
 from edge_agent.errors import ConfigError
-from edge_agent.web.access.certificate import FILE, RENEWAL, fingerprint, own_certificate, read_certificate
+from edge_agent.web.access.certificate import RENEWAL, fingerprint, own_certificate, read_certificate
 from edge_agent.web.server import MicroscopePage
-from edge_agent.web.settings import WebSettings, WebTlsSettings
+from edge_agent.web.settings import OWN_CERTIFICATE, WebSettings, WebTlsSettings
 from tests.page_access import PASSWORDS, write_access
 from tests.page_device import FakeDevice
 
@@ -34,7 +34,7 @@ def test_on_the_network_the_page_is_served_over_tls_with_a_login(tmp_path: Path)
     wanted = settings(tmp_path)
     with MicroscopePage(wanted, tmp_path).serving(FakeDevice()) as page:
         assert page.address.startswith("https://")
-        trust = ssl.create_default_context(cafile=str(tmp_path / FILE))
+        trust = ssl.create_default_context(cafile=str(tmp_path / OWN_CERTIFICATE))
         with httpx2.Client(base_url=f"https://localhost:{wanted.port}", verify=trust) as visitor:
             assert visitor.get("/").status_code == 200
             assert visitor.get("/readings").status_code == 401
@@ -62,7 +62,7 @@ def test_a_certificate_of_ones_own_is_used_also_on_this_machine(tmp_path: Path) 
         answer = httpx2.get(f"https://localhost:{wanted.port}/session", verify=trust)
         assert answer.json() == {"role": "administer", "needs_login": False}
         assert "strict-transport-security" in answer.headers
-    assert not (tmp_path / FILE).exists()
+    assert not (tmp_path / OWN_CERTIFICATE).exists()
     (tmp_path / "web.key").write_text("no key")
     with pytest.raises(ConfigError, match=r"web\.tls\.certificate_file"):
         MicroscopePage(wanted, tmp_path).start(FakeDevice())
