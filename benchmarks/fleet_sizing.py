@@ -89,7 +89,9 @@ def _predicted(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         ]
         for row in best.values():
             is_this = (row["devices_count"], row["wished_hz"]) == (devices, rate_hz)
-            cells.append(f"{row['broker_cpu_s'] / (row['duration_s'] + row['drained_s']):.2f}" if is_this else "not run")
+            cells.append(
+                f"{row['broker_cpu_s'] / (row['duration_s'] + row['drained_s']):.2f}" if is_this else "not run"
+            )
             cells.append(f"{math.ceil(rate_hz / 1000 * row['broker_cpu_s_per_1000'] / USE_RATIO * 10) / 10:,.1f}")
         yield f"| {' | '.join(cells)} |"
 

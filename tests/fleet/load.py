@@ -153,7 +153,7 @@ def run(
     *,
     patience_s: float,
 ) -> Outcome:
-    """Run the fleet to its end. Raises ``TimeoutError`` if it takes longer than ``patience_s``."""
+    """Run the fleet to its end. Raises ``subprocess.TimeoutExpired`` after ``patience_s``."""
     with ExitStack() as closing:
         scratch = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="leukoscope-fleet-")))
         receiver = closing.enter_context(_process(wrap(-1, _python(RECEIVER, *fleet.receiver)), scratch / "receiver"))
