@@ -99,7 +99,9 @@ def export(  # noqa: PLR0913, PLR0917 - as many as the command has options; Type
             sys.stdout.buffer if is_stdout else out,
             parquet=file_format is Format.PARQUET,
         )
-    _say(f"{rows_count:,} {table.value} exported to {'standard output' if is_stdout else out}.")
+    _say(
+        f"{_counted(rows_count, table.value.removesuffix('s'))} exported to {'standard output' if is_stdout else out}."
+    )
     if not rows_count:
         _say("No row matches, so that the file has its columns only.")
     _say(NOTICE)
@@ -133,17 +135,21 @@ def _export_fhir(connection: Connection, selection: Selection, out: Path, *, tra
 
     written = write_bundles(connection, selection, out, transaction=transaction)
     _say(
-        f"{written.readings_count:,} readings of {written.slides_count:,} slides exported to "
-        f"{written.files_count:,} Bundles in {out}."
+        f"{_counted(written.readings_count, 'reading')} of {_counted(written.slides_count, 'slide')} exported to "
+        f"{_counted(written.files_count, 'Bundle')} in {out}."
     )
     if written.without_slide_count:
-        _say(
-            f"{written.without_slide_count:,} readings belong to no slide and are left out; CSV and Parquet have them."
-        )
+        count = _counted(written.without_slide_count, "reading")
+        _say(f"Left out because they belong to no slide: {count}. CSV and Parquet have them.")
     _say(NOTICE)
     if written.refused_count:
-        _say(f"{written.refused_count:,} readings are not valid in FHIR and left out; the first: {written.first_fault}")
+        count = _counted(written.refused_count, "reading")
+        _say(f"Left out because FHIR cannot express them: {count}; the first: {written.first_fault}")
         raise typer.Exit(EXIT_SOME_UNREAD)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _say(text: str) -> None:

@@ -54,8 +54,8 @@ def test_an_empty_result_is_said_and_is_no_failure(config: Path, tmp_path: Path)
 def test_fhir_goes_into_a_folder_and_says_what_is_left_out(config: Path, tmp_path: Path) -> None:
     done = run(config, "--format", "fhir", "--out", tmp_path / "out", "--transaction")
     assert done.exit_code == 0
-    assert "6 readings of 1 slides exported to 1 Bundles" in done.stderr
-    assert "2 readings belong to no slide" in done.stderr
+    assert "6 readings of 1 slide exported to 1 Bundle in" in done.stderr
+    assert "Left out because they belong to no slide: 2 readings." in done.stderr
     bundle = json.loads((tmp_path / "out" / "north-clinic_S-7K3F-92QX_001.json").read_bytes())
     assert bundle["type"] == "transaction"
 
@@ -67,7 +67,7 @@ def test_a_reading_that_fhir_cannot_express_is_said(config: Path, sqlite_engine:
         )
     done = run(config, "--format", "fhir", "--out", tmp_path / "out")
     assert done.exit_code == EXIT_SOME_UNREAD
-    assert "1 readings are not valid in FHIR and left out; the first: reading " in done.stderr
+    assert "Left out because FHIR cannot express them: 1 reading; the first: reading " in done.stderr
 
 
 def test_parquet_is_written(config: Path, tmp_path: Path) -> None:
