@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 from uuid_utils.compat import uuid7
 
 from edge_agent.cli.local_broker import free_port
+from edge_agent.client.messages import Message
 from edge_agent.collector.database import open_database
 from edge_agent.collector.exporter.endpoint import Exporter
 from edge_agent.collector.exporter.fleet import Fleet
@@ -174,7 +175,7 @@ def busy_fleet() -> tuple[Fleet, Figures]:
     fleet, figures = Fleet(), Figures()
     machine = metrics().machine.model_copy(update={"cpu_temperature_c": 48.5})
     for body in (status(), INFO, metrics(machine=machine), health(*CHECKS)):
-        fleet.take(SITE, "scope-1", body)
+        fleet.take(Message(SITE, "scope-1", "any", body))
     figures.received_count["result"] = figures.stored_count["results"] = figures.unreadable_count["damaged"] = 1
     figures.behind_s, figures.committed_at = 0.1, datetime.now(UTC)
     figures.batch_seconds.observe(0.02)

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from uuid_utils.compat import uuid7
 
 from edge_agent.cli.local_broker import free_port
+from edge_agent.client.liveness import SILENT_AFTER_S
 from edge_agent.client.messages import Message
 from edge_agent.collector.exporter.counting import RunningCounters
 from edge_agent.collector.exporter.endpoint import Exporter
@@ -29,7 +30,6 @@ from edge_agent.collector.exporter.families import STATES, collector_metrics, fl
 from edge_agent.collector.exporter.fleet import STALE_AFTER_S, Fleet
 from edge_agent.collector.exporter.settings import ExporterSettings
 from edge_agent.collector.figures import Figures
-from edge_agent.collector.summary import SILENT_AFTER_S
 from edge_agent.contracts import (
     CaptureMetrics,
     Check,
@@ -181,7 +181,7 @@ def test_a_device_is_in_one_state(fleet: Fleet, clock: Clock) -> None:
     clock.now_s += 30
     text = scrape(fleet)
     assert {state: of_device(text, "device_state", state=state) for state in STATES} == {
-        state: float(state == "ready") for state in STATES
+        state: float(str(state) == "ready") for state in STATES
     }
     assert of_device(text, "device_heartbeat_age_seconds") == 30
 
