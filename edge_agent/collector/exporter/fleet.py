@@ -10,8 +10,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from edge_agent.client.liveness import SILENT_AFTER_S
 from edge_agent.collector.exporter.counting import RunningCounters, is_counter
-from edge_agent.collector.summary import SILENT_AFTER_S
 from edge_agent.contracts import Health, Info, Metrics, Status, StatusState
 from edge_agent.metric_families import Sample, samples_of_checks, samples_of_metrics
 

@@ -22,13 +22,13 @@ from prometheus_client.registry import Collector
 from uuid_utils.compat import uuid7
 
 from edge_agent.cli.local_broker import free_port
+from edge_agent.client.liveness import SILENT_AFTER_S
 from edge_agent.collector.exporter.counting import RunningCounters
 from edge_agent.collector.exporter.endpoint import Exporter
 from edge_agent.collector.exporter.families import collector_metrics, fleet_metrics
 from edge_agent.collector.exporter.fleet import SILENT, STALE_AFTER_S, STATES, Fleet
 from edge_agent.collector.exporter.settings import ExporterSettings
 from edge_agent.collector.figures import Figures
-from edge_agent.collector.summary import SILENT_AFTER_S
 from edge_agent.contracts import (
     CaptureMetrics,
     Check,
