@@ -120,7 +120,7 @@ class Devices:
                 device.model = model
             case OpenSpecimen() as specimen:
                 device.specimen = specimen
-            case Result() as result if _is_newer(result, device.last):
+            case Result() as result if _is_newer(result, device.last, device.session):
                 device.last = result
         if not retained:
             device.heard_at = received_at
@@ -142,10 +142,12 @@ class Devices:
         device.status_until_s = until_s
 
 
-def _is_newer(result: Result, than: Result | None) -> bool:
-    """Within a session by number; of two sessions the one that was begun later by the device's own clock."""
+def _is_newer(result: Result, than: Result | None, current: UUID | None) -> bool:
+    """Within a session by number. Of two sessions the device's current one, if that is known, else the later."""
     if than is None:
         return True
     if result.session == than.session:
         return result.seq >= than.seq
+    if current in {result.session, than.session}:
+        return result.session == current
     return not result.replayed and result.session.int >= than.session.int
