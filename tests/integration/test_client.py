@@ -210,10 +210,7 @@ def test_an_encrypted_broker_is_trusted_by_its_authority_alone(mosquitto: str, t
             async with Client(broker_settings(f"mqtts://127.0.0.1:{port}", ca_file=tmp_path / "authority.pem")):
                 pass
 
-    lines = (
-        f"user {getpass.getuser()}\nallow_anonymous true\n"
-        f"certfile {tmp_path}/cert.pem\nkeyfile {tmp_path}/key.pem"
-    )
+    lines = f"user {getpass.getuser()}\nallow_anonymous true\ncertfile {tmp_path}/cert.pem\nkeyfile {tmp_path}/key.pem"
     with run_mosquitto(mosquitto, port, extra_configuration=lines):
         run(test)
 
@@ -231,11 +228,14 @@ def test_a_recording_that_cannot_be_written_stops_nothing_and_says_so(broker_por
     async def test() -> None:
         async with Client(f"mqtt://127.0.0.1:{broker_port}") as client:
             results = client.results()
-            with device(broker_port) as found, pytest.raises(FileUnusable, match="space"):  # noqa: PT012 - the end raises
-                with client.recording(Path("/dev/full")):
-                    for _ in range(3):
-                        found.read()
-                    assert [each.seq for each in await take(results, 3)] == [0, 1, 2]
+            recording = client.recording(Path("/dev/full"))
+            with device(broker_port) as found:
+                recording.__enter__()
+                for _ in range(3):
+                    found.read()
+                assert [each.seq for each in await take(results, 3)] == [0, 1, 2]
+            with pytest.raises(FileUnusable, match="space"):
+                recording.__exit__(None, None, None)
 
     run(test)
 

@@ -49,5 +49,9 @@ def test_importing_it_loads_nothing_of_a_device_or_a_database() -> None:
     heavy, parts = done.stdout.splitlines()
     assert heavy == "set()"
     assert {part.removeprefix("edge_agent.") for part in parts.split()} <= {
-        "client", "contracts", "credentials", "errors", "settings",
+        "client",
+        "contracts",
+        "credentials",
+        "errors",
+        "settings",
     }
