@@ -45,7 +45,7 @@ def contract_files() -> dict[str, str]:
         **MESSAGES,
     }
     files = {f"{name}.schema.json": _json(json_schema(model)) for name, model in models.items()}
-    return {**files, "asyncapi.json": _json(asyncapi_document(_broker_defaults())), "errors.md": _error_table()}
+    return {**files, "asyncapi.json": _json(asyncapi_document(_broker_defaults(), {})), "errors.md": _error_table()}
 
 
 def _broker_defaults() -> BrokerDefaults:

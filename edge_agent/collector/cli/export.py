@@ -142,9 +142,7 @@ def _export_fhir(connection: Connection, selection: Selection, out: Path, *, tra
         )
     _say(NOTICE)
     if written.refused_count:
-        _say(
-            f"{written.refused_count:,} readings are not valid in FHIR and left out; the first: {written.first_fault}"
-        )
+        _say(f"{written.refused_count:,} readings are not valid in FHIR and left out; the first: {written.first_fault}")
         raise typer.Exit(EXIT_SOME_UNREAD)
 
 
