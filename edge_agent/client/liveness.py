@@ -172,14 +172,18 @@ def _take_part(device: Device, body: OpenContract) -> None:
             device.model = body
         case OpenSpecimen():
             device.specimen = body
-        case Result() if _is_newer(body, device.last):
+        case Result() if _is_newer(body, device.last, device.session):
             device.last = body
         case _:
             pass
 
 
-def _is_newer(result: Result, than: Result | None) -> bool:
-    """Within a session by number, else whatever came last and is no backlog."""
-    if than is not None and result.session == than.session:
+def _is_newer(result: Result, than: Result | None, current: UUID | None) -> bool:
+    """Within a session by number. Of two sessions the device's current one, if that is known, else what is no backlog."""
+    if than is None:
+        return True
+    if result.session == than.session:
         return result.seq >= than.seq
-    return than is None or not result.replayed
+    if current in {result.session, than.session}:
+        return result.session == current
+    return not result.replayed
