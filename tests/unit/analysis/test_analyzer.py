@@ -150,7 +150,8 @@ def test_glass_is_an_empty_field_and_not_a_grey_picture(analyzer: Analyzer, colo
     reading = analyzer.analyse(rgb(np.clip(noise + colour, 0, 255).astype(np.uint8)))
     assert (reading.outcome, reading.reason) == (Outcome.REJECTED, Reason.EMPTY_FIELD)
     assert reading.quality is not None
-    assert reading.(quality.foreground_pct or 0) < 1
+    assert reading.quality.foreground_pct is not None
+    assert reading.quality.foreground_pct < 1
 
 
 def test_only_a_field_that_is_fit_to_be_judged_waits_for_the_network(analyzer: Analyzer, smear: Array) -> None:
