@@ -16,7 +16,7 @@ ARCH ?= amd64
 PYTHON_VERSION ?= 3.13
 FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames-1280x960
 
-.PHONY: demo test lint docs bench faults system-test system-test-long system-test-short lintian accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean
+.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean collector-kills
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
@@ -45,6 +45,10 @@ bench: $(VENV)/dev.stamp
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.faults $(if $(OUT),--out "$(OUT)")
 
+# 100,000 results while collectors, broker and PostgreSQL are killed 20 times; needs mosquitto and postgresql (two minutes).
+collector-kills: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.faults.collector_kills $(if $(OUT),--out "$(OUT)")
+
 # The package on a whole machine: booted, unplugged, killed, filled up, cut off. LEUKOSCOPE_DEB names another package.
 system-test: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.system full $(if $(OUT),--out "$(OUT)")
@@ -52,6 +56,10 @@ system-test: $(VENV)/dev.stamp
 # What Debian's own checker says of the package, beside the package's other tests.
 lintian: $(VENV)/dev.stamp
 	LEUKOSCOPE_LINTIAN=1 $(BIN)/python -m pytest tests/system/test_package.py
+
+# A real Home Assistant, in a Debian that is made once: its schemas, and what it shows of a device (two minutes).
+home-assistant: $(VENV)/dev.stamp
+	LEUKOSCOPE_HOME_ASSISTANT=1 $(BIN)/python -m pytest --no-cov -v tests/system/test_home_assistant.py
 
 # With twenty power cuts.
 system-test-long: $(VENV)/dev.stamp

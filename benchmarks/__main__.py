@@ -6,9 +6,13 @@ import os
 
 from benchmarks import (
     adaptation,
+    dashboard,
     device,
     drift,
     evidence,
+    export,
+    fleet,
+    fleet_sizing,
     kmeans,
     latency,
     memory,
@@ -27,9 +31,13 @@ from benchmarks.app import app
 
 __all__ = [
     "adaptation",
+    "dashboard",
     "device",
     "drift",
     "evidence",
+    "export",
+    "fleet",
+    "fleet_sizing",
     "kmeans",
     "latency",
     "memory",

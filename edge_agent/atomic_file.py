@@ -6,7 +6,9 @@ import contextlib
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 def replace_file(path: Path, content: bytes, *, mode: int | None = None, keep_before: bool = False) -> None:
@@ -28,6 +30,26 @@ def replace_file(path: Path, content: bytes, *, mode: int | None = None, keep_be
             before.unlink(missing_ok=True)
             shutil.copy2(target, before)
             _own(before, found)
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+    sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which replaces ``path`` at the end of the block; if that fails, nothing has changed.
+
+    For content that is too large to be in memory. It gets the mode and owner of a new file. Raises ``OSError``.
+    """
+    target = path.resolve()
+    new = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
+    try:
+        with new.open("xb") as file:
+            own_as_folder(new)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         new.replace(target)
     finally:
         new.unlink(missing_ok=True)

@@ -52,23 +52,33 @@ class Subscriber:
     """Sees all that a broker delivers below ``leukoscope/``, and holds it against the contract unless it is ``raw``."""
 
     def __init__(
-        self, port: int, *, raw: bool = False, version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5
+        self,
+        port: int,
+        *,
+        host: str = "127.0.0.1",
+        topic: str = "leukoscope/#",
+        raw: bool = False,
+        version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
     ) -> None:
         self._raw = raw
         self._messages: queue.SimpleQueue[Received] = queue.SimpleQueue()
         ready = threading.Event()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="subscriber", protocol=version)
-        self._client.on_connect = lambda client, *_: client.subscribe("leukoscope/#", qos=1)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"subscriber-{uuid7()}", protocol=version)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.on_message = lambda _client, _data, message: self._messages.put(
             Received(message.topic, bytes(message.payload), message.retain)
         )
-        self._client.connect("127.0.0.1", port)
+        self._client.connect(host, port)
         self._client.loop_start()
         assert ready.wait(PATIENCE_S)
 
     def next(self, kind: str) -> Received:
         """The next message of a kind, passing over others."""
+        return self.next_of({kind})
+
+    def next_of(self, kinds: set[str]) -> Received:
+        """The next message of one of these kinds, passing over others."""
         while True:
             message = self._messages.get(timeout=PATIENCE_S)
             if not self._raw and not message.payload:
@@ -76,7 +86,7 @@ class Subscriber:
                 continue
             if not self._raw and message.kind not in SAID_TO_DEVICES:
                 message.body()
-            if message.kind == kind:
+            if message.kind in kinds:
                 return message
 
     def any(self) -> Received:
@@ -98,7 +108,7 @@ class Subscriber:
 class Requester:
     """Asks a device, by MQTT 5's request and response."""
 
-    def __init__(self, port: int, topics: Topics) -> None:
+    def __init__(self, port: int, topics: Topics, *, host: str = "127.0.0.1") -> None:
         self.topics = topics
         self._answers: queue.SimpleQueue[tuple[mqtt.MQTTMessage, Answer]] = queue.SimpleQueue()
         ready = threading.Event()
@@ -109,7 +119,7 @@ class Requester:
         self._client.on_connect = lambda client, *_: client.subscribe([(f"{topics.answers}#", 1), (topics.status, 1)])
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.on_message = self._take
-        self._client.connect("127.0.0.1", port)
+        self._client.connect(host, port)
         self._client.loop_start()
         assert ready.wait(PATIENCE_S)
 

@@ -53,6 +53,7 @@ from edge_agent.contracts import (
 )
 from edge_agent.errors import ConfigError
 from edge_agent.events.recorder import EventRecorder
+from edge_agent.homeassistant.discovery import BIRTH, make_discovery
 from edge_agent.monitoring.certificates import CertificateWatch
 from edge_agent.monitoring.drift import DriftMonitor
 from edge_agent.monitoring.health import ClockReading, HealthInputs
@@ -511,6 +512,9 @@ class Agent:
             on_state=lambda _state: self._monitor.wake(),
             on_request=self._dispatcher.submit,
             on_desired=lambda payload: self._rollout.submit(payload),  # noqa: PLW0108 - built after the publisher
+            listeners={config.homeassistant.birth_topic: self._home_assistant_said}
+            if config.homeassistant.enabled
+            else {},
             on_failure=self._fail,
         )
 
@@ -519,6 +523,19 @@ class Agent:
         info = device_info(self._config, self._models.analyzer, self.session, self._started_at)
         self._publisher.set_retained(self._topics.info, info.to_json())
         self._report_model()
+        self._announce()
+
+    def _announce(self) -> None:
+        """Let Home Assistant discover this device, now and after each connect."""
+        settings = self._config.homeassistant
+        if settings.enabled:
+            found = make_discovery(settings, self._topics, status_expiry_s=self._config.mqtt.status_expiry_s)
+            self._publisher.set_retained(found.topic, found.payload)
+
+    def _home_assistant_said(self, payload: bytes) -> None:
+        """Called in the publisher's thread."""
+        if payload == BIRTH:
+            self._announce()
 
     def _report_model(self) -> None:
         """Publish the model in use and how far its successor is. Called in any thread."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agent.cli.atomic_file import replace_file
-from edge_agent.config.files import read_regular_file
 from edge_agent.errors import ConfigError
+from edge_agent.toml_file.regular_file import read_regular_file
 from edge_agent.web.access.access_file import changed_access, parse_access
 
 ACCESS_NAME = "web-access.toml"

@@ -10,8 +10,8 @@ from typing import Any
 import tomlkit
 
 from edge_agent.config import parse_config, read_config_text
-from edge_agent.config.layout import KeyPath, Layout, Pair, scan
 from edge_agent.errors import ConfigError
+from edge_agent.toml_file.layout import KeyPath, Layout, Pair, scan
 
 Scalar = str | int | float | bool
 

@@ -14,10 +14,10 @@ from edge_agent.cli.config_document import ConfigDocument
 from edge_agent.cli.page_questions import ask_for_page
 from edge_agent.cli.questions import Asker, Questions
 from edge_agent.config import config_error, find_errors
-from edge_agent.config.files import read_regular_file
 from edge_agent.contracts import Topics
 from edge_agent.errors import BundleError, ConfigError
 from edge_agent.inference import load_bundle, shipped_bundles
+from edge_agent.toml_file.regular_file import read_regular_file
 
 TEMPLATE = "agent.toml"
 

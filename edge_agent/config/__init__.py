@@ -2,7 +2,8 @@
 
 from edge_agent.config.explanation import explain, keys_of
 from edge_agent.config.model import SYSTEM_CONFIG, Config, DeviceSettings, LogSettings, system_config
-from edge_agent.config.reading import config_error, find_errors, load_config, parse_config, read_config_text
+from edge_agent.config.reading import find_errors, load_config
+from edge_agent.toml_file.reading import config_error, parse_config, read_config_text
 
 __all__ = [
     "SYSTEM_CONFIG",

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from edge_agent.addresses import is_loopback, parse_address
-from edge_agent.config.layout import KeyPath
+from edge_agent.toml_file.layout import KeyPath
 
 _EVERYWHERE = ipaddress.ip_address(0), ipaddress.IPv6Address(0)
 

@@ -19,11 +19,12 @@ from edge_agent.cameras.settings import (
     V4L2Settings,
     VideoSettings,
 )
-from edge_agent.config.layout import KeyPath, find_lines, line_of
-from edge_agent.config.reading import find_errors, parse_config, read_config_text, usable_sections
+from edge_agent.config.reading import find_errors, usable_sections
 from edge_agent.credentials import CREDENTIALS, credential
 from edge_agent.errors import BundleError, CameraAbsent, ConfigError, SigningMissing
 from edge_agent.mqtt.settings import MqttSettings
+from edge_agent.toml_file.layout import KeyPath, find_lines, line_of
+from edge_agent.toml_file.reading import parse_config, read_config_text
 from edge_agent.web.access.access_file import read_access
 from edge_agent.web.settings import WebSettings
 

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from edge_agent.cameras.secret_url import without_secrets
-from edge_agent.config.layout import KeyPath
 from edge_agent.config.model import Config
+from edge_agent.toml_file.layout import KeyPath
 
 _LONGEST_SHOWN = 60
 

@@ -13,6 +13,7 @@ from edge_agent.analysis.settings import AnalysisSettings
 from edge_agent.cameras.settings import CameraSettings, CapturePolicy
 from edge_agent.collection.settings import CollectionSettings
 from edge_agent.contracts.manifest import Slug
+from edge_agent.homeassistant.settings import HomeAssistantSettings
 from edge_agent.inference.proof import ProofLimits
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 from edge_agent.mqtt.settings import MqttSettings
@@ -65,5 +66,6 @@ class Config(Settings):
     collection: CollectionSettings = CollectionSettings()
     adaptation: AdaptationSettings = AdaptationSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
+    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()

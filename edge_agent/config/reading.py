@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,9 @@ from pydantic import ValidationError
 
 from edge_agent.config.conflicts import find_conflicts
 from edge_agent.config.explanation import explain, keys_of
-from edge_agent.config.files import read_regular_file
-from edge_agent.config.layout import KeyPath, find_lines, line_of
 from edge_agent.config.model import Config
-from edge_agent.errors import ConfigError
+from edge_agent.toml_file.layout import KeyPath
+from edge_agent.toml_file.reading import config_error, parse_config, read_config_text
 
 _STAND_INS = {"device": {"site": "none", "id": "none"}, "camera": {"kind": "synthetic"}}
 """Values for required sections."""
@@ -28,32 +25,6 @@ def load_config(path: Path) -> Config:
     if errors:
         raise config_error(path, text, errors)
     return Config.model_validate(values)
-
-
-def read_config_text(path: Path) -> str:
-    """The file's text with its own line ends, without a byte-order mark. Raises ``ConfigError``."""
-    try:
-        return read_regular_file(path).decode("utf-8").removeprefix("\ufeff")
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise _unreadable(path, f"{reason[:1].lower()}{reason[1:]}") from error
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, "it is not UTF-8 text") from error
-
-
-def parse_config(path: Path, text: str) -> dict[str, Any]:
-    """The values of the file's text. Raises ``ConfigError`` that names the line."""
-    try:
-        return tomllib.loads(text)
-    except RecursionError as error:
-        raise ConfigError(f"{path}: not TOML: it is nested too deeply.") from error
-    except ValueError as error:
-        message, line = str(error), 1
-        if found := re.search(r" \(at line (\d+), column \d+\)$", message):
-            message, line = message[: found.start()], int(found.group(1))
-        elif message.endswith(" (at end of document)"):
-            line = text.count("\n") + 1
-        raise ConfigError(f"{path}:{line}: not TOML: {message}; correct this line") from error
 
 
 def find_errors(values: dict[str, Any]) -> list[tuple[KeyPath, str]]:
@@ -76,15 +47,3 @@ def _wrong_keys(values: dict[str, Any]) -> list[tuple[KeyPath, str]]:
     except ValidationError as error:
         return [(keys_of(each), explain(each)) for each in error.errors()]
     return []
-
-
-def config_error(path: Path, text: str, errors: list[tuple[KeyPath, str]]) -> ConfigError:
-    """The error for a file, with all its errors in order, each with its line."""
-    lines = find_lines(text)
-    found = sorted((line_of(lines, keys), explanation) for keys, explanation in errors)
-    count = "1 error" if len(found) == 1 else f"{len(found)} errors"
-    return ConfigError("\n".join([f"{count} in {path}", *(f"{path}:{line}: {what}" for line, what in found)]))
-
-
-def _unreadable(path: Path, reason: str) -> ConfigError:
-    return ConfigError(f"{path}: cannot be read: {reason}.", remedy="Give the path of an agent.toml.")

@@ -28,7 +28,7 @@ class Topics:
 
     @property
     def prefix(self) -> str:
-        """Prefix of all topics of this device; it publishes nowhere else."""
+        """Prefix of all topics of this device. Elsewhere it only announces itself, to Home Assistant where it shall."""
         return f"leukoscope/v1/{self.site}/{self.device}"
 
     @property

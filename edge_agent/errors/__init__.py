@@ -70,6 +70,15 @@
     │   ├── StateEntryInvalid  state_entry_invalid
     │   ├── MessageDamaged     message_damaged
     │   └── MessageTooLarge    message_too_large
+    ├── DatabaseError          database_failed
+    │   ├── DatabaseUnreachable database_unreachable
+    │   ├── DatabaseRefused    database_refused
+    │   ├── DatabaseFull       database_full
+    │   ├── DatabaseBusy       database_busy
+    │   ├── SchemaMissing      schema_missing
+    │   └── SchemaNewer        schema_newer
+    ├── SelectionUnknown       selection_unknown
+    ├── CollectorMissing       collector_missing
     ├── DiskFull               disk_full
     ├── DiskLow                disk_low
     ├── AuditUnwritable        audit_unwritable
@@ -208,6 +217,17 @@ from edge_agent.errors.commands import (
 from edge_agent.errors.config import (
     ConfigDoubtful,
     ConfigError,
+)
+from edge_agent.errors.database import (
+    CollectorMissing,
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseFull,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    SchemaMissing,
+    SchemaNewer,
+    SelectionUnknown,
 )
 from edge_agent.errors.desired import (
     DesiredInvalid,
@@ -354,6 +374,7 @@ __all__ = [
     "CollectionEmpty",
     "CollectionError",
     "CollectionFull",
+    "CollectorMissing",
     "CommandBusy",
     "CommandError",
     "CommandExpired",
@@ -365,6 +386,11 @@ __all__ = [
     "ConfigDoubtful",
     "ConfigError",
     "CrossSite",
+    "DatabaseBusy",
+    "DatabaseError",
+    "DatabaseFull",
+    "DatabaseRefused",
+    "DatabaseUnreachable",
     "DesiredInvalid",
     "DesiredStale",
     "DiskFull",
@@ -418,7 +444,10 @@ __all__ = [
     "RolloutInterrupted",
     "RuntimeMissing",
     "ScaleUnreadable",
+    "SchemaMissing",
+    "SchemaNewer",
     "SecretExposed",
+    "SelectionUnknown",
     "SelfTestSlow",
     "ShadowDisagrees",
     "ShadowFailed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from uuid import UUID
 
@@ -70,19 +70,20 @@ class BrokerLink:
         reporter: BrokerStateReporter,
         *,
         on_request: Callable[[Request], None],
-        on_desired: Callable[[bytes], None],
+        listeners: Mapping[str, Callable[[bytes], None]],
         on_change: Callable[[], None],
     ) -> None:
         """Raises ``ConfigError`` if password or certificates cannot be read.
 
-        ``on_change`` is called in another thread when ``serve`` should be called.
+        ``listeners`` get the payloads of all topics but the status and the commands, by topic. ``on_change`` is called
+        in another thread when ``serve`` should be called.
         """
         self._settings = settings
         self._topics = topics
         self._delivery = delivery
         self._reporter = reporter
         self._on_request = on_request
-        self._on_desired = on_desired
+        self._listeners = listeners
         self._on_change = on_change
         self._credentials = read_credentials(settings)
         self._address = format_address(settings.host, settings.port)
@@ -258,8 +259,8 @@ class BrokerLink:
             if event.message.topic == self._topics.status:
                 self._on_own_status(bytes(event.message.payload))
                 return
-            if event.message.topic == self._topics.model_desired:
-                self._on_desired(bytes(event.message.payload))
+            if (listener := self._listeners.get(event.message.topic)) is not None:
+                listener(bytes(event.message.payload))
                 return
             request = read_request(event.message, self._topics)
         except ValueError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import replace
 from uuid import UUID
 
@@ -56,12 +56,17 @@ class Delivery:
         *,
         replay_rate_hz: float,
         on_problem: Callable[[Hashable, EdgeAgentError | None], None],
+        listens_to: Collection[str] = (),
     ) -> None:
-        """``on_problem`` is called with what the broker refuses, and with None for what it accepts again."""
+        """``on_problem`` is called with what the broker refuses, and with None for what it accepts again.
+
+        ``listens_to``: topics of others to subscribe to.
+        """
         self._topics = topics
         self._address = format_address(settings.host, settings.port)
         self._acknowledge_s = settings.acknowledge_s
         self._on_problem = on_problem
+        self._listens_to = tuple(listens_to)
         self._withheld = Withheld()
         self.outbox = Outbox(topics, spool, self._withheld)
         self.status = OwnStatus(settings, topics, session)
@@ -117,6 +122,7 @@ class Delivery:
         if limits.wildcards_available:
             self._subscriptions[_COMMANDS] = self._topics.commands
         self._subscriptions[_DESIRED] = self._topics.model_desired
+        self._subscriptions.update({topic: topic for topic in self._listens_to})
         if watch_status:
             self._subscriptions[_OWN_STATUS] = self._topics.status
         self.outbox.begin()
@@ -189,6 +195,8 @@ class Delivery:
                 self._topics.model_desired,
                 event.text,
             )
+        elif not event.ok and sent.key in self._listens_to:
+            log.warning("the broker at %s does not let this device read %s: %s", self._address, sent.key, event.text)
 
     def on_acknowledged(self, event: Acknowledged) -> None:
         """The broker has answered a message."""
@@ -262,14 +270,16 @@ class Delivery:
         self.outbox.refused(item)
         if item.retain and not item.payload:
             log.warning(
-                "%s, which this device used under its former name, could not be cleared (%s); to clear it by hand: "
+                "%s, which this device used before, could not be cleared (%s); to clear it by hand: "
                 "mosquitto_pub -r -n -t %s",
                 item.topic,
                 event.text,
                 item.topic,
             )
         elif item.retain:
-            remedy = f"Allow this device to write below {self._topics.prefix}/ at the broker."
+            own = f"{self._topics.prefix}/"
+            where = f"below {own}" if item.topic.startswith(own) else f"on {item.topic}"
+            remedy = f"Allow this device to write {where} at the broker."
             self._on_problem(item.key, BrokerRefused(f"{refusal} on {item.topic}: {event.text}.", remedy=remedy))
         else:
             log.warning("%s on %s: %s", refusal, item.topic, event.text)

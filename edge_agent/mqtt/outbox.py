@@ -27,7 +27,8 @@ class Outbox:
     """Keeps what is to be sent over each new connection, and what could not be sent yet.
 
     Each topic with a retained message is stored in the spool's state. After a change of site or id the device clears
-    its old topics, so that they do not show a device that is gone.
+    its old topics, so that they do not show a device that is gone. The same goes for a topic elsewhere, such as that of
+    Home Assistant, once nothing is to be retained there any more.
     """
 
     def __init__(self, topics: Topics, spool: Spool, withheld: Withheld) -> None:
@@ -86,10 +87,13 @@ class Outbox:
             self._put(item)
 
     def clear_former_topics(self) -> None:
-        """Clear the retained messages of this device under a former name."""
+        """Clear the retained messages of this device under a former name, and those elsewhere that are not wanted now.
+
+        Below the device's own prefix all remain: what is not retained now may be again in a moment.
+        """
         for entry in sorted(self._noted):
             topic = entry.removeprefix(RETAINED)
-            if not topic.startswith(f"{self._topics.prefix}/"):
+            if topic not in self._retained and not topic.startswith(f"{self._topics.prefix}/"):
                 self._put(Outgoing(("clear", topic), topic, b"", retain=True))
 
     def put_metrics(self, payload: bytes) -> None:
@@ -114,11 +118,11 @@ class Outbox:
     def acknowledged(self, item: Outgoing) -> None:
         """The broker has accepted it."""
         self._answers.pop(item.key, None)
-        if item.retain and not item.payload:
+        if item.retain and not item.payload and item.topic not in self._retained:
             entry = f"{RETAINED}{item.topic}"
             self._noted.discard(entry)
             self._spool.write_state_entries({entry: None})
-            log.info("cleared %s, which this device used under its former name", item.topic)
+            log.info("cleared %s, which this device used before", item.topic)
 
     def refused(self, item: Outgoing) -> None:
         """The broker refused it: it is sent again when it changes, or over the next connection."""

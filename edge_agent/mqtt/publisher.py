@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from uuid import UUID
 
 from edge_agent.contracts import StatusState, Topics
@@ -47,12 +48,14 @@ class Publisher:
         on_state: Callable[[BrokerState], None] = lambda _state: None,
         on_request: Callable[[Request], None] = lambda _request: None,
         on_desired: Callable[[bytes], None] = lambda _payload: None,
+        listeners: Mapping[str, Callable[[bytes], None]] = MappingProxyType({}),
         on_failure: Callable[[BaseException], None] = lambda _failure: None,
     ) -> None:
         """Raises ``ConfigError`` if password or certificates cannot be read.
 
         The callbacks are called in the publisher's thread and must not wait; after ``on_failure`` it has ended.
         ``on_desired`` gets each payload of ``model/desired``, unchecked: empty if the topic was cleared.
+        ``listeners`` get those of other programs' topics, by topic; they are no problem if the broker refuses them.
         """
         self.stall_detector = StallDetector(STUCK_S)
         self._spool = spool
@@ -61,7 +64,13 @@ class Publisher:
         self._calls = Calls()
         self._reporter = BrokerStateReporter(on_state)
         self._delivery = Delivery(
-            settings, topics, spool, session, replay_rate_hz=replay_rate_hz, on_problem=self._reporter.set_problem
+            settings,
+            topics,
+            spool,
+            session,
+            replay_rate_hz=replay_rate_hz,
+            on_problem=self._reporter.set_problem,
+            listens_to=listeners,
         )
         self._link = BrokerLink(
             settings,
@@ -70,7 +79,7 @@ class Publisher:
             self._delivery,
             self._reporter,
             on_request=on_request,
-            on_desired=on_desired,
+            listeners={**listeners, topics.model_desired: on_desired},
             on_change=self.wake,
         )
         self._stop_at: float | None = None

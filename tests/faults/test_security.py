@@ -32,7 +32,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the script that ships makes."""
     folder = tmp_path_factory.mktemp("trial") / "certificates"
     script = Path(__file__).parents[2] / "deploy" / "mosquitto" / "make-trial-certificates"
-    subprocess.run([script, folder, "localhost", "clinic/scope-1", "clinic/scope-2", "dashboard"], check=True)
+    names = ("clinic/scope-1", "clinic/scope-2", "dashboard", "homeassistant")
+    subprocess.run([script, folder, "localhost", *names], check=True)
     return folder
 
 
@@ -137,6 +138,40 @@ def test_a_device_reads_its_own_commands_alone(broker: int, certificates: Path) 
             board.publish(f"{who.prefix}/command/pause", b"{}", qos=1).wait_for_publish(PATIENCE_S)
         # One sender's messages keep their order: the other device's would have come first.
         assert heard.get(timeout=PATIENCE_S) == f"{MINE.prefix}/command/pause"
+
+
+def test_a_device_announces_itself_to_home_assistant_and_nobody_else(broker: int, certificates: Path) -> None:
+    own, other = (f"homeassistant/device/{topics.site}/{topics.device}/config" for topics in (MINE, OTHERS))
+    with device(broker, MINE, **mine(certificates)) as scope:
+        scope.until(lambda state: state.connected)
+        scope.publisher.set_retained(other, b"{}")
+        state = scope.until(lambda state: state.error is not None)
+        assert isinstance(state.error, BrokerRefused)
+        assert state.error.remedy == f"Allow this device to write on {other} at the broker."
+        scope.publisher.set_retained(own, b"{}")
+    with client(broker, certificates, "homeassistant") as home:
+        announced: queue.SimpleQueue[str] = queue.SimpleQueue()
+        home.on_message = lambda _client, _data, message: announced.put(message.topic)
+        home.subscribe("homeassistant/device/#", qos=1)
+        assert announced.get(timeout=PATIENCE_S) == own
+
+
+def test_home_assistant_says_to_devices_that_it_started_and_commands_none_unless_it_may(
+    broker: int, certificates: Path
+) -> None:
+    heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+    ready = threading.Event()
+    with (
+        client(broker, certificates, "clinic.scope-1") as scope,
+        client(broker, certificates, "homeassistant") as home,
+    ):
+        scope.on_subscribe = lambda *_: ready.set()
+        scope.on_message = lambda _client, _data, message: heard.put(message.topic)
+        scope.subscribe([(f"{MINE.prefix}/command/+", 1), ("homeassistant/status", 1)])
+        assert ready.wait(PATIENCE_S)
+        for topic in (f"{MINE.prefix}/command/pause", "homeassistant/status"):
+            home.publish(topic, b"online", qos=1).wait_for_publish(PATIENCE_S)
+        assert heard.get(timeout=PATIENCE_S) == "homeassistant/status"
 
 
 @contextmanager

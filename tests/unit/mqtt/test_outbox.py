@@ -88,6 +88,40 @@ def test_the_newest_metrics_are_kept() -> None:
     assert (first.payload, first.qos) == (b"5", 0)
 
 
+ELSEWHERE = "homeassistant/device/clinic/scope-1/config"
+
+
+def test_what_is_retained_elsewhere_stays_while_it_is_wanted() -> None:
+    spool = MemorySpool(2**20)
+    begun(OLD, spool).sent_retained(ELSEWHERE)
+    outbox = Outbox(OLD, spool, Withheld())
+    outbox.put_retained(ELSEWHERE, b"{}")
+    outbox.begin()
+    outbox.clear_former_topics()
+    assert [(item.topic, item.payload) for item in waiting(outbox)] == [(ELSEWHERE, b"{}")]
+
+
+def test_what_is_retained_elsewhere_is_cleared_once_it_is_not_wanted_any_more() -> None:
+    spool = MemorySpool(2**20)
+    begun(OLD, spool).sent_retained(ELSEWHERE)
+    after = begun(OLD, spool)
+    (cleared,) = [item for item in waiting(after) if not item.payload]
+    assert (cleared.topic, cleared.retain) == (ELSEWHERE, True)
+    after.acknowledged(cleared)
+    assert [item.topic for item in waiting(begun(OLD, spool))] == [OLD.info]
+
+
+def test_what_is_wanted_again_while_it_is_being_cleared_is_cleared_once_it_is_not() -> None:
+    spool = MemorySpool(2**20)
+    begun(OLD, spool).sent_retained(ELSEWHERE)
+    outbox = begun(OLD, spool)
+    (cleared,) = [item for item in waiting(outbox) if not item.payload]
+    outbox.put_retained(ELSEWHERE, b"{}")
+    outbox.sent_retained(ELSEWHERE)
+    outbox.acknowledged(cleared)
+    assert [item.topic for item in waiting(begun(OLD, spool)) if not item.payload] == [ELSEWHERE]
+
+
 def test_what_is_retained_keeps_its_expiry_over_every_connection() -> None:
     outbox = Outbox(OLD, MemorySpool(2**20), Withheld())
     outbox.put_retained(OLD.health, b"{}", 900)

@@ -8,7 +8,7 @@ import tomlkit
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edge_agent.config.layout import KeyPath, find_lines, line_of
+from edge_agent.toml_file.layout import KeyPath, find_lines, line_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""What larger fleets need, computed from the measured fleet. docs/scaling.md has the tables that this prints."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from benchmarks.app import app
+from edge_agent.contracts import Topics
+from edge_agent.mqtt import MqttSettings
+from edge_agent.testing.simulated_device import SimulatedDevice
+
+FIGURES = Path(__file__).parents[1] / "docs" / "figures" / "fleet"
+
+RATE_HZ = 0.5
+"""A result every two seconds, while slides are read."""
+USE_RATIO = 0.5
+"""Of a core: the other half is for peaks, and for a backlog after an outage."""
+HEADER_BYTES = 60
+"""Topic and MQTT's own fields, beside the payload."""
+NODE_CORES = 4
+SIZES = (1_000, 10_000, 100_000)
+AWAY_S = 3600
+
+
+@app.command("fleet-sizing")
+def fleet_sizing(
+    figures: Annotated[Path, typer.Option(help="Folder with the JSON files of 'benchmarks fleet'.")] = FIGURES,
+) -> None:
+    """Tables for docs/scaling.md: what was measured, and what 10,000 and 100,000 devices need by these figures."""
+    for line in tables(figures):
+        typer.echo(line)
+
+
+def tables(figures: Path) -> Iterator[str]:
+    """Lines in Markdown."""
+    found = {path.stem: json.loads(path.read_text())["rows"] for path in sorted(figures.glob("*.json"))}
+    yield from _measured(found)
+    yield ""
+    yield from _predicted(found)
+
+
+def _measured(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    yield (
+        "| Measured | spools | devices | results/s asked | reached | accepted | delivered | lost | twice | p50 | p99 "
+        "| p99 with the faults | broker: CPU s per 1,000 results | peak memory |"
+    )
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    for broker, rows in found.items():
+        for row in rows:
+            cells = [
+                broker,
+                row["spool"],
+                f"{row['devices_count']:,}",
+                f"{row['wished_hz']:g}",
+                f"{row['reached_hz']:g}",
+                *(f"{row[f'{what}_count']:,}" for what in ("accepted", "delivered", "lost", "duplicates")),
+                *(_time(row[f"{what}_ms"]) for what in ("steady_p50", "steady_p99", "all_p99")),
+                f"{row['broker_cpu_s_per_1000']:.2f}",
+                f"{row['broker_peak_mib']:.0f} MiB",
+            ]
+            yield f"| {' | '.join(cells)} |"
+
+
+def _predicted(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    size_bytes = result_bytes()
+    yield (
+        "| Devices | results/s | to the broker | kept for an hour without a collector | "
+        + " | ".join(f"{broker}: cores, measured | cores, predicted" for broker in found)
+        + " |"
+    )
+    yield f"| --- | --- | --- | --- |{' --- | --- |' * len(found)}"
+    for devices in SIZES:
+        rate_hz = devices * RATE_HZ
+        cells = [
+            f"{devices:,}",
+            f"{rate_hz:,.0f}",
+            f"{rate_hz * (size_bytes + HEADER_BYTES) * 8 / 1e6:,.0f} Mbit/s",
+            f"{rate_hz * AWAY_S * size_bytes / 2**30:,.1f} GiB",
+        ]
+        for rows in found.values():
+            # The row with the most results a second wastes the least on the idle broker.
+            row = max(rows, key=lambda each: each["reached_hz"])
+            measured = row["broker_cpu_s"] / (row["duration_s"] + row["drained_s"])
+            cells.append(
+                f"{measured:.2f} at {row['reached_hz']:.0f}/s" if row["devices_count"] == devices else "not measured"
+            )
+            cells.append(f"{math.ceil(rate_hz / 1000 * row['broker_cpu_s_per_1000'] / USE_RATIO * 10) / 10:g}")
+        yield f"| {' | '.join(cells)} |"
+
+
+def result_bytes() -> float:
+    """Mean size of a simulated result's payload. A real one with thirteen cells has 3,554 bytes."""
+    device = SimulatedDevice(Topics("north-clinic", "scope-1"), MqttSettings(), seed=1)
+    device.session = UUID(int=0)
+    results = (device.read() for _ in range(500))
+    return fmean(len(result.to_json()) for result in results if result is not None)
+
+
+def _time(milliseconds: float | None) -> str:
+    if milliseconds is None:
+        return "none"
+    return f"{milliseconds / 1000:.1f} s" if milliseconds >= 1000 else f"{milliseconds:.0f} ms"

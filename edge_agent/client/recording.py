@@ -1,0 +1,70 @@
+"""Messages as JSON lines: written by ``Client.record``, and what ``edge-agent spool export`` writes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from edge_agent.client.messages import Fault, Message, Unreadable, parse
+from edge_agent.errors import FileUnusable
+
+_TIME = TypeAdapter(datetime)
+_TEXT = TypeAdapter(str)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A line of a recording."""
+
+    content: Message | Unreadable
+    received_at: datetime | None
+    retained: bool
+
+
+def to_line(topic: str, payload: bytes, received_at: datetime, *, retained: bool) -> str:
+    """One line, with its end. What is not JSON is kept as base64."""
+    content: dict[str, Any] = {"topic": topic, "received_at": received_at.isoformat(), "retained": retained}
+    try:
+        content["payload"] = json.loads(payload)
+    except (ValueError, RecursionError):
+        content["payload_base64"] = base64.b64encode(payload).decode()
+    return json.dumps(content, ensure_ascii=True) + "\n"
+
+
+def read_recording(path: Path) -> Iterator[Recorded]:
+    """Each line of a recording, in its order; a line that is none comes as ``Unreadable``.
+
+    Raises ``FileUnusable`` if the file cannot be read.
+    """
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _read_line(line, f"{path.name}, line {number}")
+    except OSError as error:
+        raise FileUnusable.from_os_error(error) from error
+
+
+def _read_line(line: bytes, place: str) -> Recorded:
+    try:
+        content = from_json(line)
+        topic, payload = _TEXT.validate_python(content["topic"]), content.get("payload")
+        if "payload_base64" in content:
+            data = base64.b64decode(content["payload_base64"], validate=True)
+        elif isinstance(payload, str):
+            data = payload.encode()
+        else:
+            data = json.dumps(payload).encode()
+        received_at = None if content.get("received_at") is None else _TIME.validate_python(content["received_at"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ValidationError) as error:
+        fault = Unreadable(place, Fault.DAMAGED, f"it is no line of a recording: {error}", len(line))
+        return Recorded(fault, None, retained=False)
+    return Recorded(parse(topic, data), received_at, content.get("retained") is True)
