@@ -276,11 +276,13 @@ class Client:
         self.counts.received_count += 1
         for recorder in self._recordings:
             recorder.write(delivery.topic, delivery.payload, delivery.received_at, retained=delivery.retained)
-        # A retained message was cleared.
-        message = parse(delivery.topic, delivery.payload) if delivery.payload else None
-        if not isinstance(message, Message):
-            if message is not None:
-                self._count_unreadable(message)
+        if not delivery.payload:
+            self._take_clearing(delivery.topic)
+            delivery.acknowledge()
+            return
+        message = parse(delivery.topic, delivery.payload)
+        if isinstance(message, Unreadable):
+            self._count_unreadable(message)
             delivery.acknowledge()
             return
         for reader in self._messages:
@@ -297,6 +299,12 @@ class Client:
             if changed is not None:
                 self._tell(changed)
         delivery.acknowledge()
+
+    def _take_clearing(self, topic: str) -> None:
+        """A retained message was cleared. Without a status the device is no longer in use under this name."""
+        parts = topic.split("/")
+        if len(parts) == 5 and parts[4] == "status":
+            self.devices.forget(parts[2], parts[3])
 
     def _count_unreadable(self, unreadable: Unreadable) -> None:
         self.counts.unreadable_count[unreadable.fault] += 1

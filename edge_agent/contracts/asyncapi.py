@@ -21,13 +21,13 @@ words that draft 7 lacks they do not use, apart from ``$defs``, to which each re
 _SECURITY: Json = {
     "password": {
         "type": "userPassword",
-        "description": "mqtt.username and mqtt.password_file. The user is SITE/DEVICE where the broker's access list "
-        "is the one that ships; a broker on the device itself may need none.",
+        "description": "mqtt.username and mqtt.password_file. With the access list that ships the user is "
+        "SITE/DEVICE; a broker on the device itself may need none.",
     },
     "certificate": {
         "type": "X509",
-        "description": "mqtt.tls.certificate_file and key_file: a certificate for each device, whose common name is "
-        "its user.",
+        "description": "mqtt.tls.certificate_file and key_file: a certificate for each device, with its user as the "
+        "common name.",
     },
 }
 

@@ -172,7 +172,7 @@ def record(checkout: Path, folder: Path) -> None:
         recorder.client.loop_stop()
     folder.mkdir(parents=True, exist_ok=True)
     for name, messages in sorted(recorder.kept.items()):
-        text = json.dumps(messages, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(messages, indent=1, ensure_ascii=False).replace(scratch, "/var/lib/leukoscope") + "\n"
         (folder / f"{name}.json").write_text(text, encoding="utf-8")
         print(name, len(messages))  # noqa: T201 - a program for the terminal
 
