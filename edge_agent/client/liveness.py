@@ -179,7 +179,7 @@ def _take_part(device: Device, body: OpenContract) -> None:
 
 
 def _is_newer(result: Result, than: Result | None, current: UUID | None) -> bool:
-    """Within a session by number. Of two sessions the device's current one if that is known, else what is no backlog."""
+    """Within a session by number. Of two sessions the device's current one if it is known, else what is no backlog."""
     if than is None:
         return True
     if result.session == than.session:
