@@ -16,7 +16,7 @@ ARCH ?= amd64
 PYTHON_VERSION ?= 3.13
 FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames-1280x960
 
-.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean collector-kills
+.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean collector-kills dashboard dashboard-load
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
@@ -48,6 +48,15 @@ faults: $(VENV)/dev.stamp
 # 100,000 results while collectors, broker and PostgreSQL are killed 20 times; needs mosquitto and postgresql (two minutes).
 collector-kills: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.faults.collector_kills $(if $(OUT),--out "$(OUT)")
+
+# The dashboard's files in deploy/dashboard/page, from their sources.
+dashboard: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.node_tools
+	deploy/dashboard/build build/node/node_modules/.bin/esbuild
+
+# Two hundred devices at one result per second before the dashboard in a browser; a quarter of an hour.
+dashboard-load: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks dashboard --out $(if $(OUT),"$(OUT)",docs/figures/dashboard)
 
 # The package on a whole machine: booted, unplugged, killed, filled up, cut off. LEUKOSCOPE_DEB names another package.
 system-test: $(VENV)/dev.stamp

@@ -292,7 +292,6 @@ def _draw(steps: tuple[Step, ...]) -> Callable[[Axes], None]:
             "memory after a collection (MB)": [step.heap_mb for step in steps],
             "main thread busy (%)": [100 * step.busy_ratio for step in steps],
             "load average of the machine": [step.load_average for step in steps],
-            "p95 of a key until it is drawn (ms)": [step.input_p95_ms for step in steps],
         }
         for name, values in figures.items():
             axes.plot(at_s, values, marker="o", label=name)

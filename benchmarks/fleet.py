@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 RESULTS = "leukoscope/v1/+/+/result/+"
 IDLE_S = "10"
 
-IMPATIENT = {"keepalive_s": 15, "acknowledge_s": 15, "reconnect_max_s": 10}
-"""A device notices within a quarter of a minute that its broker is gone. The defaults are 30, 60 and 30."""
+IMPATIENT = {"keepalive_s": 15, "acknowledge_s": 30, "reconnect_max_s": 10}
+"""A device notices within half a minute that its broker is gone. The defaults are 30, 60 and 30."""
 
 PLAIN_SESSIONS = {"will_delay_s": 0}
 """With RabbitMQ: otherwise each device has a quorum queue, and after the loss of a node a thousand of them find no
@@ -73,7 +73,7 @@ RATES_HZ = {
     Broker.MOSQUITTO: {Spool.DISK: 0.4, Spool.MEMORY: 1.0},
     Broker.RABBITMQ: {Spool.DISK: 0.2, Spool.MEMORY: 0.4},
 }
-"""Results a second and device that two cores can do for a thousand devices, with all else on the same two cores."""
+"""Results a second and device, for a thousand devices with all else on the same two cores."""
 
 
 @dataclass(frozen=True, slots=True)

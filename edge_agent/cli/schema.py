@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import BaseModel
 
-from edge_agent import errors
+from edge_agent import contracts, errors
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.terminal import output
 from edge_agent.config import Config
@@ -19,6 +20,9 @@ from edge_agent.contracts.asyncapi import BrokerDefaults, asyncapi_document
 from edge_agent.errors import EdgeAgentError, FileUnusable
 from edge_agent.monitoring.monitor import HEALTH_EXPIRY_S, HEALTH_INTERVAL_S, LAST_INTERVAL_S, METRICS_INTERVAL_S
 from edge_agent.mqtt.settings import MqttSettings
+
+EXAMPLES = files(contracts) / "examples"
+"""Recorded from a device (``python -m tests.contract.record``); requests and files are made up."""
 
 # Messages to the device are described as they may be written, others as the device writes them.
 _READ: tuple[type[BaseModel], ...] = (Config, Command, ModelDesired)
@@ -44,8 +48,20 @@ def contract_files() -> dict[str, str]:
         "calibration": Calibration,
         **MESSAGES,
     }
-    files = {f"{name}.schema.json": _json(json_schema(model)) for name, model in models.items()}
-    return {**files, "asyncapi.json": _json(asyncapi_document(_broker_defaults())), "errors.md": _error_table()}
+    examples = {name: read_examples(name) for name in models}
+    schemas = {
+        f"{name}.schema.json": _json({**json_schema(model), "examples": examples[name]})
+        for name, model in models.items()
+    }
+    document = asyncapi_document(_broker_defaults(), examples)
+    return {**schemas, "asyncapi.json": _json(document), "errors.md": _error_table()}
+
+
+def read_examples(name: str) -> list[dict[str, object]]:
+    """The examples of a schema. In files, so that a running agent need not hold them."""
+    text = EXAMPLES.joinpath(f"{name}.json").read_text(encoding="utf-8")
+    found: list[dict[str, object]] = json.loads(text)
+    return found
 
 
 def _broker_defaults() -> BrokerDefaults:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 from uuid import UUID
 
 from pydantic import JsonValue, ValidationError
@@ -22,11 +22,11 @@ from edge_agent.client.connection import Connection, Delivery, Subscription
 from edge_agent.client.liveness import SILENT_AFTER_S, Device, Devices
 from edge_agent.client.messages import Message, Unreadable, parse
 from edge_agent.client.reader import Reader
-from edge_agent.client.recording import to_line
+from edge_agent.client.recording import Recorder
 from edge_agent.client.sequence import Gap, ResultSequence
 from edge_agent.client.settings import BrokerSettings
 from edge_agent.contracts import REQUESTS, Answer, CommandName, Result, Topics
-from edge_agent.errors import BrokerError, CommandInvalid, CommandUnanswered, CommandUnknown, FileUnusable
+from edge_agent.errors import BrokerError, CommandInvalid, CommandUnanswered, CommandUnknown
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +61,8 @@ class _Wanted:
     site: str | None
     device: str | None
 
-    def includes(self, message: Message) -> bool:
-        return self.site in {None, message.site} and self.device in {None, message.device}
+    def includes(self, result: Result) -> bool:
+        return self.site in {None, result.site} and self.device in {None, result.device}
 
 
 @dataclass(slots=True)
@@ -79,8 +79,9 @@ class Client:
     It connects again by itself, and keeps ``devices`` up to date. Results are iterated over with ``results``.
 
     With a ``name`` the broker keeps what arrives while the client is away, and a result is acknowledged only when the
-    loop asks for the next one: what a killed program had not finished comes again. Such a client has to read
-    ``results``; after 1000 unread ones the broker waits. Two running clients may not have the same name.
+    loop asks for the next one: what a killed program, or a loop that was left, had not finished comes again. Such a
+    client has to read ``results``; after 1000 unread ones the broker waits. Two running clients may not have the same
+    name.
 
     Leaving it ends all iterations.
     """
@@ -110,11 +111,11 @@ class Client:
         self._is_named = name is not None
         self._sequences: dict[tuple[str, str], ResultSequence] = {}
         self._unread: dict[tuple[UUID, int], _Unread] = {}
-        self._early: list[tuple[Message, Result]] = []
+        self._early: list[Result] = []
         self._wanted: list[_Wanted] = []
         self._messages: list[Reader[Message]] = []
         self._changes: list[Reader[Device]] = []
-        self._recordings: list[TextIO] = []
+        self._recordings: list[Recorder] = []
         self._requests: dict[bytes, asyncio.Future[Answer]] = {}
         self._answers = f"client-{uuid7()}"
         base = f"leukoscope/v1/{site}/{device}"
@@ -176,9 +177,9 @@ class Client:
         wanted = _Wanted(Reader(), site, device)
         self._wanted.append(wanted)
         early, self._early = self._early, []
-        for message, result in early:
-            self._pass_on(message, result)
-        return _read(wanted.reader, lambda: self._wanted.remove(wanted))
+        for result in early:
+            self._hand_to([wanted] if wanted.includes(result) else [], result)
+        return _read(wanted.reader, lambda: self._leave(wanted))
 
     def messages(self) -> AsyncIterator[Message]:
         """Every readable message from now on, as it arrives: repeats too, in no order."""
@@ -249,20 +250,18 @@ class Client:
 
     @contextlib.contextmanager
     def recording(self, path: Path) -> Iterator[None]:
-        """Append everything that arrives to ``path`` as JSON lines, which ``replay`` reads.
+        """Append everything that arrives to ``path`` as JSON lines, which ``read_recording`` reads.
 
-        Raises ``FileUnusable`` if it cannot be opened.
+        Raises ``FileUnusable`` if it cannot be opened, and at the end if it could not be written: a full disk ends the
+        recording, and nothing else.
         """
+        recorder = Recorder(path)
+        self._recordings.append(recorder)
         try:
-            file = path.open("a", encoding="ascii")
-        except OSError as error:
-            raise FileUnusable.from_os_error(error) from error
-        with file:
-            self._recordings.append(file)
-            try:
-                yield
-            finally:
-                self._recordings.remove(file)
+            yield
+        finally:
+            self._recordings.remove(recorder)
+            recorder.close()
 
     def _on_change(self, error: BrokerError | None) -> None:
         self.problem = error
@@ -275,13 +274,15 @@ class Client:
 
     def _on_delivery(self, delivery: Delivery) -> None:
         self.counts.received_count += 1
-        for file in self._recordings:
-            file.write(to_line(delivery.topic, delivery.payload, delivery.received_at, retained=delivery.retained))
-        # A retained message was cleared.
-        message = parse(delivery.topic, delivery.payload) if delivery.payload else None
-        if not isinstance(message, Message):
-            if message is not None:
-                self._count_unreadable(message)
+        for recorder in self._recordings:
+            recorder.write(delivery.topic, delivery.payload, delivery.received_at, retained=delivery.retained)
+        if not delivery.payload:
+            self._take_clearing(delivery.topic)
+            delivery.acknowledge()
+            return
+        message = parse(delivery.topic, delivery.payload)
+        if isinstance(message, Unreadable):
+            self._count_unreadable(message)
             delivery.acknowledge()
             return
         for reader in self._messages:
@@ -293,15 +294,25 @@ class Client:
             self._take_answer(message.body, delivery.correlation)
         else:
             changed = self.devices.update(
-                message, time.monotonic(), delivery.received_at, retained=delivery.retained, expiry_s=delivery.expiry_s
+                message, time.monotonic(), retained=delivery.retained, expiry_s=delivery.expiry_s
             )
             if changed is not None:
                 self._tell(changed)
         delivery.acknowledge()
 
+    def _take_clearing(self, topic: str) -> None:
+        """A retained message was cleared. Without a status the device is no longer in use under this name."""
+        parts = topic.split("/")
+        if len(parts) == 5 and parts[4] == "status":
+            self.devices.forget(parts[2], parts[3])
+
     def _count_unreadable(self, unreadable: Unreadable) -> None:
         self.counts.unreadable_count[unreadable.fault] += 1
-        log.warning("a message of %s cannot be read (%s): %s", unreadable.topic, unreadable.fault, unreadable.reason)
+        # A faulty device must not fill the log.
+        level = logging.WARNING if self.counts.unreadable_count[unreadable.fault] == 1 else logging.DEBUG
+        log.log(
+            level, "a message of %.200s cannot be read (%s): %s", unreadable.topic, unreadable.fault, unreadable.reason
+        )
 
     def _add_result(self, message: Message, result: Result, delivery: Delivery) -> None:
         key = (result.session, result.seq)
@@ -317,23 +328,36 @@ class Client:
         )
         passed = sequence.add(result, time.monotonic())
         for each in passed:
-            self._pass_on(message, each)
+            self._pass_on(each)
         if not passed and not sequence.is_held(result):
             self.counts.repeated_count += 1
             self._deal_with(key)
 
-    def _pass_on(self, message: Message, result: Result) -> None:
-        key = (result.session, result.seq)
-        wanted = [each for each in self._wanted if each.includes(message)]
+    def _pass_on(self, result: Result) -> None:
         if not self._wanted and self._is_named:
-            self._early.append((message, result))
+            self._early.append(result)
             return
+        self._hand_to([each for each in self._wanted if each.includes(result)], result)
+
+    def _hand_to(self, wanted: list[_Wanted], result: Result) -> None:
+        key = (result.session, result.seq)
         if not wanted:
             self._deal_with(key)
             return
         self._unread[key].readers_count = len(wanted)
         for each in wanted:
             each.reader.put(result, lambda: self._deal_with(key))
+
+    def _leave(self, wanted: _Wanted) -> None:
+        """Its loop was left: what no other loop has, and was not finished, is for the next one."""
+        self._wanted.remove(wanted)
+        for result in wanted.reader.unfinished():
+            key = (result.session, result.seq)
+            if self._is_named and self._unread[key].readers_count == 1:
+                self._unread[key].readers_count = 0
+                self._early.append(result)
+            else:
+                self._deal_with(key)
 
     def _deal_with(self, key: tuple[UUID, int]) -> None:
         unread = self._unread[key]
@@ -355,9 +379,9 @@ class Client:
         while True:
             await asyncio.sleep(TICK_S)
             now_s = time.monotonic()
-            for (site, device), sequence in self._sequences.items():
+            for sequence in self._sequences.values():
                 for result in sequence.release(now_s):
-                    self._pass_on(Message(site, device, "result", result), result)
+                    self._pass_on(result)
             for silent in self.devices.check_silence(now_s):
                 self._tell(silent)
 

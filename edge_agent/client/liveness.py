@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from edge_agent.client.messages import Message
-from edge_agent.contracts import Health, Info, Metrics, ModelReported, OpenSpecimen, Result, Status, StatusState
+from edge_agent.contracts import (
+    Health,
+    Info,
+    Metrics,
+    ModelReported,
+    OpenContract,
+    OpenSpecimen,
+    Result,
+    Status,
+    StatusState,
+)
+
+MAX_DEVICES_COUNT = 20_000
+"""A bound on the memory: whoever may publish at the broker may invent devices."""
 
 SILENT_AFTER_S = 180.0
 """Three heartbeats of an unchanged configuration."""
@@ -51,8 +63,10 @@ class Device:
     specimen: OpenSpecimen | None = None
     reported_health: Health | None = field(default=None, repr=False)
     """As it was published; see ``health``."""
-    heard_at: datetime | None = None
-    """When it was last heard of, by this computer's clock."""
+    heard_s: float | None = None
+    """By the monotonic clock: when it was last heard of, other than by what the broker had kept."""
+    status_s: float | None = None
+    """By the monotonic clock: when its status came last."""
     status_until_s: float = field(default=float("inf"), repr=False)
     """By the monotonic clock: then it is silent unless the status was repeated."""
 
@@ -83,6 +97,8 @@ class Devices:
         """``silent_after_s`` applies where the broker does not say how long a status is valid (MQTT 3.1.1)."""
         self._silent_after_s = silent_after_s
         self._devices: dict[tuple[str, str], Device] = {}
+        self.ignored_count = 0
+        """Messages of devices beyond ``MAX_DEVICES_COUNT``."""
 
     def __iter__(self) -> Iterator[Device]:
         return iter(self._devices.values())
@@ -95,36 +111,27 @@ class Devices:
         return self._devices.get((site, device))
 
     def update(
-        self,
-        message: Message,
-        now_s: float,
-        received_at: datetime,
-        *,
-        retained: bool = False,
-        expiry_s: int | None = None,
+        self, message: Message, now_s: float, *, retained: bool = False, expiry_s: int | None = None
     ) -> Device | None:
-        """Take over what ``message`` says. The device if its presence has changed, else None."""
-        device = self._devices.setdefault((message.site, message.device), Device(message.site, message.device))
+        """Take over what ``message`` says. The device if its presence has changed, else None.
+
+        ``retained`` says that the broker had kept it from before, and ``expiry_s`` for how long it still would.
+        """
+        device = self._known(message.site, message.device)
+        if device is None:
+            return None
         before = device.presence
-        match message.body:
-            case Status() as status:
-                self._take_status(device, status, now_s + (self._silent_after_s if expiry_s is None else expiry_s))
-            case Info() as info:
-                device.info = info
-                device.session = info.session
-            case Health() as health:
-                device.reported_health = health
-            case Metrics() as metrics:
-                device.metrics = metrics
-            case ModelReported() as model:
-                device.model = model
-            case OpenSpecimen() as specimen:
-                device.specimen = specimen
-            case Result() as result if _is_newer(result, device.last):
-                device.last = result
+        if isinstance(message.body, Status):
+            self._take_status(device, message.body, now_s, self._silent_after_s if expiry_s is None else expiry_s)
+        else:
+            _take_part(device, message.body)
         if not retained:
-            device.heard_at = received_at
+            device.heard_s = now_s
         return device if device.presence is not before else None
+
+    def forget(self, site: str, device: str) -> None:
+        """Its retained status was cleared: the device is no longer in use."""
+        self._devices.pop((site, device), None)
 
     def check_silence(self, now_s: float) -> list[Device]:
         """The devices that have just become silent."""
@@ -133,19 +140,50 @@ class Devices:
             each.presence = Presence.SILENT
         return silent
 
-    def _take_status(self, device: Device, status: Status, until_s: float) -> None:
+    def _known(self, site: str, device: str) -> Device | None:
+        """The device, which may be new; None if there are too many."""
+        found = self._devices.get((site, device))
+        if found is None:
+            if len(self._devices) >= MAX_DEVICES_COUNT:
+                self.ignored_count += 1
+                return None
+            found = self._devices[site, device] = Device(site, device)
+        return found
+
+    def _take_status(self, device: Device, status: Status, now_s: float, valid_s: float) -> None:
         if status.state is StatusState.LOST and device.session not in {None, status.session}:
             return
         device.session = status.session
         device.status = status
         device.presence = Presence(status.state)
-        device.status_until_s = until_s
+        device.status_s, device.status_until_s = now_s, now_s + valid_s
 
 
-def _is_newer(result: Result, than: Result | None) -> bool:
-    """Within a session by number; of two sessions the one that was begun later by the device's own clock."""
+def _take_part(device: Device, body: OpenContract) -> None:
+    match body:
+        case Info():
+            device.info = body
+            device.session = body.session
+        case Health():
+            device.reported_health = body
+        case Metrics():
+            device.metrics = body
+        case ModelReported():
+            device.model = body
+        case OpenSpecimen():
+            device.specimen = body
+        case Result() if _is_newer(body, device.last, device.session):
+            device.last = body
+        case _:
+            pass
+
+
+def _is_newer(result: Result, than: Result | None, current: UUID | None) -> bool:
+    """Within a session by number. Of two sessions the device's current one if that is known, else what is no backlog."""
     if than is None:
         return True
     if result.session == than.session:
         return result.seq >= than.seq
-    return not result.replayed and result.session.int >= than.session.int
+    if current in {result.session, than.session}:
+        return result.session == current
+    return not result.replayed

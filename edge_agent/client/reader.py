@@ -20,6 +20,7 @@ class Reader(Generic[Item]):
         self._items: deque[tuple[Item, Callable[[], None] | None]] = deque()
         self._arrived = asyncio.Event()
         self._is_ended = False
+        self._current: tuple[Item] | None = None
 
     def put(self, item: Item, done: Callable[[], None] | None = None) -> int:
         """``done`` is called once the item has been dealt with. The number of items that were dropped for it."""
@@ -35,12 +36,18 @@ class Reader(Generic[Item]):
         self._is_ended = True
         self._arrived.set()
 
+    def unfinished(self) -> list[Item]:
+        """What was not dealt with when the loop was left: the item that it had last, and those that it had not seen."""
+        return [*(self._current or ()), *(item for item, _ in self._items)]
+
     async def items(self) -> AsyncIterator[Item]:
         """Each item has been dealt with once the next is asked for."""
         while True:
             while self._items:
                 item, done = self._items.popleft()
+                self._current = (item,)
                 yield item
+                self._current = None
                 if done is not None:
                     done()
             if self._is_ended:

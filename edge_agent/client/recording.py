@@ -1,9 +1,10 @@
-"""Messages as JSON lines: written by ``Client.record``, and what ``edge-agent spool export`` writes."""
+"""Messages as JSON lines: written by ``Client.recording``, and what ``edge-agent spool export`` writes."""
 
 from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ from pydantic_core import from_json
 
 from edge_agent.client.messages import Fault, Message, Unreadable, parse
 from edge_agent.errors import FileUnusable
+
+log = logging.getLogger(__name__)
 
 _TIME = TypeAdapter(datetime)
 _TEXT = TypeAdapter(str)
@@ -33,10 +36,37 @@ def to_line(topic: str, payload: bytes, received_at: datetime, *, retained: bool
     """One line, with its end. What is not JSON is kept as base64."""
     content: dict[str, Any] = {"topic": topic, "received_at": received_at.isoformat(), "retained": retained}
     try:
-        content["payload"] = json.loads(payload)
+        return json.dumps({**content, "payload": json.loads(payload)}) + "\n"
     except (ValueError, RecursionError):
-        content["payload_base64"] = base64.b64encode(payload).decode()
-    return json.dumps(content, ensure_ascii=True) + "\n"
+        return json.dumps({**content, "payload_base64": base64.b64encode(payload).decode()}) + "\n"
+
+
+class Recorder:
+    """Appends to a file, each line at once, so that a killed program leaves what it had received."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ``FileUnusable`` if it cannot be opened."""
+        try:
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise FileUnusable.from_os_error(error) from error
+        self._error: OSError | None = None
+
+    def write(self, topic: str, payload: bytes, received_at: datetime, *, retained: bool) -> None:
+        """Write a line. After an error nothing more is written."""
+        if self._error is not None:
+            return
+        try:
+            self._file.write(to_line(topic, payload, received_at, retained=retained).encode("ascii"))
+        except OSError as error:
+            self._error = error
+            log.error("nothing more is recorded: %s", error)  # noqa: TRY400 - a full disk needs no traceback
+
+    def close(self) -> None:
+        """Raises ``FileUnusable`` if something could not be written."""
+        self._file.close()
+        if self._error is not None:
+            raise FileUnusable.from_os_error(self._error) from self._error
 
 
 def read_recording(path: Path) -> Iterator[Recorded]:

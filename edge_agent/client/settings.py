@@ -22,6 +22,17 @@ def _check_host(value: str) -> str:
     return value
 
 
+class _BrokerSocket(ssl.SSLSocket):
+    """Closes itself where the handshake fails; paho would leave it open."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - ssl's signature
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class TlsSettings(Settings):
     """Section ``[mqtt.tls]``: an encrypted connection to a broker with a valid certificate. TLS 1.2 or later."""
 
@@ -41,6 +52,7 @@ class TlsSettings(Settings):
         """The TLS context, which verifies the broker's name. Raises ``ConfigError`` if a file cannot be used."""
         try:
             context = ssl.create_default_context(cafile=None if self.ca_file is None else credential(self.ca_file))
+            context.sslsocket_class = _BrokerSocket
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if self.certificate_file is not None and self.key_file is not None:
                 # Otherwise OpenSSL would ask for a password on a terminal, which a service does not have.

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from edge_agent.client.settings import BrokerSettings
+from edge_agent.collector.exporter.settings import ExporterSettings
 from edge_agent.collector.settings import (
     PASSWORD_VARIABLE,
     BatchSettings,
@@ -43,6 +44,7 @@ class CollectorConfig(Settings):
     database: DatabaseSettings = DatabaseSettings()
     batch: BatchSettings = BatchSettings()
     retention: RetentionSettings = RetentionSettings()
+    prometheus: ExporterSettings = ExporterSettings()
     log: LogSettings = LogSettings()
 
 

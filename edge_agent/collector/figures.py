@@ -6,7 +6,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from prometheus_client import Histogram
+
 from edge_agent.errors import EdgeAgentError
+
+_BATCH_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+def _batch_seconds() -> Histogram:
+    return Histogram(
+        "leukoscope_collector_batch_seconds",
+        "Time that a batch took to be written and committed",
+        buckets=_BATCH_BUCKETS_S,
+        registry=None,
+    )
 
 
 @dataclass(slots=True)
@@ -24,7 +37,11 @@ class Figures:
     """Messages that could not be read, by what was wrong: ``foreign``, ``future``, ``damaged``, ``too_large``..."""
     dropped_count: int = 0
     """Metrics that were let go while the database was gone. Nothing else ever is."""
+    acknowledged_count: int = 0
+    """Messages that the broker was told are stored."""
     batches_count: int = 0
+    batch_seconds: Histogram = field(default_factory=_batch_seconds)
+    """How long each batch took, with the attempts that failed."""
     retries_count: int = 0
     """Attempts to write that failed because of the database."""
     waiting_count: int = 0

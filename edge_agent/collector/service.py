@@ -14,6 +14,8 @@ from edge_agent.client.connection import Connection, Delivery, Subscription
 from edge_agent.client.messages import Unreadable, parse
 from edge_agent.collector.config import CollectorConfig
 from edge_agent.collector.database import open_database, shown_url
+from edge_agent.collector.exporter.endpoint import Exporter
+from edge_agent.collector.exporter.fleet import Fleet
 from edge_agent.collector.figures import Figures
 from edge_agent.collector.pending import Pending, PendingMessages
 from edge_agent.collector.rows import Entry, Origin, entry_of, unreadable_entry
@@ -53,6 +55,7 @@ class Collector:
         self._config = config
         self._notifier = notifier or NullNotifier()
         self.figures = Figures()
+        self._fleet = Fleet()
         self.engine: Engine = open_database(config.database)
         self._messages = PendingMessages()
         self._on_arrival: Callable[[], None] = lambda: None
@@ -69,8 +72,20 @@ class Collector:
     async def run(self, stop: asyncio.Event) -> None:
         """Collect until ``stop``; what is received by then is stored if the database is there.
 
-        Raises ``SchemaNewer``, and ``DatabaseRefused`` if the database does not accept the collector at the start.
+        Raises ``SchemaNewer``, ``DatabaseRefused`` if the database does not accept the collector at the start, and
+        ``PrometheusPortTaken``.
         """
+        exporter = None
+        if self._config.prometheus.enabled:
+            instance = self._config.collector.instance
+            exporter = Exporter(self._config.prometheus, self.figures, self._fleet, instance)
+        try:
+            await self._collect(stop)
+        finally:
+            if exporter is not None:
+                exporter.stop()
+
+    async def _collect(self, stop: asyncio.Event) -> None:
         for key, path in (("database", self._config.database), ("mqtt", self._config.mqtt)):
             if path.password_file is not None and is_exposed(path.password_file):
                 log.warning("%s", SecretExposed(f"{key}.password_file {path.password_file} can be read by every user."))
@@ -125,12 +140,15 @@ class Collector:
         kind = _kind(delivery.topic)
         if not delivery.payload:
             # A retained message was cleared.
+            if kind == "status":
+                self._fleet.forget(*delivery.topic.split("/")[2:4])
             return kind, None
         message = parse(delivery.topic, delivery.payload)
         if isinstance(message, Unreadable):
             self.figures.unreadable_count[message.fault] += 1
             origin = Origin(delivery.topic, "", "", delivery.received_at, delivery.payload)
             return kind, unreadable_entry(origin, message.fault, message.reason)
+        self._fleet.take(message, retained=delivery.retained, expiry_s=delivery.expiry_s)
         origin = Origin(delivery.topic, message.site, message.device, delivery.received_at, delivery.payload)
         return kind, entry_of(origin, message.body)
 

@@ -113,13 +113,15 @@ class Storing:
             self._writer.write_states(states)
             return stored[0]
 
-        written = await self._until_done(write)
+        with self._figures.batch_seconds.time():
+            written = await self._until_done(write)
         if written is None:
             # Stopped meanwhile: the broker sends again what was not acknowledged.
             return
         self._count(written, entries)
         for each in pending:
             each.acknowledge()
+        self._figures.acknowledged_count += len(pending)
 
     def _count(self, written: Written, entries: Sequence[Entry]) -> None:
         figures, now = self._figures, datetime.now(UTC)

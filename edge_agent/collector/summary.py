@@ -8,12 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, or_, select, text
 
+from edge_agent.client.liveness import SILENT_AFTER_S
 from edge_agent.collector.column_types import seconds_between
 from edge_agent.collector.partitions import FUTURE, PAST, is_partitioned
 from edge_agent.collector.tables import collectors, devices, events, metrics, reports, results, unreadable
-
-SILENT_AFTER_S = 180.0
-"""Three heartbeats of a device's default, after which its last status says nothing any more."""
 
 _COUNTED_UP_TO = 1_000_000
 """Counting more rows takes PostgreSQL seconds; then its own estimate is shown."""

@@ -17,6 +17,7 @@ from edge_agent.collector.database import explain_database_error, is_fault_of_a_
 from edge_agent.collector.partitions import DayPartitions
 from edge_agent.collector.rows import Entry, unreadable_entry
 from edge_agent.collector.tables import BY_DAY, collectors, devices, results, unreadable
+from edge_agent.contracts import StatusState
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,9 @@ class Writer:
                 written.stored_count[name] = stored
                 written.repeated_count += len(rows) - stored
             if results.name in by_table:
-                self._upsert_devices(connection, _newest(by_table[results.name]))
+                newest = _newest(by_table[results.name])
+                if newest:
+                    self._upsert_devices(connection, newest)
             if unreadable.name in by_table:
                 self._trim(connection, len(by_table[unreadable.name]))
         return written
@@ -164,12 +167,19 @@ class Writer:
         if "newest_seq" in rows[0]:
             condition = or_(
                 devices.c.newest_session.is_(None),
-                new.newest_session > devices.c.newest_session,
+                and_(
+                    new.newest_session != devices.c.newest_session,
+                    new.newest_received_at >= devices.c.newest_received_at,
+                ),
                 and_(new.newest_session == devices.c.newest_session, new.newest_seq > devices.c.newest_seq),
             )
         elif "session" in rows[0]:
-            # The session rule: what an older session says, such as its last will, is no news.
-            condition = or_(devices.c.session.is_(None), new.session >= devices.c.session)
+            # The session rule: a will is that of one session, and no news once the device is in another.
+            condition = or_(
+                devices.c.session.is_(None),
+                new.state != StatusState.LOST.value,
+                new.session == devices.c.session,
+            )
             # A retained status that is read again, perhaps much later, is no sign of life.
             changed["status_received_at"] = case(
                 (devices.c.status_at.is_distinct_from(new.status_at), new.status_received_at),
@@ -194,12 +204,16 @@ class Writer:
 
 
 def _newest(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The newest result of each device, in the order of the devices."""
+    """The newest result of each device that is not backlog, in the order of the devices.
+
+    Within a session its number decides, else which came last: a clock that was set back makes a new session look old.
+    """
     newest: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in rows:
         key = row["site"], row["device"]
         known = newest.get(key)
-        if known is None or (row["session"], row["seq"]) > (known["session"], known["seq"]):
+        is_repeat = known is not None and row["session"] == known["session"] and row["seq"] < known["seq"]
+        if not row["replayed"] and not is_repeat:
             newest[key] = row
     return [
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,26 @@ from edge_agent import __version__
 from edge_agent.contracts import MESSAGES, CommandName, request_message
 
 Json = dict[str, Any]
+
+ENCRYPTED_PORT = 8883
+"""Of MQTT over TLS."""
+
+_SCHEMA_FORMAT = "application/schema+json;version=draft-07"
+"""AsyncAPI's own format gives some of JSON Schema's words another meaning. The schemas are of draft 2020-12, whose
+words that draft 7 lacks they do not use, apart from ``$defs``, to which each reference leads by its path."""
+
+_SECURITY: Json = {
+    "password": {
+        "type": "userPassword",
+        "description": "mqtt.username and mqtt.password_file. With the access list that ships the user is "
+        "SITE/DEVICE; a broker on the device itself may need none.",
+    },
+    "certificate": {
+        "type": "X509",
+        "description": "mqtt.tls.certificate_file and key_file: a certificate for each device, with its user as the "
+        "common name.",
+    },
+}
 
 _ADDRESS = "leukoscope/v1/{site}/{device}"
 
@@ -106,8 +127,8 @@ def _topics(broker: BrokerDefaults) -> dict[str, _Topic]:
     }
 
 
-def asyncapi_document(broker: BrokerDefaults) -> Json:
-    """The document, as JSON. Schemas are in files beside it."""
+def asyncapi_document(broker: BrokerDefaults, examples: Mapping[str, Sequence[Json]]) -> Json:
+    """The document, as JSON. Schemas are in files beside it. ``examples``: messages by their name."""
     channels: Json = {}
     operations: Json = {}
     for name, topic in _topics(broker).items():
@@ -152,20 +173,24 @@ def asyncapi_document(broker: BrokerDefaults) -> Json:
             "no result may be used for diagnosis.",
         },
         "defaultContentType": "application/json",
-        "servers": {"broker": _server(broker)},
+        "servers": {"broker": _server(broker, encrypted=False), "encryptedBroker": _server(broker, encrypted=True)},
         "channels": channels,
         "operations": operations,
-        "components": {"messages": _messages()},
+        "components": {"messages": _messages(examples), "securitySchemes": _SECURITY},
     }
 
 
-def _server(broker: BrokerDefaults) -> Json:
+def _server(broker: BrokerDefaults, *, encrypted: bool) -> Json:
+    where = "With [mqtt.tls]: for a broker on another machine" if encrypted else "For a broker on the device itself"
+    port = ENCRYPTED_PORT if encrypted else broker.port
+    schemes = ("password", "certificate") if encrypted else ("password",)
     return {
         "host": "{host}:{port}",
-        "protocol": "mqtt",
+        "protocol": "secure-mqtt" if encrypted else "mqtt",
         "protocolVersion": "5",
-        "description": "3.1.1 with the same bodies where the broker has no 5; TLS where [mqtt.tls] is set.",
-        "variables": {"host": {"default": broker.host}, "port": {"default": str(broker.port)}},
+        "description": f"{where}. MQTT 3.1.1 with the same bodies where the broker has no 5.",
+        "variables": {"host": {"default": broker.host}, "port": {"default": str(port)}},
+        "security": [{"$ref": f"#/components/securitySchemes/{scheme}"} for scheme in schemes],
         "bindings": {
             "mqtt": {
                 "clientId": "leukoscope-{site}-{device}",
@@ -207,14 +232,15 @@ def _operation_binding(topic: _Topic) -> Json:
     return binding
 
 
-def _messages() -> Json:
+def _messages(examples: Mapping[str, Sequence[Json]]) -> Json:
     messages: Json = {}
     for name, model in MESSAGES.items():
         messages[name] = {
             "name": str(model.model_fields["schema_"].default),
             "summary": " ".join((model.__doc__ or "").split()),
             "contentType": "application/json",
-            "payload": {"$ref": f"./{name}.schema.json"},
+            "payload": {"schemaFormat": _SCHEMA_FORMAT, "schema": {"$ref": f"./{name}.schema.json"}},
+            "examples": [{"payload": example} for example in examples.get(name, ())],
         }
     for name in sorted({request_message(command) for command in CommandName}):
         messages[name]["headers"] = {

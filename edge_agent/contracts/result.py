@@ -54,8 +54,10 @@ class Quality(OpenContract):
     )
     colour_cast_delta_e: float = Field(ge=0, description="Distance of the background from grey in CIE LAB (a*, b*).")
     colourfulness_delta_e: float = Field(ge=0, description="Spread of the field's colours in CIE LAB (a*, b*).")
-    foreground_pct: Percent = Field(
-        description="Share of the field that is darker than the background: cells, and whatever else lies there."
+    foreground_pct: Percent | None = Field(
+        default=None,
+        description="Share of the field that is darker than the background: cells, and whatever else lies there. Null "
+        "only in a message of release 0.2.0 or older.",
     )
     motion_pct: Percent | None = Field(description="Mean change of grey level against the frame before.")
 

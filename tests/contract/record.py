@@ -71,6 +71,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
 class _Recorder:
     def __init__(self, port: int) -> None:
         self.kept: dict[str, list[Any]] = {}
+        self.newest: dict[str, Any] = {}
         self._seen: dict[str, set[str]] = {}
         self.changed = threading.Condition()
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
@@ -91,6 +92,7 @@ class _Recorder:
         what = [body.get(each) for each in ("outcome", "reason", "state", "kind", "command", "code")]
         kind = json.dumps([*what, bool(body.get("specimen")), bool(body.get("error"))])
         with self.changed:
+            self.newest[name] = body
             kept, seen = self.kept.setdefault(name, []), self._seen.setdefault(name, set())
             if kind not in seen and (len(kept) < SAMPLES_MAX or name in {"event", "answer"}):
                 seen.add(kind)
@@ -101,7 +103,8 @@ class _Recorder:
         """Until there is a message with these fields."""
 
         def there() -> bool:
-            return any(all(body.get(key) == value for key, value in fields.items()) for body in self.kept.get(name, ()))
+            bodies = [*self.kept.get(name, ())] if name != "status" else [self.newest.get(name, {})]
+            return any(all(body.get(key) == value for key, value in fields.items()) for body in bodies)
 
         with self.changed:
             if not self.changed.wait_for(there, DEADLINE_S):
@@ -153,6 +156,7 @@ def record(checkout: Path, folder: Path) -> None:
         configure('kind = "synthetic"', "triggered", "demo")
         with _agent(checkout, config) as process:
             recorder.wait("result", outcome="failed")
+            recorder.newest.clear()
             recorder.wait("status", state="ready")
             for command, more in REQUESTS:
                 schema = _schema_of(checkout, "command-set-specimen" if more else "command")
@@ -168,7 +172,7 @@ def record(checkout: Path, folder: Path) -> None:
         recorder.client.loop_stop()
     folder.mkdir(parents=True, exist_ok=True)
     for name, messages in sorted(recorder.kept.items()):
-        text = json.dumps(messages, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(messages, indent=1, ensure_ascii=False).replace(scratch, "/var/lib/leukoscope") + "\n"
         (folder / f"{name}.json").write_text(text, encoding="utf-8")
         print(name, len(messages))  # noqa: T201 - a program for the terminal
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import psutil
+
+from tests.fleet.receiver import REPORTED
 
 AGENTS = "edge_agent.testing.simulated_device"
 RECEIVER = "tests.fleet.receiver"
@@ -59,6 +62,10 @@ class Fault:
     lasts_s: float
     begin: Callable[[], None]
     end: Callable[[], None]
+    after_results: int = 0
+    """It begins no sooner than so many results, in hundreds, have been received."""
+    collector_away_s: float = 0.0
+    """From the begin until so long after the end the receiver does nothing: the devices are back before it."""
 
 
 @dataclass(slots=True)
@@ -146,7 +153,7 @@ def run(
     *,
     patience_s: float,
 ) -> Outcome:
-    """Run the fleet to its end. Raises ``TimeoutError`` if it takes longer than ``patience_s``."""
+    """Run the fleet to its end. Raises ``subprocess.TimeoutExpired`` after ``patience_s``."""
     with ExitStack() as closing:
         scratch = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="leukoscope-fleet-")))
         receiver = closing.enter_context(_process(wrap(-1, _python(RECEIVER, *fleet.receiver)), scratch / "receiver"))
@@ -158,7 +165,7 @@ def run(
             for number in range(fleet.processes_count)
         ]
         clients = closing.enter_context(Costs(lambda: [process.pid for process in agents]))
-        windows = _cause(faults, agents, patience_s)
+        windows = _cause(faults, agents, receiver, scratch / "receiver", patience_s)
         receiver.terminate()
         receiver.wait(patience_s)
         summaries = [
@@ -229,17 +236,26 @@ def percentiles(latencies_s: Sequence[float]) -> dict[str, float]:
 
 
 def _cause(
-    faults: Sequence[Fault], agents: Sequence[subprocess.Popen[bytes]], patience_s: float
+    faults: Sequence[Fault],
+    agents: Sequence[subprocess.Popen[bytes]],
+    receiver: subprocess.Popen[bytes],
+    output: Path,
+    patience_s: float,
 ) -> list[dict[str, Any]]:
     """Cause one fault after the other, and wait for the agents to end. Returns when each began and ended."""
     began = time.monotonic()
     windows = []
     for fault in faults:
         time.sleep(max(0.0, began + fault.after_s - time.monotonic()))
+        _wait_for(output, b"more\n" * (fault.after_results // REPORTED), receiver)
         window: dict[str, Any] = {"fault": fault.name, "began_s": time.time()}
         fault.begin()
+        if fault.collector_away_s:
+            receiver.send_signal(signal.SIGSTOP)
         time.sleep(fault.lasts_s)
         fault.end()
+        time.sleep(fault.collector_away_s)
+        receiver.send_signal(signal.SIGCONT)
         window["ended_s"] = time.time()
         windows.append(window)
     for process in agents:

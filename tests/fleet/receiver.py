@@ -22,6 +22,8 @@ from pydantic_core import from_json
 
 RECEIVE_MAXIMUM = 500
 SESSION_EXPIRY_S = 3600
+REPORTED = 100
+"""After so many results it says that there are more."""
 CLIENT_ID = "fleet-receiver"
 
 
@@ -116,6 +118,9 @@ class Receiver:
             numbers.add(content["seq"])
             taken_s = datetime.fromisoformat(content["captured_at"]).timestamp()
             self._times.append((round(taken_s, 3), round(now_s - taken_s, 4)))
+            if len(self._times) % REPORTED == 0:
+                sys.stdout.write("more\n")
+                sys.stdout.flush()
         self._last_s = time.monotonic()
         client.ack(message.mid, message.qos)
 

@@ -31,7 +31,15 @@ def test_twenty_devices_lose_nothing_when_their_broker_is_killed(mosquitto: str,
             mqtt={"reconnect_max_s": 1},
             receiver=(str(broker.port), "leukoscope/v1/+/+/result/+", "1.5", LOOPBACK),
         )
-        killed = Fault("killed", after_s=2.2, lasts_s=0.3, begin=broker.kill, end=broker.start)
+        killed = Fault(
+            "killed",
+            after_s=0,
+            lasts_s=0.3,
+            begin=broker.kill,
+            end=broker.start,
+            after_results=200,
+            collector_away_s=1.5,
+        )
         found = run(fleet, lambda _number, command: list(command), lambda: broker.pids, [killed], patience_s=120)
     assert found.accepted_count == found.delivered_count == 900
     assert (found.lost_count, found.left_count, found.refused_count) == (0, 0, 0)

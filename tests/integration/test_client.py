@@ -15,12 +15,21 @@ from typing import TypeVar
 
 import paho.mqtt.publish
 import pytest
+import trustme
 from uuid_utils.compat import uuid7
 
 from edge_agent.cli.local_broker import free_port, run_mosquitto
-from edge_agent.client import BrokerSettings, Client, Message, Presence, read_recording
+from edge_agent.client import BrokerSettings, Client, Message, Presence, broker_settings, read_recording
 from edge_agent.contracts import AnswerState, Result, Topics
-from edge_agent.errors import BrokerRefused, BrokerUnreachable, CommandInvalid, CommandUnanswered
+from edge_agent.errors import (
+    BrokerRefused,
+    BrokerUnreachable,
+    BrokerUntrusted,
+    CommandInvalid,
+    CommandUnanswered,
+    ConfigError,
+    FileUnusable,
+)
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.testing.simulated_device import SimulatedDevice
 
@@ -165,6 +174,70 @@ def test_a_named_client_gets_again_what_it_had_not_finished_and_nothing_else(mos
         paho.mqtt.publish.single("elsewhere", qos=1, port=port)
     with broker():
         assert asyncio.run(second()) == [2, 3, 4, 5]
+
+
+def test_a_loop_that_was_left_goes_on_with_what_it_had_not_finished(broker_port: int) -> None:
+    async def test() -> None:
+        async with Client(f"mqtt://127.0.0.1:{broker_port}", name=f"dashboard-{uuid7()}") as client:
+            with device(broker_port) as found:
+                for _ in range(5):
+                    found.read()
+                # The third is not finished: its loop did not ask for the next.
+                results = client.results()
+                assert [each.seq for each in await take(results, 3)] == [0, 1, 2]
+                await results.aclose()  # type: ignore[attr-defined]  # a generator
+                assert [each.seq for each in await take(client.results(), 3)] == [2, 3, 4]
+
+    run(test)
+
+
+def test_an_encrypted_broker_is_trusted_by_its_authority_alone(mosquitto: str, tmp_path: Path) -> None:
+    port, authority = free_port(), trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    address = f"mqtts://localhost:{port}"
+
+    async def test() -> None:
+        async with Client(broker_settings(address, ca_file=tmp_path / "authority.pem")) as client:
+            assert client.problem is None
+        with pytest.raises(BrokerUntrusted, match="localhost"):
+            async with Client(broker_settings(address, ca_file=tmp_path / "other.pem")):
+                pass
+        with pytest.raises(BrokerUntrusted):
+            async with Client(broker_settings(f"mqtts://127.0.0.1:{port}", ca_file=tmp_path / "authority.pem")):
+                pass
+
+    lines = f"user {getpass.getuser()}\nallow_anonymous true\ncertfile {tmp_path}/cert.pem\nkeyfile {tmp_path}/key.pem"
+    with run_mosquitto(mosquitto, port, extra_configuration=lines):
+        run(test)
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "http://a", "mqtt://", "mqtt://a:99999", "mqtt://a/b", "mqtt://user:secret@a"]
+)
+def test_a_wrong_address_is_one_clear_error_without_its_password(address: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Client(address)
+    assert "secret" not in f"{caught.value} {caught.value.remedy}"
+
+
+def test_a_recording_that_cannot_be_written_stops_nothing_and_says_so(broker_port: int) -> None:
+    async def test() -> None:
+        async with Client(f"mqtt://127.0.0.1:{broker_port}") as client:
+            results = client.results()
+            recording = client.recording(Path("/dev/full"))
+            with device(broker_port) as found:
+                recording.__enter__()
+                for _ in range(3):
+                    found.read()
+                assert [each.seq for each in await take(results, 3)] == [0, 1, 2]
+            with pytest.raises(FileUnusable, match="space"):
+                recording.__exit__(None, None, None)
+
+    run(test)
 
 
 def test_a_lost_connection_is_made_again_and_no_result_comes_twice(mosquitto: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
 
 from edge_agent.cli.local_broker import find_mosquitto, free_port, run_mosquitto
+from edge_agent.client.connection import Delivery
 from edge_agent.client.settings import BrokerSettings
 from edge_agent.collector.cli.app import app
 from edge_agent.collector.config import CollectorConfig
@@ -29,7 +31,7 @@ from edge_agent.collector.service import Collector
 from edge_agent.collector.settings import BatchSettings, DatabaseSettings, InstanceSettings
 from edge_agent.collector.tables import devices, metadata, unreadable
 from edge_agent.contracts import StatusState, Topics
-from edge_agent.errors import DatabaseRefused
+from edge_agent.errors import BrokerDropped, DatabaseRefused
 from tests.collecting import TOPICS, make_event, make_health, make_metrics, make_report, make_result, make_status
 from tests.faults.collector_kills import kill_collectors
 from tests.mqtt import PATIENCE_S
@@ -193,8 +195,9 @@ def test_what_was_retained_before_a_collector_came_goes_into_devices(port: int, 
         one.until(lambda: self_of(one) == ("lost", "ok"))
         # A cleared topic says nothing.
         sender.send(TOPICS.status, b"", retain=True)
-        send_results(sender, 1)
-        one.until_stored("results", 1)
+        for running in (one, other):
+            received_count = running.collector.figures.received_count
+            running.until(lambda: received_count["status"] == 3)  # noqa: B023 - called at once
         assert self_of(one) == ("lost", "ok")
         assert one.collector.figures.unreadable_count.total() == 0
 
@@ -266,11 +269,25 @@ def test_a_full_disk_stops_acknowledging_and_nothing_is_lost(port: int, url: str
         running.until(lambda: figures.database_error is not None and figures.retries_count > 1)
         assert figures.database_error is not None
         assert figures.database_error.code == "database_full"
-        # What is not stored is with the broker, except for what it may send at once, and a batch.
+        # What is not stored is with the broker, except for what it may send before anything is acknowledged.
+        assert figures.received_count["result"] == 51
         assert figures.waiting_count <= 50
         limit[0] = 1_000_000
         running.until_stored("results", 201)
         running.until(lambda: figures.database_error is None)
+
+
+def test_what_a_lost_connection_leaves_is_not_there_twice(port: int, url: str) -> None:
+    """The broker sends it again: kept, it would fill the memory while the database is gone."""
+    collector = Collector(CollectorConfig(mqtt=BrokerSettings(port=port), database=DatabaseSettings(url=url)))
+    payload = make_result().to_json()
+    delivery = Delivery(TOPICS.result("camera0"), payload, 1, False, datetime.now(UTC), None, None, lambda: None)
+    collector._on_delivery(delivery)
+    assert collector.figures.waiting_count == 1
+    collector._on_broker(BrokerDropped("The connection was lost."))
+    collector._on_delivery(delivery)
+    assert collector.figures.waiting_count == 1
+    collector.engine.dispose()
 
 
 def test_a_database_that_is_gone_is_waited_for(postgres: Postgres, port: int, sender: Sender) -> None:

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from edge_agent.contracts import Check, CheckState, Health, Metrics, Percentiles, ShadowMetrics
 from edge_agent.errors import PrometheusPortTaken
-from edge_agent.monitoring.prometheus.figures import FIGURES, Kind
+from edge_agent.metric_figures import FIGURES, Kind
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 
 _PREFIX = "leukoscope"

@@ -5,7 +5,15 @@ import pytest
 from edge_agent.agent.status import DeviceStatus
 from edge_agent.cameras import CameraPhase, CameraState
 from edge_agent.contracts import Check, StatusState
-from edge_agent.errors import BrokerLimits, BrokerUnreachable, CameraLost, DiskLow, EdgeAgentError
+from edge_agent.errors import (
+    BrokerLimits,
+    BrokerUnreachable,
+    CameraLost,
+    CertificateExpired,
+    CertificateExpiring,
+    DiskLow,
+    EdgeAgentError,
+)
 from edge_agent.mqtt import BrokerState
 
 CONNECTED = BrokerState(connected=True)

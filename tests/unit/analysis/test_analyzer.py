@@ -150,6 +150,7 @@ def test_glass_is_an_empty_field_and_not_a_grey_picture(analyzer: Analyzer, colo
     reading = analyzer.analyse(rgb(np.clip(noise + colour, 0, 255).astype(np.uint8)))
     assert (reading.outcome, reading.reason) == (Outcome.REJECTED, Reason.EMPTY_FIELD)
     assert reading.quality is not None
+    assert reading.quality.foreground_pct is not None
     assert reading.quality.foreground_pct < 1
 
 

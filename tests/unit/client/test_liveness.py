@@ -29,7 +29,7 @@ class Fleet:
         self.devices = Devices(silent_after_s=180.0)
 
     def says(self, body: OpenContract, kind: str = "status", *, expiry_s: int | None = None) -> Device | None:
-        return self.devices.update(Message("clinic-a", "scope-1", kind, body), self.now_s, NOW, expiry_s=expiry_s)
+        return self.devices.update(Message("clinic-a", "scope-1", kind, body), self.now_s, expiry_s=expiry_s)
 
     @property
     def presence(self) -> str:
@@ -106,6 +106,18 @@ def test_health_says_nothing_of_a_device_that_is_gone(state: StatusState) -> Non
     fleet.says(status(state))
     assert fleet.device.is_gone
     assert fleet.device.health is None
+
+
+def test_a_clock_that_was_set_back_two_weeks_does_not_hide_the_last_result() -> None:
+    """The run that the device is in counts, though its id sorts before the former's."""
+    fleet = Fleet()
+    made = any_result()
+    fleet.says(status(StatusState.READY, NEW))
+    fleet.says(made.model_copy(update={"session": NEW, "seq": 9}), "last")
+    fleet.says(status(StatusState.READY, OLD))
+    fleet.says(made.model_copy(update={"session": OLD, "seq": 0}), "last")
+    assert fleet.device.last is not None
+    assert fleet.device.last.session == OLD
 
 
 def test_the_last_result_is_the_newest_of_the_newest_run() -> None:

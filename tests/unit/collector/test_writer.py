@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
 
 from edge_agent.collector.partitions import DAYS_AHEAD, DayPartitions, partitions_of
@@ -110,6 +111,12 @@ def test_a_message_that_the_database_does_not_take_holds_up_no_other(engine: Eng
     assert str(2**63) in row.payload
 
 
+def test_no_error_repeats_what_a_device_sent(engine: Engine) -> None:
+    with pytest.raises(SQLAlchemyError) as raised, engine.begin() as connection:
+        connection.execute(text("INSERT INTO nowhere VALUES (:specimen)"), {"specimen": "S-7K3F-92QX"})
+    assert "S-7K3F-92QX" not in str(raised.value)
+
+
 def test_null_characters_are_no_way_to_stop_a_collector(engine: Engine, writer: Writer) -> None:
     bad = make_event(message="a\0b", details={"c\0": "d\0"})
     writer.write([make_entry(bad), make_entry(make_event())])
@@ -141,13 +148,33 @@ def test_what_cannot_be_read_is_kept_up_to_a_limit(engine: Engine, writer: Write
     assert len(rows[0].payload) == KEPT_CHARACTERS
 
 
-def test_the_newest_result_of_a_device_is_that_of_its_newest_session(engine: Engine, writer: Writer) -> None:
-    older, newer = sorted([uuid7(), uuid7()])
-    writer.write([make_entry(make_result(5, session=newer)), make_entry(make_result(9, session=older))])
-    writer.write([make_entry(make_result(99, session=older)), make_entry(make_result(4, session=newer))])
+def newest_of(engine: Engine) -> tuple[UUID, int]:
     with engine.connect() as connection:
         row = connection.execute(select(devices)).one()
-    assert (row.newest_session, row.newest_seq) == (newer, 5)
+    return row.newest_session, row.newest_seq
+
+
+def backlog(seq: int, session: UUID) -> Entry:
+    return make_entry(make_result(seq, session=session, replayed=True))
+
+
+def test_the_newest_result_of_a_device_is_never_one_of_its_backlog(engine: Engine, writer: Writer) -> None:
+    older, newer = sorted([uuid7(), uuid7()])
+    writer.write([make_entry(make_result(5, session=newer)), backlog(9, older)])
+    writer.write([backlog(99, older), make_entry(make_result(4, session=newer))])
+    assert newest_of(engine) == (newer, 5)
+
+
+def test_a_session_that_looks_older_because_the_clock_was_set_back_is_the_newest(
+    engine: Engine, writer: Writer
+) -> None:
+    looks_older, before = sorted([uuid7(), uuid7()])
+    writer.write([make_entry(make_result(7, session=before))])
+    writer.write_states([make_entry(make_status(StatusState.LOST, session=before))])
+    writer.write([make_entry(make_result(0, session=looks_older))])
+    writer.write_states([make_entry(make_status(session=looks_older))])
+    assert newest_of(engine) == (looks_older, 0)
+    assert state_of(engine)[:2] == ("ready", looks_older)
 
 
 def state_of(engine: Engine) -> tuple[str, UUID, datetime]:

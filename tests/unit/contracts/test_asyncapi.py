@@ -50,6 +50,8 @@ def test_every_topic_of_the_device_is_described_with_its_binding() -> None:
         topics.status: (1, True),
         topics.info: (1, True),
         topics.health: (1, True),
+        topics.last: (1, True),
+        topics.specimen: (1, True),
         topics.metrics: (0, False),
         topics.event: (1, False),
         topics.report: (1, False),

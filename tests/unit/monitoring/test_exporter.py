@@ -28,8 +28,8 @@ from edge_agent.contracts import (
     SpoolMetrics,
 )
 from edge_agent.errors import CameraLost, PrometheusPortTaken
+from edge_agent.metric_figures import FIGURES, Kind
 from edge_agent.monitoring.prometheus.exporter import Exporter
-from edge_agent.monitoring.prometheus.figures import FIGURES, Kind
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
 from tests.unit.monitoring.conftest import machine
 

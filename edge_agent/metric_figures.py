@@ -30,6 +30,8 @@ class Figure:
     kind: Kind = Kind.GAUGE
     factor: float = 1.0
     """From the message's unit to the base unit."""
+    lasts: bool = False
+    """Of a counter: whether it goes on over restarts of the agent, rather than from zero."""
 
     def value(self, metrics: Metrics) -> float | None:
         """The figure of a message; None if it has none."""
@@ -68,10 +70,10 @@ FIGURES = (
     Figure("spool.in_flight_count", "spool_in_flight_messages"),
     Figure("spool.stored_bytes", "spool_stored_bytes"),
     Figure("spool.oldest_age_s", "spool_oldest_age_seconds"),
-    Figure("spool.accepted_count", "spool_accepted_messages", Kind.COUNTER),
-    Figure("spool.acknowledged_count", "spool_acknowledged_messages", Kind.COUNTER),
-    Figure("spool.refused_count", "spool_refused_messages", Kind.COUNTER),
-    Figure("spool.dropped_count", "spool_dropped_messages", Kind.COUNTER),
+    Figure("spool.accepted_count", "spool_accepted_messages", Kind.COUNTER, lasts=True),
+    Figure("spool.acknowledged_count", "spool_acknowledged_messages", Kind.COUNTER, lasts=True),
+    Figure("spool.refused_count", "spool_refused_messages", Kind.COUNTER, lasts=True),
+    Figure("spool.dropped_count", "spool_dropped_messages", Kind.COUNTER, lasts=True),
     # Not a counter: the oldest are dropped for good when they take too much space.
     Figure("spool.quarantined_count", "spool_quarantined_messages"),
     Figure("spool.commits_count", "spool_commits", Kind.COUNTER),

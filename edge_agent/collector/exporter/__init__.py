@@ -1,0 +1,1 @@
+"""An endpoint for Prometheus: every device of the fleet, and the collector itself."""
