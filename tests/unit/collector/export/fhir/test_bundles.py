@@ -125,6 +125,11 @@ def test_what_proves_nothing_never_looks_like_a_finding(
     assert tag in {each["code"] for each in report["meta"]["tag"]}
 
 
+def test_a_demonstration_has_no_proper_value_whatever_its_outcome(written: dict[str, dict[str, Any]]) -> None:
+    reasons = {code_of(each["dataAbsentReason"]) for each in field_readings(written["S-0003-A"])}
+    assert reasons == {"not-applicable"}
+
+
 def test_test_data_are_marked_as_hl7_marks_them(written: dict[str, dict[str, Any]]) -> None:
     for specimen, is_test in (("S-0001-A", False), ("S-0003-A", True)):
         for each in (written[specimen], *field_readings(written[specimen])):
