@@ -19,6 +19,7 @@ from edge_agent.collector.exporter.fleet import Fleet
 from edge_agent.collector.figures import Figures
 from edge_agent.collector.pending import Pending, PendingMessages
 from edge_agent.collector.rows import Entry, Origin, entry_of, unreadable_entry
+from edge_agent.collector.settings import InstanceSettings
 from edge_agent.collector.storing import Storing
 from edge_agent.collector.tables import devices, metrics
 from edge_agent.credentials import is_exposed
@@ -29,21 +30,21 @@ log = logging.getLogger(__name__)
 
 _STATUS_S = 5.0
 
-_EVERY_DEVICE = "leukoscope/v1/+/+"
-
-_SHARED = ("result/+", "event", "report", "metrics")
-"""Each message goes to one of the collectors of a group."""
+_STORED = ("result/+", "event", "report", "metrics")
+"""Of a group of collectors each message goes to one."""
 
 _STATES = ("status", "health", "info", "model/reported")
 """Retained, and a shared subscription gets none that are: every collector reads them. QoS 0, so that the broker does
 not keep old ones for a collector that is away; it reads the newest when it comes back."""
 
 
-def subscriptions(group: str) -> list[Subscription]:
+def subscriptions(settings: InstanceSettings) -> list[Subscription]:
     """What a collector asks the broker for."""
+    share = "" if settings.group is None else f"$share/{settings.group}/"
+    devices_of = [f"leukoscope/v1/{site}/+" for site in settings.sites or ("+",)]
     return [
-        *(Subscription(f"$share/{group}/{_EVERY_DEVICE}/{each}") for each in _SHARED),
-        *(Subscription(f"{_EVERY_DEVICE}/{each}", qos=0) for each in _STATES),
+        *(Subscription(f"{share}{devices}/{each}") for devices in devices_of for each in _STORED),
+        *(Subscription(f"{devices}/{each}", qos=0) for devices in devices_of for each in _STATES),
     ]
 
 
@@ -63,8 +64,8 @@ class Collector:
         own = config.collector
         self._connection = Connection(
             config.mqtt,
-            subscriptions(own.group),
-            client_id=f"{own.group}-{own.instance}",
+            subscriptions(own),
+            client_id=f"leukoscope-{own.instance}",
             on_delivery=self._on_delivery,
             on_change=self._on_broker,
         )

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from edge_agent.contracts.manifest import Slug
 from edge_agent.credentials import credential
 from edge_agent.errors import ConfigError
 from edge_agent.settings import Settings
@@ -120,9 +121,12 @@ class InstanceSettings(Settings):
         default="collector-1",
         description="Name of this collector at the broker, the same after each restart; each of several has its own.",
     )
-    group: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)] = Field(
-        default="leukoscope-collectors", description="Collectors of the same group share the messages among them."
+    group: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)] | None = Field(
+        default=None,
+        description="Collectors of the same group share the messages among them. Not every broker can do that, and "
+        "mosquitto forgets it when it is restarted. Default: this collector gets all messages of its sites.",
     )
+    sites: tuple[Slug, ...] = Field(default=(), description="Collect only from these sites. Default: from all.")
 
 
 class LogSettings(Settings):

@@ -70,7 +70,13 @@ class Delivery:
         self._withheld = Withheld()
         self.outbox = Outbox(topics, spool, self._withheld)
         self.status = OwnStatus(settings, topics, session)
-        self._flow = SpoolFlow(spool, replay_rate_hz, settings.max_in_flight_count, float(settings.reconnect_max_s))
+        self._flow = SpoolFlow(
+            spool,
+            replay_rate_hz,
+            settings.max_in_flight_count,
+            float(settings.reconnect_max_s),
+            settings.settle_s,
+        )
         self._suspects = Suspects()
         self._in_flight = InFlight()
         self._connection: Connection | None = None
@@ -106,11 +112,16 @@ class Delivery:
         moments = [self.status.due_at, self.overdue_at]
         if self._connection is not None and self._has_room() and self._may_take_from_spool():
             moments.append(self._flow.due_at())
+        moments.append(self._flow.settles_at)
         return min(moment for moment in moments if moment is not None)
 
     def awaits(self, number: int | None) -> bool:
         """Whether a message is not acknowledged yet."""
         return number in self._in_flight
+
+    def settle(self) -> None:
+        """What the broker has acknowledged leaves the spool now: the agent is about to disconnect cleanly."""
+        self._flow.settle(float("inf"))
 
     def begin(self, connection: Connection, limits: ServerLimits, *, watch_status: bool) -> None:
         """The broker has accepted a connection. ``watch_status``: subscribe to the device's own status as well."""
@@ -152,6 +163,7 @@ class Delivery:
         connection = self._connection
         if connection is None:
             return
+        self._flow.settle(time.monotonic())
         while self._has_room():
             if self._subscriptions:
                 # Before the status: a client that sees the device may send it a command.
@@ -212,7 +224,7 @@ class Delivery:
             self._flow.retry_unproven()
             self._release_withheld()
         if isinstance(sent.key, UUID):
-            self._flow.acknowledged(sent.key)
+            self._flow.acknowledged(sent.key, time.monotonic())
             self._on_problem(_SPOOL, None)
         else:
             self.outbox.acknowledged(sent.item)

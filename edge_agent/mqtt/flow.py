@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -44,17 +45,27 @@ class _Deferred:
 class SpoolFlow:
     """Sends live messages first, and beside them the backlog at a limited rate, marked ``replayed``.
 
-    A message leaves the spool when the broker has acknowledged it. It is quarantined if it is damaged, too large for
+    A message leaves the spool when the broker has acknowledged it and, if there is a time to settle, has stayed
+    connected for so long since. It is quarantined if it is damaged, too large for
     the broker, or refused for good. A refusal counts only if the broker has accepted something else over the same
     connection. A broker that accepts nothing at all refuses the device, not the message: then everything waits.
     """
 
-    def __init__(self, spool: Spool, replay_rate_hz: float, max_in_flight: int, retry_max_s: float) -> None:
-        """``retry_max_s``: longest pause before the next attempt at a broker that refuses everything."""
+    def __init__(
+        self, spool: Spool, replay_rate_hz: float, max_in_flight: int, retry_max_s: float, settle_s: float = 0.0
+    ) -> None:
+        """``retry_max_s``: longest pause before the next attempt at a broker that refuses everything.
+
+        ``settle_s``: so long a broker may take to save what it has acknowledged. If the connection is lost within that
+        time, the message is sent again.
+        """
         self._spool = spool
         self._replay_interval_s = 1 / replay_rate_hz
         self._max_in_flight = max_in_flight
         self._retry_max_s = retry_max_s
+        self._settle_s = settle_s
+        self._settling: deque[tuple[float, UUID]] = deque()
+        """What was acknowledged, with the time at which it leaves the spool; oldest first."""
         self._sent: dict[UUID, _Sent] = {}
         self._deferred: list[_Deferred] = []
         self._tries: dict[UUID, int] = {}
@@ -82,7 +93,7 @@ class SpoolFlow:
 
     @property
     def idle(self) -> bool:
-        """Whether no spooled message is in flight or scheduled."""
+        """Whether no spooled message is in flight or scheduled. One that settles is neither."""
         return not self._sent and not self._deferred and not self._backlog_waits
 
     def begin(self) -> None:
@@ -96,9 +107,15 @@ class SpoolFlow:
         """The connection was lost."""
         self._sent.clear()
         self._deferred.clear()
+        self._settling.clear()
         self._refusals = 0
         self._backlog_waits = False
         self._spool.requeue_all()
+
+    @property
+    def settles_at(self) -> float | None:
+        """``time.monotonic()`` at which ``settle`` may let something go."""
+        return self._settling[0][0] if self._settling else None
 
     def due_at(self) -> float | None:
         """``time.monotonic()`` at which ``next`` may return something new."""
@@ -124,12 +141,20 @@ class SpoolFlow:
             self._sent[_id_of(item)] = _Sent(item, self._acknowledged_count)
         return item
 
-    def acknowledged(self, key: Hashable) -> None:
+    def acknowledged(self, key: Hashable, now: float) -> None:
         """The broker has accepted a message."""
         if isinstance(key, UUID):
             self._forget(key)
             self._acknowledged_count += 1
-            self._spool.acknowledge(key)
+            if self._settle_s > 0:
+                self._settling.append((now + self._settle_s, key))
+            else:
+                self._spool.acknowledge(key)
+
+    def settle(self, now: float) -> None:
+        """What was acknowledged long enough ago leaves the spool. With ``now`` at infinity everything does."""
+        while self._settling and self._settling[0][0] <= now:
+            self._spool.acknowledge(self._settling.popleft()[1])
 
     def retry_unproven(self) -> None:
         """The broker has accepted something from this device: what it refused before is sent again."""

@@ -178,6 +178,7 @@ class Publisher:
     def _finished(self) -> bool:
         if self._stop_at is None:
             return False
+        self._delivery.settle()
         stats = self._spool.stats()
         drained = not (stats.waiting_count or stats.in_flight_count) and self._delivery.idle
         return drained or not self.broker.connected or time.monotonic() >= self._stop_at

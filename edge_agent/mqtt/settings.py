@@ -95,6 +95,13 @@ class MqttSettings(Settings):
         le=3600,
         description="Time without an acknowledgement after which the agent reconnects.",
     )
+    settle_s: float = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        description="An acknowledged message is kept for so long, and sent again if the connection is lost meanwhile: "
+        "for a broker that acknowledges before it saves, such as mosquitto.",
+    )
     tls: TlsSettings | None = Field(
         default=None, description="Without this section there is no encryption; for a broker on this machine."
     )

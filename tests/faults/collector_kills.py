@@ -43,6 +43,7 @@ _SETTLED_S = 15.0
 _CONFIGURATION = """
 [collector]
 instance = "{instance}"
+group = "leukoscope-collectors"
 [mqtt]
 port = {port}
 reconnect_max_s = 2

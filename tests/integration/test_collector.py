@@ -96,7 +96,7 @@ class Running:
         self._loop = asyncio.new_event_loop()
         self.collector = Collector(
             CollectorConfig(
-                collector=InstanceSettings(instance=instance),
+                collector=InstanceSettings(instance=instance, group="leukoscope-collectors"),
                 mqtt=BrokerSettings(port=port, reconnect_max_s=1, **broker),
                 database=DatabaseSettings(url=url),
                 batch=BatchSettings(max_wait_ms=20),

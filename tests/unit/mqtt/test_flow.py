@@ -16,9 +16,9 @@ TOPIC = "leukoscope/v1/clinic/scope-1/result/camera0"
 NOT_AUTHORIZED, QUOTA_EXCEEDED = 0x87, 0x97
 
 
-def make(max_in_flight: int = 20) -> tuple[MemorySpool, SpoolFlow]:
+def make(max_in_flight: int = 20, settle_s: float = 0.0) -> tuple[MemorySpool, SpoolFlow]:
     spool = MemorySpool(2**24)
-    flow = SpoolFlow(spool, replay_rate_hz=100, max_in_flight=max_in_flight, retry_max_s=30)
+    flow = SpoolFlow(spool, replay_rate_hz=100, max_in_flight=max_in_flight, retry_max_s=30, settle_s=settle_s)
     flow.begin()
     return spool, flow
 
@@ -125,10 +125,10 @@ def test_a_message_over_a_quota_waits_beside_the_others() -> None:
     other = append(spool)
     flow.refused(take(flow, 0.0).key, QUOTA_EXCEEDED, "Quota exceeded", accepts=True, now=0.0)
     assert take(flow, 0.0).key == other
-    flow.acknowledged(other)
+    flow.acknowledged(other, 0.0)
     again = take(flow, RETRY_MAX_S)
     assert again.key == over
-    flow.acknowledged(over)
+    flow.acknowledged(over, 0.0)
     assert spool.stats().acknowledged_count == 2
     assert spool.stats().quarantined_count == 0
 
@@ -152,7 +152,7 @@ def test_one_that_alone_is_put_off_again_and_again_is_quarantined_in_the_end() -
         assert spool.stats().quarantined_count == 0, tries
         other = append(spool)
         flow.next(now)
-        flow.acknowledged(other)
+        flow.acknowledged(other, 0.0)
         flow.refused(over, QUOTA_EXCEEDED, "Quota exceeded", accepts=True, now=now)
         now += 2 * RETRY_MAX_S
         if tries < TRIES_MAX - 1:
@@ -168,3 +168,33 @@ def test_a_new_connection_begins_with_everything_that_was_not_acknowledged() -> 
     flow.end()
     flow.begin()
     assert [take(flow, float(now)).key for now in range(3)] == messages
+
+
+def test_what_was_acknowledged_just_before_the_connection_was_lost_is_sent_again() -> None:
+    """A broker that is killed forgets what it had acknowledged and not saved."""
+    spool, flow = make(max_in_flight=1, settle_s=5.0)
+    early, late = append(spool), append(spool)
+    for message, now in ((early, 0.0), (late, 4.0)):
+        assert take(flow, now).key == message
+        flow.acknowledged(message, now)
+    assert flow.settles_at == 5.0
+    flow.settle(5.0)
+    flow.end()
+    flow.begin()
+    assert take(flow, 6.0).key == late
+    assert flow.next(7.0) is None
+
+
+def test_what_settles_holds_nothing_up_and_leaves_the_spool_when_it_is_time() -> None:
+    spool, flow = make(max_in_flight=1, settle_s=5.0)
+    for now in range(3):
+        message = append(spool)
+        assert take(flow, float(now)).key == message
+        flow.acknowledged(message, float(now))
+    assert flow.next(3.0) is None
+    assert flow.idle
+    flow.settle(6.0)
+    assert (spool.stats().acknowledged_count, spool.stats().in_flight_count) == (2, 1)
+    flow.settle(float("inf"))
+    assert (spool.stats().acknowledged_count, spool.stats().in_flight_count) == (3, 0)
+    assert flow.settles_at is None
