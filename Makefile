@@ -16,7 +16,7 @@ ARCH ?= amd64
 PYTHON_VERSION ?= 3.13
 FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames-1280x960
 
-.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean collector-kills dashboard dashboard-load
+.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare probe models accurate-bundle fast-bundle demo-bundle requirements deb clean collector-kills dashboard dashboard-load fleet
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
@@ -48,6 +48,13 @@ faults: $(VENV)/dev.stamp
 # 100,000 results while collectors, broker and PostgreSQL are killed 20 times; needs mosquitto and postgresql (two minutes).
 collector-kills: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.faults.collector_kills $(if $(OUT),--out "$(OUT)")
+
+# A thousand simulated devices at one mosquitto and at three nodes of RabbitMQ that fail meanwhile; needs root.
+fleet: $(VENV)/dev.stamp
+	LEUKOSCOPE_FLEET=1 $(BIN)/python -m pytest --no-cov tests/fleet
+	$(BIN)/python -m benchmarks fleet --broker mosquitto --out $(if $(OUT),"$(OUT)",docs/figures/fleet)
+	$(BIN)/python -m benchmarks fleet --broker rabbitmq --out $(if $(OUT),"$(OUT)",docs/figures/fleet)
+	$(BIN)/python -m benchmarks fleet-sizing
 
 # The dashboard's files in deploy/dashboard/page, from their sources.
 dashboard: $(VENV)/dev.stamp

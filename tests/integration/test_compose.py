@@ -82,7 +82,7 @@ def test_compose_s_own_schema_accepts_it() -> None:
 
 
 def test_telegraf_s_configuration_is_toml_that_reads_the_contract_s_topics() -> None:
-    """Telegraf itself could not be had here; its options were written from its documentation."""
+    """Telegraf itself could not be had, so this holds no more than the syntax and the topics."""
     content = tomllib.loads((DEPLOY / "telegraf/telegraf.conf").read_text(encoding="utf-8"))
     for source in content["inputs"]["mqtt_consumer"]:
         [parsing] = source["topic_parsing"]
