@@ -76,7 +76,7 @@ def node_tools() -> NodeTools:
     """Node, and the packages from npm that ``tests/tools`` pins."""
     found = find_node()
     if found is None:
-        pytest.skip("node and npm are not installed (apt-get install nodejs npm)")
+        pytest.skip("Node 20 or newer and npm are not installed (apt-get install nodejs npm)")
     return install(*found)
 
 

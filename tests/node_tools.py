@@ -14,6 +14,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PINNED = Path(__file__).resolve().parent / "tools"
 FOLDER = REPOSITORY / "build" / "node"
 
+OLDEST_MAJOR = 20
+"""Of Node."""
+
 INSTALL_S = 240.0
 """A bare machine fetches some 400 packages; one that has done so is ready at once."""
 RUN_S = 120.0
@@ -50,9 +53,13 @@ class NodeTools:
 
 
 def find_node() -> tuple[str, str] | None:
-    """Paths of node and npm; None if one of them is missing."""
+    """Paths of node and npm; None if one of them is missing, or too old for the pinned packages."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    return None if node is None or npm is None else (node, npm)
+    if node is None or npm is None:
+        return None
+    said = subprocess.run([node, "--version"], check=True, capture_output=True, text=True, timeout=RUN_S).stdout
+    major = int(said.strip().removeprefix("v").split(".")[0])
+    return (node, npm) if major >= OLDEST_MAJOR else None
 
 
 def install(node: str, npm: str) -> NodeTools:
