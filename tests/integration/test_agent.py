@@ -245,7 +245,7 @@ def test_results_that_the_spool_refuses_are_counted_and_told(storage: str, mosqu
     with bad_proxy(port) as proxy, ExitStack() as life:
         # The subscriber has to be there before anything comes.
         proxy.stall()
-        config = configuration(proxy.port, spool={"max_mib": 0.008, "storage": storage})
+        config = configuration(proxy.port, spool={"max_mib": 0.016, "storage": storage})
         agent = life.enter_context(running(config, max_readings=6))
         assert agent.wait(PATIENCE_S)
         refused = agent.counts.refused_count
