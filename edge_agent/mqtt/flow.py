@@ -193,7 +193,9 @@ class SpoolFlow:
         # If the broker refuses a whole topic, one warning says enough.
         level = logging.DEBUG if (topic, code) in self._reported else logging.WARNING
         self._reported.add((topic, code))
-        log.log(level, "a message for %s is quarantined: %s", topic, reason, extra={"code": code})
+        # A topic that cannot be published may have halves of characters, which no log can be written with.
+        shown = topic.encode(errors="backslashreplace").decode()
+        log.log(level, "a message for %s is quarantined: %s", shown, reason, extra={"code": code})
 
     def _is_blocked(self) -> bool:
         """Whether no new messages are taken from the spool."""
