@@ -25,6 +25,7 @@ CHECKS = {
     "model": "Model drift",
     "spool": "Spool",
     "broker": "Broker",
+    "certificates": "Certificates",
     "disk": "Disk",
     "clock": "Clock",
     "audit": "Audit log",
