@@ -70,8 +70,8 @@ class Spool(StrEnum):
 
 
 RATES_HZ = {
-    Broker.MOSQUITTO: {Spool.DISK: 0.4, Spool.MEMORY: 1.0},
-    Broker.RABBITMQ: {Spool.DISK: 0.2, Spool.MEMORY: 0.4},
+    Broker.MOSQUITTO: {Spool.DISK: 0.1, Spool.MEMORY: 0.5},
+    Broker.RABBITMQ: {Spool.DISK: 0.1, Spool.MEMORY: 0.2},
 }
 """Results a second and device, for a thousand devices with all else on the same two cores."""
 
@@ -97,9 +97,9 @@ def fleet(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     processes: Annotated[int, typer.Option(min=1, help="Processes that they share.")] = 8,
     seconds: Annotated[int, typer.Option(min=10, help="How long each device takes readings.")] = 180,
     disk_rate_hz: Annotated[
-        float, typer.Option(help="Results a second and device with spools on disk; 0: none.")
-    ] = 0.4,
-    memory_rate_hz: Annotated[float, typer.Option(help="The same with spools in memory; 0: none.")] = 1.0,
+        float | None, typer.Option(help="Results a second and device with spools on disk; 0: none.")
+    ] = None,
+    memory_rate_hz: Annotated[float | None, typer.Option(help="The same with spools in memory; 0: none.")] = None,
     faults: Annotated[bool, typer.Option(help="Kill and cut off brokers meanwhile.")] = True,
     as_json: AsJson = False,
     out: Out = None,
@@ -177,7 +177,8 @@ def _one_mosquitto(folder: Path) -> Iterator[Place]:
                 Fault("hangs for 20 s (stopped)", 90, 20, broker.freeze, broker.thaw),
             ),
             note="one mosquitto, as deploy/mosquitto/mosquitto.conf configures what it keeps",
-            mqtt=IMPATIENT,
+            # mosquitto acknowledges before it saves.
+            mqtt={**IMPATIENT, "settle_s": 5},
         )
 
 

@@ -17,6 +17,7 @@ from edge_agent.errors import BrokerLimits, BrokerRefused
 from edge_agent.mqtt import Request
 from edge_agent.spool import Message, SpoolLimits, SqliteSpool
 from tests.faults.test_broker import device
+from tests.folders import let_others_in
 from tests.mqtt import PATIENCE_S, Subscriber
 from tests.publishing import TOPICS, WatchedSpool, scope
 from tests.scripted_broker import Publish, Session, scripted_broker
@@ -30,8 +31,7 @@ def mosquitto_with_rights(mosquitto: str, folder: Path, rights: str, more: str =
     file = folder / "acl"
     file.write_text(rights)
     file.chmod(0o644)
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)  # mosquitto reads it as its own user
+    let_others_in(folder)
     lines = f"allow_anonymous true\nacl_file {file}\n{more}"
     with run_mosquitto(mosquitto, port, extra_configuration=lines):
         yield port

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_agent.cli.local_broker import free_port
+from tests.folders import let_others_in
 from tests.mqtt import PATIENCE_S
 
 AGENT = [sys.executable, "-m", "edge_agent.cli"]
@@ -182,10 +183,8 @@ def test_a_folder_without_permission_is_no_traceback(workplace: Path, command: s
     (state / "spool.db").touch(mode=0o600)
     (state / "audit.log").touch(mode=0o600)
     (workplace / "agent.toml").chmod(0o644)
-    for folder in (workplace, *workplace.parents[:2]):
-        # pytest's own folders are for one user.
-        with contextlib.suppress(PermissionError):
-            folder.chmod(0o755)
+    with contextlib.suppress(PermissionError):
+        let_others_in(workplace)
     if os.geteuid() != 0:
         state.chmod(0)
     done = as_nobody(COMMANDS[command](workplace), dict(os.environ))

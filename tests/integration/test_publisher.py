@@ -22,6 +22,7 @@ from edge_agent.mqtt import BrokerState, MqttSettings, Publisher
 from edge_agent.mqtt.outbox import METRICS_RING
 from edge_agent.spool import MemorySpool, Message, Spool, SpoolStats
 from tests.faults.proxy import bad_proxy
+from tests.folders import let_others_in
 from tests.mqtt import PATIENCE_S, Received, Subscriber
 
 TOPICS = Topics("clinic", "scope-1")
@@ -167,8 +168,7 @@ def test_user_and_password_from_a_file_open_the_door(info: Info, mosquitto: str,
     passwords = tmp_path / "passwords"
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "scope", "open-sesame"], check=True)
     passwords.chmod(0o644)
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)  # mosquitto reads it as its own user
+    let_others_in(tmp_path)
     secret = tmp_path / "secret"
     secret.write_text("open-sesame\n")
     with (
