@@ -21,12 +21,12 @@ FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
 
-# The least coverage is that of a run in which nothing is skipped: with a broker, and with the real smears. Tests of single
-# units share two processes; those of whole agents and browsers have the machine to themselves.
+# The least coverage is that of a run in which nothing is skipped: with a broker, and with the real smears. Tests share two
+# processes; those of browsers have the machine to themselves.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= --cov-fail-under=0 tests/unit
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= --cov-fail-under=0 --ignore tests/browser
 	$(BIN)/python -m pytest --cov --cov-append $(if $(and $(shell command -v mosquitto),$(wildcard $(DATA))),,--cov-fail-under=0) \
-		--ignore tests/unit
+		tests/browser
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -185,6 +185,7 @@ def test_doctor_finds_nothing_wrong_with_a_device_that_works(tmp_path: Path, bro
             "camera",
             "broker",
             "page",
+            "certificates",
             "disk",
             "collection",
             "audit",

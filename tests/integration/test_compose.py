@@ -175,7 +175,7 @@ def test_the_configurations_work_together(tmp_path: Path) -> None:
 
         start(mosquitto, "-c", broker)
         config = replaced(
-            DEPLOY / "collector/collector.toml",
+            DEPLOY / "collector/compose.toml",
             tmp_path / "collector.toml",
             ('host = "broker"', 'host = "127.0.0.1"'),
             ("port = 1883", f"port = {mqtt}"),

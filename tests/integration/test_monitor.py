@@ -73,7 +73,7 @@ def test_prometheus_reads_the_same_figures(
     with running_agent(config):
         subscriber.until_state("ready")
         page = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
-    assert 'leukoscope_check_ok{check="camera",code=""} 1.0' in page
+    assert 'leukoscope_check_ok{check="camera",code="",device="scope-1",site="clinic"} 1.0' in page
 
 
 def test_the_state_can_be_looked_at_from_the_command_line(
