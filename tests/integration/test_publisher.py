@@ -75,6 +75,8 @@ def results(subscriber: Subscriber, count: int) -> list[int]:
 
 def test_results_arrive_in_order_and_are_acknowledged(info: Info, broker_port: int, subscriber: Subscriber) -> None:
     with running(info, broker_port) as rig:
+        # What is there before the connection is backlog, and comes behind what is new.
+        rig.until(lambda state: state.connected)
         for number in range(100):
             rig.append(number)
         assert results(subscriber, 100) == list(range(100))
@@ -233,6 +235,8 @@ def test_the_last_will_speaks_when_the_agent_is_gone(info: Info, broker_port: in
         status = subscriber.until_state("lost")
         assert status.session == info.session
         # The will was made as the connection began.
+        assert status.at is not None
+        assert began.at is not None
         assert status.at <= began.at
 
 
