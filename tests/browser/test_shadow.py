@@ -116,3 +116,15 @@ def test_a_comparison_can_be_stopped_and_its_end_is_explained(page: Page, instal
     device.changes["shadow"] = None
     expect(panel).to_be_hidden()
     assert [(name, body.get("model", "")) for name, body in commands(installed)] == [("shadow-model", None)]
+
+
+def test_a_choice_stays_while_the_state_comes_again_and_goes_once_another_model_is_in_use(
+    page: Page, installed: Scene
+) -> None:
+    device = installed.device
+    page.goto(f"{installed.address}#/device")
+    page.locator("#model").select_option(label="fast 1.2.0")
+    page.locator("#choose-model").focus()
+    device.changes["readings_count"] = 4711
+    expect(page.locator("#device-facts")).to_contain_text("4,711")
+    expect(page.locator("#model option:checked")).to_contain_text("fast 1.2.0")

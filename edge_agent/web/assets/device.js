@@ -6,6 +6,9 @@ import { command, send } from "./api.js";
 import { onPress } from "./actions.js";
 import { store } from "./store.js";
 
+let modelInUse = null;
+let chosenModel = null;
+
 function draw() {
   const state = store.state;
   if (state === null) return;
@@ -30,8 +33,12 @@ function draw() {
         ),
       ]),
     );
-    const used = state.in_use;
-    select.value = used === null ? "" : [used.bundle, used.head].filter(Boolean).join("\n");
+    const used = state.in_use === null ? "" : [state.in_use.bundle, state.in_use.head].filter(Boolean).join("\n");
+    // The state comes again and again: what somebody has chosen stays until another model is in use.
+    if (used !== modelInUse) chosenModel = null;
+    modelInUse = used;
+    select.value = chosenModel ?? used;
+    if (select.selectedIndex < 0) select.value = used;
   }
 }
 
@@ -83,6 +90,9 @@ export function start() {
   onPress(byId("choose-model"), async () => {
     const { model, version } = await command("select-model", listedModel());
     return t("device.chosen", { model: `${model} ${version}` });
+  });
+  byId("model").addEventListener("change", (event) => {
+    chosenModel = event.target.value;
   });
   byId("log-out").addEventListener("click", async () => {
     await send("DELETE", "/session");
