@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.integration.test_cli import running_agent, write_config
 from tests.mqtt import Subscriber
 
 MAX_RESIDENT_MB = 160
+UNIT = Path(__file__).parents[2] / "deploy/systemd/leukoscope.service"
 TRAINERS_WORLD = {"sklearn", "scipy", "tensorflow", "keras", "trainer"}
 
 LOAD_EVERYTHING = """
@@ -32,9 +35,19 @@ def test_nothing_in_the_agent_loads_scikit_learn_or_tensorflow() -> None:
     assert not loaded & TRAINERS_WORLD
 
 
+def service_environment() -> dict[str, str]:
+    """What systemd puts into the agent's environment: how much it holds depends on the allocator's settings."""
+    lines = re.findall(r"^Environment=(.*)$", UNIT.read_text(), re.MULTILINE)
+    return dict(setting.split("=", 1) for line in lines for setting in line.split())
+
+
 def test_the_agent_fits_into_160_mb_with_the_synthetic_camera(
-    tmp_path: Path, broker_port: int, subscriber: Subscriber
+    tmp_path: Path, broker_port: int, subscriber: Subscriber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    environment = service_environment()
+    assert "MALLOC_ARENA_MAX" in environment
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     config = write_config(tmp_path, broker_port, trigger="interval_s = 0")
     config.write_text(config.read_text().replace('"demo"', '"accurate"'))
     with running_agent(config) as process:
