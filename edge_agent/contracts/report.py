@@ -7,9 +7,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from edge_agent.contracts.base import OpenContract, UtcTime
+from edge_agent.contracts.base import OpenContract, Ratio, UtcTime
 from edge_agent.contracts.manifest import Slug
-from edge_agent.contracts.result import ModelIdentity, Outcome, Ratio
+from edge_agent.contracts.model_identity import ModelIdentity
+from edge_agent.contracts.result import Outcome
 from edge_agent.contracts.scale import ScaleSource
 from edge_agent.contracts.specimen import FieldsCount, Specimen
 
