@@ -128,7 +128,7 @@ def test_a_field_whose_cells_are_all_refused_has_no_label(
     assert (result.label, result.malignant, result.probabilities, result.malignant_ratio) == (None, None, None, None)
     assert result.provisional is (reason is Reason.MODEL_UNPROVEN)
     assert {cell.refusal for cell in result.cells if not cell.cut} == {reason}
-    assert {cell.type for cell in result.cells} == {cell.type_ratio for cell in result.cells} == {None}
+    assert {(cell.type, cell.type_ratio) for cell in result.cells} == {(None, None)}
     # Of a familiar cell it is said how blast-like it is, sure or not.
     seen = [cell.blast_ratio for cell in result.cells if not cell.cut]
     assert (None in seen) is (reason is not Reason.LOW_CONFIDENCE)
