@@ -16,6 +16,7 @@ from edge_agent.errors import BundleWrongKind
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.features import FEATURES
 from edge_agent.vision.cell_windows import window_of_image
+from edge_agent.vision.decode import decode_image
 from edge_agent.vision.preprocessing import preprocess
 from tests.cells import make_cells_bundle
 from trainer.errors import DataError
@@ -83,9 +84,9 @@ def test_a_head_that_was_fitted_to_single_cells_names_single_cells(bundle: Path,
 def test_features_of_a_cell_are_those_that_the_device_would_use(bundle: Path, site: Path) -> None:
     classifier = Classifier(load_bundle(bundle))
     data = (site / CLASSES[0] / "0.png").read_bytes()
-    rgb = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    rgb = decode_image(data)
     steps = classifier.manifest.preprocessing
-    image = preprocess(window_of_image(np.asarray(rgb, np.uint8), 224), steps.id, steps.denoise)
+    image = preprocess(window_of_image(rgb, 224), steps.id, steps.denoise)
     wanted = FEATURES[FEATURES_KIND].make(image, classifier.run(image).middle_map)
     measured = PictureMeter(classifier, FEATURES_KIND, as_cell=True).measure(data, 0, variants=0)
     assert np.array_equal(measured.features, wanted)
