@@ -13,8 +13,11 @@ from trainer.errors import RunError
 from trainer.files import make_folder, write_json
 
 PLAN = "plan.json"
-OTHER_ARCHITECTURES = ("EfficientNetB0", "NASNetMobile", "VGG16")
+LITE0 = "EfficientNet-Lite0"
+"""Trained and converted as MobileNetV2 is."""
+FROZEN_ARCHITECTURES = ("EfficientNetB0", "NASNetMobile", "VGG16")
 """Networks that are compared frozen, with a linear head."""
+OTHER_ARCHITECTURES = (LITE0, *FROZEN_ARCHITECTURES)
 
 
 class Plan(Settings):
