@@ -50,7 +50,7 @@ def cross_validate(
 ) -> None:
     """Train a recipe once per fold and judge every image by the int8 model that saw neither it nor its like.
 
-    The defaults are the recipe of 'accurate'. With five folds that takes more than four times as long as training it once.
+    The defaults are the recipe of 'accurate'. With five folds that takes over four times as long as one training.
     """
     import_keras()
     from trainer.cross_validation.cross_validate import cross_validate as cross_validate_all

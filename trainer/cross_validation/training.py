@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
+
 from trainer.cross_validation.folds import VALIDATION_SHARE
 from trainer.cross_validation.plan import Plan
 from trainer.export.quantization import quantize
@@ -47,6 +49,8 @@ def train_fold(
                     split=split.as_posix(),
                 )
             )
+            # Keras would otherwise keep what it built for every training until the process ends.
+            keras.utils.clear_session()
         return run
 
     teachers = []
