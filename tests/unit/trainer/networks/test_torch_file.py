@@ -13,7 +13,7 @@ from tests.unit.trainer.networks.torch_files import torch_file
 from trainer.errors import WeightsError
 from trainer.networks.torch_file import read_torch_file
 
-TENSORS = {
+TENSORS: dict[str, np.ndarray] = {
     "kernel": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
     "transposed": np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1),
     "count": np.array(7, np.int64),
