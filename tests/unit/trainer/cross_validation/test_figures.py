@@ -52,7 +52,7 @@ def _assignments(results: list[FoldResult], images_per_group: int = 1) -> list[A
     # Not in the order of the folds.
     return [
         Assignment(ImageFile(path, "pro-b", path), number // images_per_group, Part.TRAIN)
-        for number, path in reversed(list(enumerate(paths)))
+        for number, path in sorted(enumerate(paths), key=lambda each: each[1][::-1])
     ]
 
 
