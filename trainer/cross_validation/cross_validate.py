@@ -20,7 +20,7 @@ from trainer.cross_validation.judging import judge_fold
 from trainer.cross_validation.plan import Plan
 from trainer.cross_validation.results import CrossValidated, FoldResult
 from trainer.cross_validation.table import CROSS_VALIDATION, TABLE, to_markdown
-from trainer.cross_validation.training import steps_count, train_fold
+from trainer.cross_validation.training import train_fold, trainings_count
 from trainer.data.dataset import read_field
 from trainer.data.description import Description, load_description
 from trainer.data.listing import list_images
@@ -66,12 +66,11 @@ def _result(
     # A damaged result is measured again.
     with suppress(OSError, ValidationError):
         return FoldResult.model_validate_json(path.read_bytes())
-    done = (number - 1) * steps_count(plan)
+    trainings = trainings_count(plan)
 
-    def announce(what: str) -> None:
-        nonlocal done
-        done += 1
-        console.print(f"Fold {number} of {plan.folds}: {what} (training {done} of {plan.folds * steps_count(plan)})")
+    def announce(training: int, what: str) -> None:
+        begun = (number - 1) * trainings + training
+        console.print(f"Fold {number} of {plan.folds}: {what} (training {begun} of {plan.folds * trainings})")
 
     make_folder(folder)
     split = folder / "split.csv"

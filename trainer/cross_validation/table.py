@@ -48,7 +48,8 @@ def show_cross_validation(found: CrossValidated, stdout: Console) -> None:
     recipe, figures = found.recipe, found.figures
     stdout.print(
         f"{found.dataset}: {found.images_count} images in {found.groups_count} groups of images that are alike; "
-        f"MobileNetV2 {recipe.alpha:g}, {recipe.teachers} teachers, {recipe.variants} variants, {recipe.epochs} epochs",
+        f"MobileNetV2 {recipe.alpha:g}; teachers: {recipe.teachers}; variants: {recipe.variants}; "
+        f"epochs: {recipe.epochs} at most",
         highlight=False,
         soft_wrap=True,
     )

