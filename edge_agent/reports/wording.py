@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_agent.catalogue import Catalogue
-from edge_agent.contracts import Outcome, Reason, Report, Share
+from edge_agent.contracts import CellsShare, Outcome, Reason, Report, Share
 
 _ABSTENTIONS = frozenset({Reason.UNFAMILIAR, Reason.LOW_CONFIDENCE, Reason.MODEL_UNPROVEN})
 
@@ -34,7 +34,7 @@ def _outcome_of(code: str) -> Outcome:
         return Outcome.FAILED
 
 
-def share_words(share: Share, texts: Catalogue) -> tuple[str, str]:
+def share_words(share: Share | CellsShare, texts: Catalogue) -> tuple[str, str]:
     """The share and its interval; empty where there is none."""
     if share.ratio is None or share.low_ratio is None or share.high_ratio is None:
         return "", ""

@@ -17,11 +17,13 @@ KEPT_COUNT = 200
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShownReading:
-    """A reading's message, its picture, and what the labels of its model mean."""
+    """A reading's message, its picture, and what the labels of its models mean."""
 
     result: Result
     picture: ReadingPicture | None
     labels: tuple[Label, ...]
+    types: tuple[Label, ...] = ()
+    """The same of the model of its cells; empty if none judged single cells."""
     recalled: bool = False
     """Whether it is from before the start of the device."""
 
