@@ -71,8 +71,8 @@ class Reading:
     explanation: Explanation | None = field(default=None, repr=False)
     labels: tuple[Label, ...] = ()
     """What the model's labels are called and mean."""
-    types: tuple[Label, ...] = ()
-    """The same of the cells' model; empty if none judged single cells."""
+    cell_labels: tuple[Label, ...] = ()
+    """What the types of cells are called and mean; empty if no cells bundle judged the field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -57,7 +57,7 @@ class PictureMaker:
             labels: tuple[Label, ...] = ()
             types: tuple[Label, ...] = ()
             if reading is not None:
-                labels, types = reading.labels, reading.types
+                labels, types = reading.labels, reading.cell_labels
                 try:
                     picture = make_picture(result, reading)
                 except Exception:  # one bad picture must not end the thread

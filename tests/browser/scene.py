@@ -125,7 +125,7 @@ class Readings:
             model=found.model,
         )
         rest = found.cells[len(cells) :]
-        read = dataclasses.replace(found, types=TYPES)
+        read = dataclasses.replace(found, cell_labels=TYPES)
         made = self._results.make(read).model_copy(update={"cells": (*cells, *rest), "differential": differential})
         return made, read
 
