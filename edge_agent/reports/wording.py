@@ -5,7 +5,16 @@ from __future__ import annotations
 from edge_agent.catalogue import Catalogue
 from edge_agent.contracts import CellsShare, Outcome, Reason, Report, Share
 
-_ABSTENTIONS = frozenset({Reason.UNFAMILIAR, Reason.LOW_CONFIDENCE, Reason.MODEL_UNPROVEN})
+_ABSTENTIONS = frozenset(
+    {
+        Reason.UNFAMILIAR,
+        Reason.LOW_CONFIDENCE,
+        Reason.MODEL_UNPROVEN,
+        # Of a field that only its cells decide about.
+        Reason.SCALE_UNKNOWN,
+        Reason.CELL_CUT,
+    }
+)
 
 
 def reason_words(code: str, texts: Catalogue) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -15,11 +13,11 @@ from numpy.typing import NDArray
 
 from edge_agent.analysis.reading import Explanation, Reading
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
-from edge_agent.contracts import Cell, Result
+from edge_agent.contracts import Result
 from edge_agent.errors import ImageError
 from edge_agent.vision.decode import REDUCTIONS, decode_image, read_header
 from edge_agent.vision.field import Window
-from edge_agent.web.cell_crops import CROP_PX, FramePart, cut_crops, foremost, side_px
+from edge_agent.web.cell_crops import foremost, side_by_side
 from edge_agent.web.layers import outline_nuclei, tint_evidence, to_png
 
 LONG_SIDE_PX = 640
@@ -77,28 +75,26 @@ def make_picture(result: Result, reading: Reading) -> ReadingPicture | None:
     if explanation is None:
         return None
     window = explanation.window
-    chosen = foremost(result.cells)
-    cells = [result.cells[index] for index in chosen]
-    decoded = None if window is None or window.ready else _decode(reading.frame, window, cells)
+    rgb = None if window is None or window.ready else _cut(reading.frame, window)
     height, width = _size_px(explanation, LONG_SIDE_PX)
     labels = list(result.probabilities or ())
-    shown = explanation.field if window is None or decoded is None else decoded.cut(window)
-    picture = _resized(shown, height, width)
+    picture = _resized(explanation.field if rgb is None else rgb, height, width)
     map_ = explanation.class_activation_map
-    crops = None if window is None or not cells else _crops(explanation.field, window, decoded, cells)
+    windows = _foremost_windows(result, explanation)
+    turned = window is not None and window.turned
     return ReadingPicture(
         width_px=width,
         height_px=height,
         region=_region(reading.frame, window),
-        turned=window is not None and window.turned,
+        turned=turned,
         jpeg=_to_jpeg(picture),
         thumbnail=_to_jpeg(_resized(picture, *_size_px(explanation, THUMBNAIL_PX))),
         nuclei_png=to_png(outline_nuclei(explanation.nuclei_mask, (height, width))),
         activation_map=None if map_ is None else map_.astype(np.float16),
         class_index=labels.index(result.label) if result.label in labels else None,
         frame_size_px=_frame_size_px(reading.frame),
-        foremost=() if crops is None else chosen,
-        crops=None if crops is None else _to_jpeg(crops),
+        foremost=tuple(windows),
+        crops=_to_jpeg(side_by_side(list(windows.values()), turned=turned)) if windows else None,
     )
 
 
@@ -121,6 +117,13 @@ def picture_of_frame(rgb: NDArray[np.uint8]) -> ReadingPicture:
         class_index=None,
         frame_size_px=(rgb.shape[0], rgb.shape[1]),
     )
+
+
+def _foremost_windows(result: Result, explanation: Explanation) -> dict[int, NDArray[np.uint8]]:
+    """The windows of the cells that look most like blasts, by their index, the foremost first."""
+    seen = explanation.cell_windows
+    chosen = ((index, seen[index]) for index in foremost(result.cells) if index < len(seen))
+    return {index: window for index, window in chosen if isinstance(window, np.ndarray)}
 
 
 def _size_px(explanation: Explanation, long_side_px: int) -> tuple[int, int]:
@@ -156,61 +159,28 @@ def _frame_size_px(frame: Frame) -> tuple[int, int] | None:
     return header.height_px, header.width_px
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Decoded:
-    """A frame, decoded once more for its pictures."""
-
-    pixels: NDArray[np.uint8]
-    """uint8 (h, w, 3)."""
-    order: ColourOrder
-    reduction: int = 1
-
-    def cut(self, window: Window) -> NDArray[np.uint8]:
-        """The window as uint8 RGB (h, w, 3), turned like the field."""
-        place = window.reduced(self.reduction)
-        rows = slice(place.top_px, place.top_px + place.height_px)
-        columns = slice(place.left_px, place.left_px + place.width_px)
-        rgb = self.to_rgb(self.pixels[rows, columns])
-        return np.asarray(cv2.rotate(rgb, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8) if window.turned else rgb
-
-    def to_rgb(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Pixels in the frame's order of colours as RGB."""
-        if self.order is ColourOrder.BGR:
-            return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-        return pixels
-
-
-def _decode(frame: Frame, window: Window, cells: Sequence[Cell]) -> _Decoded | None:
-    """The frame, as large as the pictures of its window and of ``cells`` need; None if it cannot be decoded again."""
-    image = frame.image
+def _cut(frame: Frame, window: Window) -> NDArray[np.uint8] | None:
+    """The window as uint8 RGB (h, w, 3), turned like the field; None if the frame cannot be decoded once more."""
+    image, reduction = frame.image, 1
     if isinstance(image, ImageError):
         return None
     if isinstance(image, Pixels):
-        return _Decoded(image.array, image.order)
-    try:
-        header = read_header(image.data)
-        longest = max(window.height_px, window.width_px)
-        smallest = min((side_px(cell) for cell in cells), default=math.inf)
-        large_enough = (each for each in REDUCTIONS if longest // each >= LONG_SIDE_PX and smallest / each >= CROP_PX)
-        reduction = next(large_enough, 1)
-        rgb = decode_image(image.data, reduction=reduction, header=header)
-    except ImageError as error:
-        # It was decoded for the reading, but is larger than is worth decoding again for a picture.
-        log.debug("the picture is that of the model's input: %s", error)
-        return None
-    return _Decoded(rgb, ColourOrder.RGB, reduction)
-
-
-def _crops(
-    field_rgb: NDArray[np.uint8], window: Window, decoded: _Decoded | None, cells: Sequence[Cell]
-) -> NDArray[np.uint8]:
-    if decoded is not None:
-        scale = 1 / decoded.reduction
-        return decoded.to_rgb(cut_crops(FramePart(decoded.pixels, (scale, scale)), cells, turned=window.turned))
-    # The model's input is the second best.
-    upright = np.rot90(field_rgb) if window.turned else field_rgb
-    scales = upright.shape[0] / window.height_px, upright.shape[1] / window.width_px
-    return cut_crops(FramePart(upright, scales, window.top_px, window.left_px), cells, turned=window.turned)
+        rgb = image.array
+    else:
+        try:
+            header = read_header(image.data)
+            longest = max(window.height_px, window.width_px)
+            reduction = next((each for each in REDUCTIONS if longest // each >= LONG_SIDE_PX), 1)
+            rgb = decode_image(image.data, reduction=reduction, header=header)
+        except ImageError as error:
+            # It was decoded for the reading, but is larger than is worth decoding again for a picture.
+            log.debug("the picture is that of the model's input: %s", error)
+            return None
+    place = window.reduced(reduction)
+    rgb = rgb[place.top_px : place.top_px + place.height_px, place.left_px : place.left_px + place.width_px]
+    if isinstance(image, Pixels) and image.order is ColourOrder.BGR:
+        rgb = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return np.asarray(cv2.rotate(rgb, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8) if window.turned else rgb
 
 
 def _resized(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -125,7 +125,10 @@ class Readings:
             model=found.model,
         )
         rest = found.cells[len(cells) :]
-        read = dataclasses.replace(found, cell_labels=TYPES)
+        assert found.explanation is not None
+        windows = tuple(window_around(draw("pre-b", seed), cell) for cell in cells)
+        explanation = dataclasses.replace(found.explanation, cell_windows=windows)
+        read = dataclasses.replace(found, cell_labels=TYPES, explanation=explanation)
         made = self._results.make(read).model_copy(update={"cells": (*cells, *rest), "differential": differential})
         return made, read
 
@@ -167,6 +170,13 @@ def typed_cell(cell: Cell, fate: str | Reason, blast_ratio: float | None = None)
         return cell.model_copy(update={**box, "refusal": fate, "blast_ratio": blast_ratio if unsure else None})
     ratio = blast_ratio if blast_ratio is not None else 0.9 if fate == "blast" else 0.1
     return cell.model_copy(update={**box, "type": fate, "type_ratio": 0.9, "blast_ratio": ratio})
+
+
+def window_around(picture: NDArray[np.uint8], cell: Cell) -> NDArray[np.uint8]:
+    """What a cells model sees of a cell, uint8 RGB (160, 160, 3)."""
+    edged = np.pad(picture, ((80, 80), (80, 80), (0, 0)), mode="reflect")
+    top, left = round(cell.y_px), round(cell.x_px)
+    return edged[top : top + 160, left : left + 160]
 
 
 def draw(label: str, seed: int, focus_sigma_px: float = 0.6) -> NDArray[np.uint8]:
