@@ -103,5 +103,7 @@ class PendingReading:
 
     extracted: ExtractedField
     analysis: FieldAnalysis
-    network_input: NDArray[np.uint8]
-    """The preprocessed field, uint8 (size, size, 3)."""
+    network_input: NDArray[np.uint8] | None
+    """The preprocessed field, uint8 (size, size, 3); None if only its cells are judged."""
+    cells: tuple[CutCell, ...] = ()
+    """What a cells bundle judges; empty if there is none."""
