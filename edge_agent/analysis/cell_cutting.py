@@ -13,6 +13,7 @@ from edge_agent.contracts.manifest import CellWindows
 from edge_agent.vision.cell_windows import cut_window
 from edge_agent.vision.decode import REDUCTIONS, decode_image
 from edge_agent.vision.field import MAX_UPSCALING
+from edge_agent.vision.red_cells import DIAMETER_UM
 
 MAX_DECODED_PX = 2560 * 1920
 """Largest area of a frame that is decoded again for its cells: 15 MB as an array."""
@@ -33,8 +34,8 @@ def cut_cells(
     height, width = analysis.segmentation.mask.shape
     found: list[CutCell] = [Reason.CELL_CUT if each.is_cut(height, width) else None for each in nuclei]
     chosen = [at for at, each in enumerate(found) if each is None][: windows.max_cells_count]
-    refusal = _unfit(extracted, analysis, windows, side_px)
-    scale = analysis.scale.um_per_pixel
+    scale = _um_per_pixel(extracted, analysis)
+    refusal = _unfit(extracted, scale, windows, side_px)
     if refusal is not None or scale is None or not chosen:
         return tuple(refusal if at in chosen else each for at, each in enumerate(found))
     rgb, reduction = _pixels(extracted, scale, windows.window_um / side_px)
@@ -47,9 +48,20 @@ def cut_cells(
     return tuple(found)
 
 
-def _unfit(extracted: ExtractedField, analysis: FieldAnalysis, windows: CellWindows, side_px: int) -> Reason | None:
+def _um_per_pixel(extracted: ExtractedField, analysis: FieldAnalysis) -> float | None:
+    """Of the frame; None if nothing is known about it.
+
+    Where red cells lie in clumps, as in most fields that are full of blasts, their size is only guessed. That is no
+    scale to measure by, but near enough for windows, whose scale varied in training more than the guess errs.
+    """
+    known, guess_px = analysis.scale.um_per_pixel, analysis.red_cells.guess_px
+    if known is not None or guess_px is None:
+        return known
+    return DIAMETER_UM / (guess_px * extracted.view.frame_px_per_px)
+
+
+def _unfit(extracted: ExtractedField, scale: float | None, windows: CellWindows, side_px: int) -> Reason | None:
     """Why no window can be cut from this frame at the right size."""
-    scale = analysis.scale.um_per_pixel
     if scale is None:
         return Reason.SCALE_UNKNOWN
     frame_side_px = windows.window_um / scale
