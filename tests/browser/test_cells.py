@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx2
 import numpy as np
@@ -11,11 +12,18 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # has no types
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
+from uuid_utils.compat import uuid7
 
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.results import ResultMaker
+from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
 from edge_agent.contracts import Reason, Report, Result, Topics
+from edge_agent.inference import Classifier, load_bundle
 from edge_agent.specimens.tally import Tally
-from tests.browser.scene import TYPES, Scene
+from edge_agent.vision.settings import QualityLimits
+from tests.browser.scene import TYPES, Scene, draw
 from tests.browser.watching import SPECIMEN, show_frame, show_once_asked
+from tests.cells import make_cells_bundle
 from tests.slides import MODEL, judged, result_of
 
 FATES = ["lymphocyte", "blast", "neutrophil", Reason.LOW_CONFIDENCE, "blast", Reason.UNFAMILIAR, "smudge"]
@@ -62,6 +70,22 @@ def test_each_cell_is_outlined_where_it_lies_with_the_colour_and_letters_of_its_
         want_x = (cell.x_px / frame_width - left) / width * picture["width_px"]
         want_y = (cell.y_px / frame_height - top) / height * picture["height_px"]
         assert (each["x"], each["y"]) == pytest.approx((want_x, want_y), abs=1)
+
+
+def test_what_a_cells_bundle_says_of_a_field_reaches_the_page(made: Scene, page: Page, tmp_path: Path) -> None:
+    cells = Classifier(load_bundle(str(make_cells_bundle(tmp_path / "cells", max_cells_count=4))))
+    analyzer = Analyzer(Classifier(load_bundle("demo")), QualityLimits(), cells=cells)
+    reading = analyzer.analyse(frame_now("camera0", Pixels(draw("pre-b", 7), ColourOrder.RGB)))
+    result = made.show((ResultMaker("clinic-a", "scope-1", uuid7()).make(reading), reading))
+    assert result.differential is not None
+    made.open(page)
+    page.locator("#reading .crops").wait_for()
+    cut = sum(cell.cut for cell in result.cells)
+    assert (result.differential.judged_count, result.differential.refused_count) == (4, cut)
+    expect(page.locator("#reading .crops li")).to_have_count(4)
+    expect(page.locator("#reading-picture [data-layer=cells] g")).to_have_count(4 + cut)
+    expect(page.locator("#reading")).to_contain_text(f"{len(result.cells)} found, 4 judged, {cut} refused")
+    expect(page.get_by_role("row", name="Cut by the edge refused")).to_be_visible()
 
 
 def test_the_legend_counts_the_cells_of_each_type_and_says_why_others_have_none(made: Scene, page: Page) -> None:

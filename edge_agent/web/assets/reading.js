@@ -94,6 +94,12 @@ function probabilities({ result, labels }) {
 
 const percentWidth = (ratio) => `${(100 * ratio).toFixed(1)}%`;
 
+/** The cells model that judged beside the model of the field; null if there was none. */
+function besideModel({ model, differential }) {
+  const beside = differential?.model;
+  return beside && beside.sha256 !== model.sha256 ? `${beside.name} ${beside.version}` : null;
+}
+
 function facts({ result }) {
   const scale = result.scale?.um_per_pixel;
   const pairs = [
@@ -108,6 +114,7 @@ function facts({ result }) {
     ["fact.scale", scale ? `${number(scale, 3)} µm/px` : null],
     ["fact.time", `${number(result.latency_ms.total, 1)} ms`],
     ["fact.model", `${result.model.name} ${result.model.version}`],
+    ["fact.cells_model", besideModel(result)],
   ];
   return el(
     "dl",

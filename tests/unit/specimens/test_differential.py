@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -13,8 +15,11 @@ from hypothesis import strategies as st
 from edge_agent.analysis.reading import Reading
 from edge_agent.catalogue import catalogue, languages
 from edge_agent.contracts import Differential, Outcome, Report, Specimen, Topics
+from edge_agent.events.recorder import EventRecorder
 from edge_agent.specimens.statement import FEW_CELLS_COUNT, statement
 from edge_agent.specimens.tally import Tally
+from edge_agent.specimens.tracker import SpecimenTracker
+from edge_agent.spool import MemorySpool
 from tests.slides import CELLS_MODEL, MODEL, TYPES, differential, judged, refused, result_of, unsure
 
 Fields = list[tuple[Reading, Differential | None]]
@@ -74,6 +79,23 @@ def test_a_slide_that_an_older_release_began_goes_on_with_cells() -> None:
     assert tally.cells is not None
     assert (tally.cells.fields_count, tally.cells.blasts_count) == (1, 1)
     assert Tally.restore(tally.to_json()) == tally
+
+
+def test_what_a_tracked_slide_counts_survives_a_restart_with_the_names_of_its_types(tmp_path: Path) -> None:
+    spool, topics = MemorySpool(2**20), Topics("clinic", "scope-1")
+
+    def tracker() -> SpecimenTracker:
+        events = EventRecorder(tmp_path, spool, topics, uuid4())
+        return SpecimenTracker(spool, events, uuid4(), lambda: topics, lambda: MODEL)
+
+    slide = tracker()
+    slide.set(Specimen(id="S-7K3F-92QX", slide=2))
+    reading = replace(judged(None), differential=differential(blast=2, refused=1), cell_labels=TYPES)
+    slide.append(reading, lambda place: result_of(reading, place))
+    found = tracker().finish().differential
+    assert found is not None
+    assert (found.judged_count, found.refused_count) == (2, 1)
+    assert [each.name for each in found.types] == [each.display_name for each in TYPES]
 
 
 def test_cells_that_all_were_refused_have_no_share() -> None:
