@@ -77,11 +77,8 @@ def _cells(report: Report, texts: Catalogue) -> list[str]:
     found = report.differential
     if found is None:
         return []
-    warnings = []
-    if found.demonstration and not report.demonstration:
-        warnings.append(texts.text("report.statement.cells.demonstration"))
-    if found.provisional and not report.provisional:
-        warnings.append(texts.text("report.statement.cells.provisional"))
+    beside = found.provisional and not report.provisional
+    warnings = [texts.text("report.statement.cells.provisional")] if beside else []
     fields = texts.counted("report.in_fields", found.fields_count)
     counted = texts.text(
         "report.statement.cells", cells=found.cells_count, in_fields=fields, judged=found.judged_count,

@@ -97,7 +97,6 @@ class Readings:
         *,
         blast_ratios: Sequence[float] = (),
         seed: int = 7,
-        demonstration: bool = False,
         provisional: bool = False,
     ) -> tuple[Result, Reading]:
         """A reading whose cells, the largest first, got these types, or were refused for these reasons.
@@ -114,7 +113,7 @@ class Readings:
         types = [cell.type for cell in cells if cell.type is not None]
         blasts = types.count("blast")
         differential = Differential(
-            demonstration=demonstration,
+            demonstration=False,
             provisional=provisional,
             cells_count=len(found.cells),
             judged_count=len(types),

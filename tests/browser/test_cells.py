@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -116,6 +117,19 @@ def test_the_most_blast_like_cells_are_shown_in_order_with_type_and_probability(
     assert str(result.id) in image.evaluate("(node) => getComputedStyle(node).backgroundImage")
 
 
+def test_without_their_pictures_the_most_blast_like_cells_are_still_named(made: Scene, page: Page) -> None:
+    """As of a reading of before the start of the device."""
+    result, reading = made.readings.typed(FATES, blast_ratios=RATIOS)
+    assert reading.explanation is not None
+    made.show((result, replace(reading, explanation=replace(reading.explanation, cell_windows=()))))
+    made.open(page)
+    items = page.locator("#reading .crops li")
+    expect(items).to_have_count(6)
+    expect(items.first).to_contain_text("no picture kept")
+    expect(items.first).to_contain_text("blast 97.0%")
+    expect(items.get_by_role("img")).to_have_count(0)
+
+
 def test_no_more_than_ten_cells_are_shown(made: Scene, page: Page) -> None:
     ratios = [number / 20 for number in range(12)]
     made.show(made.readings.typed(["lymphocyte"] * 12, blast_ratios=ratios))
@@ -127,11 +141,10 @@ def test_no_more_than_ten_cells_are_shown(made: Scene, page: Page) -> None:
 
 
 def test_where_no_cell_has_a_probability_the_page_says_so_and_why(made: Scene, page: Page) -> None:
-    made.show(made.readings.typed([Reason.MODEL_UNPROVEN] * 3, provisional=True, demonstration=True))
+    made.show(made.readings.typed([Reason.MODEL_UNPROVEN] * 3, provisional=True))
     made.open(page)
     reading = page.locator("#reading")
     expect(reading).to_contain_text("Provisional: no figures show that the model of the cells")
-    expect(reading).to_contain_text("The types mean nothing.")
     expect(reading).to_contain_text("No cell of this field has a probability of being a blast.")
     expect(reading.get_by_role("row", name="Withheld: no figures prove the model refused 3")).to_be_visible()
     expect(reading.locator(".crops")).to_have_count(0)
@@ -174,8 +187,13 @@ def test_the_moving_picture_has_the_outlines_too_and_a_key_switches_both(
     expect(layer).to_be_hidden()
     show_frame(made, page, field, 2, reading=str(result.id))
     assert reds(page) == 0
+    moved = page.locator("#live-moved")
+    page.keyboard.press("n")
     show_frame(made, page, field, 3)
-    expect(page.locator("#live-moved")).to_be_visible()
+    expect(moved).to_be_hidden()
+    page.keyboard.press("t")
+    show_frame(made, page, field, 4)
+    expect(moved).to_be_visible()
 
 
 def test_the_history_shows_the_cells_of_an_older_reading(made: Scene, page: Page) -> None:

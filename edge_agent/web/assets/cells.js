@@ -45,16 +45,23 @@ function look(cell, types) {
 export const judged = (details) => (details?.result.differential ?? null) !== null;
 
 /** The letters of a cell, with its place if it is one of those that are shown by themselves. */
-function caption(letters, place) {
-  return place === -1 ? letters : `${letters} ${place + 1}`;
+const caption = (letters, place) => (place === -1 ? letters : `${letters} ${place + 1}`);
+
+const FOREMOST = 10;
+
+/** Indices of the cells with the highest probability of being a blast, whatever their type, the highest first. */
+function foremost(cells) {
+  const known = cells.map((_, index) => index).filter((index) => cells[index].blast_ratio !== undefined);
+  return known.sort((one, other) => cells[other].blast_ratio - cells[one].blast_ratio).slice(0, FOREMOST);
 }
 
 /** Each outlined cell with its place as shares of the frame: {left, top, width, height, colour, letters, …}. */
 export function outlined({ result, types, picture }) {
   const [height_px, width_px] = picture?.frame_size_px ?? [null, null];
   if (!judged({ result }) || height_px === null) return [];
+  const first = foremost(result.cells);
   return result.cells
-    .map((cell, index) => [cell, look(cell, types), picture.foremost.indexOf(index)])
+    .map((cell, index) => [cell, look(cell, types), first.indexOf(index)])
     .filter(([, found]) => found !== null)
     .map(([cell, found, place]) => ({
       left: cell.left_px / width_px,
@@ -187,39 +194,51 @@ function counts({ result, types }) {
 export const cropsAddress = ({ result, picture }) =>
   picture?.foremost?.length ? `/readings/${result.id}/cells.jpg` : null;
 
+/** The cell's part of the picture of all; words in its place where none is kept. */
 function crop(details, index, place) {
-  const { result, types, picture } = details;
-  const cell = result.cells[index];
-  const type = cell.type === undefined ? t("cells.no_type") : labelName(cell.type, types);
-  const blast = t("cells.blast", { share: percent(cell.blast_ratio) });
-  const many = picture.foremost.length;
+  const { foremost: shown = [] } = details.picture ?? {};
+  const at = shown.indexOf(index);
+  if (at === -1) return el("span", { class: "muted" }, t("cells.picture.gone"));
   const image = el("span", { class: "crop", role: "img", "aria-label": t("cells.picture", { place: place + 1 }) });
   image.style.backgroundImage = `url("${cropsAddress(details)}")`;
-  image.style.backgroundSize = `${100 * many}% 100%`;
-  image.style.backgroundPosition = `${many > 1 ? (100 * place) / (many - 1) : 0}% 0`;
-  const [colour, letters] = cell.type === undefined ? [undefined, "?"] : sign(cell.type, types);
-  return el("li", {}, image, el("b", {}, chip(caption(letters, place), colour), " ", type), el("span", {}, blast));
+  image.style.backgroundSize = `${100 * shown.length}% 100%`;
+  image.style.backgroundPosition = `${shown.length > 1 ? (100 * at) / (shown.length - 1) : 0}% 0`;
+  return image;
 }
 
-/** The cells with the highest probability of being a blast, whatever their type. */
-function foremost(details) {
-  const found = details.picture?.foremost ?? [];
-  if (found.length === 0) return el("p", { class: "muted" }, t("cells.foremost.none"));
-  return el("ol", { class: "crops" }, ...found.map((index, place) => crop(details, index, place)));
+function item(details, index, place) {
+  const { result, types } = details;
+  const cell = result.cells[index];
+  const refused = cell.type === undefined;
+  const [colour, letters] = refused ? [undefined, "?"] : sign(cell.type, types);
+  const name = refused ? t("cells.no_type") : labelName(cell.type, types);
+  return el(
+    "li",
+    {},
+    crop(details, index, place),
+    el("b", {}, chip(caption(letters, place), colour), " ", name),
+    el("span", {}, t("cells.blast", { share: percent(cell.blast_ratio) })),
+  );
+}
+
+function list(details) {
+  const first = foremost(details.result.cells);
+  if (first.length === 0) return el("p", { class: "muted" }, t("cells.foremost.none"));
+  return el("ol", { class: "crops" }, ...first.map((index, place) => item(details, index, place)));
 }
 
 /** What a cells model says of a reading; null if single cells were not judged. */
 export function describeCells(details) {
   if (!judged(details)) return null;
   const { result } = details;
-  const notes = ["demonstration", "provisional"].filter((each) => result.differential[each] && !result[each]);
+  const provisional = result.differential.provisional && !result.provisional;
   return el(
     "section",
     { class: "cells", "aria-label": t("cells.title") },
-    ...notes.map((each) => el("p", { class: "caution" }, t(`cells.${each}`))),
+    provisional ? el("p", { class: "caution" }, t("cells.provisional")) : null,
     counts(details),
     el("h4", {}, t("cells.foremost")),
-    foremost(details),
+    list(details),
     el("p", { class: "muted" }, t("cells.not_a_finding")),
   );
 }
