@@ -150,12 +150,17 @@ def test_where_no_cell_has_a_probability_the_page_says_so_and_why(made: Scene, p
     expect(reading.locator(".crops")).to_have_count(0)
 
 
-def test_a_field_bundle_has_nothing_of_this(made: Scene, page: Page) -> None:
+def test_a_field_bundle_has_nothing_of_this(made: Scene, page: Page, field: NDArray[np.uint8]) -> None:
     made.show(made.readings.make())
     made.open(page)
     page.locator("#reading-picture .field-picture").wait_for()
     expect(page.locator("#layer-cells")).to_be_hidden()
     expect(page.locator("#reading .cells, [data-layer=cells]")).to_have_count(0)
+    show_once_asked(made, page)
+    page.keyboard.press("n")
+    show_frame(made, page, field, 1)
+    # Nothing that could lie over the picture is missing.
+    expect(page.locator("#live-moved")).to_be_hidden()
 
 
 def reds(page: Page) -> int:
