@@ -93,6 +93,10 @@ def test_doctor_tests_the_cells_bundle_too(broker_port: int, pictures: Path, cel
     (cells / "manifest.json").write_text(json.dumps({**manifest, "evidence": None}))
     found = next(each for each in examine(both) if each.check == "bundle")
     assert "test-cells 0.3.0 for cells verified, golden fields agree; PROVISIONAL, it gives no types: " in found.detail
+    lab = {"id": "lab@1", "denoise": "median3"}
+    (cells / "manifest.json").write_text(json.dumps({**manifest, "preprocessing": lab}))
+    found = next(each for each in examine(both) if each.check == "bundle")
+    assert found.code == "bundle_golden_mismatch"
     (cells / "golden.npz").unlink()
     found = next(each for each in examine(both) if each.check == "bundle")
     assert found.code == "bundle_file_missing"
