@@ -47,7 +47,9 @@ def write_head(folder: Path, *, bundle: str = "demo", name: str = "north-clinic-
         version=version,
         created_at=datetime(2026, 11, 29, tzinfo=UTC),
         demonstration=True,
-        parent=HeadParent(name=bundle, version=parent.manifest.version, sha256=parent.manifest.files[MODEL]),
+        parent=HeadParent(
+            name=parent.manifest.name, version=parent.manifest.version, sha256=parent.manifest.files[MODEL]
+        ),
         features=FEATURE,
         labels=tuple(Label(code=each, display_name=each, meaning=each, malignant=each == LABELS[0]) for each in LABELS),
         temperature=1.0,

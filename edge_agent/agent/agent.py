@@ -317,14 +317,19 @@ class Agent:
 
     def start(self) -> None:
         """Start all threads and return. Neither the camera nor the broker needs to be available."""
-        model = self._models.analyzer.model
+        model, beside = self._models.analyzer.model, self._models.analyzer.cells_beside
+        cells = None if beside is None else beside.model
+        types = "" if cells is None else f", and {cells.name} {cells.version} for cells"
         self._events.record(
             EventKind.STARTED,
-            f"leukoscope {__version__} started with the bundle {model.name} {model.version}.",
+            f"leukoscope {__version__} started with the bundle {model.name} {model.version}{types}.",
             software=__version__,
             model=model.name,
             model_version=model.version,
             model_sha256=model.sha256,
+            cells_model=None if cells is None else cells.name,
+            cells_model_version=None if cells is None else cells.version,
+            cells_model_sha256=None if cells is None else cells.sha256,
         )
         self._publisher.start()
         self._dispatcher.start()

@@ -33,6 +33,7 @@ def device_info(config: Config, analyzer: Analyzer, session: UUID, started_at: d
         ),
         cameras=(Camera(id=config.camera.id, kind=config.camera.kind),),
         model=analyzer.model,
+        cells_model=None if analyzer.cells_beside is None else analyzer.cells_beside.model,
         schemas=schema_ids(),
     )
 

@@ -15,15 +15,19 @@ hundredth of all time even on a slow board that reads without a pause."""
 
 
 def make_analyzer(config: Config) -> Analyzer:
-    """Load, verify and test the configured bundle and head.
+    """Load, verify and test the configured bundle and head, and the cells bundle beside them if there is one.
 
     Raises ``BundleError``, ``RuntimeMissing``, ``SigningMissing``.
     """
     classifier = make_classifier(config)
     classifier.verify_golden()
+    cells = _make_cells_classifier(config)
+    if cells is not None:
+        cells.verify_golden()
     return Analyzer(
         classifier,
         config.quality,
+        cells=cells,
         um_per_pixel=config.camera.um_per_pixel,
         max_pixels=round(config.analysis.max_image_megapixels * 1e6),
         proof=config.proof,
@@ -37,6 +41,13 @@ def make_classifier(config: Config) -> Classifier:
     trust = config.models.trust()
     bundle = load_bundle(settings.bundle, trust)
     return Classifier(bundle, head=settings.head, threads=settings.threads_count, trust=trust)
+
+
+def _make_cells_classifier(config: Config) -> Classifier | None:
+    settings = config.analysis
+    if settings.cells_bundle is None:
+        return None
+    return Classifier(load_bundle(settings.cells_bundle, config.models.trust()), threads=settings.threads_count)
 
 
 def open_spool(config: Config, on_change: Callable[[], None], on_failure: Callable[[BaseException], None]) -> Spool:

@@ -129,8 +129,13 @@ class ModelControl:
         return make_classifier(self._with(self._config, choice))
 
     def candidate(self, bundle: str, head: str | None = None) -> Analyzer:
-        """Load another installed bundle and head, and change nothing. Raises as ``select`` does."""
-        return make_analyzer(self._with(self._config, self._known(bundle, head)))
+        """Load another installed bundle and head, and change nothing. Raises as ``select`` does.
+
+        No cells bundle is beside it: what a candidate says of cells would be of no use.
+        """
+        config = self._with(self._config, self._known(bundle, head))
+        alone = config.analysis.model_copy(update={"cells_bundle": None})
+        return make_analyzer(config.model_copy(update={"analysis": alone}))
 
     def roll_back(self) -> ModelIdentity:
         """Read with the model before. Raises ``ModelNoPrevious``."""

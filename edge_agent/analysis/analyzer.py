@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import time
 from dataclasses import asdict
 
@@ -11,17 +9,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.analysis.cell_judge import CellJudge
+from edge_agent.analysis.cell_judgement import CellJudgement
+from edge_agent.analysis.defect import defect
 from edge_agent.analysis.differences import field_appearance, find_differences
-from edge_agent.analysis.extraction import ExtractedField, Extraction, FailedFrame, RejectedFrame
+from edge_agent.analysis.extraction import DecodedFrame, ExtractedField, Extraction, FailedFrame, RejectedFrame
+from edge_agent.analysis.image_identity import image_identity
 from edge_agent.analysis.nuclei import describe_cells, describe_nuclei
+from edge_agent.analysis.ratio import rounded_ratio
 from edge_agent.analysis.reading import Explanation, FieldAnalysis, PendingReading, Reading
 from edge_agent.analysis.rejection import rejection_reason
 from edge_agent.analysis.scale import describe_scale
 from edge_agent.analysis.stage_timer import StageTimer
-from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
+from edge_agent.analysis.verdict import Verdict
+from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
 from edge_agent.contracts import (
+    BundleKind,
     ErrorReport,
-    ImageIdentity,
     Label,
     ModelIdentity,
     Outcome,
@@ -29,10 +33,11 @@ from edge_agent.contracts import (
     Reason,
 )
 from edge_agent.contracts.manifest import Reference, TrainingAppearance
-from edge_agent.errors import AnalysisError, EdgeAgentError, ImageError
+from edge_agent.errors import EdgeAgentError, ImageError
+from edge_agent.inference.bundle import require_kinds
 from edge_agent.inference.classifier import Classifier
 from edge_agent.inference.decision import decide
-from edge_agent.inference.geometry import field_geometry
+from edge_agent.inference.geometry import bundle_geometry
 from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits, unproven_reasons
 from edge_agent.vision.appearance import Appearance
 from edge_agent.vision.cells import find_cells
@@ -42,8 +47,6 @@ from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, SEGMENTAT
 from edge_agent.vision.quality import change_pct, measure, thumbnail
 from edge_agent.vision.red_cells import DIAMETER_UM
 from edge_agent.vision.settings import QualityLimits
-
-log = logging.getLogger(__name__)
 
 
 class Analyzer:
@@ -57,17 +60,19 @@ class Analyzer:
         classifier: Classifier,
         limits: QualityLimits,
         *,
+        cells: Classifier | None = None,
         um_per_pixel: float | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         proof: ProofLimits | None = DEFAULT_PROOF,
         appearance_interval_s: float | None = None,
     ) -> None:
-        """Judge with ``classifier`` the fields that are within ``limits``.
+        """Judge with ``classifier`` the fields that are within ``limits``; of a cells bundle, by their cells alone.
 
-        A bundle or head whose record does not reach ``proof`` answers nothing; None is for measuring such a one.
+        ``cells`` is a cells bundle that types the cells beside a bundle that judges whole fields. A bundle or head
+        whose record does not reach ``proof`` answers nothing; None is for measuring such a one.
         ``um_per_pixel`` is the size of a pixel of the frames in the specimen, in micrometres, None if unknown.
         ``max_pixels`` bounds what is decoded. ``appearance_interval_s`` is the least time between two judged fields
-        whose appearance is measured whatever is decided about them; None for never.
+        whose appearance is measured whatever is decided about them; None for never. Raises ``BundleWrongKind``.
         """
         manifest = classifier.manifest
         self._classifier = classifier
@@ -77,9 +82,16 @@ class Analyzer:
         self._model = classifier.identity
         self.unproven_reasons = () if proof is None else unproven_reasons(classifier.labels, classifier.evidence, proof)
         """What the record of the bundle, or of its head, lacks, each as a sentence; empty if it may be used."""
-        self._geometry = field_geometry(manifest.field, manifest.input.height_px)
-        self._denoise = DENOISERS[manifest.preprocessing.denoise]
-        self._preprocess = PREPROCESSINGS[manifest.preprocessing.id]
+        self._by_cells = manifest.kind is BundleKind.CELLS
+        if cells is not None:
+            require_kinds(manifest, cells.manifest)
+        judge = classifier if self._by_cells else cells
+        self._cells = None if judge is None else CellJudge(judge, proof)
+        self._geometry = bundle_geometry(manifest)
+        self._model_um_per_pixel = None if self._by_cells else manifest.um_per_pixel
+        steps = manifest.preprocessing
+        self._denoise = SEGMENTATION_DENOISER if self._by_cells else DENOISERS[steps.denoise]
+        self._preprocess = None if self._by_cells else PREPROCESSINGS[steps.id]
         self._labels = classifier.labels
         self._appearance_interval_s = appearance_interval_s
         self._appearance_due_at_s = float("-inf")
@@ -89,6 +101,11 @@ class Analyzer:
     def model(self) -> ModelIdentity:
         """The model in use."""
         return self._model
+
+    @property
+    def cells_beside(self) -> CellJudge | None:
+        """What types the cells beside a bundle that judges whole fields; None if nothing does."""
+        return None if self._by_cells else self._cells
 
     @property
     def labels(self) -> tuple[Label, ...]:
@@ -102,18 +119,21 @@ class Analyzer:
 
     @property
     def known_appearance(self) -> TrainingAppearance | None:
-        """How the images look that the labels were learnt from; None if the bundle or head does not say."""
-        return self._classifier.appearance
+        """How the fields look that the labels were learnt from; None if the bundle or head does not say.
+
+        What a cells bundle says is of single cells, which fields cannot be compared with.
+        """
+        return None if self._by_cells else self._classifier.appearance
 
     @property
     def reference(self) -> Reference | None:
-        """What the model says of images that had no part in training; None if the bundle or head does not say."""
-        return self._classifier.reference
+        """What the model says of fields that had no part in training; None if the bundle or head does not say."""
+        return None if self._by_cells else self._classifier.reference
 
     @property
     def demonstration(self) -> bool:
-        """Whether the model in use was not trained on real smears."""
-        return self._classifier.demonstration
+        """Whether a model in use was not trained on real smears."""
+        return self._classifier.demonstration or (self._cells is not None and self._cells.demonstration)
 
     @property
     def provisional(self) -> bool:
@@ -144,13 +164,13 @@ class Analyzer:
         except ImageError as error:
             return FailedFrame(frame, timer, error)
         except Exception as error:  # noqa: BLE001 - whatever a picture does to us, its reading must exist
-            return FailedFrame(frame, timer, _defect(error))
+            return FailedFrame(frame, timer, defect(error))
         if found is None:
             return RejectedFrame(frame, timer, Reason.FIELD_TOO_SMALL)
-        rgb, view = found
+        rgb, view, decoded = found
         small = thumbnail(rgb)
         timer.lap("field")
-        return ExtractedField(frame, timer, rgb, view, small)
+        return ExtractedField(frame, timer, rgb, view, small, decoded if self._cells is not None else None)
 
     def prepare(self, extraction: Extraction, *, previous: Extraction | None = None) -> PendingReading | Reading:
         """The part of ``read`` before the network; returns a finished reading if the network is not needed.
@@ -165,8 +185,10 @@ class Analyzer:
                 return self._failed(extraction, extraction.error)
         try:
             return self._prepare(extraction, previous)
+        except ImageError as error:
+            return self._failed(extraction, error)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the frame's reading
-            return self._failed(extraction, _defect(error))
+            return self._failed(extraction, defect(error))
 
     def complete(self, prepared: PendingReading | Reading) -> Reading:
         """The rest of ``read``: the network and the decision. A finished reading is returned unchanged."""
@@ -178,9 +200,11 @@ class Analyzer:
         except EdgeAgentError as error:
             return self._failed(prepared.extracted, error)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the frame's reading
-            return self._failed(prepared.extracted, _defect(error))
+            return self._failed(prepared.extracted, defect(error))
 
-    def _extract_field(self, frame: Frame, timer: StageTimer) -> tuple[NDArray[np.uint8], View] | None:
+    def _extract_field(
+        self, frame: Frame, timer: StageTimer
+    ) -> tuple[NDArray[np.uint8], View, DecodedFrame | None] | None:
         image, geometry = frame.image, self._geometry
         if isinstance(image, ImageError):
             raise image
@@ -194,7 +218,7 @@ class Analyzer:
             width,
             geometry,
             um_per_pixel=self._um_per_pixel,
-            model_um_per_pixel=self._classifier.manifest.um_per_pixel,
+            model_um_per_pixel=self._model_um_per_pixel,
         )
         if window is None:
             return None
@@ -202,11 +226,12 @@ class Analyzer:
             rgb = take(image.array, window, geometry)
             if image.order is ColourOrder.BGR:
                 rgb = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-            return fit(rgb, window, geometry)
+            return *fit(rgb, window, geometry), None
         reduction = choose_reduction(window, geometry)
         decoded = decode_image(image.data, reduction=reduction, header=header)
         timer.lap("decode")
-        return fit(take(decoded, window, geometry, reduction=reduction), window, geometry)
+        found = fit(take(decoded, window, geometry, reduction=reduction), window, geometry)
+        return *found, DecodedFrame(decoded, reduction, header)
 
     def _prepare(self, extracted: ExtractedField, previous: Extraction | None) -> PendingReading | Reading:
         timer = extracted.timer
@@ -238,55 +263,84 @@ class Analyzer:
         timer.lap("quality")
         if reason is not None:
             return self._rejected_field(extracted, analysis, reason)
-        network_input = self._preprocess(denoised, nuclei_mask)
-        timer.lap("preprocessing")
-        return PendingReading(extracted, analysis, network_input)
+        network_input = None
+        if self._preprocess is not None:
+            network_input = self._preprocess(denoised, nuclei_mask)
+            timer.lap("preprocessing")
+        if self._cells is None:
+            return PendingReading(extracted, analysis, network_input)
+        cut = self._cells.cut(extracted, analysis)
+        timer.lap("cells")
+        return PendingReading(extracted, analysis, network_input, cut)
 
     def _judge(self, pending: PendingReading) -> Reading:
         extracted, analysis = pending.extracted, pending.analysis
-        classification = self._classifier.classify(pending.network_input)
-        extracted.timer.lap("inference")
-        outcome, reason, decision = decide(classification, self._classifier.thresholds, proven=not self.provisional)
-        probabilities, activation_map = classification.probabilities, classification.class_activation_map
+        verdict = None if pending.network_input is None else self._judge_field(extracted, pending.network_input)
+        judgements: tuple[CellJudgement | None, ...] | None = None
+        differential = None
+        if self._cells is not None:
+            judgements = self._cells.judge(pending.cells)
+            differential = self._cells.differential(judgements, analysis.segmentation.count)
+            verdict = verdict or self._cells.sum_up(judgements)
+            extracted.timer.lap("cells")
+        if verdict is None:
+            raise RuntimeError("neither the field nor its cells are judged")
         chosen = self._choose()
-        known = self._classifier.appearance if reason is Reason.UNFAMILIAR else None
+        known = self.known_appearance if verdict.reason is Reason.UNFAMILIAR else None
         appearance = field_appearance(extracted, analysis) if chosen or known is not None else None
         differs = None if appearance is None or known is None else find_differences(appearance, known.measures)
         if appearance is not None:
             extracted.timer.lap("appearance")
-        winner = self._labels[int(probabilities.argmax())] if outcome is Outcome.CLASSIFIED else None
-        # The probabilities of a field unlike the training images, or of an unproven model, mean nothing.
-        meaningful = reason is not Reason.UNFAMILIAR and not self.provisional
         nuclei = describe_nuclei(analysis, extracted.view)
-        image = _image_identity(extracted)
+        image = image_identity(extracted.frame, extracted.rgb)
         extracted.timer.lap("decision")
         return Reading(
             frame=extracted.frame,
-            outcome=outcome,
-            reason=reason,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
             model=self._model,
             demonstration=self.demonstration,
             provisional=self.provisional,
-            label=None if winner is None else winner.code,
-            malignant=None if winner is None else winner.malignant,
-            probabilities=self._by_label(probabilities) if meaningful else None,
-            malignant_ratio=_ratio(probabilities[self._malignant].sum()) if meaningful else None,
-            decision=decision,
+            label=None if verdict.label is None else verdict.label.code,
+            malignant=None if verdict.label is None else verdict.label.malignant,
+            probabilities=verdict.probabilities,
+            malignant_ratio=verdict.malignant_ratio,
+            decision=verdict.decision,
             differs=differs,
             appearance=appearance if chosen else None,
             quality=analysis.quality,
             nuclei=nuclei,
             scale=analysis.scale,
-            cells=describe_cells(analysis, extracted.view),
+            cells=describe_cells(analysis, extracted.view, judgements),
+            differential=differential,
             latency_ms=extracted.timer.latency_ms,
             image=image,
             explanation=Explanation(
                 extracted.rgb,
                 analysis.nuclei_mask,
-                activation_map if meaningful else None,
+                verdict.class_activation_map,
                 extracted.view.window,
+                pending.cells,
             ),
             labels=self._labels,
+            cell_labels=() if self._cells is None else self._cells.labels,
+        )
+
+    def _judge_field(self, extracted: ExtractedField, network_input: NDArray[np.uint8]) -> Verdict:
+        classification = self._classifier.classify(network_input)
+        extracted.timer.lap("inference")
+        outcome, reason, decision = decide(classification, self._classifier.thresholds, proven=not self.provisional)
+        probabilities = classification.probabilities
+        # The probabilities of a field unlike the training images, or of an unproven model, mean nothing.
+        meaningful = reason is not Reason.UNFAMILIAR and not self.provisional
+        return Verdict(
+            outcome,
+            reason,
+            decision,
+            label=self._labels[int(probabilities.argmax())] if outcome is Outcome.CLASSIFIED else None,
+            probabilities=self._by_label(probabilities) if meaningful else None,
+            malignant_ratio=rounded_ratio(probabilities[self._malignant].sum()) if meaningful else None,
+            class_activation_map=classification.class_activation_map if meaningful else None,
         )
 
     def _choose(self) -> bool:
@@ -299,7 +353,7 @@ class Analyzer:
 
     def _rejected_field(self, extracted: ExtractedField, analysis: FieldAnalysis, reason: Reason) -> Reading:
         nuclei = describe_nuclei(analysis, extracted.view)
-        image = _image_identity(extracted)
+        image = image_identity(extracted.frame, extracted.rgb)
         extracted.timer.lap("decision")
         return Reading(
             frame=extracted.frame,
@@ -327,7 +381,7 @@ class Analyzer:
             demonstration=self.demonstration,
             provisional=self.provisional,
             latency_ms=rejected.timer.latency_ms,
-            image=_image_identity(rejected),
+            image=image_identity(rejected.frame),
         )
 
     def _failed(self, extraction: Extraction, error: EdgeAgentError) -> Reading:
@@ -339,17 +393,17 @@ class Analyzer:
             demonstration=self.demonstration,
             provisional=self.provisional,
             latency_ms=extraction.timer.latency_ms,
-            image=_image_identity(extraction),
+            image=image_identity(extraction.frame, extraction.rgb if isinstance(extraction, ExtractedField) else None),
         )
 
     def _by_label(self, probabilities: NDArray[np.float64]) -> dict[str, float]:
-        return {label.code: _ratio(p) for label, p in zip(self._labels, probabilities, strict=True)}
+        return {label.code: rounded_ratio(p) for label, p in zip(self._labels, probabilities, strict=True)}
 
     def _configured_um_per_pixel(self, view: View) -> float | None:
         """Of a pixel of the frame."""
         if view.window.ready and self._um_per_pixel is not None:
             # An image that is a field already has the scale of the training images, not that of the camera's frames.
-            return self._classifier.manifest.um_per_pixel
+            return self._model_um_per_pixel
         return self._um_per_pixel
 
     def _red_cell_diameter_px(self, view: View) -> float | None:
@@ -361,25 +415,3 @@ class Analyzer:
 def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:
     """Round to a thousandth: messages do not carry digits without meaning."""
     return {name: None if value is None else round(value, 3) for name, value in values.items()}
-
-
-def _ratio(probability: float) -> float:
-    """Round to the precision of an int8 model, and never above 1 by a rounding error."""
-    return min(1.0, round(float(probability), 6))
-
-
-def _image_identity(extraction: Extraction) -> ImageIdentity | None:
-    """The hash of the compressed bytes if there are any, else of the field's pixels."""
-    image = extraction.frame.image
-    if isinstance(image, Encoded):
-        content: bytes | memoryview = image.data
-    elif isinstance(extraction, ExtractedField):
-        content = extraction.rgb.data
-    else:
-        return None
-    return ImageIdentity(sha256=hashlib.sha256(content).hexdigest(), stored=False)
-
-
-def _defect(error: Exception) -> AnalysisError:
-    log.error("analysis_failed", exc_info=error)
-    return AnalysisError(f"{type(error).__name__}: {error}")

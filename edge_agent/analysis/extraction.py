@@ -12,7 +12,19 @@ from edge_agent.analysis.stage_timer import StageTimer
 from edge_agent.cameras.frame import Frame
 from edge_agent.contracts import Reason
 from edge_agent.errors import EdgeAgentError
+from edge_agent.vision.decode import ImageHeader
 from edge_agent.vision.field import View
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedFrame:
+    """A compressed frame as far as it was decoded for its field."""
+
+    rgb: NDArray[np.uint8]
+    """uint8 RGB (h, w, 3), the whole frame."""
+    reduction: int
+    """By how much it is scaled down."""
+    header: ImageHeader
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +39,8 @@ class ExtractedField:
     """The same part of the frame for finding cells in, with square pixels if the frame has them."""
     thumbnail: NDArray[np.uint8]
     """uint8 grey (32, 32), to compare fields by."""
+    decoded: DecodedFrame | None = None
+    """Kept where cells are judged, whose windows are cut from it; None of a frame that was not compressed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

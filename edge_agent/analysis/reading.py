@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from edge_agent.contracts import (
     Cell,
     Decision,
     Difference,
+    Differential,
     ErrorReport,
     ImageIdentity,
     Label,
@@ -28,6 +30,9 @@ from edge_agent.vision.field import Window
 from edge_agent.vision.red_cells import RedCells
 from edge_agent.vision.segmentation import Segmentation
 
+CutCell: TypeAlias = NDArray[np.uint8] | Reason | None
+"""A cell's window, uint8 RGB (side, side, 3); or why there is none; or None: not looked at, as there are so many."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
@@ -41,6 +46,8 @@ class Explanation:
     """(rows, columns, classes); None for a field that was not judged, or is unfamiliar."""
     window: Window | None = None
     """The part of the frame that the field shows."""
+    cell_windows: tuple[CutCell, ...] = ()
+    """What a cells bundle saw of each of the reading's cells, in their order; empty if none judged the field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,10 +74,13 @@ class Reading:
     nuclei: Nuclei | None = None
     scale: Scale | None = None
     cells: tuple[Cell, ...] = ()
+    differential: Differential | None = None
     image: ImageIdentity | None = None
     explanation: Explanation | None = field(default=None, repr=False)
     labels: tuple[Label, ...] = ()
     """What the model's labels are called and mean."""
+    cell_labels: tuple[Label, ...] = ()
+    """What the types of cells are called and mean; empty if no cells bundle judged the field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,5 +103,7 @@ class PendingReading:
 
     extracted: ExtractedField
     analysis: FieldAnalysis
-    network_input: NDArray[np.uint8]
-    """The preprocessed field, uint8 (size, size, 3)."""
+    network_input: NDArray[np.uint8] | None
+    """The preprocessed field, uint8 (size, size, 3); None if only its cells are judged."""
+    cells: tuple[CutCell, ...] = ()
+    """What a cells bundle judges; empty if there is none."""

@@ -52,6 +52,7 @@ class ResultMaker:
             nuclei=reading.nuclei,
             scale=reading.scale,
             cells=reading.cells,
+            differential=reading.differential,
             latency_ms=reading.latency_ms,
             model=reading.model,
             software=f"leukoscope {__version__}",

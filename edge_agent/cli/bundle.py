@@ -17,7 +17,7 @@ from edge_agent.cli.compare_models import compare
 from edge_agent.cli.state_folder import ConfigOption
 from edge_agent.cli.terminal import errors, output, write_json_line
 from edge_agent.config import Config, load_config, system_config
-from edge_agent.contracts import HeadManifest
+from edge_agent.contracts import BundleKind, HeadManifest
 from edge_agent.errors import ConfigError, ModelStoreError, StateEntryInvalid
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MANIFEST
@@ -294,6 +294,7 @@ def _facts(device: _Device, each: InstalledModel) -> dict[str, Any]:
         "sha256": each.sha256,
         "model_sha256": each.model_sha256,
         "signature": each.signature,
+        "judges": None if isinstance(manifest, HeadManifest) else manifest.kind,
         "demonstration": manifest.demonstration,
         "unproven_reasons": list(unproven_reasons(manifest.labels, manifest.evidence, device.proof)),
     }
@@ -304,6 +305,8 @@ def _notes(device: _Device, each: InstalledModel) -> str:
     notes = []
     if isinstance(manifest, HeadManifest):
         notes.append(f"for {manifest.parent.name} {manifest.parent.version}")
+    elif manifest.kind is BundleKind.CELLS:
+        notes.append("judges cells")
     if manifest.demonstration:
         notes.append("demonstration")
     if unproven_reasons(manifest.labels, manifest.evidence, device.proof):

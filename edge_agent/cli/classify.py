@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.cell_analyzer import CellAnalyzer
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
 from edge_agent.cli.results_table import differences_line, reasons_legend, results_table, scale_warning
@@ -39,6 +40,9 @@ def classify(
     um_per_pixel: Annotated[
         float | None, typer.Option(min=0.001, help="Size of the images' pixels in the specimen, if known.")
     ] = None,
+    as_cell: Annotated[
+        bool, typer.Option("--as-cell", help="Each image is one cell's window; needs a bundle of the kind 'cells'.")
+    ] = False,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the TFLite runtime.")] = 1,
 ) -> None:
     """Judge images, folders and videos. Exits with 3 if anything could not be read."""
@@ -48,7 +52,7 @@ def classify(
     set_up_logging("error")
     classifier = Classifier(load_bundle(bundle), head=head, threads=threads)
     classifier.verify_golden()
-    analyzer = Analyzer(classifier, QualityLimits(), um_per_pixel=um_per_pixel)
+    analyzer = _make_analyzer(classifier, um_per_pixel, as_cell=as_cell)
     _say_if_provisional(analyzer)
     unread: list[UnreadFile] = []
     readings: list[FileReading] = []
@@ -78,7 +82,17 @@ def classify(
         raise typer.Exit(EXIT_SOME_UNREAD)
 
 
-def _say_if_provisional(analyzer: Analyzer) -> None:
+def _make_analyzer(classifier: Classifier, um_per_pixel: float | None, *, as_cell: bool) -> Analyzer | CellAnalyzer:
+    if as_cell:
+        if um_per_pixel is not None:
+            raise ConfigError(
+                "--as-cell takes every image as one window, whatever its scale.", remedy="Leave out --um-per-pixel."
+            )
+        return CellAnalyzer(classifier)
+    return Analyzer(classifier, QualityLimits(), um_per_pixel=um_per_pixel)
+
+
+def _say_if_provisional(analyzer: Analyzer | CellAnalyzer) -> None:
     if not analyzer.provisional:
         return
     head = analyzer.model.head

@@ -140,10 +140,18 @@ def _bundle(config: Config) -> str:
     analyzer = make_analyzer(with_model_in_use(config))
     model = analyzer.model
     head = "" if model.head is None else f" with the head {model.head.name} {model.head.version}"
-    verified = f"{model.name} {model.version}{head} verified, golden fields agree"
-    if not analyzer.provisional:
+    found = [_proof(f"{model.name} {model.version}{head}", "labels", analyzer.unproven_reasons)]
+    beside = analyzer.cells_beside
+    if beside is not None:
+        found.append(_proof(f"{beside.model.name} {beside.model.version} for cells", "types", beside.unproven_reasons))
+    return "; ".join(found)
+
+
+def _proof(name: str, answers: str, unproven_reasons: tuple[str, ...]) -> str:
+    verified = f"{name} verified, golden fields agree"
+    if not unproven_reasons:
         return verified
-    return f"{verified}; PROVISIONAL, it gives no labels: {' '.join(analyzer.unproven_reasons)}"
+    return f"{verified}; PROVISIONAL, it gives no {answers}: {' '.join(unproven_reasons)}"
 
 
 def _cameras(_config: Config) -> str:

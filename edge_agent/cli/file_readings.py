@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from uuid_utils.compat import uuid7
 
-from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.camera import Camera
 from edge_agent.cameras.file_names import printable_name
@@ -23,6 +24,13 @@ from edge_agent.contracts import ErrorReport, Outcome, Result
 from edge_agent.errors import CameraError, EndOfFrames, ImageError, ImageMissing
 
 _CAMERA = "file"
+
+
+class FrameAnalyzer(Protocol):
+    """What judges frames one by one: as fields, or each as one cell."""
+
+    def analyse(self, frame: Frame) -> Reading:
+        """Judge a frame. Never raises, whatever it contains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def count_frames(paths: list[Path]) -> int | None:
 
 
 def classify_paths(
-    paths: list[Path], analyzer: Analyzer, on_unread: Callable[[UnreadFile], None]
+    paths: list[Path], analyzer: FrameAnalyzer, on_unread: Callable[[UnreadFile], None]
 ) -> Iterator[FileReading]:
     """One reading per image or video frame, in the order of ``paths``.
 

@@ -23,10 +23,15 @@ from edge_agent.contracts import (
 
 
 def results_table(readings: Sequence[FileReading]) -> Table:
-    """One row per reading. For one folder its name is the title; for several paths each row has the whole name."""
+    """One row per reading. For one folder its name is the title; for several paths each row has the whole name.
+
+    Where a cells bundle judged, a column has the blasts among the cells with a type, as '2 of 14'.
+    """
     paths = {reading.path for reading in readings}
     folder = next(iter(paths)) if len(paths) == 1 and all(reading.in_folder for reading in readings) else None
-    columns = [Column(name, no_wrap=True) for name in ("outcome", "label", "sure %", "malignant %", "nuclei", "ms")]
+    by_cells = any(reading.result.differential is not None for reading in readings)
+    names = ["outcome", "label", "sure %", "malignant %", *(["blasts"] if by_cells else []), "nuclei", "ms"]
+    columns = [Column(name, no_wrap=True) for name in names]
     title = None if folder is None else Text(printable_name(folder))
     table = Table(Column("source", overflow="fold"), *columns, title=title, caption=NOTICE)
     for reading in readings:
@@ -40,10 +45,16 @@ def results_table(readings: Sequence[FileReading]) -> Table:
             result.label or "",
             "" if sure is None else f"{100 * sure:.1f}",
             "" if result.malignant_ratio is None else f"{100 * result.malignant_ratio:.1f}",
+            *([_blasts(result)] if by_cells else []),
             "" if result.nuclei is None else str(result.nuclei.count),
             f"{result.latency_ms['total']:.1f}",
         )
     return table
+
+
+def _blasts(result: Result) -> str:
+    found = result.differential
+    return "" if found is None else f"{found.blasts_count} of {found.judged_count}"
 
 
 def reasons_legend(results: Iterable[Result]) -> Table:

@@ -76,23 +76,30 @@ def _warning(keys: KeyPath, what: str) -> Problem:
 
 
 def _check_model(sections: Mapping[str, Any]) -> Iterator[Problem]:
-    from edge_agent.inference.bundle import load_bundle
+    from edge_agent.inference.bundle import load_bundle, require_kinds
     from edge_agent.inference.head import open_head
 
     analysis, models = sections.get("analysis"), sections.get("models")
     if analysis is None:
         return
     trust = None if models is None else models.trust()
+    deciding = None
     try:
-        load_bundle(analysis.bundle, trust)
+        deciding = load_bundle(analysis.bundle, trust)
     except (BundleError, SigningMissing) as error:
         yield _error(("analysis", "bundle"), _sentence(error.message, error.remedy))
-    if analysis.head is None:
-        return
-    try:
-        open_head(analysis.head, trust)
-    except (BundleError, SigningMissing) as error:
-        yield _error(("analysis", "head"), _sentence(error.message, error.remedy))
+    if analysis.head is not None:
+        try:
+            open_head(analysis.head, trust)
+        except (BundleError, SigningMissing) as error:
+            yield _error(("analysis", "head"), _sentence(error.message, error.remedy))
+    if analysis.cells_bundle is not None:
+        try:
+            beside = load_bundle(analysis.cells_bundle, trust)
+            if deciding is not None:
+                require_kinds(deciding.manifest, beside.manifest)
+        except (BundleError, SigningMissing) as error:
+            yield _error(("analysis", "cells_bundle"), _sentence(error.message, error.remedy))
 
 
 def _check_camera(settings: CameraSettings) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from edge_agent.contracts.calibration import (
     Verdict,
 )
 from edge_agent.contracts.capture import CaptureSettings
+from edge_agent.contracts.cell import Cell, Differential
 from edge_agent.contracts.command import (
     MAX_REQUEST_BYTES,
     REQUESTS,
@@ -39,26 +40,30 @@ from edge_agent.contracts.event import AuditPosition, Event, EventKind
 from edge_agent.contracts.head import HEAD_SCHEMA, HeadManifest
 from edge_agent.contracts.health import Check, CheckState, Health
 from edge_agent.contracts.info import Camera, Info, Software
-from edge_agent.contracts.manifest import MANIFEST_SCHEMA, Label, Manifest
+from edge_agent.contracts.manifest import MANIFEST_SCHEMA, MAX_CELLS, BundleKind, Label, Manifest
 from edge_agent.contracts.messages import MESSAGES, schema_ids
 from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, SpoolMetrics
+from edge_agent.contracts.model_identity import HeadIdentity, ModelIdentity, Signature
 from edge_agent.contracts.open_specimen import OpenSpecimen
 from edge_agent.contracts.percentiles import Percentiles
 from edge_agent.contracts.reasons import Reason, explain_reason
-from edge_agent.contracts.report import LabelShare, Report, Share, SlideScale
+from edge_agent.contracts.report import (
+    CellsShare,
+    CellTypeShare,
+    LabelShare,
+    Report,
+    Share,
+    SlideDifferential,
+    SlideScale,
+)
 from edge_agent.contracts.result import (
-    MAX_CELLS,
-    Cell,
     Clock,
     Decision,
-    HeadIdentity,
     ImageIdentity,
-    ModelIdentity,
     Nuclei,
     Outcome,
     Quality,
     Result,
-    Signature,
 )
 from edge_agent.contracts.rollout import ModelDesired, ModelKind, ModelReported, RolloutState, Wave
 from edge_agent.contracts.scale import Scale, ScaleSource
@@ -83,6 +88,7 @@ __all__ = [
     "AnswerState",
     "Aspect",
     "AuditPosition",
+    "BundleKind",
     "Calibrate",
     "Calibration",
     "CalibrationCheck",
@@ -91,6 +97,8 @@ __all__ = [
     "CaptureMetrics",
     "CaptureSettings",
     "Cell",
+    "CellTypeShare",
+    "CellsShare",
     "Check",
     "CheckState",
     "Clock",
@@ -100,6 +108,7 @@ __all__ = [
     "Contract",
     "Decision",
     "Difference",
+    "Differential",
     "Direction",
     "ErrorReport",
     "Event",
@@ -140,6 +149,7 @@ __all__ = [
     "ShadowModel",
     "Share",
     "Signature",
+    "SlideDifferential",
     "SlideScale",
     "Software",
     "Specimen",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 
 class Contract(BaseModel):
@@ -52,6 +52,9 @@ UtcTime = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """RFC 3339 in UTC to the millisecond, such as ``2026-11-23T17:24:50.125Z``."""
+
+Ratio = Annotated[float, Field(ge=0, le=1)]
+"""A share or a probability: 1 is all."""
 
 UUID_PATTERN = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$(?!\n)"
 """RFC 9562, as JSON Schema (ECMA 262) and Python read it: no braces, no ``urn:uuid:``, either case."""

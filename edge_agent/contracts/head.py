@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from edge_agent.contracts.base import Contract, UtcTime
+from edge_agent.contracts.base import Contract, Ratio, UtcTime
 from edge_agent.contracts.manifest import (
     Evidence,
     FileName,
@@ -22,7 +22,6 @@ from edge_agent.contracts.manifest import (
 HEAD_SCHEMA = "leukoscope/head/v1"
 MAX_LABELS = 12
 
-Ratio = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[Ratio, Ratio]
 
 

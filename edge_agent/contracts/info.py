@@ -9,7 +9,7 @@ from pydantic import Field
 
 from edge_agent.contracts.base import OpenContract, UtcTime
 from edge_agent.contracts.manifest import Slug
-from edge_agent.contracts.result import ModelIdentity
+from edge_agent.contracts.model_identity import ModelIdentity
 
 
 class Software(OpenContract):
@@ -46,4 +46,7 @@ class Info(OpenContract):
     software: Software
     cameras: tuple[Camera, ...]
     model: ModelIdentity
+    cells_model: ModelIdentity | None = Field(
+        default=None, description="The cells bundle that types the cells beside 'model'; null if there is none."
+    )
     schemas: tuple[str, ...] = Field(description="Ids of the message schemas this device speaks.")

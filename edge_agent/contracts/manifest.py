@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -10,6 +11,9 @@ from edge_agent.contracts.appearance import Aspect, Measure
 from edge_agent.contracts.base import Contract, UtcTime
 
 MANIFEST_SCHEMA = "leukoscope/bundle/v1"
+
+MAX_CELLS = 64
+"""More cells of one field are counted and not listed, so that a message stays small."""
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -52,6 +56,26 @@ class TrainingField(Contract):
         default="full",
         description="Resolution of the colour, as opposed to brightness: half if the images were stored at the input's "
         "size as JPEG with 4:2:0, as most programs do.",
+    )
+
+
+class BundleKind(StrEnum):
+    """What a bundle judges at a time."""
+
+    FIELD = "field"
+    """A whole field."""
+    CELLS = "cells"
+    """A square window around each nucleated cell of a field."""
+
+
+class CellWindows(Contract):
+    """What the images of a cells bundle show, and how many cells of a field it judges."""
+
+    window_um: float = Field(
+        gt=0, le=200, description="Side of the square around a nucleus' centre that is one image, in the specimen."
+    )
+    max_cells_count: int = Field(
+        ge=1, le=MAX_CELLS, description="Cells of a field that are judged at most, those with the largest nuclei first."
     )
 
 
@@ -216,6 +240,9 @@ class Manifest(Contract):
     schema_: Literal["leukoscope/bundle/v1"] = Field(alias="schema")
     name: Slug
     version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+    kind: BundleKind = Field(
+        default=BundleKind.FIELD, description="What is judged at a time. Not there, as in older bundles: whole fields."
+    )
     created_at: UtcTime
     demonstration: bool = Field(
         description="True for a model that was not trained on real smears. Every message repeats it."
@@ -228,6 +255,7 @@ class Manifest(Contract):
         description="Height of what a pixel of the training images covers at input size; null if unknown. If the "
         "images were stretched, the width is aspect_width / aspect_height times that.",
     )
+    cells: CellWindows | None = Field(default=None, description="Of a cells bundle, which needs it; else null.")
     field: TrainingField | None = Field(
         default=None,
         description="Null, or not there as in bundles of older agents: the training images are centre squares.",
@@ -257,4 +285,10 @@ class Manifest(Contract):
             own="manifest.json",
             required={"model.tflite", "golden.npz", "ood.npz", "card.md"},
         )
+        if (self.kind is BundleKind.CELLS) != (self.cells is not None):
+            raise ValueError("'cells' belongs to a bundle of the kind 'cells', which needs it")
+        if self.cells is not None and self.input.height_px != self.input.width_px:
+            raise ValueError("the window of a cell is square, and so is the input of a cells bundle")
+        if self.cells is not None and self.field is not None:
+            raise ValueError("a cells bundle judges no fields, so it cannot have 'field'")
         return self

@@ -94,6 +94,17 @@ class Reason(StrEnum):
         "Use a higher resolution. If a pixel size is configured, check that it is right.",
     )
 
+    CELL_CUT = (
+        "cell_cut",
+        "The edge of the picture cuts the cell, so not all of it is seen.",
+        "Move the stage until the whole cell is in the picture.",
+    )
+    SCALE_UNKNOWN = (
+        "scale_unknown",
+        "It is not known how large a pixel is, so the cells cannot be shown to the model at the right size.",
+        "Configure the pixel size of the camera, or move to a field with more red cells, which show the size.",
+    )
+
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Each code with its words: ``oneOf`` of ``const``, since ``enum`` has no place for them."""

@@ -8,17 +8,18 @@ from uuid import UUID
 
 from pydantic import Field
 
-from edge_agent.contracts.base import OpenContract, UtcTime
+from edge_agent.contracts.base import OpenContract, Ratio, UtcTime
 from edge_agent.contracts.capture import CaptureSettings
+from edge_agent.contracts.cell import Cell, Differential
 from edge_agent.contracts.difference import MAX_DIFFERENCES, Difference
 from edge_agent.contracts.error_report import ErrorReport
-from edge_agent.contracts.manifest import Sha256, Slug
+from edge_agent.contracts.manifest import MAX_CELLS, Sha256, Slug
+from edge_agent.contracts.model_identity import ModelIdentity
 from edge_agent.contracts.reasons import Reason
 from edge_agent.contracts.scale import Scale
 from edge_agent.contracts.specimen import SpecimenField
 
 Percent = Annotated[float, Field(ge=0, le=100)]
-Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
 class Outcome(StrEnum):
@@ -62,10 +63,6 @@ class Quality(OpenContract):
     motion_pct: Percent | None = Field(description="Mean change of grey level against the frame before.")
 
 
-MAX_CELLS = 64
-"""More cells of one field are counted and not listed, so that a message stays small."""
-
-
 class Nuclei(OpenContract):
     """What the segmentation found. Lobes of one nucleus count as one, touching nuclei as several."""
 
@@ -81,19 +78,6 @@ class Nuclei(OpenContract):
     )
 
 
-class Cell(OpenContract):
-    """One nucleated cell, by its nucleus. Distances are in pixels of the frame."""
-
-    x_px: float = Field(description="Centre of the nucleus from the left edge of the frame.")
-    y_px: float = Field(description="Centre of the nucleus from the top edge of the frame.")
-    nucleus_area_px: float = Field(gt=0, description="As median_area_px of 'nuclei' counts.")
-    nucleus_area_um2: float | None = Field(ge=0, description="Null where the scale is unknown.")
-    window_side_px: float | None = Field(
-        gt=0, description="Side of the square around the centre that shows the whole cell, 24 µm; null without a scale."
-    )
-    cut: bool = Field(description="Whether the edge of the field cuts the nucleus, so that it may be larger.")
-
-
 class Decision(OpenContract):
     """The figures and thresholds that decided the outcome."""
 
@@ -104,38 +88,6 @@ class Decision(OpenContract):
     confidence_ratio: Ratio | None = Field(
         description="Probability of the likeliest class after the temperature; null for an unfamiliar field."
     )
-
-
-class Signature(StrEnum):
-    """Who vouches for a bundle or head."""
-
-    SHIPPED = "shipped"
-    """It came with the agent."""
-    VERIFIED = "verified"
-    """It is signed with a key that the configuration trusts."""
-    UNSIGNED = "unsigned"
-    """Nobody does."""
-
-
-class HeadIdentity(OpenContract):
-    """The head that judged on the bundle's features."""
-
-    name: Slug
-    version: str
-    sha256: Sha256 = Field(description="SHA-256 of head.json, which names the hash of every other file.")
-    signature: Signature
-
-
-class ModelIdentity(OpenContract):
-    """The model that was used."""
-
-    name: Slug
-    version: str
-    sha256: Sha256 = Field(description="SHA-256 of the bundle's model.tflite.")
-    preprocessing: str
-    runtime: str = Field(description="Name and version of the TFLite runtime.")
-    signature: Signature = Field(default=Signature.SHIPPED, description="Of the bundle.")
-    head: HeadIdentity | None = Field(default=None, description="Null if the bundle's own classes are used.")
 
 
 class ImageIdentity(OpenContract):
@@ -196,6 +148,9 @@ class Result(OpenContract):
     nuclei: Nuclei | None
     cells: tuple[Cell, ...] = Field(
         default=(), max_length=MAX_CELLS, description="Nucleated cells, the largest nuclei first."
+    )
+    differential: Differential | None = Field(
+        default=None, description="Null unless a cells bundle judged the field, alone or beside 'model'."
     )
     scale: Scale | None = Field(default=None, description="Null if no field was found in the frame.")
     latency_ms: dict[Slug, Annotated[float, Field(ge=0)]] = Field(

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field, StringConstraints
 from edge_agent.contracts.base import Contract, OpenContract, UtcTime
 from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.manifest import Sha256, Slug
-from edge_agent.contracts.result import ModelIdentity, Percent
+from edge_agent.contracts.model_identity import ModelIdentity
+from edge_agent.contracts.result import Percent
 
 MAX_DESIRED_BYTES = 4096
 """Largest payload of ``model/desired`` that is read."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from edge_agent.contracts.base import OpenContract, UtcTime
+from edge_agent.contracts.base import OpenContract, Ratio, UtcTime
+from edge_agent.contracts.model_identity import ModelIdentity
 from edge_agent.contracts.percentiles import Count, Percentiles
-from edge_agent.contracts.result import ModelIdentity, Ratio
 
 
 class AgreementFigures(OpenContract):

@@ -29,6 +29,7 @@
     │   ├── BundleHashMismatch bundle_hash_mismatch
     │   ├── BundleUnsupported  bundle_unsupported
     │   ├── BundleMismatch     bundle_mismatch
+    │   ├── BundleWrongKind    bundle_wrong_kind
     │   ├── GoldenMismatch     bundle_golden_mismatch
     │   ├── SignatureInvalid   signature_invalid
     │   ├── SignatureUnknownKey signature_unknown_key
@@ -291,6 +292,7 @@ from edge_agent.errors.inference import (
     BundleMismatch,
     BundleMissing,
     BundleUnsupported,
+    BundleWrongKind,
     GoldenMismatch,
     HeadError,
     HeadMismatch,
@@ -359,6 +361,7 @@ __all__ = [
     "BundleMismatch",
     "BundleMissing",
     "BundleUnsupported",
+    "BundleWrongKind",
     "CameraAbsent",
     "CameraError",
     "CameraLost",

@@ -58,6 +58,13 @@ class BundleMismatch(BundleError):
     code = "bundle_mismatch"
 
 
+class BundleWrongKind(BundleError):
+    """A bundle that judges cells was named where one that judges whole fields is needed, or the other way round."""
+
+    code = "bundle_wrong_kind"
+    remedy = "Name a bundle of the other kind; 'edge-agent bundle list' shows which bundles judge cells."
+
+
 class GoldenMismatch(BundleError):
     """The model runs here, but its outputs differ from those recorded when the bundle was made."""
 

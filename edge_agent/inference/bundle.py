@@ -14,13 +14,14 @@ from packaging.version import Version
 from pydantic import ValidationError
 
 import edge_agent
-from edge_agent.contracts import Manifest, Signature
+from edge_agent.contracts import BundleKind, Manifest, Signature
 from edge_agent.errors import (
     BundleError,
     BundleFileMissing,
     BundleHashMismatch,
     BundleMissing,
     BundleUnsupported,
+    BundleWrongKind,
 )
 from edge_agent.inference.arrays import read_arrays
 from edge_agent.inference.model_files import (
@@ -117,6 +118,17 @@ def load_bundle(name_or_folder: str | Path, trust: Trust | None = None) -> Bundl
         raise BundleError(f"{folder / MANIFEST}: {where}: {first['msg']}.") from error
     _check_supported(manifest)
     return Bundle(folder, manifest, hashlib.sha256(text).hexdigest(), vouched, _read_files(folder, manifest))
+
+
+def require_kinds(deciding: Manifest, beside: Manifest) -> None:
+    """Raise ``BundleWrongKind`` unless ``deciding`` judges whole fields and ``beside`` their cells."""
+    if deciding.kind is BundleKind.CELLS:
+        raise BundleWrongKind(
+            f"Bundle '{deciding.name}' judges cells itself, so '{beside.name}' cannot do so beside it.",
+            remedy="Leave out analysis.cells_bundle, or let a bundle that judges whole fields decide.",
+        )
+    if beside.kind is not BundleKind.CELLS:
+        raise BundleWrongKind(f"Bundle '{beside.name}' judges whole fields, and no single cells.")
 
 
 def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:

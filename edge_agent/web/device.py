@@ -11,9 +11,8 @@ from pydantic import Field
 from edge_agent.acquisition.frame_requests import FrameRequest
 from edge_agent.adaptation.adaptation import Adaptation
 from edge_agent.collection.collection import Collection
-from edge_agent.contracts import ShadowMetrics
+from edge_agent.contracts import ShadowMetrics, Signature
 from edge_agent.contracts.base import Contract, UtcTime
-from edge_agent.contracts.result import Signature
 from edge_agent.mqtt import Request
 from edge_agent.specimens.archive import ReportArchive
 from edge_agent.specimens.tally import Tally

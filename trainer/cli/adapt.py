@@ -50,6 +50,10 @@ def adapt(
             "Takes minutes and needs TensorFlow.",
         ),
     ] = False,
+    as_cell: Annotated[
+        bool,
+        typer.Option("--as-cell", help="Each image is one cell's window, for a head on a bundle of the kind 'cells'."),
+    ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only the head and its accuracy. Such a head is provisional.")
     ] = False,
@@ -95,11 +99,13 @@ def adapt(
             foreign=tuple(foreign or ()),
             report=report,
             cache=cache,
+            as_cell=as_cell,
             quick=quick,
             fine_tune=FineTuneOptions(weights, float(alpha), fine_tuned) if fine_tune else None,
             seed=seed,
             # Without paths: a head may leave the site, and a folder may be named after a person.
-            command=f"trainer adapt --bundle {Path(bundle).name} --name {name} --version {version} --seed {seed}",
+            command=f"trainer adapt --bundle {Path(bundle).name} --name {name} --version {version} --seed {seed}"
+            + (" --as-cell" if as_cell else ""),
         ),
         progress=JsonLines() if progress == "json" else silent,
     )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.cell_analyzer import CellAnalyzer
 from edge_agent.analysis.reading import Reading
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import Manifest, Outcome
@@ -56,9 +57,11 @@ class Predictions:
 class BundleAnalyzer:
     """The agent's analyzer of one bundle, with the default quality limits."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, *, as_cell: bool = False) -> None:
+        """``as_cell`` reads each picture as one cell's window, with a cells bundle. Raises ``BundleWrongKind``."""
         self.classifier = classifier
         self._analyzer = Analyzer(classifier, QualityLimits(), proof=None)
+        self._judge = CellAnalyzer(classifier, proof=None) if as_cell else self._analyzer
 
     @classmethod
     def load(cls, bundle: str) -> Self:
@@ -72,7 +75,7 @@ class BundleAnalyzer:
 
     def read(self, image: Pixels | Encoded) -> Reading:
         """The agent's reading of one picture, as of a frame from a camera."""
-        return self._analyzer.analyse(Frame("evaluation", datetime.now(UTC), monotonic_ns(), image))
+        return self._judge.analyse(Frame("evaluation", datetime.now(UTC), monotonic_ns(), image))
 
     def measure_appearance(self, image: Pixels | Encoded) -> Appearance | None:
         """The agent's simple measures of one picture; None if it is not fit to be judged."""

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from packaging.version import Version
 
 import edge_agent
+from edge_agent.contracts import BundleKind, Manifest
 from edge_agent.contracts.head import HEAD_SCHEMA, MAX_LABELS, HeadManifest, HeadParent, HeadTraining
 from edge_agent.contracts.manifest import Evidence, Reference, Thresholds, TrainingAppearance
+from edge_agent.errors import BundleWrongKind
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL
 from edge_agent.inference.classifier import softmax
@@ -83,6 +85,8 @@ class AdaptOptions:
     """Folder that keeps features by picture and bundle."""
     fine_tune: FineTuneOptions | None = None
     """How upper layers are trained for comparison; None for not at all. Needs TensorFlow."""
+    as_cell: bool = False
+    """Whether each picture is one cell's window, for a head on a bundle of the kind 'cells'."""
     quick: bool = False
     """Only the head and its accuracy: without the record, so that it is provisional."""
     seed: int = 0
@@ -119,6 +123,9 @@ def adapt(options: AdaptOptions, *, progress: Progress = silent) -> Adaptation:
     for each in options.foreign:
         list_foreign(each)
     classifier = Classifier(load_bundle(options.bundle))
+    _check_kind(classifier.manifest, as_cell=options.as_cell)
+    if options.as_cell and options.fine_tune is not None:
+        raise DataError("Upper layers are trained on whole fields only.", remedy="Leave out --fine-tune or --as-cell.")
     examples, features = read_site(
         options.data,
         description,
@@ -126,10 +133,21 @@ def adapt(options: AdaptOptions, *, progress: Progress = silent) -> Adaptation:
         FEATURES_KIND,
         table=options.table,
         cache=options.cache,
+        as_cell=options.as_cell,
         progress=progress,
     )
     fit = _Fit(options, classifier, examples, features, progress)
     return fit.finish()
+
+
+def _check_kind(manifest: Manifest, *, as_cell: bool) -> None:
+    if as_cell and manifest.kind is not BundleKind.CELLS:
+        raise BundleWrongKind(f"Bundle '{manifest.name}' judges whole fields, and no single cells.")
+    if not as_cell and manifest.kind is BundleKind.CELLS:
+        raise BundleWrongKind(
+            f"Bundle '{manifest.name}' judges cells, and a head on it needs pictures of single cells.",
+            remedy="If each picture is one cell's window, add --as-cell; for whole fields name another bundle.",
+        )
 
 
 class _Fit:
@@ -217,7 +235,7 @@ class _Fit:
         self._progress("give-aways", 0.88)
         give_aways = find_give_aways(examples, features, validation.folds, seed=options.seed)
         self._progress("shifts", 0.9)
-        meter = PictureMeter(self._classifier, features.kind)
+        meter = PictureMeter(self._classifier, features.kind, as_cell=options.as_cell)
         shifts = measure_site_shifts(
             examples, validation, meter.field, meter.describe_and_check, self._judge, seed=options.seed
         )
@@ -225,7 +243,8 @@ class _Fit:
         foreign = None
         if options.foreign:
             with draft_head(manifest, contents) as folder:
-                analyzer = BundleAnalyzer(Classifier(load_bundle(options.bundle), head=folder))
+                judging = Classifier(load_bundle(options.bundle), head=folder)
+                analyzer = BundleAnalyzer(judging, as_cell=options.as_cell)
                 foreign = foreign_refusals(measure_foreign(analyzer, options.foreign))
         return Findings(
             learning_curve=curve,

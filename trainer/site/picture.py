@@ -22,8 +22,9 @@ from edge_agent.inference import Classifier
 from edge_agent.inference.features import FEATURES, FeatureKind
 from edge_agent.inference.geometry import field_geometry
 from edge_agent.vision.appearance import Appearance
+from edge_agent.vision.cell_windows import window_of_image
 from edge_agent.vision.decode import decode_image, read_header
-from edge_agent.vision.field import Geometry
+from edge_agent.vision.field import MAX_UPSCALING, Geometry
 from edge_agent.vision.settings import QualityLimits
 from trainer.augmentation.plausible import vary_plausibly
 from trainer.data.colours import background
@@ -57,12 +58,15 @@ class MeasuredPicture:
 class PictureMeter:
     """Measures pictures with one bundle, as the device would see them."""
 
-    def __init__(self, classifier: Classifier, kind: str) -> None:
+    def __init__(self, classifier: Classifier, kind: str, *, as_cell: bool = False) -> None:
+        """``as_cell`` takes each picture as one cell's window, which needs a bundle of the kind 'cells'."""
         self._classifier = classifier
         self._analyzer = Analyzer(classifier, QualityLimits(), proof=None)
         self._features: FeatureKind = FEATURES[kind]
+        self._as_cell = as_cell
         manifest = classifier.manifest
-        self._geometry = field_geometry(manifest.field, manifest.input.height_px)
+        self._side_px = manifest.input.height_px
+        self._geometry = field_geometry(manifest.field, self._side_px)
 
     def measure(self, data: bytes, seed: int, *, variants: int = VARIANTS_COUNT) -> MeasuredPicture:
         """Measure an image file. The same ``seed`` varies it in the same way.
@@ -70,15 +74,18 @@ class PictureMeter:
         Raises ``ImageError`` if it cannot be read, or ``InferenceError``.
         """
         header = read_header(data)
-        extraction, small = self._see(data)
-        field = extraction.rgb
-        prepared = self._analyzer.prepare(extraction)
         reason: str | None = None
         appearance = None
-        if isinstance(prepared, PendingReading):
-            appearance = field_appearance(prepared.extracted, prepared.analysis)
-        elif prepared.reason is not None:
-            reason = prepared.reason.value
+        if self._as_cell:
+            field, small = self._see_cell(data)
+        else:
+            extraction, small = self._see(data)
+            field = extraction.rgb
+            prepared = self._analyzer.prepare(extraction)
+            if isinstance(prepared, PendingReading):
+                appearance = field_appearance(prepared.extracted, prepared.analysis)
+            elif prepared.reason is not None:
+                reason = prepared.reason.value
         generators = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(variants)]
         features = self.describe(field)
         varied = [self.describe(vary_plausibly(field, rng)) for rng in generators]
@@ -95,8 +102,11 @@ class PictureMeter:
         )
 
     def field(self, data: bytes) -> NDArray[np.uint8]:
-        """The field of an image file, uint8 RGB (size, size, 3), enlarged if it must be. Raises ``ImageError``."""
-        return self._see(data)[0].rgb
+        """The field of an image file, uint8 RGB (size, size, 3), enlarged if it must be; or its cell's window.
+
+        Raises ``ImageError``.
+        """
+        return self._see_cell(data)[0] if self._as_cell else self._see(data)[0].rgb
 
     def describe(self, field: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features (f,) of a field, whether the device would reject it or not. Raises ``InferenceError``."""
@@ -104,9 +114,16 @@ class PictureMeter:
         return self._features.make(image, self._classifier.run(image).middle_map)
 
     def describe_and_check(self, field: NDArray[np.uint8]) -> tuple[NDArray[np.float32], bool]:
-        """The same, and whether the device would reject the field before it asks the network."""
+        """The same, and whether the device would reject the field before it asks the network. It never does a cell."""
+        if self._as_cell:
+            return self.describe(field), False
         prepared = self._analyzer.prepare(self._extract(Pixels(field, ColourOrder.RGB)))
         return self.describe(field), not isinstance(prepared, PendingReading)
+
+    def _see_cell(self, data: bytes) -> tuple[NDArray[np.uint8], bool]:
+        """An image file as one cell's window, and whether the device would reject it as too small."""
+        rgb = decode_image(data)
+        return window_of_image(rgb, self._side_px), min(rgb.shape[:2]) * MAX_UPSCALING < self._side_px
 
     def _see(self, data: bytes) -> tuple[ExtractedField, bool]:
         """What the device sees of an image file, and whether it had to be enlarged for that. Raises ``ImageError``."""

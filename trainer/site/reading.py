@@ -31,7 +31,7 @@ READING_RATIO = 0.7
 """Of the whole fit, as far as a progress bar is concerned."""
 
 
-def read_site(
+def read_site(  # noqa: PLR0913 - the choices of a fit, each by its name
     folder: Path,
     description: Description,
     classifier: Classifier,
@@ -39,17 +39,19 @@ def read_site(
     *,
     table: Path | None = None,
     cache: Path | None = None,
+    as_cell: bool = False,
     variants: int = VARIANTS_COUNT,
     progress: Progress = silent,
 ) -> tuple[Examples, SiteFeatures]:
     """Every picture that ``list_images`` lists, and its features of ``kind``. What is not an image is skipped.
 
-    Raises ``DataError`` if a class has no picture or the listing is wrong, ``OutputUnwritable`` for the ``cache``, or
-    ``InferenceError``.
+    ``as_cell`` as of ``PictureMeter``. Raises ``DataError`` if a class has no picture or the listing is wrong,
+    ``OutputUnwritable`` for the ``cache``, or ``InferenceError``.
     """
     listing = list_images(folder, description, table)
-    meter = PictureMeter(classifier, kind)
-    kept = PictureCache(cache, edge_agent.__version__, classifier.manifest.files[MODEL], kind, str(variants))
+    meter = PictureMeter(classifier, kind, as_cell=as_cell)
+    seen_as = ("cell",) if as_cell else ()
+    kept = PictureCache(cache, edge_agent.__version__, classifier.manifest.files[MODEL], kind, str(variants), *seen_as)
     files: list[ImageFile] = []
     pictures: list[MeasuredPicture] = []
     captured_at: list[datetime | None] = []

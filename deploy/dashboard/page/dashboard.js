@@ -348,6 +348,8 @@
     "reason.empty_field.short": "leeres Feld",
     "reason.no_nucleated_cells.short": "keine kernhaltigen Zellen",
     "reason.field_too_small.short": "zu wenige Pixel",
+    "reason.cell_cut.short": "am Rand abgeschnitten",
+    "reason.scale_unknown.short": "Pixelgröße unbekannt",
     "reason.unfamiliar.sentence": "Dieses Feld gleicht den Bildern nicht, mit denen das Modell trainiert wurde.",
     "reason.unfamiliar.next_step": "Prüfen Sie Vergrößerung, Färbung und Kameraeinstellungen. Stimmen sie, wurde dieses Modell nicht für solche Präparate gemacht.",
     "reason.low_confidence.sentence": "Das Modell ist nicht sicher genug, um eine Klasse zu nennen.",
@@ -371,7 +373,11 @@
     "reason.no_nucleated_cells.sentence": "Das Feld ist nicht leer, aber es wurde keine Zelle mit Kern gefunden, oder zu wenig von einer.",
     "reason.no_nucleated_cells.next_step": "Fahren Sie zu einem Feld mit kernhaltigen Zellen. Sehen Sie hier eine, prüfen Sie Schärfe und Färbung.",
     "reason.field_too_small.sentence": "Das Bild hat zu wenige Pixel für das Modell.",
-    "reason.field_too_small.next_step": "Stellen Sie eine höhere Auflösung ein. Ist eine Pixelgröße eingestellt, prüfen Sie, ob sie stimmt."
+    "reason.field_too_small.next_step": "Stellen Sie eine höhere Auflösung ein. Ist eine Pixelgröße eingestellt, prüfen Sie, ob sie stimmt.",
+    "reason.cell_cut.sentence": "Der Bildrand schneidet die Zelle ab, so dass nicht alles von ihr zu sehen ist.",
+    "reason.cell_cut.next_step": "Verschieben Sie das Präparat, bis die ganze Zelle im Bild ist.",
+    "reason.scale_unknown.sentence": "Es ist nicht bekannt, wie groß ein Pixel ist; so sieht das Modell die Zellen nicht in der richtigen Größe.",
+    "reason.scale_unknown.next_step": "Stellen Sie die Pixelgröße der Kamera ein, oder fahren Sie zu mehr roten Zellen: Sie zeigen die Größe."
   };
 
   // src/locales/en.json
@@ -612,6 +618,8 @@
     "reason.empty_field.short": "empty field",
     "reason.no_nucleated_cells.short": "no nucleated cells",
     "reason.field_too_small.short": "too few pixels",
+    "reason.cell_cut.short": "cut by the edge",
+    "reason.scale_unknown.short": "pixel size unknown",
     "reason.unfamiliar.sentence": "This field is unlike the images that the model was trained on.",
     "reason.unfamiliar.next_step": "Check magnification, stain and camera settings. If they are right, this model was not made for such slides.",
     "reason.low_confidence.sentence": "The model is not sure enough to give a label.",
@@ -635,7 +643,11 @@
     "reason.no_nucleated_cells.sentence": "This field is not empty, but no cell with a nucleus was found, or too little of one to judge.",
     "reason.no_nucleated_cells.next_step": "Move to a field with nucleated cells. If you see one here, check focus and stain.",
     "reason.field_too_small.sentence": "The picture has too few pixels for the model.",
-    "reason.field_too_small.next_step": "Use a higher resolution. If a pixel size is configured, check that it is right."
+    "reason.field_too_small.next_step": "Use a higher resolution. If a pixel size is configured, check that it is right.",
+    "reason.cell_cut.sentence": "The edge of the picture cuts the cell, so not all of it is seen.",
+    "reason.cell_cut.next_step": "Move the stage until the whole cell is in the picture.",
+    "reason.scale_unknown.sentence": "It is not known how large a pixel is, so the cells cannot be shown to the model at the right size.",
+    "reason.scale_unknown.next_step": "Configure the pixel size of the camera, or move to a field with more red cells, which show the size."
   };
 
   // src/i18n.js

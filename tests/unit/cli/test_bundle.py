@@ -14,6 +14,7 @@ from edge_agent.cli.doctor import examine
 from edge_agent.config import load_config
 from edge_agent.errors import ConfigError, ModelInUse, ModelNoPrevious, ModelUnknown, UnsignedRefused
 from edge_agent.inference import shipped_bundles
+from tests.cells import make_cells_bundle
 from tests.heads import write_head
 
 
@@ -136,3 +137,17 @@ def test_without_a_configuration_only_looking_is_possible(
 def raise_from(result: Result) -> None:
     assert result.exception is not None, result.output
     raise result.exception
+
+
+def test_the_list_says_which_bundles_judge_cells(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    done(config, "install", make_cells_bundle(tmp_path / "cells"))
+    rows = {line.split()[1]: line for line in done(config, "list").splitlines() if " bundle " in f" {line}"}
+    assert "judges cells" in rows["test-cells@0.3.0"]
+    assert [name for name, line in rows.items() if "judges cells" in line] == ["test-cells@0.3.0"]
+    models = listed(config)["models"]
+    assert isinstance(models, list)
+    assert {each["reference"]: each["judges"] for each in models if each["name"] in {"demo", "test-cells"}} == {
+        "demo": "field",
+        "test-cells@0.3.0": "cells",
+    }

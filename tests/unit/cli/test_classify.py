@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from edge_agent.cli import app, classify
 from edge_agent.cli.demo import Narrator
 from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
 from edge_agent.cli.terminal import output
-from edge_agent.contracts import Outcome, Reason
-from edge_agent.errors import ImageError
+from edge_agent.contracts import Outcome, Reason, Result
+from edge_agent.errors import BundleWrongKind, ConfigError, ImageError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.settings import QualityLimits
+from tests.cells import make_cells_bundle
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,11 @@ def test_what_a_folder_or_video_leaves_out_is_a_failed_reading_with_its_name(
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
-    done = CliRunner().invoke(app.app, ["classify", *map(str, arguments), "--bundle", "demo"])
+    return invoke(*arguments, "--bundle", "demo")
+
+
+def invoke(*arguments: str | Path) -> tuple[int, str]:
+    done = CliRunner().invoke(app.app, ["classify", *map(str, arguments)])
     return done.exit_code, done.output
 
 
@@ -247,3 +253,27 @@ def test_output_is_json_whatever_bytes_a_name_has(pictures: Path) -> None:
     status, shown = run(pictures)
     assert status == 0
     assert [json.loads(line)["source"] for line in shown.splitlines()] == ["1.png", r"slide-\xff\n.png"]
+
+
+def test_each_image_is_one_cell_where_that_is_asked_for(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = make_cells_bundle(tmp_path / "cells")
+    (pictures / "2.png").write_bytes(b"no picture")
+    monkeypatch.setenv("COLUMNS", "200")
+    status, shown = invoke(pictures, "--bundle", bundle, "--as-cell")
+    assert status == 3
+    results = [Result.model_validate_json(line) for line in shown.splitlines() if line.startswith("{")]
+    assert [each.outcome for each in results] == ["classified", "classified", "failed"]
+    assert [[cell.type for cell in each.cells] for each in results] == [[results[0].label], [results[1].label], []]
+    status, shown = invoke(pictures / "0.png", "--bundle", bundle, "--as-cell", "--format", "table")
+    assert status == 0
+    assert "blasts" in shown
+    assert re.search(r"[01] of 1 ", shown)
+
+
+def test_one_cell_of_a_bundle_that_judges_fields_is_one_clear_error(tmp_path: Path, pictures: Path) -> None:
+    with pytest.raises(BundleWrongKind, match="'demo' judges whole fields"):
+        classify.classify([pictures], bundle="demo", as_cell=True)
+    with pytest.raises(ConfigError, match="whatever its scale"):
+        classify.classify([pictures], bundle=str(make_cells_bundle(tmp_path / "cells")), as_cell=True, um_per_pixel=0.1)

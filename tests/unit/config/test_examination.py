@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from edge_agent.config.examination import examine_config
+from tests.cells import make_cells_bundle
 
 GOOD = '[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "synthetic"\n[analysis]\nbundle = "demo"\n'
 
@@ -169,3 +170,16 @@ def test_the_access_file_is_checked(tmp_path: Path, content: str | None, mode: i
 def test_a_page_on_the_network_without_passwords_is_an_error(tmp_path: Path) -> None:
     found = only(examine(tmp_path, GOOD + '[web]\nenabled = true\nhost = "0.0.0.0"\n'))
     assert found.startswith("error 10: web.host: on the network the page needs passwords; run 'edge-agent web password")
+
+
+def test_a_cells_bundle_beside_the_bundle_must_be_there_and_of_its_kind(tmp_path: Path) -> None:
+    cells = make_cells_bundle(tmp_path / "cells")
+    beside = GOOD + f'cells_bundle = "{cells}"\n'
+    assert examine(tmp_path, beside) == []
+    found = only(examine(tmp_path, GOOD + 'cells_bundle = "none"\n'))
+    assert found.startswith("error 8: analysis.cells_bundle: there is no bundle 'none'")
+    found = only(examine(tmp_path, GOOD + 'cells_bundle = "demo"\n'))
+    assert found.startswith("error 8: analysis.cells_bundle: bundle 'demo' judges whole fields, and no single cells; ")
+    found = only(examine(tmp_path, beside.replace('"demo"', f'"{cells}"')))
+    assert found.startswith("error 8: analysis.cells_bundle: bundle 'test-cells' judges cells itself")
+    assert examine(tmp_path, GOOD.replace('"demo"', f'"{cells}"')) == []

@@ -66,7 +66,16 @@ def places(value: Any) -> Iterator[dict[str, Any]]:
             yield from places(inner)
 
 
-NOT_OBJECTS = {"probabilities", "latency_ms", "outcomes_count", "reasons_count", "labels_count", "details", "data"}
+NOT_OBJECTS = {
+    "probabilities",
+    "latency_ms",
+    "outcomes_count",
+    "reasons_count",
+    "labels_count",
+    "types_count",
+    "details",
+    "data",
+}
 """Fields whose keys are the sender's: labels, stages, reasons. What is added there is a value, not a field."""
 
 

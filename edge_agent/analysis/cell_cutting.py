@@ -1,0 +1,90 @@
+"""Cuts the cells of a field out of its frame, at the size that a cells bundle was trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.analysis.extraction import ExtractedField
+from edge_agent.analysis.reading import CutCell, FieldAnalysis
+from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
+from edge_agent.contracts import MAX_CELLS, Reason
+from edge_agent.contracts.manifest import CellWindows
+from edge_agent.vision.cell_windows import cut_window
+from edge_agent.vision.decode import REDUCTIONS, decode_image
+from edge_agent.vision.field import MAX_UPSCALING
+from edge_agent.vision.red_cells import DIAMETER_UM
+
+MAX_DECODED_PX = 2560 * 1920
+"""Largest area of a frame that is decoded again for its cells: 15 MB as an array."""
+
+ENOUGH_ENLARGED = 1.25
+"""A window that has to be enlarged no more than this is not worth decoding the frame again."""
+
+
+def cut_cells(
+    extracted: ExtractedField, analysis: FieldAnalysis, windows: CellWindows, side_px: int
+) -> tuple[CutCell, ...]:
+    """The windows of ``side_px`` around the nuclei of a field, in the order of its nuclei; at most ``MAX_CELLS``.
+
+    They are cut from the frame, not from the view, which may have fewer pixels than the windows need. A compressed
+    frame is decoded again if that is so. Raises ``ImageError`` if it is damaged there.
+    """
+    nuclei = analysis.segmentation.nuclei[:MAX_CELLS]
+    height, width = analysis.segmentation.mask.shape
+    found: list[CutCell] = [Reason.CELL_CUT if each.is_cut(height, width) else None for each in nuclei]
+    chosen = [at for at, each in enumerate(found) if each is None][: windows.max_cells_count]
+    scale = _um_per_pixel(extracted, analysis)
+    refusal = _unfit(extracted, scale, windows, side_px)
+    if refusal is not None or scale is None or not chosen:
+        return tuple(refusal if at in chosen else each for at, each in enumerate(found))
+    rgb, reduction = _pixels(extracted, scale, windows.window_um / side_px)
+    view = extracted.view
+    high = windows.window_um / (scale * reduction)
+    for at in chosen:
+        x, y = nuclei[at].centre_px
+        y_px, x_px = view.to_frame(y, x)
+        found[at] = cut_window(rgb, (x_px / reduction, y_px / reduction), (high / view.pixel_aspect, high), side_px)
+    return tuple(found)
+
+
+def _um_per_pixel(extracted: ExtractedField, analysis: FieldAnalysis) -> float | None:
+    """Of the frame; None if nothing is known about it.
+
+    Where red cells lie in clumps, as in most fields that are full of blasts, their size is only guessed. That is no
+    scale to measure by, but near enough for windows, whose scale varied in training more than the guess errs.
+    """
+    known, guess_px = analysis.scale.um_per_pixel, analysis.red_cells.guess_px
+    if known is not None or guess_px is None:
+        return known
+    return DIAMETER_UM / (guess_px * extracted.view.frame_px_per_px)
+
+
+def _unfit(extracted: ExtractedField, scale: float | None, windows: CellWindows, side_px: int) -> Reason | None:
+    """Why no window can be cut from this frame at the right size."""
+    if scale is None:
+        return Reason.SCALE_UNKNOWN
+    frame_side_px = windows.window_um / scale
+    if frame_side_px * MAX_UPSCALING < side_px:
+        return Reason.FIELD_TOO_SMALL
+    window = extracted.view.window
+    # It also bounds the work, whatever scale was configured.
+    return Reason.CELL_CUT if frame_side_px > min(window.height_px, window.width_px) else None
+
+
+def _pixels(
+    extracted: ExtractedField, um_per_pixel: float, wanted_um_per_pixel: float
+) -> tuple[NDArray[np.uint8], int]:
+    """The frame as uint8 RGB (h, w, 3), and by how much it is scaled down; fine enough for the windows if it can be."""
+    image, decoded = extracted.frame.image, extracted.decoded
+    if isinstance(image, Pixels):
+        return image.array if image.order is ColourOrder.RGB else image.array[..., ::-1], 1
+    if decoded is None or not isinstance(image, Encoded):
+        raise TypeError("the field of a compressed frame was extracted without keeping what was decoded")
+    header = decoded.header
+    allowed = [each for each in REDUCTIONS if header.height_px * header.width_px <= MAX_DECODED_PX * each * each]
+    fine = [each for each in allowed if um_per_pixel * each <= ENOUGH_ENLARGED * wanted_um_per_pixel]
+    reduction = max(fine, default=min(allowed, default=decoded.reduction))
+    if reduction >= decoded.reduction:
+        return decoded.rgb, decoded.reduction
+    return decode_image(image.data, reduction=reduction, header=header), reduction

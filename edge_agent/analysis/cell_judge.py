@@ -1,0 +1,154 @@
+"""Judges the cells of a field with a cells bundle, and sums up what it says of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge_agent.analysis.cell_cutting import cut_cells
+from edge_agent.analysis.cell_judgement import CellJudgement
+from edge_agent.analysis.extraction import ExtractedField
+from edge_agent.analysis.ratio import rounded_ratio
+from edge_agent.analysis.reading import CutCell, FieldAnalysis
+from edge_agent.analysis.verdict import Verdict
+from edge_agent.contracts import BundleKind, Decision, Differential, Outcome, Reason
+from edge_agent.errors import BundleWrongKind
+from edge_agent.inference.classifier import Classifier
+from edge_agent.inference.decision import decide
+from edge_agent.inference.proof import ProofLimits, unproven_reasons
+from edge_agent.vision.preprocessing import preprocess
+
+FIELD_RULE = "any-cell@1"
+"""How a field is decided by its cells: it is classified if at least one of them is."""
+
+_FIELD_REASONS = (
+    Reason.LOW_CONFIDENCE,
+    Reason.MODEL_UNPROVEN,
+    Reason.UNFAMILIAR,
+    Reason.FIELD_TOO_SMALL,
+    Reason.SCALE_UNKNOWN,
+    Reason.CELL_CUT,
+)
+"""Why a field without a judged cell is not classified: the first of these that any cell was refused for."""
+
+
+class CellJudge:
+    """A cells bundle, or a head on one, at work. Belongs to one thread at a time, but for ``cut``."""
+
+    def __init__(self, classifier: Classifier, proof: ProofLimits | None) -> None:
+        """``proof`` as of ``Analyzer``. Raises ``BundleWrongKind`` unless it is a cells bundle."""
+        manifest = classifier.manifest
+        if manifest.kind is not BundleKind.CELLS or manifest.cells is None:
+            raise BundleWrongKind(f"Bundle '{manifest.name}' judges whole fields, and no single cells.")
+        self.windows = manifest.cells
+        """Size and number of the windows."""
+        self.side_px = manifest.input.height_px
+        """Side of a window's image."""
+        self.unproven_reasons = () if proof is None else unproven_reasons(classifier.labels, classifier.evidence, proof)
+        """What the record of the bundle, or of its head, lacks, each as a sentence."""
+        self.model = classifier.identity
+        self.labels = classifier.labels
+        self.demonstration = classifier.demonstration
+        self._classifier = classifier
+        self._malignant = np.array([label.malignant for label in self.labels])
+
+    @property
+    def provisional(self) -> bool:
+        """Whether it gives no types, as its record does not show that they can be used."""
+        return bool(self.unproven_reasons)
+
+    def cut(self, extracted: ExtractedField, analysis: FieldAnalysis) -> tuple[CutCell, ...]:
+        """As ``cut_cells``."""
+        return cut_cells(extracted, analysis, self.windows, self.side_px)
+
+    def judge(self, cells: Sequence[CutCell]) -> tuple[CellJudgement | None, ...]:
+        """What it says of each cell, in their order; None for one that is not looked at. Raises ``InferenceError``."""
+        return tuple(self._judge(each) for each in cells)
+
+    def _judge(self, cell: CutCell) -> CellJudgement | None:
+        if cell is None:
+            return None
+        if isinstance(cell, Reason):
+            return CellJudgement(cell)
+        steps = self._classifier.manifest.preprocessing
+        found = self._classifier.classify(preprocess(cell, steps.id, steps.denoise))
+        _, refusal, decision = decide(found, self._classifier.thresholds, proven=not self.provisional)
+        # The probabilities of a cell unlike the training images, or of an unproven model, mean nothing.
+        if refusal in {Reason.UNFAMILIAR, Reason.MODEL_UNPROVEN}:
+            return CellJudgement(refusal, decision=decision)
+        likeliest = int(found.probabilities.argmax())
+        return CellJudgement(
+            refusal,
+            label=self.labels[likeliest] if refusal is None else None,
+            type_ratio=rounded_ratio(found.probabilities[likeliest]) if refusal is None else None,
+            probabilities=found.probabilities,
+            blast_ratio=rounded_ratio(found.probabilities[self._malignant].sum()),
+            decision=decision,
+        )
+
+    def differential(self, judgements: Sequence[CellJudgement | None], cells_count: int) -> Differential:
+        """The sums over a field with ``cells_count`` nucleated cells."""
+        labels = [each.label for each in judgements if each is not None and each.label is not None]
+        counts = Counter(label.code for label in labels)
+        blasts_count = sum(label.malignant for label in labels)
+        return Differential(
+            demonstration=self.demonstration,
+            provisional=self.provisional,
+            cells_count=cells_count,
+            judged_count=len(labels),
+            refused_count=sum(each is not None and each.refusal is not None for each in judgements),
+            types_count={label.code: counts[label.code] for label in self.labels},
+            blasts_count=blasts_count,
+            blast_ratio=rounded_ratio(blasts_count / len(labels)) if labels else None,
+            model=self.model,
+        )
+
+    def sum_up(self, judgements: Sequence[CellJudgement | None]) -> Verdict:
+        """What is decided about the field, where no other bundle decides.
+
+        A field with a malignant cell has that cell's label: it is what a person has to look at first. Of several
+        malignant types, and without one of all, the commonest is taken, and of equally common ones the likeliest.
+        Probabilities are means over the judged cells. The decision's figures are the familiarity of the most familiar
+        cell and the confidence of the surest of the familiar ones: they pass the limits if any cell does.
+        """
+        decision = _field_decision([each.decision for each in judgements if each is not None and each.decision])
+        judged = [
+            (each.label, each.probabilities)
+            for each in judgements
+            if each is not None and each.label is not None and each.probabilities is not None
+        ]
+        if not judged:
+            refusals = {each.refusal for each in judgements if each is not None}
+            reason = next((each for each in _FIELD_REASONS if each in refusals), Reason.NO_NUCLEATED_CELLS)
+            return Verdict(Outcome.ABSTAINED, reason, decision)
+        mean = np.mean([probabilities for _, probabilities in judged], axis=0)
+        counts = Counter(label.code for label, _ in judged)
+        likely = {label.code: float(ratio) for label, ratio in zip(self.labels, mean, strict=True)}
+        label = max(
+            (label for label, _ in judged), key=lambda each: (each.malignant, counts[each.code], likely[each.code])
+        )
+        return Verdict(
+            Outcome.CLASSIFIED,
+            None,
+            decision,
+            label,
+            {code: rounded_ratio(ratio) for code, ratio in likely.items()},
+            rounded_ratio(mean[self._malignant].sum()),
+        )
+
+
+def _field_decision(decisions: Sequence[Decision]) -> Decision | None:
+    if not decisions:
+        return None
+    first = decisions[0]
+    return Decision(
+        rule=FIELD_RULE,
+        max_unfamiliarity_score=first.max_unfamiliarity_score,
+        unfamiliarity_score=min(each.unfamiliarity_score for each in decisions),
+        min_confidence_ratio=first.min_confidence_ratio,
+        confidence_ratio=max(
+            (each.confidence_ratio for each in decisions if each.confidence_ratio is not None), default=None
+        ),
+    )

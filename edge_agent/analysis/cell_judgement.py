@@ -1,0 +1,27 @@
+"""What a cells bundle says of one cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.contracts import Decision, Label, Reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellJudgement:
+    """Either a type or the reason why there is none."""
+
+    refusal: Reason | None
+    label: Label | None = None
+    """The type; None if the cell was refused."""
+    type_ratio: float | None = None
+    """Probability of the type; None if the cell was refused."""
+    probabilities: NDArray[np.float64] | None = None
+    """(types,); None if the network did not see the cell, or they would mean nothing."""
+    blast_ratio: float | None = None
+    """Summed probability of the malignant types; None where the probabilities are."""
+    decision: Decision | None = None
+    """The figures that decided; None if the network did not see the cell."""
