@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +12,7 @@ from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.contracts import MAX_CELLS, Reason
 from edge_agent.contracts.manifest import CellWindows
 from edge_agent.vision.cell_windows import cut_window
-from edge_agent.vision.decode import REDUCTIONS, decode_image
+from edge_agent.vision.decode import REDUCTIONS, ImageHeader, decode_image
 from edge_agent.vision.field import MAX_UPSCALING
 from edge_agent.vision.red_cells import DIAMETER_UM
 
@@ -38,14 +39,26 @@ def cut_cells(
     refusal = _unfit(extracted, scale, windows, side_px)
     if refusal is not None or scale is None or not chosen:
         return tuple(refusal if at in chosen else each for at, each in enumerate(found))
-    rgb, reduction = _pixels(extracted, scale, windows.window_um / side_px)
+    picture, order, reduction = _picture(extracted, scale, windows.window_um / side_px)
     view = extracted.view
     high = windows.window_um / (scale * reduction)
     for at in chosen:
         x, y = nuclei[at].centre_px
         y_px, x_px = view.to_frame(y, x)
-        found[at] = cut_window(rgb, (x_px / reduction, y_px / reduction), (high / view.pixel_aspect, high), side_px)
+        size_px = high / view.pixel_aspect, high
+        window = cut_window(picture, (x_px / reduction, y_px / reduction), size_px, side_px)
+        if order is ColourOrder.BGR:
+            window = np.asarray(cv2.cvtColor(window, cv2.COLOR_BGR2RGB), np.uint8)
+        found[at] = window
     return tuple(found)
+
+
+def fine_reduction(header: ImageHeader, um_per_pixel: float, wanted_um_per_pixel: float) -> int:
+    """The largest scale-down at decoding that leaves windows fine enough, or the least that is allowed."""
+    pixels = header.height_px * header.width_px
+    allowed = [each for each in REDUCTIONS if pixels <= MAX_DECODED_PX * each * each] or [REDUCTIONS[0]]
+    fine = (each for each in allowed if um_per_pixel * each <= ENOUGH_ENLARGED * wanted_um_per_pixel)
+    return max(fine, default=min(allowed))
 
 
 def _um_per_pixel(extracted: ExtractedField, analysis: FieldAnalysis) -> float | None:
@@ -72,19 +85,16 @@ def _unfit(extracted: ExtractedField, scale: float | None, windows: CellWindows,
     return Reason.CELL_CUT if frame_side_px > min(window.height_px, window.width_px) else None
 
 
-def _pixels(
+def _picture(
     extracted: ExtractedField, um_per_pixel: float, wanted_um_per_pixel: float
-) -> tuple[NDArray[np.uint8], int]:
-    """The frame as uint8 RGB (h, w, 3), and by how much it is scaled down; fine enough for the windows if it can be."""
+) -> tuple[NDArray[np.uint8], ColourOrder, int]:
+    """The frame as uint8 (h, w, 3), its colour order, and by how much it is scaled down: little enough if it can be."""
     image, decoded = extracted.frame.image, extracted.decoded
     if isinstance(image, Pixels):
-        return image.array if image.order is ColourOrder.RGB else image.array[..., ::-1], 1
+        return image.array, image.order, 1
     if decoded is None or not isinstance(image, Encoded):
         raise TypeError("the field of a compressed frame was extracted without keeping what was decoded")
-    header = decoded.header
-    allowed = [each for each in REDUCTIONS if header.height_px * header.width_px <= MAX_DECODED_PX * each * each]
-    fine = [each for each in allowed if um_per_pixel * each <= ENOUGH_ENLARGED * wanted_um_per_pixel]
-    reduction = max(fine, default=min(allowed, default=decoded.reduction))
+    reduction = fine_reduction(decoded.header, um_per_pixel, wanted_um_per_pixel)
     if reduction >= decoded.reduction:
-        return decoded.rgb, decoded.reduction
-    return decode_image(image.data, reduction=reduction, header=header), reduction
+        return decoded.rgb, ColourOrder.RGB, decoded.reduction
+    return decode_image(image.data, reduction=reduction, header=decoded.header), ColourOrder.RGB, reduction

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_agent.analysis.cell_cutting import cut_cells
+from edge_agent.analysis.cell_cutting import cut_cells, fine_reduction
 from edge_agent.analysis.cell_judgement import CellJudgement
 from edge_agent.analysis.extraction import ExtractedField
 from edge_agent.analysis.ratio import rounded_ratio
@@ -18,6 +18,7 @@ from edge_agent.errors import BundleWrongKind
 from edge_agent.inference.classifier import Classifier
 from edge_agent.inference.decision import decide
 from edge_agent.inference.proof import ProofLimits, unproven_reasons
+from edge_agent.vision.decode import ImageHeader
 from edge_agent.vision.preprocessing import preprocess
 
 FIELD_RULE = "any-cell@1"
@@ -62,6 +63,10 @@ class CellJudge:
     def cut(self, extracted: ExtractedField, analysis: FieldAnalysis) -> tuple[CutCell, ...]:
         """As ``cut_cells``."""
         return cut_cells(extracted, analysis, self.windows, self.side_px)
+
+    def fine_reduction(self, header: ImageHeader, um_per_pixel: float) -> int:
+        """How much a frame of this scale may be scaled down at decoding; see ``cell_cutting.fine_reduction``."""
+        return fine_reduction(header, um_per_pixel, self.windows.window_um / self.side_px)
 
     def judge(self, cells: Sequence[CutCell]) -> tuple[CellJudgement | None, ...]:
         """What it says of each cell, in their order; None for one that is not looked at. Raises ``InferenceError``."""

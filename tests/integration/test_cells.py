@@ -82,6 +82,22 @@ def test_both_judge_until_a_reload_leaves_one_out(
         assert next(each for each in iter(lambda: next_info(subscriber), None) if each.cells_model is None)
 
 
+def test_an_installed_cells_bundle_takes_the_place_of_the_other_only_where_none_is_beside(
+    broker_port: int, pictures: Path, cells: Path
+) -> None:
+    with running(reading(broker_port, pictures, bundle="demo", cells_bundle=str(cells))) as agent:
+        agent.models.store.install(cells)
+        with pytest.raises(BundleWrongKind):
+            agent.models.select("test-cells")
+        assert agent.model.name == "demo"
+        # A candidate is compared by its labels, and has nothing beside it.
+        candidate = agent.models.candidate("test-cells")
+        assert (candidate.model.name, candidate.cells_beside) == ("test-cells", None)
+        agent.reload(reading(broker_port, pictures, bundle="demo"))
+        agent.models.select("test-cells")
+        assert agent.model.name == "test-cells"
+
+
 def test_doctor_tests_the_cells_bundle_too(broker_port: int, pictures: Path, cells: Path) -> None:
     both = reading(broker_port, pictures, bundle="demo", cells_bundle=str(cells))
     found = next(each for each in examine(both) if each.check == "bundle")

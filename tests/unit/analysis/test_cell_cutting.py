@@ -46,6 +46,12 @@ def analyzer(tmp_path_factory: pytest.TempPathFactory) -> Analyzer:
     return Analyzer(Classifier(load_bundle(folder)), QualityLimits(), um_per_pixel=UM_PER_PIXEL)
 
 
+@pytest.fixture(scope="module")
+def unscaled(analyzer: Analyzer) -> Analyzer:
+    """One that has to measure the scale."""
+    return Analyzer(analyzer._classifier, QualityLimits())
+
+
 def rgb(array: Array) -> Frame:
     return frame_now("camera0", Pixels(np.ascontiguousarray(array), ColourOrder.RGB))
 
@@ -118,9 +124,9 @@ def test_an_upright_frame_has_its_windows_where_its_cells_are(analyzer: Analyzer
 
 
 def test_a_compressed_frame_is_decoded_again_only_if_its_windows_need_it(
-    analyzer: Analyzer, picture: Array, monkeypatch: pytest.MonkeyPatch
+    unscaled: Analyzer, picture: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extracted, analysis = prepare(analyzer, encoded(picture, "JPEG"))
+    extracted, analysis = prepare(unscaled, encoded(picture, "JPEG"))
     decoded: list[int] = []
 
     def count(data: bytes, *, reduction: int, header: ImageHeader) -> Array:
@@ -136,6 +142,17 @@ def test_a_compressed_frame_is_decoded_again_only_if_its_windows_need_it(
     monkeypatch.setattr(cell_cutting, "MAX_DECODED_PX", 1000)
     assert any(each is not None for each in cut_cells(extracted, analysis, WINDOWS, SIDE_PX))
     assert decoded == [2], "a frame that is too large to be decoded again is cut as it is"
+
+
+def test_with_a_known_scale_a_frame_is_decoded_once_as_finely_as_its_cells_need(
+    analyzer: Analyzer, unscaled: Analyzer, picture: Array
+) -> None:
+    frame = encoded(picture, "JPEG")
+    coarse, fine = (prepare(each, frame)[0].decoded for each in (unscaled, analyzer))
+    assert coarse is not None
+    assert fine is not None
+    # The input of this bundle has 224 px for 24 µm.
+    assert (coarse.reduction, fine.reduction) == (4, 1)
 
 
 def test_no_more_cells_than_the_bundle_allows_are_looked_at(analyzer: Analyzer, picture: Array) -> None:

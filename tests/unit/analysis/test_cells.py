@@ -345,8 +345,7 @@ def test_a_frame_that_is_damaged_where_only_its_cells_need_it_fails_as_an_image(
         raise ImageError("The image is damaged.")
 
     monkeypatch.setattr("edge_agent.analysis.cell_cutting.decode_image", refuse)
-    analyzer = Analyzer(cells, QualityLimits(), um_per_pixel=UM_PER_PIXEL)
-    reading = analyzer.analyse(frame_now("camera0", Encoded(buffer.getvalue())))
+    reading = Analyzer(cells, QualityLimits()).analyse(frame_now("camera0", Encoded(buffer.getvalue())))
     assert reading.outcome is Outcome.FAILED
     assert reading.error is not None
     assert reading.error.code == "image_unreadable"
