@@ -12,7 +12,16 @@ from edge_agent.analysis.reading import Explanation, Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import frame_now
 from edge_agent.cameras.smear import draw_smear
-from edge_agent.contracts import ErrorReport, Label, ModelIdentity, Outcome, Reason, Result, SpecimenField
+from edge_agent.contracts import (
+    Differential,
+    ErrorReport,
+    Label,
+    ModelIdentity,
+    Outcome,
+    Reason,
+    Result,
+    SpecimenField,
+)
 from edge_agent.errors import ImageError
 
 MODEL = ModelIdentity(name="accurate", version="1.0.0", sha256="a" * 64, preprocessing="rgb@1", runtime="none")
@@ -20,6 +29,12 @@ LABELS = (
     Label(code="benign", display_name="Benign", meaning="Not malignant.", malignant=False),
     Label(code="pre-b", display_name="Pre-B ALL", meaning="Malignant.", malignant=True),
     Label(code="pro-b", display_name="Pro-B ALL", meaning="Malignant.", malignant=True),
+)
+CELLS_MODEL = MODEL.model_copy(update={"name": "cells", "sha256": "c" * 64})
+TYPES = (
+    Label(code="blast", display_name="Blast", meaning="Immature, malignant.", malignant=True),
+    Label(code="lymphocyte", display_name="Lymphocyte", meaning="Mature.", malignant=False),
+    Label(code="smudge", display_name="Smudge or other", meaning="Nothing to type.", malignant=False),
 )
 SIDE_PX = 224
 
@@ -77,3 +92,21 @@ def failed() -> Reading:
 def result_of(reading: Reading, place: SpecimenField | None = None) -> Result:
     """The message of a reading."""
     return ResultMaker("clinic-a", "scope-1", uuid4()).make(reading, place)
+
+
+def differential(
+    *, refused: int = 0, unseen: int = 0, model: ModelIdentity = CELLS_MODEL, provisional: bool = False, **types: int
+) -> Differential:
+    """The cells of a field: so many of each type, refused, and not looked at."""
+    judged, blasts = sum(types.values()), types.get("blast", 0)
+    return Differential(
+        demonstration=False,
+        provisional=provisional,
+        cells_count=judged + refused + unseen,
+        judged_count=judged,
+        refused_count=refused,
+        types_count={each.code: types.get(each.code, 0) for each in TYPES},
+        blasts_count=blasts,
+        blast_ratio=blasts / judged if judged else None,
+        model=model,
+    )

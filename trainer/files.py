@@ -57,7 +57,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise OutputUnwritable(
             f"{path} cannot be written ({error.strerror}).",
             remedy="Make room, or correct the folder's permissions. "
-            "'train' and 'compare' then resume where they stopped; give other commands again.",
+            "'train', 'compare' and 'cross-validate' then resume where they stopped; give other commands again.",
         ) from error
 
 

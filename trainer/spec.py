@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 INPUT_SIZE_PX = 224
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 """Widths for which ImageNet weights of MobileNetV2 exist."""
 IMAGENET = "imagenet"
-"""In place of a path of weights: Keras' own download."""
+"""In place of a path of weights: Keras' own download or, of EfficientNet-Lite0, the installed package."""
+
+
+class Network(StrEnum):
+    """A network that can be trained and converted."""
+
+    MOBILENET_V2 = "mobilenet-v2"
+    EFFICIENTNET_LITE0 = "efficientnet-lite0"
+
 
 SIGNATURE = "serving_default"
 INPUT_NAME = "image"
@@ -16,9 +26,12 @@ FEATURES = "features"
 MIDDLE_MAP = "middle_map"
 
 
-def middle_layer(alpha: float) -> str:
+def middle_layer(alpha: float, network: Network = Network.MOBILENET_V2) -> str:
     """The layer on which familiarity is computed: it and all before it keep their ImageNet weights.
 
-    A narrow network has too few trainable weights behind block 9, so it keeps fewer blocks.
+    It ends the first stage of 14x14 positions. A narrow network has too few trainable weights behind that, so it keeps
+    fewer blocks.
     """
+    if network is Network.EFFICIENTNET_LITE0:
+        return "block_7_add"
     return "block_9_add" if alpha >= 0.75 else "block_5_add"

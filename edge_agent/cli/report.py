@@ -78,7 +78,8 @@ def _list(reports: list[Report]) -> None:
     for each in reports:
         slide = f"{each.specimen.id}, slide {each.specimen.slide}"
         finished = f"{each.finished_at:%Y-%m-%d %H:%M}"
-        output.print(f"{each.id}  {finished}  {slide}: {each.judged_count} fields judged", markup=False)
+        cells = "" if each.differential is None else f", {each.differential.judged_count} cells"
+        output.print(f"{each.id}  {finished}  {slide}: {each.judged_count} fields{cells} judged", markup=False)
     output.print(NOTICE)
 
 

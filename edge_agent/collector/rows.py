@@ -82,7 +82,7 @@ def _storable(text: str) -> str:
 
 def _result(origin: Origin, result: Result) -> dict[str, Any]:
     slide, decision, quality = result.specimen, result.decision, result.quality
-    nuclei, head = result.nuclei, result.model.head
+    nuclei, head, cells = result.nuclei, result.model.head, result.differential
     return {
         "id": result.id,
         "site": origin.site,
@@ -125,6 +125,11 @@ def _result(origin: Origin, result: Result) -> dict[str, Any]:
         "source": result.source,
         "image_sha256": result.image and result.image.sha256,
         "payload": origin.document,
+        "cells_judged_count": cells and cells.judged_count,
+        "cells_refused_count": cells and cells.refused_count,
+        "blasts_count": cells and cells.blasts_count,
+        "blast_ratio": cells and cells.blast_ratio,
+        "types_count": cells and cells.types_count,
     }
 
 
@@ -146,7 +151,7 @@ def _event(origin: Origin, event: Event) -> dict[str, Any]:
 
 
 def _report(origin: Origin, report: Report) -> dict[str, Any]:
-    share = report.malignant
+    share, cells = report.malignant, report.differential
     return {
         "id": report.id,
         "site": origin.site,
@@ -169,6 +174,13 @@ def _report(origin: Origin, report: Report) -> dict[str, Any]:
         "outcomes_count": {outcome.value: count for outcome, count in report.outcomes_count.items()},
         "labels_count": report.labels_count,
         "payload": origin.document,
+        "cells_judged_count": cells and cells.judged_count,
+        "cells_refused_count": cells and cells.refused_count,
+        "blasts_count": cells and cells.blasts.cells_count,
+        "blast_ratio": cells and cells.blasts.ratio,
+        "blast_low_ratio": cells and cells.blasts.low_ratio,
+        "blast_high_ratio": cells and cells.blasts.high_ratio,
+        "types_count": cells and {each.type: each.cells_count for each in cells.types},
     }
 
 

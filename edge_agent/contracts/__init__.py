@@ -47,7 +47,15 @@ from edge_agent.contracts.model_identity import HeadIdentity, ModelIdentity, Sig
 from edge_agent.contracts.open_specimen import OpenSpecimen
 from edge_agent.contracts.percentiles import Percentiles
 from edge_agent.contracts.reasons import Reason, explain_reason
-from edge_agent.contracts.report import LabelShare, Report, Share, SlideScale
+from edge_agent.contracts.report import (
+    CellsShare,
+    CellTypeShare,
+    LabelShare,
+    Report,
+    Share,
+    SlideDifferential,
+    SlideScale,
+)
 from edge_agent.contracts.result import (
     Clock,
     Decision,
@@ -89,6 +97,8 @@ __all__ = [
     "CaptureMetrics",
     "CaptureSettings",
     "Cell",
+    "CellTypeShare",
+    "CellsShare",
     "Check",
     "CheckState",
     "Clock",
@@ -139,6 +149,7 @@ __all__ = [
     "ShadowModel",
     "Share",
     "Signature",
+    "SlideDifferential",
     "SlideScale",
     "Software",
     "Specimen",

@@ -35,6 +35,54 @@ class LabelShare(Share):
     malignant: bool | None = Field(description="Null if the label was counted by a release that did not keep it.")
 
 
+class CellsShare(OpenContract):
+    """A share of the judged cells, with its 95 % interval by Wilson. The ratios are null if no cell was judged."""
+
+    cells_count: int = Field(ge=0, description="Number of judged cells that belong to it.")
+    ratio: Ratio | None = Field(description="The same as a share of all judged cells.")
+    low_ratio: Ratio | None = Field(
+        description="Lower end of the interval: what chance in the choice of cells may do to the share. It covers "
+        "neither the model's errors nor that cells of one field resemble each other."
+    )
+    high_ratio: Ratio | None = Field(description="Upper end of the interval.")
+
+
+class CellTypeShare(CellsShare):
+    """One type of cell that the model knows, and the cells that got it."""
+
+    type: Slug
+    name: str = Field(description="What people call the type.")
+    malignant: bool | None = Field(description="Null if the message did not say what the type is.")
+
+
+class SlideDifferential(OpenContract):
+    """The cells of a slide that were judged one by one: counts of a program, not a differential of a laboratory."""
+
+    demonstration: bool = Field(
+        description="True if a model was used that was not trained on real smears: the types have no meaning."
+    )
+    provisional: bool = Field(
+        description="True if no record shows that a model that was used is right often enough: it gives no types."
+    )
+    fields_count: int = Field(ge=0, description="Number of different fields whose cells were looked at.")
+    cells_count: int = Field(
+        ge=0, description="Nucleated cells found in them: judged, refused, and not looked at as there were so many."
+    )
+    judged_count: int = Field(ge=0, description="Number of cells that got a type.")
+    refused_count: int = Field(
+        ge=0, description="Number of cells that were refused a type: unfamiliar, not sure enough, or cut by the edge."
+    )
+    types: tuple[CellTypeShare, ...] = Field(
+        default=(), description="The distribution over the types of the models used, in the order of the models."
+    )
+    blasts: CellsShare = Field(description="The share of judged cells with a malignant type.")
+    models: tuple[ModelIdentity, ...] = Field(
+        default=(),
+        description="The models that judged cells, in the order of their use; of more than 32 the last ones.",
+    )
+    models_count: int = Field(ge=1, description="Number of models that judged cells.")
+
+
 class SlideScale(OpenContract):
     """How large a pixel of the frames is, by the last judged field of which it is known."""
 
@@ -82,6 +130,9 @@ class Report(OpenContract):
         default=(), description="The distribution over the labels of the models used, in the order of the models."
     )
     malignant: Share | None = Field(default=None, description="The share of classified fields with a malignant label.")
+    differential: SlideDifferential | None = Field(
+        default=None, description="The types of the cells; null if no model judged single cells."
+    )
     model: ModelIdentity
     models: tuple[ModelIdentity, ...] = Field(
         default=(), description="The models used, in the order of their use; of more than 32 the last ones."

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 
 from edge_agent.catalogue import Catalogue
-from edge_agent.contracts import Report, Share
+from edge_agent.contracts import CellsShare, ModelIdentity, Report, Share, SlideDifferential
 from edge_agent.specimens.statement import statement
 
 COLUMNS = ("report", "specimen", "slide", "measure", "of", "value")
@@ -45,18 +45,41 @@ def _rows(report: Report, texts: Catalogue) -> Iterator[_Row]:
         yield from _share_rows("label", label.label, label)
     if report.malignant is not None:
         yield from _share_rows("malignant", "", report.malignant)
+    if report.differential is not None:
+        yield from _differential_rows(report.differential)
     if report.scale is not None:
         yield "scale_um_per_pixel", report.scale.source, report.scale.um_per_pixel
-    for model in report.models or (report.model,):
-        yield "model_version", model.name, model.version
-        yield "model_sha256", model.name, model.sha256
-        yield "model_preprocessing", model.name, model.preprocessing
-        yield "model_runtime", model.name, model.runtime
+    yield from _model_rows("model", report.models or (report.model,))
     yield "statement", texts.language, statement(report, texts)
 
 
-def _share_rows(name: str, of: str, share: Share) -> Iterator[_Row]:
-    yield f"{name}_fields_count", of, share.fields_count
+def _differential_rows(found: SlideDifferential) -> Iterator[_Row]:
+    yield "cells_demonstration", "", found.demonstration
+    yield "cells_provisional", "", found.provisional
+    yield "cells_fields_count", "", found.fields_count
+    yield "found_cells_count", "", found.cells_count
+    yield "judged_cells_count", "", found.judged_count
+    yield "refused_cells_count", "", found.refused_count
+    for each in found.types:
+        yield "type_malignant", each.type, each.malignant
+        yield from _share_rows("type", each.type, each)
+    yield from _share_rows("blasts", "", found.blasts)
+    yield from _model_rows("cells_model", found.models)
+
+
+def _model_rows(name: str, models: tuple[ModelIdentity, ...]) -> Iterator[_Row]:
+    for model in models:
+        yield f"{name}_version", model.name, model.version
+        yield f"{name}_sha256", model.name, model.sha256
+        yield f"{name}_preprocessing", model.name, model.preprocessing
+        yield f"{name}_runtime", model.name, model.runtime
+
+
+def _share_rows(name: str, of: str, share: Share | CellsShare) -> Iterator[_Row]:
+    if isinstance(share, Share):
+        yield f"{name}_fields_count", of, share.fields_count
+    else:
+        yield f"{name}_cells_count", of, share.cells_count
     yield f"{name}_ratio", of, share.ratio
     yield f"{name}_low_ratio", of, share.low_ratio
     yield f"{name}_high_ratio", of, share.high_ratio

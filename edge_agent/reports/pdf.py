@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
@@ -26,7 +26,7 @@ from reportlab.platypus import (
 )
 
 from edge_agent.catalogue import Catalogue
-from edge_agent.contracts import LabelShare, Outcome, Report
+from edge_agent.contracts import CellTypeShare, LabelShare, Outcome, Report, SlideDifferential
 from edge_agent.reports.fonts import BOLD, REGULAR, printable, register_fonts
 from edge_agent.reports.share_chart import share_chart
 from edge_agent.reports.wording import reason_words, reasons_by_outcome, scale_words, share_words
@@ -51,7 +51,7 @@ _HEADING = ParagraphStyle(
     "heading", parent=_TEXT, fontName=BOLD, fontSize=10.2, leading=13, spaceBefore=7, spaceAfter=3
 )
 
-_NUMBERS = {"count", "fields", "share", "interval"}
+_NUMBERS = {"count", "fields", "cells", "share", "interval"}
 """Columns whose title stands above numbers."""
 
 _GRID = TableStyle(
@@ -103,6 +103,7 @@ def _story(report: Report, texts: Catalogue) -> list[Flowable]:
         _paragraph(texts.text("report.readings"), _HEADING),
         _readings(report, texts),
         *_distribution(report, texts),
+        *_differential(report.differential, texts),
         KeepTogether([_paragraph(texts.text("report.versions"), _HEADING), _models(report, texts)]),
     ]
 
@@ -176,26 +177,57 @@ def _distribution(report: Report, texts: Catalogue) -> Iterable[Flowable]:
         [all_malignant, _number(report.malignant.fields_count, _BOLD), _right(share, _BOLD), _right(interval, _BOLD)]
     )
     yield KeepTogether([heading, _table(rows, 0.46, 0.12, 0.16, 0.26)])
-    marks = [texts.text("report.percent", value=percent) for percent in (0, 25, 50, 75, 100)]
     shares = [(printable(_with_mark(label, texts)), label) for label in report.labels]
-    chart = share_chart(shares, _WIDTH, marks)
-    yield KeepTogether(
+    yield _chart(shares, texts, "report.chart", "report.interval_note")
+
+
+def _differential(found: SlideDifferential | None, texts: Catalogue) -> Iterable[Flowable]:
+    if found is None:
+        return
+    heading = _paragraph(texts.text("report.differential"), _HEADING)
+    counts = texts.text(
+        "report.cells_counted", cells=found.cells_count, judged=found.judged_count, refused=found.refused_count
+    )
+    head: list[Flowable] = [heading, _paragraph(counts, _TEXT)]
+    if found.judged_count == 0:
+        yield KeepTogether(head)
+        return
+    rows: list[list[Flowable]] = [_head(texts, "type", "cells", "share", "interval")]
+    for each in found.types:
+        share, interval = share_words(each, texts)
+        name = _paragraph(_with_mark(each, texts), _CELL)
+        rows.append([name, _number(each.cells_count, _CELL), _right(share, _CELL), _right(interval, _CELL)])
+    share, interval = share_words(found.blasts, texts)
+    together = _paragraph(texts.text("report.blasts"), _BOLD)
+    rows.append([together, _number(found.blasts.cells_count, _BOLD), _right(share, _BOLD), _right(interval, _BOLD)])
+    yield KeepTogether([*head, Spacer(0, 1 * mm), _table(rows, 0.46, 0.12, 0.16, 0.26)])
+    shares = [(printable(_with_mark(each, texts)), each) for each in found.types]
+    yield _chart(shares, texts, "report.cells_chart", "report.cells_interval_note")
+
+
+def _chart(
+    shares: Sequence[tuple[str, LabelShare | CellTypeShare]], texts: Catalogue, title: str, note: str
+) -> Flowable:
+    marks = [texts.text("report.percent", value=percent) for percent in (0, 25, 50, 75, 100)]
+    return KeepTogether(
         [
             Spacer(0, 3 * mm),
-            _paragraph(texts.text("report.chart"), _SMALL),
-            chart,
-            _paragraph(texts.text("report.interval_note"), _SMALL),
+            _paragraph(texts.text(title), _SMALL),
+            share_chart(shares, _WIDTH, marks),
+            _paragraph(texts.text(note), _SMALL),
         ]
     )
 
 
-def _with_mark(label: LabelShare, texts: Catalogue) -> str:
+def _with_mark(label: LabelShare | CellTypeShare, texts: Catalogue) -> str:
     return f"{label.name} ({texts.text('report.malignant_mark')})" if label.malignant else label.name
 
 
 def _models(report: Report, texts: Catalogue) -> Flowable:
     rows: list[list[Flowable]] = [_head(texts, "model", "version", "preprocessing", "runtime", "sha256")]
-    for model in report.models or (report.model,):
+    judged = report.models or (report.model,)
+    beside = () if report.differential is None else report.differential.models
+    for model in (*judged, *(each for each in beside if each not in judged)):
         cells = (model.name, model.version, model.preprocessing, model.runtime)
         rows.append([*(_paragraph(cell, _CELL) for cell in cells), _paragraph(model.sha256, _MONO)])
     software = [_paragraph(texts.text("report.software"), _BOLD), _paragraph(report.software or "", _CELL)]

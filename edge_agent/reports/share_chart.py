@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from reportlab.lib import colors
 from reportlab.lib.units import mm
 
-from edge_agent.contracts import LabelShare
+from edge_agent.contracts import CellTypeShare, LabelShare
 from edge_agent.reports.fonts import REGULAR
 
 _ROW = 6 * mm
@@ -18,11 +20,11 @@ _MALIGNANT, _OTHER, _UNKNOWN = colors.HexColor("#a2405c"), colors.HexColor("#3f6
 _GRID = colors.HexColor("#cccccc")
 
 
-def share_chart(shares: list[tuple[str, LabelShare]], width: float, marks: list[str]) -> Drawing:
+def share_chart(shares: Sequence[tuple[str, LabelShare | CellTypeShare]], width: float, marks: list[str]) -> Drawing:
     """One bar per share with a name, from 0 to 100 %, and a line from end to end of its interval.
 
     ``width`` is in points; ``marks`` are written below 0, 25, 50, 75 and 100 %. Colour is not needed to read it: which
-    labels are malignant is part of their names.
+    labels or types are malignant is part of their names.
     """
     height = _ROW * len(shares) + 2 * _MARGIN
     drawing = Drawing(width, height)

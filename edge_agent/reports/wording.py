@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from edge_agent.catalogue import Catalogue
-from edge_agent.contracts import Outcome, Reason, Report, Share
+from edge_agent.contracts import CellsShare, Outcome, Reason, Report, Share
 
-_ABSTENTIONS = frozenset({Reason.UNFAMILIAR, Reason.LOW_CONFIDENCE, Reason.MODEL_UNPROVEN})
+_ABSTENTIONS = frozenset(
+    {
+        Reason.UNFAMILIAR,
+        Reason.LOW_CONFIDENCE,
+        Reason.MODEL_UNPROVEN,
+        # Of a field that only its cells decide about.
+        Reason.SCALE_UNKNOWN,
+        Reason.CELL_CUT,
+    }
+)
 
 
 def reason_words(code: str, texts: Catalogue) -> str:
@@ -34,7 +43,7 @@ def _outcome_of(code: str) -> Outcome:
         return Outcome.FAILED
 
 
-def share_words(share: Share, texts: Catalogue) -> tuple[str, str]:
+def share_words(share: Share | CellsShare, texts: Catalogue) -> tuple[str, str]:
     """The share and its interval; empty where there is none."""
     if share.ratio is None or share.low_ratio is None or share.high_ratio is None:
         return "", ""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from edge_agent.catalogue import Catalogue
-from edge_agent.contracts import Outcome, Report, Share
+from edge_agent.contracts import CellsShare, Outcome, Report, Share, SlideDifferential
 
 FEW_COUNT = 30
 """With fewer classified fields an interval spans up to 35 points."""
+
+FEW_CELLS_COUNT = 100
+"""Laboratories count at least as many for a differential; with fewer an interval spans up to 19 points."""
 
 
 def statement(report: Report, texts: Catalogue) -> str:
@@ -15,6 +18,7 @@ def statement(report: Report, texts: Catalogue) -> str:
         *_warnings(report, texts),
         *_counted(report, texts),
         *_shares(report, texts),
+        *_cells(report, texts),
         texts.text("report.statement.use"),
     ]
     return " ".join(sentences)
@@ -69,11 +73,42 @@ def _shares(report: Report, texts: Catalogue) -> list[str]:
     return found
 
 
-def _in_words(share: Share, texts: Catalogue) -> str:
+def _cells(report: Report, texts: Catalogue) -> list[str]:
+    found = report.differential
+    if found is None:
+        return []
+    beside = found.provisional and not report.provisional
+    warnings = [texts.text("report.statement.cells.provisional")] if beside else []
+    fields = texts.counted("report.in_fields", found.fields_count)
+    counted = texts.text(
+        "report.statement.cells", cells=found.cells_count, in_fields=fields, judged=found.judged_count,
+        refused=found.refused_count,
+    )  # fmt: skip
+    return [*warnings, counted, *_types(found, texts)]
+
+
+def _types(found: SlideDifferential, texts: Catalogue) -> list[str]:
+    if found.judged_count == 0:
+        return []
+    of = texts.counted("report.of_judged_cells", found.judged_count)
+    sentences = [texts.text("report.statement.blasts", of=of, share=_in_words(found.blasts, texts))]
+    commonest = max(found.types, key=lambda each: each.cells_count, default=None)
+    if commonest is not None:
+        share = _in_words(commonest, texts)
+        sentences.append(texts.text("report.statement.commonest_type", type=commonest.name, share=share))
+    sentences.append(texts.text("report.statement.cells.interval"))
+    if found.judged_count < FEW_CELLS_COUNT:
+        sentences.append(texts.text("report.statement.cells.few", least=FEW_CELLS_COUNT))
+    if found.models_count > 1:
+        sentences.append(texts.text("report.statement.cells.models", count=found.models_count))
+    return sentences
+
+
+def _in_words(share: Share | CellsShare, texts: Catalogue) -> str:
     ratio, low, high = share.ratio or 0.0, share.low_ratio or 0.0, share.high_ratio or 0.0
     return texts.text(
         "report.statement.share",
-        count=share.fields_count,
+        count=share.fields_count if isinstance(share, Share) else share.cells_count,
         percent=texts.percent(ratio),
         low=texts.percent(low),
         high=texts.percent(high),

@@ -19,30 +19,19 @@ from edge_agent.contracts import (
     Outcome,
     Report,
     Result,
-    Share,
     SlideScale,
     Specimen,
     SpecimenField,
     Topics,
 )
 from edge_agent.contracts.base import Contract, UtcTime
-from edge_agent.intervals import wilson_interval
+from edge_agent.specimens.cell_tally import MODELS_MAX, CellTally
+from edge_agent.specimens.shares import share_of_fields
 from edge_agent.specimens.statement import statement
+from edge_agent.specimens.tallied_labels import TalliedLabel, with_labels, with_nameless
 
 JUDGED = frozenset({Outcome.CLASSIFIED, Outcome.ABSTAINED})
 """Outcomes of a field that was fit to be judged."""
-
-
-MODELS_MAX = 32
-"""Models that a report names, the last ones, so that it never outgrows a message."""
-
-
-class TalliedLabel(Contract):
-    """What a label of a model in use is called."""
-
-    label: str
-    name: str
-    malignant: bool | None
 
 
 class Tally(Contract):
@@ -65,6 +54,8 @@ class Tally(Contract):
     malignant_count: int = 0
     models: tuple[ModelIdentity, ...] = ()
     labels: tuple[TalliedLabel, ...] = ()
+    cells: CellTally | None = None
+    """None as long as no model judged single cells."""
     scale: SlideScale | None = None
     demonstration: bool = False
     provisional: bool = False
@@ -83,8 +74,8 @@ class Tally(Contract):
             id=self.specimen.id, slide=self.specimen.slide, field=self.readings_count + 1, repeats_field=repeats
         )
 
-    def counting(self, result: Result, labels: Iterable[Label] = ()) -> Self:
-        """A new tally with one more reading. ``labels`` are those of its model."""
+    def counting(self, result: Result, labels: Iterable[Label] = (), types: Iterable[Label] = ()) -> Self:
+        """A new tally with one more reading. ``labels`` are those of its model, ``types`` those of its cells' model."""
         read = {"readings_count": self.readings_count + 1}
         if result.specimen is not None and result.specimen.repeats_field is not None:
             return self.model_copy(update={**read, "repeated_count": self.repeated_count + 1})
@@ -99,7 +90,8 @@ class Tally(Contract):
                 "labels_count": _one_more(self.labels_count, result.label),
                 "malignant_count": self.malignant_count + (result.malignant is True),
                 "models": self.models if result.model in self.models else (*self.models, result.model),
-                "labels": self._with_labels(labels),
+                "labels": with_labels(self.labels, labels),
+                "cells": self._with_cells(result, types) if judged else self.cells,
                 "scale": (_scale(result) if judged else None) or self.scale,
                 "demonstration": self.demonstration or result.demonstration,
                 "provisional": self.provisional or result.provisional,
@@ -128,7 +120,8 @@ class Tally(Contract):
             labels_count=self.labels_count,
             malignant_count=self.malignant_count,
             labels=tuple(self._label_shares(classified)),
-            malignant=Share.model_validate(_share(self.malignant_count, classified)),
+            malignant=share_of_fields(self.malignant_count, classified),
+            differential=None if self.cells is None else self.cells.differential(),
             model=self.models[-1] if self.models else model,
             models=self.models[-MODELS_MAX:] or (model,),
             models_count=max(1, len(self.models)),
@@ -137,36 +130,16 @@ class Tally(Contract):
         )
         return figures.model_copy(update={"statement": statement(figures, catalogue())})
 
-    def _with_labels(self, labels: Iterable[Label]) -> tuple[TalliedLabel, ...]:
-        known = {each.label for each in self.labels}
-        new = (
-            TalliedLabel(label=each.code, name=each.display_name, malignant=each.malignant)
-            for each in labels
-            if each.code not in known
-        )
-        return (*self.labels, *new)
+    def _with_cells(self, result: Result, types: Iterable[Label]) -> CellTally | None:
+        if result.differential is None:
+            return self.cells
+        return (self.cells or CellTally()).adding(result.differential, types)
 
     def _label_shares(self, classified: int) -> Iterable[LabelShare]:
-        known = {each.label for each in self.labels}
         # A slide that an older release began has counts of labels whose names it did not keep.
-        nameless = (
-            TalliedLabel(label=code, name=code, malignant=None) for code in self.labels_count if code not in known
-        )
-        for label in (*self.labels, *nameless):
-            share = _share(self.labels_count.get(label.label, 0), classified)
-            yield LabelShare.model_validate({**label.model_dump(), **share})
-
-
-def _share(count: int, total: int) -> dict[str, float | None]:
-    if total == 0:
-        return {"fields_count": count, "ratio": None, "low_ratio": None, "high_ratio": None}
-    low, high = wilson_interval(count, total)
-    return {
-        "fields_count": count,
-        "ratio": round(count / total, 6),
-        "low_ratio": round(low, 6),
-        "high_ratio": round(high, 6),
-    }
+        for each in with_nameless(self.labels, self.labels_count):
+            share = share_of_fields(self.labels_count.get(each.label, 0), classified)
+            yield LabelShare(**each.model_dump(), **share.model_dump())
 
 
 def _scale(result: Result) -> SlideScale | None:

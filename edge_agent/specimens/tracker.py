@@ -123,7 +123,7 @@ class SpecimenTracker:
             repeats = None if picture is None else self._seen.find(picture)
             place = tally.next_field(repeats=repeats)
             result = make(place)
-            counted = tally.counting(result, reading.labels)
+            counted = tally.counting(result, reading.labels, reading.cell_labels)
             entries: dict[str, bytes | None] = {STATE_KEY: counted.to_json()}
             new = picture if repeats is None else None
             if new is not None:

@@ -12,16 +12,18 @@ from edge_agent.contracts import Label, Result
 from edge_agent.web.pictures import ReadingPicture
 
 KEPT_COUNT = 200
-"""With their pictures some ten megabytes."""
+"""With their pictures some ten megabytes, and half as much again where single cells are judged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShownReading:
-    """A reading's message, its picture, and what the labels of its model mean."""
+    """A reading's message, its picture, and what the labels of its models mean."""
 
     result: Result
     picture: ReadingPicture | None
     labels: tuple[Label, ...]
+    types: tuple[Label, ...] = ()
+    """The same of the model of its cells; empty if none judged single cells."""
     recalled: bool = False
     """Whether it is from before the start of the device."""
 

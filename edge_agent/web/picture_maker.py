@@ -55,10 +55,11 @@ class PictureMaker:
             result, reading = item
             picture: ReadingPicture | None = None
             labels: tuple[Label, ...] = ()
+            types: tuple[Label, ...] = ()
             if reading is not None:
-                labels = reading.labels
+                labels, types = reading.labels, reading.cell_labels
                 try:
                     picture = make_picture(result, reading)
                 except Exception:  # one bad picture must not end the thread
                     log.exception("the pictures of a reading could not be made")
-            self._show(ShownReading(result, picture, labels))
+            self._show(ShownReading(result, picture, labels, types))

@@ -17,6 +17,7 @@ from edge_agent.contracts import Result
 from edge_agent.errors import ImageError
 from edge_agent.vision.decode import REDUCTIONS, decode_image, read_header
 from edge_agent.vision.field import Window
+from edge_agent.web.cell_crops import foremost, side_by_side
 from edge_agent.web.layers import outline_nuclei, tint_evidence, to_png
 
 LONG_SIDE_PX = 640
@@ -48,6 +49,12 @@ class ReadingPicture:
     """(rows, columns, classes)."""
     class_index: int | None
     """Of the label."""
+    frame_size_px: tuple[int, int] | None = None
+    """Height and width of the frame, in whose pixels the cells lie; None if it is not known."""
+    foremost: tuple[int, ...] = ()
+    """The cells of the result that look most like blasts, by their index, the foremost first."""
+    crops: bytes | None = field(default=None, repr=False)
+    """These cells side by side, as a JPEG of ``CROP_PX`` squares; None if there are none."""
 
     @property
     def explained(self) -> bool:
@@ -73,16 +80,21 @@ def make_picture(result: Result, reading: Reading) -> ReadingPicture | None:
     labels = list(result.probabilities or ())
     picture = _resized(explanation.field if rgb is None else rgb, height, width)
     map_ = explanation.class_activation_map
+    windows = _foremost_windows(result, explanation)
+    turned = window is not None and window.turned
     return ReadingPicture(
         width_px=width,
         height_px=height,
         region=_region(reading.frame, window),
-        turned=window is not None and window.turned,
+        turned=turned,
         jpeg=_to_jpeg(picture),
         thumbnail=_to_jpeg(_resized(picture, *_size_px(explanation, THUMBNAIL_PX))),
         nuclei_png=to_png(outline_nuclei(explanation.nuclei_mask, (height, width))),
         activation_map=None if map_ is None else map_.astype(np.float16),
         class_index=labels.index(result.label) if result.label in labels else None,
+        frame_size_px=_frame_size_px(reading.frame),
+        foremost=tuple(windows),
+        crops=_to_jpeg(side_by_side(list(windows.values()), turned=turned)) if windows else None,
     )
 
 
@@ -103,7 +115,15 @@ def picture_of_frame(rgb: NDArray[np.uint8]) -> ReadingPicture:
         nuclei_png=to_png(np.zeros((1, 1, 4), np.uint8)),
         activation_map=None,
         class_index=None,
+        frame_size_px=(rgb.shape[0], rgb.shape[1]),
     )
+
+
+def _foremost_windows(result: Result, explanation: Explanation) -> dict[int, NDArray[np.uint8]]:
+    """The windows of the cells that look most like blasts, by their index, the foremost first."""
+    seen = explanation.cell_windows
+    chosen = ((index, seen[index]) for index in foremost(result.cells) if index < len(seen))
+    return {index: window for index, window in chosen if isinstance(window, np.ndarray)}
 
 
 def _size_px(explanation: Explanation, long_side_px: int) -> tuple[int, int]:

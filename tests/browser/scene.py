@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
 from edge_agent.cameras.smear import draw_smear
 from edge_agent.cli.local_broker import free_port
-from edge_agent.contracts import Outcome, Reason, Result, SpecimenField
+from edge_agent.contracts import Cell, Differential, Label, Outcome, Reason, Result, SpecimenField
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.mqtt import Request
 from edge_agent.vision.settings import QualityLimits
@@ -35,6 +36,20 @@ from tests.mqtt import PATIENCE_S
 from tests.page_device import FakeDevice
 
 FIELD_PX = 720, 960
+TYPES = tuple(
+    Label(code=code, display_name=name, meaning="A type of cell.", malignant=code == "blast")
+    for code, name in (
+        ("blast", "Blast"),
+        ("lymphocyte", "Lymphocyte"),
+        ("monocyte", "Monocyte"),
+        ("neutrophil", "Neutrophil"),
+        ("eosinophil", "Eosinophil"),
+        ("basophil", "Basophil"),
+        ("immature-granulocyte", "Immature granulocyte"),
+        ("erythroblast", "Erythroblast"),
+        ("smudge", "Smudge or other"),
+    )
+)
 LIMITS = {name: float(value) for name, value in QualityLimits().model_dump().items() if value is not None}
 
 
@@ -76,6 +91,46 @@ class Readings:
         found = dataclasses.replace(found, demonstration=False, **changes)  # type: ignore[arg-type]  # any field
         return self._results.make(found, specimen), found
 
+    def typed(
+        self,
+        fates: Sequence[str | Reason],
+        *,
+        blast_ratios: Sequence[float] = (),
+        seed: int = 7,
+        provisional: bool = False,
+    ) -> tuple[Result, Reading]:
+        """A reading whose cells, the largest first, got these types, or were refused for these reasons.
+
+        ``blast_ratios`` are those of the cells; by default of a blast 0.9 and of others 0.1, and a cell that is cut or
+        unfamiliar has none.
+        """
+        _, found = self.make(seed=seed)
+        assert len(found.cells) >= len(fates)
+        cells = tuple(
+            typed_cell(cell, fate, blast_ratios[number] if number < len(blast_ratios) else None)
+            for number, (cell, fate) in enumerate(zip(found.cells, fates, strict=False))
+        )
+        types = [cell.type for cell in cells if cell.type is not None]
+        blasts = types.count("blast")
+        differential = Differential(
+            demonstration=False,
+            provisional=provisional,
+            cells_count=len(found.cells),
+            judged_count=len(types),
+            refused_count=len(cells) - len(types),
+            types_count={each.code: types.count(each.code) for each in TYPES},
+            blasts_count=blasts,
+            blast_ratio=blasts / len(types) if types else None,
+            model=found.model,
+        )
+        rest = found.cells[len(cells) :]
+        assert found.explanation is not None
+        windows = tuple(window_around(draw("pre-b", seed), cell) for cell in cells)
+        explanation = dataclasses.replace(found.explanation, cell_windows=windows)
+        read = dataclasses.replace(found, cell_labels=TYPES, explanation=explanation)
+        made = self._results.make(read).model_copy(update={"cells": (*cells, *rest), "differential": differential})
+        return made, read
+
     def unfamiliar(self, seed: int = 3) -> tuple[Result, Reading]:
         """A reading that was refused because it is unlike the training images."""
         _, found = self.make("pro-b", seed=seed)
@@ -97,6 +152,30 @@ class Readings:
             decision=decision,
         )
         return self._results.make(refused, None), refused
+
+
+def typed_cell(cell: Cell, fate: str | Reason, blast_ratio: float | None = None) -> Cell:
+    """A cell with the box of a round nucleus, and a type or a reason for none."""
+    side = 2 * math.sqrt(cell.nucleus_area_px / math.pi)
+    box = {
+        "left_px": cell.x_px - side / 2,
+        "top_px": cell.y_px - side / 2,
+        "width_px": side,
+        "height_px": side,
+        "unfamiliarity_score": 0.5,
+    }
+    if isinstance(fate, Reason):
+        unsure = fate is Reason.LOW_CONFIDENCE
+        return cell.model_copy(update={**box, "refusal": fate, "blast_ratio": blast_ratio if unsure else None})
+    ratio = blast_ratio if blast_ratio is not None else 0.9 if fate == "blast" else 0.1
+    return cell.model_copy(update={**box, "type": fate, "type_ratio": 0.9, "blast_ratio": ratio})
+
+
+def window_around(picture: NDArray[np.uint8], cell: Cell) -> NDArray[np.uint8]:
+    """What a cells model sees of a cell, uint8 RGB (160, 160, 3)."""
+    edged = np.pad(picture, ((80, 80), (80, 80), (0, 0)), mode="reflect")
+    top, left = round(cell.y_px), round(cell.x_px)
+    return edged[top : top + 160, left : left + 160]
 
 
 def draw(label: str, seed: int, focus_sigma_px: float = 0.6) -> NDArray[np.uint8]:

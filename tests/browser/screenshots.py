@@ -187,6 +187,23 @@ def _german(made: Scene, browser: Browser, out: Path) -> None:
     page.context.close()
 
 
+def _cells(readings: Readings, browser: Browser, out: Path) -> None:
+    """Types by lot: nothing that ships was trained on drawn cells."""
+    types = ["blast", "lymphocyte", "blast", "neutrophil", Reason.CELL_CUT, "monocyte", "blast", "lymphocyte"]
+    types += ["neutrophil", "smudge", Reason.CELL_CUT, "eosinophil", Reason.LOW_CONFIDENCE, "lymphocyte"]
+    ratios = [0.97, 0.04, 0.91, 0.01, 0, 0.22, 0.83, 0.06, 0.02, 0.11, 0, 0.01, 0.48, 0.09]
+    with scene(readings) as made:
+        latest = made.show(readings.typed(types, blast_ratios=ratios, seed=7))
+        for width, scheme in ((1280, "light"), (390, "dark")):
+            _moving(made, latest, "pre-b", 7)
+            page = _page(made, browser, width, scheme, "en-GB")
+            page.goto(made.address)
+            page.locator("#reading .crops").wait_for()
+            expect(page.locator("#live")).to_have_attribute("data-layered", str(latest.id))
+            _take(page, out, f"cells-{width}-{scheme}")
+            page.context.close()
+
+
 def _problems(made: Scene, browser: Browser, out: Path) -> None:
     made.device.paused = True
     made.moving.on_ask = lambda socket, _request: socket.send('{"state": "paused"}')
@@ -215,6 +232,8 @@ def take_all(out: Path, chromium: str, only: str = "") -> None:
             _log_in(readings, browser, out)
         if only in "german":
             _german(made, browser, out)
+        if only in "cells":
+            _cells(readings, browser, out)
         if only in "problems":
             _problems(made, browser, out)
         browser.close()

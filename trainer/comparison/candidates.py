@@ -15,11 +15,12 @@ from trainer.augmentation.variants import vary_all
 from trainer.comparison.classical import colour_histogram, random_forest, support_vectors
 from trainer.comparison.classifier import ComparedClassifier, Fields, LabelledFields
 from trainer.comparison.int8_network import Ensemble, Int8Network
-from trainer.comparison.plan import OTHER_ARCHITECTURES, Plan
+from trainer.comparison.plan import FROZEN_ARCHITECTURES, LITE0, Plan
 from trainer.comparison.transfer import TransferClassifier
 from trainer.data.split import Part
 from trainer.errors import WeightsError
 from trainer.export.quantization import quantize
+from trainer.spec import Network
 from trainer.training.options import TrainOptions
 from trainer.training.run import MODEL, WEIGHTS
 from trainer.training.train import train
@@ -67,17 +68,20 @@ def classical_candidates(training: LabelledFields, plan: Plan) -> Iterator[Candi
 
 
 def own_candidates(data: Path, description: str | None, split: Path, out: Path, plan: Plan) -> Iterator[Candidate]:
-    """MobileNetV2 of each width by each preprocessing, and an ensemble of two seeds of the widest."""
+    """MobileNetV2 of each width by each preprocessing, an ensemble of two seeds of the widest, EfficientNet-Lite0."""
 
-    def trained(alpha: float, preprocessing: str, seed: int) -> Int8Network:
-        run = out / f"mobilenet-v2-{alpha:g}-{preprocessing.replace('@', '-')}-{seed}"
+    def trained(
+        alpha: float, preprocessing: str, seed: int, network: Network = Network.MOBILENET_V2, weights: str | None = None
+    ) -> Int8Network:
+        run = out / f"{network}-{alpha:g}-{preprocessing.replace('@', '-')}-{seed}"
         if not (run / WEIGHTS).exists():
             options = TrainOptions(
                 data=data.as_posix(),
                 out=run.as_posix(),
                 description=description,
+                network=network,
                 alpha=alpha,
-                weights=plan.weights[alpha],
+                weights=weights or plan.weights[alpha],
                 preprocessing=preprocessing,
                 denoise=DENOISE,
                 seed=seed,
@@ -104,16 +108,25 @@ def own_candidates(data: Path, description: str | None, split: Path, out: Path, 
     )
     for alpha in sorted(set(plan.weights) - {widest}, reverse=True):
         yield Candidate(f"MobileNetV2 {alpha:g}, int8", usual, partial(trained, alpha, usual, plan.seed))
+    yield Candidate(
+        f"{LITE0}, int8",
+        usual,
+        lambda: trained(1.0, usual, plan.seed, Network.EFFICIENTNET_LITE0, _given_weights(plan, LITE0)),
+    )
 
 
 def transfer_candidates(parts: Mapping[Part, MeasuredPart], plan: Plan) -> Iterator[Candidate]:
     """Other architectures, frozen, with a linear head."""
 
     def transferred(name: str) -> ComparedClassifier:
-        weights = plan.others.get(name)
-        if weights is None:
-            raise WeightsError("no weights were given", remedy="Give --other NAME=WEIGHTS.")
+        weights = _given_weights(plan, name)
         return TransferClassifier(name, weights, varied(parts[Part.TRAIN].clean, plan), parts[Part.VALIDATION].clean)
 
-    for name in OTHER_ARCHITECTURES:
+    for name in FROZEN_ARCHITECTURES:
         yield Candidate(f"{name}, frozen, linear head", "RGB", partial(transferred, name))
+
+
+def _given_weights(plan: Plan, name: str) -> str:
+    if (weights := plan.others.get(name)) is None:
+        raise WeightsError("no ImageNet weights for it were given", remedy=f"Give --other {name}=WEIGHTS.")
+    return weights

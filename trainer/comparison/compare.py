@@ -27,7 +27,7 @@ from trainer.comparison.candidates import (
 from trainer.comparison.classifier import LabelledFields
 from trainer.comparison.int8_network import Int8Network
 from trainer.comparison.measure import measure_row
-from trainer.comparison.plan import Plan, start_or_resume
+from trainer.comparison.plan import LITE0, Plan
 from trainer.comparison.results import Comparison
 from trainer.comparison.table import COMPARISON, TABLE, to_markdown
 from trainer.comparison.transfer import check_keras_weights
@@ -38,7 +38,8 @@ from trainer.data.split import Assignment, Part, read_split
 from trainer.evaluation.evaluate import class_indices
 from trainer.files import check_output_folder, replacing, write_json
 from trainer.networks.backbone import load_backbone
-from trainer.spec import IMAGENET
+from trainer.plans import start_or_resume
+from trainer.spec import IMAGENET, Network
 
 
 def compare(
@@ -52,14 +53,16 @@ def compare(
     check_output_folder(out)
     for alpha, weights in plan.weights.items():
         load_backbone(alpha, weights)
-    for weights in plan.others.values():
-        if weights != IMAGENET:
+    for name, weights in plan.others.items():
+        if name == LITE0:
+            load_backbone(1.0, weights, Network.EFFICIENTNET_LITE0)
+        elif weights != IMAGENET:
             check_keras_weights(Path(weights))
     for name in bundles:
         load_bundle(name)
     described = load_description(description, data)
     assignments = read_split(split, data)
-    start_or_resume(out, plan)
+    start_or_resume(out, plan, "a comparison")
     parts = {part: _read(data, assignments, part, described, plan.seed) for part in Part}
     rows = tuple(
         measure_row(out, candidate, parts[Part.VALIDATION], parts[Part.TEST])

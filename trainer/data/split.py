@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Sequence
@@ -65,6 +66,12 @@ def read_split(path: Path, data: Path | None = None) -> list[Assignment]:
             remedy="Check the data folder, or make a new split.",
         )
     return assignments
+
+
+def hash_of_split(path: Path) -> str:
+    """sha256 of a split's file, which contains the images' hashes. Raises ``DataError``."""
+    read_split(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def parse_split(path: Path) -> list[Assignment]:

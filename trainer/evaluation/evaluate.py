@@ -144,7 +144,8 @@ def _float_network(run: Path, classes_count: int) -> keras.Model:
     import_keras()
     from trainer.networks.network import restore_network
 
-    return restore_network(run / WEIGHTS, read_config(run).options.alpha, classes_count)
+    options = read_config(run).options
+    return restore_network(run / WEIGHTS, options.alpha, classes_count, options.network)
 
 
 def _parity(

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_agent.inference import Classifier, load_bundle
-from edge_agent.inference.bundle import CARD, GOLDEN, OOD
+from edge_agent.inference.bundle import CARD, GOLDEN
 from edge_agent.inference.proof import ProofLimits, unproven_reasons
-from trainer.data.dataset import read_files
 from trainer.data.split import Part, held_out, in_part, read_split
 from trainer.errors import BundleUnproven, RunError
 from trainer.evaluation.appearance import measure_training_appearance
@@ -24,18 +23,16 @@ from trainer.export.bundle_files import (
     DATA_CARD,
     Looks,
     build_manifest,
-    load_draft,
     uncalibrated_contents,
     write_bundle,
 )
-from trainer.export.calibrate import calibrate, fit_bundle_familiarity
+from trainer.export.calibrated_draft import calibrate_draft
 from trainer.export.golden import golden_vectors
 from trainer.export.identity import BundleIdentity
 from trainer.export.quantization import read_model
 from trainer.files import holds_files, write_json
 from trainer.reports.card import render_card
 from trainer.reports.data_card import check_audit, render_data_card
-from trainer.training.familiarity import to_npz
 from trainer.training.run import EVALUATION, SPLIT, read_config, read_duration
 
 
@@ -67,31 +64,24 @@ def bundle(
     duration = read_duration(run)
     contents = uncalibrated_contents(read_model(run))
     assignments = read_split(run / SPLIT, data)
-    for each in foreign:
-        list_foreign(each)
+    for unlike in foreign:
+        list_foreign(unlike)
     files = {part: in_part(assignments, part) for part in Part}
-    codes = list(config.dataset.codes)
-    truth = {part: class_indices(files[part], codes) for part in Part}
+    for each in files.values():
+        class_indices(each, list(config.dataset.codes))
     contents[DATA_CARD] = render_data_card(config, assignments, audit).encode()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        classifier = load_draft(folder / "uncalibrated", identity, config, contents)
-        validation = read_files(data, files[Part.VALIDATION], config.dataset.geometry)
-        training = read_files(data, files[Part.TRAIN], config.dataset.geometry)
-        familiarity = fit_bundle_familiarity(classifier, training, config.options.seed)
-        contents[OOD] = to_npz(familiarity)
-        calibration = calibrate(classifier, familiarity, validation, truth[Part.VALIDATION])
-
-        draft = folder / "calibrated"
-        calibrated = load_draft(draft, identity, config, contents, calibration)
-        contents[GOLDEN] = golden_vectors(folder, calibrated)
-        analyzer = BundleAnalyzer(calibrated)
+        draft = calibrate_draft(folder, identity, config, contents, data, assignments)
+        contents, calibration = draft.contents, draft.calibration
+        contents[GOLDEN] = golden_vectors(folder, draft.classifier)
+        analyzer = BundleAnalyzer(draft.classifier)
         looks = Looks(
             measure_training_appearance(analyzer, data, files[Part.TRAIN]),
             measure_reference(analyzer, data, held_out(assignments)),
         )
         figures = {
-            part: evaluate(str(draft), data, run / SPLIT, part, options)
+            part: evaluate(str(draft.folder), data, run / SPLIT, part, options)
             for part, options in (
                 (Part.VALIDATION, EvaluationOptions()),
                 (Part.TEST, EvaluationOptions(shifts=True, foreign=tuple(foreign))),

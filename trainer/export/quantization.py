@@ -45,7 +45,8 @@ def quantize(run: Path, data: Path) -> Quantization:
     check_output_folder(run)
     config = read_config(run)
     training = in_part(read_split(run / SPLIT, data), Part.TRAIN)
-    network = restore_network(run / WEIGHTS, config.options.alpha, len(config.dataset.codes))
+    options = config.options
+    network = restore_network(run / WEIGHTS, options.alpha, len(config.dataset.codes), options.network)
     representative = _representative(config, data, training)
     model = convert_to_int8(network, representative)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,51 +1,90 @@
-"""MobileNetV2 (Sandler et al., 2018) for transfer and full-integer conversion, with the layer names of Keras.
+"""MobileNetV2 and EfficientNet-Lite0 for transfer and full-integer conversion, with Keras' layer names of the former.
 
-It differs from ``keras.applications.MobileNetV2`` in one thing: stride-2 convolutions pad by themselves
-("same"), which for even sizes is what Keras' explicit ZeroPadding2D does. The converted file then has no
-PAD ops. Weights are exchanged as ``.npz`` files with keys ``layer/variable``.
+MobileNetV2 (Sandler et al., 2018) differs from ``keras.applications.MobileNetV2`` in one thing: stride-2 convolutions
+pad by themselves ("same"), which for even sizes is what Keras' explicit ZeroPadding2D does. The converted file then
+has no PAD ops. EfficientNet-Lite0 (Google, 2020) is EfficientNet-B0 (Tan and Le, 2019) without squeeze-and-excitation
+and with ReLU6, so that it can be int8: the same kinds of blocks in another number, some of them with 5x5 kernels.
+
+Weights are exchanged as ``.npz`` files with keys ``layer/variable``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 
 from trainer.errors import WeightsError
+from trainer.networks.efficientnet_lite import lite0_weights
 from trainer.networks.weights import BATCH_NORM_EPSILON, Weights, named_weights, read_weights, set_weights
-from trainer.spec import IMAGENET, INPUT_NAME, INPUT_SIZE_PX
+from trainer.spec import IMAGENET, INPUT_NAME, INPUT_SIZE_PX, Network
 
 _BATCH_NORM_MOMENTUM = 0.999
 
-# (expansion, channels at alpha 1, blocks, stride of the first block): table 2 of the paper.
-_STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+
+class _Stage(NamedTuple):
+    expansion: int
+    channels: int
+    """At alpha 1."""
+    blocks: int
+    stride: int
+    """Of the first block; the others have 1."""
+    kernel_px: int = 3
 
 
-def build_backbone(alpha: float) -> keras.Model:
-    """MobileNetV2 without its top: float32 (n, 224, 224, 3) in [-1, 1] to (n, 7, 7, d), randomly initialised."""
+_STAGES = {
+    # Table 2 of the paper.
+    Network.MOBILENET_V2: (
+        _Stage(1, 16, 1, 1),
+        _Stage(6, 24, 2, 2),
+        _Stage(6, 32, 3, 2),
+        _Stage(6, 64, 4, 2),
+        _Stage(6, 96, 3, 1),
+        _Stage(6, 160, 3, 2),
+        _Stage(6, 320, 1, 1),
+    ),
+    # Table 1 of EfficientNet's.
+    Network.EFFICIENTNET_LITE0: (
+        _Stage(1, 16, 1, 1),
+        _Stage(6, 24, 2, 2),
+        _Stage(6, 40, 2, 2, 5),
+        _Stage(6, 80, 3, 2),
+        _Stage(6, 112, 3, 1, 5),
+        _Stage(6, 192, 4, 2, 5),
+        _Stage(6, 320, 1, 1),
+    ),
+}
+
+
+def build_backbone(alpha: float, network: Network = Network.MOBILENET_V2) -> keras.Model:
+    """A network without its top: float32 (n, 224, 224, 3) in [-1, 1] to (n, 7, 7, d), randomly initialised."""
     inputs = keras.Input((INPUT_SIZE_PX, INPUT_SIZE_PX, 3), name=INPUT_NAME)
     x = keras.layers.Conv2D(_channels(32 * alpha), 3, strides=2, padding="same", use_bias=False, name="Conv1")(inputs)
     x = _relu6(_batch_norm(x, "bn_Conv1"), "Conv1_relu")
     block = 0
-    for expansion, channels, repeats, first_stride in _STAGES:
-        for repeat in range(repeats):
-            stride = first_stride if repeat == 0 else 1
-            x = _inverted_residual(x, block, expansion, _channels(channels * alpha), stride)
+    for stage in _STAGES[network]:
+        channels = _channels(stage.channels * alpha)
+        for repeat in range(stage.blocks):
+            x = _inverted_residual(x, block, stage, channels, stage.stride if repeat == 0 else 1)
             block += 1
     # The paper widens the last layer with alpha but never narrows it.
     last = _channels(1280 * alpha) if alpha > 1.0 else 1280
     x = keras.layers.Conv2D(last, 1, use_bias=False, name="Conv_1")(x)
     x = _relu6(_batch_norm(x, "Conv_1_bn"), "out_relu")
-    return keras.Model(inputs, x, name=f"mobilenet_v2_{alpha}")
+    return keras.Model(inputs, x, name=f"{network.replace('-', '_')}_{alpha}")
 
 
-def load_backbone(alpha: float, weights: str) -> keras.Model:
-    """The backbone with ``weights``: the path of an ``.npz``, or "imagenet" for Keras' own download.
+def load_backbone(alpha: float, weights: str, network: Network = Network.MOBILENET_V2) -> keras.Model:
+    """The backbone with ``weights``: the path of a file, or "imagenet" for those that are had without one.
 
-    Raises ``WeightsError``.
+    Files are ``.npz`` or, of EfficientNet-Lite0, also its original in PyTorch's format. Raises ``WeightsError``.
     """
-    backbone = build_backbone(alpha)
-    set_weights(backbone, _imagenet_weights(alpha) if weights == IMAGENET else read_weights(Path(weights)))
+    backbone = build_backbone(alpha, network)
+    if network is Network.EFFICIENTNET_LITE0:
+        set_weights(backbone, lite0_weights(weights))
+    else:
+        set_weights(backbone, _imagenet_weights(alpha) if weights == IMAGENET else read_weights(Path(weights)))
     return backbone
 
 
@@ -74,14 +113,17 @@ def _relu6(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 
 def _inverted_residual(
-    x: keras.KerasTensor, block: int, expansion: int, channels: int, stride: int
+    x: keras.KerasTensor, block: int, stage: _Stage, channels: int, stride: int
 ) -> keras.KerasTensor:
     prefix = f"block_{block}" if block else "expanded_conv"
     shortcut = x
-    if expansion != 1:
-        x = keras.layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name=f"{prefix}_expand")(x)
+    if stage.expansion != 1:
+        expanded = stage.expansion * x.shape[-1]
+        x = keras.layers.Conv2D(expanded, 1, use_bias=False, name=f"{prefix}_expand")(x)
         x = _relu6(_batch_norm(x, f"{prefix}_expand_BN"), f"{prefix}_expand_relu")
-    x = keras.layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=f"{prefix}_depthwise")(x)
+    x = keras.layers.DepthwiseConv2D(
+        stage.kernel_px, strides=stride, padding="same", use_bias=False, name=f"{prefix}_depthwise"
+    )(x)
     x = _relu6(_batch_norm(x, f"{prefix}_depthwise_BN"), f"{prefix}_depthwise_relu")
     x = keras.layers.Conv2D(channels, 1, use_bias=False, name=f"{prefix}_project")(x)
     x = _batch_norm(x, f"{prefix}_project_BN")

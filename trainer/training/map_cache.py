@@ -15,7 +15,6 @@ from trainer.augmentation.variants import Vary
 from trainer.data.dataset import Dataset, ImageFile
 from trainer.data.description import Description
 from trainer.networks.frozen_features import Variants, cache_outputs
-from trainer.spec import middle_layer
 from trainer.training.options import TrainOptions
 from trainer.training.run import (
     CACHE,
@@ -55,7 +54,7 @@ def cache_maps(
         cache / "validation.npy",
         [cache / f"validation-shifted-{number:02d}.npy" for number in range(SHIFTED_VARIANTS)],
     )
-    front = keras.Model(network.input, network.get_layer(middle_layer(options.alpha)).output)
+    front = keras.Model(network.input, network.get_layer(options.middle_layer).output)
 
     def variants(part: PartData, vary: Vary | None, *seed: int) -> Variants:
         return Variants(part.fields, options.preprocessing, options.denoise, vary, (options.seed, *seed))

@@ -7,6 +7,7 @@ import shlex
 from pydantic import Field
 
 from edge_agent.settings import Settings
+from trainer.spec import Network, middle_layer
 
 
 class TrainOptions(Settings):
@@ -15,6 +16,7 @@ class TrainOptions(Settings):
     data: str
     out: str
     description: str | None
+    network: Network = Network.MOBILENET_V2
     alpha: float
     weights: str
     preprocessing: str
@@ -26,6 +28,11 @@ class TrainOptions(Settings):
     epochs: int = Field(ge=0, description="Upper limit for the layers before the head; 0: the head alone.")
     teacher: tuple[str, ...] = Field(description="Runs whose networks, averaged, teach this one.")
     split: str | None = Field(description="A split to use instead of making one.")
+
+    @property
+    def middle_layer(self) -> str:
+        """The last layer that keeps its ImageNet weights."""
+        return middle_layer(self.alpha, self.network)
 
     def command(self) -> str:
         """The command line with these options."""

@@ -46,7 +46,8 @@ def load_teacher(
             f"the teacher {run} was trained on images that are kept for validation or test here.",
             remedy="Give the teacher's manifest.csv as --split.",
         )
-    network = restore_network(run / WEIGHTS, config.options.alpha, len(config.dataset.classes))
+    theirs = config.options
+    network = restore_network(run / WEIGHTS, theirs.alpha, len(config.dataset.classes), theirs.network)
     return keras.Model(network.input, network.output[LOGITS])
 
 

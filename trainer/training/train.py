@@ -29,7 +29,7 @@ from trainer.networks.frozen_features import read_outputs
 from trainer.networks.network import build_network, set_head
 from trainer.networks.weights import named_weights, write_weights
 from trainer.progress import console
-from trainer.spec import FEATURES, LOGITS, middle_layer
+from trainer.spec import FEATURES, LOGITS
 from trainer.training.batch_norm import measure_batch_norms
 from trainer.training.checkpoint import Epoch
 from trainer.training.finetune import TrainingMaps, ValidationMaps, finetune
@@ -70,14 +70,14 @@ def train(options: TrainOptions) -> None:
     _check(options)
     description = load_description(options.description, data)
     list_images(data, description)
-    backbone = load_backbone(options.alpha, options.weights)
+    backbone = load_backbone(options.alpha, options.weights, options.network)
     dataset = read_dataset(data, description)
     report_unreadable(dataset.unreadable)
     assignments = _start_or_resume(options, dataset, description)
     networks = [load_teacher(Path(teacher), options, assignments, description) for teacher in options.teacher]
 
     keras.utils.set_random_seed(options.seed)
-    middle = middle_layer(options.alpha)
+    middle = options.middle_layer
     network = build_network(backbone, len(description.classes), middle)
     teacher = average_networks(networks) if networks else None
     training = PartData(dataset, in_part(assignments, Part.TRAIN), description)

@@ -114,6 +114,8 @@ _UNFAMILIAR = "The frame was not judged, or the field is unfamiliar."
 _NO_FIELD = "No field was found in the frame."
 _NOT_CLASSIFIED = "The reading was not classified."
 _OWN_CLASSES = "The bundle's own classes were used."
+_NO_CELLS = "No cells bundle judged."
+_NO_CELL = "No cells bundle judged, or no cell got a type."
 
 
 def _results() -> Iterator[Column]:
@@ -182,6 +184,11 @@ def _results() -> Iterator[Column]:
         field="image.sha256",
         null="The frame could not be read.",
     )
+    yield of("cells_judged_count", Kind.INTEGER, field="differential.judged_count", null=_NO_CELLS)
+    yield of("cells_refused_count", Kind.INTEGER, field="differential.refused_count", null=_NO_CELLS)
+    yield of("blasts_count", Kind.INTEGER, field="differential.blasts_count", null=_NO_CELLS)
+    yield of("blast_ratio", Kind.NUMBER, field="differential.blast_ratio", null=_NO_CELL)
+    yield of("types_count", Kind.INTEGERS, field="differential.types_count", null=_NO_CELLS)
 
 
 def _events() -> Iterator[Column]:
@@ -222,6 +229,14 @@ def _reports() -> Iterator[Column]:
     yield of("high_ratio", Kind.NUMBER, "Of malignant_ratio.", field="malignant.high_ratio", null=nothing)
     yield of("outcomes_count", Kind.INTEGERS)
     yield of("labels_count", Kind.INTEGERS)
+    yield of("cells_judged_count", Kind.INTEGER, field="differential.judged_count", null=_NO_CELLS)
+    yield of("cells_refused_count", Kind.INTEGER, field="differential.refused_count", null=_NO_CELLS)
+    blasts = "differential.blasts"
+    yield of("blasts_count", Kind.INTEGER, "Malignant types.", field=f"{blasts}.cells_count", null=_NO_CELLS)
+    yield of("blast_ratio", Kind.NUMBER, "Malignant types.", field=f"{blasts}.ratio", null=_NO_CELL)
+    yield of("blast_low_ratio", Kind.NUMBER, "Of blast_ratio.", field=f"{blasts}.low_ratio", null=_NO_CELL)
+    yield of("blast_high_ratio", Kind.NUMBER, "Of blast_ratio.", field=f"{blasts}.high_ratio", null=_NO_CELL)
+    yield of("types_count", Kind.INTEGERS, "Judged cells of each type.", field="differential.types", null=_NO_CELLS)
 
 
 EXPORTED = {

@@ -55,6 +55,7 @@ const KEYS = {
   c: () => byId("capture").click(),
   p: () => byId("pause").click(),
   n: () => live.toggle("nuclei"),
+  t: () => live.toggle("cells"),
   e: () => live.toggle("evidence"),
   x: () => live.toggle("clipping"),
   r: live.resetBest,

@@ -15,6 +15,14 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
+/** An element of a drawing, with its attributes and children. */
+export function svg(tag, attributes, ...children) {
+  const node = document.createElementNS(document.querySelector("nav svg").namespaceURI, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
 export function show(node, visible) {
   node.hidden = !visible;
 }

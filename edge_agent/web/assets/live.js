@@ -4,6 +4,7 @@ import { byId, number, show } from "./dom.js";
 import { t } from "./i18n.js";
 import { get } from "./api.js";
 import { store } from "./store.js";
+import { drawOn, judged, outlined } from "./cells.js";
 
 const RETRY_MS = 1000;
 const WIDTH_PX = 960;
@@ -12,7 +13,7 @@ const BRIGHT = 253;
 const DARK = 2;
 
 const WHOLE = [0, 0, 1, 1];
-const layers = { nuclei: true, evidence: false, clipping: false };
+const layers = { nuclei: true, cells: true, evidence: false, clipping: false };
 
 let socket = null;
 let wanted = false;
@@ -20,7 +21,7 @@ let region = [...WHOLE];
 let best = 0;
 let overlay = null;
 
-/** Layers of a reading, loaded once: {id, nuclei, evidence, field, turned}. */
+/** Layers of a reading, loaded once: {id, nuclei, evidence, cells, field, turned}. */
 async function loadOverlay(id) {
   if (overlay?.id === id) return overlay;
   const details = await get(`/readings/${id}`);
@@ -35,6 +36,7 @@ async function loadOverlay(id) {
     id,
     field: details.picture.field,
     turned: details.picture.turned,
+    cells: outlined(details),
     nuclei: await load("nuclei.png"),
     evidence: details.picture.has_evidence ? await load("evidence.png") : null,
   };
@@ -70,7 +72,11 @@ function drawLayers(context, found, part) {
     }
     context.restore();
   }
+  if (layers.cells) drawOn(context, found.cells, part);
 }
+
+/** Whether a layer is wanted that the latest reading has. */
+const layered = () => layers.nuclei || layers.evidence || (layers.cells && judged(store.shown));
 
 /** Stripes where every channel is at its end, so that detail is lost. */
 function drawClipping(context) {
@@ -127,21 +133,21 @@ async function drawFrame(header, jpeg) {
   context.drawImage(image, 0, 0);
   image.close();
   if (layers.clipping) drawClipping(context);
-  let layered = false;
+  let drawn = false;
   if (header.reading) {
     try {
       const found = await loadOverlay(header.reading);
-      if (found !== null && (layers.nuclei || layers.evidence)) {
+      if (found !== null && layered()) {
         drawLayers(context, found, header.region);
-        layered = true;
+        drawn = true;
       }
     } catch {
       overlay = null;
     }
   }
   canvas.dataset.frame = header.id;
-  canvas.dataset.layered = layered ? header.reading : "";
-  show(byId("live-moved"), !layered && store.shown !== null && (layers.nuclei || layers.evidence));
+  canvas.dataset.layered = drawn ? header.reading : "";
+  show(byId("live-moved"), !drawn && store.shown !== null && layered());
   drawMeters(header);
   say("");
 }

@@ -5,6 +5,7 @@ import { t } from "./i18n.js";
 import { get } from "./api.js";
 import { store } from "./store.js";
 import { outdated } from "./banners.js";
+import { cropsAddress, describeCells, judged, layer } from "./cells.js";
 import { differenceWords, explain, heading, score } from "./words.js";
 
 /** The field with its layers, loaded before it is returned; null without a picture. */
@@ -18,6 +19,7 @@ export async function loadPicture(details) {
     await image.decode();
     return image;
   };
+  const crops = cropsAddress(details) === null ? null : load("cells.jpg", "");
   const names = picture.has_evidence ? ["nuclei", "evidence"] : ["nuclei"];
   const [field, ...overlays] = await Promise.all([
     load("field.jpg", t("reading.picture", { seq: result.seq })),
@@ -27,7 +29,9 @@ export async function loadPicture(details) {
     overlays[index].dataset.layer = name;
     overlays[index].className = "layer";
   });
-  return el("div", { class: "field-picture", "data-reading": result.id }, field, ...overlays);
+  // The browser keeps it for the words that show its parts.
+  await crops;
+  return el("div", { class: "field-picture", "data-reading": result.id }, field, ...overlays, layer(details));
 }
 
 function bar(share, limit, name) {
@@ -90,6 +94,12 @@ function probabilities({ result, labels }) {
 
 const percentWidth = (ratio) => `${(100 * ratio).toFixed(1)}%`;
 
+/** The cells model that judged beside the model of the field; null if there was none. */
+function besideModel({ model, differential }) {
+  const beside = differential?.model;
+  return beside && beside.sha256 !== model.sha256 ? `${beside.name} ${beside.version}` : null;
+}
+
 function facts({ result }) {
   const scale = result.scale?.um_per_pixel;
   const pairs = [
@@ -104,6 +114,7 @@ function facts({ result }) {
     ["fact.scale", scale ? `${number(scale, 3)} µm/px` : null],
     ["fact.time", `${number(result.latency_ms.total, 1)} ms`],
     ["fact.model", `${result.model.name} ${result.model.version}`],
+    ["fact.cells_model", besideModel(result)],
   ];
   return el(
     "dl",
@@ -138,6 +149,7 @@ export function describe(details) {
   return [
     scoreLine(details),
     differences(result),
+    describeCells(details),
     probabilities(details),
     facts(details),
   ].filter((part) => part !== null);
@@ -175,6 +187,7 @@ function present(details, picture) {
   byId("reading-picture").replaceChildren(...(picture === null ? [] : [picture]));
   drawWords(details);
   show(byId("reading-waiting"), false);
+  show(byId("layer-cells"), judged(details));
   store.set("shown", details);
   const said = heading(details.result, details.labels) + explain(details.result)[0];
   if (said !== spoken) {

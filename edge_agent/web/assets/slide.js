@@ -25,6 +25,10 @@ function draw() {
   const details = Object.entries(slide.outcomes_count).map(([outcome, count]) => `${t(`outcome.${outcome}`)}: ${count}`);
   if (slide.repeated_count) details.push(`${t("slide.repeated")}: ${slide.repeated_count}`);
   byId("slide-outcomes").textContent = details.join(" · ");
+  const { judged_count, blasts_count } = slide.cells ?? {};
+  byId("slide-cells").textContent = slide.cells
+    ? t("slide.cells", { judged: number(judged_count, 0), blasts: number(blasts_count, 0) })
+    : "";
 }
 
 async function begin(event) {

@@ -22,18 +22,27 @@ export function reportLinks(id) {
   );
 }
 
+/** A count as a share with its interval; null if there was nothing to count. */
+function shareWords(count, { ratio, low_ratio, high_ratio }) {
+  if (ratio === null) return null;
+  const [share, low, high] = [ratio, low_ratio, high_ratio].map((each) => percent(each));
+  return t("slides.share", { count: number(count, 0), share, low, high });
+}
+
 /** The figures that the statement explains. */
-function figures({ judged_count, wished_fields_count, malignant }) {
+function figures({ judged_count, wished_fields_count, malignant, differential }) {
   const judged =
     wished_fields_count === null
       ? number(judged_count, 0)
       : t("slides.of", { count: number(judged_count, 0), all: number(wished_fields_count, 0) });
   const pairs = [["slides.judged", judged]];
-  if (malignant?.ratio !== null && malignant?.ratio !== undefined) {
-    const [share, low, high] = [malignant.ratio, malignant.low_ratio, malignant.high_ratio].map((each) => percent(each));
-    pairs.push(["slides.malignant", t("slides.share", { count: number(malignant.fields_count, 0), share, low, high })]);
+  if (malignant) pairs.push(["slides.malignant", shareWords(malignant.fields_count, malignant)]);
+  if (differential) {
+    const { blasts } = differential;
+    pairs.push(["slides.cells", number(differential.judged_count, 0)]);
+    pairs.push(["slides.blasts", shareWords(blasts.cells_count, blasts)]);
   }
-  return el("dl", { class: "facts" }, ...pairs.flatMap(([key, value]) => [el("dt", {}, t(key)), el("dd", {}, value)]));
+  return el("dl", { class: "facts" }, ...pairs.filter(([, value]) => value !== null).flatMap(([key, value]) => [el("dt", {}, t(key)), el("dd", {}, value)]));
 }
 
 function row(report) {

@@ -1,6 +1,6 @@
 // Teaching this microscope: labels, the accuracy so far, fitting a head, and using it.
 
-import { byId, el, number, percent, show } from "./dom.js";
+import { byId, el, number, percent, show, svg } from "./dom.js";
 import { has, t } from "./i18n.js";
 import { command, get, send } from "./api.js";
 import { allow, onPress } from "./actions.js";
@@ -19,13 +19,6 @@ const teachable = () => state.sets.find((each) => each.name === chosen) ?? state
 const labelName = (code) => teachable().labels.find((each) => each.code === code)?.name ?? code;
 const isFitting = () => state.state === "running" && state.mode === "head";
 const possible = () => teachable().labels.filter((each) => each.labelled_count >= state.min_images_count).length >= 2;
-
-function svg(tag, attributes, ...children) {
-  const node = document.createElementNS(document.querySelector("nav svg").namespaceURI, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
 
 /** The accuracy with its interval over the number of labels. */
 function plot(figures) {

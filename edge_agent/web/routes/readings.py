@@ -26,6 +26,7 @@ _REASONS = {reason.value: {"sentence": reason.sentence, "next_step": reason.next
 _PICTURES = {
     "field.jpg": lambda picture: picture.jpeg,
     "thumbnail.jpg": lambda picture: picture.thumbnail,
+    "cells.jpg": lambda picture: picture.crops,
     "nuclei.png": lambda picture: picture.nuclei_png,
     "evidence.png": ReadingPicture.evidence_png,
 }
@@ -78,6 +79,7 @@ class _Shelf:
             {
                 "result": shown.result.model_dump(mode="json", by_alias=True),
                 "labels": [label.model_dump(mode="json") for label in shown.labels],
+                "types": [label.model_dump(mode="json") for label in shown.types],
                 "picture": None if shown.picture is None else _describe(shown.picture),
                 "quality_limits": limits,
             }
@@ -138,4 +140,6 @@ def _describe(picture: ReadingPicture) -> dict[str, object]:
         "field": picture.region,
         "turned": picture.turned,
         "has_evidence": picture.explained,
+        "frame_size_px": picture.frame_size_px,
+        "foremost": picture.foremost,
     }

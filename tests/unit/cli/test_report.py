@@ -19,7 +19,7 @@ from edge_agent.errors import ConfigError, EdgeAgentError, ReportMissing, SpoolE
 from edge_agent.specimens.archive import ReportArchive
 from edge_agent.specimens.tally import Tally
 from edge_agent.spool import SpoolLimits, SqliteSpool
-from tests.slides import MODEL, judged, result_of
+from tests.slides import MODEL, differential, judged, result_of
 
 
 @pytest.fixture
@@ -53,6 +53,17 @@ def test_without_an_id_the_reports_are_listed_the_newest_first(kept: list[Report
     assert [line.split()[0] for line in lines[:2]] == [str(kept[1].id), str(kept[0].id)]
     assert "S-7K3F-92QX, slide 2: 1 fields judged" in lines[0]
     assert "Research use only" in lines[-1]
+
+
+def test_the_list_says_how_many_cells_were_judged(state_folder: Path) -> None:
+    spool = SqliteSpool(state_folder, SpoolLimits(max_bytes=2**20, max_age_s=3600, commit_delay_s=0))
+    tally = Tally(specimen=Specimen(id="S-7K3F-92QX", slide=1), began_at=datetime.now(UTC))
+    cells = {"differential": differential(blast=3, lymphocyte=1, refused=2)}
+    tally = tally.counting(result_of(judged(None), tally.next_field()).model_copy(update=cells))
+    report = tally.report(topics=Topics("clinic", "scope-1"), session=uuid4(), model=MODEL)
+    spool.write_state_entries(ReportArchive(spool.state_entries).entries_with(report))
+    spool.close()
+    assert "1 fields, 4 cells judged" in run().output
 
 
 @pytest.mark.parametrize("name", ["report.pdf", "report.PDF", "report"])

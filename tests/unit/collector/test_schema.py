@@ -3,15 +3,28 @@ from __future__ import annotations
 import threading
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, select, text
 
 from edge_agent.collector.database import open_database
-from edge_agent.collector.schema import migrate, require_schema
+from edge_agent.collector.schema import MIGRATIONS, migrate, require_schema
 from edge_agent.collector.settings import DatabaseSettings
 from edge_agent.collector.tables import BY_DAY, metadata
 from edge_agent.errors import SchemaMissing, SchemaNewer
+from tests.collecting import make_entry, make_report, make_result
+
+HEAD = "0002"
+
+
+def upgrade_to(revision: str, engine: Engine) -> None:
+    """The tables as an older release left them."""
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, revision)
 
 
 def test_the_migrations_make_the_tables_that_the_code_knows(engine: Engine) -> None:
@@ -24,8 +37,24 @@ def test_the_migrations_make_the_tables_that_the_code_knows(engine: Engine) -> N
 
 
 def test_migrating_again_changes_nothing(empty: Engine) -> None:
-    assert migrate(empty) == (None, "0001")
-    assert migrate(empty) == ("0001", "0001")
+    assert migrate(empty) == (None, HEAD)
+    assert migrate(empty) == (HEAD, HEAD)
+
+
+def test_rows_of_an_older_release_stay_and_have_no_cells(empty: Engine) -> None:
+    upgrade_to("0001", empty)
+    new = {"cells_judged_count", "cells_refused_count", "blasts_count", "types_count"}
+    entries = [make_entry(make_result()), make_entry(make_report())]
+    with empty.begin() as connection:
+        for entry in entries:
+            old = {name: value for name, value in entry.row.items() if name not in new and "blast_" not in name}
+            connection.execute(insert(entry.table).values(old))
+    assert migrate(empty) == ("0001", HEAD)
+    with empty.connect() as connection:
+        for entry in entries:
+            row = connection.execute(select(entry.table)).mappings().one()
+            assert row["id"] == entry.row["id"]
+            assert {name: row[name] for name in new} == dict.fromkeys(new)
 
 
 def test_several_collectors_may_migrate_at_the_same_moment(address: str) -> None:
@@ -43,7 +72,7 @@ def test_several_collectors_may_migrate_at_the_same_moment(address: str) -> None
         thread.join()
     for engine in engines:
         engine.dispose()
-    assert sorted(before, key=str) == ["0001", "0001", "0001", None]
+    assert sorted(before, key=str) == [HEAD, HEAD, HEAD, None]
 
 
 def test_tables_of_a_later_release_are_left_alone(engine: Engine) -> None:

@@ -16,6 +16,7 @@ from edge_agent.collector.writer import Writer
 from edge_agent.contracts import Specimen, StatusState, Topics
 from edge_agent.contracts.specimen import SpecimenField
 from edge_agent.errors import DatabaseError
+from edge_agent.specimens.cell_tally import CellTally
 from tests.collecting import (
     NOW,
     SESSION,
@@ -27,6 +28,7 @@ from tests.collecting import (
     make_result,
     make_status,
 )
+from tests.slides import TYPES, differential
 
 
 @pytest.fixture
@@ -60,6 +62,20 @@ def test_a_row_says_what_the_message_said(engine: Engine, writer: Writer) -> Non
         assert (stored.readings_count, stored.high_ratio) == (3, 0.66)
         assert stored.outcomes_count == {"classified": 2, "rejected": 1}
         assert connection.execute(select(metrics)).one().latency_p99_ms == 86.0
+
+
+def test_the_cells_of_a_reading_and_of_a_slide_have_columns(engine: Engine, writer: Writer) -> None:
+    seen = differential(blast=3, lymphocyte=1, refused=2)
+    tallied = CellTally().adding(seen, TYPES).differential()
+    writer.write([make_entry(make_result(differential=seen)), make_entry(make_report(differential=tallied))])
+    with engine.connect() as connection:
+        for table in (results, reports):
+            row = connection.execute(select(table)).one()
+            assert (row.cells_judged_count, row.cells_refused_count, row.blasts_count) == (4, 2, 3)
+            assert row.blast_ratio == 0.75
+            assert row.types_count == {"blast": 3, "lymphocyte": 1, "smudge": 0}
+        assert tallied.blasts.low_ratio == pytest.approx(row.blast_low_ratio)
+        assert tallied.blasts.high_ratio == pytest.approx(row.blast_high_ratio)
 
 
 def test_what_comes_twice_is_stored_once(engine: Engine, writer: Writer) -> None:

@@ -17,8 +17,11 @@ from edge_agent.catalogue import catalogue, languages
 from edge_agent.contracts import LabelShare, Report, Specimen, Topics
 from edge_agent.reports.csv_table import COLUMNS, report_csv
 from edge_agent.reports.pdf import report_pdf
+from edge_agent.reports.wording import share_words
+from edge_agent.specimens.cell_tally import CellTally
+from edge_agent.specimens.statement import statement
 from edge_agent.specimens.tally import Tally
-from tests.slides import MODEL, failed, judged, refused, result_of, unsure
+from tests.slides import CELLS_MODEL, MODEL, TYPES, differential, failed, judged, refused, result_of, unsure
 from tests.unit.contracts.test_contracts import UNITS
 
 A4_PT = (595, 842)
@@ -34,6 +37,13 @@ def report() -> Report:
         tally = tally.counting(result_of(reading, tally.next_field()), reading.labels)
     tally = tally.counting(result_of(judged(None), tally.next_field(repeats=1)))
     return tally.report(topics=Topics("clinic", "scope-1"), session=uuid4(), model=MODEL)
+
+
+@pytest.fixture(scope="module")
+def with_cells(report: Report) -> Report:
+    cells = CellTally().adding(differential(blast=7, lymphocyte=2, refused=1), TYPES)
+    found = report.model_copy(update={"differential": cells.differential()})
+    return found.model_copy(update={"statement": statement(found, catalogue())})
 
 
 def read_pdf(report: Report, language: str = "en") -> PdfReader:
@@ -67,6 +77,36 @@ def test_the_pdf_has_everything_that_the_report_says(report: Report) -> None:
     ):
         assert part in flat, part
     assert MODEL.sha256 in "".join(text.split())
+
+
+@pytest.mark.parametrize("language", languages())
+def test_the_pdf_has_the_cells_by_type_with_their_intervals(with_cells: Report, language: str) -> None:
+    texts = catalogue(language)
+    pdf = read_pdf(with_cells, language)
+    flat = " ".join(text_of(pdf).split())
+    for part in (
+        statement(with_cells, texts),
+        texts.text("report.cells_counted", cells=10, judged=9, refused=1),
+        f"Blast ({texts.text('report.malignant_mark')})",
+        "Smudge or other",
+        texts.text("report.blasts"),
+        texts.text("report.cells_interval_note"),
+        CELLS_MODEL.name,
+    ):
+        assert part in flat, part
+    assert with_cells.differential is not None
+    _, interval = share_words(with_cells.differential.blasts, texts)
+    # Of blasts and of malignant types together, in the statement and in the table.
+    assert flat.count(interval) == 4
+    assert CELLS_MODEL.sha256 in "".join(flat.split())
+    assert len(pdf.pages) <= 2
+
+
+def test_cells_that_all_were_refused_are_said_in_the_pdf(report: Report) -> None:
+    cells = CellTally().adding(differential(refused=3), TYPES)
+    flat = " ".join(text_of(read_pdf(report.model_copy(update={"differential": cells.differential()}))).split())
+    assert "Judged one by one: 0. Refused: 3." in flat
+    assert "Smudge" not in flat
 
 
 def test_every_page_says_what_the_report_may_be_used_for_and_which_it_is(report: Report) -> None:
@@ -161,6 +201,22 @@ def test_the_csv_has_one_row_per_measure_with_its_unit(report: Report) -> None:
     assert float(values["malignant_low_ratio", ""]) == pytest.approx(0.40928, abs=1e-5)
     assert values["model_sha256", "accurate"] == MODEL.sha256
     assert values["statement", "en"] == report.statement
+    numbers = [name for (name, _), value in values.items() if value.replace(".", "", 1).isdigit()]
+    assert all(name.endswith(UNITS) for name in numbers)
+
+
+def test_the_csv_has_the_cells_by_type(with_cells: Report) -> None:
+    rows = list(csv.DictReader(io.StringIO(report_csv(with_cells, catalogue()).decode())))
+    values = {(row["measure"], row["of"]): row["value"] for row in rows}
+    assert len(values) == len(rows)
+    assert (values["found_cells_count", ""], values["judged_cells_count", ""]) == ("10", "9")
+    assert values["refused_cells_count", ""] == "1"
+    assert (values["type_cells_count", "blast"], values["type_ratio", "blast"]) == ("7", "0.777778")
+    assert (values["type_malignant", "blast"], values["type_malignant", "smudge"]) == ("true", "false")
+    # As scipy.stats.binomtest(7, 9).proportion_ci(method="wilson") gives it.
+    assert float(values["blasts_high_ratio", ""]) == pytest.approx(0.93680, abs=1e-4)
+    assert values["cells_model_sha256", "cells"] == CELLS_MODEL.sha256
+    assert values["model_sha256", "accurate"] == MODEL.sha256
     numbers = [name for (name, _), value in values.items() if value.replace(".", "", 1).isdigit()]
     assert all(name.endswith(UNITS) for name in numbers)
 

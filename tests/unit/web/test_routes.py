@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import numpy as np
@@ -36,6 +37,7 @@ from edge_agent.web.routes.commands import command_routes
 from edge_agent.web.routes.events import follow
 from tests.page_device import FakeDevice
 from tests.results import any_result
+from tests.slides import TYPES
 
 Array = NDArray[np.uint8]
 
@@ -101,6 +103,33 @@ def test_pictures_are_those_of_the_reading_that_is_asked_for_and_never_change(
             assert answer.content == want
             assert "immutable" in answer.headers["cache-control"]
     assert len({shown.picture.jpeg for shown in readings if shown.picture}) == 3
+
+
+def test_a_reading_whose_cells_were_judged_has_their_types_and_the_most_blast_like_ones(
+    client: TestClient, history: History, analyzer: Analyzer, smear: Array
+) -> None:
+    reading = analyzer.analyse(frame_now("camera0", Pixels(smear, ColourOrder.RGB)))
+    assert reading.explanation is not None
+    windows = (np.zeros((96, 96, 3), np.uint8),) * 2
+    reading = replace(reading, explanation=replace(reading.explanation, cell_windows=windows))
+    cells = tuple(
+        cell.model_copy(update={"type": "blast", "blast_ratio": ratio})
+        for cell, ratio in zip(reading.cells, (0.2, 0.7), strict=False)
+    )
+    result = ResultMaker("clinic-a", "scope-1", uuid7()).make(reading).model_copy(update={"cells": cells})
+    picture = make_picture(result, reading)
+    assert picture is not None
+    history.add(ShownReading(result, picture, reading.labels, TYPES))
+    found = client.get(f"/readings/{result.id}").json()
+    assert [label["code"] for label in found["types"]] == [each.code for each in TYPES]
+    assert found["picture"]["foremost"] == [1, 0]
+    assert found["picture"]["frame_size_px"] == list(smear.shape[:2])
+    answer = client.get(f"/readings/{result.id}/cells.jpg")
+    assert (answer.content, answer.headers["content-type"]) == (picture.crops, "image/jpeg")
+    history.add(read(analyzer, Pixels(smear, ColourOrder.RGB)))
+    latest = history.latest()
+    assert latest is not None
+    assert client.get(f"/readings/{latest.result.id}/cells.jpg").status_code == 404
 
 
 def test_what_is_no_longer_kept_is_not_replaced_by_another(

@@ -107,6 +107,7 @@ def code_systems() -> Iterator[dict[str, Any]]:
     yield _system("label", "Classes of the models; a model's manifest says what they mean.")
     yield _system("label-probability", "The probability that a model gives to the class of that code.")
     yield _system("label-count", "How many classified fields have the class of that code.")
+    yield _system("type-count", "How many judged cells have the type of that code.")
     yield _system("outcome-count", "How many readings have the outcome of that code.")
     yield _system("error", "Codes of errors, which the documentation of the device lists.")
 

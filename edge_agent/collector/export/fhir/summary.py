@@ -24,8 +24,9 @@ from edge_agent.collector.export.fhir.identity import identifier, reference
 from edge_agent.collector.export.fhir.narrative import NOTICE, narrative
 from edge_agent.collector.export.fhir.specimen import Slide
 
-_COUNTS = ("readings_count", "judged_count")
+_COUNTS = ("readings_count", "judged_count", "cells_judged_count", "cells_refused_count")
 _ANSWERS = ("malignant_count", "malignant_ratio", "low_ratio", "high_ratio")
+_ANSWERS_ON_CELLS = ("blasts_count", "blast_ratio", "blast_low_ratio", "blast_high_ratio")
 
 
 def slide_summary(row: Row[Any], slide: Slide) -> dict[str, Any]:
@@ -48,11 +49,17 @@ def slide_summary(row: Row[Any], slide: Slide) -> dict[str, Any]:
 
 
 def _components(row: Row[Any], *, withheld: bool) -> Iterator[dict[str, Any]]:
-    for name in (*_COUNTS, *(() if withheld else _ANSWERS)):
+    # Of cells that all were refused, a count of 0 blasts would look like an answer.
+    typed = not withheld and bool(row.cells_judged_count)
+    for name in (*_COUNTS, *(() if withheld else _ANSWERS), *(_ANSWERS_ON_CELLS if typed else ())):
         value = getattr(row, name)
         if value is not None:
             yield {"code": measure(name), "valueQuantity": quantity(name, value)}
-    groups = [("outcome-count", row.outcomes_count), *([] if withheld else [("label-count", row.labels_count)])]
+    groups = [
+        ("outcome-count", row.outcomes_count),
+        *([] if withheld else [("label-count", row.labels_count)]),
+        *([("type-count", row.types_count)] if typed else []),
+    ]
     for system, counts in groups:
         for name, value in sorted(counts.items()):
             yield {"code": {"coding": [coding(system, name)]}, "valueQuantity": quantity("count", value)}

@@ -32,7 +32,18 @@ from trainer.training.options import TrainOptions
 from trainer.training.run import RunConfig
 
 ALPHA = 0.35
-COMMANDS = ("synth", "prepare", "audit", "train", "quantize", "bundle", "evaluate", "compare", "probe")
+COMMANDS = (
+    "synth",
+    "prepare",
+    "audit",
+    "train",
+    "quantize",
+    "bundle",
+    "evaluate",
+    "compare",
+    "cross-validate",
+    "probe",
+)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +122,14 @@ def _words(command: str, inputs: Path, new: Path, **changed: str | Path) -> list
         "bundle": {"run": inputs / "quantized", "data": data, "out": new, "name": "x", "version": "0.0.1"},
         "evaluate": {"bundle": "demo", "data": data, "split": split},
         "compare": {"data": data, "split": split, "weights": f"{ALPHA}={weights}", "out": new},
+        "cross-validate": {
+            "data": data,
+            "split": split,
+            "weights": weights,
+            "alpha": ALPHA,
+            "out": new,
+            "folds": 3,
+        },
         "probe": {"data": data, "table": data / "table.csv", "weights": weights, "alpha": ALPHA, "out": new},
     }
     merged = {**options[command], **{name.replace("_", "-"): value for name, value in changed.items()}}
@@ -133,11 +152,21 @@ def no_image_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _inputs_of_commands() -> Iterator[tuple[str, str]]:
     for option, commands in {
-        "data": ("prepare", "audit", "train", "quantize", "bundle", "evaluate", "compare", "probe"),
-        "description": ("prepare", "audit", "train", "compare", "probe"),
+        "data": (
+            "prepare",
+            "audit",
+            "train",
+            "quantize",
+            "bundle",
+            "evaluate",
+            "compare",
+            "cross-validate",
+            "probe",
+        ),
+        "description": ("prepare", "audit", "train", "compare", "cross-validate", "probe"),
         "table": ("prepare", "audit", "probe"),
-        "split": ("audit", "train", "evaluate", "compare"),
-        "weights": ("train", "compare", "probe"),
+        "split": ("audit", "train", "evaluate", "compare", "cross-validate"),
+        "weights": ("train", "compare", "cross-validate", "probe"),
         "teacher": ("train",),
         "run": ("quantize", "bundle"),
         "audit": ("bundle",),
@@ -167,7 +196,9 @@ def test_an_unusable_input_is_one_error_with_a_remedy(
 
 @pytest.mark.usefixtures("no_image_is_read")
 @pytest.mark.parametrize("kind", ["garbage", "garbage/below/it"])
-@pytest.mark.parametrize("command", ["synth", "prepare", "audit", "train", "bundle", "evaluate", "compare", "probe"])
+@pytest.mark.parametrize(
+    "command", ["synth", "prepare", "audit", "train", "bundle", "evaluate", "compare", "cross-validate", "probe"]
+)
 def test_an_output_that_cannot_be_created_is_one_error(
     command: str, kind: str, inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,6 +219,7 @@ def test_an_output_that_cannot_be_created_is_one_error(
         ("bundle", "version", "v1.0.0"),
         ("train", "alpha", "7"),
         ("train", "alpha", "nan"),
+        ("train", "network", "resnet"),
         ("train", "preprocessing", "rgb@99"),
         ("train", "denoise", "magic"),
         ("train", "variants", "0"),
@@ -200,6 +232,8 @@ def test_an_output_that_cannot_be_created_is_one_error(
         ("compare", "weights", "7=weights.npz"),
         ("compare", "other", "ResNet=imagenet"),
         ("compare", "preprocessing", "rgb@99"),
+        ("cross-validate", "folds", "2"),
+        ("cross-validate", "teachers", "-1"),
         ("probe", "alpha", "x"),
     ],
 )
@@ -209,6 +243,12 @@ def test_a_wrong_value_is_refused_before_anything_is_computed(
     assert _run(_words(command, inputs, tmp_path / "new", **{option: value})) == 2
     assert option.replace("_", "-") in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.usefixtures("no_image_is_read")
+def test_a_network_of_one_width_has_no_other(inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(_words("train", inputs, tmp_path / "new", network="efficientnet-lite0")) == 2
+    assert "efficientnet-lite0 has one width" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_name_and_a_version_are_refused_together(

@@ -16,6 +16,8 @@ from trainer.comparison.table import to_markdown
 from trainer.networks.backbone import build_backbone
 from trainer.networks.weights import named_weights, write_weights
 from trainer.reports.markdown import percent
+from trainer.spec import Network
+from trainer.training.run import read_config
 
 ALPHA = 0.35
 
@@ -35,6 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert _run("prepare", "--data", folder / "data", "--out", folder / "split.csv", *shares) == 0
     keras.utils.set_random_seed(2)
     write_weights(folder / "weights.npz", named_weights(build_backbone(ALPHA)))
+    write_weights(folder / "lite0.npz", named_weights(build_backbone(1.0, Network.EFFICIENTNET_LITE0)))
     assert _run(*_compare(folder)) == 0
     return folder
 
@@ -42,7 +45,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _compare(folder: Path, *more: str | Path) -> tuple[str | float | Path, ...]:
     options = ("--data", folder / "data", "--split", folder / "split.csv", "--out", folder / "out", "--variants", 1)
     weights = ("--weights", f"{ALPHA}={folder / 'weights.npz'}", "--preprocessing", "rgb@1", "--epochs", 0)
-    return ("compare", *options, *weights, "--bundle", "demo", *more)
+    other = ("--other", f"EfficientNet-Lite0={folder / 'lite0.npz'}")
+    return ("compare", *options, *weights, *other, "--bundle", "demo", *more)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,7 @@ def found(folder: Path) -> Comparison:
 
 def test_every_classifier_has_a_row_with_all_figures_or_a_reason(found: Comparison) -> None:
     names = [row.name for row in found.rows]
-    assert len(set(names)) == len(names) == 9
+    assert len(set(names)) == len(names) == 10
     for row in found.rows:
         figures = row.model_dump(exclude={"name", "sees", "reason"})
         assert all(value is None for value in figures.values()) == (row.reason is not None)
@@ -62,6 +66,14 @@ def test_every_classifier_has_a_row_with_all_figures_or_a_reason(found: Comparis
 def test_networks_without_weights_say_so(found: Comparison) -> None:
     skipped = {row.name.partition(",")[0] for row in found.rows if row.reason is not None}
     assert skipped == {"EfficientNetB0", "NASNetMobile", "VGG16"}
+
+
+def test_efficientnet_lite0_is_trained_and_converted_as_mobilenet_v2_is(found: Comparison, folder: Path) -> None:
+    row = next(row for row in found.rows if row.name.startswith("EfficientNet-Lite0"))
+    run = read_config(folder / "out" / "efficientnet-lite0-1-rgb-1-1")
+    assert run.options.network is Network.EFFICIENTNET_LITE0
+    # 3.4 million weights of a byte each, and what else the file has; 0.6 MB at alpha 0.35.
+    assert 3.4e6 < (row.size_bytes or 0) < 4.5e6
 
 
 def test_what_knows_the_drawn_classes_is_found_to_know_them(found: Comparison) -> None:
@@ -114,6 +126,17 @@ def test_a_comparison_resumes_where_it_ended(folder: Path, capsys: pytest.Captur
 def test_a_comparison_does_not_resume_with_other_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(*_compare(folder, "--seed", "7")) == 2
     assert "other options" in capsys.readouterr().err
+
+
+def test_weights_that_do_not_fit_are_refused_before_anything_is_fitted(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lite0.pth").write_bytes(b"no weights")
+    words = _compare(folder, "--out", tmp_path / "out", "--other", f"EfficientNet-Lite0={tmp_path / 'lite0.pth'}")
+    given_twice = words.index("--other")
+    assert _run(*words[:given_twice], *words[given_twice + 2 :]) == 2
+    assert "weights_invalid" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_weights_need_their_alpha(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

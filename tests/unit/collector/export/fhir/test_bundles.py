@@ -18,8 +18,10 @@ from edge_agent.collector.export.fhir.narrative import NOTICE, narrative, plain_
 from edge_agent.collector.export.fhir.validation import fault_of
 from edge_agent.collector.export.selection import Selection
 from edge_agent.collector.tables import results
-from edge_agent.contracts import Outcome, Topics
-from tests.collecting import NOW, make_result
+from edge_agent.contracts import Outcome, Specimen, Topics
+from edge_agent.specimens.cell_tally import CellTally
+from tests.collecting import NOW, make_report, make_result
+from tests.slides import TYPES, differential
 from tests.unit.collector.export.fhir.bundle import (
     SEEDED_COUNT,
     code_of,
@@ -117,12 +119,37 @@ def test_what_proves_nothing_never_looks_like_a_finding(
         assert tag in {each["code"] for each in observation["meta"]["tag"]}
         codes = {code_of(each["code"]) for each in observation["component"]}
         assert not codes & {"malignant-ratio", "confidence-ratio", "malignant-count", "low-ratio", "high-ratio"}
-    for system in ("label", "label-probability", "label-count"):
+        assert not codes & {"blasts-count", "blast-ratio", "blast-low-ratio", "blast-high-ratio"}
+    for system in ("label", "label-probability", "label-count", "type-count"):
         assert f"{BASE}/CodeSystem/{system}" not in {each["system"] for each in codings(bundle)}
     assert "early-pre-b" not in everything
     assert tag in {each["code"] for each in bundle["meta"]["tag"]}
     [report] = resources(bundle, "DiagnosticReport")
     assert tag in {each["code"] for each in report["meta"]["tag"]}
+
+
+def summary_of(bundle: dict[str, Any]) -> dict[str, float]:
+    """The figures of the slide's summary, by their codes."""
+    [found] = [each for each in resources(bundle, "Observation") if code_of(each["code"]) == "slide-summary"]
+    return {code_of(each["code"]): each["valueQuantity"]["value"] for each in found["component"]}
+
+
+def test_a_slides_summary_has_its_cells_by_type(written: dict[str, dict[str, Any]]) -> None:
+    found = summary_of(written["S-0001-A"])
+    assert (found["cells-judged-count"], found["cells-refused-count"], found["blasts-count"]) == (4, 2, 3)
+    assert (found["blast-ratio"], found["blast"], found["lymphocyte"], found["smudge"]) == (0.75, 3, 1, 0)
+    assert found["blast-low-ratio"] < 0.75 < found["blast-high-ratio"]
+
+
+def test_of_cells_that_all_were_refused_no_count_of_blasts_is_given(engine: Engine, tmp_path: Path) -> None:
+    refused = CellTally().adding(differential(refused=2), TYPES).differential()
+    specimen = Specimen(id="S-0009-A", slide=1)
+    store(engine, readings(1, specimen=specimen.id, demonstration=False))
+    store(engine, [make_report(specimen=specimen, demonstration=False, differential=refused)])
+    write(engine, tmp_path / "out")
+    found = summary_of(slides(tmp_path / "out")["S-0009-A"])
+    assert (found["cells-judged-count"], found["cells-refused-count"]) == (0, 2)
+    assert not {"blasts-count", "blast-ratio", "blast"} & found.keys()
 
 
 def test_a_demonstration_has_no_proper_value_whatever_its_outcome(written: dict[str, dict[str, Any]]) -> None:
