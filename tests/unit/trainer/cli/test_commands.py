@@ -17,6 +17,7 @@ import pytest
 from typer.main import get_command
 
 from edge_agent.inference import load_bundle
+from tests.train_options import recipe_without_epochs
 from trainer.cli.entry_point import app, main
 from trainer.data.dataset import read_dataset
 from trainer.data.description import load_description
@@ -28,7 +29,6 @@ from trainer.networks.backbone import build_backbone
 from trainer.networks.network import build_network
 from trainer.networks.weights import named_weights, write_weights
 from trainer.spec import middle_layer
-from trainer.training.options import TrainOptions
 from trainer.training.run import RunConfig
 
 ALPHA = 0.35
@@ -63,21 +63,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     backbone = build_backbone(ALPHA)
     write_weights(folder / "weights.npz", named_weights(backbone))
     write_weights(run / "weights.npz", named_weights(build_network(backbone, 4, middle_layer(ALPHA))))
-    options = TrainOptions(
+    options = recipe_without_epochs(
         data=data.as_posix(),
         out=run.as_posix(),
         description=None,
         alpha=ALPHA,
         weights="weights.npz",
-        preprocessing="rgb@1",
-        denoise="median3",
-        seed=1,
-        test_share=0.1,
-        validation_share=0.1,
-        variants=1,
-        epochs=0,
-        teacher=(),
-        split=None,
     )
     config = RunConfig(
         options=options,

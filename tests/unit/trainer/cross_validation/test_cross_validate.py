@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge_agent.inference import load_bundle
+from tests.train_options import recipe_without_epochs
 from trainer.cli import main
 from trainer.cross_validation import cross_validate as command
 from trainer.cross_validation import training
@@ -180,8 +182,14 @@ def test_a_fold_is_trained_as_the_shipped_bundle_is(tmp_path: Path, monkeypatch:
     asked = _recorded(monkeypatch)
     plan = Plan(split_sha256="0", folds=5, seed=1, recipe=Recipe(weights="weights.npz"))
     announced: list[tuple[int, str]] = []
-    train_fold: Callable[[], Path] = lambda: training.train_fold(  # noqa: E731 - a function would repeat its arguments
-        tmp_path / "fold-1", Path("data"), "all4", tmp_path / "split.csv", plan, lambda *what: announced.append(what)
+    train_fold = partial(
+        training.train_fold,
+        tmp_path / "fold-1",
+        Path("data"),
+        "all4",
+        tmp_path / "split.csv",
+        plan,
+        lambda *what: announced.append(what),
     )
     assert train_fold() == tmp_path / "fold-1" / "model"
     *trained, converted = asked
@@ -207,21 +215,12 @@ def test_held_out_images_are_judged_by_the_int8_file_and_the_agent(folder: Path,
         run / "quantization.json",
         Quantization(model_sha256=sha256, model_bytes=len(model), representative_count=1, operations={}, edge_tpu=None),
     )
-    options = TrainOptions(
+    options = recipe_without_epochs(
         data=data.as_posix(),
         out=run.as_posix(),
         description=None,
         alpha=ALPHA,
         weights="weights.npz",
-        preprocessing="rgb@1",
-        denoise="median3",
-        seed=1,
-        test_share=0.1,
-        validation_share=0.1,
-        variants=1,
-        epochs=0,
-        teacher=(),
-        split=None,
     )
     write_json(
         run / "config.json",

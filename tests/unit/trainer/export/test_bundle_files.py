@@ -7,10 +7,10 @@ import pytest
 
 from edge_agent.contracts.manifest import TrainingField
 from edge_agent.inference import load_bundle
+from tests.train_options import recipe_without_epochs
 from trainer.data.description import load_description
 from trainer.export.bundle_files import build_manifest, uncalibrated_contents
 from trainer.export.identity import BundleIdentity
-from trainer.training.options import TrainOptions
 from trainer.training.run import RunConfig
 
 ALL4 = TrainingField(aspect_width=4, aspect_height=3, fit="stretch", chroma="half")
@@ -21,21 +21,12 @@ def test_the_manifest_states_the_geometry_of_the_data(
     tmp_path: Path, dataset: str, field: TrainingField | None
 ) -> None:
     config = RunConfig(
-        options=TrainOptions(
+        options=recipe_without_epochs(
             data="data",
             out="out",
             description=dataset,
             alpha=0.35,
             weights="w.npz",
-            preprocessing="rgb@1",
-            denoise="median3",
-            seed=1,
-            test_share=0.1,
-            validation_share=0.1,
-            variants=1,
-            epochs=0,
-            teacher=(),
-            split=None,
         ),
         dataset=load_description(dataset, tmp_path),
         dataset_sha256="0" * 64,
