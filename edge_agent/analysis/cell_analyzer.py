@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.analysis.cell_judge import CellJudge
+from edge_agent.analysis.cell_scale import USUAL_SCALE, CellScale, unfit_for_window
 from edge_agent.analysis.defect import defect
 from edge_agent.analysis.image_identity import image_identity
 from edge_agent.analysis.nuclei import describe_judgement
@@ -16,27 +17,33 @@ from edge_agent.contracts import Cell, ErrorReport, ModelIdentity, Outcome, Reas
 from edge_agent.errors import EdgeAgentError, ImageError
 from edge_agent.inference.classifier import Classifier
 from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits
-from edge_agent.vision.cell_windows import window_of_image
+from edge_agent.vision.cell_image import CellBox
+from edge_agent.vision.cell_windows import cut_cell
 from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, REDUCTIONS, decode_image, read_header
-from edge_agent.vision.field import MAX_UPSCALING
 
 
 class CellAnalyzer:
-    """Judges each frame as one cell's window, with a cells bundle. Belongs to one thread at a time.
+    """Judges the cell in the middle of each frame, with a cells bundle. Belongs to one thread at a time.
 
-    Neither quality nor nuclei are looked at: whoever cut the image out has chosen the cell.
+    Quality is not looked at: whoever cut the image out has chosen the cell.
     """
 
     def __init__(
         self,
         classifier: Classifier,
         *,
+        scale: CellScale = USUAL_SCALE,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         proof: ProofLimits | None = DEFAULT_PROOF,
     ) -> None:
-        """``max_pixels`` and ``proof`` as of ``Analyzer``. Raises ``BundleWrongKind`` unless it is a cells bundle."""
+        """``scale`` is that of the run of images (``measure_scale``); ``max_pixels`` and ``proof`` as of ``Analyzer``.
+
+        Raises ``BundleWrongKind`` unless it is a cells bundle.
+        """
         self._judge = CellJudge(classifier, proof)
         self._max_pixels = max_pixels
+        self.scale = scale
+        """May be set when more is known."""
 
     @property
     def model(self) -> ModelIdentity:
@@ -54,7 +61,7 @@ class CellAnalyzer:
         return self._judge.provisional
 
     def analyse(self, frame: Frame) -> Reading:
-        """Judge a frame by its centre square. Never raises, whatever the frame contains."""
+        """Judge a frame by the window around its central nucleus. Never raises, whatever the frame contains."""
         timer = StageTimer.since(frame.monotonic_ns)
         try:
             return self._read(frame, timer)
@@ -67,22 +74,30 @@ class CellAnalyzer:
         judge = self._judge
         rgb, height_px, width_px = self._decode(frame)
         timer.lap("decode")
-        if min(height_px, width_px) * MAX_UPSCALING < judge.side_px:
-            return self._refused(frame, timer, Reason.FIELD_TOO_SMALL)
-        judgements = judge.judge([window_of_image(rgb, judge.side_px)])
+        um_per_pixel = self.scale.um_per_pixel_of(height_px, width_px)
+        window_px = judge.windows.window_um / um_per_pixel
+        reason = unfit_for_window(height_px, width_px, window_px, judge.side_px)
+        if reason is not None:
+            return self._refused(frame, timer, reason)
+        reduced = min(rgb.shape[:2]) / min(height_px, width_px)
+        found = cut_cell(rgb, um_per_pixel / reduced, judge.windows.window_um, judge.side_px)
+        judgements = judge.judge([found.window])
         timer.lap("cells")
         verdict = judge.sum_up(judgements)
+        x_px, y_px = found.centre_px
+        box = found.nucleus or CellBox(0, 0, rgb.shape[1], rgb.shape[0], rgb.shape[0] * rgb.shape[1])
+        area_px = box.area_px / reduced**2
         cell = Cell(
-            x_px=width_px / 2,
-            y_px=height_px / 2,
-            nucleus_area_px=height_px * width_px,
-            nucleus_area_um2=None,
-            window_side_px=min(height_px, width_px),
+            x_px=round(x_px / reduced, 1),
+            y_px=round(y_px / reduced, 1),
+            nucleus_area_px=round(area_px, 1),
+            nucleus_area_um2=None if found.nucleus is None else round(area_px * um_per_pixel**2, 1),
+            window_side_px=round(window_px, 1),
             cut=False,
-            left_px=0,
-            top_px=0,
-            width_px=width_px,
-            height_px=height_px,
+            left_px=round(box.left_px / reduced, 1),
+            top_px=round(box.top_px / reduced, 1),
+            width_px=round(box.width_px / reduced, 1),
+            height_px=round(box.height_px / reduced, 1),
             **describe_judgement(judgements[0]),
         )
         image = image_identity(frame, rgb)
@@ -116,7 +131,8 @@ class CellAnalyzer:
             rgb = image.array if image.order is ColourOrder.RGB else np.ascontiguousarray(image.array[..., ::-1])
             return rgb, *rgb.shape[:2]
         header = read_header(image.data, max_pixels=self._max_pixels)
-        shorter_px = min(header.height_px, header.width_px)
+        window_px = self._judge.windows.window_um / self.scale.um_per_pixel_of(header.height_px, header.width_px)
+        shorter_px = min(window_px, header.height_px, header.width_px)
         reduction = next((each for each in REDUCTIONS if shorter_px // each >= self._judge.side_px), 1)
         return decode_image(image.data, reduction=reduction, header=header), header.height_px, header.width_px
 

@@ -11,8 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.cell_analyzer import CellAnalyzer
+from edge_agent.analysis.cell_scale import configured_scale
 from edge_agent.cli.arguments import expand_path
-from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
+from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames, find_cell_scale
 from edge_agent.cli.results_table import differences_line, reasons_legend, results_table, scale_warning
 from edge_agent.cli.terminal import (
     EXIT_INTERRUPTED,
@@ -41,7 +42,7 @@ def classify(
         float | None, typer.Option(min=0.001, help="Size of the images' pixels in the specimen, if known.")
     ] = None,
     as_cell: Annotated[
-        bool, typer.Option("--as-cell", help="Each image is one cell's window; needs a bundle of the kind 'cells'.")
+        bool, typer.Option("--as-cell", help="Each image shows one cell; needs a bundle of the kind 'cells'.")
     ] = False,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the TFLite runtime.")] = 1,
 ) -> None:
@@ -52,7 +53,11 @@ def classify(
     set_up_logging("error")
     classifier = Classifier(load_bundle(bundle), head=head, threads=threads)
     classifier.verify_golden()
-    analyzer = _make_analyzer(classifier, um_per_pixel, as_cell=as_cell)
+    analyzer: Analyzer | CellAnalyzer = (
+        _make_cell_analyzer(classifier, um_per_pixel, paths)
+        if as_cell
+        else Analyzer(classifier, QualityLimits(), um_per_pixel=um_per_pixel)
+    )
     _say_if_provisional(analyzer)
     unread: list[UnreadFile] = []
     readings: list[FileReading] = []
@@ -82,14 +87,12 @@ def classify(
         raise typer.Exit(EXIT_SOME_UNREAD)
 
 
-def _make_analyzer(classifier: Classifier, um_per_pixel: float | None, *, as_cell: bool) -> Analyzer | CellAnalyzer:
-    if as_cell:
-        if um_per_pixel is not None:
-            raise ConfigError(
-                "--as-cell takes every image as one window, whatever its scale.", remedy="Leave out --um-per-pixel."
-            )
-        return CellAnalyzer(classifier)
-    return Analyzer(classifier, QualityLimits(), um_per_pixel=um_per_pixel)
+def _make_cell_analyzer(classifier: Classifier, um_per_pixel: float | None, paths: list[Path]) -> CellAnalyzer:
+    # First, as it refuses a bundle of the wrong kind.
+    analyzer = CellAnalyzer(classifier)
+    analyzer.scale = find_cell_scale(paths) if um_per_pixel is None else configured_scale(um_per_pixel)
+    errors.print(analyzer.scale.describe(), markup=False, highlight=False, soft_wrap=True)
+    return analyzer
 
 
 def _say_if_provisional(analyzer: Analyzer | CellAnalyzer) -> None:

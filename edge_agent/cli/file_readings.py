@@ -10,13 +10,14 @@ from typing import Protocol
 
 from uuid_utils.compat import uuid7
 
+from edge_agent.analysis.cell_scale import CellScale, measure_scale, spread
 from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.camera import Camera
 from edge_agent.cameras.file_names import printable_name
 from edge_agent.cameras.folder import FolderCamera
 from edge_agent.cameras.frame import Frame
-from edge_agent.cameras.image_files import VIDEO_SUFFIXES, scan_folder
+from edge_agent.cameras.image_files import VIDEO_SUFFIXES, list_images, scan_folder
 from edge_agent.cameras.secret_url import without_address
 from edge_agent.cameras.settings import FolderSettings, VideoSettings
 from edge_agent.cameras.video import VideoCamera
@@ -93,6 +94,18 @@ def classify_paths(
         if reading.result.outcome is Outcome.FAILED and reading.result.error is not None:
             on_unread(UnreadFile(reading.name, reading.result.error))
         yield reading
+
+
+def find_cell_scale(paths: list[Path]) -> CellScale:
+    """The scale of images of single cells, by some that are spread over all of them.
+
+    What cannot be read, and videos, say nothing.
+    """
+    files = [
+        file for path in paths if not _is_video(path) for file in (list_images(path) if _is_folder(path) else [path])
+    ]
+    frames = path_frames(spread(files), lambda _: None)
+    return measure_scale(each.frame.image for each in frames if not isinstance(each.frame.image, ImageError))
 
 
 def path_frames(paths: list[Path], on_unread: Callable[[UnreadFile], None]) -> Iterator[FileFrame]:

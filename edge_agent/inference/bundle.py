@@ -33,7 +33,7 @@ from edge_agent.inference.model_files import (
     read_signature,
 )
 from edge_agent.inference.signature import Trust, verify_signature
-from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS
+from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, WINDOW_PREPROCESSINGS
 
 MANIFEST = "manifest.json"
 MODEL = "model.tflite"
@@ -151,7 +151,8 @@ def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
 
 
 def _check_supported(manifest: Manifest) -> None:
-    if manifest.preprocessing.id not in PREPROCESSINGS:
+    of_window = manifest.kind is BundleKind.CELLS and manifest.preprocessing.id in WINDOW_PREPROCESSINGS
+    if manifest.preprocessing.id not in PREPROCESSINGS and not of_window:
         raise BundleUnsupported(
             f"Bundle '{manifest.name}' needs preprocessing '{manifest.preprocessing.id}', unknown to this agent."
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.vision.cell_image import CellBox, measure_cell_image
 from edge_agent.vision.field import MAX_LINEAR_SHRINKING
+from edge_agent.vision.red_cells import DIAMETER_UM
 
 
 def cut_window(
@@ -27,11 +31,24 @@ def cut_window(
     return _scale(part, side_px)
 
 
-def window_of_image(rgb: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
-    """The centre square of a uint8 RGB (h, w, 3) image of one cell, as uint8 RGB (side, side, 3)."""
-    side = min(rgb.shape[:2])
-    top, left = ((length - side) // 2 for length in rgb.shape[:2])
-    return _scale(rgb[top : top + side, left : left + side], side_px)
+@dataclass(frozen=True, slots=True, eq=False)
+class CutWindow:
+    """The window of an image of one cell."""
+
+    window: NDArray[np.uint8]
+    """uint8 (side, side, 3), in the colour order of the image."""
+    centre_px: tuple[float, float]
+    """x and y of its centre in the image."""
+    nucleus: CellBox | None
+    """What it is centred on; None if no nucleus was found, and it is centred on the image."""
+
+
+def cut_cell(rgb: NDArray[np.uint8], um_per_pixel: float, window_um: float, side_px: int) -> CutWindow:
+    """The window around the central nucleus of a uint8 RGB (h, w, 3) image of one cell, mirrored beyond its edge."""
+    nucleus = measure_cell_image(rgb, DIAMETER_UM / um_per_pixel).nucleus
+    centre = (rgb.shape[1] / 2, rgb.shape[0] / 2) if nucleus is None else nucleus.centre_px
+    window_px = window_um / um_per_pixel
+    return CutWindow(cut_window(rgb, centre, (window_px, window_px), side_px), centre, nucleus)
 
 
 def _scale(part: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:

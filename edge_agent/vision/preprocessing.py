@@ -1,4 +1,4 @@
-"""The preprocessing, shared by training and device: from a field to the network's input image.
+"""The preprocessing, shared by training and device: from a field, or a cell's window, to the network's input image.
 
 A preprocessing is named and versioned, and a bundle names the one it was trained with. The meaning of a released name
 never changes: a change gets a new version number.
@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.vision.cell_stain import standardise_cell
 from edge_agent.vision.cells import find_cells
 from edge_agent.vision.colour import to_lab
 from edge_agent.vision.segmentation import cells_mask
@@ -59,17 +60,26 @@ PREPROCESSINGS: Mapping[str, Callable[[Array, Array], Array]] = MappingProxyType
 * ``segmented@2``: the denoised field, black except for the nucleated cells. (``segmented@1`` had other nuclei.)
 """
 
+WINDOW_PREPROCESSINGS: Mapping[str, Callable[[Array], Array]] = MappingProxyType({"cell_stain@1": standardise_cell})
+"""Those of a cell's window only, from the denoised RGB window (h, w, 3) to the network's image (h, w, 3), both uint8.
+They know that one cell lies in the middle. A bundle for whole fields cannot have them.
+
+* ``cell_stain@1``: the cell on white, in a standard stain.
+"""
+
 _WITHOUT_NUCLEI = frozenset({"rgb@1", "lab@1"})
 """Those that do not look at the mask."""
 
 
 def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
-    """All steps in a row on a uint8 RGB field (h, w, 3). ``KeyError`` for an unknown name.
+    """All steps in a row on a uint8 RGB field, or window of a cell, (h, w, 3). ``KeyError`` for an unknown name.
 
-    The analyzer runs the same steps one by one, to time them and to use intermediate results.
+    The analyzer runs the same steps of a field one by one, to time them and to use intermediate results.
     """
-    finish = PREPROCESSINGS[preprocessing_id]
     denoised = DENOISERS[denoise](field)
+    if preprocessing_id in WINDOW_PREPROCESSINGS:
+        return WINDOW_PREPROCESSINGS[preprocessing_id](denoised)
+    finish = PREPROCESSINGS[preprocessing_id]
     if preprocessing_id in _WITHOUT_NUCLEI:
         # Finding them takes as long as a small network.
         return finish(denoised, np.zeros(denoised.shape[:2], np.uint8))

@@ -71,7 +71,7 @@ def segment(stain: Stain, *, pixel_aspect: float = 1.0, red_cell_diameter_px: fl
     clusters = kmeans_histogram(histogram, CLUSTERS)
     nuclei: tuple[Nucleus, ...] = ()
     if clusters.centres.size > 1:
-        allowed = clusters.labels >= _lowest_nuclear(clusters)
+        allowed = nuclear_levels(clusters)
         nuclei = _find(stain, allowed, pixel_aspect, red_cell_diameter_px)
         if not nuclei:
             # Red cells that are stained nearly like nuclei share the cluster of the few nuclei between them.
@@ -82,11 +82,21 @@ def segment(stain: Stain, *, pixel_aspect: float = 1.0, red_cell_diameter_px: fl
     return Segmentation(mask, nuclei, clusters)
 
 
-def _lowest_nuclear(clusters: Clusters) -> int:
-    """The lowest cluster that may be nuclei: the top one, or the one below if it is stained much alike."""
+def nuclear_levels(clusters: Clusters) -> NDArray[np.bool_]:
+    """Which levels of absorbed light may be nuclei, bool (256,), of two clusters or more.
+
+    Those of the top cluster, and of the one below if it is stained much alike.
+    """
     top = clusters.centres.size - 1
     lower, upper = (density_of(centre) for centre in clusters.centres[-2:])
-    return top - 1 if top > 1 and lower >= max(MIN_DENSITY, MIN_PALE_RATIO * upper) else top
+    pale = top > 1 and lower >= max(MIN_DENSITY, MIN_PALE_RATIO * upper)
+    return clusters.labels >= (top - 1 if pale else top)
+
+
+def propose(stain: Stain, allowed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """A uint8 mask (h, w), 255 on the pixels of the ``allowed`` levels, bool (256,): specks go, gaps close."""
+    raw = cv2.LUT(stain.nuclear, np.where(allowed[absorbed_level], 255, 0).astype(np.uint8))
+    return np.asarray(cv2.morphologyEx(cv2.morphologyEx(raw, cv2.MORPH_OPEN, _OPEN), cv2.MORPH_CLOSE, _CLOSE), np.uint8)
 
 
 def _find(
@@ -98,10 +108,7 @@ def _find(
     only_pure: bool = False,
 ) -> tuple[Nucleus, ...]:
     """The nuclei in the pixels of the ``allowed`` levels, bool (256,), of absorbed light."""
-    raw = cv2.LUT(stain.nuclear, np.where(allowed[absorbed_level], 255, 0).astype(np.uint8))
-    # Specks go, gaps close.
-    cleaned = cv2.morphologyEx(cv2.morphologyEx(raw, cv2.MORPH_OPEN, _OPEN), cv2.MORPH_CLOSE, _CLOSE)
-    return find_nuclei(stain, np.asarray(cleaned, np.uint8), pixel_aspect, red_cell_diameter_px, only_pure=only_pure)
+    return find_nuclei(stain, propose(stain, allowed), pixel_aspect, red_cell_diameter_px, only_pure=only_pure)
 
 
 def cells_mask(nuclei_mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -174,7 +174,7 @@ def test_frames_that_the_device_kept_are_labelled_and_the_trainer_takes_their_ex
     page: Page, launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = launch(
-        camera='kind = "synthetic"\nbad_fields_ratio = 0\nframes_per_field_count = 3\nframe_rate_hz = 30\n'
+        camera='kind = "synthetic"\nbad_fields_ratio = 0\nframes_per_field_count = 1\nframe_rate_hz = 30\n'
         'labels = ["benign", "pre-b"]',
         trigger="interval_s = 0.1",
         more='[collection]\nkeep = "all"\nconsent = "the head of the laboratory"',

@@ -52,8 +52,11 @@ def adapt(
     ] = False,
     as_cell: Annotated[
         bool,
-        typer.Option("--as-cell", help="Each image is one cell's window, for a head on a bundle of the kind 'cells'."),
+        typer.Option("--as-cell", help="Each image shows one cell, for a head on a bundle of the kind 'cells'."),
     ] = False,
+    um_per_pixel: Annotated[
+        float | None, typer.Option(min=0.001, help="With --as-cell: size of the images' pixels, if known.")
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only the head and its accuracy. Such a head is provisional.")
     ] = False,
@@ -100,15 +103,19 @@ def adapt(
             report=report,
             cache=cache,
             as_cell=as_cell,
+            um_per_pixel=um_per_pixel,
             quick=quick,
             fine_tune=FineTuneOptions(weights, float(alpha), fine_tuned) if fine_tune else None,
             seed=seed,
             # Without paths: a head may leave the site, and a folder may be named after a person.
             command=f"trainer adapt --bundle {Path(bundle).name} --name {name} --version {version} --seed {seed}"
-            + (" --as-cell" if as_cell else ""),
+            + (" --as-cell" if as_cell else "")
+            + ("" if um_per_pixel is None else f" --um-per-pixel {um_per_pixel:g}"),
         ),
         progress=JsonLines() if progress == "json" else silent,
     )
+    if found.cell_scale is not None and progress == "none":
+        typer.echo(found.cell_scale.describe(), err=True)
     if key is not None:
         for folder in (out, fine_tuned) if fine_tune else (out,):
             sign_with(folder, key, say=progress == "none")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic_ns
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.cell_analyzer import CellAnalyzer
+from edge_agent.analysis.cell_scale import measure_scale
 from edge_agent.analysis.reading import Reading
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import Manifest, Outcome
@@ -58,10 +59,10 @@ class BundleAnalyzer:
     """The agent's analyzer of one bundle, with the default quality limits."""
 
     def __init__(self, classifier: Classifier, *, as_cell: bool = False) -> None:
-        """``as_cell`` reads each picture as one cell's window, with a cells bundle. Raises ``BundleWrongKind``."""
+        """``as_cell`` reads each picture as of one cell, with a cells bundle. Raises ``BundleWrongKind``."""
         self.classifier = classifier
         self._analyzer = Analyzer(classifier, QualityLimits(), proof=None)
-        self._judge = CellAnalyzer(classifier, proof=None) if as_cell else self._analyzer
+        self._cell_analyzer = CellAnalyzer(classifier, proof=None) if as_cell else None
 
     @classmethod
     def load(cls, bundle: str) -> Self:
@@ -73,9 +74,15 @@ class BundleAnalyzer:
         """Of the bundle in use."""
         return self.classifier.manifest
 
+    def find_scale(self, images: Iterable[Pixels | Encoded]) -> None:
+        """Measure the scale of the pictures of single cells that are read next, by these of them; nothing of fields."""
+        if self._cell_analyzer is not None:
+            self._cell_analyzer.scale = measure_scale(images)
+
     def read(self, image: Pixels | Encoded) -> Reading:
         """The agent's reading of one picture, as of a frame from a camera."""
-        return self._judge.analyse(Frame("evaluation", datetime.now(UTC), monotonic_ns(), image))
+        analyzer = self._analyzer if self._cell_analyzer is None else self._cell_analyzer
+        return analyzer.analyse(Frame("evaluation", datetime.now(UTC), monotonic_ns(), image))
 
     def measure_appearance(self, image: Pixels | Encoded) -> Appearance | None:
         """The agent's simple measures of one picture; None if it is not fit to be judged."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field
 from scipy.stats import binomtest
 
+from edge_agent.analysis.cell_scale import spread
 from edge_agent.cameras.frame import Encoded
 from edge_agent.cameras.image_files import IMAGE_SUFFIXES
 from edge_agent.contracts import Outcome
@@ -50,6 +51,7 @@ def list_foreign(folder: Path) -> dict[str, list[Path]]:
 
 
 def _measure(analyzer: BundleAnalyzer, name: str, paths: list[Path]) -> ForeignFigures:
+    analyzer.find_scale(Encoded(path.read_bytes()) for path in spread(paths))
     readings = [(path, analyzer.read(Encoded(path.read_bytes()))) for path in track(paths, name)]
     read = [reading for _, reading in readings if reading.outcome is not Outcome.FAILED]
     if not read:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from packaging.version import Version
 
 import edge_agent
+from edge_agent.analysis.cell_scale import CellScale, configured_scale
 from edge_agent.contracts import BundleKind, Manifest
 from edge_agent.contracts.head import HEAD_SCHEMA, MAX_LABELS, HeadManifest, HeadParent, HeadTraining
 from edge_agent.contracts.manifest import Evidence, Reference, Thresholds, TrainingAppearance
@@ -22,7 +23,7 @@ from edge_agent.inference.classifier import softmax
 from edge_agent.inference.features import FEATURES
 from edge_agent.inference.head import HEAD_ARRAYS
 from edge_agent.inference.proof import DEFAULT_PROOF, unproven_reasons
-from trainer.data.description import load_description
+from trainer.data.description import Description, load_description
 from trainer.errors import DataError
 from trainer.evaluation.appearance import summarise as summarise_appearance
 from trainer.evaluation.bundle_analyzer import BundleAnalyzer
@@ -53,7 +54,7 @@ from trainer.site.learning_curve import LearningCurve, measure_learning_curve
 from trainer.site.mistakes import find_mistakes, write_contact_sheet
 from trainer.site.picture import PictureMeter
 from trainer.site.progress import Progress, silent
-from trainer.site.reading import read_site
+from trainer.site.reading import read_site, site_scale
 from trainer.site.refusals import foreign_refusals, own_refusals
 from trainer.site.shifts import measure_site_shifts
 from trainer.site.summary import CONTACT_SHEET_FILE, REPORT_FILE, AdaptReport, Findings, summarise
@@ -86,7 +87,9 @@ class AdaptOptions:
     fine_tune: FineTuneOptions | None = None
     """How upper layers are trained for comparison; None for not at all. Needs TensorFlow."""
     as_cell: bool = False
-    """Whether each picture is one cell's window, for a head on a bundle of the kind 'cells'."""
+    """Whether each picture shows one cell, for a head on a bundle of the kind 'cells'."""
+    um_per_pixel: float | None = None
+    """Of pictures of single cells, if known."""
     quick: bool = False
     """Only the head and its accuracy: without the record, so that it is provisional."""
     seed: int = 0
@@ -103,6 +106,8 @@ class Adaptation:
     cross_validation: CrossValidation
     manifest: HeadManifest
     report: AdaptReport
+    cell_scale: CellScale | None
+    """Of pictures of single cells; None of fields."""
 
 
 def adapt(options: AdaptOptions, *, progress: Progress = silent) -> Adaptation:
@@ -124,8 +129,11 @@ def adapt(options: AdaptOptions, *, progress: Progress = silent) -> Adaptation:
         list_foreign(each)
     classifier = Classifier(load_bundle(options.bundle))
     _check_kind(classifier.manifest, as_cell=options.as_cell)
+    if options.um_per_pixel is not None and not options.as_cell:
+        raise DataError("The scale of whole fields is not asked for.", remedy="Leave out --um-per-pixel.")
     if options.as_cell and options.fine_tune is not None:
         raise DataError("Upper layers are trained on whole fields only.", remedy="Leave out --fine-tune or --as-cell.")
+    cell_scale = _cell_scale(options, description) if options.as_cell else None
     examples, features = read_site(
         options.data,
         description,
@@ -133,11 +141,17 @@ def adapt(options: AdaptOptions, *, progress: Progress = silent) -> Adaptation:
         FEATURES_KIND,
         table=options.table,
         cache=options.cache,
-        as_cell=options.as_cell,
+        cell_scale=cell_scale,
         progress=progress,
     )
-    fit = _Fit(options, classifier, examples, features, progress)
+    fit = _Fit(options, classifier, examples, features, cell_scale, progress)
     return fit.finish()
+
+
+def _cell_scale(options: AdaptOptions, description: Description) -> CellScale:
+    if options.um_per_pixel is not None:
+        return configured_scale(options.um_per_pixel)
+    return site_scale(options.data, description, options.table)
 
 
 def _check_kind(manifest: Manifest, *, as_cell: bool) -> None:
@@ -146,7 +160,7 @@ def _check_kind(manifest: Manifest, *, as_cell: bool) -> None:
     if not as_cell and manifest.kind is BundleKind.CELLS:
         raise BundleWrongKind(
             f"Bundle '{manifest.name}' judges cells, and a head on it needs pictures of single cells.",
-            remedy="If each picture is one cell's window, add --as-cell; for whole fields name another bundle.",
+            remedy="If each picture shows one cell, add --as-cell; for whole fields name another bundle.",
         )
 
 
@@ -159,12 +173,14 @@ class _Fit:
         classifier: Classifier,
         examples: Examples,
         features: SiteFeatures,
+        cell_scale: CellScale | None,
         progress: Progress,
     ) -> None:
         self._options = options
         self._classifier = classifier
         self._examples = examples
         self._features = features
+        self._cell_scale = cell_scale
         self._progress = progress
         check_enough(examples.labels, examples.groups, examples.codes)
         whole_field_ratio = FEATURES[features.kind].whole_field_ratio
@@ -215,7 +231,7 @@ class _Fit:
             make_folder(options.report)
             write_json(options.report / REPORT_FILE, report.model_dump(mode="json"))
         self._progress("done", 1.0)
-        return Adaptation(examples, self._features, self._validation, manifest, report)
+        return Adaptation(examples, self._features, self._validation, manifest, report, self._cell_scale)
 
     def _measure_evidence(self) -> Evidence:
         options, examples, validation = self._options, self._examples, self._validation
@@ -235,7 +251,7 @@ class _Fit:
         self._progress("give-aways", 0.88)
         give_aways = find_give_aways(examples, features, validation.folds, seed=options.seed)
         self._progress("shifts", 0.9)
-        meter = PictureMeter(self._classifier, features.kind, as_cell=options.as_cell)
+        meter = PictureMeter(self._classifier, features.kind, cell_scale=self._cell_scale)
         shifts = measure_site_shifts(
             examples, validation, meter.field, meter.describe_and_check, self._judge, seed=options.seed
         )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.cell_scale import CellScale, unfit_for_window
 from edge_agent.analysis.differences import field_appearance
 from edge_agent.analysis.extraction import ExtractedField, Extraction, FailedFrame, RejectedFrame
 from edge_agent.analysis.reading import PendingReading
@@ -22,9 +23,10 @@ from edge_agent.inference import Classifier
 from edge_agent.inference.features import FEATURES, FeatureKind
 from edge_agent.inference.geometry import field_geometry
 from edge_agent.vision.appearance import Appearance
-from edge_agent.vision.cell_windows import window_of_image
+from edge_agent.vision.cell_windows import cut_cell, cut_window
+from edge_agent.vision.cells import CELL_WINDOW_UM
 from edge_agent.vision.decode import decode_image, read_header
-from edge_agent.vision.field import MAX_UPSCALING, Geometry
+from edge_agent.vision.field import Geometry
 from edge_agent.vision.settings import QualityLimits
 from trainer.augmentation.plausible import vary_plausibly
 from trainer.data.colours import background
@@ -58,14 +60,15 @@ class MeasuredPicture:
 class PictureMeter:
     """Measures pictures with one bundle, as the device would see them."""
 
-    def __init__(self, classifier: Classifier, kind: str, *, as_cell: bool = False) -> None:
-        """``as_cell`` takes each picture as one cell's window, which needs a bundle of the kind 'cells'."""
+    def __init__(self, classifier: Classifier, kind: str, *, cell_scale: CellScale | None = None) -> None:
+        """``cell_scale`` is that of pictures of one cell each, for a bundle of the kind 'cells'; None for fields."""
         self._classifier = classifier
         self._analyzer = Analyzer(classifier, QualityLimits(), proof=None)
         self._features: FeatureKind = FEATURES[kind]
-        self._as_cell = as_cell
+        self._cell_scale = cell_scale
         manifest = classifier.manifest
         self._side_px = manifest.input.height_px
+        self._window_um = CELL_WINDOW_UM if manifest.cells is None else manifest.cells.window_um
         self._geometry = field_geometry(manifest.field, self._side_px)
 
     def measure(self, data: bytes, seed: int, *, variants: int = VARIANTS_COUNT) -> MeasuredPicture:
@@ -76,8 +79,8 @@ class PictureMeter:
         header = read_header(data)
         reason: str | None = None
         appearance = None
-        if self._as_cell:
-            field, small = self._see_cell(data)
+        if self._cell_scale is not None:
+            field, small = self._see_cell(data, self._cell_scale)
         else:
             extraction, small = self._see(data)
             field = extraction.rgb
@@ -106,7 +109,7 @@ class PictureMeter:
 
         Raises ``ImageError``.
         """
-        return self._see_cell(data)[0] if self._as_cell else self._see(data)[0].rgb
+        return self._see(data)[0].rgb if self._cell_scale is None else self._see_cell(data, self._cell_scale)[0]
 
     def describe(self, field: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features (f,) of a field, whether the device would reject it or not. Raises ``InferenceError``."""
@@ -115,15 +118,20 @@ class PictureMeter:
 
     def describe_and_check(self, field: NDArray[np.uint8]) -> tuple[NDArray[np.float32], bool]:
         """The same, and whether the device would reject the field before it asks the network. It never does a cell."""
-        if self._as_cell:
+        if self._cell_scale is not None:
             return self.describe(field), False
         prepared = self._analyzer.prepare(self._extract(Pixels(field, ColourOrder.RGB)))
         return self.describe(field), not isinstance(prepared, PendingReading)
 
-    def _see_cell(self, data: bytes) -> tuple[NDArray[np.uint8], bool]:
-        """An image file as one cell's window, and whether the device would reject it as too small."""
+    def _see_cell(self, data: bytes, scale: CellScale) -> tuple[NDArray[np.uint8], bool]:
+        """The window of one cell, and whether the device would reject the image file as of the wrong size for it."""
         rgb = decode_image(data)
-        return window_of_image(rgb, self._side_px), min(rgb.shape[:2]) * MAX_UPSCALING < self._side_px
+        height, width = rgb.shape[:2]
+        um_per_pixel = scale.um_per_pixel_of(height, width)
+        if unfit_for_window(height, width, self._window_um / um_per_pixel, self._side_px) is not None:
+            side = min(height, width)
+            return cut_window(rgb, (width / 2, height / 2), (side, side), self._side_px), True
+        return cut_cell(rgb, um_per_pixel, self._window_um, self._side_px).window, False
 
     def _see(self, data: bytes) -> tuple[ExtractedField, bool]:
         """What the device sees of an image file, and whether it had to be enlarged for that. Raises ``ImageError``."""

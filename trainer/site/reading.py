@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from PIL import ExifTags, Image
 
 import edge_agent
+from edge_agent.analysis.cell_scale import CellScale, measure_scale, spread
+from edge_agent.cameras.frame import Encoded
 from edge_agent.errors import ImageError
 from edge_agent.inference import Classifier
 from edge_agent.inference.bundle import MODEL
@@ -39,18 +42,18 @@ def read_site(  # noqa: PLR0913 - the choices of a fit, each by its name
     *,
     table: Path | None = None,
     cache: Path | None = None,
-    as_cell: bool = False,
+    cell_scale: CellScale | None = None,
     variants: int = VARIANTS_COUNT,
     progress: Progress = silent,
 ) -> tuple[Examples, SiteFeatures]:
     """Every picture that ``list_images`` lists, and its features of ``kind``. What is not an image is skipped.
 
-    ``as_cell`` as of ``PictureMeter``. Raises ``DataError`` if a class has no picture or the listing is wrong,
+    ``cell_scale`` as of ``PictureMeter``. Raises ``DataError`` if a class has no picture or the listing is wrong,
     ``OutputUnwritable`` for the ``cache``, or ``InferenceError``.
     """
     listing = list_images(folder, description, table)
-    meter = PictureMeter(classifier, kind, as_cell=as_cell)
-    seen_as = ("cell",) if as_cell else ()
+    meter = PictureMeter(classifier, kind, cell_scale=cell_scale)
+    seen_as = () if cell_scale is None else ("cell@2", f"{cell_scale.um_per_pixel!r}", f"{cell_scale.side_um!r}")
     kept = PictureCache(cache, edge_agent.__version__, classifier.manifest.files[MODEL], kind, str(variants), *seen_as)
     files: list[ImageFile] = []
     pictures: list[MeasuredPicture] = []
@@ -99,6 +102,17 @@ def read_site(  # noqa: PLR0913 - the choices of a fit, each by its name
         backgrounds=np.stack([each.background for each in pictures]),
         thumbnails=thumbnails,
     )
+
+
+def site_scale(folder: Path, description: Description, table: Path | None) -> CellScale:
+    """The scale of a site's pictures of single cells. Raises ``DataError`` if the listing is wrong."""
+
+    def images() -> Iterator[Encoded]:
+        for listed in spread(list_images(folder, description, table)):
+            with suppress(ImageError):
+                yield Encoded(_read(folder / listed.path))
+
+    return measure_scale(images())
 
 
 def _read(path: Path) -> bytes:

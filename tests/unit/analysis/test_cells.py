@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.cell_analyzer import CellAnalyzer
 from edge_agent.analysis.cell_judge import CellJudge
 from edge_agent.analysis.cell_judgement import CellJudgement
+from edge_agent.analysis.cell_scale import configured_scale
 from edge_agent.analysis.reading import Reading
 from edge_agent.analysis.results import ResultMaker
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels, frame_now
@@ -289,7 +291,7 @@ def png(array: Array) -> Frame:
     return frame_now("camera0", Encoded(buffer.getvalue()))
 
 
-@pytest.mark.parametrize("shape", [(112, 112), (224, 224), (300, 500), (900, 700)], ids=str)
+@pytest.mark.parametrize("shape", [(150, 150), (224, 224), (300, 500), (900, 700)], ids=str)
 def test_an_image_is_one_cell(cells: Classifier, frame: Frame, shape: tuple[int, int]) -> None:
     assert isinstance(frame.image, Pixels)
     image = np.ascontiguousarray(frame.image.array[: shape[0], : shape[1]])
@@ -304,10 +306,27 @@ def test_an_image_is_one_cell(cells: Classifier, frame: Frame, shape: tuple[int,
     assert result.outcome is Outcome.CLASSIFIED
     assert len(result.cells) == 1
     cell = result.cells[0]
-    assert (cell.type, cell.width_px, cell.height_px) == (result.label, shape[1], shape[0])
+    assert cell.type == result.label
+    assert cell.window_side_px == pytest.approx(24 / 32 * min(shape), abs=0.1)
     assert cell.blast_ratio == result.malignant_ratio
     assert result.differential is not None
     assert (result.differential.cells_count, result.differential.judged_count) == (1, 1)
+
+
+@pytest.mark.parametrize("at_px", [(160, 160), (200, 130)], ids=["centre", "beside"])
+@pytest.mark.parametrize("side_px", [320, 960], ids=["whole", "reduced"])
+def test_the_window_is_cut_around_the_nucleus_of_an_image(
+    cells: Classifier, at_px: tuple[int, int], side_px: int
+) -> None:
+    picture = np.full((320, 320, 3), (230, 225, 235), np.uint8)
+    cv2.circle(picture, at_px, 40, (95, 60, 140), -1, cv2.LINE_AA)
+    grown = np.asarray(cv2.resize(picture, (side_px, side_px), interpolation=cv2.INTER_LINEAR), np.uint8)
+    factor = side_px / 320
+    cell = result_of(CellAnalyzer(cells, scale=configured_scale(0.1 / factor)).analyse(png(grown))).cells[0]
+    assert (cell.x_px, cell.y_px) == pytest.approx([factor * each for each in at_px], abs=3 * factor)
+    assert (cell.width_px, cell.height_px) == pytest.approx((80 * factor, 80 * factor), abs=5 * factor)
+    assert cell.nucleus_area_um2 == pytest.approx(np.pi * 4**2, rel=0.1)
+    assert cell.window_side_px == pytest.approx(240 * factor, abs=0.1)
 
 
 @pytest.mark.parametrize("size", [1, 40, 111])
@@ -315,6 +334,12 @@ def test_an_image_that_is_too_small_for_a_cell_is_rejected(cells: Classifier, si
     reading = CellAnalyzer(cells).analyse(png(np.zeros((size, 300, 3), np.uint8)))
     assert (reading.outcome, reading.reason) == (Outcome.REJECTED, Reason.FIELD_TOO_SMALL)
     assert result_of(reading).differential is None
+
+
+def test_a_scale_at_which_an_image_shows_less_than_a_cell_is_refused_before_any_work(cells: Classifier) -> None:
+    """A window of 24,000 px would be 1.7 GB."""
+    reading = CellAnalyzer(cells, scale=configured_scale(0.001)).analyse(png(np.zeros((300, 300, 3), np.uint8)))
+    assert (reading.outcome, reading.reason) == (Outcome.REJECTED, Reason.FIELD_TOO_SMALL)
 
 
 @pytest.mark.parametrize(

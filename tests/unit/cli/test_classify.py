@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,13 +16,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.cell_scale import USUAL_SCALE
 from edge_agent.cameras.smear import draw_smear
 from edge_agent.cli import app, classify
 from edge_agent.cli.demo import Narrator
-from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames
+from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames, find_cell_scale
 from edge_agent.cli.terminal import output
 from edge_agent.contracts import Outcome, Reason, Result
-from edge_agent.errors import BundleWrongKind, ConfigError, ImageError
+from edge_agent.errors import BundleWrongKind, ImageError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.vision.settings import QualityLimits
 from tests.cells import make_cells_bundle
@@ -272,8 +275,46 @@ def test_each_image_is_one_cell_where_that_is_asked_for(
     assert re.search(r"[01] of 1 ", shown)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [((), "guessed by the nuclei in 2 images. Give --um-per-pixel"), (("--um-per-pixel", "0.2"), "0.2 um per pixel")],
+    ids=["measured", "given"],
+)
+def test_the_scale_of_single_cells_is_said_once_and_not_among_the_results(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    bundle = make_cells_bundle(tmp_path / "cells")
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in ("0.png", "2.png"):
+        drawn = np.full((200, 200, 3), (234, 226, 232), np.uint8)
+        cv2.circle(drawn, (100, 100), 33, (130, 55, 92), -1, cv2.LINE_AA)
+        cv2.imwrite(str(folder / name), drawn)
+    (folder / "1.png").write_bytes(b"no picture")
+    program = [sys.executable, "-m", "edge_agent", "classify", str(folder), "--bundle", str(bundle), "--as-cell"]
+    done = subprocess.run([*program, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    results = [Result.model_validate_json(line) for line in done.stdout.splitlines()]
+    assert [each.outcome for each in results] == ["classified", "failed", "classified"]
+    assert done.stderr.count("Scale: ") == 1
+    assert said in done.stderr
+    side_px = results[0].cells[0].window_side_px
+    assert side_px is not None
+    assert side_px == pytest.approx(120 if options else 24 / (np.sqrt(32 * 10.5 / 0.33) / 200), rel=0.03)
+
+
+def test_a_path_that_is_not_there_or_a_video_says_nothing_about_the_scale(tmp_path: Path, pictures: Path) -> None:
+    film = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 1, (224, 224))
+    frame = np.full((224, 224, 3), (234, 226, 232), np.uint8)
+    film.write(np.asarray(cv2.circle(frame, (112, 112), 33, (130, 55, 92), -1, cv2.LINE_AA)))
+    film.release()
+    assert count_frames([tmp_path / "film.avi"]) is None
+    paths = [tmp_path / "gone", tmp_path / "film.avi", tmp_path / "gone.png"]
+    assert find_cell_scale(paths) == USUAL_SCALE
+    assert find_cell_scale([]) == USUAL_SCALE
+    assert find_cell_scale([*paths, pictures]) == find_cell_scale([pictures])
+
+
 def test_one_cell_of_a_bundle_that_judges_fields_is_one_clear_error(tmp_path: Path, pictures: Path) -> None:
     with pytest.raises(BundleWrongKind, match="'demo' judges whole fields"):
         classify.classify([pictures], bundle="demo", as_cell=True)
-    with pytest.raises(ConfigError, match="whatever its scale"):
-        classify.classify([pictures], bundle=str(make_cells_bundle(tmp_path / "cells")), as_cell=True, um_per_pixel=0.1)

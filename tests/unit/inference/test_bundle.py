@@ -24,6 +24,7 @@ from edge_agent.errors import (
 )
 from edge_agent.inference import Classifier, load_bundle, shipped_bundles
 from edge_agent.inference.bundle import load_golden
+from tests.cells import make_cells_bundle
 
 
 def rewrite(folder: Path, **changes: Any) -> None:
@@ -85,6 +86,8 @@ def test_one_changed_byte_is_refused(demo_bundle: Path, name: str) -> None:
     ("changes", "words"),
     [
         ({"preprocessing__id": "hsv@9"}, "hsv@9"),
+        # It is for cells, and this is a bundle for fields.
+        ({"preprocessing__id": "cell_stain@1"}, "cell_stain@1"),
         ({"preprocessing__denoise": "magic"}, "magic"),
         ({"min_agent_version": "99.0.0"}, "99.0.0"),
     ],
@@ -231,3 +234,11 @@ def test_golden_vectors_of_other_shapes_are_refused(demo_bundle: Path) -> None:
         replace_file(demo_bundle, "golden.npz", content)
         with pytest.raises(BundleError, match="cannot be read"):
             Classifier(load_bundle(demo_bundle)).verify_golden()
+
+
+def test_a_cells_bundle_may_have_the_preprocessing_of_cells(tmp_path: Path) -> None:
+    preprocessing = {"id": "cell_stain@1", "denoise": "none"}
+    bundle = load_bundle(make_cells_bundle(tmp_path / "cells", preprocessing=preprocessing))
+    assert bundle.manifest.preprocessing.id == "cell_stain@1"
+    with pytest.raises(BundleUnsupported, match="cell_stain@9"):
+        load_bundle(make_cells_bundle(tmp_path / "newer", preprocessing={**preprocessing, "id": "cell_stain@9"}))

@@ -1,0 +1,172 @@
+"""Makes the cells of all laboratories look alike: one cell, on white, half-way to a standard stain.
+
+A network that sees neighbours, background and the strength of the stain learns the laboratory by them. What is left
+here is the cell that the window is centred on: around the convex hull of its nucleus, with as much cytoplasm as fits
+into a margin. By the law of Beer and Lambert a stain's strength is a factor of the optical density. So each channel's
+density is scaled towards that of a standard nucleus, but only by the square root of what is missing: pale and dark
+nuclei of one laboratory still differ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.vision.cells import CELL_WINDOW_UM
+from edge_agent.vision.central_nucleus import find_central_nucleus
+from edge_agent.vision.colour import LEVELS
+from edge_agent.vision.red_cells import DIAMETER_UM
+from edge_agent.vision.stain import measure_stain
+from edge_agent.vision.touching import Contour
+
+Array = NDArray[np.uint8]
+
+WHITE = 235
+"""Level of the background, and of all that is not the cell."""
+
+STANDARD_DENSITIES = (0.95, 1.25, 0.75)
+"""Optical densities of a standard nucleus in red, green and blue: about the mean of the laboratories at hand."""
+
+STANDARD_SHARE = 0.5
+"""How far each cell goes towards them: the exponent of the factor."""
+
+_MIN_DENSITY = 0.1
+_FACTOR_RANGE = (0.3, 4.0)
+"""A nucleus paler than this, and a factor beyond these, are not corrected further: they come from no stain."""
+
+_MIN_BACKGROUND = 60
+"""A background darker than this would make its noise a stain."""
+
+CUT_OUT_BACKGROUND = (232, 228, 235)
+"""Levels of red, green and blue that stand for the background of a cell that was cut out on black."""
+
+MAX_BLACK_LEVEL = 12
+MIN_BLACK_BORDER_RATIO = 0.9
+"""Where this share of the border's pixels is no brighter, in any channel, the cell was cut out on black."""
+
+MARGIN_RATIO = 9 / 96
+SOFTNESS_RATIO = 1.5 / 96
+DISC_RATIO = 18 / 96
+"""In sides of the window: the margin around the nucleus' convex hull; sigma of the soft edge; and the radius of the
+disc that stands for a nucleus where none is found."""
+
+_SPECK_RATIO = 5 / 96
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What of a window is kept, and by what its stain is measured."""
+
+    background: tuple[int, int, int]
+    nucleus: Array
+    """255 on the nucleus, else 0; (h, w)."""
+    kept: Array
+    """255 on the cell; (h, w)."""
+
+
+def standardise_cell(window: Array) -> Array:
+    """The cell in the middle of a uint8 RGB window (h, w, 3) on white, in a standard stain; the same shape.
+
+    The window is as wide as ``cells.CELL_WINDOW_UM`` and centred on a nucleus, or shows one cell cut out on black.
+    Any other gives an image too, whose meaning is up to whoever judges it.
+    """
+    cut_out = is_cut_out(window)
+    found = _of_cut_out(cut_out_mask(window)) if cut_out else _find(window)
+    height, width = window.shape[:2]
+    left, top, wide, high = cv2.boundingRect(found.kept)
+    # What is absorbed of white, so that what is not kept is nothing.
+    absorbed = np.zeros_like(window)
+    if wide:
+        # The cell takes a third to a half of the window.
+        softness_px = SOFTNESS_RATIO * max(height, width)
+        # Two sigmas of the kernel take a third of the time that all of it does.
+        reach_px = math.ceil(2 * softness_px)
+        box = (
+            slice(max(0, top - reach_px), min(height, top + high + reach_px)),
+            slice(max(0, left - reach_px), min(width, left + wide + reach_px)),
+        )
+        kept = found.kept[box]
+        cell = cv2.LUT(window[box], _table(found.background, _median_levels(window, found.nucleus)))
+        if cut_out:
+            # Black is no stain: it would darken the soft edge.
+            cell = cv2.copyTo(cell, kept)
+        kernel_px = 2 * reach_px + 1
+        soft = cv2.GaussianBlur(kept, (kernel_px, kernel_px), softness_px, borderType=cv2.BORDER_REPLICATE)
+        absorbed[box] = cv2.multiply(cell, cv2.merge((soft, soft, soft)), scale=1 / 255)
+    return WHITE - absorbed
+
+
+def _find(window: Array) -> _Found:
+    stain = measure_stain(np.asarray(cv2.medianBlur(window, 3), np.uint8))
+    height, width = window.shape[:2]
+    parts = find_central_nucleus(stain, DIAMETER_UM / CELL_WINDOW_UM * max(height, width))
+    nucleus = np.zeros((height, width), np.uint8)
+    margin_px = round(MARGIN_RATIO * max(height, width))
+    if parts:
+        cv2.drawContours(nucleus, parts, -1, 255, cv2.FILLED)
+        return _Found(stain.background, nucleus, _hull(parts, nucleus, margin_px))
+    centre, radius_px = (width // 2, height // 2), round(DISC_RATIO * max(height, width))
+    cv2.circle(nucleus, centre, radius_px, 255, cv2.FILLED)
+    kept = np.zeros_like(nucleus)
+    cv2.circle(kept, centre, radius_px + margin_px, 255, cv2.FILLED)
+    return _Found(stain.background, nucleus, kept)
+
+
+def _hull(parts: Sequence[Contour], nucleus: Array, margin_px: int) -> Array:
+    """The convex hull of all parts, dilated by a disc: a pen of that width drawn along it takes a tenth of the time."""
+    hull = cv2.convexHull(np.concatenate(parts))
+    kept = np.zeros_like(nucleus)
+    cv2.fillConvexPoly(kept, hull, 255)
+    cv2.polylines(kept, [hull], isClosed=True, color=255, thickness=2 * margin_px + 1)
+    return kept
+
+
+def _of_cut_out(cell: Array) -> _Found:
+    return _Found(CUT_OUT_BACKGROUND, cell, cell)
+
+
+def is_cut_out(window: Array) -> bool:
+    """Whether a uint8 RGB image (h, w, 3) shows a cell that was cut out on black, by its border."""
+    edges = np.concatenate((window[0], window[-1], window[:, 0], window[:, -1]))
+    black = cv2.countNonZero(cv2.inRange(edges[None], _BLACK, _ALMOST_BLACK))
+    return black >= MIN_BLACK_BORDER_RATIO * len(edges)
+
+
+def cut_out_mask(window: Array) -> Array:
+    """Where the cell is in such an image: 255 in a uint8 mask (h, w), else 0."""
+    brightest = window.max(axis=2)
+    cell = cv2.threshold(brightest, MAX_BLACK_LEVEL, 255, cv2.THRESH_BINARY)[1]
+    speck_px = max(1, round(_SPECK_RATIO * max(window.shape[:2])))
+    cell = cv2.morphologyEx(cell, cv2.MORPH_OPEN, np.ones((speck_px, speck_px), np.uint8))
+    return np.asarray(cell, np.uint8)
+
+
+def _median_levels(window: Array, mask: Array) -> NDArray[np.float32]:
+    """Of red, green and blue where the mask, which is not empty, is 255: float32 (3,). Every other pixel is enough."""
+    left, top, width, height = cv2.boundingRect(mask)
+    box = slice(top, top + height), slice(left, left + width)
+    for stride in (2, 1):
+        pixels = window[box][::stride, ::stride][mask[box][::stride, ::stride] > 0]
+        if len(pixels):
+            break
+    return np.asarray(np.sort(pixels, axis=0, kind="stable")[len(pixels) // 2], np.float32)
+
+
+def _table(background: tuple[int, int, int], nucleus: NDArray[np.float32]) -> Array:
+    """From a level to what is absorbed of white in the standard stain, for red, green and blue: uint8 (1, 256, 3)."""
+    white = np.maximum(np.array(background, np.float32), _MIN_BACKGROUND) + 1
+    densities = np.maximum(np.log(white / (nucleus + 1)), _MIN_DENSITY)
+    exponents = np.clip(_STANDARD / densities, *_FACTOR_RANGE) ** STANDARD_SHARE
+    transmissions = np.minimum(_LEVELS / white, 1)
+    absorbed = np.rint(np.clip((WHITE + 1) * (1 - transmissions**exponents), 0, WHITE))
+    return np.asarray(absorbed, np.uint8)[None]
+
+
+_BLACK, _ALMOST_BLACK = (0, 0, 0), (MAX_BLACK_LEVEL,) * 3
+_STANDARD = np.array(STANDARD_DENSITIES, np.float32)
+_LEVELS = np.arange(1, LEVELS + 1, dtype=np.float32)[:, None]
