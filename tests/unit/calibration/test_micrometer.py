@@ -45,12 +45,12 @@ def test_the_distance_of_lines_is_right_within_one_percent(
 def test_the_interval_holds_the_truth_in_nineteen_of_twenty_pictures() -> None:
     rng = np.random.default_rng(3)
     held = 0
-    for seed in range(40):
+    for seed in range(20):
         period_px = float(rng.uniform(11, 50))
         picture = draw_ruler(period_px, float(rng.uniform(0, 180)), noise=6, unevenness=0.4, seed=seed)
         found = measure_divisions(picture)
         held += found.low_px <= period_px <= found.high_px
-    assert held >= 38
+    assert held >= 19
 
 
 def test_a_picture_that_is_scaled_down_to_be_measured_gives_pixels_of_its_own() -> None:

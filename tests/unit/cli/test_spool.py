@@ -195,14 +195,16 @@ def test_whoever_reads_the_output_may_stop(state_folder: Path) -> None:
         ("status --json > /dev/full", "output_unwritable"),
     ],
 )
-def test_an_output_that_cannot_be_written_is_one_error(state_folder: Path, command: str, code: str) -> None:
+def test_an_output_that_cannot_be_written_is_one_error(
+    agent: Callable[..., Done], state_folder: Path, command: str, code: str
+) -> None:
     fill(state_folder, b'{"a":1}')
     done = shell(f"agent {command.format(folder=shlex.quote(str(state_folder)))}")
     assert done.returncode == (2 if code == "config_invalid" else 1)
     assert done.stderr.count("error ") == 1
     assert code in done.stderr
     # Nothing has happened to it.
-    assert lines(shell("agent export").stdout) == [{"topic": TOPIC, "payload": {"a": 1}}]
+    assert lines(agent("export").stdout) == [{"topic": TOPIC, "payload": {"a": 1}}]
 
 
 def no_folder(_folder: Path) -> None:
