@@ -182,16 +182,16 @@ def _log_odds(maps: Sequence[keras.KerasTensor], weights: CellsWeights) -> keras
         centre, spread = _typical(name, weights.frozen)
         # The map is centre + spread * z.
         at_centre += float(means @ centre + squares @ centre**2)
-        means, squares = (means + 2 * squares * centre) * spread, squares * spread**2
+        by_mean, by_square = (means + 2 * squares * centre) * spread, squares * spread**2
         # What z squared is on average, so that the sum is near zero.
-        expected = float(squares.sum())
+        expected = float(by_square.sum())
         at_centre += expected
         z = _linear(keras.layers.DepthwiseConv2D(1, name=f"{name}_z"), of_map, 1 / spread, -centre / spread)
         z_squared = keras.layers.Multiply(name=f"{name}_squared")([z, z])
         summed = keras.layers.Add(name=f"{name}_summed")(
             [
-                _linear(keras.layers.Conv2D(1, 1, name=f"{name}_by_mean"), z, means),
-                _linear(keras.layers.Conv2D(1, 1, name=f"{name}_by_square"), z_squared, squares, -expected),
+                _linear(keras.layers.Conv2D(1, 1, name=f"{name}_by_mean"), z, by_mean),
+                _linear(keras.layers.Conv2D(1, 1, name=f"{name}_by_square"), z_squared, by_square, -expected),
             ]
         )
         terms.append(keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_term")(summed))
