@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.inference.classifier import PIXEL_MEAN, PIXEL_SCALE
 from trainer.cells.sources import TYPES
 from trainer.cells.windows import WINDOW_PX
 from trainer.errors import WeightsError
@@ -31,6 +32,10 @@ MIDDLE = BLAST_MAPS[-1]
 """Ends the frozen layers."""
 BLAST_FEATURES_COUNT = 144
 """A mean and a mean square of each of these channels."""
+DARK_LEVEL = 150
+DARK_STEP_LEVELS = 10
+"""A pixel is dark as far as its red is below the one, in steps of the other and at most ``DARK_STEPS``: nuclei are."""
+DARK_STEPS = 6.0
 TYPES_COUNT = len(TYPES) - 1
 """All but the blast."""
 
@@ -80,6 +85,15 @@ def build_blast_features(imagenet: Weights) -> keras.Model:
     return keras.Model(shared, keras.layers.Concatenate()(moments), name="blast_features")
 
 
+def build_dark_area() -> keras.Model:
+    """How dark a window is on average, float32 (n, 96, 96, 3) in [-1, 1] to (n, 1): about the area of its nucleus.
+
+    Blasts have large nuclei, and their size is what the frozen maps tell worst.
+    """
+    inputs = keras.Input((WINDOW_PX, WINDOW_PX, 3))
+    return keras.Model(inputs, keras.layers.Flatten()(_dark(inputs)), name="dark_area")
+
+
 def build_types_tail(imagenet: Weights, dropout: float = 0.0) -> keras.Model:
     """The branch that tells the other types apart: the trunk's map, float32 (n, 12, 12, 16), to two outputs by name.
 
@@ -103,6 +117,8 @@ class CellsWeights:
     blast_bias: float
     tail: Weights
     """``named_weights`` of a trained ``build_types_tail``."""
+    dark_weight: float = 0.0
+    """Of ``build_dark_area``."""
 
     def save(self, path: Path) -> None:
         """Write them to an ``.npz`` file, all or nothing. Raises ``OutputUnwritable``."""
@@ -114,6 +130,7 @@ class CellsWeights:
             "blast": {
                 "weights": np.asarray(self.blast_weights, np.float32),
                 "bias": np.array(self.blast_bias, np.float32),
+                "dark": np.array(self.dark_weight, np.float32),
             },
             "tail": self.tail,
         }
@@ -129,14 +146,14 @@ class CellsWeights:
             section, _, name = key.partition("/")
             sections.setdefault(section, {})[name] = value
         blast = sections["blast"]
-        expected = {"weights": (BLAST_FEATURES_COUNT,), "bias": ()}
+        expected = {"weights": (BLAST_FEATURES_COUNT,), "bias": (), "dark": ()}
         if {name: value.shape for name, value in blast.items()} != expected or set(sections) != set(_SECTIONS):
             raise WeightsError(
                 f"{path} has no weights of a cells network.", remedy="Name the folder that 'trainer train-cells' wrote."
             )
         if not all(np.isfinite(value).all() for named in sections.values() for value in named.values()):
             raise WeightsError(f"{path} has weights that are no numbers.", remedy="Train again.")
-        return cls(sections["frozen"], blast["weights"], float(blast["bias"]), sections["tail"])
+        return cls(sections["frozen"], blast["weights"], float(blast["bias"]), sections["tail"], float(blast["dark"]))
 
 
 def build_cells_network(weights: CellsWeights) -> keras.Model:
@@ -153,7 +170,7 @@ def build_cells_network(weights: CellsWeights) -> keras.Model:
     _set_part(tail, weights.tail)
     typed = tail(shared)
     answers = keras.layers.Concatenate(name=CLASS_ACTIVATION_MAP)(
-        [_log_odds(maps, weights), keras.layers.Reshape((1, 1, TYPES_COUNT))(typed[TYPES_LOGITS])]
+        [_log_odds(inputs, maps, weights), keras.layers.Reshape((1, 1, TYPES_COUNT))(typed[TYPES_LOGITS])]
     )
     return keras.Model(
         inputs,
@@ -167,8 +184,8 @@ def build_cells_network(weights: CellsWeights) -> keras.Model:
     )
 
 
-def _log_odds(maps: Sequence[keras.KerasTensor], weights: CellsWeights) -> keras.KerasTensor:
-    """The blast's log-odds (n, 1, 1, 1) of the frozen maps, in an order that integers can follow.
+def _log_odds(image: keras.KerasTensor, maps: Sequence[keras.KerasTensor], weights: CellsWeights) -> keras.KerasTensor:
+    """The blast's log-odds (n, 1, 1, 1) of the window and the frozen maps, in an order that integers can follow.
 
     A channel far from zero has a mean square of little else than its mean, and one that varies little would be lost
     among the levels of one that varies much. So each is centred and scaled first, by what batch norm says of it, and
@@ -198,7 +215,18 @@ def _log_odds(maps: Sequence[keras.KerasTensor], weights: CellsWeights) -> keras
     (first, second, third) = terms
     both = keras.layers.Add(name="blast_of_two")([first, second])
     third = _linear(keras.layers.Conv2D(1, 1, name="blast_constant"), third, np.ones(1), at_centre)
-    return keras.layers.Add(name="blast")([both, third])
+    area = _linear(keras.layers.Conv2D(1, 1, name="blast_by_dark"), _dark(image), np.array([weights.dark_weight]))
+    return keras.layers.Add(name="blast")([both, keras.layers.Add(name="blast_of_rest")([third, area])])
+
+
+def _dark(image: keras.KerasTensor) -> keras.KerasTensor:
+    """(n, 1, 1, 1)."""
+    slope = PIXEL_SCALE / DARK_STEP_LEVELS
+    offset = (DARK_LEVEL - PIXEL_MEAN) / DARK_STEP_LEVELS
+    steps = _linear(keras.layers.Conv2D(1, 1, name="dark"), image, np.array([-slope, 0, 0]), offset)
+    return keras.layers.GlobalAveragePooling2D(keepdims=True, name="dark_area")(
+        keras.layers.ReLU(DARK_STEPS, name="dark_steps")(steps)
+    )
 
 
 def _linear(
