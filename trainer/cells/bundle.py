@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from trainer.cells.network import CellsWeights
 from trainer.cells.parts import read_parts
 from trainer.cells.run import PARTS, WEIGHTS, CellsRunConfig, read_cells_config
 from trainer.cells.sources import Sources, Use, load_sources
+from trainer.cells.splits import Half, assign_halves
 from trainer.cells.windows import cut_canvas
 from trainer.data.split import Part
 from trainer.errors import BundleUnproven, DataError, RunError
@@ -43,11 +45,20 @@ REPRESENTATIVE_COUNT = 400
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PartCells:
-    """The cells of one part, and a view of each one's canvas."""
+class ChosenCells:
+    """Some of the cells, and a view of each one's canvas."""
 
+    positions: tuple[int, ...]
+    """Among all canvases."""
     cells: tuple[ListedCell, ...]
     canvases: tuple[NDArray[np.uint8], ...]
+
+    @classmethod
+    def at(cls, positions: Sequence[int], canvases: Canvases) -> Self:
+        """Those at ``positions``."""
+        return cls(
+            tuple(positions), tuple(canvases.cells[at] for at in positions), tuple(canvases[at] for at in positions)
+        )
 
 
 def bundle_cells(
@@ -75,17 +86,24 @@ def bundle_cells(
     config = read_cells_config(run)
     weights = CellsWeights.load(run / WEIGHTS)
     canvases = _canvases(data, sources, Path(config.options.cache if cache is None else cache))
-    parts, foreign = _divide(canvases, run)
+    parts = _divide(canvases, run)
+    refusable, foreign = _divide_objects(canvases, config)
     contents = uncalibrated_contents(convert_cells(weights, _representative(parts[Part.TRAIN], config.options.seed)))
     contents[DATA_CARD] = render_cells_data(
-        config, sources, {part: each.cells for part, each in parts.items()}, foreign.cells
+        config, sources, {part: each.cells for part, each in parts.items()}, (len(refusable), len(foreign.cells))
     ).encode()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         draft = _draft(folder / "uncalibrated", identity, config, contents)
         training, validation, test = (parts[part] for part in (Part.TRAIN, Part.VALIDATION, Part.TEST))
-        familiarity = fit_cells_familiarity(draft, training.canvases, config.options.seed)
-        calibration = calibrate_cells(draft, familiarity, validation.canvases, validation.cells)
+        fitted = fit_cells_familiarity(draft, canvases, [*training.positions, *refusable], seed=config.options.seed)
+        familiarity = fitted.familiarity
+        calibration = calibrate_cells(
+            draft,
+            validation.canvases,
+            validation.cells,
+            max_unfamiliarity_score=fitted.max_unfamiliarity_score,
+        )
         contents[OOD] = to_npz(familiarity)
         classifier = _draft(folder / "calibrated", identity, config, contents, calibration)
         contents[GOLDEN] = golden_cells(folder, classifier)
@@ -118,25 +136,33 @@ def _canvases(data: Path, sources: Sources, cache: Path) -> Canvases:
     return make_canvases(list_cells(data, sources, codes).cells, sources, cache / "canvases")
 
 
-def _divide(canvases: Canvases, run: Path) -> tuple[dict[Part, PartCells], PartCells]:
-    """The nucleated cells by the run's parts, and what is no cell. Raises ``RunError``, ``DataError``."""
-    nucleated = [each for each in canvases.cells if each.is_nucleated]
-    of = dict(zip(map(id, nucleated), read_parts(run / PARTS, nucleated), strict=True))
-    both = list(zip(canvases.cells, canvases, strict=True))
-    parts = {part: _part([(cell, canvas) for cell, canvas in both if of.get(id(cell)) is part]) for part in Part}
+def _divide(canvases: Canvases, run: Path) -> dict[Part, ChosenCells]:
+    """The nucleated cells by the run's parts. Raises ``RunError``, ``DataError``."""
+    nucleated = [at for at, cell in enumerate(canvases.cells) if cell.is_nucleated]
+    assigned = read_parts(run / PARTS, [canvases.cells[at] for at in nucleated])
+    parts = {
+        part: ChosenCells.at([at for at, of in zip(nucleated, assigned, strict=True) if of is part], canvases)
+        for part in Part
+    }
     for part, found in parts.items():
         if not found.cells:
-            raise DataError(
-                f"the run has no cells for {part.name.lower()}.", remedy="Train with other shares of the parts."
-            )
-    return parts, _part([(cell, canvas) for cell, canvas in both if not cell.is_nucleated])
+            raise DataError(f"the run has no cells for {part.name.lower()}.", remedy="Train with other shares.")
+    return parts
 
 
-def _part(both: Sequence[tuple[ListedCell, NDArray[np.uint8]]]) -> PartCells:
-    return PartCells(tuple(cell for cell, _ in both), tuple(canvas for _, canvas in both))
+def _divide_objects(canvases: Canvases, config: CellsRunConfig) -> tuple[list[int], ChosenCells]:
+    """What is no cell: positions of those that familiarity may learn to refuse, and those that only measure it."""
+    objects = [at for at, cell in enumerate(canvases.cells) if not cell.is_nucleated]
+    halves = assign_halves([canvases.cells[at] for at in objects])
+    learnt = [
+        at
+        for at, half in zip(objects, halves, strict=True)
+        if half is Half.VALIDATION and canvases.cells[at].laboratory != config.options.leave_out
+    ]
+    return learnt, ChosenCells.at(sorted(set(objects) - set(learnt)), canvases)
 
 
-def _representative(training: PartCells, seed: int) -> NDArray[np.uint8]:
+def _representative(training: ChosenCells, seed: int) -> NDArray[np.uint8]:
     """Preprocessed windows of a few hundred training cells, drawn with the run's seed."""
     chosen = np.random.default_rng(seed).permutation(len(training.canvases))[:REPRESENTATIVE_COUNT]
     return np.stack([preprocess(cut_canvas(training.canvases[each]), PREPROCESSING, DENOISE) for each in chosen])
@@ -153,5 +179,5 @@ def _draft(
     return Classifier(load_bundle(folder))
 
 
-def _judge(classifier: Classifier, familiarity: Familiarity, part: PartCells, what: str) -> HeldOut:
+def _judge(classifier: Classifier, familiarity: Familiarity, part: ChosenCells, what: str) -> HeldOut:
     return judge_held_out(classifier, familiarity, part.canvases, part.cells, what)

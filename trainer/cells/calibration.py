@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from edge_agent.inference import Classifier
-from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.probabilities import blast_first
-from trainer.cells.familiarity import cut_as_on_device, vary_canvas
+from trainer.cells.canvas_windows import cut_as_on_device, cut_varied
 from trainer.cells.listing import ListedCell
 from trainer.cells.sources import TYPES
 from trainer.export.bundle_files import Calibration
 from trainer.networks.int8 import run_int8
 from trainer.training.temperature import TEMPERATURE_RANGE
-from trainer.training.thresholds import choose_threshold, choose_unfamiliarity_limit
+from trainer.training.thresholds import choose_threshold
 
 VARIED_COUNT = 2
 """Varied windows of each validation cell, beside the one that the device cuts."""
@@ -28,27 +27,26 @@ _LEAST_PROBABILITY = 1e-12
 
 def calibrate_cells(
     classifier: Classifier,
-    familiarity: Familiarity,
     canvases: Sequence[NDArray[np.uint8]],
     cells: Sequence[ListedCell],
+    *,
+    max_unfamiliarity_score: float,
 ) -> Calibration:
-    """Temperature and thresholds by nucleated validation cells and their canvases, uint8 RGB (160, 160, 3).
+    """Temperature and confidence threshold by nucleated validation cells and their canvases, uint8 RGB (160, 160, 3).
 
-    As with fields, windows as they are and varied ones count alike for the temperature.
+    As with fields, windows as they are and varied ones count alike for the temperature. ``max_unfamiliarity_score`` is
+    taken over.
     """
     clean = run_int8(classifier, canvases, "Validation cells", change=cut_as_on_device)
     varied = [
-        run_int8(classifier, canvases, "Varied validation cells", change=vary_canvas, seed=seed)
+        run_int8(classifier, canvases, "Varied validation cells", change=cut_varied, seed=seed)
         for seed in range(VARIED_COUNT)
     ]
     possible = np.stack([possible_types(each) for each in cells])
     temperature = fit_cells_temperature(np.concatenate([clean.logits, varied[0].logits]), np.tile(possible, (2, 1)))
     confidences = [blast_first(each.logits, temperature).max(axis=1) for each in (clean, *varied)]
-    scores = [familiarity.distances(each.descriptions) for each in (clean, *varied)]
     return Calibration(
-        temperature,
-        choose_threshold(confidences[0], np.concatenate(confidences[1:])),
-        choose_unfamiliarity_limit(scores[0], np.concatenate(scores[1:])),
+        temperature, choose_threshold(confidences[0], np.concatenate(confidences[1:])), max_unfamiliarity_score
     )
 
 

@@ -104,9 +104,12 @@ def render_cells_data(
     config: CellsRunConfig,
     sources: Sources,
     parts: Mapping[Part, Sequence[ListedCell]],
-    foreign: Sequence[ListedCell],
+    objects: tuple[int, int],
 ) -> str:
-    """``data.md``: laboratories with licence, scale and groups, and how their cells were divided."""
+    """``data.md``: laboratories with licence, scale and groups, and how their cells were divided.
+
+    ``objects`` are how many pictures of no cell familiarity learnt to refuse, and how many only measured it.
+    """
     trained = [each for each in sources.laboratories if each.use is Use.TRAINING]
     described = table(
         ("laboratory", "what it has", "shorter side", "by", "patients", "licence"),
@@ -140,7 +143,8 @@ part of the bundle.
 
 {_groups_table(parts)}
 
-{len(foreign)} pictures of objects without a nucleus were not trained with.
+Of {sum(objects)} pictures of objects without a nucleus, {objects[0]} could serve to fit what is refused, and \
+{objects[1]} only to measure it.
 
 ## Limits
 
@@ -225,7 +229,7 @@ def _refused_table(figures: CardFigures) -> str:
     rows = [_refused_row(f"test cells of `{code}`", figures.test, own) for code, own in _by_laboratory(figures.test)]
     if figures.foreign is not None:
         rows += [
-            _refused_row(f"objects without a nucleus of `{code}`", figures.foreign, own)
+            _refused_row(f"objects without a nucleus of `{code}`, not fitted to", figures.foreign, own)
             for code, own in _by_laboratory(figures.foreign)
         ]
     return table(("pictures", "number", "refused as unfamiliar", "95 %", "refused for any reason"), *rows)

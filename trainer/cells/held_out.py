@@ -12,7 +12,7 @@ from edge_agent.contracts.manifest import ClassEvidence, Evidence, Thresholds
 from edge_agent.inference import Classifier
 from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.probabilities import bundle_probabilities
-from trainer.cells.familiarity import cut_as_on_device
+from trainer.cells.canvas_windows import cut_as_on_device
 from trainer.cells.listing import ListedCell
 from trainer.cells.sources import TYPES
 from trainer.networks.int8 import run_int8
@@ -34,7 +34,7 @@ class HeldOut:
     @property
     def familiar(self) -> NDArray[np.bool_]:
         """(n,)."""
-        return np.asarray(self.scores <= self.thresholds.max_unfamiliarity_score)
+        return np.asarray(self.scores <= self.thresholds.max_unfamiliarity_score, np.bool_)
 
     @property
     def answered(self) -> NDArray[np.bool_]:
