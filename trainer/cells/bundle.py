@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def bundle_cells(
     config = read_cells_config(run)
     weights = CellsWeights.load(run / WEIGHTS)
     canvases = _canvases(data, sources, Path(config.options.cache if cache is None else cache))
-    parts = _divide(canvases, run)
+    parts = _divide(canvases, run, config)
     refusable, foreign = _divide_objects(canvases, config)
     contents = uncalibrated_contents(convert_cells(weights, _representative(parts[Part.TRAIN], config.options.seed)))
     contents[DATA_CARD] = render_cells_data(
@@ -136,9 +137,14 @@ def _canvases(data: Path, sources: Sources, cache: Path) -> Canvases:
     return make_canvases(list_cells(data, sources, codes).cells, sources, cache / "canvases")
 
 
-def _divide(canvases: Canvases, run: Path) -> dict[Part, ChosenCells]:
+def _divide(canvases: Canvases, run: Path, config: CellsRunConfig) -> dict[Part, ChosenCells]:
     """The nucleated cells by the run's parts. Raises ``RunError``, ``DataError``."""
     nucleated = [at for at, cell in enumerate(canvases.cells) if cell.is_nucleated]
+    hashes = "\n".join(canvases.cells[at].sha256 for at in nucleated)
+    if hashlib.sha256(hashes.encode()).hexdigest() != config.cells_sha256:
+        raise DataError(
+            "these are not the cells that the run was trained with.", remedy=f"Give --data {config.options.data}."
+        )
     assigned = read_parts(run / PARTS, [canvases.cells[at] for at in nucleated])
     parts = {
         part: ChosenCells.at([at for at, of in zip(nucleated, assigned, strict=True) if of is part], canvases)

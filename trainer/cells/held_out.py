@@ -34,11 +34,12 @@ class HeldOut:
     @property
     def familiar(self) -> NDArray[np.bool_]:
         """(n,)."""
-        return np.asarray(self.scores <= self.thresholds.max_unfamiliarity_score, np.bool_)
+        found: NDArray[np.bool_] = self.scores <= self.thresholds.max_unfamiliarity_score
+        return found
 
     @property
     def answered(self) -> NDArray[np.bool_]:
-        """(n,): where the agent would give a type."""
+        """(n,): where the agent would give a type, once the record lets it."""
         return self.familiar & (self.probabilities.max(axis=1) >= self.thresholds.min_confidence_ratio)
 
     @property

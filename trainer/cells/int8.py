@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.inference.classifier import quantization_table
 from edge_agent.inference.runtime import Runtime
-from trainer.cells.network import CellsWeights, build_cells_network
+from trainer.cells.network import CellsWeights, build_cells_network, shift_log_odds
 from trainer.export.conversion import convert_to_int8
 from trainer.networks.network import predict_logits
 from trainer.spec import LOGITS
@@ -25,7 +23,8 @@ def convert_cells(weights: CellsWeights, windows: NDArray[np.uint8]) -> bytes:
     network = build_cells_network(weights)
     model = convert_to_int8(network, windows)
     shift = _shift(model, network, windows)
-    return convert_to_int8(build_cells_network(replace(weights, blast_bias=weights.blast_bias - shift)), windows)
+    shift_log_odds(network, -shift)
+    return convert_to_int8(network, windows)
 
 
 def _shift(model: bytes, network: keras.Model, windows: NDArray[np.uint8]) -> float:
