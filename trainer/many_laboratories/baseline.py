@@ -5,15 +5,18 @@ It says how much of a figure is the network's work: whoever has an hour and no i
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from edge_agent.settings import Settings
 from trainer.cells.listing import ListedCell
 from trainer.cells.sources import TYPES, Meaning, Sources, Use
 from trainer.cells.splits import Fold, Half, assign_halves, leave_one_out, sampling_weights
@@ -21,20 +24,20 @@ from trainer.many_laboratories.judged import Judged, JudgedCell
 from trainer.many_laboratories.measures import MATURE, area, macro_f1
 from trainer.progress import track
 
-INVERSE_REGULARISATIONS = (1e-5, 1e-4, 1e-3, 1e-2)
+INVERSE_REGULARISATIONS = (1e-4, 1e-3, 1e-2)
 """Of which validation chooses, for blasts and for types apart."""
 
-_ITERATIONS = 200
+_ITERATIONS = 100
 
 Floats = NDArray[np.floating]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Baseline:
+class Baseline(Settings):
     """What the chosen classifiers say."""
 
-    judged: tuple[Judged, ...]
-    """Of each laboratory that was left out (its test half) or is for testing (all of it)."""
+    judged: tuple[Judged, ...] = Field(
+        description="Of each laboratory that was left out (its test half) or is for testing (all of it)."
+    )
     blast_inverse_regularisation: float
     types_inverse_regularisation: float
 
@@ -61,26 +64,28 @@ def judge_by_baseline(
     """
     folds = list(leave_one_out(cells, sources))
     for_training = {each.code for each in sources.laboratories if each.use is Use.TRAINING}
-    everything = np.array([each.is_nucleated and each.laboratory in for_training for each in cells], bool)
-    fits = [*(fold.training for fold in folds), np.flatnonzero(everything)]
-    said: dict[float, list[_Said]] = {
-        each: [_fit(cells, features, training, each) for training in track(fits, f"Linear baseline, C = {each:g}")]
-        for each in INVERSE_REGULARISATIONS
-    }
-    blasts = max(said, key=lambda each: _mean(_validate_blasts(cells, folds, said[each])))
-    types = max(said, key=lambda each: _mean(_validate_types(cells, folds, said[each])))
-    together = [_Said(one.blast_ratio, other.types_ratio) for one, other in zip(said[blasts], said[types], strict=True)]
+    fits = list(itertools.product(INVERSE_REGULARISATIONS, folds))
+    said = [
+        (_fit_blasts(cells, features, fold.training, each), _fit_types(cells, features, fold.training, each))
+        for each, fold in track(fits, "Fitting the linear baseline")
+    ]
+    by_choice = {each: said[at * len(folds) : (at + 1) * len(folds)] for at, each in enumerate(INVERSE_REGULARISATIONS)}
+    blasts = max(by_choice, key=lambda each: _validate_blasts(cells, folds, [one for one, _ in by_choice[each]]))
+    types = max(by_choice, key=lambda each: _validate_types(cells, folds, [other for _, other in by_choice[each]]))
+    together = [_Said(one[0], other[1]) for one, other in zip(by_choice[blasts], by_choice[types], strict=True)]
+    everything = np.flatnonzero([each.is_nucleated and each.laboratory in for_training for each in cells])
+    of_all = _Said(_fit_blasts(cells, features, everything, blasts), _fit_types(cells, features, everything, types))
     halves = np.array(assign_halves(cells), str)
     laboratories = np.array([each.laboratory for each in cells], str)
     judged = [
         _judged(cells, paths, np.flatnonzero((laboratories == fold.laboratory) & (halves == Half.TEST)), each, scales)
-        for fold, each in zip(folds, together[:-1], strict=True)
+        for fold, each in zip(folds, together, strict=True)
     ]
     judged += [
-        _judged(cells, paths, np.flatnonzero(laboratories == code), together[-1], scales)
+        _judged(cells, paths, np.flatnonzero(laboratories == code), of_all, scales)
         for code in sorted({each.laboratory for each in cells} - for_training)
     ]
-    return Baseline(tuple(judged), blasts, types)
+    return Baseline(judged=tuple(judged), blast_inverse_regularisation=blasts, types_inverse_regularisation=types)
 
 
 def _classifier(inverse_regularisation: float) -> Pipeline:
@@ -89,46 +94,61 @@ def _classifier(inverse_regularisation: float) -> Pipeline:
     )
 
 
-def _fit(cells: Sequence[ListedCell], features: Floats, training: NDArray[np.int64], regularisation: float) -> _Said:
-    """Types and laboratories count as they are drawn in the training of the network."""
+def _fit_blasts(
+    cells: Sequence[ListedCell], features: Floats, training: NDArray[np.int64], regularisation: float
+) -> NDArray[np.float64]:
+    """How likely each of all cells is a blast, (n,)."""
+    blast = np.array([each.is_blast is True for each in cells])
+    classifier = _classifier(regularisation)
+    classifier.fit(features[training], blast[training], logisticregression__sample_weight=_often(cells, training))
+    return np.asarray(classifier.predict_proba(features)[:, 1], np.float64)
+
+
+def _fit_types(
+    cells: Sequence[ListedCell], features: Floats, training: NDArray[np.int64], regularisation: float
+) -> NDArray[np.float64]:
+    """How likely each of all cells is of each type, (n, 9)."""
     types = np.array([TYPES.index(each.type) if each.type is not None else -1 for each in cells])
-    blast = types == TYPES.index(Meaning.BLAST)
-    drawn = sampling_weights([cells[at] for at in training])
-    often = drawn * len(drawn)
-    binary = _classifier(regularisation)
-    binary.fit(features[training], blast[training], logisticregression__sample_weight=often)
-    typed = types[training] >= 0
-    many = _classifier(regularisation)
-    many.fit(features[training[typed]], types[training[typed]], logisticregression__sample_weight=often[typed])
+    own = training[types[training] >= 0]
+    classifier = _classifier(regularisation)
+    classifier.fit(features[own], types[own], logisticregression__sample_weight=_often(cells, own))
     ratios = np.zeros((len(cells), len(TYPES)))
-    ratios[:, many.classes_] = many.predict_proba(features)
-    return _Said(binary.predict_proba(features)[:, 1], ratios)
+    ratios[:, classifier.classes_] = classifier.predict_proba(features)
+    return ratios
 
 
-def _validate_blasts(cells: Sequence[ListedCell], folds: Sequence[Fold], said: Sequence[_Said]) -> list[float]:
+def _often(cells: Sequence[ListedCell], training: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Types and laboratories count as they are drawn in the training of the network."""
+    return sampling_weights([cells[at] for at in training]) * len(training)
+
+
+def _validate_blasts(cells: Sequence[ListedCell], folds: Sequence[Fold], said: Sequence[NDArray[np.float64]]) -> float:
+    """Mean area over the laboratories that have blasts and others."""
     found = []
-    for fold, each in zip(folds, said[:-1], strict=True):
+    for fold, blast_ratio in zip(folds, said, strict=True):
         own = np.array([at for at in fold.validation if cells[at].is_nucleated], np.int64)
         blast = np.array([cells[at].is_blast is True for at in own], bool)
-        found.append(float(area(each.blast_ratio[own], blast, np.ones((1, len(own))))[0]))
-    return found
+        found.append(area(blast_ratio[own], blast, np.ones((1, len(own))))[0])
+    return _mean(found)
 
 
-def _validate_types(cells: Sequence[ListedCell], folds: Sequence[Fold], said: Sequence[_Said]) -> list[float]:
+def _validate_types(cells: Sequence[ListedCell], folds: Sequence[Fold], said: Sequence[NDArray[np.float64]]) -> float:
+    """Mean macro F1 over the laboratories that have all mature types."""
     columns = [TYPES.index(each) for each in MATURE]
     found = []
-    for fold, each in zip(folds, said[:-1], strict=True):
+    for fold, types_ratio in zip(folds, said, strict=True):
         own = np.array([at for at in fold.validation if cells[at].type in MATURE], np.int64)
         truth = np.array([MATURE.index(cells[at].meaning) for at in own], np.int64)
         if len(np.unique(truth)) == len(MATURE):
-            named = each.types_ratio[own][:, columns].argmax(axis=1)
-            found.append(float(macro_f1(truth, named, np.ones((1, len(own))), len(MATURE))[0]))
-    return found
+            named = types_ratio[own][:, columns].argmax(axis=1)
+            found.append(macro_f1(truth, named, np.ones((1, len(own))), len(MATURE))[0])
+    return _mean(found)
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Of those that are defined."""
-    return float(np.nanmean(values))
+    """Of those that are defined; 0 if none is, so that any choice is as good."""
+    defined = [each for each in values if np.isfinite(each)]
+    return float(np.mean(defined)) if defined else 0.0
 
 
 def _judged(

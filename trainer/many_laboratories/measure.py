@@ -5,12 +5,15 @@ What is there already is kept: cells that the same bundle has judged, and the fe
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from edge_agent.analysis.cell_scale import CellScale
 from edge_agent.inference import load_bundle
@@ -20,19 +23,20 @@ from trainer.cells.sources import Sources, Use
 from trainer.errors import DataError
 from trainer.evaluation.intervals import RESAMPLES
 from trainer.files import check_output_folder, make_folder, replacing, write_json
-from trainer.many_laboratories.baseline import judge_by_baseline
+from trainer.many_laboratories.baseline import Baseline, judge_by_baseline
 from trainer.many_laboratories.choosing import JudgedPart, choose_cells, read_split
 from trainer.many_laboratories.figures import LaboratoryFigures, Measured, mean_estimate, measure_laboratory
 from trainer.many_laboratories.judged import Judged, JudgedWith, read_judged
 from trainer.many_laboratories.judging import find_scale, judge_cells, side_um
 from trainer.many_laboratories.laboratory_probe import ProbeRow, probe_laboratories
-from trainer.many_laboratories.raw_features import raw_features
+from trainer.many_laboratories.raw_features import feature_file, raw_features
 from trainer.many_laboratories.results import RESULTS, Baselines, ManyLaboratories
 from trainer.progress import console
 
 BUNDLE = "bundle"
 SPLIT = "split.csv"
 ALL, PATIENTS, RANDOM = "all", "patients", "random"
+_BASELINE = "baseline"
 _BLAST_AUROC = "blast_auroc_ratio"
 
 
@@ -154,13 +158,15 @@ def _split_figures(table: Table, run: str, laboratories: Sequence[str]) -> tuple
 def _raw(table: Table, weights: str, code: str) -> tuple[CellScale, NDArray[np.float32]]:
     cells = table.laboratory(code)
     scale = find_scale(cells)
-    return scale, raw_features(cells, scale, weights, table.runs / "baseline", table.processes)
+    return scale, raw_features(cells, scale, weights, table.runs / _BASELINE, table.processes)
 
 
-def _baseline(table: Table, weights: str, laboratories: Sequence[str]) -> Baselines:
+def _judge_by_baseline(table: Table, weights: str, laboratories: Sequence[str]) -> Baseline:
+    """As ``judge_by_baseline``, unless that was done before."""
     cells: list[ListedCell] = []
     features: list[NDArray[np.float32]] = []
     scales: dict[str, tuple[str, float]] = {}
+    names: list[str] = []
     for code in laboratories:
         own = table.laboratory(code)
         scale, raw = _raw(table, weights, code)
@@ -168,8 +174,19 @@ def _baseline(table: Table, weights: str, laboratories: Sequence[str]) -> Baseli
         cells += [each for each, kept in zip(own, readable, strict=True) if kept]
         features.append(raw[readable])
         scales[code] = scale.describe(), side_um(scale, own)
+        names += [feature_file(own, scale, weights, table.runs).name, *(each.meaning for each in own)]
+    key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    path = table.runs / _BASELINE / f"judged-{key}.json"
+    with suppress(OSError, ValidationError):
+        return Baseline.model_validate_json(path.read_bytes())
     paths = [each.path.relative_to(table.data).as_posix() for each in cells]
     found = judge_by_baseline(cells, np.concatenate(features), table.sources, scales, paths)
+    write_json(path, found)
+    return found
+
+
+def _baseline(table: Table, weights: str, laboratories: Sequence[str]) -> Baselines:
+    found = _judge_by_baseline(table, weights, laboratories)
     measured = [table.measure(each) for each in found.judged]
     left_out = [each for each in measured if each.figures.part == JudgedPart.TEST]
     return Baselines(

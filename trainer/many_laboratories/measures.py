@@ -132,4 +132,4 @@ def _by_score(score: Floats, positive: NDArray[np.bool_], weights: Floats) -> tu
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0))

@@ -13,7 +13,7 @@ from trainer.errors import DataError
 from trainer.files import replacing
 
 _BLOCK = re.compile(
-    r"(?P<begin>^<!-- table: (?P<name>[a-z-]+) -->\n)(?P<old>.*?)(?P<end>^<!-- end of table -->$)",
+    r"(?P<begin>^<!-- table: (?P<name>[a-z-]+) -->\n)(?:(?!<!-- table: ).)*?(?P<end>^<!-- end of table -->$)",
     re.MULTILINE | re.DOTALL,
 )
 

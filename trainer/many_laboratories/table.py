@@ -254,10 +254,14 @@ def _mark_note(each: LaboratoryFigures) -> str:
     lowest = min((one.defined_resamples_ratio for one in each.all_cells.estimates.values()), default=1.0)
     if lowest >= _COMPLETE_RATIO:
         return ""
+    drawn = (
+        f"{each.cells_count:,} cells"
+        if each.patients_count is None
+        else f"{each.patients_count} patients, {each.patients_without_blasts_count} of them without blasts"
+    )
     return (
-        f"`{each.laboratory}`, {each.patients_count} patients, {each.patients_without_blasts_count} of them without "
-        f"blasts: {100 * (1 - lowest):.0f} % of the resamples had none of one kind and could not be used. "
-        "Its interval is of the others, and too narrow."
+        f"`{each.laboratory}`, {drawn}: {100 * (1 - lowest):.0f} % of the resamples had none of one kind and could not "
+        "be used. The interval is of the others, and too narrow."
     )
 
 
