@@ -119,6 +119,9 @@ def measure_all(table: Table, weights: str, out: Path) -> ManyLaboratories:
         )
     for each in missing:
         console.print(f"There is no bundle in {table.runs / each}: its figures are left out.")
+    # What may be wrong with what was given shows before anything is judged.
+    splits = {run: read_split(table.runs / run / SPLIT) for run in (PATIENTS, RANDOM) if table.has(run)}
+    baseline = _baseline(table, weights, [*training, *testing])
     left_out = [
         table.measure(table.judge(run_without(code), code, JudgedPart.TEST))
         for code in training
@@ -133,9 +136,9 @@ def measure_all(table: Table, weights: str, out: Path) -> ManyLaboratories:
         left_out=tuple(each.figures for each in left_out),
         never_trained=tuple(each.figures for each in never_trained),
         mean_blast_auroc=mean_estimate(_with_blasts(left_out), _BLAST_AUROC),
-        patients=_split_figures(table, PATIENTS, training),
-        random=_split_figures(table, RANDOM, training),
-        baseline=_baseline(table, weights, [*training, *testing]),
+        patients=_split_figures(table, PATIENTS, training, splits),
+        random=_split_figures(table, RANDOM, training, splits),
+        baseline=baseline,
         probe=_probe(table, weights, training),
         models=table.models,
     )
@@ -148,11 +151,17 @@ def _with_blasts(measured: Iterable[Measured]) -> list[Measured]:
     return [each for each in measured if _BLAST_AUROC in each.figures.all_cells.estimates]
 
 
-def _split_figures(table: Table, run: str, laboratories: Sequence[str]) -> tuple[LaboratoryFigures, ...]:
-    if not table.has(run):
-        return ()
-    split = read_split(table.runs / run / SPLIT)
-    return tuple(table.measure(table.judge(run, code, JudgedPart.TEST, split)).figures for code in laboratories)
+def _split_figures(
+    table: Table, run: str, laboratories: Sequence[str], splits: Mapping[str, Mapping[str, str]]
+) -> tuple[LaboratoryFigures, ...]:
+    """Of the laboratories that the split of the run has test cells of."""
+    split = splits.get(run, {})
+    tested = [
+        code
+        for code in laboratories
+        if any(split.get(each.sha256) == JudgedPart.TEST for each in table.laboratory(code))
+    ]
+    return tuple(table.measure(table.judge(run, code, JudgedPart.TEST, split)).figures for code in tested)
 
 
 def _raw(table: Table, weights: str, code: str) -> tuple[CellScale, NDArray[np.float32]]:
@@ -181,6 +190,7 @@ def _judge_by_baseline(table: Table, weights: str, laboratories: Sequence[str]) 
         return Baseline.model_validate_json(path.read_bytes())
     paths = [each.path.relative_to(table.data).as_posix() for each in cells]
     found = judge_by_baseline(cells, np.concatenate(features), table.sources, scales, paths)
+    make_folder(path.parent)
     write_json(path, found)
     return found
 
