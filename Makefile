@@ -110,25 +110,27 @@ probe: $(VENV)/dev.stamp
 		--weights $(WEIGHTS_1_0) --out runs/probe
 
 # How cells bundles do where they were never trained: hours on two cores. Each step is skipped whose output is there, so that
-# a killed run goes on; remove a run's folder to train it again. "patients" and "random" write the split that they trained by.
+# a killed run goes on; remove a run's folder to train it again.
 CELLS_DATA ?= ../shared/data
 CELLS_RUNS ?= runs/many-laboratories
 LEFT_OUT = jhu lmu cnmc pbc
-TRAIN_CELLS = $(BIN)/trainer train-cells --data "$(CELLS_DATA)" --weights $(WEIGHTS_0_35)
-CELLS_BUNDLES = $(addsuffix /bundle/manifest.json,$(addprefix $(CELLS_RUNS)/,$(addprefix without-,$(LEFT_OUT)) all patients random))
+TRAIN_CELLS = $(BIN)/trainer train-cells --data "$(CELLS_DATA)" --weights $(WEIGHTS_0_35) --cache "$(CELLS_RUNS)/cache"
+CELLS_BUNDLES = $(LEFT_OUT:%=$(CELLS_RUNS)/without-%/bundle/manifest.json) \
+	$(addprefix $(CELLS_RUNS)/,$(addsuffix /bundle/manifest.json,all patients random))
 
 many-laboratories: $(CELLS_BUNDLES)
 	$(BIN)/trainer many-laboratories --runs "$(CELLS_RUNS)" --data "$(CELLS_DATA)" --weights $(WEIGHTS_0_35) \
 		--out docs/figures/many-laboratories --page docs/many-laboratories.md --page README.md
 
 # Make would remove them, as nobody asked for them by name.
-.PRECIOUS: $(CELLS_RUNS)/without-%/weights.npz $(CELLS_RUNS)/%/weights.npz
-
-$(CELLS_RUNS)/without-%/weights.npz: | $(VENV)/dev.stamp
-	$(TRAIN_CELLS) --split without-$* --out $(@D)
+.PRECIOUS: $(CELLS_RUNS)/%/weights.npz
 
 $(CELLS_RUNS)/%/weights.npz: | $(VENV)/dev.stamp
-	$(TRAIN_CELLS) --split $* --out $(@D)
+	$(TRAIN_CELLS) --out $(@D) $(CELLS_PARTS)
+
+$(CELLS_RUNS)/without-%/weights.npz: CELLS_PARTS = --leave-out $(patsubst without-%,%,$*)
+$(CELLS_RUNS)/all/weights.npz: CELLS_PARTS = --test-share 0
+$(CELLS_RUNS)/random/weights.npz: CELLS_PARTS = --apart pictures
 
 $(CELLS_RUNS)/%/bundle/manifest.json: $(CELLS_RUNS)/%/weights.npz
 	$(BIN)/trainer bundle-cells --run $(CELLS_RUNS)/$* --data "$(CELLS_DATA)" --name cells-$* --version 0.0.0 --out $(@D)

@@ -22,7 +22,7 @@ def judge_cells(
         typer.Option(callback=one_of(JudgedPart), help="validation or test: half of its patients or pictures; or all."),
     ] = "test",
     split: Annotated[
-        Path | None, typer.Option(help="Split (CSV) of a training: --part is then of it, not of the halves.")
+        Path | None, typer.Option(help="The cells.csv of a training: --part is then of it, not of the halves.")
     ] = None,
     sources: SourcesOption = None,
     processes: ProcessesOption = 2,

@@ -15,8 +15,8 @@ def many_laboratories(
     runs: Annotated[
         Path,
         typer.Option(
-            help="Folder with a folder for each training (without-LABORATORY, all, patients, random): its bundle, and "
-            "of the last two the split.csv. What was judged is kept there."
+            help="Folder with the run of each training (without-LABORATORY, all, patients, random), and in it its "
+            "bundle. What was judged is kept there."
         ),
     ],
     data: CellsDataOption,

@@ -27,7 +27,7 @@ from trainer.progress import track
 INVERSE_REGULARISATIONS = (1e-4, 1e-3, 1e-2)
 """Of which validation chooses, for blasts and for types apart."""
 
-_ITERATIONS = 100
+_ITERATIONS, _TOLERANCE = 1000, 1e-3
 
 Floats = NDArray[np.floating]
 
@@ -90,7 +90,8 @@ def judge_by_baseline(
 
 def _classifier(inverse_regularisation: float) -> Pipeline:
     return make_pipeline(
-        StandardScaler(), LogisticRegression(C=inverse_regularisation, max_iter=_ITERATIONS, random_state=0)
+        StandardScaler(),
+        LogisticRegression(C=inverse_regularisation, max_iter=_ITERATIONS, tol=_TOLERANCE, random_state=0),
     )
 
 

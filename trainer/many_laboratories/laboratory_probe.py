@@ -30,7 +30,7 @@ MAX_CELLS = 300
 """Of a type and a laboratory that are taken: more would only take time."""
 
 _INVERSE_REGULARISATION = 1e-2
-_ITERATIONS = 300
+_ITERATIONS, _TOLERANCE = 1000, 1e-3
 
 Floats = NDArray[np.floating]
 
@@ -97,7 +97,13 @@ def _row(
 def _balanced_accuracy(features: Floats, laboratories: NDArray[np.str_], units: NDArray[np.str_], seed: int) -> float:
     classifier = make_pipeline(
         StandardScaler(),
-        LogisticRegression(C=_INVERSE_REGULARISATION, class_weight="balanced", max_iter=_ITERATIONS, random_state=seed),
+        LogisticRegression(
+            C=_INVERSE_REGULARISATION,
+            class_weight="balanced",
+            max_iter=_ITERATIONS,
+            tol=_TOLERANCE,
+            random_state=seed,
+        ),
     )
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     named = cross_val_predict(classifier, features, laboratories, groups=units, cv=folds)

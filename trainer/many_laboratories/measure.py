@@ -19,6 +19,7 @@ from edge_agent.analysis.cell_scale import CellScale
 from edge_agent.inference import load_bundle
 from edge_agent.inference.bundle import MANIFEST
 from trainer.cells.listing import ListedCell, list_cells
+from trainer.cells.run import PARTS
 from trainer.cells.sources import Sources, Use
 from trainer.errors import DataError
 from trainer.evaluation.intervals import RESAMPLES
@@ -34,7 +35,6 @@ from trainer.many_laboratories.results import RESULTS, Baselines, ManyLaboratori
 from trainer.progress import console
 
 BUNDLE = "bundle"
-SPLIT = "split.csv"
 ALL, PATIENTS, RANDOM = "all", "patients", "random"
 _BASELINE = "baseline"
 _BLAST_AUROC = "blast_auroc_ratio"
@@ -50,7 +50,7 @@ class Table:
     """What is measured with: folders, cells and bundles."""
 
     runs: Path
-    """A folder for each run, with its bundle and, for ``patients`` and ``random``, its split."""
+    """A folder for each run, with its bundle and, for ``patients`` and ``random``, the parts of its cells."""
     data: Path
     sources: Sources
     processes: int
@@ -120,7 +120,7 @@ def measure_all(table: Table, weights: str, out: Path) -> ManyLaboratories:
     for each in missing:
         console.print(f"There is no bundle in {table.runs / each}: its figures are left out.")
     # What may be wrong with what was given shows before anything is judged.
-    splits = {run: read_split(table.runs / run / SPLIT) for run in (PATIENTS, RANDOM) if table.has(run)}
+    splits = {run: read_split(table.runs / run / PARTS) for run in (PATIENTS, RANDOM) if table.has(run)}
     baseline = _baseline(table, weights, [*training, *testing])
     left_out = [
         table.measure(table.judge(run_without(code), code, JudgedPart.TEST))

@@ -61,11 +61,8 @@ def raw_features(
 
 
 def _network(weights: str) -> keras.Model:
-    backbone = load_backbone(ALPHA, weights)
-    inputs = keras.Input((WINDOW_PX, WINDOW_PX, 3))
-    smaller = keras.models.clone_model(backbone, input_tensors=inputs)
-    smaller.set_weights(backbone.get_weights())
-    return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(smaller.output))
+    backbone = load_backbone(ALPHA, weights, side_px=WINDOW_PX)
+    return keras.Model(backbone.input, keras.layers.GlobalAveragePooling2D()(backbone.output))
 
 
 def _batches(windows: Iterable[NDArray[np.uint8] | None]) -> Iterable[list[NDArray[np.uint8] | None]]:

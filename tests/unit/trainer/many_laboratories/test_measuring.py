@@ -87,7 +87,6 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     monkeypatch.setattr(measure, "raw_features", made_up)
     monkeypatch.setattr(laboratory_probe, "MIN_CELLS", EACH)
     monkeypatch.setattr(laboratory_probe, "FOLDS", 2)
-    monkeypatch.setattr(laboratory_probe, "_ITERATIONS", 10)
     monkeypatch.setattr(baseline, "INVERSE_REGULARISATIONS", (1e-2,))
     return calls
 
@@ -114,15 +113,15 @@ def test_each_laboratory_is_judged_by_the_bundle_without_it_and_once(
     page.write_text("Before.\n<!-- table: short -->\n<!-- end of table -->\nAfter.\n")
     listed = (folder / "data/cells/manifest.csv").read_text().splitlines()[1:]
     assert _measure(folder, runs, out, "--page", page) == 2
-    assert f"{runs / 'patients' / 'split.csv'} cannot be read" in capsys.readouterr().err
+    assert f"{runs / 'patients' / 'cells.csv'} cannot be read" in capsys.readouterr().err
     assert counted == {"judged": 0, "fitted": 0}
     lines = ["sha256,part"]
     for path in [row.partition(",")[0] for row in listed]:
         content = (folder / "data/cells" / path).read_bytes()
-        lines.append(f"{hashlib.sha256(content).hexdigest()},{'test' if path.startswith('north') else 'training'}")
+        lines.append(f"{hashlib.sha256(content).hexdigest()},{'test' if path.startswith('north') else 'train'}")
     # The last row counts.
-    lines += [line.replace("training", "test") for line in lines if line.endswith("training")][:3]
-    (runs / "patients/split.csv").write_text("\n".join(lines))
+    lines += [line.replace("train", "test") for line in lines if line.endswith("train")][:3]
+    (runs / "patients/cells.csv").write_text("\n".join(lines))
     assert _measure(folder, runs, out, "--page", page) == 0
     captured = capsys.readouterr()
     assert f"There is no bundle in {runs / 'random'}" in captured.err
