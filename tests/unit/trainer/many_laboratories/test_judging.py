@@ -112,6 +112,17 @@ def test_two_processes_say_what_one_says_and_it_is_read_again(
     assert isinstance(one.judged, Judged)
 
 
+def test_the_scale_is_that_of_the_laboratory_whichever_cells_are_chosen(
+    tmp_path: Path, cells: tuple[ListedCell, ...], data: Path
+) -> None:
+    bundle = str(make_cells_bundle(tmp_path / "bundle"))
+    everything = judge_cells(bundle, cells, cells, data, "all", 1).judged
+    last = judge_cells(bundle, cells, cells[-1:], data, "all", 1).judged
+    assert last.cells == everything.cells[-1:]
+    assert last.side_um == everything.side_um
+    assert judge_cells(bundle, cells[-1:], cells[-1:], data, "all", 1).judged.side_um != everything.side_um
+
+
 def _listed(number: int, meaning: Meaning = Meaning.BLAST, group: str | None = None) -> ListedCell:
     return ListedCell(Path(f"{number}.png"), "north", meaning, group, str(number))
 
