@@ -21,7 +21,10 @@ def many_laboratories(
     ],
     data: CellsDataOption,
     weights: WeightsOption,
-    out: Annotated[Path, typer.Option(help="Folder for the figures as JSON.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for the figures as JSON, and for the short table that 'bundle-cells --table' takes."),
+    ],
     page: Annotated[
         list[Path] | None,
         typer.Option(help="A Markdown file whose marked tables are filled in. May be given several times."),
@@ -36,12 +39,14 @@ def many_laboratories(
     import_keras()
     from trainer.cells.sources import SHIPPED, load_sources
     from trainer.many_laboratories.measure import Table, measure_all
-    from trainer.many_laboratories.page import update_page
+    from trainer.many_laboratories.page import update_page, write_table
+    from trainer.many_laboratories.results import TABLE
     from trainer.many_laboratories.table import render_blocks
 
     table = Table(runs, data, load_sources(sources or SHIPPED), processes, seed)
     found = measure_all(table, weights, out)
     blocks = render_blocks(found)
+    write_table(out / TABLE, blocks["short"])
     for each in page or []:
         update_page(each, blocks)
     if as_json:

@@ -37,6 +37,12 @@ def fill_in(text: str, blocks: Mapping[str, str], page: str) -> str:
     return filled
 
 
+def write_table(path: Path, table: str) -> None:
+    """Write a table by itself, as 'trainer bundle-cells --table' takes it. Raises ``OutputUnwritable``."""
+    with replacing(path) as file:
+        file.write(f"{table}\n".encode())
+
+
 def update_page(page: Path, blocks: Mapping[str, str]) -> None:
     """Fill in the blocks of a file. Raises ``DataError`` and ``OutputUnwritable``."""
     try:

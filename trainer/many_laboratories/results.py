@@ -13,6 +13,8 @@ from trainer.many_laboratories.judged import JudgedWith
 from trainer.many_laboratories.laboratory_probe import ProbeRow
 
 RESULTS = "results.json"
+TABLE = "table.md"
+"""The short table by itself, for the card of a bundle."""
 
 
 class Baselines(Settings):

@@ -18,7 +18,7 @@ from tests.unit.trainer.cells.drawn_cells import draw_cell, write_picture
 from trainer.cells.listing import ListedCell
 from trainer.cli import main
 from trainer.many_laboratories import baseline, laboratory_probe, measure
-from trainer.many_laboratories.results import ManyLaboratories, read_results
+from trainer.many_laboratories.results import TABLE, ManyLaboratories, read_results
 
 CODES = ("north", "south", "west")
 CLASSES = ("blast", "lymphocyte", "neutrophil")
@@ -139,6 +139,7 @@ def test_each_laboratory_is_judged_by_the_bundle_without_it_and_once(
         page.read_text()
         == f"Before.\n<!-- table: short -->\n\n{captured.out.strip()}\n\n<!-- end of table -->\nAfter.\n"
     )
+    assert (out / TABLE).read_text() == captured.out
     done = dict(counted)
     assert _measure(folder, runs, out) == 0
     assert _read(out) == found

@@ -15,7 +15,7 @@ from trainer.files import write_json
 from trainer.many_laboratories.figures import LaboratoryFigures, mean_estimate, measure_laboratory
 from trainer.many_laboratories.laboratory_probe import ProbeRow
 from trainer.many_laboratories.page import fill_in, update_page
-from trainer.many_laboratories.results import RESULTS, Baselines, ManyLaboratories, read_results
+from trainer.many_laboratories.results import RESULTS, TABLE, Baselines, ManyLaboratories, read_results
 from trainer.many_laboratories.table import NOT_MEASURED, render_blocks, render_table
 
 ROOT = Path(__file__).parents[4]
@@ -35,6 +35,13 @@ def test_a_published_table_is_what_the_published_figures_say(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     assert "<!-- table: " in text
     assert fill_in(text, render_blocks(read_results(FIGURES)), page) == text
+
+
+def test_the_published_table_for_cards_is_what_the_published_figures_say() -> None:
+    found = read_results(FIGURES)
+    path = FIGURES / TABLE
+    assert path.exists() is (found is not None)
+    assert found is None or path.read_text(encoding="utf-8") == f"{render_table(found)}\n"
 
 
 def _figures(laboratory: str, *, patients: bool = False, blasts: int = 9, part: str = "test") -> LaboratoryFigures:
