@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from threadpoolctl import threadpool_limits
 
 from edge_agent.analysis.cell_scale import CellScale
 from edge_agent.inference import load_bundle
@@ -37,6 +38,8 @@ from trainer.progress import console
 BUNDLE = "bundle"
 ALL, PATIENTS, RANDOM = "all", "patients", "random"
 _BASELINE = "baseline"
+_LINEAR_THREADS = 1
+"""Of a linear fit: with more, small matrices are mostly waited for, and where other programs run, for minutes."""
 _BLAST_AUROC = "blast_auroc_ratio"
 
 
@@ -189,7 +192,8 @@ def _judge_by_baseline(table: Table, weights: str, laboratories: Sequence[str]) 
     with suppress(OSError, ValidationError):
         return Baseline.model_validate_json(path.read_bytes())
     paths = [each.path.relative_to(table.data).as_posix() for each in cells]
-    found = judge_by_baseline(cells, np.concatenate(features), table.sources, scales, paths)
+    with threadpool_limits(_LINEAR_THREADS):
+        found = judge_by_baseline(cells, np.concatenate(features), table.sources, scales, paths)
     make_folder(path.parent)
     write_json(path, found)
     return found
@@ -222,4 +226,5 @@ def _probe(table: Table, weights: str, laboratories: Sequence[str]) -> tuple[Pro
         cells += [each for each, kept in zip(own, both, strict=True) if kept]
         raw.append(by_raw[both])
         seen_by_bundle.append(by_bundle[both])
-    return tuple(probe_laboratories(cells, np.concatenate(raw), np.concatenate(seen_by_bundle), seed=table.seed))
+    with threadpool_limits(_LINEAR_THREADS):
+        return tuple(probe_laboratories(cells, np.concatenate(raw), np.concatenate(seen_by_bundle), seed=table.seed))
