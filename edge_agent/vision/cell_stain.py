@@ -161,7 +161,7 @@ def _median_levels(window: Array, mask: Array) -> NDArray[np.float32]:
         pixels = window.view(_PIXEL)[..., 0][box][mask[box] > 0].view(np.uint8).reshape(-1, 3)
         if len(pixels):
             break
-    return np.sort(pixels, axis=0, kind="stable")[len(pixels) // 2].astype(np.float32)
+    return np.asarray(np.sort(pixels, axis=0, kind="stable")[len(pixels) // 2], np.float32)
 
 
 def _table(background: tuple[int, int, int], nucleus: NDArray[np.float32]) -> Array:
@@ -172,7 +172,7 @@ def _table(background: tuple[int, int, int], nucleus: NDArray[np.float32]) -> Ar
     transmissions = _LEVELS / white
     np.minimum(transmissions, 1, out=transmissions)
     absorbed = (WHITE + 1) * (1 - transmissions ** (factors**STANDARD_SHARE))
-    return np.rint(np.minimum(absorbed, WHITE)).astype(np.uint8)[None]
+    return np.asarray(np.rint(np.minimum(absorbed, WHITE)), np.uint8)[None]
 
 
 _BLACK, _ALMOST_BLACK = (0, 0, 0), (MAX_BLACK_LEVEL,) * 3
