@@ -25,6 +25,7 @@ from trainer.cli.quantize import quantize
 from trainer.cli.sign import keygen, sign
 from trainer.cli.synth import synth
 from trainer.cli.train import train
+from trainer.cli.train_cells import train_cells
 from trainer.data.dataset import printable
 from trainer.errors import DependencyMissing, FileInaccessible, OutOfMemory, OutputUnwritable
 from trainer.progress import console
@@ -42,6 +43,7 @@ for command in (
     prepare,
     audit,
     train,
+    train_cells,
     quantize,
     bundle,
     evidence,
