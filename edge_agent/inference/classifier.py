@@ -16,6 +16,7 @@ from edge_agent.inference.bundle import MODEL, Bundle, Golden, load_golden
 from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.features import FEATURES
 from edge_agent.inference.head import Head, load_head
+from edge_agent.inference.probabilities import bundle_probabilities, softmax
 from edge_agent.inference.runtime import Runtime, Tensor
 from edge_agent.inference.signature import Trust
 from edge_agent.vision.preprocessing import preprocess
@@ -168,7 +169,7 @@ class Classifier:
         logits = outputs[names.logits][0]
         middle_map = self._middle_map(outputs)
         return Classification(
-            softmax(logits, self.manifest.temperature),
+            bundle_probabilities(logits, self.manifest),
             logits,
             outputs[names.class_activation_map][0],
             outputs[names.features][0],
@@ -241,13 +242,6 @@ def quantization_table(tensor: Tensor) -> NDArray[np.integer]:
     info = np.iinfo(tensor.dtype)
     table: NDArray[np.integer] = np.clip(steps, info.min, info.max).astype(tensor.dtype)
     return table
-
-
-def softmax(logits: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    """Probabilities (..., classes) of logits (..., classes) divided by ``temperature``."""
-    scaled = np.asarray(logits, np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def _check_tensors(manifest: Manifest, runtime: Runtime) -> None:

@@ -7,14 +7,13 @@ import pytest
 from ai_edge_litert import interpreter
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from edge_agent.contracts import Outcome, Reason
 from edge_agent.contracts.manifest import Thresholds
 from edge_agent.errors import RuntimeMissing
 from edge_agent.inference import Classifier, decide, load_bundle
-from edge_agent.inference.classifier import Classification, softmax
+from edge_agent.inference.classifier import Classification
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +43,6 @@ def test_red_and_blue_are_not_mixed_up(classifier: Classifier, smear: NDArray[np
 
 def test_every_pixel_level_has_an_input_value_of_its_own(classifier: Classifier) -> None:
     assert classifier._table.view(np.int8).tolist() == list(range(-128, 128))
-
-
-@given(
-    arrays.arrays(np.float32, (5, 4), elements=st.floats(-60, 60, width=32)),
-    st.floats(0.05, 20),
-)
-def test_softmax_gives_probabilities_in_the_logits_order(logits: NDArray[np.float32], temperature: float) -> None:
-    probabilities = softmax(logits, temperature)
-    assert np.allclose(probabilities.sum(axis=1), 1)
-    assert (probabilities >= 0).all()
-    for row in range(5):
-        assert probabilities[row, logits[row].argmax()] == pytest.approx(probabilities[row].max())
-
-
-def test_a_higher_temperature_is_less_sure() -> None:
-    logits = np.array([3.0, 1.0, 0.0, 0.0])
-    assert softmax(logits, 2.0).max() < softmax(logits, 1.0).max()
 
 
 def classification_with(confidence: float, unfamiliarity: float) -> Classification:
