@@ -54,7 +54,8 @@ def separate(contour: Contour, pixel_aspect: float, red_cell_diameter_px: float)
     offset = (left - _MARGIN_PX, top - _MARGIN_PX)
     parts = []
     for owner in range(int(owners.max()) + 1):
-        found = outlines(np.where(owners == owner, region, 0).astype(np.uint8), offset)
+        own = np.asarray(cv2.compare(owners, owner, cv2.CMP_EQ), np.uint8)
+        found = outlines(np.asarray(cv2.bitwise_and(region, own), np.uint8), offset)
         parts += [max(found, key=len)] if found else []
     return parts
 
@@ -91,8 +92,13 @@ def _owners(region: NDArray[np.uint8], min_radius_px: float) -> NDArray[np.uint8
     if len(discs) < 2:
         return None
     y, x = np.ogrid[: region.shape[0], : region.shape[1]]
-    power = np.stack([(x - cx) ** 2 + (y - cy) ** 2 - radius**2 for cx, cy, radius in discs])
-    owners = power.argmin(axis=0).astype(np.uint8)
+    owners, least = np.zeros_like(region), np.full(region.shape, np.inf)
+    # One disc after the other: to compare all of them at once takes several times as long.
+    for at, (cx, cy, radius) in enumerate(discs):
+        power = (x - cx) ** 2 + (y - cy) ** 2
+        power -= radius**2
+        np.copyto(owners, at, where=power < least)
+        np.minimum(power, least, out=least)
     areas = np.bincount(owners[region > 0], minlength=len(discs))
     fills = [np.pi * radius**2 >= MIN_DISC_RATIO * area for (_, _, radius), area in zip(discs, areas, strict=True)]
     return owners if all(fills) else None
@@ -106,8 +112,13 @@ def _separate_discs(distance: NDArray[np.float32], min_radius_px: float) -> list
     if len(cv2.findContours(peaks, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)[0]) == 1:
         # One peak, as most regions have, is all one nucleus. To label it takes more time than all before.
         return []
-    _, labels, _, centres = cv2.connectedComponentsWithStats(peaks)
-    found = [(float(x), float(y), float(distance[labels == at].max())) for at, (x, y) in enumerate(centres) if at]
+    _, labels, boxes, centres = cv2.connectedComponentsWithStats(peaks)
+    found = []
+    for at in range(1, len(boxes)):
+        left, top, width, height, _ = boxes[at].tolist()
+        box = slice(top, top + height), slice(left, left + width)
+        radius = float(distance[box][labels[box] == at].max())
+        found.append((float(centres[at, 0]), float(centres[at, 1]), radius))
     discs: list[tuple[float, float, float]] = []
     for disc in sorted(found, key=lambda each: -each[2]):
         if all(_neck(distance, disc, other) <= MAX_NECK_RATIO * disc[2] for other in discs):

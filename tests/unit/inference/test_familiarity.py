@@ -51,7 +51,7 @@ def test_the_score_is_the_mahalanobis_distance(seed: int, channels_count: int) -
     middle_map = rng.normal(size=(14, 14, channels_count)).astype(np.float32)
     away = describe(image, middle_map).astype(np.float64) - mean
     expected = np.sqrt(away @ np.linalg.solve(covariance, away))
-    assert familiarity_of(mean, covariance).score(image, middle_map) == pytest.approx(expected, rel=1e-3)
+    assert familiarity_of(mean, covariance).scores([image], middle_map[None])[0] == pytest.approx(expected, rel=1e-3)
 
 
 @given(st.integers(0, 2**32 - 1))
