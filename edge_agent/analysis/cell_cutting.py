@@ -55,10 +55,24 @@ def cut_cells(
 
 def fine_reduction(header: ImageHeader, um_per_pixel: float, wanted_um_per_pixel: float) -> int:
     """The largest scale-down at decoding that leaves windows fine enough, or the least that is allowed."""
-    pixels = header.height_px * header.width_px
-    allowed = [each for each in REDUCTIONS if pixels <= MAX_DECODED_PX * each * each] or [REDUCTIONS[0]]
+    allowed = _allowed(header)
     fine = (each for each in allowed if um_per_pixel * each <= ENOUGH_ENLARGED * wanted_um_per_pixel)
     return max(fine, default=min(allowed))
+
+
+def usual_reduction(header: ImageHeader, coarse: int) -> int:
+    """The scale-down at decoding of a frame of unknown scale, if ``coarse`` is fine enough to find its nuclei.
+
+    Half of that is what windows need behind most objectives. To decode once, a little finer, takes half the time of
+    decoding twice; if it is still too coarse, ``cut_cells`` decodes again.
+    """
+    return max(coarse // 2, min(_allowed(header)))
+
+
+def _allowed(header: ImageHeader) -> list[int]:
+    """The scale-downs that leave no more pixels than may be decoded for cells; the largest there is if none does."""
+    pixels = header.height_px * header.width_px
+    return [each for each in REDUCTIONS if pixels <= MAX_DECODED_PX * each * each] or [REDUCTIONS[0]]
 
 
 def _um_per_pixel(extracted: ExtractedField, analysis: FieldAnalysis) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_agent.analysis.cell_cutting import cut_cells, fine_reduction
+from edge_agent.analysis.cell_cutting import cut_cells, fine_reduction, usual_reduction
 from edge_agent.analysis.cell_judgement import CellJudgement
 from edge_agent.analysis.extraction import ExtractedField
 from edge_agent.analysis.ratio import rounded_ratio
@@ -64,8 +64,13 @@ class CellJudge:
         """As ``cut_cells``."""
         return cut_cells(extracted, analysis, self.windows, self.side_px)
 
-    def fine_reduction(self, header: ImageHeader, um_per_pixel: float) -> int:
-        """How much a frame of this scale may be scaled down at decoding; see ``cell_cutting.fine_reduction``."""
+    def fine_reduction(self, header: ImageHeader, um_per_pixel: float | None, coarse: int) -> int:
+        """How much a frame may be scaled down at decoding, as ``cell_cutting.fine_reduction`` says for its scale.
+
+        ``coarse`` is what nuclei can be found in. If the scale is not known yet, half of it: windows mostly need that.
+        """
+        if um_per_pixel is None:
+            return usual_reduction(header, coarse)
         return fine_reduction(header, um_per_pixel, self.windows.window_um / self.side_px)
 
     def judge(self, cells: Sequence[CutCell]) -> tuple[CellJudgement | None, ...]:

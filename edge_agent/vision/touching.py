@@ -54,8 +54,7 @@ def separate(contour: Contour, pixel_aspect: float, red_cell_diameter_px: float)
     offset = (left - _MARGIN_PX, top - _MARGIN_PX)
     parts = []
     for owner in range(int(owners.max()) + 1):
-        own = np.asarray(cv2.compare(owners, owner, cv2.CMP_EQ), np.uint8)
-        found = outlines(np.asarray(cv2.bitwise_and(region, own), np.uint8), offset)
+        found = outlines(region * (owners == owner), offset)
         parts += [max(found, key=len)] if found else []
     return parts
 
@@ -129,6 +128,5 @@ def _separate_discs(distance: NDArray[np.float32], min_radius_px: float) -> list
 def _neck(distance: NDArray[np.float32], one: tuple[float, float, float], other: tuple[float, float, float]) -> float:
     """Least distance to the outside on the straight way between two peaks."""
     steps = max(2, int(np.hypot(one[0] - other[0], one[1] - other[1])))
-    x = np.rint(np.linspace(one[0], other[0], steps)).astype(int)
-    y = np.rint(np.linspace(one[1], other[1], steps)).astype(int)
+    x, y = np.rint(np.linspace(one[:2], other[:2], steps, axis=1)).astype(np.intp)
     return float(distance[y, x].min())
