@@ -32,8 +32,8 @@ from edge_agent.vision.settings import QualityLimits
 
 SHIPPED, BESIDE = "cells", "accurate"
 CELLS_COUNT = 16
-UM_PER_PIXEL = 0.12
-"""A camera behind a 100x objective: the drawn field of 1280 px is 154 µm wide."""
+UM_PER_PIXEL = 0.14
+"""A camera behind a 100x objective: the drawn field of 1280 px is 179 µm wide."""
 
 ARRAY, MJPEG, MEASURED = "1280x960 array", "1280x960 MJPEG", "1280x960 MJPEG, scale measured"
 PARTS = f"{CELLS_COUNT} cells, step by step"
@@ -109,8 +109,8 @@ def goals(rows: list[dict[str, Any]], size_mb: float | None) -> list[Goal]:
 
 
 def field_of_cells() -> NDArray[np.uint8]:
-    """A drawn field, uint8 RGB (960, 1280, 3), with 16 cells or a few more that do not touch its edge."""
-    rgb, _ = draw_smear(np.random.default_rng(5), "early-pre-b", size_px=(960, 1280), um_per_pixel=UM_PER_PIXEL)
+    """A drawn field, uint8 RGB (960, 1280, 3), with 16 cells that do not touch its edge."""
+    rgb, _ = draw_smear(np.random.default_rng(5), "benign", size_px=(960, 1280), um_per_pixel=UM_PER_PIXEL)
     return rgb
 
 

@@ -89,7 +89,7 @@ def nuclear_levels(clusters: Clusters) -> NDArray[np.bool_]:
     Those of the top cluster, and of the one below if it is stained much alike.
     """
     top = clusters.centres.size - 1
-    lower, upper = (density_of(centre) for centre in clusters.centres[-2:])
+    lower, upper = (density_of(centre) for centre in clusters.centres[-2:].tolist())
     pale = top > 1 and lower >= max(MIN_DENSITY, MIN_PALE_RATIO * upper)
     return clusters.labels >= (top - 1 if pale else top)
 

@@ -73,8 +73,8 @@ def test_the_soft_edge_is_gaussian_to_a_level(monkeypatch: pytest.MonkeyPatch) -
     fast = standardise_cell(window())
     blurred = []
 
-    def blur(mask: Array, _depth: int, kernel: Array, _kernel: Array, **options: int) -> Array:
-        blurred.append(cv2.GaussianBlur(mask, (len(kernel), len(kernel)), 1.5, **options))
+    def blur(mask: Array, _depth: int, kernel: Array, _kernel: Array, *, borderType: int) -> Array:  # noqa: N803 - OpenCV's
+        blurred.append(cv2.GaussianBlur(mask, (len(kernel), len(kernel)), 1.5, borderType=borderType))
         return np.asarray(blurred[-1], np.uint8)
 
     monkeypatch.setattr(cv2, "sepFilter2D", blur)
