@@ -21,19 +21,18 @@ from tensorflow.lite.python.convert import ConverterError
 from trainer.errors import ConversionError, RunError
 from trainer.export.edge_tpu import check_versions
 from trainer.networks.network import to_network_input
-from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_NAME, INPUT_SIZE_PX, LOGITS, MIDDLE_MAP, SIGNATURE
-
-_SHAPE = (1, INPUT_SIZE_PX, INPUT_SIZE_PX, 3)
+from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_NAME, LOGITS, MIDDLE_MAP, SIGNATURE
 
 
 def convert_to_int8(network: keras.Model, representative: NDArray[np.uint8]) -> bytes:
     """The network as a full-integer TFLite file.
 
-    ``representative`` are preprocessed training images, uint8 (n, 224, 224, 3); the ranges of all
+    ``representative`` are preprocessed training images of the input's shape, uint8 (n, h, w, 3); the ranges of all
     activations are taken from them. A black and a white image join them, so that the input's range is
     that of the pixels whatever the images hold. Raises ``ConversionError``.
     """
-    extremes = np.stack([np.zeros(_SHAPE[1:], np.uint8), np.full(_SHAPE[1:], 255, np.uint8)])
+    shape = network.input_shape[1:]
+    extremes = np.stack([np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8)])
 
     def calibration() -> Iterator[dict[str, NDArray[np.float32]]]:
         for images in (representative, extremes):
@@ -45,7 +44,7 @@ def convert_to_int8(network: keras.Model, representative: NDArray[np.uint8]) -> 
     others = [tf.constant(variable.numpy()) for variable in network.non_trainable_variables]
     serve = tf.function(
         lambda image: network.stateless_call(trainable, others, image, training=False)[0],
-        input_signature=[tf.TensorSpec(_SHAPE, tf.float32, name=INPUT_NAME)],
+        input_signature=[tf.TensorSpec((1, *shape), tf.float32, name=INPUT_NAME)],
     )
     converter = tf.lite.TFLiteConverter.from_concrete_functions([serve.get_concrete_function()], tf.Module())
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

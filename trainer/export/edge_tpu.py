@@ -18,7 +18,17 @@ from edge_agent.settings import Settings
 from trainer.errors import ConversionError
 
 COMPILER = "edgetpu_compiler"
-NEWEST_VERSIONS: Mapping[str, int] = {"ADD": 2, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "MEAN": 2}
+NEWEST_VERSIONS: Mapping[str, int] = {
+    "ADD": 2,
+    "CONCATENATION": 2,
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 4,
+    "MEAN": 2,
+    "MUL": 2,
+    "QUANTIZE": 1,
+    "RESHAPE": 1,
+}
 """The ops of a MobileNetV2 with this head, each with the newest version that a file may need.
 
 These versions came with TFLite 1.14 in 2019 (``runtime_version.cc`` of TensorFlow lists them), two years before

@@ -57,9 +57,12 @@ _STAGES = {
 }
 
 
-def build_backbone(alpha: float, network: Network = Network.MOBILENET_V2) -> keras.Model:
-    """A network without its top: float32 (n, 224, 224, 3) in [-1, 1] to (n, 7, 7, d), randomly initialised."""
-    inputs = keras.Input((INPUT_SIZE_PX, INPUT_SIZE_PX, 3), name=INPUT_NAME)
+def build_backbone(alpha: float, network: Network = Network.MOBILENET_V2, side_px: int = INPUT_SIZE_PX) -> keras.Model:
+    """A network without its top, randomly initialised: float32 (n, side_px, side_px, 3) in [-1, 1] to its last map.
+
+    ``side_px`` is a multiple of 32, and the map (n, side_px / 32, side_px / 32, d): (n, 7, 7, d) for fields.
+    """
+    inputs = keras.Input((side_px, side_px, 3), name=INPUT_NAME)
     x = keras.layers.Conv2D(_channels(32 * alpha), 3, strides=2, padding="same", use_bias=False, name="Conv1")(inputs)
     x = _relu6(_batch_norm(x, "bn_Conv1"), "Conv1_relu")
     block = 0
@@ -75,12 +78,14 @@ def build_backbone(alpha: float, network: Network = Network.MOBILENET_V2) -> ker
     return keras.Model(inputs, x, name=f"{network.replace('-', '_')}_{alpha}")
 
 
-def load_backbone(alpha: float, weights: str, network: Network = Network.MOBILENET_V2) -> keras.Model:
+def load_backbone(
+    alpha: float, weights: str, network: Network = Network.MOBILENET_V2, side_px: int = INPUT_SIZE_PX
+) -> keras.Model:
     """The backbone with ``weights``: the path of a file, or "imagenet" for those that are had without one.
 
     Files are ``.npz`` or, of EfficientNet-Lite0, also its original in PyTorch's format. Raises ``WeightsError``.
     """
-    backbone = build_backbone(alpha, network)
+    backbone = build_backbone(alpha, network, side_px)
     if network is Network.EFFICIENTNET_LITE0:
         set_weights(backbone, lite0_weights(weights))
     else:
