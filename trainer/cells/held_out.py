@@ -40,7 +40,10 @@ class HeldOut:
     @property
     def answered(self) -> NDArray[np.bool_]:
         """(n,): where the agent would give a type, once the record lets it."""
-        return self.familiar & (self.probabilities.max(axis=1) >= self.thresholds.min_confidence_ratio)
+        found: NDArray[np.bool_] = self.familiar & (
+            self.probabilities.max(axis=1) >= self.thresholds.min_confidence_ratio
+        )
+        return found
 
     @property
     def typed(self) -> NDArray[np.bool_]:

@@ -201,7 +201,8 @@ def test_mixed_styles_change_means_and_spreads_but_no_shapes() -> None:
     mixed = mix_styles(maps, rng)
 
     def shape_of(each: np.ndarray) -> np.ndarray:
-        return (each - each.mean(axis=(1, 2), keepdims=True)) / each.std(axis=(1, 2), keepdims=True)
+        shape: np.ndarray = (each - each.mean(axis=(1, 2), keepdims=True)) / each.std(axis=(1, 2), keepdims=True)
+        return shape
 
     np.testing.assert_allclose(shape_of(mixed), shape_of(maps), atol=1e-3)
     changed = np.abs(mixed - maps).max(axis=(1, 2, 3)) > 1e-3
