@@ -8,6 +8,7 @@ COUNT ?=
 BROKER ?=
 DATA ?= ../shared/data/all4/images
 CNMC ?= ../shared/data/cnmc
+CELLS ?= ../shared/data
 WEIGHTS ?= ../shared/weights
 WEIGHTS_1_0 = "$(WEIGHTS)/mobilenet_v2_1.0_224_tfslim_bnfolded_f32.npz"
 WEIGHTS_0_35 = "$(WEIGHTS)/mobilenet_v2_0.35_224_no_top_keras_f32.npz"
@@ -17,9 +18,10 @@ PYTHON_VERSION ?= 3.13
 # The .pth file of EfficientNet-Lite0's weights, or "imagenet" where its package is installed; without it 'make compare' does
 # without that network.
 LITE0 ?=
+TABLE ?=
 FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames-1280x960
 
-.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare cross-validate probe models accurate-bundle fast-bundle demo-bundle requirements deb clean collector-kills dashboard dashboard-load fleet
+.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare cross-validate probe models accurate-bundle fast-bundle demo-bundle cells-bundle requirements deb clean collector-kills dashboard dashboard-load fleet
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
@@ -109,7 +111,7 @@ probe: $(VENV)/dev.stamp
 	$(BIN)/trainer probe --data "$(CNMC)/images" --table "$(CNMC)/manifest.csv" --description cnmc \
 		--weights $(WEIGHTS_1_0) --out runs/probe
 
-models: accurate-bundle fast-bundle demo-bundle
+models: accurate-bundle fast-bundle demo-bundle cells-bundle
 
 # With the committed split, so that the figures of all bundles are of the same images. Two networks teach the one that
 # ships as "accurate", which in turn teaches "fast".
@@ -146,6 +148,14 @@ demo-bundle: $(VENV)/dev.stamp
 	$(BIN)/trainer quantize --run runs/demo --data runs/synthetic
 	$(BIN)/trainer bundle --run runs/demo --data runs/synthetic --name demo --version 0.3.0 \
 		--out edge_agent/models/demo
+
+# TABLE: Markdown of what this recipe does on laboratories that were left out, for the card.
+cells-bundle: $(VENV)/dev.stamp
+	rm -rf runs/cells edge_agent/models/cells
+	$(BIN)/trainer train-cells --data "$(CELLS)" --weights $(WEIGHTS_0_35) --cache runs/cells-cache --seed 1 \
+		--out runs/cells
+	$(BIN)/trainer bundle-cells --run runs/cells --data "$(CELLS)" $(if $(TABLE),--table "$(TABLE)") \
+		--name cells --version 1.0.0 --out edge_agent/models/cells
 
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

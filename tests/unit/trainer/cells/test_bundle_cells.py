@@ -14,6 +14,7 @@ import pytest
 from edge_agent.analysis.cell_analyzer import CellAnalyzer
 from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
 from edge_agent.contracts import BundleKind, Reason
+from edge_agent.errors import BundleWrongKind
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL, load_golden
 from edge_agent.inference.proof import ProofLimits, unproven_reasons
@@ -31,13 +32,15 @@ from trainer.cells.run import CONFIG, PARTS, WEIGHTS, CellsRunConfig
 from trainer.cells.sources import TYPES, Sources
 from trainer.cells.windows import cut_canvas
 from trainer.errors import BundleUnproven, DataError, RunError
+from trainer.evaluation.evaluate import evaluate
 from trainer.export.bundle_files import DATA_CARD
 from trainer.export.conversion import operations
 from trainer.export.identity import BundleIdentity
 from trainer.files import write_json
 from trainer.networks.backbone import build_backbone
-from trainer.networks.network import predict_logits
+from trainer.networks.network import to_network_input
 from trainer.networks.weights import named_weights
+from trainer.spec import LOGITS
 from trainer.training.run import read_config
 
 IDENTITY = BundleIdentity("drawn-cells", "0.1.0")
@@ -141,7 +144,7 @@ def test_integers_tell_blasts_as_the_network_does(bundled: Bundled, run: Run) ->
         "RESHAPE",
     }
     windows = np.stack([preprocess(cut_canvas(each), "cell_stain@1", "none") for each in run.canvases])
-    expected = predict_logits(build_cells_network(run.weights), windows)[:, 0]
+    expected = np.asarray(build_cells_network(run.weights)(to_network_input(windows))[LOGITS])[:, 0]
     found = np.array([bundled.classifier.classify(window).logits[0] for window in windows])
     assert expected.std() > 0.2
     assert np.corrcoef(found, expected)[0, 1] > 0.98
@@ -175,7 +178,7 @@ def test_its_cards_name_laboratories_and_what_was_measured(bundled: Bundled) -> 
     assert "**Provisional.**" in card
     assert "Research and engineering only" in card
     assert TABLE in card
-    assert f"Measured on {len(bundled.judged.cells)} unseen cells" in card
+    assert f"Measured on {len(bundled.judged.cells)} test cells" in card
     assert "objects without a nucleus of `north`" in card
     data = (bundled.folder / DATA_CARD).read_text()
     for told in ("`north`", "`south`", "**not known**", "30 µm", "48 pictures"):
@@ -205,3 +208,6 @@ def test_other_cells_and_other_runs_are_refused_before_anything_is_computed(
     with pytest.raises(RunError, match=r"written by 'trainer train-cells'") as caught:
         read_config(run.folder)
     assert "bundle-cells" in caught.value.remedy
+    with pytest.raises(BundleWrongKind) as wrong:
+        evaluate(str(bundled.folder), run.data, run.folder / PARTS)
+    assert "judge-cells" in wrong.value.remedy
