@@ -20,6 +20,8 @@ from trainer.cli.compare import compare
 from trainer.cli.cross_validate import cross_validate
 from trainer.cli.evaluate import evaluate
 from trainer.cli.evidence import evidence
+from trainer.cli.judge_cells import judge_cells
+from trainer.cli.many_laboratories import many_laboratories
 from trainer.cli.prepare import prepare
 from trainer.cli.probe import probe
 from trainer.cli.quantize import quantize
@@ -53,6 +55,8 @@ for command in (
     evaluate,
     compare,
     cross_validate,
+    judge_cells,
+    many_laboratories,
     probe,
     adapt,
     keygen,

@@ -45,6 +45,27 @@ def test_every_pixel_level_has_an_input_value_of_its_own(classifier: Classifier)
     assert classifier._table.view(np.int8).tolist() == list(range(-128, 128))
 
 
+@pytest.mark.parametrize("only_signed", [False, True])
+def test_several_images_at_once_get_what_each_gets_alone(
+    classifier: Classifier, smear: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, only_signed: bool
+) -> None:
+    monkeypatch.setattr(classifier, "_only_signed", only_signed)
+    images = [smear, np.ascontiguousarray(smear[::-1]), smear[:, ::-1], np.full_like(smear, 200)]
+    alone = [classifier.classify(image) for image in images]
+    assert len({each.unfamiliarity_score for each in alone}) == len(images)
+    for one, other in zip(classifier.classify_all(images), alone, strict=True):
+        for name in ("probabilities", "logits", "class_activation_map", "features", "middle_map"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+        assert one.unfamiliarity_score == pytest.approx(other.unfamiliarity_score, rel=1e-5)
+    assert classifier.classify_all([]) == []
+    assert classifier.classify(smear).logits.tolist() == alone[0].logits.tolist(), "a smaller run after a larger one"
+
+
+def test_an_image_of_another_shape_is_refused(classifier: Classifier, smear: NDArray[np.uint8]) -> None:
+    with pytest.raises(ValueError, match="broadcast"):
+        classifier.classify(smear[:-1])
+
+
 def classification_with(confidence: float, unfamiliarity: float) -> Classification:
     """A possible output of a network of four classes."""
     probabilities = np.array([confidence, *[(1 - confidence) / 3] * 3])
