@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +18,15 @@ from edge_agent.contracts import BundleKind, Reason
 from edge_agent.errors import BundleWrongKind
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL, load_golden
+from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.proof import ProofLimits, unproven_reasons
 from edge_agent.vision.preprocessing import preprocess
 from tests.unit.trainer.cells.drawn_cells import draw_cell, make_sources, write_picture
 from trainer.cells import bundle as bundling
+from trainer.cells import familiarity
 from trainer.cells.bundle import bundle_cells
 from trainer.cells.canvases import Canvases, make_canvases
+from trainer.cells.familiarity import CellsFamiliarity
 from trainer.cells.held_out import HeldOut
 from trainer.cells.listing import list_cells
 from trainer.cells.network import ALPHA, BLAST_FEATURES_COUNT, CellsWeights, build_cells_network, build_types_tail
@@ -61,6 +65,15 @@ class Bundled(NamedTuple):
     judged: HeldOut
     lacking: tuple[str, ...]
     classifier: Classifier
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_windows() -> Iterator[None]:
+    """Drawn cells are all alike; familiarity needs no thousands of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(familiarity, "CELLS_COUNT", 60)
+        patch.setattr(familiarity, "FOREIGN_COUNT", 8)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +202,11 @@ def test_without_a_record_nothing_is_written(
     bundled: Bundled, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = bundled.classifier.bundle.contents[MODEL]
+    fitted = CellsFamiliarity(
+        Familiarity.load(bundled.classifier.bundle, 32), bundled.classifier.thresholds.max_unfamiliarity_score
+    )
     monkeypatch.setattr(bundling, "convert_cells", lambda *_: model)
+    monkeypatch.setattr(bundling, "fit_cells_familiarity", lambda *_, **__: fitted)
     with pytest.raises(BundleUnproven, match="not shown to be right"):
         bundle_cells(run.folder, run.data, tmp_path / "out", IDENTITY, sources=run.sources)
     assert not (tmp_path / "out").exists()
