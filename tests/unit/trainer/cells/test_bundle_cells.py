@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_agent.analysis.cell_analyzer import CellAnalyzer
 from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
@@ -23,7 +25,7 @@ from edge_agent.inference.proof import ProofLimits, unproven_reasons
 from edge_agent.vision.preprocessing import preprocess
 from tests.unit.trainer.cells.drawn_cells import draw_cell, make_sources, write_picture
 from trainer.cells import bundle as bundling
-from trainer.cells import familiarity
+from trainer.cells import familiarity, int8
 from trainer.cells.bundle import bundle_cells
 from trainer.cells.canvases import Canvases, make_canvases
 from trainer.cells.familiarity import CellsFamiliarity
@@ -132,6 +134,14 @@ def bundled(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundled:
     return Bundled(folder, judged, lacking, Classifier(load_bundle(folder)))
 
 
+def windows_of(run: Run) -> NDArray[np.uint8]:
+    return np.stack([preprocess(cut_canvas(each), "cell_stain@1", "none") for each in run.canvases])
+
+
+def log_odds(bundled: Bundled, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.array([bundled.classifier.classify(window).logits[0] for window in windows])
+
+
 def test_the_agent_loads_it_as_a_cells_bundle_that_asks_for_blasts_first(bundled: Bundled, run: Run) -> None:
     bundled.classifier.verify_golden()
     manifest = bundled.classifier.manifest
@@ -156,13 +166,30 @@ def test_integers_tell_blasts_as_the_network_does(bundled: Bundled, run: Run) ->
         "MUL",
         "RESHAPE",
     }
-    windows = np.stack([preprocess(cut_canvas(each), "cell_stain@1", "none") for each in run.canvases])
+    windows = windows_of(run)
     expected = np.asarray(build_cells_network(run.weights)(to_network_input(windows))[LOGITS])[:, 0]
-    found = np.array([bundled.classifier.classify(window).logits[0] for window in windows])
     assert expected.std() > 0.2
-    assert np.corrcoef(found, expected)[0, 1] > 0.98
-    # Rounding moves all of them together; that is undone.
-    assert abs(np.median(found - expected)) < 0.2 * expected.std()
+    assert np.corrcoef(log_odds(bundled, windows), expected)[0, 1] > 0.98
+
+
+def test_what_rounding_adds_to_all_log_odds_is_undone(
+    bundled: Bundled, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows, model = windows_of(run), bundled.classifier.bundle.contents[MODEL]
+    converted = []
+
+    def convert(network: keras.Model, images: NDArray[np.uint8]) -> bytes:
+        converted.append(np.asarray(network(to_network_input(images))[LOGITS]))
+        return model
+
+    monkeypatch.setattr(int8, "convert_to_int8", convert)
+    # As if rounding took one from each.
+    int8.convert_cells(replace(run.weights, blast_bias=run.weights.blast_bias + 1), windows)
+    first, second = converted
+    added = np.median(log_odds(bundled, windows) - first[:, 0])
+    assert added < -0.5
+    assert np.allclose(second[:, 0], first[:, 0] - added, atol=1e-3)
+    assert np.allclose(second[:, 1:], first[:, 1:], atol=1e-5)
 
 
 def test_its_record_is_of_test_cells_whose_type_is_known(bundled: Bundled) -> None:
