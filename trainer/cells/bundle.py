@@ -77,14 +77,14 @@ def bundle_cells(
 
     Returns what is said of the test cells, and what the record lacks for the agent to use the bundle: nothing, unless
     ``provisional`` lets such a bundle be written. Familiarity is fitted on training cells, all else is chosen on
-    validation cells, through the int8 file. ``cache`` is a folder that keeps canvases, by default the run's; ``table``
-    is Markdown for the card, of what the bundle's recipe does on laboratories that were left out. Raises
-    ``TrainerError``, among them ``BundleUnproven``, or ``BundleError``.
+    validation cells, through the int8 file. ``cache`` is a folder that keeps canvases, and ``sources`` describe the
+    laboratories, both by default as in the run; ``table`` is Markdown for the card, of what the bundle's recipe does on
+    laboratories that were left out. Raises ``TrainerError``, among them ``BundleUnproven``, or ``BundleError``.
     """
     if holds_files(out):
         raise RunError(f"{out} is not empty.", remedy="Remove the old bundle, or name another --out.")
-    sources = load_sources() if sources is None else sources
     config = read_cells_config(run)
+    sources = sources or _sources(config)
     weights = CellsWeights.load(run / WEIGHTS)
     canvases = _canvases(data, sources, Path(config.options.cache if cache is None else cache))
     parts = _divide(canvases, run, config)
@@ -130,6 +130,11 @@ def bundle_cells(
     write_bundle(out, build_cells_manifest(identity, config, contents, calibration, evidence, reference), contents)
     Classifier(load_bundle(out)).verify_golden()
     return judged, lacking
+
+
+def _sources(config: CellsRunConfig) -> Sources:
+    path = config.options.sources
+    return load_sources() if path is None else load_sources(Path(path))
 
 
 def _canvases(data: Path, sources: Sources, cache: Path) -> Canvases:

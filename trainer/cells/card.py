@@ -63,9 +63,9 @@ nucleated cells of stained blood smears, and is no differential count for a pati
 
 {left_out or "This was not measured for this bundle."}
 
-## Measured on {len(figures.test.cells)} unseen cells of its own laboratories, through this int8 file
+## Measured on {len(figures.test.cells)} test cells, through this int8 file
 
-{_apart(config.options)} These figures say little of other laboratories: those above do.
+{_apart(config.options)} {_scope(config.options)} The windows were cut at the scales in `data.md`.
 
 {_accuracy(figures.test)}
 
@@ -180,6 +180,12 @@ def _apart(options: CellsOptions) -> str:
     )
 
 
+def _scope(options: CellsOptions) -> str:
+    if options.leave_out is not None:
+        return "So these figures are of one laboratory that is new to it."
+    return "These are cells of its own laboratories, and the figures say little of others."
+
+
 def _accuracy(test: HeldOut) -> str:
     typed = test.typed
     if not typed.any():
@@ -250,7 +256,7 @@ def _parts_table(parts: Mapping[Part, Sequence[ListedCell]]) -> str:
     counts = Counter((each.laboratory, each.meaning, part) for part, cells in parts.items() for each in cells)
     kinds = sorted({(code, meaning) for code, meaning, _ in counts}, key=lambda each: (each[0], _ORDER[each[1]]))
     return table(
-        ("laboratory", "type", *(part.value for part in Part)),
+        ("laboratory", "type", *_PARTS.values()),
         *(
             (f"`{code}`", f"`{meaning.value}`", *(str(counts[code, meaning, part]) for part in Part))
             for code, meaning in kinds
@@ -258,6 +264,7 @@ def _parts_table(parts: Mapping[Part, Sequence[ListedCell]]) -> str:
     )
 
 
+_PARTS = {Part.TRAIN: "training", Part.VALIDATION: "validation", Part.TEST: "test"}
 _ORDER = {meaning: position for position, meaning in enumerate(Meaning)}
 
 
@@ -268,7 +275,7 @@ def _groups_table(parts: Mapping[Part, Sequence[ListedCell]]) -> str:
         groups = {part: {each.group for each in cells if each.laboratory == code} for part, cells in parts.items()}
         known = not any(None in each for each in groups.values())
         rows.append((f"`{code}`", *(str(len(groups[part])) if known else "not known" for part in Part)))
-    return table(("laboratory", *(f"patients in {part.value}" for part in Part)), *rows)
+    return table(("laboratory", *(f"patients in {name}" for name in _PARTS.values())), *rows)
 
 
 def _weights(options: CellsOptions) -> str:

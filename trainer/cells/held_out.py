@@ -40,10 +40,8 @@ class HeldOut:
     @property
     def answered(self) -> NDArray[np.bool_]:
         """(n,): where the agent would give a type, once the record lets it."""
-        found: NDArray[np.bool_] = self.familiar & (
-            self.probabilities.max(axis=1) >= self.thresholds.min_confidence_ratio
-        )
-        return found
+        sure: NDArray[np.bool_] = self.probabilities.max(axis=1) >= self.thresholds.min_confidence_ratio
+        return self.familiar & sure
 
     @property
     def typed(self) -> NDArray[np.bool_]:

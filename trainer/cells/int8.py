@@ -10,8 +10,9 @@ from edge_agent.inference.classifier import quantization_table
 from edge_agent.inference.runtime import Runtime
 from trainer.cells.network import CellsWeights, build_cells_network, shift_log_odds
 from trainer.export.conversion import convert_to_int8
-from trainer.networks.network import predict_logits
+from trainer.networks.network import to_network_input
 from trainer.spec import LOGITS
+from trainer.training.tail import BATCH
 
 
 def convert_cells(weights: CellsWeights, windows: NDArray[np.uint8]) -> bytes:
@@ -31,5 +32,9 @@ def _shift(model: bytes, network: keras.Model, windows: NDArray[np.uint8]) -> fl
     """How much higher the file's log-odds of a blast are than the network's: the median over windows."""
     runtime = Runtime(model, threads=1)
     table = quantization_table(runtime.input)
-    found = np.array([runtime.run(table[window][None])[LOGITS][0, 0] for window in windows])
-    return float(np.median(found - predict_logits(network, windows)[:, 0]))
+    rounded = [runtime.run(table[window][None])[LOGITS][0, 0] for window in windows]
+    exact = [
+        np.asarray(network(to_network_input(windows[start : start + BATCH]), training=False)[LOGITS])[:, 0]
+        for start in range(0, len(windows), BATCH)
+    ]
+    return float(np.median(np.array(rounded) - np.concatenate(exact)))

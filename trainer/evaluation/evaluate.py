@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edge_agent.cameras.frame import Encoded
+from edge_agent.contracts import BundleKind
 from edge_agent.contracts.manifest import Evidence
+from edge_agent.errors import BundleWrongKind
 from edge_agent.inference import Classifier
 from edge_agent.inference.geometry import field_geometry
 from edge_agent.settings import Settings
@@ -77,12 +79,17 @@ class Evaluation(Settings):
 def evaluate(
     bundle: str, data: Path, split: Path, part: Part = Part.TEST, options: EvaluationOptions | None = None
 ) -> Evaluation:
-    """Measure one part of ``split`` through the bundle. Raises ``BundleError`` or ``TrainerError``."""
+    """Measure one part of ``split`` through a bundle that judges fields. Raises ``BundleError`` or ``TrainerError``."""
     options = options or EvaluationOptions()
     for folder in options.foreign:
         list_foreign(folder)
     analyzer = BundleAnalyzer.load(bundle)
     manifest = analyzer.manifest
+    if manifest.kind is BundleKind.CELLS:
+        raise BundleWrongKind(
+            f"Bundle '{manifest.name}' judges single cells, and a split lists fields.",
+            remedy="Measure it with 'trainer judge-cells'.",
+        )
     assignments = read_split(split, data)
     chosen = [each for each in assignments if each.part is part]
     files = [each.file for each in chosen]

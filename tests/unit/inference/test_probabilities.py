@@ -50,14 +50,20 @@ def test_a_higher_temperature_is_less_sure() -> None:
 
 def test_a_cells_bundle_computes_them_by_the_rule_that_it_names(tmp_path: Path) -> None:
     labels = load_bundle("demo").manifest.model_dump(mode="json")["labels"]
+    # So that no class is certain, by either rule.
+    unsure = 20.0
     named = make_cells_bundle(
-        tmp_path / "named", cells=BLAST_FIRST, labels=[{**labels[0], "malignant": True}, *labels[1:]]
+        tmp_path / "named",
+        cells=BLAST_FIRST,
+        labels=[{**labels[0], "malignant": True}, *labels[1:]],
+        temperature=unsure,
     )
-    plain = make_cells_bundle(tmp_path / "plain")
-    for folder, rule in ((named, blast_first), (plain, softmax)):
+    plain = make_cells_bundle(tmp_path / "plain", temperature=unsure)
+    for folder, rule, other in ((named, blast_first, softmax), (plain, softmax, blast_first)):
         classifier = Classifier(load_bundle(folder))
         found = classifier.classify(load_golden(classifier.bundle).image[0])
-        assert np.allclose(found.probabilities, rule(found.logits, classifier.manifest.temperature))
+        assert np.allclose(found.probabilities, rule(found.logits, unsure))
+        assert not np.allclose(found.probabilities, other(found.logits, unsure))
 
 
 @pytest.mark.parametrize(

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_agent.analysis.cell_analyzer import CellAnalyzer
 from edge_agent.cameras.frame import ColourOrder, Pixels, frame_now
 from edge_agent.contracts import BundleKind, Reason
+from edge_agent.errors import BundleWrongKind
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL, load_golden
+from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.proof import ProofLimits, unproven_reasons
 from edge_agent.vision.preprocessing import preprocess
 from tests.unit.trainer.cells.drawn_cells import draw_cell, make_sources, write_picture
 from trainer.cells import bundle as bundling
+from trainer.cells import familiarity, int8
 from trainer.cells.bundle import bundle_cells
 from trainer.cells.canvases import Canvases, make_canvases
+from trainer.cells.familiarity import CellsFamiliarity
 from trainer.cells.held_out import HeldOut
 from trainer.cells.listing import list_cells
 from trainer.cells.network import ALPHA, BLAST_FEATURES_COUNT, CellsWeights, build_cells_network, build_types_tail
@@ -31,13 +38,15 @@ from trainer.cells.run import CONFIG, PARTS, WEIGHTS, CellsRunConfig
 from trainer.cells.sources import TYPES, Sources
 from trainer.cells.windows import cut_canvas
 from trainer.errors import BundleUnproven, DataError, RunError
+from trainer.evaluation.evaluate import evaluate
 from trainer.export.bundle_files import DATA_CARD
 from trainer.export.conversion import operations
 from trainer.export.identity import BundleIdentity
 from trainer.files import write_json
 from trainer.networks.backbone import build_backbone
-from trainer.networks.network import predict_logits
+from trainer.networks.network import to_network_input
 from trainer.networks.weights import named_weights
+from trainer.spec import LOGITS
 from trainer.training.run import read_config
 
 IDENTITY = BundleIdentity("drawn-cells", "0.1.0")
@@ -58,6 +67,15 @@ class Bundled(NamedTuple):
     judged: HeldOut
     lacking: tuple[str, ...]
     classifier: Classifier
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_windows() -> Iterator[None]:
+    """Drawn cells are all alike; familiarity needs no thousands of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(familiarity, "CELLS_COUNT", 60)
+        patch.setattr(familiarity, "FOREIGN_COUNT", 8)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +134,14 @@ def bundled(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundled:
     return Bundled(folder, judged, lacking, Classifier(load_bundle(folder)))
 
 
+def windows_of(run: Run) -> NDArray[np.uint8]:
+    return np.stack([preprocess(cut_canvas(each), "cell_stain@1", "none") for each in run.canvases])
+
+
+def log_odds(bundled: Bundled, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.array([bundled.classifier.classify(window).logits[0] for window in windows])
+
+
 def test_the_agent_loads_it_as_a_cells_bundle_that_asks_for_blasts_first(bundled: Bundled, run: Run) -> None:
     bundled.classifier.verify_golden()
     manifest = bundled.classifier.manifest
@@ -140,13 +166,30 @@ def test_integers_tell_blasts_as_the_network_does(bundled: Bundled, run: Run) ->
         "MUL",
         "RESHAPE",
     }
-    windows = np.stack([preprocess(cut_canvas(each), "cell_stain@1", "none") for each in run.canvases])
-    expected = predict_logits(build_cells_network(run.weights), windows)[:, 0]
-    found = np.array([bundled.classifier.classify(window).logits[0] for window in windows])
+    windows = windows_of(run)
+    expected = np.asarray(build_cells_network(run.weights)(to_network_input(windows))[LOGITS])[:, 0]
     assert expected.std() > 0.2
-    assert np.corrcoef(found, expected)[0, 1] > 0.98
-    # Rounding moves all of them together; that is undone.
-    assert abs(np.median(found - expected)) < 0.2 * expected.std()
+    assert np.corrcoef(log_odds(bundled, windows), expected)[0, 1] > 0.98
+
+
+def test_what_rounding_adds_to_all_log_odds_is_undone(
+    bundled: Bundled, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows, model = windows_of(run), bundled.classifier.bundle.contents[MODEL]
+    converted = []
+
+    def convert(network: keras.Model, images: NDArray[np.uint8]) -> bytes:
+        converted.append(np.asarray(network(to_network_input(images))[LOGITS]))
+        return model
+
+    monkeypatch.setattr(int8, "convert_to_int8", convert)
+    # As if rounding took one from each.
+    int8.convert_cells(replace(run.weights, blast_bias=run.weights.blast_bias + 1), windows)
+    first, second = converted
+    added = np.median(log_odds(bundled, windows) - first[:, 0])
+    assert added < -0.5
+    assert np.allclose(second[:, 0], first[:, 0] - added, atol=1e-3)
+    assert np.allclose(second[:, 1:], first[:, 1:], atol=1e-5)
 
 
 def test_its_record_is_of_test_cells_whose_type_is_known(bundled: Bundled) -> None:
@@ -175,7 +218,7 @@ def test_its_cards_name_laboratories_and_what_was_measured(bundled: Bundled) -> 
     assert "**Provisional.**" in card
     assert "Research and engineering only" in card
     assert TABLE in card
-    assert f"Measured on {len(bundled.judged.cells)} unseen cells" in card
+    assert f"Measured on {len(bundled.judged.cells)} test cells" in card
     assert "objects without a nucleus of `north`" in card
     data = (bundled.folder / DATA_CARD).read_text()
     for told in ("`north`", "`south`", "**not known**", "30 µm", "48 pictures"):
@@ -186,7 +229,11 @@ def test_without_a_record_nothing_is_written(
     bundled: Bundled, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = bundled.classifier.bundle.contents[MODEL]
+    fitted = CellsFamiliarity(
+        Familiarity.load(bundled.classifier.bundle, 32), bundled.classifier.thresholds.max_unfamiliarity_score
+    )
     monkeypatch.setattr(bundling, "convert_cells", lambda *_: model)
+    monkeypatch.setattr(bundling, "fit_cells_familiarity", lambda *_, **__: fitted)
     with pytest.raises(BundleUnproven, match="not shown to be right"):
         bundle_cells(run.folder, run.data, tmp_path / "out", IDENTITY, sources=run.sources)
     assert not (tmp_path / "out").exists()
@@ -205,3 +252,6 @@ def test_other_cells_and_other_runs_are_refused_before_anything_is_computed(
     with pytest.raises(RunError, match=r"written by 'trainer train-cells'") as caught:
         read_config(run.folder)
     assert "bundle-cells" in caught.value.remedy
+    with pytest.raises(BundleWrongKind) as wrong:
+        evaluate(str(bundled.folder), run.data, run.folder / PARTS)
+    assert "judge-cells" in wrong.value.remedy

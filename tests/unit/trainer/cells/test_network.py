@@ -47,11 +47,15 @@ class Made(NamedTuple):
 @pytest.fixture(scope="module")
 def made() -> Made:
     keras.utils.set_random_seed(0)
-    imagenet = named_weights(build_backbone(ALPHA, side_px=WINDOW_PX))
+    rng = np.random.default_rng(1)
+    # Maps off zero and of different spreads, as ImageNet's are.
+    imagenet = {
+        name: rng.uniform(0.5, 2, value.shape).astype(np.float32) if name.endswith(("/beta", "/gamma")) else value
+        for name, value in named_weights(build_backbone(ALPHA, side_px=WINDOW_PX)).items()
+    }
     trunk, features, maps = build_trunk(imagenet), build_blast_features(imagenet), build_frozen_maps(imagenet)
     tail = build_types_tail(imagenet)
-    rng = np.random.default_rng(1)
-    blast = rng.normal(0, 3, BLAST_FEATURES_COUNT).astype(np.float32)
+    blast = rng.normal(0, 0.3, BLAST_FEATURES_COUNT).astype(np.float32)
     weights = CellsWeights(imagenet, blast, BIAS, named_weights(tail), DARK_WEIGHT)
     image = rng.uniform(-1, 1, (3, WINDOW_PX, WINDOW_PX, 3)).astype(np.float32)
     return Made(
