@@ -15,6 +15,7 @@ from trainer.cli.adapt import adapt
 from trainer.cli.appearance import appearance
 from trainer.cli.audit import audit
 from trainer.cli.bundle import bundle
+from trainer.cli.bundle_cells import bundle_cells
 from trainer.cli.compare import compare
 from trainer.cli.cross_validate import cross_validate
 from trainer.cli.evaluate import evaluate
@@ -48,6 +49,7 @@ for command in (
     train_cells,
     quantize,
     bundle,
+    bundle_cells,
     evidence,
     appearance,
     evaluate,

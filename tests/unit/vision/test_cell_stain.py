@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from edge_agent.vision.cell_stain import WHITE, standardise_cell
+from edge_agent.vision.cell_stain import (
+    MAX_BLACK_LEVEL,
+    MIN_BLACK_BORDER_RATIO,
+    WHITE,
+    is_cut_out,
+    standardise_cell,
+)
 from edge_agent.vision.preprocessing import preprocess
 
 Array = NDArray[np.uint8]
@@ -56,12 +62,37 @@ def test_any_window_gives_an_image_of_its_shape(data: st.DataObject, height: int
     assert (picture == before).all()
 
 
+@given(st.data(), st.integers(1, 12), st.integers(1, 12))
+def test_only_what_is_black_along_its_border_was_cut_out(data: st.DataObject, height: int, width: int) -> None:
+    picture = data.draw(arrays(np.uint8, (height, width, 3), elements=st.sampled_from([0, 0, 0, 0, 12, 13])))
+    edges = np.concatenate((picture[0], picture[-1], picture[:, 0], picture[:, -1]))
+    assert is_cut_out(picture) == ((edges <= MAX_BLACK_LEVEL).all(axis=1).mean() >= MIN_BLACK_BORDER_RATIO)
+
+
+def test_the_soft_edge_is_gaussian_to_a_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = standardise_cell(window())
+    blurred = []
+
+    def blur(mask: Array, _depth: int, kernel: Array, _kernel: Array, *, borderType: int) -> Array:  # noqa: N803 - OpenCV's
+        blurred.append(cv2.GaussianBlur(mask, (len(kernel), len(kernel)), 1.5, borderType=borderType))
+        return np.asarray(blurred[-1], np.uint8)
+
+    monkeypatch.setattr(cv2, "sepFilter2D", blur)
+    slow = standardise_cell(window())
+    assert len(blurred) == 1
+    assert np.abs(fast.astype(int) - slow).max() <= 1
+
+
 @pytest.mark.parametrize("level", [0, 12, 13, 60, 128, 235, 255])
 def test_a_window_without_anything_in_it_is_white(level: int) -> None:
-    image = standardise_cell(np.full((SIDE, SIDE, 3), level, np.uint8))
-    # What is darker than a background can be is nothing's background: it stays dark where the nucleus should be.
-    assert (image == WHITE).all() == (level <= 12 or level >= 60)
-    assert (image[:12] == WHITE).all()
+    assert (standardise_cell(np.full((SIDE, SIDE, 3), level, np.uint8)) == WHITE).all()
+
+
+@pytest.mark.parametrize("level", [128, 160, 200], ids="grey {}".format)
+def test_a_window_whose_nuclei_are_all_far_from_its_middle_is_white(level: int) -> None:
+    picture = np.full((SIDE, SIDE, 3), level, np.uint8)
+    cv2.circle(picture, (8, 8), 18, NUCLEUS, -1, cv2.LINE_AA)
+    assert (standardise_cell(picture) == WHITE).all()
 
 
 @pytest.mark.parametrize("seed", range(3))
