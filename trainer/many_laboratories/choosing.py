@@ -27,10 +27,12 @@ _PARTS = {JudgedPart.VALIDATION: Part.VALIDATION, JudgedPart.TEST: Part.TEST}
 def choose_cells(cells: Sequence[ListedCell], part: JudgedPart, split: Path | None = None) -> list[ListedCell]:
     """The ``part`` of all the ``cells`` of a laboratory: of its halves, or as a training's ``cells.csv`` has it.
 
-    What is no cell was in no training, so it is in every part. Raises ``DataError`` if nothing else is left, and as
-    ``read_parts`` does.
+    What is no cell has no part in a training, but the limits of a bundle may have been fitted to the validation half of
+    it: so it is divided into halves in either case. Raises ``DataError`` if no cell is left, and as ``read_parts``
+    does.
     """
     nucleated = [each for each in cells if each.is_nucleated]
+    others = [each for each in cells if not each.is_nucleated]
     if part is JudgedPart.ALL:
         chosen = nucleated
     elif split is None:
@@ -40,7 +42,8 @@ def choose_cells(cells: Sequence[ListedCell], part: JudgedPart, split: Path | No
         chosen = in_part(nucleated, _PARTS[part], split)
     if not chosen:
         raise DataError(f"no cell is in the part '{part}'.", remedy="Name another --part or --split.")
-    return [*chosen, *(each for each in cells if not each.is_nucleated)]
+    of_others = zip(others, assign_halves(others), strict=True)
+    return [*chosen, *(each for each, half in of_others if part in {JudgedPart.ALL, half.value})]
 
 
 def in_part(cells: Sequence[ListedCell], part: Part, split: Path) -> list[ListedCell]:
