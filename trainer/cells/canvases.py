@@ -5,16 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import multiprocessing
-import signal
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,9 +21,8 @@ from edge_agent.vision.preprocessing import SEGMENTATION_DENOISER
 from trainer.cells.cut_out import cell_mask, is_cut_out
 from trainer.cells.listing import ListedCell, SkippedRow
 from trainer.cells.sources import Sources
-from trainer.errors import OutOfMemory
 from trainer.files import make_folder, replacing, write_json
-from trainer.progress import track
+from trainer.processes import in_processes
 
 UM_PER_PIXEL = 0.25
 CANVAS_PX = 160
@@ -131,7 +125,10 @@ def _make(path: Path, cells: Sequence[ListedCell], side_um: float, processes: in
     reasons: dict[int, str] = {}
     lasting = True
     read = partial(_read_canvas, side_um=side_um)
-    for position, made in enumerate(_in_processes(read, [each.path for each in cells], path.stem, processes)):
+    what = f"Cutting out {path.stem.rpartition('-')[0]}"
+    work = partial(_read_chunk, read)
+    pictures_made = in_processes(work, [each.path for each in cells], what, processes=processes, chunk=_CHUNK)
+    for position, made in enumerate(pictures_made):
         if isinstance(made, str):
             reasons[position] = made
         elif isinstance(made, OSError):
@@ -153,31 +150,6 @@ def _make(path: Path, cells: Sequence[ListedCell], side_um: float, processes: in
 
 def _reasons_path(path: Path) -> Path:
     return path.with_suffix(".unreadable.json")
-
-
-def _in_processes(read: partial[Made], paths: Sequence[Path], name: str, processes: int) -> Iterator[Made]:
-    """``read`` of each path, in order, with a progress bar."""
-    what = f"Cutting out {name.rpartition('-')[0]}"
-    if processes == 1:
-        yield from map(read, track(paths, what))
-        return
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-    # A fork of a process that has threads, such as TensorFlow's, may hang.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_begin_process)
-    try:
-        for done in track([pool.submit(_read_chunk, read, chunk) for chunk in chunks], what):
-            yield from done.result()
-    except BrokenProcessPool as error:
-        raise OutOfMemory("A process that cut out cells was killed.") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin_process() -> None:
-    """The processes are the parallelism, and only the first of them answers to Ctrl-C, which all of them get."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _read_chunk(read: partial[Made], paths: Sequence[Path]) -> list[Made]:

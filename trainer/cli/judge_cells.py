@@ -33,15 +33,14 @@ def judge_cells(
     from trainer.cells.listing import list_cells
     from trainer.cells.sources import SHIPPED, load_sources
     from trainer.files import check_output_folder, make_folder, write_json
-    from trainer.many_laboratories.choosing import choose_cells, read_split
+    from trainer.many_laboratories.choosing import choose_cells
     from trainer.many_laboratories.figures import measure_laboratory
     from trainer.many_laboratories.judging import judge_cells as judge
     from trainer.many_laboratories.terminal import show_laboratory
 
     check_output_folder(out.parent)
-    parts = None if split is None else read_split(split)
     cells = list_cells(data, load_sources(sources or SHIPPED), [laboratory]).cells
-    chosen = choose_cells(cells, JudgedPart(part), parts)
+    chosen = choose_cells(cells, JudgedPart(part), split)
     judged = judge(bundle, cells, chosen, data, part, processes).judged
     make_folder(out.parent)
     write_json(out, judged)

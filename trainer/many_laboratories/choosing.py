@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
 from trainer.cells.listing import ListedCell
+from trainer.cells.parts import read_parts
 from trainer.cells.splits import assign_halves
+from trainer.data.split import Part
 from trainer.errors import DataError
 
 
@@ -20,37 +21,32 @@ class JudgedPart(StrEnum):
     ALL = "all"
 
 
-def choose_cells(
-    cells: Sequence[ListedCell], part: JudgedPart, split: Mapping[str, str] | None = None
-) -> list[ListedCell]:
-    """The ``part`` of all the ``cells`` of a laboratory: of its halves, or of ``split``, a part by picture's SHA-256.
+_PARTS = {JudgedPart.VALIDATION: Part.VALIDATION, JudgedPart.TEST: Part.TEST}
 
-    What is no cell was in no training, so it is in every part. Raises ``DataError`` if nothing is left.
+
+def choose_cells(cells: Sequence[ListedCell], part: JudgedPart, split: Path | None = None) -> list[ListedCell]:
+    """The ``part`` of all the ``cells`` of a laboratory: of its halves, or as a training's ``cells.csv`` has it.
+
+    What is no cell has no part in a training, but the limits of a bundle may have been fitted to the validation half of
+    it: so it is divided into halves in either case. Raises ``DataError`` if no cell is left, and as ``read_parts``
+    does.
     """
+    nucleated = [each for each in cells if each.is_nucleated]
+    others = [each for each in cells if not each.is_nucleated]
     if part is JudgedPart.ALL:
-        chosen = list(cells)
+        chosen = nucleated
     elif split is None:
-        halves = assign_halves(cells)
-        chosen = [each for each, half in zip(cells, halves, strict=True) if half.value == part or not each.is_nucleated]
+        halves = zip(cells, assign_halves(cells), strict=True)
+        chosen = [each for each, half in halves if half.value == part and each.is_nucleated]
     else:
-        chosen = [each for each in cells if split.get(each.sha256) == part or not each.is_nucleated]
-    if not any(each.is_nucleated for each in chosen):
+        chosen = in_part(nucleated, _PARTS[part], split)
+    if not chosen:
         raise DataError(f"no cell is in the part '{part}'.", remedy="Name another --part or --split.")
-    return chosen
+    of_others = zip(others, assign_halves(others), strict=True)
+    return [*chosen, *(each for each, half in of_others if part in {JudgedPart.ALL, half.value})]
 
 
-def read_split(path: Path) -> dict[str, str]:
-    """The part of each picture by its SHA-256, as a training wrote it: a CSV with the columns sha256 and part.
-
-    Raises ``DataError``.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if missing := sorted({"sha256", "part"} - set(reader.fieldnames or ())):
-                raise DataError(f"{path} has no column {' or '.join(missing)}.", remedy="Name a training's own split.")
-            return {row["sha256"]: row["part"] for row in reader}
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}).", remedy="Name a training's own split.") from error
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path} is not a CSV file: {error}.", remedy="Name a training's own split.") from error
+def in_part(cells: Sequence[ListedCell], part: Part, split: Path) -> list[ListedCell]:
+    """The nucleated ones of ``cells`` that are in that part of a training. Raises as ``read_parts`` does."""
+    nucleated = [each for each in cells if each.is_nucleated]
+    return [each for each, found in zip(nucleated, read_parts(split, nucleated), strict=True) if found is part]

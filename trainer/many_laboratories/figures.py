@@ -21,6 +21,9 @@ from trainer.many_laboratories.scores import Scores
 _ROWS = 100
 """Resamples that are measured at a time: more would only take memory."""
 
+COMPLETE_RATIO = 0.995
+"""Of the resamples: where a figure is defined in fewer, the reader is told."""
+
 
 class Estimate(Settings):
     """One figure."""

@@ -103,9 +103,10 @@ class _OverheardClassifier(Classifier):
 
     last: Classification | None = None
 
-    def classify(self, image: NDArray[np.uint8]) -> Classification:
-        self.last = super().classify(image)
-        return self.last
+    def classify_all(self, images: Sequence[NDArray[np.uint8]]) -> list[Classification]:
+        found = super().classify_all(images)
+        self.last = found[-1] if found else None
+        return found
 
 
 def _judge(
@@ -127,6 +128,8 @@ def _judge_one(
     classifier.last = None
     reading = analyzer.analyse(frame_now("judging", Encoded(cell.path.read_bytes())))
     said = classifier.last
+    if (said is None) != (reading.decision is None):
+        raise RuntimeError("the agent decided by what was not overheard")
     refusal: str | None = None if reading.reason is None else reading.reason.value
     if reading.outcome is Outcome.FAILED:
         refusal = "failed" if reading.error is None else reading.error.code

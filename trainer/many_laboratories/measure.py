@@ -6,7 +6,7 @@ What is there already is kept: cells that the same bundle has judged, and the fe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +20,15 @@ from edge_agent.analysis.cell_scale import CellScale
 from edge_agent.inference import load_bundle
 from edge_agent.inference.bundle import MANIFEST
 from trainer.cells.listing import ListedCell, list_cells
+from trainer.cells.parts import read_parts
 from trainer.cells.run import PARTS
 from trainer.cells.sources import Sources, Use
+from trainer.data.split import Part
 from trainer.errors import DataError
 from trainer.evaluation.intervals import RESAMPLES
 from trainer.files import check_output_folder, make_folder, replacing, write_json
 from trainer.many_laboratories.baseline import Baseline, judge_by_baseline
-from trainer.many_laboratories.choosing import JudgedPart, choose_cells, read_split
+from trainer.many_laboratories.choosing import JudgedPart, choose_cells, in_part
 from trainer.many_laboratories.figures import LaboratoryFigures, Measured, mean_estimate, measure_laboratory
 from trainer.many_laboratories.judged import Judged, JudgedWith, read_judged
 from trainer.many_laboratories.judging import find_scale, judge_cells, side_um
@@ -74,7 +76,7 @@ class Table:
             self.cells[code] = list_cells(self.data, self.sources, [code]).cells
         return self.cells[code]
 
-    def judge(self, run: str, code: str, part: JudgedPart, split: Mapping[str, str] | None = None) -> Judged:
+    def judge(self, run: str, code: str, part: JudgedPart, split: Path | None = None) -> Judged:
         """As ``judge_cells``, unless the same bundle has judged the same cells before."""
         bundle = self.runs / run / BUNDLE
         chosen = choose_cells(self.laboratory(code), part, split)
@@ -123,7 +125,9 @@ def measure_all(table: Table, weights: str, out: Path) -> ManyLaboratories:
     for each in missing:
         console.print(f"There is no bundle in {table.runs / each}: its figures are left out.")
     # What may be wrong with what was given shows before anything is judged.
-    splits = {run: read_split(table.runs / run / PARTS) for run in (PATIENTS, RANDOM) if table.has(run)}
+    for run in (PATIENTS, RANDOM):
+        if table.has(run):
+            read_parts(table.runs / run / PARTS, [])
     baseline = _baseline(table, weights, [*training, *testing])
     left_out = [
         table.measure(table.judge(run_without(code), code, JudgedPart.TEST))
@@ -139,8 +143,8 @@ def measure_all(table: Table, weights: str, out: Path) -> ManyLaboratories:
         left_out=tuple(each.figures for each in left_out),
         never_trained=tuple(each.figures for each in never_trained),
         mean_blast_auroc=mean_estimate(_with_blasts(left_out), _BLAST_AUROC),
-        patients=_split_figures(table, PATIENTS, training, splits),
-        random=_split_figures(table, RANDOM, training, splits),
+        patients=_split_figures(table, PATIENTS, training),
+        random=_split_figures(table, RANDOM, training),
         baseline=baseline,
         probe=_probe(table, weights, training),
         models=table.models,
@@ -154,16 +158,12 @@ def _with_blasts(measured: Iterable[Measured]) -> list[Measured]:
     return [each for each in measured if _BLAST_AUROC in each.figures.all_cells.estimates]
 
 
-def _split_figures(
-    table: Table, run: str, laboratories: Sequence[str], splits: Mapping[str, Mapping[str, str]]
-) -> tuple[LaboratoryFigures, ...]:
-    """Of the laboratories that the split of the run has test cells of."""
-    split = splits.get(run, {})
-    tested = [
-        code
-        for code in laboratories
-        if any(split.get(each.sha256) == JudgedPart.TEST for each in table.laboratory(code))
-    ]
+def _split_figures(table: Table, run: str, laboratories: Sequence[str]) -> tuple[LaboratoryFigures, ...]:
+    """Of the laboratories that the run has test cells of."""
+    if not table.has(run):
+        return ()
+    split = table.runs / run / PARTS
+    tested = [code for code in laboratories if in_part(table.laboratory(code), Part.TEST, split)]
     return tuple(table.measure(table.judge(run, code, JudgedPart.TEST, split)).figures for code in tested)
 
 

@@ -20,6 +20,7 @@ from trainer.many_laboratories.raw_windows import raw_windows
 from trainer.networks.backbone import load_backbone
 from trainer.networks.network import to_network_input
 from trainer.processes import in_processes
+from trainer.spec import IMAGENET
 
 ALPHA = 0.35
 
@@ -31,7 +32,8 @@ _BATCH = 128
 
 def feature_file(cells: Sequence[ListedCell], scale: CellScale, weights: str, cache: Path) -> Path:
     """Where the features of a laboratory's cells are kept: the name changes with what they depend on."""
-    lines = [str(_VERSION), repr(scale), weights, *(each.sha256 for each in cells)]
+    content = weights if weights == IMAGENET else hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    lines = [str(_VERSION), repr(scale), content, *(each.sha256 for each in cells)]
     key = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
     return cache / f"{cells[0].laboratory}-{key}.npy"
 

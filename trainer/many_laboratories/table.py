@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from trainer.many_laboratories.figures import Estimate, LaboratoryFigures
+from trainer.many_laboratories.figures import COMPLETE_RATIO, Estimate, LaboratoryFigures
 from trainer.many_laboratories.measures import MATURE
 from trainer.many_laboratories.results import ManyLaboratories
 from trainer.reports.markdown import table
 
 NOT_MEASURED = "Not measured yet."
-
-_COMPLETE_RATIO = 0.995
-"""Of the resamples: where a figure is defined in fewer, the reader is told."""
 
 _MARK = "†"
 
@@ -252,7 +249,7 @@ def _table(
 
 def _mark_note(each: LaboratoryFigures) -> str:
     lowest = min((one.defined_resamples_ratio for one in each.all_cells.estimates.values()), default=1.0)
-    if lowest >= _COMPLETE_RATIO:
+    if lowest >= COMPLETE_RATIO:
         return ""
     drawn = (
         f"{each.cells_count:,} cells"
@@ -319,4 +316,4 @@ def _estimate_percent(estimate: Estimate | None) -> str:
 
 
 def _marked(estimate: Estimate) -> str:
-    return f" {_MARK}" if estimate.defined_resamples_ratio < _COMPLETE_RATIO else ""
+    return f" {_MARK}" if estimate.defined_resamples_ratio < COMPLETE_RATIO else ""

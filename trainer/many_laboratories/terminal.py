@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from trainer.many_laboratories.figures import Estimate, LaboratoryFigures
+from trainer.many_laboratories.figures import COMPLETE_RATIO, Estimate, LaboratoryFigures
 
 
 def show_laboratory(found: LaboratoryFigures, stdout: Console) -> None:
@@ -33,4 +33,6 @@ def _cell(estimate: Estimate | None) -> str:
         return "-"
     if estimate.interval is None:
         return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} ({estimate.interval[0]:.3f} to {estimate.interval[1]:.3f})"
+    text = f"{estimate.value:.3f} ({estimate.interval[0]:.3f} to {estimate.interval[1]:.3f})"
+    defined = estimate.defined_resamples_ratio
+    return text if defined >= COMPLETE_RATIO else f"{text}, by {100 * defined:.0f} % of the resamples"

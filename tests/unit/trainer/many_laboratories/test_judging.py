@@ -14,9 +14,11 @@ from edge_agent.cli.app import app
 from tests.cells import ALL_FAMILIAR, make_cells_bundle
 from tests.unit.trainer.cells.drawn_cells import draw_cell, make_sources, write_picture
 from trainer.cells.listing import ListedCell, list_cells
+from trainer.cells.parts import write_parts
 from trainer.cells.sources import Meaning
+from trainer.data.split import Part
 from trainer.errors import DataError
-from trainer.many_laboratories.choosing import JudgedPart, choose_cells, read_split
+from trainer.many_laboratories.choosing import JudgedPart, choose_cells
 from trainer.many_laboratories.judged import Judged, read_judged
 from trainer.many_laboratories.judging import Judging, judge_cells
 
@@ -127,28 +129,21 @@ def _listed(number: int, meaning: Meaning = Meaning.BLAST, group: str | None = N
     return ListedCell(Path(f"{number}.png"), "north", meaning, group, str(number))
 
 
-def test_a_part_is_a_half_or_that_of_a_split_and_what_is_no_cell_is_in_all() -> None:
-    cells = [*(_listed(number, group=f"p{number // 3}") for number in range(12)), _listed(12, Meaning.NOT_A_CELL)]
+def test_a_part_is_a_half_or_that_of_a_training_and_what_is_no_cell_is_halved(tmp_path: Path) -> None:
+    cells = [
+        *(_listed(number, group=f"p{number // 3}") for number in range(12)),
+        *(_listed(number, Meaning.NOT_A_CELL) for number in range(12, 20)),
+    ]
     parts = {part: {each.sha256 for each in choose_cells(cells, part)} for part in JudgedPart}
-    assert parts[JudgedPart.TEST] & parts[JudgedPart.VALIDATION] == {"12"}
+    objects = {str(number) for number in range(12, 20)}
+    assert not parts[JudgedPart.TEST] & parts[JudgedPart.VALIDATION]
     assert parts[JudgedPart.TEST] | parts[JudgedPart.VALIDATION] == parts[JudgedPart.ALL]
-    assert len(parts[JudgedPart.ALL]) == 13
-    split = {"3": "test", "4": "training", "5": "validation"}
-    assert {each.sha256 for each in choose_cells(cells, JudgedPart.TEST, split)} == {"3", "12"}
+    assert len(parts[JudgedPart.ALL]) == 20
+    split = tmp_path / "cells.csv"
+    write_parts(split, cells[:12], [Part.VALIDATION, Part.TEST, *[Part.TRAIN] * 10])
+    for part, own in ((JudgedPart.TEST, "1"), (JudgedPart.VALIDATION, "0")):
+        assert 0 < len(parts[part] & objects) < 8
+        assert {each.sha256 for each in choose_cells(cells, part, split)} == {own} | (parts[part] & objects)
+    assert len(choose_cells(cells, JudgedPart.ALL, split)) == 20
     with pytest.raises(DataError, match="no cell"):
-        choose_cells(cells, JudgedPart.TEST, {})
-
-
-@pytest.mark.parametrize(
-    "text",
-    [None, "path,part\n", "sha256,part\n\xff", 'sha256,part\n"' + "x" * 200_000],
-    ids=["gone", "columns", "latin-1", "long"],
-)
-def test_a_split_that_cannot_be_read_is_one_error(tmp_path: Path, text: str | None) -> None:
-    path = tmp_path / "split.csv"
-    if text is not None:
-        path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(DataError):
-        read_split(path)
-    path.write_text("sha256,part\nab,test\n")
-    assert read_split(path) == {"ab": "test"}
+        choose_cells(cells[2:], JudgedPart.TEST, split)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score, roc_curve
@@ -39,6 +39,7 @@ def _copies(weights: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(weights)), weights.astype(np.int64))
 
 
+@settings(max_examples=40)
 @given(_resamples())
 def test_a_weight_is_a_number_of_copies(
     drawn: tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]],
@@ -62,6 +63,7 @@ def test_a_weight_is_a_number_of_copies(
         assert [each[row] for each in found] == pytest.approx(expected, abs=1e-9)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 2**32))
 def test_the_mean_f1_is_over_the_classes_that_a_resample_has(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +14,11 @@ from numpy.typing import NDArray
 from edge_agent.contracts.manifest import Label
 from tests.cells import make_cells_bundle
 from tests.unit.trainer.cells.drawn_cells import draw_cell, write_picture
-from trainer.cells.listing import ListedCell
+from trainer.cells.listing import ListedCell, list_cells
+from trainer.cells.parts import write_parts
+from trainer.cells.sources import load_sources
 from trainer.cli import main
+from trainer.data.split import Part
 from trainer.many_laboratories import baseline, laboratory_probe, measure
 from trainer.many_laboratories.results import TABLE, ManyLaboratories, read_results
 
@@ -54,6 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "data/cells/manifest.csv").write_text("\n".join(rows))
     laboratories = [_LABORATORY.format(code=code, use="testing" if code == "west" else "training") for code in CODES]
     meanings = [f'{each} = "{each}"' for each in CLASSES]
+    (folder / "none.npz").touch()
     (folder / "sources.toml").write_text("\n".join([*laboratories, "[classes]", *meanings]))
     labels = [
         Label(code=code, display_name=code, meaning=code, malignant=code == "blast").model_dump()
@@ -92,7 +95,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 
 def _measure(folder: Path, runs: Path, out: Path, *more: str | Path) -> int:
-    options = ("--data", folder / "data", "--sources", folder / "sources.toml", "--weights", "none.npz")
+    options = ("--data", folder / "data", "--sources", folder / "sources.toml", "--weights", folder / "none.npz")
     words = ("many-laboratories", "--runs", runs, *options, "--processes", 1, "--out", out, *more)
     with pytest.raises(SystemExit) as ended:
         main([str(word) for word in words])
@@ -111,17 +114,13 @@ def test_each_laboratory_is_judged_by_the_bundle_without_it_and_once(
     runs, out, page = tmp_path / "runs", tmp_path / "out", tmp_path / "page.md"
     shutil.copytree(folder / "runs", runs)
     page.write_text("Before.\n<!-- table: short -->\n<!-- end of table -->\nAfter.\n")
-    listed = (folder / "data/cells/manifest.csv").read_text().splitlines()[1:]
     assert _measure(folder, runs, out, "--page", page) == 2
     assert f"{runs / 'patients' / 'cells.csv'} cannot be read" in capsys.readouterr().err
     assert counted == {"judged": 0, "fitted": 0}
-    lines = ["sha256,part"]
-    for path in [row.partition(",")[0] for row in listed]:
-        content = (folder / "data/cells" / path).read_bytes()
-        lines.append(f"{hashlib.sha256(content).hexdigest()},{'test' if path.startswith('north') else 'train'}")
-    # The last row counts.
-    lines += [line.replace("train", "test") for line in lines if line.endswith("train")][:3]
-    (runs / "patients/cells.csv").write_text("\n".join(lines))
+    cells = list_cells(folder / "data", load_sources(folder / "sources.toml"), CODES).cells
+    # All of the north, and three of the south.
+    tested = [each.laboratory == "north" or at in range(3 * EACH, 3 * EACH + 3) for at, each in enumerate(cells)]
+    write_parts(runs / "patients/cells.csv", cells, [Part.TEST if each else Part.TRAIN for each in tested])
     assert _measure(folder, runs, out, "--page", page) == 0
     captured = capsys.readouterr()
     assert f"There is no bundle in {runs / 'random'}" in captured.err
