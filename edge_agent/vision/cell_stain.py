@@ -51,9 +51,7 @@ MIN_BLACK_BORDER_RATIO = 0.9
 
 MARGIN_RATIO = 9 / 96
 SOFTNESS_RATIO = 1.5 / 96
-DISC_RATIO = 18 / 96
-"""In sides of the window: the margin around the nucleus' convex hull; sigma of the soft edge; and the radius of the
-disc that stands for a nucleus where none is found."""
+"""In sides of the window: the margin around the nucleus' convex hull, and sigma of the soft edge."""
 
 _SPECK_RATIO = 5 / 96
 
@@ -72,8 +70,8 @@ class _Found:
 def standardise_cell(window: Array) -> Array:
     """The cell in the middle of a uint8 RGB window (h, w, 3) on white, in a standard stain; the same shape.
 
-    The window is as wide as ``cells.CELL_WINDOW_UM`` and centred on a nucleus, or shows one cell cut out on black.
-    Any other gives an image too, whose meaning is up to whoever judges it.
+    The window is as wide as ``cells.CELL_WINDOW_UM`` and centred on a nucleus, or shows one cell cut out on black. One
+    without a nucleus in its middle gives an image that is white all over: there is no cell, and nothing is guessed.
     """
     window = np.ascontiguousarray(window)
     cut_out = is_cut_out(window)
@@ -108,15 +106,10 @@ def _find(window: Array) -> _Found:
     height, width = window.shape[:2]
     parts = find_central_nucleus(stain, DIAMETER_UM / CELL_WINDOW_UM * max(height, width))
     nucleus = np.zeros((height, width), np.uint8)
-    margin_px = round(MARGIN_RATIO * max(height, width))
-    if parts:
-        cv2.drawContours(nucleus, parts, -1, 255, cv2.FILLED)
-        return _Found(stain.background, nucleus, _hull(parts, nucleus, margin_px))
-    centre, radius_px = (width // 2, height // 2), round(DISC_RATIO * max(height, width))
-    cv2.circle(nucleus, centre, radius_px, 255, cv2.FILLED)
-    kept = np.zeros_like(nucleus)
-    cv2.circle(kept, centre, radius_px + margin_px, 255, cv2.FILLED)
-    return _Found(stain.background, nucleus, kept)
+    if not parts:
+        return _Found(stain.background, nucleus, nucleus)
+    cv2.drawContours(nucleus, parts, -1, 255, cv2.FILLED)
+    return _Found(stain.background, nucleus, _hull(parts, nucleus, round(MARGIN_RATIO * max(height, width))))
 
 
 def _hull(parts: Sequence[Contour], nucleus: Array, margin_px: int) -> Array:

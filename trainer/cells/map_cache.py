@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.augmentation.variants import Vary
+from trainer.cells.canvas_windows import cut_as_on_device, cut_varied
 from trainer.cells.canvases import Canvases
 from trainer.cells.network import build_dark_area, build_trunk
-from trainer.cells.variation import vary
-from trainer.cells.windows import cut_canvas, random_placement
 from trainer.files import make_folder
 from trainer.networks.frozen_features import Variants, cache_outputs, read_outputs
 from trainer.networks.weights import Weights
@@ -72,18 +71,10 @@ def cache_cells(canvases: Canvases, imagenet: Weights, folder: Path, *, variants
             if variant == 0:
                 dark_path = folder / f"{name}-dark.npy"
                 outputs[dark_path] = dark
-            change: Vary = _vary if variant else _as_on_device
+            change: Vary = cut_varied if variant else cut_as_on_device
             made = Variants(windows, PREPROCESSING, DENOISE, change, (seed, variant))
             cache_outputs(outputs, made, f"{code}, variant {variant} of {variants}")
             maps[variant].append(read_outputs(path, mapped=True))
         darks.append(read_outputs(dark_path).astype(np.float32))
     counts = [len(each) for each in maps[0]]
     return CachedCells(np.array([0, *itertools.accumulate(counts)], np.int64), maps, np.concatenate(darks))
-
-
-def _vary(canvas: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    return vary(cut_canvas(canvas, random_placement(rng)), rng)
-
-
-def _as_on_device(canvas: NDArray[np.uint8], _: np.random.Generator) -> NDArray[np.uint8]:
-    return cut_canvas(canvas)

@@ -6,6 +6,7 @@ frozen maps look like. The other types need training: a copy of the layers behin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ TYPES_LOGITS = "types"
 """Name of the tail's output beside ``FEATURES``, and of the layer that gives it."""
 
 _STAGE_BLOCKS = {"block_5_add": (3, 4, 5), "block_9_add": (6, 7, 8, 9), "block_12_add": (10, 11, 12)}
+_LAST_FROZEN_BLOCK = _STAGE_BLOCKS[MIDDLE][-1]
+_CONSTANT = "blast_constant"
 _SECTIONS = ("frozen", "blast", "tail")
 
 
@@ -122,11 +125,8 @@ class CellsWeights:
 
     def save(self, path: Path) -> None:
         """Write them to an ``.npz`` file, all or nothing. Raises ``OutputUnwritable``."""
-        needed = {
-            _layer_of(key) for each in (build_trunk, build_frozen_maps) for key in named_weights(each(self.frozen))
-        }
         sections: Mapping[str, Weights] = {
-            "frozen": {key: value for key, value in self.frozen.items() if _layer_of(key) in needed},
+            "frozen": {key: value for key, value in self.frozen.items() if _is_frozen(key)},
             "blast": {
                 "weights": np.asarray(self.blast_weights, np.float32),
                 "bias": np.array(self.blast_bias, np.float32),
@@ -184,6 +184,13 @@ def build_cells_network(weights: CellsWeights) -> keras.Model:
     )
 
 
+def shift_log_odds(network: keras.Model, by: float) -> None:
+    """Add a constant to the blast's log-odds of a network that ``build_cells_network`` built."""
+    layer = network.get_layer(_CONSTANT)
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, bias + by])
+
+
 def _log_odds(image: keras.KerasTensor, maps: Sequence[keras.KerasTensor], weights: CellsWeights) -> keras.KerasTensor:
     """The blast's log-odds (n, 1, 1, 1) of the window and the frozen maps, in an order that integers can follow.
 
@@ -214,7 +221,7 @@ def _log_odds(image: keras.KerasTensor, maps: Sequence[keras.KerasTensor], weigh
         terms.append(keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_term")(summed))
     (first, second, third) = terms
     both = keras.layers.Add(name="blast_of_two")([first, second])
-    third = _linear(keras.layers.Conv2D(1, 1, name="blast_constant"), third, np.ones(1), at_centre)
+    third = _linear(keras.layers.Conv2D(1, 1, name=_CONSTANT), third, np.ones(1), at_centre)
     area = _linear(keras.layers.Conv2D(1, 1, name="blast_by_dark"), _dark(image), np.array([weights.dark_weight]))
     return keras.layers.Add(name="blast")([both, keras.layers.Add(name="blast_of_rest")([third, area])])
 
@@ -277,6 +284,12 @@ def _set_part(model: keras.Model, weights: Weights) -> None:
     """Take from ``weights`` those of the model's layers, which may be few of them. Raises ``WeightsError``."""
     layers = {layer.name for layer in model.layers}
     set_weights(model, {key: value for key, value in weights.items() if _layer_of(key) in layers})
+
+
+def _is_frozen(key: str) -> bool:
+    """Whether a variable of the backbone is of a layer up to ``MIDDLE``."""
+    block = re.match(r"block_(\d+)_", key)
+    return not key.startswith("Conv_1") if block is None else int(block.group(1)) <= _LAST_FROZEN_BLOCK
 
 
 def _layer_of(key: str) -> str:

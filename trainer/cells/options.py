@@ -25,6 +25,7 @@ class CellsOptions(Settings):
     data: str
     out: str
     weights: str
+    sources: str | None = Field(None, description="Description of the laboratories; None for the shipped one.")
     cache: str = Field(description="Folder of what many trainings share: canvases, and the frozen layers' outputs.")
     leave_out: str | None = Field(description="A laboratory whose cells are all for testing.")
     apart: Apart

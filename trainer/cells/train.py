@@ -50,7 +50,7 @@ def train_cells(options: CellsOptions) -> None:
     check_output_folder(out)
     if (out / WEIGHTS).exists():
         raise RunError(f"{out} already contains a finished run.", remedy="Name another --out, or remove it.")
-    sources = load_sources()
+    sources = load_sources() if options.sources is None else load_sources(Path(options.sources))
     imagenet = read_imagenet(options.weights)
     canvases = make_canvases(_listed(options, sources), sources, Path(options.cache) / "canvases")
     for each in canvases.skipped:

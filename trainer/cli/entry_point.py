@@ -15,10 +15,13 @@ from trainer.cli.adapt import adapt
 from trainer.cli.appearance import appearance
 from trainer.cli.audit import audit
 from trainer.cli.bundle import bundle
+from trainer.cli.bundle_cells import bundle_cells
 from trainer.cli.compare import compare
 from trainer.cli.cross_validate import cross_validate
 from trainer.cli.evaluate import evaluate
 from trainer.cli.evidence import evidence
+from trainer.cli.judge_cells import judge_cells
+from trainer.cli.many_laboratories import many_laboratories
 from trainer.cli.prepare import prepare
 from trainer.cli.probe import probe
 from trainer.cli.quantize import quantize
@@ -46,11 +49,14 @@ for command in (
     train_cells,
     quantize,
     bundle,
+    bundle_cells,
     evidence,
     appearance,
     evaluate,
     compare,
     cross_validate,
+    judge_cells,
+    many_laboratories,
     probe,
     adapt,
     keygen,

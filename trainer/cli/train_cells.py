@@ -12,12 +12,18 @@ from trainer.networks.quiet_import import import_keras
 
 
 def train_cells(
-    data: Annotated[Path, typer.Option(help="The folder that the paths in trainer/cells/sources.toml are below.")],
+    data: Annotated[
+        Path, typer.Option(help="The folder that the paths in the description of the laboratories are below.")
+    ],
     out: Annotated[Path, typer.Option(help="New folder for the run.")],
     weights: WeightsOption,
     cache: Annotated[
         Path, typer.Option(help="Folder of what many trainings share; about a gigabyte. May be removed afterwards.")
     ],
+    sources: Annotated[
+        Path | None,
+        typer.Option(help="Description of the laboratories, as trainer/cells/sources.toml is the shipped one."),
+    ] = None,
     leave_out: Annotated[
         str | None, typer.Option(help="A laboratory that is not trained with: all its cells are for testing.")
     ] = None,
@@ -34,7 +40,7 @@ def train_cells(
 ) -> None:
     """Train the network of a cells bundle and write the run.
 
-    Cells, class names and scales of all laboratories are those of trainer/cells/sources.toml. If it is killed or the
+    If it is killed or the
     disk fills up, the same command resumes after the last epoch.
     """
     from trainer.cells.options import Apart, CellsOptions
@@ -49,6 +55,7 @@ def train_cells(
             data=data.as_posix(),
             out=out.as_posix(),
             weights=weights,
+            sources=None if sources is None else sources.as_posix(),
             cache=cache.as_posix(),
             leave_out=leave_out,
             apart=Apart(apart),

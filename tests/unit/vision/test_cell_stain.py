@@ -92,10 +92,14 @@ def test_the_soft_edge_is_gaussian_to_a_level(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("level", [0, 12, 13, 60, 128, 235, 255])
 def test_a_window_without_anything_in_it_is_white(level: int) -> None:
-    image = standardise_cell(np.full((SIDE, SIDE, 3), level, np.uint8))
-    # What is darker than a background can be is nothing's background: it stays dark where the nucleus should be.
-    assert (image == WHITE).all() == (level <= 12 or level >= 60)
-    assert (image[:12] == WHITE).all()
+    assert (standardise_cell(np.full((SIDE, SIDE, 3), level, np.uint8)) == WHITE).all()
+
+
+@pytest.mark.parametrize("level", [128, 160, 200], ids="grey {}".format)
+def test_a_window_whose_nuclei_are_all_far_from_its_middle_is_white(level: int) -> None:
+    picture = np.full((SIDE, SIDE, 3), level, np.uint8)
+    cv2.circle(picture, (8, 8), 18, NUCLEUS, -1, cv2.LINE_AA)
+    assert (standardise_cell(picture) == WHITE).all()
 
 
 @pytest.mark.parametrize("seed", range(3))

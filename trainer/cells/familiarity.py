@@ -1,0 +1,135 @@
+"""Fits what a cells bundle is familiar with: nucleated cells of any laboratory, and none of what lies beside them.
+
+A Gaussian of the cells' descriptions, as of fields, is wide here: cells of many types and laboratories differ more from
+each other than a platelet from a small lymphocyte. So its whitening is only where the fit begins. It is bent, as little
+as possible, until foreign windows lie farther out than cells: the distance, and the agent's part in it, stay the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from edge_agent.inference import Classifier
+from edge_agent.inference.familiarity import Familiarity, describe
+from trainer.cells.canvases import Canvases
+from trainer.cells.foreign import draw_cells, draw_foreign
+from trainer.errors import DataError
+from trainer.networks.int8 import preprocess_for
+from trainer.progress import track
+from trainer.training.familiarity import fit_familiarity
+
+CELLS_COUNT = 12_000
+FOREIGN_COUNT = 400
+"""Windows of cells, and of each kind of foreign ones, that it is fitted with."""
+
+FOREIGN_WEIGHT = 5.0
+"""A foreign window that is taken for a cell counts as much as so many cells that are refused."""
+
+STIFFNESS = 1e-3
+"""What bending costs. Less is better at what was fitted, and worse at laboratories and foreign things never seen."""
+
+_MAX_ITERATIONS = 100
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellsFamiliarity:
+    """What goes into a cells bundle."""
+
+    familiarity: Familiarity
+    max_unfamiliarity_score: float
+    """Where a cell and a foreign window are equally likely, by their weights; rounded up to what messages show."""
+
+
+def fit_cells_familiarity(
+    classifier: Classifier, canvases: Canvases, positions: Sequence[int], *, seed: int = 0
+) -> CellsFamiliarity:
+    """Fit it through a bundle's int8 file, to varied windows of the canvases at ``positions``.
+
+    ``positions`` are those of the cells for training, and of what is listed as no cell: the latter must be refused. The
+    bundle's own familiarity and limit do not matter. Raises ``DataError`` if no nucleated cell is among them, and
+    ``InferenceError``.
+    """
+    nucleated = [at for at in positions if canvases.cells[at].is_nucleated]
+    if not nucleated:
+        raise DataError("there is no nucleated cell to fit familiarity to.", remedy="Check the split.")
+    cells_rng, foreign_rng = (np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(2))
+    cells = _describe(classifier, draw_cells(canvases, nucleated, CELLS_COUNT, cells_rng), CELLS_COUNT)
+    foreign = list(draw_foreign(canvases, positions, FOREIGN_COUNT, foreign_rng))
+    return bend(
+        fit_familiarity(cells),
+        cells,
+        _describe(classifier, (each.window for each in foreign), len(foreign)),
+        [each.kind for each in foreign],
+    )
+
+
+def bend(
+    gaussian: Familiarity, cells: NDArray[np.float32], foreign: NDArray[np.float32], kinds: Sequence[str]
+) -> CellsFamiliarity:
+    """Bend a Gaussian until ``foreign`` descriptions (m, d) lie farther out than ``cells`` (n, d), and say from where.
+
+    All ``kinds`` of foreign ones, of which each of them has one, count alike. It is a logistic regression on the
+    distance, whose whitening and mean are drawn back to those of the Gaussian.
+    """
+    _, at, counts = np.unique(np.asarray(kinds), return_inverse=True, return_counts=True)
+    points = _whitened(gaussian, np.concatenate([cells, foreign]))
+    weights = np.concatenate([np.full(len(cells), 1 / len(cells)), FOREIGN_WEIGHT / (len(counts) * counts[at])])
+    signs = np.concatenate([-np.ones(len(cells)), np.ones(len(foreign))])
+    bending, shift, limit = _fit(points, weights / weights.sum(), signs)
+    whitening = gaussian.whitening.astype(np.float64)
+    mean = gaussian.mean + np.linalg.solve(whitening, shift)
+    return CellsFamiliarity(
+        Familiarity(mean.astype(np.float32), (bending @ whitening).astype(np.float32)), math.ceil(limit * 1000) / 1000
+    )
+
+
+def _fit(points: Floats, weights: Floats, signs: Floats) -> tuple[Floats, Floats, float]:
+    """A matrix (d, d), a middle (d,) and a limit: points (n, d) with sign 1 lie beyond it, those with -1 within."""
+    size = points.shape[1]
+    identity = np.eye(size)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        """The loss and its gradient."""
+        bending = parameters[: size * size].reshape(size, size)
+        shift, limit = parameters[-size - 1 : -1], parameters[-1]
+        centred = points - shift
+        bent = centred @ bending.T
+        # The small number keeps the root smooth where a point is the middle.
+        distances = np.sqrt((bent**2).sum(axis=1) + 1e-9)
+        margins = signs * (distances - limit)
+        cost = float(weights @ np.logaddexp(0, -margins))
+        slopes = -weights * signs * np.exp(-np.logaddexp(0, margins))
+        pulls = bent * (slopes / distances)[:, None]
+        stretched = bending - identity
+        gradient = np.concatenate(
+            [
+                (pulls.T @ centred + 2 * STIFFNESS * stretched).ravel(),
+                2 * STIFFNESS * shift - bending.T @ pulls.sum(axis=0),
+                [-slopes.sum()],
+            ]
+        )
+        return cost + STIFFNESS * float((stretched**2).sum() + shift @ shift), gradient
+
+    start = np.concatenate([identity.ravel(), np.zeros(size), [1.3 * math.sqrt(size)]])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _MAX_ITERATIONS}).x
+    return found[: size * size].reshape(size, size), found[-size - 1 : -1], float(found[-1])
+
+
+def _whitened(gaussian: Familiarity, descriptions: NDArray[np.float32]) -> Floats:
+    whitening = gaussian.whitening.astype(np.float64)
+    return np.asarray((descriptions.astype(np.float64) - gaussian.mean) @ whitening.T, np.float64)
+
+
+def _describe(classifier: Classifier, windows: Iterable[NDArray[np.uint8]], count: int) -> NDArray[np.float32]:
+    """Descriptions (n, d) of windows, ``count`` of them."""
+    steps = zip(track(range(count), "Fitting familiarity"), windows, strict=True)
+    images = (preprocess_for(window, classifier) for _, window in steps)
+    return np.stack([describe(image, classifier.classify(image).middle_map) for image in images])
