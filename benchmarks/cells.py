@@ -59,7 +59,10 @@ def cells(
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
-    """Latency of a drawn field with 16 cells, judged one by one, beside 'accurate' in the same run, on one thread."""
+    """Latency of a drawn field with 16 cells, judged one by one, beside 'accurate' in the same run, on one thread.
+
+    Both judge the same frame, with limits that every field and cell passes, up to the bytes of the message.
+    """
     findings = Findings("cells", COLUMNS)
     cases: list[Case] = []
     size_mb = None
@@ -67,7 +70,7 @@ def cells(
         opened = load_bundle(bundle)
         cases = [*_cells_cases(opened), *_field_cases(load_bundle(BESIDE))]
         size_mb = sum(map(len, opened.contents.values())) / 1e6
-    except EdgeAgentError as error:
+    except (EdgeAgentError, ValueError) as error:
         findings.absent.append(Absent("all cases", str(error)))
     with reported(findings, as_json=as_json, out=out, max_others_pct=max_others_pct):
         findings.rows = beside(measure(cases, rounds)) if cases else []

@@ -69,6 +69,13 @@ def test_only_what_is_black_along_its_border_was_cut_out(data: st.DataObject, he
     assert is_cut_out(picture) == ((edges <= MAX_BLACK_LEVEL).all(axis=1).mean() >= MIN_BLACK_BORDER_RATIO)
 
 
+@pytest.mark.parametrize(("bright_px", "expected"), [(0, True), (11, True), (12, True), (13, False), (28, False)])
+def test_a_tenth_of_the_border_may_be_bright_and_all_on_one_edge(bright_px: int, expected: bool) -> None:
+    picture = np.zeros((30, 30, 3), np.uint8)
+    picture[0, 1 : 1 + bright_px] = 200
+    assert is_cut_out(picture) == expected
+
+
 def test_the_soft_edge_is_gaussian_to_a_level(monkeypatch: pytest.MonkeyPatch) -> None:
     fast = standardise_cell(window())
     blurred = []

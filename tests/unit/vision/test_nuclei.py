@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge_agent.vision.cells import find_cells
-from edge_agent.vision.nuclei import Nucleus
+from edge_agent.vision.nuclei import LOBES_MAX_GAP_RATIO, Nucleus, join_lobes
+from edge_agent.vision.touching import outlines
 
 Array = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -133,3 +134,15 @@ def test_the_count_does_not_depend_on_the_way_up(turns: int, seed: int) -> None:
     places = [(int(x), int(y)) for x, y in zip(rng.permutation([40, 120, 200, 280])[:3], (150, 185, 205), strict=True)]
     picture = with_discs(smear(), *[(x, y, int(rng.integers(11, 16))) for x, y in places])
     assert len(nuclei(np.rot90(picture, turns).copy())) == len(nuclei(picture)) == 3
+
+
+@given(st.integers(-24, 24), st.integers(-24, 24))
+def test_lobes_are_joined_by_the_distance_between_their_outlines(across: int, down: int) -> None:
+    parts = []
+    for x, y in ((50, 50), (50 + across, 50 + down)):
+        mask = np.zeros((100, 100), np.uint8)
+        cv2.circle(mask, (x, y), 4, 255, -1)
+        parts += outlines(mask)
+    one, other = (part[::3, 0].astype(float) for part in parts)
+    distance = np.hypot(*(one[:, None] - other).transpose(2, 0, 1)).min()
+    assert len(join_lobes(parts, 1.0, 2 * RADIUS)) == (1 if distance <= LOBES_MAX_GAP_RATIO * 2 * RADIUS else 2)
