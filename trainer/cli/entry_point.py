@@ -19,6 +19,7 @@ from trainer.cli.compare import compare
 from trainer.cli.cross_validate import cross_validate
 from trainer.cli.evaluate import evaluate
 from trainer.cli.evidence import evidence
+from trainer.cli.judge_foreign_cells import judge_foreign_cells
 from trainer.cli.prepare import prepare
 from trainer.cli.probe import probe
 from trainer.cli.quantize import quantize
@@ -49,6 +50,7 @@ for command in (
     evaluate,
     compare,
     cross_validate,
+    judge_foreign_cells,
     probe,
     adapt,
     keygen,
