@@ -6,6 +6,7 @@ import os
 
 from benchmarks import (
     adaptation,
+    cells,
     dashboard,
     device,
     drift,
@@ -31,6 +32,7 @@ from benchmarks.app import app
 
 __all__ = [
     "adaptation",
+    "cells",
     "dashboard",
     "device",
     "drift",

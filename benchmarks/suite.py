@@ -20,6 +20,7 @@ COMMITTED = Path(__file__).parent / "ratios.json"
 
 LONG: dict[str, list[str]] = {
     "latency": [],
+    "cells": [],
     "kmeans": [],
     "vision": [],
     "throughput": [],
@@ -31,6 +32,7 @@ LONG: dict[str, list[str]] = {
 }
 SHORT: dict[str, list[str]] = {
     "latency": ["--rounds", "40"],
+    "cells": ["--rounds", "10"],
     "kmeans": ["--fields", "6"],
     "vision": ["--fields", "4"],
     "throughput": ["--readings", "400", "--repeats", "1"],

@@ -228,9 +228,9 @@ class Analyzer:
                 rgb = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), dtype=np.uint8)
             return *fit(rgb, window, geometry), None
         reduction = choose_reduction(window, geometry)
-        if self._by_cells and self._cells is not None and self._um_per_pixel is not None:
+        if self._by_cells and self._cells is not None:
             # Once, as finely as the cells need. Beside a bundle for fields it would change what that one sees.
-            reduction = min(reduction, self._cells.fine_reduction(header, self._um_per_pixel))
+            reduction = min(reduction, self._cells.fine_reduction(header, self._um_per_pixel, reduction))
         decoded = decode_image(image.data, reduction=reduction, header=header)
         timer.lap("decode")
         found = fit(take(decoded, window, geometry, reduction=reduction), window, geometry)

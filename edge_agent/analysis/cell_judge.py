@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_agent.analysis.cell_cutting import cut_cells, fine_reduction
+from edge_agent.analysis.cell_cutting import cut_cells, fine_reduction, usual_reduction
 from edge_agent.analysis.cell_judgement import CellJudgement
 from edge_agent.analysis.extraction import ExtractedField
 from edge_agent.analysis.ratio import rounded_ratio
@@ -15,7 +15,7 @@ from edge_agent.analysis.reading import CutCell, FieldAnalysis
 from edge_agent.analysis.verdict import Verdict
 from edge_agent.contracts import BundleKind, Decision, Differential, Outcome, Reason
 from edge_agent.errors import BundleWrongKind
-from edge_agent.inference.classifier import Classifier
+from edge_agent.inference.classifier import Classification, Classifier
 from edge_agent.inference.decision import decide
 from edge_agent.inference.proof import ProofLimits, unproven_reasons
 from edge_agent.vision.decode import ImageHeader
@@ -64,21 +64,31 @@ class CellJudge:
         """As ``cut_cells``."""
         return cut_cells(extracted, analysis, self.windows, self.side_px)
 
-    def fine_reduction(self, header: ImageHeader, um_per_pixel: float) -> int:
-        """How much a frame of this scale may be scaled down at decoding; see ``cell_cutting.fine_reduction``."""
+    def fine_reduction(self, header: ImageHeader, um_per_pixel: float | None, coarse: int) -> int:
+        """How much a frame may be scaled down at decoding, as ``cell_cutting.fine_reduction`` says for its scale.
+
+        ``coarse`` is what nuclei can be found in. If the scale is not known yet, half of it: windows mostly need that.
+        """
+        if um_per_pixel is None:
+            return usual_reduction(header, coarse)
         return fine_reduction(header, um_per_pixel, self.windows.window_um / self.side_px)
 
     def judge(self, cells: Sequence[CutCell]) -> tuple[CellJudgement | None, ...]:
         """What it says of each cell, in their order; None for one that is not looked at. Raises ``InferenceError``."""
-        return tuple(self._judge(each) for each in cells)
-
-    def _judge(self, cell: CutCell) -> CellJudgement | None:
-        if cell is None:
-            return None
-        if isinstance(cell, Reason):
-            return CellJudgement(cell)
         steps = self._classifier.manifest.preprocessing
-        found = self._classifier.classify(preprocess(cell, steps.id, steps.denoise))
+        windows = [each for each in cells if isinstance(each, np.ndarray)]
+        # All windows at each step, not all steps of each window: what a step needs is in the processor's cache then.
+        images = [preprocess(each, steps.id, steps.denoise) for each in windows]
+        found = iter(self._classifier.classify_all(images))
+        judged: list[CellJudgement | None] = []
+        for cell in cells:
+            if isinstance(cell, np.ndarray):
+                judged.append(self._judge(next(found)))
+            else:
+                judged.append(None if cell is None else CellJudgement(cell))
+        return tuple(judged)
+
+    def _judge(self, found: Classification) -> CellJudgement:
         _, refusal, decision = decide(found, self._classifier.thresholds, proven=not self.provisional)
         # The probabilities of a cell unlike the training images, or of an unproven model, mean nothing.
         if refusal in {Reason.UNFAMILIAR, Reason.MODEL_UNPROVEN}:

@@ -77,6 +77,12 @@ class CellWindows(Contract):
     max_cells_count: int = Field(
         ge=1, le=MAX_CELLS, description="Cells of a field that are judged at most, those with the largest nuclei first."
     )
+    probabilities: Literal["blast-first@1"] | None = Field(
+        default=None,
+        description="How the bundle's logits become probabilities. blast-first@1: the first logit is the log-odds of a "
+        "blast, whose probability is its sigmoid; the other labels share the rest by a softmax among them. Null, or "
+        "not there: a softmax of all, as of fields. A head's logits always become that.",
+    )
 
 
 class OutputTensors(Contract):
@@ -261,7 +267,7 @@ class Manifest(Contract):
         description="Null, or not there as in bundles of older agents: the training images are centre squares.",
     )
     outputs: OutputTensors
-    temperature: float = Field(gt=0, description="The logits are divided by this before the softmax.")
+    temperature: float = Field(gt=0, description="The logits are divided by this before they become probabilities.")
     thresholds: Thresholds
     training: Training
     evidence: Evidence | None = Field(
@@ -289,6 +295,8 @@ class Manifest(Contract):
             raise ValueError("'cells' belongs to a bundle of the kind 'cells', which needs it")
         if self.cells is not None and self.input.height_px != self.input.width_px:
             raise ValueError("the window of a cell is square, and so is the input of a cells bundle")
+        if self.cells is not None and self.cells.probabilities is not None and not self.labels[0].malignant:
+            raise ValueError("'cells.probabilities' needs a malignant first label")
         if self.cells is not None and self.field is not None:
             raise ValueError("a cells bundle judges no fields, so it cannot have 'field'")
         return self

@@ -8,6 +8,7 @@ they do and large for all others (Lee, Lee, Lee and Shin, 2018; here with one Ga
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -54,12 +55,12 @@ class Familiarity:
             raise BundleMismatch(f"Bundle '{name}': {OOD} does not hold finite float32 numbers.")
         return cls(mean, whitening)
 
-    def score(self, image: NDArray[np.uint8], middle_map: NDArray[np.float32]) -> float:
-        """Mahalanobis distance of a field, at least 0; about the square root of the description's size if familiar.
+    def scores(self, images: Sequence[NDArray[np.uint8]], middle_maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mahalanobis distances (n,), at least 0; about the square root of the description's size if familiar.
 
-        ``image`` is the preprocessed field, uint8 (h, w, 3); ``middle_map`` float32 (rows, columns, channels).
+        ``images`` are preprocessed fields or windows, ``middle_maps`` theirs; see ``describe_all``.
         """
-        return float(self.distances(describe(image, middle_map)))
+        return self.distances(describe_all(images, middle_maps))
 
     def distances(self, descriptions: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mahalanobis distances (...) of descriptions (..., d)."""
@@ -72,10 +73,23 @@ def describe(image: NDArray[np.uint8], middle_map: NDArray[np.float32]) -> NDArr
     Mean and standard deviation over the map of each channel of ``middle_map`` (rows, columns, channels), then those of
     CIE LAB over the uint8 ``image`` (h, w, 3), taken as RGB: the layer knows shapes better than colours.
     """
-    colours = cv2.cvtColor(np.ascontiguousarray(image[::_STRIDE_PX, ::_STRIDE_PX]), cv2.COLOR_RGB2LAB)
-    mean, deviation = cv2.meanStdDev(colours)
-    places = middle_map.reshape(-1, middle_map.shape[-1])
-    return np.concatenate([places.mean(axis=0), places.std(axis=0), mean[:, 0], deviation[:, 0]], dtype=np.float32)
+    described: NDArray[np.float32] = describe_all([image], middle_map[None])[0]
+    return described
+
+
+def describe_all(images: Sequence[NDArray[np.uint8]], middle_maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The descriptions of n fields or windows at once: float32 (n, ``description_size(channels)``).
+
+    ``images`` are uint8 RGB (h, w, 3), all of one shape, and ``middle_maps`` float32 (n, rows, columns, channels).
+    """
+    places = middle_maps.reshape(len(images), -1, middle_maps.shape[-1])
+    means = places.mean(axis=1)
+    apart = places - means[:, None]
+    deviations = np.sqrt(np.square(apart, out=apart).mean(axis=1))
+    few = np.concatenate([image[::_STRIDE_PX, ::_STRIDE_PX] for image in images])
+    colours = np.split(cv2.cvtColor(few, cv2.COLOR_RGB2LAB), len(images))
+    tints = np.array([cv2.meanStdDev(each) for each in colours])
+    return np.concatenate([means, deviations, tints.reshape(len(images), -1)], axis=1, dtype=np.float32)
 
 
 def description_size(channels_count: int) -> int:

@@ -77,17 +77,20 @@ class Runtime:
         self._interpreter.invoke()
 
     def run(self, values: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-        """Run on ``values`` of the input's shape and dtype; the real values of every output, by name.
+        """Run on ``values`` of the input's dtype; the real values of every output, by name.
 
-        Raises ``InferenceError``.
+        ``values`` have the input's shape, or more than one along its first axis: then one after the other, and so have
+        the outputs. Raises ``InferenceError``.
         """
+        found: dict[str, list[NDArray[Any]]] = {name: [] for name in self.outputs}
         try:
-            np.copyto(self._input_view(), values, casting="no")
-            self.invoke()
-            return {
-                name: tensor.dequantize(self._interpreter.get_tensor(tensor.index))
-                for name, tensor in self.outputs.items()
-            }
+            for each in values:
+                np.copyto(self._input_view()[0], each, casting="no")
+                self.invoke()
+                for name, tensor in self.outputs.items():
+                    found[name].append(self._interpreter.get_tensor(tensor.index))
+            # Once for all: numpy's own work is most of what a few thousand numbers take.
+            return {name: tensor.dequantize(np.concatenate(found[name])) for name, tensor in self.outputs.items()}
         except (ValueError, RuntimeError, TypeError) as error:
             raise InferenceError(f"The model failed on a frame: {error}") from error
 

@@ -38,12 +38,14 @@ def find_central_nucleus(stain: Stain, red_cell_diameter_px: float) -> tuple[Con
     near_px = -(MAX_OFFSET_RATIO + 2 * LOBES_MAX_GAP_RATIO) * red_cell_diameter_px
     near = [each for each in found if cv2.pointPolygonTest(each, centre, measureDist=True) >= near_px]
     parts = [part for each in near for part in separate(each, 1.0, red_cell_diameter_px)]
-    groups = join_lobes(parts, 1.0, red_cell_diameter_px) if len(parts) > 1 else [parts] if parts else []
-    chosen = max(groups, key=lambda group: _inside_px(group, centre), default=[])
-    far = not chosen or _inside_px(chosen, centre) < -MAX_OFFSET_RATIO * red_cell_diameter_px
+    groups = join_lobes(parts, 1.0, red_cell_diameter_px) if len(parts) > 1 else [parts]
+    inside_px = [_inside_px(group, centre) for group in groups if group]
+    if not inside_px or max(inside_px) < -MAX_OFFSET_RATIO * red_cell_diameter_px:
+        return ()
+    chosen = groups[inside_px.index(max(inside_px))]
     area_px = sum(contour_area_px(each) for each in chosen)
     small = area_px < MIN_AREA_RATIO * np.pi / 4 * red_cell_diameter_px**2
-    return () if far or small else tuple(chosen)
+    return () if small else tuple(chosen)
 
 
 def _inside_px(parts: Sequence[Contour], point: tuple[float, float]) -> float:

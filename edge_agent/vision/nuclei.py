@@ -194,8 +194,8 @@ def _is_nuclear(found: _Densities, least: float) -> bool:
 def join_lobes(parts: Sequence[Contour], pixel_aspect: float, red_cell_diameter_px: float) -> list[list[Contour]]:
     """Parts in groups: lobes that are near each other and together no larger than one nucleus, nearest first."""
     scale = np.array([pixel_aspect, 1.0], dtype=np.float32)
-    # Every third point of an outline is enough, in a ninth of the time.
-    points = [part[::3, 0, :] * scale for part in parts]
+    # Every third point of an outline is enough, in a ninth of the time; x and y in rows of their own.
+    points = [np.ascontiguousarray((part[::3, 0, :] * scale).T) for part in parts]
     gap = LOBES_MAX_GAP_RATIO * red_cell_diameter_px
     red_cell_area = np.pi / 4 * red_cell_diameter_px**2
     areas = [pixel_aspect * contour_area_px(part) / red_cell_area for part in parts]
@@ -204,8 +204,11 @@ def join_lobes(parts: Sequence[Contour], pixel_aspect: float, red_cell_diameter_
     pairs = []
     for one, other in _near_boxes(parts, scale, gap):
         if min(areas[one], areas[other]) < LOBE_MAX_AREA_RATIO:
-            apart = points[one][:, None] - points[other]
-            distance = float(np.sqrt((apart * apart).sum(axis=-1).min()))
+            across, down = points[one][:, :, None] - points[other][:, None]
+            across *= across
+            down *= down
+            across += down
+            distance = float(np.sqrt(across.min()))
             if distance <= gap:
                 pairs.append((distance, one, other))
     group_of = {at: [at] for at in range(len(parts))}

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.vision.colour import LEVELS
 from edge_agent.vision.kmeans import Clusters, kmeans_histogram
 from edge_agent.vision.nuclei import MIN_DENSITY, Nucleus, find_nuclei
 from edge_agent.vision.stain import Stain, absorbed_level, density_of
@@ -88,14 +89,14 @@ def nuclear_levels(clusters: Clusters) -> NDArray[np.bool_]:
     Those of the top cluster, and of the one below if it is stained much alike.
     """
     top = clusters.centres.size - 1
-    lower, upper = (density_of(centre) for centre in clusters.centres[-2:])
+    lower, upper = (density_of(centre) for centre in clusters.centres[-2:].tolist())
     pale = top > 1 and lower >= max(MIN_DENSITY, MIN_PALE_RATIO * upper)
     return clusters.labels >= (top - 1 if pale else top)
 
 
 def propose(stain: Stain, allowed: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """A uint8 mask (h, w), 255 on the pixels of the ``allowed`` levels, bool (256,): specks go, gaps close."""
-    raw = cv2.LUT(stain.nuclear, np.where(allowed[absorbed_level], 255, 0).astype(np.uint8))
+    raw = cv2.LUT(stain.nuclear, allowed[absorbed_level].view(np.uint8) * np.uint8(LEVELS - 1))
     return np.asarray(cv2.morphologyEx(cv2.morphologyEx(raw, cv2.MORPH_OPEN, _OPEN), cv2.MORPH_CLOSE, _CLOSE), np.uint8)
 
 

@@ -75,8 +75,9 @@ class Stain:
         From 0 (nothing) to ``ABSORBED_LEVELS`` - 1 (all); ``absorbed_level`` says which density is in which. Every
         other row is counted.
         """
-        counts = np.bincount(absorbed_level, weights=level_histogram(self.nuclear[::2]), minlength=LEVELS)
-        return counts.astype(np.int64)
+        counts = np.zeros(LEVELS, np.int64)
+        np.add.reduceat(level_histogram(self.nuclear[::2]), _FIRST_OF_ABSORBED, out=counts[: _FIRST_OF_ABSORBED.size])
+        return counts
 
 
 def density_of(absorbed: float) -> float:
@@ -86,14 +87,16 @@ def density_of(absorbed: float) -> float:
 
 def measure_stain(rgb: NDArray[np.uint8]) -> Stain:
     """Measure the stain of a denoised uint8 RGB field (h, w, 3)."""
-    sample = np.sort(rgb[::_STRIDE_PX, ::_STRIDE_PX].reshape(-1, 3), axis=0)
-    red, green, blue = (int(level) for level in sample[int(_BACKGROUND_RATIO * len(sample))])
-    tables = _RAISED_DENSITY_OF[red], _DENSITY_OF[green], _DENSITY_OF[blue]
-    in_red, in_green, in_blue = (cv2.LUT(plane, table) for plane, table in zip(cv2.split(rgb), tables, strict=True))
-    eosin = cv2.subtract(in_blue, in_red)
+    # A stable sort of bytes counts them, which is faster.
+    sample = np.sort(rgb[::_STRIDE_PX, ::_STRIDE_PX].reshape(-1, 3), axis=0, kind="stable")
+    red, green, blue = sample[int(_BACKGROUND_RATIO * len(sample))].tolist()
+    red_plane, green_plane, blue_plane = cv2.split(rgb)
+    in_blue = cv2.LUT(blue_plane, _DENSITY_OF[blue])
+    eosin = cv2.subtract(in_blue, cv2.LUT(red_plane, _RAISED_DENSITY_OF[red]))
     for _ in range(_EOSIN_DOUBLINGS):
-        eosin = cv2.add(eosin, eosin)
-    nuclear = cv2.subtract(cv2.subtract(in_green, in_blue), eosin)
+        cv2.add(eosin, eosin, dst=eosin)
+    nuclear = cv2.subtract(cv2.LUT(green_plane, _DENSITY_OF[green]), in_blue)
+    cv2.subtract(nuclear, eosin, dst=nuclear)
     return Stain(rgb, (red, green, blue), np.asarray(nuclear, dtype=np.uint8))
 
 
@@ -110,3 +113,6 @@ _EOSIN_DOUBLINGS = round(math.log2(EOSIN_WEIGHT))
 
 absorbed_level = np.rint((ABSORBED_LEVELS - 1) * (1 - np.exp(-np.arange(LEVELS) / DENSITY_LEVELS))).astype(np.intp)
 """How much of the light a level of ``Stain.nuclear`` absorbs, int (256,)."""
+
+_FIRST_OF_ABSORBED = np.flatnonzero(np.diff(absorbed_level, prepend=-1))
+"""The first level of ``Stain.nuclear`` that absorbs so much: none is left out from 0 to the most."""

@@ -54,7 +54,7 @@ def separate(contour: Contour, pixel_aspect: float, red_cell_diameter_px: float)
     offset = (left - _MARGIN_PX, top - _MARGIN_PX)
     parts = []
     for owner in range(int(owners.max()) + 1):
-        found = outlines(np.where(owners == owner, region, 0).astype(np.uint8), offset)
+        found = outlines(region * (owners == owner), offset)
         parts += [max(found, key=len)] if found else []
     return parts
 
@@ -83,27 +83,41 @@ def _is_single(contour: Contour, width: float, height: float, pixel_aspect: floa
 def _owners(region: NDArray[np.uint8], min_radius_px: float) -> NDArray[np.uint8] | None:
     """To which disc each pixel of a uint8 region (h, w) belongs; None if all is one nucleus."""
     distance = np.asarray(cv2.distanceTransform(region, cv2.DIST_L2, 5), dtype=np.float32)
-    beside_largest = cv2.countNonZero(region) - np.pi * float(distance.max()) ** 2
-    if beside_largest < np.pi * min_radius_px**2 * _OVERLAP_RATIO:
+    largest_px = float(distance.max())
+    beside_largest = cv2.countNonZero(region) - np.pi * largest_px**2
+    if largest_px < min_radius_px or beside_largest < np.pi * min_radius_px**2 * _OVERLAP_RATIO:
         return None
     discs = _separate_discs(distance, min_radius_px)
     if len(discs) < 2:
         return None
     y, x = np.ogrid[: region.shape[0], : region.shape[1]]
-    power = np.stack([(x - cx) ** 2 + (y - cy) ** 2 - radius**2 for cx, cy, radius in discs])
-    owners = power.argmin(axis=0).astype(np.uint8)
+    owners, least = np.zeros_like(region), np.full(region.shape, np.inf)
+    # One disc after the other: to compare all of them at once takes several times as long.
+    for at, (cx, cy, radius) in enumerate(discs):
+        power = (x - cx) ** 2 + (y - cy) ** 2
+        power -= radius**2
+        np.copyto(owners, at, where=power < least)
+        np.minimum(power, least, out=least)
     areas = np.bincount(owners[region > 0], minlength=len(discs))
     fills = [np.pi * radius**2 >= MIN_DISC_RATIO * area for (_, _, radius), area in zip(discs, areas, strict=True)]
     return owners if all(fills) else None
 
 
 def _separate_discs(distance: NDArray[np.float32], min_radius_px: float) -> list[tuple[float, float, float]]:
-    """Centre x, centre y and radius of the peaks with a narrow neck to each larger one."""
+    """Centre x, centre y and radius of the peaks with a narrow neck to each larger one; none if there is only one."""
     size = max(3, int(min_radius_px) | 1)
     around = cv2.dilate(distance, np.ones((size, size), np.uint8))
-    peaks = ((distance >= around) & (distance >= min_radius_px)).astype(np.uint8)
-    _, labels, _, centres = cv2.connectedComponentsWithStats(cv2.dilate(peaks, np.ones((3, 3), np.uint8)))
-    found = [(float(x), float(y), float(distance[labels == at].max())) for at, (x, y) in enumerate(centres) if at]
+    peaks = cv2.dilate(((distance >= around) & (distance >= min_radius_px)).astype(np.uint8), np.ones((3, 3), np.uint8))
+    if len(cv2.findContours(peaks, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)[0]) == 1:
+        # One peak, as most regions have, is all one nucleus. To label it takes more time than all before.
+        return []
+    _, labels, boxes, centres = cv2.connectedComponentsWithStats(peaks)
+    found = []
+    for at in range(1, len(boxes)):
+        left, top, width, height, _ = boxes[at].tolist()
+        box = slice(top, top + height), slice(left, left + width)
+        radius = float(distance[box][labels[box] == at].max())
+        found.append((float(centres[at, 0]), float(centres[at, 1]), radius))
     discs: list[tuple[float, float, float]] = []
     for disc in sorted(found, key=lambda each: -each[2]):
         if all(_neck(distance, disc, other) <= MAX_NECK_RATIO * disc[2] for other in discs):
@@ -114,6 +128,5 @@ def _separate_discs(distance: NDArray[np.float32], min_radius_px: float) -> list
 def _neck(distance: NDArray[np.float32], one: tuple[float, float, float], other: tuple[float, float, float]) -> float:
     """Least distance to the outside on the straight way between two peaks."""
     steps = max(2, int(np.hypot(one[0] - other[0], one[1] - other[1])))
-    x = np.rint(np.linspace(one[0], other[0], steps)).astype(int)
-    y = np.rint(np.linspace(one[1], other[1], steps)).astype(int)
+    x, y = np.rint(np.linspace(one[:2], other[:2], steps, axis=1)).astype(np.intp)
     return float(distance[y, x].min())

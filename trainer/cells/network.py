@@ -6,6 +6,7 @@ frozen maps look like. The other types need training: a copy of the layers behin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.inference.classifier import PIXEL_MEAN, PIXEL_SCALE
 from trainer.cells.sources import TYPES
 from trainer.cells.windows import WINDOW_PX
 from trainer.errors import WeightsError
@@ -31,6 +33,10 @@ MIDDLE = BLAST_MAPS[-1]
 """Ends the frozen layers."""
 BLAST_FEATURES_COUNT = 144
 """A mean and a mean square of each of these channels."""
+DARK_LEVEL = 150
+DARK_STEP_LEVELS = 10
+"""A pixel is dark as far as its red is below the one, in steps of the other and at most ``DARK_STEPS``: nuclei are."""
+DARK_STEPS = 6.0
 TYPES_COUNT = len(TYPES) - 1
 """All but the blast."""
 
@@ -38,6 +44,8 @@ TYPES_LOGITS = "types"
 """Name of the tail's output beside ``FEATURES``, and of the layer that gives it."""
 
 _STAGE_BLOCKS = {"block_5_add": (3, 4, 5), "block_9_add": (6, 7, 8, 9), "block_12_add": (10, 11, 12)}
+_LAST_FROZEN_BLOCK = _STAGE_BLOCKS[MIDDLE][-1]
+_CONSTANT = "blast_constant"
 _SECTIONS = ("frozen", "blast", "tail")
 
 
@@ -80,6 +88,15 @@ def build_blast_features(imagenet: Weights) -> keras.Model:
     return keras.Model(shared, keras.layers.Concatenate()(moments), name="blast_features")
 
 
+def build_dark_area() -> keras.Model:
+    """How dark a window is on average, float32 (n, 96, 96, 3) in [-1, 1] to (n, 1): about the area of its nucleus.
+
+    Blasts have large nuclei, and their size is what the frozen maps tell worst.
+    """
+    inputs = keras.Input((WINDOW_PX, WINDOW_PX, 3))
+    return keras.Model(inputs, keras.layers.Flatten()(_dark(inputs)), name="dark_area")
+
+
 def build_types_tail(imagenet: Weights, dropout: float = 0.0) -> keras.Model:
     """The branch that tells the other types apart: the trunk's map, float32 (n, 12, 12, 16), to two outputs by name.
 
@@ -103,17 +120,17 @@ class CellsWeights:
     blast_bias: float
     tail: Weights
     """``named_weights`` of a trained ``build_types_tail``."""
+    dark_weight: float = 0.0
+    """Of ``build_dark_area``."""
 
     def save(self, path: Path) -> None:
         """Write them to an ``.npz`` file, all or nothing. Raises ``OutputUnwritable``."""
-        needed = {
-            _layer_of(key) for each in (build_trunk, build_frozen_maps) for key in named_weights(each(self.frozen))
-        }
         sections: Mapping[str, Weights] = {
-            "frozen": {key: value for key, value in self.frozen.items() if _layer_of(key) in needed},
+            "frozen": {key: value for key, value in self.frozen.items() if _is_frozen(key)},
             "blast": {
                 "weights": np.asarray(self.blast_weights, np.float32),
                 "bias": np.array(self.blast_bias, np.float32),
+                "dark": np.array(self.dark_weight, np.float32),
             },
             "tail": self.tail,
         }
@@ -129,14 +146,14 @@ class CellsWeights:
             section, _, name = key.partition("/")
             sections.setdefault(section, {})[name] = value
         blast = sections["blast"]
-        expected = {"weights": (BLAST_FEATURES_COUNT,), "bias": ()}
+        expected = {"weights": (BLAST_FEATURES_COUNT,), "bias": (), "dark": ()}
         if {name: value.shape for name, value in blast.items()} != expected or set(sections) != set(_SECTIONS):
             raise WeightsError(
                 f"{path} has no weights of a cells network.", remedy="Name the folder that 'trainer train-cells' wrote."
             )
         if not all(np.isfinite(value).all() for named in sections.values() for value in named.values()):
             raise WeightsError(f"{path} has weights that are no numbers.", remedy="Train again.")
-        return cls(sections["frozen"], blast["weights"], float(blast["bias"]), sections["tail"])
+        return cls(sections["frozen"], blast["weights"], float(blast["bias"]), sections["tail"], float(blast["dark"]))
 
 
 def build_cells_network(weights: CellsWeights) -> keras.Model:
@@ -153,7 +170,7 @@ def build_cells_network(weights: CellsWeights) -> keras.Model:
     _set_part(tail, weights.tail)
     typed = tail(shared)
     answers = keras.layers.Concatenate(name=CLASS_ACTIVATION_MAP)(
-        [_log_odds(maps, weights), keras.layers.Reshape((1, 1, TYPES_COUNT))(typed[TYPES_LOGITS])]
+        [_log_odds(inputs, maps, weights), keras.layers.Reshape((1, 1, TYPES_COUNT))(typed[TYPES_LOGITS])]
     )
     return keras.Model(
         inputs,
@@ -167,8 +184,15 @@ def build_cells_network(weights: CellsWeights) -> keras.Model:
     )
 
 
-def _log_odds(maps: Sequence[keras.KerasTensor], weights: CellsWeights) -> keras.KerasTensor:
-    """The blast's log-odds (n, 1, 1, 1) of the frozen maps, in an order that integers can follow.
+def shift_log_odds(network: keras.Model, by: float) -> None:
+    """Add a constant to the blast's log-odds of a network that ``build_cells_network`` built."""
+    layer = network.get_layer(_CONSTANT)
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, bias + by])
+
+
+def _log_odds(image: keras.KerasTensor, maps: Sequence[keras.KerasTensor], weights: CellsWeights) -> keras.KerasTensor:
+    """The blast's log-odds (n, 1, 1, 1) of the window and the frozen maps, in an order that integers can follow.
 
     A channel far from zero has a mean square of little else than its mean, and one that varies little would be lost
     among the levels of one that varies much. So each is centred and scaled first, by what batch norm says of it, and
@@ -197,8 +221,19 @@ def _log_odds(maps: Sequence[keras.KerasTensor], weights: CellsWeights) -> keras
         terms.append(keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_term")(summed))
     (first, second, third) = terms
     both = keras.layers.Add(name="blast_of_two")([first, second])
-    third = _linear(keras.layers.Conv2D(1, 1, name="blast_constant"), third, np.ones(1), at_centre)
-    return keras.layers.Add(name="blast")([both, third])
+    third = _linear(keras.layers.Conv2D(1, 1, name=_CONSTANT), third, np.ones(1), at_centre)
+    area = _linear(keras.layers.Conv2D(1, 1, name="blast_by_dark"), _dark(image), np.array([weights.dark_weight]))
+    return keras.layers.Add(name="blast")([both, keras.layers.Add(name="blast_of_rest")([third, area])])
+
+
+def _dark(image: keras.KerasTensor) -> keras.KerasTensor:
+    """(n, 1, 1, 1)."""
+    slope = PIXEL_SCALE / DARK_STEP_LEVELS
+    offset = (DARK_LEVEL - PIXEL_MEAN) / DARK_STEP_LEVELS
+    steps = _linear(keras.layers.Conv2D(1, 1, name="dark"), image, np.array([-slope, 0, 0]), offset)
+    return keras.layers.GlobalAveragePooling2D(keepdims=True, name="dark_area")(
+        keras.layers.ReLU(DARK_STEPS, name="dark_steps")(steps)
+    )
 
 
 def _linear(
@@ -249,6 +284,12 @@ def _set_part(model: keras.Model, weights: Weights) -> None:
     """Take from ``weights`` those of the model's layers, which may be few of them. Raises ``WeightsError``."""
     layers = {layer.name for layer in model.layers}
     set_weights(model, {key: value for key, value in weights.items() if _layer_of(key) in layers})
+
+
+def _is_frozen(key: str) -> bool:
+    """Whether a variable of the backbone is of a layer up to ``MIDDLE``."""
+    block = re.match(r"block_(\d+)_", key)
+    return not key.startswith("Conv_1") if block is None else int(block.group(1)) <= _LAST_FROZEN_BLOCK
 
 
 def _layer_of(key: str) -> str:

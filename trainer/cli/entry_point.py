@@ -15,17 +15,21 @@ from trainer.cli.adapt import adapt
 from trainer.cli.appearance import appearance
 from trainer.cli.audit import audit
 from trainer.cli.bundle import bundle
+from trainer.cli.bundle_cells import bundle_cells
 from trainer.cli.compare import compare
 from trainer.cli.cross_validate import cross_validate
 from trainer.cli.evaluate import evaluate
 from trainer.cli.evidence import evidence
+from trainer.cli.judge_cells import judge_cells
 from trainer.cli.judge_foreign_cells import judge_foreign_cells
+from trainer.cli.many_laboratories import many_laboratories
 from trainer.cli.prepare import prepare
 from trainer.cli.probe import probe
 from trainer.cli.quantize import quantize
 from trainer.cli.sign import keygen, sign
 from trainer.cli.synth import synth
 from trainer.cli.train import train
+from trainer.cli.train_cells import train_cells
 from trainer.data.dataset import printable
 from trainer.errors import DependencyMissing, FileInaccessible, OutOfMemory, OutputUnwritable
 from trainer.progress import console
@@ -43,14 +47,18 @@ for command in (
     prepare,
     audit,
     train,
+    train_cells,
     quantize,
     bundle,
+    bundle_cells,
     evidence,
     appearance,
     evaluate,
     compare,
     cross_validate,
     judge_foreign_cells,
+    judge_cells,
+    many_laboratories,
     probe,
     adapt,
     keygen,

@@ -66,3 +66,8 @@ AlphaOption = Annotated[
 WeightsOption = Annotated[str, typer.Option(help=f"ImageNet weights: an .npz file, or '{IMAGENET}' to download them.")]
 TestShareOption = Annotated[float, typer.Option(min=0.01, max=0.4, help="Share of the images for the test.")]
 ValidationShareOption = Annotated[float, typer.Option(min=0.01, max=0.4, help="Share of the images for validation.")]
+CellsDataOption = Annotated[Path, typer.Option("--data", help="Folder that the paths in sources.toml are below.")]
+SourcesOption = Annotated[
+    Path | None, typer.Option(help="TOML file that describes the laboratories. Default: the shipped sources.toml.")
+]
+ProcessesOption = Annotated[int, typer.Option(min=1, max=64, help="Processes that read pictures.")]

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.inference import Classifier
-from edge_agent.inference.classifier import softmax
 from edge_agent.inference.familiarity import Familiarity
+from edge_agent.inference.probabilities import softmax
 from trainer.augmentation.moderate_shift import shift_moderately
 from trainer.augmentation.plausible import vary_plausibly
 from trainer.export.bundle_files import Calibration

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
 from edge_agent.inference import Classifier
@@ -15,8 +16,8 @@ from trainer.spec import INPUT_SIZE_PX
 
 def golden_vectors(folder: Path, classifier: Classifier) -> bytes:
     """``golden.npz``: one drawn smear of each kind, as drawn, as preprocessed, its logits and its score here."""
-    # Without noise, a little soft and of 32 levels, so that the file is a third of the size.
-    fields = 0xF8 & np.stack(
+    # Without noise and a little soft, for a small file.
+    fields = np.stack(
         [
             draw_smear(
                 np.random.default_rng(seed),
@@ -28,6 +29,16 @@ def golden_vectors(folder: Path, classifier: Classifier) -> bytes:
             for seed, label in enumerate(SMEAR_LABELS)
         ]
     )
+    return vectors_of(folder, classifier, fields)
+
+
+def vectors_of(folder: Path, classifier: Classifier, drawn: NDArray[np.uint8]) -> bytes:
+    """``golden.npz`` of pictures uint8 RGB (n, h, w, 3) of the input's shape: as drawn, but of 32 levels, and the rest.
+
+    ``folder`` is for the file.
+    """
+    # A third of the size.
+    fields = drawn & np.uint8(0xF8)
     images = np.stack([preprocess_for(field, classifier) for field in fields])
     outputs = [classifier.classify(image) for image in images]
     path = folder / GOLDEN

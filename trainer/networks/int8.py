@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,9 +42,14 @@ class Int8Outputs:
 
 
 def run_int8(
-    classifier: Classifier, fields: NDArray[np.uint8], what: str, *, change: Vary | None = None, seed: int = 0
+    classifier: Classifier,
+    fields: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
+    what: str,
+    *,
+    change: Vary | None = None,
+    seed: int = 0,
 ) -> Int8Outputs:
-    """Classify and describe fields uint8 RGB (n, 224, 224, 3), after ``change``.
+    """Classify and describe n fields uint8 RGB, which ``change`` gives the input's shape if they do not have it.
 
     There is one generator per field, made from ``seed``. Raises ``InferenceError``.
     """

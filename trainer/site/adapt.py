@@ -19,9 +19,9 @@ from edge_agent.contracts.manifest import Evidence, Reference, Thresholds, Train
 from edge_agent.errors import BundleWrongKind
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL
-from edge_agent.inference.classifier import softmax
 from edge_agent.inference.features import FEATURES
 from edge_agent.inference.head import HEAD_ARRAYS
+from edge_agent.inference.probabilities import softmax
 from edge_agent.inference.proof import DEFAULT_PROOF, unproven_reasons
 from trainer.data.description import Description, load_description
 from trainer.errors import DataError

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.inference.classifier import softmax
 from edge_agent.inference.familiarity import Familiarity
+from edge_agent.inference.probabilities import softmax
 from trainer.errors import DataError
 from trainer.site.cross_validation import CrossValidation, FoldHead
 from trainer.site.fitting import choose_regularisation, fit_linear

@@ -17,6 +17,8 @@ from trainer.training.options import TrainOptions
 from trainer.training.provenance import library_versions, source_commit
 
 CONFIG = "config.json"
+CELLS_CONFIG = "cells.json"
+"""Of the run of a cells bundle, which is another kind of run."""
 SPLIT = "manifest.csv"
 METRICS = "metrics.json"
 CURVES = "curves.csv"
@@ -69,6 +71,11 @@ class Duration(Settings):
 
 def read_config(run: Path) -> RunConfig:
     """``config.json`` of a run folder. Raises ``RunError``."""
+    if (run / CELLS_CONFIG).exists():
+        raise RunError(
+            f"{run} was written by 'trainer train-cells'.",
+            remedy="For a bundle of it, run 'trainer bundle-cells'; then 'trainer judge-cells' measures that.",
+        )
     try:
         return RunConfig.model_validate_json((run / CONFIG).read_bytes())
     except OSError as error:

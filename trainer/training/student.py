@@ -21,20 +21,24 @@ AVERAGING = 0.99
 class _FixedStatistics(keras.Model):  # type: ignore[misc]  # Keras has no type hints.
     """The tail's logits, with BatchNorm as in inference also while training."""
 
-    def __init__(self, tail: keras.Model) -> None:
+    def __init__(self, tail: keras.Model, logits: str) -> None:
         super().__init__(name="fixed_statistics")
         self.tail = tail
+        self._logits = logits
 
     def call(self, maps: keras.KerasTensor) -> keras.KerasTensor:
-        return self.tail(maps, training=False)[LOGITS]
+        return self.tail(maps, training=False)[self._logits]
 
 
 class Student:
     """A tail with its optimizer and the moving average of its weights."""
 
-    def __init__(self, tail: keras.Model, schedule: keras.optimizers.schedules.LearningRateSchedule) -> None:
+    def __init__(
+        self, tail: keras.Model, schedule: keras.optimizers.schedules.LearningRateSchedule, logits: str = LOGITS
+    ) -> None:
+        """``logits`` is the name of the output that learns."""
         self._variables = tail.trainable_variables
-        self._model = _FixedStatistics(tail)
+        self._model = _FixedStatistics(tail, logits)
         self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, global_clipnorm=1.0)
         self._optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
         self._optimizer.build(self._variables)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from edge_agent.analysis import cell_cutting
 from edge_agent.analysis.analyzer import Analyzer
-from edge_agent.analysis.cell_cutting import cut_cells
+from edge_agent.analysis.cell_cutting import cut_cells, usual_reduction
 from edge_agent.analysis.extraction import ExtractedField
 from edge_agent.analysis.reading import FieldAnalysis, PendingReading
 from edge_agent.analysis.scale import describe_scale
@@ -134,14 +134,14 @@ def test_a_compressed_frame_is_decoded_again_only_if_its_windows_need_it(
         return decode_image(data, reduction=reduction, header=header)
 
     monkeypatch.setattr(cell_cutting, "decode_image", count)
-    # 0.1 µm per pixel and 24 µm on 96 px: half the resolution is enough.
+    # 0.1 µm per pixel and 24 µm on 96 px: half the resolution, which is what it was decoded at, is enough.
     cut_cells(extracted, analysis, WINDOWS, SIDE_PX)
-    assert decoded == [2]
-    cut_cells(extracted, analysis, WINDOWS, 60)
-    assert decoded == [2]
+    assert decoded == []
+    cut_cells(extracted, analysis, WINDOWS, 2 * SIDE_PX)
+    assert decoded == [1]
     monkeypatch.setattr(cell_cutting, "MAX_DECODED_PX", 1000)
-    assert any(each is not None for each in cut_cells(extracted, analysis, WINDOWS, SIDE_PX))
-    assert decoded == [2], "a frame that is too large to be decoded again is cut as it is"
+    assert any(each is not None for each in cut_cells(extracted, analysis, WINDOWS, 2 * SIDE_PX))
+    assert decoded == [1], "a frame that is too large to be decoded again is cut as it is"
 
 
 def test_with_a_known_scale_a_frame_is_decoded_once_as_finely_as_its_cells_need(
@@ -152,7 +152,18 @@ def test_with_a_known_scale_a_frame_is_decoded_once_as_finely_as_its_cells_need(
     assert coarse is not None
     assert fine is not None
     # The input of this bundle has 224 px for 24 µm.
-    assert (coarse.reduction, fine.reduction) == (4, 1)
+    assert (coarse.reduction, fine.reduction) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("height_px", "width_px", "coarse", "expected"),
+    [(960, 1280, 4, 2), (480, 640, 2, 1), (240, 320, 1, 1), (1920, 2560, 8, 4), (12000, 16000, 8, 8)],
+)
+def test_a_frame_of_unknown_scale_is_decoded_twice_as_finely_unless_it_is_huge(
+    height_px: int, width_px: int, coarse: int, expected: int
+) -> None:
+    header = ImageHeader(width_px, height_px, has_alpha=False)
+    assert usual_reduction(header, coarse) == expected
 
 
 def test_no_more_cells_than_the_bundle_allows_are_looked_at(analyzer: Analyzer, picture: Array) -> None:

@@ -7,14 +7,13 @@ import pytest
 from ai_edge_litert import interpreter
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from edge_agent.contracts import Outcome, Reason
 from edge_agent.contracts.manifest import Thresholds
 from edge_agent.errors import RuntimeMissing
 from edge_agent.inference import Classifier, decide, load_bundle
-from edge_agent.inference.classifier import Classification, softmax
+from edge_agent.inference.classifier import Classification
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +45,25 @@ def test_every_pixel_level_has_an_input_value_of_its_own(classifier: Classifier)
     assert classifier._table.view(np.int8).tolist() == list(range(-128, 128))
 
 
-@given(
-    arrays.arrays(np.float32, (5, 4), elements=st.floats(-60, 60, width=32)),
-    st.floats(0.05, 20),
-)
-def test_softmax_gives_probabilities_in_the_logits_order(logits: NDArray[np.float32], temperature: float) -> None:
-    probabilities = softmax(logits, temperature)
-    assert np.allclose(probabilities.sum(axis=1), 1)
-    assert (probabilities >= 0).all()
-    for row in range(5):
-        assert probabilities[row, logits[row].argmax()] == pytest.approx(probabilities[row].max())
+@pytest.mark.parametrize("only_signed", [False, True])
+def test_several_images_at_once_get_what_each_gets_alone(
+    classifier: Classifier, smear: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, only_signed: bool
+) -> None:
+    monkeypatch.setattr(classifier, "_only_signed", only_signed)
+    images = [smear, np.ascontiguousarray(smear[::-1]), smear[:, ::-1], np.full_like(smear, 200)]
+    alone = [classifier.classify(image) for image in images]
+    assert len({each.unfamiliarity_score for each in alone}) == len(images)
+    for one, other in zip(classifier.classify_all(images), alone, strict=True):
+        for name in ("probabilities", "logits", "class_activation_map", "features", "middle_map"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+        assert one.unfamiliarity_score == pytest.approx(other.unfamiliarity_score, rel=1e-5)
+    assert classifier.classify_all([]) == []
+    assert classifier.classify(smear).logits.tolist() == alone[0].logits.tolist(), "a smaller run after a larger one"
 
 
-def test_a_higher_temperature_is_less_sure() -> None:
-    logits = np.array([3.0, 1.0, 0.0, 0.0])
-    assert softmax(logits, 2.0).max() < softmax(logits, 1.0).max()
+def test_an_image_of_another_shape_is_refused(classifier: Classifier, smear: NDArray[np.uint8]) -> None:
+    with pytest.raises(ValueError, match="broadcast"):
+        classifier.classify(smear[:-1])
 
 
 def classification_with(confidence: float, unfamiliarity: float) -> Classification:

@@ -24,7 +24,8 @@ from edge_agent.contracts import Outcome
 from edge_agent.errors import BundleError, BundleMismatch, GoldenMismatch
 from edge_agent.inference import Classifier, load_bundle, shipped_bundles
 from edge_agent.inference.bundle import load_golden
-from edge_agent.inference.familiarity import Familiarity, describe, description_size
+from edge_agent.inference.familiarity import Familiarity, describe, describe_all, description_size
+from edge_agent.vision.colour import to_lab
 from edge_agent.vision.preprocessing import preprocess
 from edge_agent.vision.settings import QualityLimits
 
@@ -51,7 +52,20 @@ def test_the_score_is_the_mahalanobis_distance(seed: int, channels_count: int) -
     middle_map = rng.normal(size=(14, 14, channels_count)).astype(np.float32)
     away = describe(image, middle_map).astype(np.float64) - mean
     expected = np.sqrt(away @ np.linalg.solve(covariance, away))
-    assert familiarity_of(mean, covariance).score(image, middle_map) == pytest.approx(expected, rel=1e-3)
+    assert familiarity_of(mean, covariance).scores([image], middle_map[None])[0] == pytest.approx(expected, rel=1e-3)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 40))
+def test_a_description_is_mean_and_spread_of_map_and_colours(seed: int, count: int, channels_count: int) -> None:
+    rng = np.random.default_rng(seed)
+    images = [rng.integers(0, 256, (32, 24, 3), np.uint8)[:, ::step] for step in rng.choice([1, -1], count)]
+    maps = rng.normal(size=(count, 3, 2, channels_count)).astype(np.float32)
+    for image, middle_map, found in zip(images, maps, describe_all(images, maps), strict=True):
+        places = middle_map.reshape(-1, channels_count)
+        colours = to_lab(np.ascontiguousarray(image[::4, ::4])).reshape(-1, 3)
+        expected = [places.mean(axis=0), places.std(axis=0), colours.mean(axis=0), colours.std(axis=0)]
+        assert found == pytest.approx(np.concatenate(expected), rel=1e-4, abs=1e-4)
+        assert np.array_equal(found, describe(image, middle_map))
 
 
 @given(st.integers(0, 2**32 - 1))

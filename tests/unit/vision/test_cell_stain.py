@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from edge_agent.vision.cell_stain import WHITE, standardise_cell
+from edge_agent.vision.cell_stain import (
+    MAX_BLACK_LEVEL,
+    MIN_BLACK_BORDER_RATIO,
+    WHITE,
+    is_cut_out,
+    standardise_cell,
+)
 from edge_agent.vision.preprocessing import preprocess
 
 Array = NDArray[np.uint8]
@@ -54,6 +60,27 @@ def test_any_window_gives_an_image_of_its_shape(data: st.DataObject, height: int
     assert image.dtype == np.uint8
     assert image.max(initial=0) <= WHITE
     assert (picture == before).all()
+
+
+@given(st.data(), st.integers(1, 12), st.integers(1, 12))
+def test_only_what_is_black_along_its_border_was_cut_out(data: st.DataObject, height: int, width: int) -> None:
+    picture = data.draw(arrays(np.uint8, (height, width, 3), elements=st.sampled_from([0, 0, 0, 0, 12, 13])))
+    edges = np.concatenate((picture[0], picture[-1], picture[:, 0], picture[:, -1]))
+    assert is_cut_out(picture) == ((edges <= MAX_BLACK_LEVEL).all(axis=1).mean() >= MIN_BLACK_BORDER_RATIO)
+
+
+def test_the_soft_edge_is_gaussian_to_a_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = standardise_cell(window())
+    blurred = []
+
+    def blur(mask: Array, _depth: int, kernel: Array, _kernel: Array, *, borderType: int) -> Array:  # noqa: N803 - OpenCV's
+        blurred.append(cv2.GaussianBlur(mask, (len(kernel), len(kernel)), 1.5, borderType=borderType))
+        return np.asarray(blurred[-1], np.uint8)
+
+    monkeypatch.setattr(cv2, "sepFilter2D", blur)
+    slow = standardise_cell(window())
+    assert len(blurred) == 1
+    assert np.abs(fast.astype(int) - slow).max() <= 1
 
 
 @pytest.mark.parametrize("level", [0, 12, 13, 60, 128, 235, 255])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge_agent.vision.touching import Contour, outlines, separate
+from edge_agent.vision.touching import MIN_RADIUS_RATIO, Contour, _owners, _separate_discs, outlines, separate
 
 RED_CELL_PX = 20.0
 
@@ -88,3 +88,23 @@ def blank(shape: tuple[int, int]) -> NDArray[np.uint8]:
 
 def test_nothing_has_no_outline() -> None:
     assert outlines(blank((20, 30))) == []
+
+
+centres = st.tuples(st.integers(30, 90), st.integers(30, 90), st.integers(9, 20))
+
+
+@given(st.lists(centres, min_size=1, max_size=5))
+def test_each_pixel_belongs_to_the_disc_of_least_power(discs: list[tuple[int, int, int]]) -> None:
+    mask = np.zeros((120, 120), np.uint8)
+    for x, y, radius in discs:
+        cv2.circle(mask, (x, y), radius, 255, -1)
+    least = MIN_RADIUS_RATIO * RED_CELL_PX / 2
+    distance = np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 5), np.float32)
+    found = _separate_discs(distance, least)
+    for across, down, inscribed_px in found:
+        assert inscribed_px == distance[round(down) - 2 : round(down) + 3, round(across) - 2 : round(across) + 3].max()
+    owners = _owners(mask, least)
+    if owners is not None:
+        rows, columns = np.mgrid[:120, :120]
+        power = [(columns - cx) ** 2 + (rows - cy) ** 2 - inscribed**2 for cx, cy, inscribed in found]
+        assert np.array_equal(owners, np.argmin(power, axis=0))

@@ -30,6 +30,7 @@ _COMMANDS = {
     "bundle": ("--run", "r", "--data", "d", "--out", "b", "--name", "x", "--version", "0.0.1"),
     "evaluate": ("--bundle", "demo", "--data", "d", "--split", "s.csv"),
     "compare": ("--data", "d", "--split", "s.csv", "--weights", "1.0=w.npz", "--out", "c"),
+    "many-laboratories": ("--runs", "r", "--data", "d", "--weights", "w.npz", "--out", "o"),
     "probe": ("--data", "d", "--table", "t.csv", "--weights", "w.npz", "--out", "p"),
 }
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, classification_report, confusion_matrix, roc_auc_score
 
 from edge_agent.contracts import Label
-from edge_agent.inference.classifier import softmax
+from edge_agent.inference.probabilities import softmax
 from trainer.evaluation.figures import Figures
 from trainer.evaluation.metrics import measure_answers
 from trainer.evaluation.reliability import expected_calibration_error

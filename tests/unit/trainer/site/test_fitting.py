@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from edge_agent.inference.classifier import softmax
+from edge_agent.inference.probabilities import softmax
 from trainer.site.fitting import REGULARISATIONS, choose_regularisation, fit_linear
 from trainer.site.folds import divide, folds_count
 

@@ -1,0 +1,19 @@
+"""The window of a cell's canvas, as changes that many functions take: as the device cuts it, or varied."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.cells.variation import vary
+from trainer.cells.windows import cut_canvas, random_placement
+
+
+def cut_as_on_device(canvas: NDArray[np.uint8], _: np.random.Generator) -> NDArray[np.uint8]:
+    """The window of a uint8 RGB (160, 160, 3) canvas that the device cuts: uint8 RGB (96, 96, 3)."""
+    return cut_canvas(canvas)
+
+
+def cut_varied(canvas: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A window of a canvas as another laboratory would have taken it, turned at random: as ``cut_as_on_device``."""
+    return vary(cut_canvas(canvas, random_placement(rng)), rng)

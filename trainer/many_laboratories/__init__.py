@@ -1,0 +1,1 @@
+"""How a cells bundle does in laboratories that it was never trained on: judging, figures, and the page's tables."""

@@ -1,0 +1,47 @@
+"""Spreads independent work over processes, with one progress bar, and one error where the system kills one."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+import cv2
+
+from trainer.errors import OutOfMemory
+from trainer.progress import track
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+def in_processes(
+    work: Callable[[Sequence[Item]], list[Found]], items: Sequence[Item], what: str, *, processes: int, chunk: int
+) -> Iterator[Found]:
+    """What ``work`` finds for each item, in their order; ``work`` is given ``chunk`` of them at a time, and pickled.
+
+    With one process it is this one. Raises what ``work`` raises, and ``OutOfMemory`` if the system killed a process.
+    """
+    chunks = [items[start : start + chunk] for start in range(0, len(items), chunk)]
+    if processes == 1:
+        yield from itertools.chain.from_iterable(map(work, track(chunks, what)))
+        return
+    # A fork of a process that has threads, such as TensorFlow's, may hang.
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_begin_process)
+    try:
+        for done in track([pool.submit(work, each) for each in chunks], what):
+            yield from done.result()
+    except BrokenProcessPool as error:
+        raise OutOfMemory(f"A process was killed ({what}).") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_process() -> None:
+    """The processes are the parallelism, and only the first of them answers to Ctrl-C, which all of them get."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
