@@ -33,7 +33,7 @@ RED_CELLS_COUNT = 4
 PLACES_COUNT = 12
 """Of each field, at most."""
 
-_PICTURE_PX = 144
+_PICTURE_PX = 168
 _AWAY_UM = (PICTURE_UM + CELL_WINDOW_UM) / 4
 """An object nearer to a white cell than this has it in the middle of its picture."""
 
