@@ -65,12 +65,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = csv.DictWriter(file, ["path", "label", "group"])
         writer.writeheader()
         writer.writerows(rows)
-    write_picture(folder / "boxes/field.png", field())
-    write_picture(folder / "frames/field.png", field())
+    for name in ("boxes", "frames"):
+        write_picture(folder / f"{name}/field.png", field().repeat(2, axis=0).repeat(2, axis=1))
     with (folder / "boxes/boxes.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["path", "kind", "x_min_px", "y_min_px", "x_max_px", "y_max_px"])
-        table.writerows(["field.png", b.kind, b.left_px, b.top_px, b.right_px, b.bottom_px] for b in boxes())
+        for box in boxes():
+            corners = box.left_px, box.top_px, box.right_px, box.bottom_px
+            table.writerow(["field.png", box.kind, *(2 * each for each in corners)])
     return folder
 
 
@@ -87,7 +89,11 @@ def judge(data: Path, bundle: Path) -> ForeignCells:
 
 
 def test_boxes_are_read_and_a_table_without_them_is_one_error(data: Path, tmp_path: Path) -> None:
-    assert read_boxes(data / "boxes/boxes.csv") == {data / "boxes/field.png": boxes()}
+    assert list(read_boxes(data / "boxes/boxes.csv")) == [data / "boxes/field.png"]
+    (read,) = read_boxes(data / "boxes/boxes.csv").values()
+    assert [(each.kind, each.centre_px) for each in read] == [
+        (each.kind, (2 * each.centre_px[0], 2 * each.centre_px[1])) for each in boxes()
+    ]
     with pytest.raises(DataError, match="cannot be read"):
         read_boxes(tmp_path / "none.csv")
     for text in ("path,kind\na,b\n", "path,kind,x_min_px,y_min_px,x_max_px,y_max_px\na,rbc,1,2,3,x\n"):
@@ -115,8 +121,10 @@ def test_each_picture_has_its_object_in_the_middle_and_the_red_cells_scale() -> 
         middle = each.rgb[each.rgb.shape[0] // 2, each.rgb.shape[1] // 2]
         assert np.abs(middle.astype(int) - (NUCLEUS if each.kind == "platelet" else RED_CELL)).max() <= 3
         if each.kind == "rbc":
-            across_px = (np.abs(each.rgb.astype(int) - middle).max(axis=-1) <= 3)[each.rgb.shape[0] // 2].sum()
-            assert across_px * each.um_per_pixel == pytest.approx(7.5, rel=0.1)
+            row = each.rgb[each.rgb.shape[0] // 2].astype(int)
+            inside, outside = (row[round((PICTURE_UM / 2 + um) / each.um_per_pixel)] for um in (3.3, 4.2))
+            assert np.abs(inside - RED_CELL).max() <= 3
+            assert np.abs(outside - GLASS).max() <= 3
     assert not list(
         pictures_of_boxes(field(), [each for each in boxes() if each.kind != "rbc"], np.random.default_rng(0))
     )
