@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from trainer.cells.foreign_pictures import WHITE_CELL
 from trainer.cells.judge_foreign import ForeignCells
 from trainer.reports.formatting import interval_cell, percent
 
@@ -27,16 +28,26 @@ def show_foreign_cells(found: ForeignCells, stdout: Console) -> None:
         )
     stdout.print(table)
     fields = Table(
-        "source", "fields", "nuclei found", "typed", "typed objects", "white cells refused", title="Whole fields"
+        "source",
+        "fields",
+        "rejected",
+        "nuclei found",
+        "typed",
+        "typed objects",
+        "white cells refused",
+        title="Whole fields",
     )
     for each in found.fields:
         typed = ", ".join(
-            f"{each.typed_objects_count.get(kind, 0)} of {count} {kind}" for kind, count in each.objects_count.items()
+            f"{each.typed_objects_count.get(kind, 0)} of {count} {kind}"
+            for kind, count in each.objects_count.items()
+            if kind != WHITE_CELL
         )
         ratio = each.refused_white_cells_ratio
         fields.add_row(
             each.source,
             str(each.fields_count),
+            str(each.rejected_fields_count),
             str(each.cells_count),
             str(each.typed_count),
             typed,

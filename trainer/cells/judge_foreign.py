@@ -16,6 +16,7 @@ from edge_agent.analysis.cell_analyzer import CellAnalyzer
 from edge_agent.analysis.cell_scale import configured_scale
 from edge_agent.analysis.reading import Reading
 from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
+from edge_agent.contracts import Outcome
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.settings import Settings
 from trainer.cells.canvases import UM_PER_PIXEL, make_canvas
@@ -61,9 +62,10 @@ class JudgedFields(Settings):
 
     source: str
     fields_count: int
-    cells_count: int = Field(description="Nuclei that the agent found and that are not cut.")
+    rejected_fields_count: int = Field(description="Those that the agent rejected, for their light for example.")
+    cells_count: int = Field(description="Nuclei that the agent found in the others, and that are not cut.")
     typed_count: int = Field(description="Those that got a type.")
-    objects_count: dict[str, int] = Field(description="Marked objects, by kind; empty where nobody marked any.")
+    objects_count: dict[str, int] = Field(description="Marked objects in them, by kind; empty where nobody marked any.")
     typed_objects_count: dict[str, int] = Field(description="Those of them that got a type.")
     refused_white_cells_ratio: float | None = Field(
         description="Of marked white cells that the agent found, those without a type."
@@ -178,12 +180,16 @@ def _row(source: str, kind: str, readings: Sequence[Reading], *, fitted: bool) -
 
 
 def _judge_fields(analyzer: BundleAnalyzer, source: str, marked: dict[Path, tuple[Box, ...]]) -> JudgedFields:
-    cells_count = typed_count = found_white = refused_white = 0
+    rejected_count = cells_count = typed_count = found_white = refused_white = 0
     objects: Counter[str] = Counter()
     typed_objects: Counter[str] = Counter()
     for path in track(list(marked), f"Fields: {source}"):
+        reading = analyzer.read(Encoded(path.read_bytes()))
+        if reading.outcome in {Outcome.REJECTED, Outcome.FAILED}:
+            rejected_count += 1
+            continue
         objects.update(box.kind for box in marked[path])
-        cells = [each for each in analyzer.read(Encoded(path.read_bytes())).cells or () if not each.cut]
+        cells = [each for each in reading.cells or () if not each.cut]
         cells_count += len(cells)
         for cell in cells:
             typed = cell.type is not None
@@ -198,6 +204,7 @@ def _judge_fields(analyzer: BundleAnalyzer, source: str, marked: dict[Path, tupl
     return JudgedFields(
         source=source,
         fields_count=len(marked),
+        rejected_fields_count=rejected_count,
         cells_count=cells_count,
         typed_count=typed_count,
         objects_count=dict(objects),

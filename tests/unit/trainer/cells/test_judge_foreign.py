@@ -67,6 +67,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writerows(rows)
     for name in ("boxes", "frames"):
         write_picture(folder / f"{name}/field.png", field().repeat(2, axis=0).repeat(2, axis=1))
+    write_picture(folder / "frames/dark.png", np.zeros((*FIELD, 3), np.uint8))
     with (folder / "boxes/boxes.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["path", "kind", "x_min_px", "y_min_px", "x_max_px", "y_max_px"])
@@ -161,6 +162,7 @@ def test_what_the_agent_says_is_counted(data: Path, tmp_path: Path, monkeypatch:
     assert marked.cells_count == marked.typed_count >= 1
     assert marked.refused_white_cells_ratio == 0
     assert frames.objects_count == {}
+    assert (frames.fields_count, frames.rejected_fields_count) == (2, 1)
     assert frames.refused_white_cells_ratio is None
     assert closed.fields[0].refused_white_cells_ratio == 1
     assert closed.fields[0].typed_count == 0
