@@ -90,7 +90,7 @@ def test_the_gradient_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> No
     known = cells(100, rng)
     bend(fit_familiarity(known), known, foreign(50, rng), ["a"] * 50)
     for claimed, measured in seen:
-        assert claimed == pytest.approx(measured, rel=1e-3, abs=1e-7)
+        assert claimed == pytest.approx(measured, rel=1e-5, abs=1e-8)
 
 
 def test_without_a_cell_there_is_nothing_to_fit() -> None:

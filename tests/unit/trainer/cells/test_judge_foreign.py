@@ -45,7 +45,7 @@ def field() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 
 def boxes() -> tuple[Box, ...]:
-    reds = [Box("rbc", x - 15, y - 15, x + 15, y + 15) for x, y in ((40, 40), (100, 40), (460, 160), (220, 400))]
+    reds = [Box("rbc", x - 15, y - 15, x + 15, y + 15) for x, y in ((40, 40), (100, 40), (420, 160), (220, 400))]
     x, y = PLATELET_AT
     u, v = WHITE_AT
     return (*reds, Box("platelet", x - 5, y - 5, x + 5, y + 5), Box("wbc", u - 30, v - 30, u + 30, v + 30))
