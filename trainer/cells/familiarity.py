@@ -24,14 +24,17 @@ from trainer.networks.int8 import preprocess_for
 from trainer.progress import track
 from trainer.training.familiarity import fit_familiarity
 
-CELLS_COUNT = 12_000
-FOREIGN_COUNT = 400
-"""Windows of cells, and of each kind of foreign ones, that it is fitted with."""
+MAX_CELLS_COUNT = 12_000
+VARIANTS_COUNT = 5
+"""Windows of cells that it is fitted with, at most: in all, and of each cell on average."""
 
-FOREIGN_WEIGHT = 5.0
+MAX_FOREIGN_COUNT = 300
+"""Windows of each foreign kind, at most; never more than there are cells."""
+
+FOREIGN_WEIGHT = 8.0
 """A foreign window that is taken for a cell counts as much as so many cells that are refused."""
 
-STIFFNESS = 1e-3
+STIFFNESS = 3e-4
 """What bending costs. Less is better at what was fitted, and worse at laboratories and foreign things never seen."""
 
 _MAX_ITERATIONS = 100
@@ -61,8 +64,9 @@ def fit_cells_familiarity(
     if not nucleated:
         raise DataError("there is no nucleated cell to fit familiarity to.", remedy="Check the split.")
     cells_rng, foreign_rng = (np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(2))
-    cells = _describe(classifier, draw_cells(canvases, nucleated, CELLS_COUNT, cells_rng), CELLS_COUNT)
-    foreign = list(draw_foreign(canvases, positions, FOREIGN_COUNT, foreign_rng))
+    count = min(MAX_CELLS_COUNT, VARIANTS_COUNT * len(nucleated))
+    cells = _describe(classifier, draw_cells(canvases, nucleated, count, cells_rng), count)
+    foreign = list(draw_foreign(canvases, positions, min(MAX_FOREIGN_COUNT, len(nucleated)), foreign_rng))
     return bend(
         fit_familiarity(cells),
         cells,

@@ -49,6 +49,7 @@ _PLACES_COUNT = 6
 """Places that are tried beside each cell: looking for the nuclei takes much longer than cutting windows out."""
 
 _MAX_TRIES = 30
+"""Windows that are drawn for each that is wanted, and canvases in a row, until it is given up."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +95,10 @@ def draw_foreign(
         # Beside a cell on black there is nothing.
         in_smears = [at for at in own if not is_cut_out(cut_canvas(canvases[at]))]
         if in_smears:
-            yield from _with_nucleus(f"beside cells of {laboratory}", _beside(canvases, in_smears, rng), count)
+            beside = _beside(canvases, in_smears, rng)
+            yield from _with_nucleus(f"beside cells of {laboratory}", beside, count)
+            varied = (vary(each, rng) for each in beside)
+            yield from _with_nucleus(f"beside cells of {laboratory}, varied", varied, count)
     everyone = list(itertools.chain.from_iterable(cells.values()))
     for nonsense in FITTED:
         drawn = (draw(nonsense, cut_canvas(canvases[int(rng.choice(everyone))]), rng) for _ in itertools.count())
@@ -132,22 +136,24 @@ def _varied(canvases: Canvases, positions: Sequence[int], rng: np.random.Generat
 
 
 def _beside(canvases: Canvases, positions: Sequence[int], rng: np.random.Generator) -> Iterator[Array]:
-    """Windows anywhere on cells' canvases but near a nucleus. Beyond the canvas they are mirrored."""
+    """Windows anywhere on cells' canvases but near a nucleus. Beyond the canvas they are mirrored.
+
+    They end where one canvas after the other has no such place.
+    """
     near_px = 2 * round(_BESIDE_UM / UM_PER_PIXEL) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (near_px, near_px))
-    while True:
+    in_vain = 0
+    while in_vain < _MAX_TRIES:
         canvas = canvases[int(rng.choice(positions))]
         found = find_cells(SEGMENTATION_DENOISER(canvas), red_cell_diameter_px=DIAMETER_UM / UM_PER_PIXEL)
         nuclei = found.segmentation.mask
         # The cell itself is in the middle, whether its nucleus was found or not.
         nuclei[CANVAS_PX // 2, CANVAS_PX // 2] = 255
         rows, columns = np.nonzero(cv2.dilate(nuclei, disc) == 0)
-        if not len(rows):
-            continue
-        for at in rng.integers(0, len(rows), _PLACES_COUNT):
+        in_vain = 0 if len(rows) else in_vain + 1
+        for at in rng.integers(0, len(rows), _PLACES_COUNT) if len(rows) else ():
             size_px = WINDOW_PX * float(np.exp(rng.normal(0, _SCALE_SIGMA)))
-            window = cut_window(canvas, (float(columns[at]), float(rows[at])), (size_px, size_px), WINDOW_PX)
-            yield vary(window, rng) if rng.random() < 0.5 else window
+            yield cut_window(canvas, (float(columns[at]), float(rows[at])), (size_px, size_px), WINDOW_PX)
 
 
 def _placement(rng: np.random.Generator) -> Placement:

@@ -21,6 +21,7 @@ from trainer.cli.cross_validate import cross_validate
 from trainer.cli.evaluate import evaluate
 from trainer.cli.evidence import evidence
 from trainer.cli.judge_cells import judge_cells
+from trainer.cli.judge_foreign_cells import judge_foreign_cells
 from trainer.cli.many_laboratories import many_laboratories
 from trainer.cli.prepare import prepare
 from trainer.cli.probe import probe
@@ -55,6 +56,7 @@ for command in (
     evaluate,
     compare,
     cross_validate,
+    judge_foreign_cells,
     judge_cells,
     many_laboratories,
     probe,
