@@ -130,8 +130,7 @@ $(CELLS_RUNS)/%/weights.npz: | $(VENV)/dev.stamp
 	$(TRAIN_CELLS) --out $(@D) $(CELLS_PARTS)
 
 $(CELLS_RUNS)/without-%/weights.npz: CELLS_PARTS = --leave-out $(patsubst without-%,%,$*)
-# A few test cells, so that its record is not empty.
-$(CELLS_RUNS)/all/weights.npz: CELLS_PARTS = --test-share 0.02
+$(CELLS_RUNS)/patients/weights.npz: CELLS_PARTS = --test-share 0.5
 $(CELLS_RUNS)/random/weights.npz: CELLS_PARTS = --apart pictures
 
 $(CELLS_RUNS)/%/bundle/manifest.json: $(CELLS_RUNS)/%/weights.npz
@@ -178,10 +177,9 @@ demo-bundle: $(VENV)/dev.stamp
 
 # The card says what this recipe does on laboratories that were left out, if 'make many-laboratories' was there before.
 TABLE ?= docs/figures/many-laboratories/table.md
-cells-bundle: $(VENV)/dev.stamp
-	rm -rf runs/cells edge_agent/models/cells
-	$(TRAIN_CELLS) --seed 1 --out runs/cells
-	$(BIN)/trainer bundle-cells --run runs/cells --data "$(CELLS_DATA)" $(if $(wildcard $(TABLE)),--table "$(TABLE)") \
+cells-bundle: $(CELLS_RUNS)/all/weights.npz
+	rm -rf edge_agent/models/cells
+	$(BIN)/trainer bundle-cells --run $(CELLS_RUNS)/all --cache "$(CELLS_RUNS)/cache" --data "$(CELLS_DATA)" $(if $(wildcard $(TABLE)),--table "$(TABLE)") \
 		--name cells --version 1.0.0 --out edge_agent/models/cells
 
 $(VENV)/python.stamp:

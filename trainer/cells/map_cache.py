@@ -21,7 +21,7 @@ from trainer.networks.weights import Weights
 
 PREPROCESSING = "cell_stain@1"
 DENOISE = "none"
-_VERSION = 1
+_VERSION = 2
 """Of how a window is varied. A change of that changes it, so that no old file is used."""
 
 
