@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import ImageError
+from edge_agent.vision.cell_stain import is_cut_out
 from edge_agent.vision.cell_windows import cut_window
 from edge_agent.vision.cells import find_cells
 from edge_agent.vision.decode import decode_image
 from edge_agent.vision.preprocessing import SEGMENTATION_DENOISER
-from trainer.cells.cut_out import cell_mask, is_cut_out
+from trainer.cells.cut_out import cell_mask
 from trainer.cells.listing import ListedCell, SkippedRow
 from trainer.cells.sources import Sources
 from trainer.files import make_folder, replacing, write_json

@@ -1,4 +1,4 @@
-"""Pictures of single cells that someone cut out on black: nothing of the smear is left around them."""
+"""Where the cell is in a picture that someone cut out on black: nothing of the smear is left around it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_BLACK_LEVEL = 12
-"""Highest level of any channel that counts as black: a JPEG of black is not quite 0."""
-
-_MIN_BLACK_BORDER_RATIO = 0.9
-
-
-def is_cut_out(rgb: NDArray[np.uint8]) -> bool:
-    """Whether nearly all of the outermost pixels of a uint8 RGB (h, w, 3) picture are black."""
-    border = np.concatenate([rgb[0], rgb[-1], rgb[1:-1, 0], rgb[1:-1, -1]])
-    return bool((border.max(axis=1) <= MAX_BLACK_LEVEL).mean() >= _MIN_BLACK_BORDER_RATIO)
+from edge_agent.vision.cell_stain import MAX_BLACK_LEVEL
 
 
 def cell_mask(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The cell of such a picture: uint8 (h, w), 255 where it is, without specks of less than 3 px."""
+    """The cell of such a picture, uint8 RGB (h, w, 3): uint8 (h, w), 255 where it is.
+
+    Without specks of less than 3 px: the agent's mask, of a window, may be coarser, and a variant must lose nothing.
+    """
     mask = np.where(rgb.max(axis=2) > MAX_BLACK_LEVEL, 255, 0).astype(np.uint8)
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)

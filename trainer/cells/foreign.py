@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.cell_stain import WHITE, standardise_cell
+from edge_agent.vision.cell_stain import MAX_BLACK_LEVEL, WHITE, is_cut_out, standardise_cell
 from edge_agent.vision.cell_windows import cut_window
 from edge_agent.vision.cells import find_cells
 from edge_agent.vision.central_nucleus import find_central_nucleus
@@ -22,7 +22,6 @@ from edge_agent.vision.preprocessing import SEGMENTATION_DENOISER
 from edge_agent.vision.red_cells import DIAMETER_UM
 from edge_agent.vision.stain import measure_stain
 from trainer.cells.canvases import CANVAS_PX, UM_PER_PIXEL, Canvases
-from trainer.cells.cut_out import MAX_BLACK_LEVEL, is_cut_out
 from trainer.cells.nonsense import FITTED, draw
 from trainer.cells.splits import sampling_weights
 from trainer.cells.variation import vary

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.vision.cell_stain import MAX_BLACK_LEVEL, is_cut_out
 from edge_agent.vision.preprocessing import SEGMENTATION_DENOISER
 from edge_agent.vision.stain import measure_stain
 from trainer.augmentation.optics import blur, jpeg, noise
-from trainer.cells.cut_out import MAX_BLACK_LEVEL, cell_mask, is_cut_out
+from trainer.cells.cut_out import cell_mask
 
 Array = NDArray[np.uint8]
 
