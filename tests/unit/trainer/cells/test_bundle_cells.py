@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +24,7 @@ from edge_agent.inference.proof import ProofLimits, unproven_reasons
 from edge_agent.vision.preprocessing import preprocess
 from tests.unit.trainer.cells.drawn_cells import draw_cell, make_sources, write_picture
 from trainer.cells import bundle as bundling
-from trainer.cells import familiarity, int8
+from trainer.cells import int8
 from trainer.cells.bundle import bundle_cells
 from trainer.cells.canvases import Canvases, make_canvases
 from trainer.cells.familiarity import CellsFamiliarity
@@ -67,15 +66,6 @@ class Bundled(NamedTuple):
     judged: HeldOut
     lacking: tuple[str, ...]
     classifier: Classifier
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _few_windows() -> Iterator[None]:
-    """Drawn cells are all alike; familiarity needs no thousands of them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(familiarity, "CELLS_COUNT", 60)
-        patch.setattr(familiarity, "FOREIGN_COUNT", 8)
-        yield
 
 
 @pytest.fixture(scope="module")
