@@ -69,7 +69,7 @@ nucleated cells of stained blood smears, and is no differential count for a pati
 
 {_accuracy(figures.test)}
 
-{_types_table(manifest.evidence)}
+{_record(manifest.evidence)}{_types_table(manifest.evidence)}
 
 Blasts against all other cells:
 
@@ -198,6 +198,12 @@ def _accuracy(test: HeldOut) -> str:
         f"Likeliest type of {len(right)} cells of known type, refused or not: {percent(float(right.mean()))} right "
         f"({bounds}, by patients). Not refused: {percent(float(answered.mean()))}; of these, {within} are right."
     )
+
+
+def _record(evidence: Evidence | None) -> str:
+    if evidence is None:
+        return ""
+    return f"The record, by which the agent decides whether types may be used, is of {evidence.held_out}:\n\n"
 
 
 def _types_table(evidence: Evidence | None) -> str:

@@ -19,6 +19,9 @@ from trainer.networks.int8 import run_int8
 from trainer.site.certainty import design_effect
 from trainer.site.permutation import PERMUTATIONS, permutation_ratio
 
+MAX_PATIENT_CELLS_COUNT = 20
+"""Cells of one patient that the record counts: else a few patients with hundreds would decide."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
@@ -80,15 +83,20 @@ def judge_held_out(
 def measure_cells_evidence(test: HeldOut, others: Sequence[ListedCell], apart: str, *, seed: int) -> Evidence | None:
     """The record of the test cells whose type is known; None without any. ``others`` are all other cells of the run.
 
-    ``apart`` says what is never both in training and test.
+    Of each patient, at most ``MAX_PATIENT_CELLS_COUNT`` are drawn with ``seed``. ``apart`` says what is never both in
+    training and test.
     """
     typed = test.typed
     if not typed.any():
         return None
-    truth, groups = test.truth, test.groups[typed]
-    top = test.probabilities[typed].argmax(axis=1)
+    groups = test.groups[typed]
+    counted = _few_of_each(groups, np.random.default_rng(seed))
+    truth, groups = test.truth[counted], groups[counted]
+    top = test.probabilities[typed][counted].argmax(axis=1)
     return Evidence(
-        held_out=f"{len(truth)} test cells of known type; {apart} apart",
+        held_out=(
+            f"{len(truth)} test cells of known type, at most {MAX_PATIENT_CELLS_COUNT} of a patient; {apart} apart"
+        ),
         classes=tuple(
             ClassEvidence(
                 code=each.value,
@@ -103,6 +111,15 @@ def measure_cells_evidence(test: HeldOut, others: Sequence[ListedCell], apart: s
         permutations_count=PERMUTATIONS,
         design_effect=design_effect(top == truth, groups),
     )
+
+
+def _few_of_each(groups: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Positions of some cells, in rising order: of each group as many as it has, but for the limit."""
+    shuffled = rng.permutation(len(groups))
+    ordered = shuffled[np.argsort(groups[shuffled], kind="stable")]
+    _, starts, counts = np.unique(groups[ordered], return_index=True, return_counts=True)
+    rank = np.arange(len(ordered)) - np.repeat(starts, counts)
+    return np.sort(ordered[rank < MAX_PATIENT_CELLS_COUNT])
 
 
 def _patients_count(cells: Sequence[ListedCell]) -> int | None:
