@@ -69,7 +69,7 @@ def test_a_chosen_bundle_is_used_at_once_and_after_a_restart(broker_port: int, s
     config = configuration(broker_port)
     with running(config) as agent:
         device = PageDevice(agent)
-        assert {each.name for each in device.state().models} == {"demo", "accurate", "fast"}
+        assert {each.name for each in device.state().models} == {"demo", "accurate", "fast", "cells"}
         assert order(device, "select-model", model="fast")["state"] == "done"
         assert bundle_of(agent) == "fast"
         assert next(each for each in iter(lambda: result(subscriber), None) if each.model.name == "fast")
@@ -133,7 +133,7 @@ def test_a_bundle_that_is_damaged_cannot_be_chosen_and_the_one_in_use_stays(
         answer = order(PageDevice(agent), "select-model", model="fast")
         assert answer["state"] == "failed"
         assert bundle_of(agent) == "demo"
-        assert [each.name for each in PageDevice(agent).state().models] == ["demo", "accurate"]
+        assert [each.name for each in PageDevice(agent).state().models] == ["demo", "accurate", "cells"]
 
 
 def test_an_upgrade_keeps_what_an_older_agent_was_told_to_use(broker_port: int) -> None:

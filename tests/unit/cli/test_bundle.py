@@ -144,7 +144,7 @@ def test_the_list_says_which_bundles_judge_cells(config: Path, tmp_path: Path, m
     done(config, "install", make_cells_bundle(tmp_path / "cells"))
     rows = {line.split()[1]: line for line in done(config, "list").splitlines() if " bundle " in f" {line}"}
     assert "judges cells" in rows["test-cells@0.3.0"]
-    assert [name for name, line in rows.items() if "judges cells" in line] == ["test-cells@0.3.0"]
+    assert [name for name, line in rows.items() if "judges cells" in line] == ["cells", "test-cells@0.3.0"]
     models = listed(config)["models"]
     assert isinstance(models, list)
     assert {each["reference"]: each["judges"] for each in models if each["name"] in {"demo", "test-cells"}} == {

@@ -234,9 +234,12 @@ def classifier(request: pytest.FixtureRequest) -> Classifier:
 def test_every_shipped_bundle_finds_nonsense_unfamiliar(
     classifier: Classifier, draw: Callable[[np.random.Generator], Array]
 ) -> None:
-    limit = classifier.manifest.thresholds.max_unfamiliarity_score
+    manifest = classifier.manifest
+    size_px = manifest.input.width_px, manifest.input.height_px
     for seed in range(3):
-        assert classifier.classify(draw(np.random.default_rng(seed))).unfamiliarity_score > limit
+        drawn = np.asarray(cv2.resize(draw(np.random.default_rng(seed)), size_px, interpolation=cv2.INTER_AREA))
+        image = preprocess(drawn, manifest.preprocessing.id, manifest.preprocessing.denoise)
+        assert classifier.classify(image).unfamiliarity_score > manifest.thresholds.max_unfamiliarity_score
 
 
 @pytest.mark.parametrize("draw", NONSENSE)
