@@ -33,10 +33,11 @@ def judge_foreign_cells(
     from trainer.cells.judge_foreign import judge_foreign_cells as judge
     from trainer.cells.listing import list_cells
     from trainer.cells.sources import load_sources
-    from trainer.files import check_output_folder, write_json
+    from trainer.files import check_output_folder, make_folder, write_json
 
     if out is not None:
         check_output_folder(out)
+        make_folder(out)
     sources = load_sources()
     found = judge(
         bundle, data, sources, list_cells(data, sources).cells, boxes=boxes, fields=tuple(fields or ()), seed=seed
