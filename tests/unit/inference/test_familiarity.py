@@ -237,7 +237,8 @@ def test_every_shipped_bundle_finds_nonsense_unfamiliar(
     manifest = classifier.manifest
     size_px = manifest.input.width_px, manifest.input.height_px
     for seed in range(3):
-        drawn = np.asarray(cv2.resize(draw(np.random.default_rng(seed)), size_px, interpolation=cv2.INTER_AREA))
+        shown = draw(np.random.default_rng(seed))
+        drawn = np.asarray(cv2.resize(shown, size_px, interpolation=cv2.INTER_AREA), np.uint8)
         image = preprocess(drawn, manifest.preprocessing.id, manifest.preprocessing.denoise)
         assert classifier.classify(image).unfamiliarity_score > manifest.thresholds.max_unfamiliarity_score
 
