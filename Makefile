@@ -19,6 +19,9 @@ PYTHON_VERSION ?= 3.13
 LITE0 ?=
 FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames-1280x960
 
+# Tests start hundreds of processes, and each would compile what the one before it has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare cross-validate many-laboratories probe models accurate-bundle fast-bundle demo-bundle cells-bundle requirements deb clean collector-kills dashboard dashboard-load fleet
 
 demo: $(VENV)/run.stamp
@@ -194,7 +197,7 @@ $(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(VENV)/python.stamp
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt pyproject.toml | $(VENV)/python.stamp
-	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@ $(VENV)/run.stamp
 

@@ -233,7 +233,7 @@ def test_a_head_is_chosen_with_its_bundle_and_stays_after_a_restart(
         assert not any(each.heads for each in page.state().models)
         agent.models.store.install(write_head(tmp_path / "head"))
         heads = {each.reference: [head.reference for head in each.heads] for each in page.state().models}
-        assert heads == {"demo": ["north-clinic-1@1.0.0"], "accurate": [], "fast": []}
+        assert heads == {"demo": ["north-clinic-1@1.0.0"], "accurate": [], "cells": [], "fast": []}
         assert order(page, "select-model", model="demo", head="none")["state"] == "refused"
         answer = order(page, "select-model", model="demo", head="north-clinic-1")
         assert answer["state"] == "done"

@@ -63,7 +63,7 @@ def left(store: ModelStore) -> list[str]:
 
 
 def test_without_a_folder_there_are_the_shipped_bundles(store: ModelStore) -> None:
-    assert [each.reference for each in store.installed()] == ["accurate", "demo", "fast"]
+    assert [each.reference for each in store.installed()] == ["accurate", "cells", "demo", "fast"]
     assert store.clean() == 0
     assert not store.folder.exists()
 
