@@ -48,7 +48,7 @@ class Receiver:
     def run(self) -> dict[str, Any]:
         """Receive until told to stop; what came."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopping.set())
+            signal.signal(number, lambda *_: self._stop())
         attempt = 0
         while not self._over():
             client = self._client()
@@ -76,6 +76,11 @@ class Receiver:
             "times": self._times,
         }
 
+    def _stop(self) -> None:
+        # Silence until now may be a fault's: what the broker keeps is still to come.
+        self._last_s = time.monotonic()
+        self._stopping.set()
+
     def _over(self) -> bool:
         if not self._stopping.is_set():
             return False
@@ -100,6 +105,7 @@ class Receiver:
             self._lost.set()
             return
         self._connections_count += 1
+        self._last_s = time.monotonic()
         client.subscribe(self._topic, qos=1)
 
     def _on_subscribed(self) -> None:

@@ -29,7 +29,7 @@ def test_twenty_devices_lose_nothing_when_their_broker_is_killed(mosquitto: str,
             state=tmp_path / "spools",
             broker=f"{LOOPBACK}:{broker.port}",
             mqtt={"reconnect_max_s": 1},
-            receiver=(str(broker.port), "leukoscope/v1/+/+/result/+", "1.5", LOOPBACK),
+            receiver=(str(broker.port), "leukoscope/v1/+/+/result/+", "3", LOOPBACK),
         )
         killed = Fault(
             "killed",
