@@ -34,7 +34,8 @@ def test_a_configuration_that_is_right_has_no_problem(tmp_path: Path) -> None:
 
 def test_a_bundle_that_is_unknown_is_named_with_its_line(tmp_path: Path) -> None:
     found = only(examine(tmp_path, GOOD.replace('"demo"', '"exact"')))
-    assert found.startswith("error 7: analysis.bundle: there is no bundle 'exact' (shipped: accurate, cells, demo, fast); ")
+    shipped = "accurate, cells, demo, fast"
+    assert found.startswith(f"error 7: analysis.bundle: there is no bundle 'exact' (shipped: {shipped}); ")
 
 
 def test_a_bundle_that_does_not_verify_is_an_error(tmp_path: Path, demo_bundle: Path) -> None:
