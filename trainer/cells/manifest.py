@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -11,11 +10,8 @@ from edge_agent.contracts import MANIFEST_SCHEMA, BundleKind, Manifest
 from edge_agent.contracts.manifest import (
     CellWindows,
     Evidence,
-    InputTensor,
-    OutputTensors,
     PreprocessingId,
     Reference,
-    Thresholds,
     Training,
 )
 from edge_agent.inference.bundle import MODEL
@@ -26,10 +22,8 @@ from trainer.cells.map_cache import DENOISE, PREPROCESSING
 from trainer.cells.options import CellsOptions
 from trainer.cells.run import CellsRunConfig
 from trainer.cells.windows import WINDOW_PX
-from trainer.export.bundle_files import Calibration
-from trainer.export.conversion import input_quantization
+from trainer.export.bundle_files import OUTPUTS, Calibration, describe_input, hash_files
 from trainer.export.identity import BundleIdentity
-from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, LOGITS, MIDDLE_MAP
 
 MAX_CELLS_COUNT = 16
 """More of one field take too long; a slide has many fields."""
@@ -45,7 +39,6 @@ def build_cells_manifest(
 ) -> Manifest:
     """The manifest of these files; without ``calibration`` nothing is refused. Raises ``RunError`` for a bad model."""
     chosen = calibration or Calibration()
-    scale, zero_point = input_quantization(contents[MODEL])
     return Manifest(
         schema=MANIFEST_SCHEMA,
         name=identity.name,
@@ -54,24 +47,13 @@ def build_cells_manifest(
         created_at=datetime.now(UTC),
         demonstration=False,
         labels=LABELS,
-        input=InputTensor(
-            height_px=WINDOW_PX,
-            width_px=WINDOW_PX,
-            colour_order="RGB",
-            dtype="int8",
-            scale=scale,
-            zero_point=zero_point,
-        ),
+        input=describe_input(contents[MODEL], WINDOW_PX),
         preprocessing=PreprocessingId(id=PREPROCESSING, denoise=DENOISE),
         um_per_pixel=UM_PER_PIXEL,
         cells=CellWindows(window_um=CELL_WINDOW_UM, max_cells_count=MAX_CELLS_COUNT, probabilities="blast-first@1"),
-        outputs=OutputTensors(
-            logits=LOGITS, class_activation_map=CLASS_ACTIVATION_MAP, features=FEATURES, middle_map=MIDDLE_MAP
-        ),
+        outputs=OUTPUTS,
         temperature=chosen.temperature,
-        thresholds=Thresholds(
-            max_unfamiliarity_score=chosen.max_unfamiliarity_score, min_confidence_ratio=chosen.min_confidence_ratio
-        ),
+        thresholds=chosen.thresholds,
         training=Training(
             dataset="cells of several laboratories, listed in data.md",
             dataset_sha256=config.cells_sha256,
@@ -84,7 +66,7 @@ def build_cells_manifest(
         evidence=evidence,
         reference=reference,
         min_agent_version=edge_agent.__version__,
-        files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        files=hash_files(contents),
     )
 
 

@@ -45,6 +45,13 @@ class Calibration:
     min_confidence_ratio: float = 0.0
     max_unfamiliarity_score: float = 1e9
 
+    @property
+    def thresholds(self) -> Thresholds:
+        """As the manifest has them."""
+        return Thresholds(
+            max_unfamiliarity_score=self.max_unfamiliarity_score, min_confidence_ratio=self.min_confidence_ratio
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Looks:
@@ -62,6 +69,25 @@ def uncalibrated_classifier(run: Path, folder: Path) -> Classifier:
     return load_draft(
         folder, BundleIdentity("draft", "0.0.0"), read_config(run), uncalibrated_contents(read_model(run))
     )
+
+
+OUTPUTS = OutputTensors(
+    logits=LOGITS, class_activation_map=CLASS_ACTIVATION_MAP, features=FEATURES, middle_map=MIDDLE_MAP
+)
+"""Names of what every bundle's model gives."""
+
+
+def describe_input(model: bytes, side_px: int) -> InputTensor:
+    """What the int8 file takes. Raises ``RunError`` if it is damaged."""
+    scale, zero_point = input_quantization(model)
+    return InputTensor(
+        height_px=side_px, width_px=side_px, colour_order="RGB", dtype="int8", scale=scale, zero_point=zero_point
+    )
+
+
+def hash_files(contents: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 of each file by its name."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
 
 def uncalibrated_contents(model: bytes) -> dict[str, bytes]:
@@ -97,7 +123,6 @@ def build_manifest(
     """The manifest of these files. Raises ``RunError`` if the model is damaged."""
     options, dataset = config.options, config.dataset
     chosen = calibration or Calibration()
-    scale, zero_point = input_quantization(contents[MODEL])
     return Manifest(
         schema=MANIFEST_SCHEMA,
         name=identity.name,
@@ -105,24 +130,13 @@ def build_manifest(
         created_at=datetime.now(UTC),
         demonstration=dataset.synthetic,
         labels=tuple(each.label for each in dataset.classes),
-        input=InputTensor(
-            height_px=INPUT_SIZE_PX,
-            width_px=INPUT_SIZE_PX,
-            colour_order="RGB",
-            dtype="int8",
-            scale=scale,
-            zero_point=zero_point,
-        ),
+        input=describe_input(contents[MODEL], INPUT_SIZE_PX),
         preprocessing=PreprocessingId(id=options.preprocessing, denoise=options.denoise),
         um_per_pixel=dataset.um_per_pixel,
         field=dataset.field,
-        outputs=OutputTensors(
-            logits=LOGITS, class_activation_map=CLASS_ACTIVATION_MAP, features=FEATURES, middle_map=MIDDLE_MAP
-        ),
+        outputs=OUTPUTS,
         temperature=chosen.temperature,
-        thresholds=Thresholds(
-            max_unfamiliarity_score=chosen.max_unfamiliarity_score, min_confidence_ratio=chosen.min_confidence_ratio
-        ),
+        thresholds=chosen.thresholds,
         training=Training(
             dataset=dataset.name,
             dataset_sha256=config.dataset_sha256,
@@ -136,7 +150,7 @@ def build_manifest(
         appearance=None if looks is None else looks.appearance,
         reference=None if looks is None else looks.reference,
         min_agent_version=edge_agent.__version__,
-        files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        files=hash_files(contents),
     )
 
 

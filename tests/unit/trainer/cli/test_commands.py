@@ -45,6 +45,8 @@ COMMANDS = (
     "probe",
 )
 
+BY_NAME = get_command(app).commands  # type: ignore[attr-defined]  # A group of commands; Typer's hint says a command.
+
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -264,7 +266,7 @@ def test_a_damaged_run_makes_no_bundle(
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("command", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+@pytest.mark.parametrize("command", sorted(BY_NAME))
 def test_every_option_is_explained_in_full(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -272,7 +274,7 @@ def test_every_option_is_explained_in_full(
     monkeypatch.setenv("COLUMNS", "400")
     assert _run([command, "--help"]) == 0
     shown = "".join(capsys.readouterr().out.replace("│", " ").split())
-    for option in get_command(app).commands[command].params:  # type: ignore[attr-defined]
+    for option in BY_NAME[command].params:
         help_text = option.help or ""
         assert help_text
         # A part in square brackets, which Rich takes for markup, would be missing.
