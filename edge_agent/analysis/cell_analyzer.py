@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.analysis.blast_offset import NO_OFFSET, BlastOffset, measure_blast_offset
 from edge_agent.analysis.cell_judge import CellJudge
 from edge_agent.analysis.cell_scale import USUAL_SCALE, CellScale, unfit_for_window
 from edge_agent.analysis.defect import defect
@@ -44,6 +47,23 @@ class CellAnalyzer:
         self._max_pixels = max_pixels
         self.scale = scale
         """May be set when more is known."""
+        self.blast_offset = NO_OFFSET
+
+    @property
+    def blast_offset(self) -> BlastOffset:
+        """That of the run of images; may be set. It changes nothing with a head, or a bundle of another rule."""
+        return self._blast_offset
+
+    @blast_offset.setter
+    def blast_offset(self, offset: BlastOffset) -> None:
+        self._blast_offset = offset
+        self._judge.shift_blasts(offset.log_odds)
+
+    def find_blast_offset(self, frames: Iterable[Frame]) -> None:
+        """Measure and set ``blast_offset`` by some frames of the run, those of ``spread``. The scale comes first."""
+        self.blast_offset = NO_OFFSET
+        if self._judge.asks_for_blasts_first:
+            self.blast_offset = measure_blast_offset(self.analyse(each) for each in frames)
 
     @property
     def model(self) -> ModelIdentity:

@@ -56,6 +56,15 @@ class CellJudge:
         self._malignant = np.array([label.malignant for label in self.labels])
 
     @property
+    def asks_for_blasts_first(self) -> bool:
+        """Whether the probability of a blast is its own question (``blast-first@1``), which a laboratory may shift."""
+        return self._classifier.head is None and self.windows.probabilities == "blast-first@1"
+
+    def shift_blasts(self, log_odds: float) -> None:
+        """From now on add this to the blast's log-odds of each cell, if it ``asks_for_blasts_first``."""
+        self._classifier.blast_offset = log_odds
+
+    @property
     def provisional(self) -> bool:
         """Whether it gives no types, as its record does not show that they can be used."""
         return bool(self.unproven_reasons)

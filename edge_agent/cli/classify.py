@@ -13,7 +13,14 @@ from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.cell_analyzer import CellAnalyzer
 from edge_agent.analysis.cell_scale import configured_scale
 from edge_agent.cli.arguments import expand_path
-from edge_agent.cli.file_readings import FileReading, UnreadFile, classify_paths, count_frames, find_cell_scale
+from edge_agent.cli.file_readings import (
+    FileReading,
+    UnreadFile,
+    classify_paths,
+    count_frames,
+    find_cell_scale,
+    spread_frames,
+)
 from edge_agent.cli.results_table import differences_line, reasons_legend, results_table, scale_warning
 from edge_agent.cli.terminal import (
     EXIT_INTERRUPTED,
@@ -92,6 +99,10 @@ def _make_cell_analyzer(classifier: Classifier, um_per_pixel: float | None, path
     analyzer = CellAnalyzer(classifier)
     analyzer.scale = find_cell_scale(paths) if um_per_pixel is None else configured_scale(um_per_pixel)
     errors.print(analyzer.scale.describe(), markup=False, highlight=False, soft_wrap=True)
+    analyzer.find_blast_offset(spread_frames(paths))
+    shifted = analyzer.blast_offset.describe()
+    if shifted is not None:
+        errors.print(shifted, markup=False, highlight=False, soft_wrap=True)
     return analyzer
 
 

@@ -96,16 +96,20 @@ def classify_paths(
         yield reading
 
 
-def find_cell_scale(paths: list[Path]) -> CellScale:
-    """The scale of images of single cells, by some that are spread over all of them.
+def spread_frames(paths: list[Path]) -> Iterator[Frame]:
+    """Some images that are spread over all of ``paths``: what is true of their run is measured by them.
 
-    What cannot be read, and videos, say nothing.
+    Videos are passed over.
     """
     files = [
         file for path in paths if not _is_video(path) for file in (list_images(path) if _is_folder(path) else [path])
     ]
-    frames = path_frames(spread(files), lambda _: None)
-    return measure_scale(each.frame.image for each in frames if not isinstance(each.frame.image, ImageError))
+    return (each.frame for each in path_frames(spread(files), lambda _: None))
+
+
+def find_cell_scale(paths: list[Path]) -> CellScale:
+    """The scale of images of single cells, by ``spread_frames``. What cannot be read says nothing."""
+    return measure_scale(each.image for each in spread_frames(paths) if not isinstance(each.image, ImageError))
 
 
 def path_frames(paths: list[Path], on_unread: Callable[[UnreadFile], None]) -> Iterator[FileFrame]:

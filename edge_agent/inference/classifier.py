@@ -86,6 +86,8 @@ class Classifier:
         # As of a network that takes levels less 128.
         self._only_signed = bool((self._table == np.arange(256, dtype=np.uint8) ^ _SIGN).all())
         self._buffer = np.empty(self._runtime.input.shape, self._runtime.input.dtype)
+        self.blast_offset = 0.0
+        """Added to the blast's log-odds by a bundle of the rule ``blast-first@1``, but not with a head. May be set."""
 
     @property
     def manifest(self) -> Manifest:
@@ -190,7 +192,7 @@ class Classifier:
     ) -> list[Classification]:
         names = self.manifest.outputs
         logits, middle_maps = outputs[names.logits], outputs[names.middle_map]
-        probabilities = bundle_probabilities(logits, self.manifest)
+        probabilities = bundle_probabilities(logits, self.manifest, self.blast_offset)
         scores = self._familiarity.scores(images, middle_maps)
         return [
             Classification(

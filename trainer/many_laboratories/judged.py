@@ -46,6 +46,9 @@ class Judged(Settings):
     model: JudgedWith | None = Field(description="Null for what is no bundle, such as the linear baseline.")
     scale: str = Field(description="What the agent found the scale of the laboratory's pictures to be.")
     side_um: float = Field(gt=0, description="What the shorter side of the first picture shows at that scale.")
+    blast_offset: float = Field(
+        0.0, le=0, description="What the agent added to the log-odds of a blast, by the laboratory's own neutrophils."
+    )
     labels: tuple[Slug, ...]
     cells: tuple[JudgedCell, ...]
 

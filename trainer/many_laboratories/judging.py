@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.analysis.blast_offset import BlastOffset
 from edge_agent.analysis.cell_analyzer import CellAnalyzer
 from edge_agent.analysis.cell_scale import CellScale, measure_scale, spread
-from edge_agent.cameras.frame import Encoded, frame_now
+from edge_agent.cameras.frame import Encoded, Frame, frame_now
 from edge_agent.contracts import Outcome
 from edge_agent.errors import ImageError
 from edge_agent.inference import Classifier, load_bundle
@@ -48,18 +49,20 @@ def judge_cells(
 ) -> Judging:
     """Judge the ``chosen`` cells with the bundle of that name or folder; ``laboratory`` is all that it has.
 
-    The scale is measured once for all pictures of the laboratory, as the agent does for a run of them. A bundle's
-    record is not asked for: one that leaves a laboratory out is made for this table alone. Raises ``BundleError``,
-    ``BundleWrongKind`` and ``OutOfMemory``.
+    Scale and blast offset are measured once for all pictures of the laboratory, as the agent does for a run of them. A
+    bundle's record is not asked for: one that leaves a laboratory out is made for this table alone. Raises
+    ``BundleError``, ``BundleWrongKind`` and ``OutOfMemory``.
     """
     loaded = load_bundle(bundle)
     classifier = Classifier(loaded)
     # First, as it refuses a bundle of the wrong kind.
-    CellAnalyzer(classifier, proof=None)
-    scale = find_scale(laboratory)
+    analyzer = CellAnalyzer(classifier, proof=None)
+    scale = analyzer.scale = find_scale(laboratory)
+    analyzer.find_blast_offset(_frame_of(each) for each in spread(laboratory))
+    offset = analyzer.blast_offset
     manifest = loaded.manifest
     labels = tuple(label.code for label in manifest.labels)
-    work = partial(_judge, bundle=bundle, scale=scale, data=data)
+    work = partial(_judge, bundle=bundle, scale=scale, offset=offset, data=data)
     what = f"Judging {chosen[0].laboratory}, {part}"
     found = list(in_processes(work, chosen, what, processes=processes, chunk=_CHUNK))
     channels = next((len(features) for _, features in found if features is not None), 0)
@@ -77,6 +80,7 @@ def judge_cells(
         ),
         scale=scale.describe(),
         side_um=side_um(scale, laboratory),
+        blast_offset=offset.log_odds,
         labels=labels,
         cells=tuple(cell for cell, _ in found),
     )
@@ -110,12 +114,17 @@ class _OverheardClassifier(Classifier):
 
 
 def _judge(
-    cells: Sequence[ListedCell], bundle: str, scale: CellScale, data: Path
+    cells: Sequence[ListedCell], bundle: str, scale: CellScale, offset: BlastOffset, data: Path
 ) -> list[tuple[JudgedCell, NDArray[np.float16] | None]]:
     classifier = _OverheardClassifier(load_bundle(bundle))
     analyzer = CellAnalyzer(classifier, scale=scale, proof=None)
+    analyzer.blast_offset = offset
     malignant = np.array([label.malignant for label in classifier.labels])
     return [_judge_one(each, analyzer, classifier, malignant, data) for each in cells]
+
+
+def _frame_of(cell: ListedCell) -> Frame:
+    return frame_now("judging", Encoded(cell.path.read_bytes()))
 
 
 def _judge_one(
@@ -126,7 +135,7 @@ def _judge_one(
     data: Path,
 ) -> tuple[JudgedCell, NDArray[np.float16] | None]:
     classifier.last = None
-    reading = analyzer.analyse(frame_now("judging", Encoded(cell.path.read_bytes())))
+    reading = analyzer.analyse(_frame_of(cell))
     said = classifier.last
     if (said is None) != (reading.decision is None):
         raise RuntimeError("the agent decided by what was not overheard")

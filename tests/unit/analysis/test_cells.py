@@ -17,6 +17,12 @@ from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
 from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.blast_offset import (
+    MAX_BLAST_RATIO,
+    MIN_NEUTROPHILS_COUNT,
+    NO_OFFSET,
+    BlastOffset,
+)
 from edge_agent.analysis.cell_analyzer import CellAnalyzer
 from edge_agent.analysis.cell_judge import CellJudge
 from edge_agent.analysis.cell_judgement import CellJudgement
@@ -255,6 +261,53 @@ def test_a_head_on_a_cells_bundle_types_the_cells(tmp_path: Path, frame: Frame) 
     assert result.differential.types_count.keys() == {"blast", "mature"}
     assert sum(result.differential.types_count.values()) == result.differential.judged_count > 0
     assert result.differential.model.head is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "rule", "shifted"),
+    [("neutrophil", "blast-first@1", True), ("lymphocyte", "blast-first@1", False), ("neutrophil", None, False)],
+    ids=["neutrophils", "lymphocytes", "one-softmax"],
+)
+def test_a_run_whose_neutrophils_look_like_blasts_has_fewer_blasts(
+    tmp_path: Path, frame: Frame, code: str, rule: str | None, *, shifted: bool
+) -> None:
+    """The demonstration bundle, told that what it sees here is a neutrophil, if it is no blast."""
+    assert isinstance(frame.image, Pixels)
+    run = [png(np.ascontiguousarray(frame.image.array[:224, :224]))] * MIN_NEUTROPHILS_COUNT
+    labels = load_bundle("demo").manifest.model_dump(mode="json")["labels"]
+    bundle = make_cells_bundle(
+        tmp_path / "cells",
+        cells={"window_um": 24, "max_cells_count": 16, "probabilities": rule},
+        labels=[{**labels[0], "malignant": True}, labels[1], {**labels[2], "code": code}, labels[3]],
+        temperature=0.5,
+        evidence=None,
+    )
+    analyzer = CellAnalyzer(Classifier(load_bundle(bundle)), proof=None)
+    before = analyzer.analyse(run[0]).probabilities
+    assert before is not None
+    assert before[code] > 0.7 * (1 - before["benign"])
+    # Found twice, as it must not be measured with what was found before.
+    for _ in range(2):
+        analyzer.find_blast_offset(run)
+        after = analyzer.analyse(run[0]).probabilities
+        assert after is not None
+        assert after["benign"] == pytest.approx(MAX_BLAST_RATIO if shifted else before["benign"], abs=2e-6)
+        assert (analyzer.blast_offset != NO_OFFSET) is shifted
+        assert not shifted or before["benign"] > 2 * MAX_BLAST_RATIO
+
+
+def test_a_head_has_no_question_of_its_own_for_blasts(tmp_path: Path, frame: Frame) -> None:
+    assert isinstance(frame.image, Pixels)
+    image = png(np.ascontiguousarray(frame.image.array[:224, :224]))
+    folder = make_cells_bundle(tmp_path / "cells", name="demo")
+    head = write_head(tmp_path / "head", bundle=str(folder))
+    manifest = json.loads((head / "head.json").read_bytes())
+    (head / "head.json").write_text(json.dumps({**manifest, "thresholds": ALL_FAMILIAR}))
+    analyzer = CellAnalyzer(Classifier(load_bundle(folder), head=head), proof=None)
+    before = analyzer.analyse(image).probabilities
+    assert before is not None
+    analyzer.blast_offset = BlastOffset(-5.0, 9)
+    assert analyzer.analyse(image).probabilities == before
 
 
 def test_a_bundle_of_the_wrong_kind_is_one_clear_error(cells: Classifier) -> None:

@@ -42,6 +42,16 @@ def test_a_blast_is_as_likely_as_its_log_odds_say_whatever_the_types(
     assert np.allclose(probabilities[:, 1:], rest * softmax(logits[:, 1:], temperature))
 
 
+@given(LOGITS, st.floats(0.05, 20), st.floats(-9, 9))
+def test_an_offset_moves_blasts_and_not_the_shares_of_the_types(
+    logits: NDArray[np.float32], temperature: float, offset: float
+) -> None:
+    probabilities = blast_first(logits, temperature, offset)
+    log_odds = logits[:, :1].astype(np.float64) / temperature + offset
+    assert np.allclose(probabilities[:, :1], expit(log_odds))
+    assert np.allclose(probabilities[:, 1:], expit(-log_odds) * softmax(logits[:, 1:], temperature))
+
+
 def test_a_higher_temperature_is_less_sure() -> None:
     logits = np.array([3.0, 1.0, 0.0, 0.0])
     for rule in (softmax, blast_first):

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from edge_agent.cli.app import app
-from tests.cells import ALL_FAMILIAR, make_cells_bundle
+from edge_agent.inference.bundle import MANIFEST, shipped_bundles
+from tests.cells import ALL_FAMILIAR, WINDOW_UM, make_cells_bundle
 from tests.unit.trainer.cells.drawn_cells import draw_cell, make_sources, write_picture
 from trainer.cells.listing import ListedCell, list_cells
 from trainer.cells.parts import write_parts
@@ -65,6 +66,33 @@ def test_the_agent_says_the_same_of_the_same_pictures(
         assert cell.unfamiliarity_score == pytest.approx(result["decision"]["unfamiliarity_score"], abs=1e-3)
     assert found.features.shape == (COUNT, 1280)
     assert np.isfinite(found.features).all()
+
+
+def test_neutrophils_that_look_like_blasts_lower_all_blasts_as_in_the_agent(
+    tmp_path: Path, cells: tuple[ListedCell, ...], data: Path
+) -> None:
+    """By cells that are there twice, with the demonstration bundle, told that they are neutrophils or blasts."""
+    demo = json.loads((shipped_bundles()["demo"] / MANIFEST).read_bytes())
+    renamed = {"pre-b": "neutrophil"}
+    labels = [{**each, "code": renamed.get(each["code"], each["code"])} for each in demo["labels"]]
+    classes = [{**each, "code": renamed.get(each["code"], each["code"])} for each in demo["evidence"]["classes"]]
+    told = {
+        "cells": {"window_um": WINDOW_UM, "max_cells_count": 16, "probabilities": "blast-first@1"},
+        "labels": [{**labels[0], "malignant": True}, *labels[1:]],
+        "evidence": {**demo["evidence"], "classes": classes},
+        "temperature": 0.2,
+    }
+    twice = (*cells, *cells)
+    bundle = str(make_cells_bundle(tmp_path / "bundle", **told))
+    found = judge_cells(bundle, twice, twice, data, "all", 1).judged
+    folder = str(data / "cells/north")
+    done = CliRunner().invoke(app, ["classify", "--as-cell", "--bundle", bundle, folder, folder])
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert found.blast_offset < 0
+    assert "too much like blasts" in done.stderr
+    assert [each.blast_ratio for each in found.cells] == pytest.approx(
+        [each["cells"][0]["blast_ratio"] for each in results], abs=1e-6
+    )
 
 
 @pytest.mark.parametrize(
