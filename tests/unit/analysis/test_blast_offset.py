@@ -13,7 +13,6 @@ from edge_agent.analysis.blast_offset import (
     MAX_BLAST_RATIO,
     MIN_NEUTROPHILS_COUNT,
     NO_OFFSET,
-    BlastOffset,
     measure_blast_offset,
 )
 from edge_agent.analysis.reading import Reading
@@ -86,4 +85,6 @@ def test_without_neutrophils_that_are_too_much_like_blasts_nothing_changes(readi
 
 def test_other_cells_have_no_say() -> None:
     run = [*[reading(0.5)] * 5, *[reading(0.999, 0.1)] * 50, *[reading(0.9, None)] * 50]
-    assert measure_blast_offset(run) == BlastOffset(pytest.approx(log_odds(MAX_BLAST_RATIO)), 5)
+    found = measure_blast_offset(run)
+    assert found.neutrophils_count == 5
+    assert found.log_odds == pytest.approx(log_odds(MAX_BLAST_RATIO))

@@ -76,7 +76,7 @@ def test_neutrophils_that_look_like_blasts_lower_all_blasts_as_in_the_agent(
     renamed = {"pre-b": "neutrophil"}
     labels = [{**each, "code": renamed.get(each["code"], each["code"])} for each in demo["labels"]]
     classes = [{**each, "code": renamed.get(each["code"], each["code"])} for each in demo["evidence"]["classes"]]
-    told = {
+    told: dict[str, Any] = {
         "cells": {"window_um": WINDOW_UM, "max_cells_count": 16, "probabilities": "blast-first@1"},
         "labels": [{**labels[0], "malignant": True}, *labels[1:]],
         "evidence": {**demo["evidence"], "classes": classes},
