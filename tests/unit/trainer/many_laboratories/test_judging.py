@@ -78,7 +78,7 @@ def test_neutrophils_that_look_like_blasts_lower_all_blasts_as_in_the_agent(
     classes = [{**each, "code": renamed.get(each["code"], each["code"])} for each in demo["evidence"]["classes"]]
     told: dict[str, Any] = {
         "cells": {"window_um": WINDOW_UM, "max_cells_count": 16, "probabilities": "blast-first@1"},
-        "labels": [{**labels[0], "malignant": True}, *labels[1:]],
+        "labels": [{**each, "malignant": each is labels[0]} for each in labels],
         "evidence": {**demo["evidence"], "classes": classes},
         "temperature": 0.2,
     }
