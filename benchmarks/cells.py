@@ -27,7 +27,7 @@ from edge_agent.errors import EdgeAgentError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL, Bundle
 from edge_agent.inference.runtime import Runtime
-from edge_agent.vision.preprocessing import preprocess
+from edge_agent.vision.preprocessing import preprocess_windows
 from edge_agent.vision.settings import QualityLimits
 
 SHIPPED, BESIDE = "cells", "accurate"
@@ -175,7 +175,7 @@ def judged_count(reading: Reading) -> int:
 
 
 def _steps(bundle: Bundle, analyzer: Analyzer, image: Encoded) -> Callable[[], dict[str, float]]:
-    """Each step for all cells, which a reading takes cell by cell; what is left of judging them is the decision."""
+    """Each step for all cells; what is left of judging them is the decision."""
     prepared = analyzer.prepare(analyzer.extract(frame_now("camera0", image)))
     if isinstance(prepared, Reading):
         raise TypeError("the field is not judged")
@@ -187,8 +187,7 @@ def _steps(bundle: Bundle, analyzer: Analyzer, image: Encoded) -> Callable[[], d
         cut = judge.cut(prepared.extracted, prepared.analysis)
         laps_s.append(time.perf_counter())
         windows = [each for each in cut if isinstance(each, np.ndarray)]
-        for window in windows:
-            preprocess(window, steps.id, steps.denoise)
+        preprocess_windows(windows, steps.id, steps.denoise)
         laps_s.append(time.perf_counter())
         for _ in windows:
             runtime.invoke()
