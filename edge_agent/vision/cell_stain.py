@@ -89,19 +89,21 @@ def standardise_cells(windows: Array) -> Array:
     kept = [at for at, each in enumerate(found) if each is not None]
     cells = [each for each in found if each is not None]
     medians = [_median_levels(windows[at], cell.nucleus) for at, cell in zip(kept, cells, strict=True)]
-    for at, cell, table in zip(kept, cells, _tables([each.background for each in cells], medians), strict=True):
-        _absorb(windows[at], cell, table, absorbed[at])
+    tables = _tables([each.background for each in cells], medians)
+    softness_px = SOFTNESS_RATIO * max(windows.shape[1:3])
+    # Two sigmas of the kernel take a third of the time that all of it does.
+    kernel = np.asarray(cv2.getGaussianKernel(2 * math.ceil(2 * softness_px) + 1, softness_px))
+    for at, cell, table in zip(kept, cells, tables, strict=True):
+        _absorb(windows[at], cell, table, kernel, absorbed[at])
     return WHITE - absorbed
 
 
-def _absorb(window: Array, found: _Found, table: Array, absorbed: Array) -> None:
-    """Write to ``absorbed`` what the cell absorbs of white, with a soft edge."""
+def _absorb(window: Array, found: _Found, table: Array, kernel: NDArray[np.float64], absorbed: Array) -> None:
+    """Write to ``absorbed`` what the cell absorbs of white, its edge softened by ``kernel`` (2 * reach + 1, 1)."""
     height, width = window.shape[:2]
     left, top, wide, high = cv2.boundingRect(found.kept)
     # The cell takes a third to a half of the window.
-    softness_px = SOFTNESS_RATIO * max(height, width)
-    # Two sigmas of the kernel take a third of the time that all of it does.
-    reach_px = math.ceil(2 * softness_px)
+    reach_px = len(kernel) // 2
     box = (
         slice(max(0, top - reach_px), min(height, top + high + reach_px)),
         slice(max(0, left - reach_px), min(width, left + wide + reach_px)),
@@ -112,7 +114,6 @@ def _absorb(window: Array, found: _Found, table: Array, absorbed: Array) -> None
         # Black is no stain: it would darken the soft edge.
         cell = cv2.copyTo(cell, kept)
     # The same with GaussianBlur takes twice the time: of bytes, it promises the last bit on every machine.
-    kernel = cv2.getGaussianKernel(2 * reach_px + 1, softness_px)
     soft = cv2.sepFilter2D(kept, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
     absorbed[box] = cv2.multiply(cell, cv2.merge((soft, soft, soft)), scale=1 / 255)
 
@@ -170,23 +171,24 @@ def cut_out_mask(window: Array) -> Array:
     return np.asarray(cell, np.uint8)
 
 
-def _median_levels(window: Array, mask: Array) -> NDArray[np.float32]:
-    """Of red, green and blue where the mask, which is not empty, is 255: float32 (3,). Every other pixel is enough."""
+def _median_levels(window: Array, mask: Array) -> Array:
+    """Of red, green and blue where the mask, which is not empty, is 255: uint8 (3,). Every other pixel is enough."""
     left, top, width, height = cv2.boundingRect(mask)
     for stride in (2, 1):
         box = slice(top, top + height, stride), slice(left, left + width, stride)
         pixels = window.view(_PIXEL)[..., 0][box][mask[box] > 0].view(np.uint8).reshape(-1, 3)
         if len(pixels):
             break
-    return np.asarray(np.sort(pixels, axis=0, kind="stable")[len(pixels) // 2], np.float32)
+    median: Array = np.sort(pixels, axis=0, kind="stable")[len(pixels) // 2]
+    return median
 
 
-def _tables(backgrounds: Sequence[tuple[int, int, int]], nuclei: Sequence[NDArray[np.float32]]) -> Array:
+def _tables(backgrounds: Sequence[tuple[int, int, int]], nuclei: Sequence[Array]) -> Array:
     """From a level to what is absorbed of white in the standard stain, in each channel: uint8 (n, 1, 256, 3)."""
     if not nuclei:
         return np.empty((0, 1, LEVELS, 3), np.uint8)
     white = np.maximum(np.array(backgrounds, np.float32), _MIN_BACKGROUND) + 1
-    densities = np.maximum(np.log(white / (np.array(nuclei) + 1)), _MIN_DENSITY)
+    densities = np.maximum(np.log(white / (np.array(nuclei, np.float32) + 1)), _MIN_DENSITY)
     factors = np.minimum(np.maximum(_STANDARD / densities, _FACTOR_RANGE[0]), _FACTOR_RANGE[1])
     transmissions = _LEVELS / white[:, :, None]
     np.minimum(transmissions, 1, out=transmissions)

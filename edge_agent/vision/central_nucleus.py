@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge_agent.vision.colour import LEVELS
 from edge_agent.vision.kmeans import kmeans_histogram
+from edge_agent.vision.mask_bits import open_and_close_all
 from edge_agent.vision.nuclei import LOBE_MIN_AREA_RATIO, LOBES_MAX_GAP_RATIO, contour_area_px, join_lobes
 from edge_agent.vision.segmentation import CLUSTERS, is_pale, nuclear_levels, open_and_close
 from edge_agent.vision.stain import absorbed_histograms, absorbed_level, measure_stains
@@ -27,6 +28,10 @@ MIN_AREA_RATIO = 0.12
 
 MAX_OFFSET_RATIO = 0.5
 """How far outside the nucleus the centre of the window may lie, in diameters of a red cell: as between lobes."""
+
+
+FEW_WINDOWS = 3
+"""So many are made one by one in less time than all at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,9 +53,11 @@ def find_central_nuclei(windows: NDArray[np.uint8], red_cell_diameter_px: float)
         return []
     backgrounds, nuclear = measure_stains(windows)
     levels = _nuclear_levels(absorbed_histograms(nuclear))
-    # A level of none is never reached.
-    proposed = (nuclear >= levels[:, None, None]).view(np.uint8)
-    found = [outlines(open_and_close(each)) for each in proposed]
+    # Bytes are compared with bytes in a tenth of the time. No level is above the highest.
+    proposed = nuclear > (levels - 1).astype(np.uint8)[:, None, None]
+    few = len(windows) <= FEW_WINDOWS
+    closed = [open_and_close(each) for each in proposed.view(np.uint8)] if few else open_and_close_all(proposed)
+    found = [outlines(each) for each in closed]
     return [
         CentralNucleus(background, _nearest_to_centre(each, nuclear.shape[1:], red_cell_diameter_px))
         for background, each in zip(backgrounds, found, strict=True)
@@ -60,18 +67,19 @@ def find_central_nuclei(windows: NDArray[np.uint8], red_cell_diameter_px: float)
 def _nuclear_levels(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
     """From which level of ``Stain.nuclear`` on k-means proposes a nucleus, by absorbed light (n, 256).
 
-    As ``segmentation.nuclear_levels``. Beyond all levels where there is only one.
+    As ``segmentation.nuclear_levels``. 256 where there is only one.
     """
     least = np.full(len(histograms), LEVELS)
     many = np.count_nonzero(histograms, axis=1) >= CLUSTERS
+    many &= len(histograms) > FEW_WINDOWS
     if many.any():
         clusters = three_means(histograms[many])
         pale = [is_pale(lower, upper) for _, lower, upper in clusters.centres.tolist()]
         least[many] = np.where(pale, clusters.firsts[:, 0], clusters.firsts[:, 1])
     for at in np.flatnonzero(~many).tolist():
-        few = kmeans_histogram(histograms[at], CLUSTERS)
-        if few.centres.size > 1:
-            least[at] = int(nuclear_levels(few).argmax())
+        alone = kmeans_histogram(histograms[at], CLUSTERS)
+        if alone.centres.size > 1:
+            least[at] = int(nuclear_levels(alone).argmax())
     return np.searchsorted(absorbed_level, least)
 
 

@@ -45,10 +45,11 @@ def three_means(histograms: NDArray[np.int64]) -> ThreeMeans:
     # before[:, i]: the first i values in the clusters before.
     before = np.full((len(rows), most), np.inf)
     before[:, 1:] = cost[:, :-1, 0]
-    total = before[:, None] + cost
-    middles = total.argmin(axis=2)
-    before[:, 1:] = np.take_along_axis(total, middles[:, :, None], axis=2)[:, :-1, 0]
-    upper = (before + cost[rows, levels_count - 1]).argmin(axis=1)
+    uppers = cost[rows, levels_count - 1]
+    cost += before[:, None]
+    middles = cost.argmin(axis=2)
+    before[:, 1:] = np.take_along_axis(cost, middles[:, :, None], axis=2)[:, :-1, 0]
+    upper = (before + uppers).argmin(axis=1)
     starts = np.stack([np.zeros_like(upper), middles[rows, upper - 1], upper, levels_count], axis=1)
     counts = np.diff(np.take_along_axis(s0, starts, axis=1), axis=1)
     sums = np.diff(np.take_along_axis(s1, starts, axis=1), axis=1)
