@@ -89,7 +89,8 @@ def describe_all(images: Sequence[NDArray[np.uint8]], middle_maps: NDArray[np.fl
     means = places.mean(axis=1)
     apart = places - means[:, None]
     deviations = np.sqrt(np.square(apart, out=apart).mean(axis=1))
-    few = np.concatenate([image.view(_PIXEL)[::_STRIDE_PX, ::_STRIDE_PX] for image in images]).view(np.uint8)
+    pixels = [np.ascontiguousarray(image).view(_PIXEL) for image in images]
+    few = np.concatenate([each[::_STRIDE_PX, ::_STRIDE_PX] for each in pixels]).view(np.uint8)
     colours = cv2.cvtColor(few, cv2.COLOR_RGB2LAB).reshape(len(images), -1, *few.shape[1:])
     tints = np.array([cv2.meanStdDev(each) for each in colours])
     return np.concatenate([means, deviations, tints.reshape(len(images), -1)], axis=1, dtype=np.float32)
