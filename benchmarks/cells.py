@@ -39,6 +39,9 @@ ARRAY, MJPEG, MEASURED = "1280x960 array", "1280x960 MJPEG", "1280x960 MJPEG, sc
 PARTS = f"{CELLS_COUNT} cells, step by step"
 
 MAX_RATIO = 1.2
+"""To reach it takes a smaller network, too: its 16 invokes alone were 1.46 times the one of 'accurate'."""
+MAX_MS, BESIDE_MAX_MS = 15.0, 13.0
+"""Of a field with all its cells, on a machine where the other bundle takes no longer than the second."""
 MAX_MB = 3.0
 
 COLUMNS = {
@@ -108,7 +111,20 @@ def goals(rows: list[dict[str, Any]], size_mb: float | None) -> list[Goal]:
         Goal(f"{case} with {CELLS_COUNT} cells, times {BESIDE}", MAX_RATIO, at_most=True, measured=found.get(case))
         for case in (ARRAY, MJPEG)
     ]
-    return [*timed, Goal("files of the bundle, MB", MAX_MB, at_most=True, measured=size_mb, is_ratio=False)]
+    p50_ms = {(row["bundle"] == BESIDE, row["case"]): row["p50_ms"] for row in rows}
+    # A slower machine says nothing about it.
+    in_ms = [
+        Goal(
+            f"{case} with {CELLS_COUNT} cells, ms",
+            MAX_MS,
+            at_most=True,
+            measured=p50_ms.get((False, case)),
+            is_ratio=False,
+        )
+        for case in (ARRAY, MJPEG)
+        if p50_ms.get((True, case), 0.0) <= BESIDE_MAX_MS
+    ]
+    return [*timed, *in_ms, Goal("files of the bundle, MB", MAX_MB, at_most=True, measured=size_mb, is_ratio=False)]
 
 
 def field_of_cells() -> NDArray[np.uint8]:
