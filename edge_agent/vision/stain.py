@@ -47,6 +47,8 @@ class Stain:
 
     rgb: NDArray[np.uint8]
     """The denoised field, uint8 RGB (h, w, 3)."""
+    green: Plane
+    """The field's green channel, uint8 (h, w)."""
     background: tuple[int, int, int]
     """Its background's levels of red, green and blue."""
     nuclear: Plane
@@ -69,6 +71,12 @@ class Stain:
         red, green, blue = self.densities(levels)
         return green - blue - EOSIN_WEIGHT * max(0.0, blue - red - EOSIN_MARGIN)
 
+    def densities_of(self, levels: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Densities in red, green and blue, and nuclear density, of n colours: float64 (4, n) of levels (n, 3)."""
+        red, green, blue = np.log((np.array(self.background) + 1.0) / (levels + 1.0)).T
+        nuclear = green - blue - EOSIN_WEIGHT * np.maximum(0.0, blue - red - EOSIN_MARGIN)
+        return np.array([red, green, blue, nuclear])
+
     def absorbed_histogram(self) -> NDArray[np.int64]:
         """How many pixels absorb how much of the light by nuclear density: int64 (256,).
 
@@ -83,7 +91,7 @@ def absorbed_histograms(nuclear: Plane) -> NDArray[np.int64]:
     """Of each of n planes of nuclear density, uint8 (n, h, w), as of ``Stain.absorbed_histogram``: int64 (n, 256)."""
     counts = np.zeros((len(nuclear), LEVELS), np.int64)
     levels = np.stack([level_histogram(each[::2]) for each in nuclear])
-    np.add.reduceat(levels, FIRST_OF_ABSORBED, axis=1, out=counts[:, : FIRST_OF_ABSORBED.size])
+    np.add.reduceat(levels, _FIRST_OF_ABSORBED, axis=1, out=counts[:, : _FIRST_OF_ABSORBED.size])
     return counts
 
 
@@ -100,7 +108,7 @@ def measure_stain(rgb: NDArray[np.uint8]) -> Stain:
     red_plane, green_plane, blue_plane = cv2.split(rgb)
     in_blue = cv2.LUT(blue_plane, _DENSITY_OF[blue])
     nuclear = _nuclear(cv2.LUT(red_plane, _RAISED_DENSITY_OF[red]), cv2.LUT(green_plane, _DENSITY_OF[green]), in_blue)
-    return Stain(rgb, (red, green, blue), nuclear)
+    return Stain(rgb, np.asarray(green_plane, dtype=np.uint8), (red, green, blue), nuclear)
 
 
 def measure_stains(windows: NDArray[np.uint8]) -> tuple[list[tuple[int, int, int]], Plane]:
@@ -143,5 +151,5 @@ _EOSIN_DOUBLINGS = round(math.log2(EOSIN_WEIGHT))
 absorbed_level = np.rint((ABSORBED_LEVELS - 1) * (1 - np.exp(-np.arange(LEVELS) / DENSITY_LEVELS))).astype(np.intp)
 """How much of the light a level of ``Stain.nuclear`` absorbs, int (256,)."""
 
-FIRST_OF_ABSORBED = np.flatnonzero(np.diff(absorbed_level, prepend=-1))
+_FIRST_OF_ABSORBED = np.flatnonzero(np.diff(absorbed_level, prepend=-1))
 """The first level of ``Stain.nuclear`` that absorbs so much: none is left out from 0 to the most."""
