@@ -28,6 +28,7 @@ JPEG_QUALITY = 75
 """Gives drawn frames the size of real ones."""
 
 _DEFAULT_SIZE_PX = (960, 1280)
+_TILE_PX = (240, 320)
 
 _UNLIMITED = QualityLimits(
     min_focus_score=0,
@@ -134,7 +135,11 @@ def _size_px(camera: CameraSettings) -> tuple[int, int]:
 
 def _picture(camera: CameraSettings) -> Pixels | Encoded:
     """A drawn smear in the form and size in which this camera delivers its frames."""
-    rgb, _ = draw_smear(np.random.default_rng(7), "pre-b", size_px=_size_px(camera))
+    height_px, width_px = _size_px(camera)
+    # Drawing a whole frame takes half a second and 40 MB, which the process would keep.
+    tile, _ = draw_smear(np.random.default_rng(7), "pre-b", size_px=_TILE_PX)
+    repeats = (-(-height_px // _TILE_PX[0]), -(-width_px // _TILE_PX[1]), 1)
+    rgb = np.ascontiguousarray(np.tile(tile, repeats)[:height_px, :width_px])
     if isinstance(camera, PiCameraSettings | SyntheticSettings):
         return Pixels(rgb, ColourOrder.RGB)
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
