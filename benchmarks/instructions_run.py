@@ -9,10 +9,11 @@ from pathlib import Path
 import cv2
 
 from benchmarks.callgrind import Counter
-from benchmarks.latency import BARE_INVOKE, FIELD, MJPEG, bundle_cases
+from benchmarks.latency import BARE_INVOKE, CROWDED, FIELD, MJPEG, UNFAMILIAR, bundle_cases
 from benchmarks.report import Absent
 
 WARM_UP_FRAMES = 3
+CASES = (BARE_INVOKE, FIELD, UNFAMILIAR, MJPEG, CROWDED)
 
 
 def main(folder: str, frames: str, threads: str, *bundles: str) -> None:
@@ -24,7 +25,7 @@ def main(folder: str, frames: str, threads: str, *bundles: str) -> None:
     counted: dict[str, dict[str, int]] = {}
     for bundle in bundles:
         for case in bundle_cases(bundle, [int(threads)], absent):
-            if case.name not in {BARE_INVOKE, FIELD, MJPEG}:
+            if case.name not in CASES:
                 continue
             for _ in range(WARM_UP_FRAMES):
                 case.call()

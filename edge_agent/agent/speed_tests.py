@@ -24,11 +24,13 @@ log = logging.getLogger(__name__)
 BUDGET_S = 2.5
 """The most that the tests of one start take, but for what is being timed when it is spent."""
 
-JPEG_QUALITY = 75
+JPEG_QUALITY = 92
 """Gives drawn frames the size of real ones."""
 
 _DEFAULT_SIZE_PX = (960, 1280)
 _TILE_PX = (240, 320)
+_FIELD_UM = 105.0
+"""Height of the field that a microscope shows to such a camera."""
 
 _UNLIMITED = QualityLimits(
     min_focus_score=0,
@@ -137,7 +139,8 @@ def _picture(camera: CameraSettings) -> Pixels | Encoded:
     """A drawn smear in the form and size in which this camera delivers its frames."""
     height_px, width_px = _size_px(camera)
     # Drawing a whole frame takes half a second and 40 MB, which the process would keep.
-    tile, _ = draw_smear(np.random.default_rng(7), "pre-b", size_px=_TILE_PX)
+    um_per_pixel = camera.um_per_pixel or _FIELD_UM / height_px
+    tile, _ = draw_smear(np.random.default_rng(7), "pre-b", size_px=_TILE_PX, um_per_pixel=um_per_pixel)
     repeats = (-(-height_px // _TILE_PX[0]), -(-width_px // _TILE_PX[1]), 1)
     rgb = np.ascontiguousarray(np.tile(tile, repeats)[:height_px, :width_px])
     if isinstance(camera, PiCameraSettings | SyntheticSettings):
