@@ -10,7 +10,7 @@ import pytest
 from edge_agent.agent import Agent
 from edge_agent.cli.doctor import examine
 from edge_agent.config.examination import examine_config
-from edge_agent.contracts import CheckState, Health, Info, ModelIdentity
+from edge_agent.contracts import Check, CheckState, Health, Info, ModelIdentity
 from edge_agent.inference.auto_bundles import AUTO_BUNDLES
 from tests.agents import configuration, running
 from tests.heads import write_head
@@ -49,7 +49,6 @@ def test_a_target_that_nothing_holds_is_a_degraded_state_that_a_reload_can_end(
         agent.reload(configuration(broker_port))
         assert agent.models.speed is None
         assert agent.model.name == "demo"
-    assert slow is not None
     assert slow.code == "speed_missed"
     assert "nothing was fast enough" in (slow.message or "")
 
@@ -91,7 +90,7 @@ def test_check_config_knows_which_heads_auto_can_use(tmp_path: Path, bundle: str
     assert all("analysis.head: the head" in each for each in found)
 
 
-def _health(subscriber: Subscriber, wanted: CheckState) -> object:
+def _health(subscriber: Subscriber, wanted: CheckState) -> Check:
     while True:
         body = subscriber.next("health").body()
         assert isinstance(body, Health)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from benchmarks import instructions
 from benchmarks.app import app
 from benchmarks.callgrind import command, environment
-from benchmarks.latency import BARE_INVOKE, FIELD, MJPEG
+from benchmarks.latency import BARE_INVOKE, BUNDLES, FIELD, MJPEG
 
 RUN = CliRunner()
 
@@ -64,7 +64,7 @@ def test_the_committed_figures_are_of_the_cases_that_are_counted() -> None:
     assert {name: set(cases) for name, cases in committed["start"].items()} == {
         name: set(cases) for name, cases in committed["committed"].items()
     }
-    assert set(committed["start"]) == set(instructions.BUNDLES)
+    assert set(committed["start"]) == set(BUNDLES)
 
 
 def test_twice_the_work_is_twice_the_instructions(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from benchmarks import __main__ as command_line
 from benchmarks import device, suite
 from benchmarks.app import app
+from benchmarks.latency import BARE_INVOKE, DECODE_AND_INVOKE, MJPEG
 from benchmarks.report import Absent
 
 RUN = CliRunner()
@@ -117,7 +118,7 @@ def test_a_board_without_an_edge_tpu_gives_the_reason(
 
 def test_the_device_benchmark_writes_rows_for_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "BUNDLES", ("fast",))
-    monkeypatch.setattr(device, "CASES", (device.BARE_INVOKE, device.DECODE_AND_INVOKE, device.MJPEG))
+    monkeypatch.setattr(device, "CASES", (BARE_INVOKE, DECODE_AND_INVOKE, MJPEG))
     monkeypatch.setattr(device, "thread_counts", lambda: [1])
     reference = tmp_path / "reference.csv"
     arguments = ["device", "--seconds", "1", "--append", "--reference", str(reference), "--json"]
