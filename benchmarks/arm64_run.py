@@ -1,7 +1,7 @@
 """Runs every case of ``instructions`` in an emulated arm64 Python; ``arm64_instructions.c`` prints the counts.
 
-Before and after the frames of a case it calls ``getppid``, at which QEMU's plugin prints how many instructions the program
-has executed. README.md says how to run it.
+Before and after the frames of a case it calls ``getppid``, at which QEMU's plugin prints how many instructions were
+executed so far. README.md says how to run it.
 """
 
 from __future__ import annotations
