@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from edge_agent.settings import Settings, refuse_home
 
@@ -13,9 +14,24 @@ AUTO: Final = "auto"
 """In place of a bundle or a number of threads: what this computer is fast enough for, found out at the start."""
 
 
+MAX_THREADS = 64
+
+
 def _default_threads(values: dict[str, Any]) -> int | Literal["auto"]:
     # Who leaves the choice of the bundle to the agent has named no number of threads on purpose.
     return AUTO if values.get("bundle") == AUTO else 1
+
+
+def _check_threads(value: object) -> object:
+    """One sentence, where each member of the union would have its own."""
+    if value == AUTO or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_THREADS):
+        return value
+    raise PydanticCustomError(
+        "threads_count", 'Needs a whole number from 1 to {most}, or "{auto}"', {"most": MAX_THREADS, "auto": AUTO}
+    )
+
+
+ThreadsCount = Annotated[Annotated[int, Field(ge=1, le=MAX_THREADS)] | Literal["auto"], BeforeValidator(_check_threads)]
 
 
 class AnalysisSettings(Settings):
@@ -36,7 +52,7 @@ class AnalysisSettings(Settings):
         description="Name or folder of a bundle of the kind 'cells', which types the cells beside 'bundle'; none by "
         "default.",
     )
-    threads_count: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(
+    threads_count: ThreadsCount = Field(
         default_factory=_default_threads,
         description="Number of processor cores that one frame may use; auto is as few as target_ms needs. Default: 1, "
         "and auto if the bundle is.",

@@ -90,6 +90,18 @@ def test_check_config_knows_which_heads_auto_can_use(tmp_path: Path, bundle: str
     assert all("analysis.head: the head" in each for each in found)
 
 
+@pytest.mark.parametrize("threads", ["0", "65", "1.5", "true", '"many"', "[]"])
+def test_a_number_of_threads_that_makes_no_sense_is_one_error(tmp_path: Path, threads: str) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(
+        '[device]\nsite = "a"\nid = "b"\n[camera]\nkind = "synthetic"\n'
+        f"[analysis]\nthreads_count = {threads}\n[state]\nfolder = {json.dumps(str(tmp_path))}\n"
+    )
+    (found,) = examine_config(file)
+    assert found.line == 7
+    assert found.explanation.startswith('analysis.threads_count: needs a whole number from 1 to 64, or "auto"')
+
+
 def _speed(agent: Agent) -> Check:
     return next(each for each in agent.self_test() if each.name == "speed")
 
