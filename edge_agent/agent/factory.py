@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import cv2
+
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.config import Config
 from edge_agent.errors import ConfigError
@@ -31,6 +33,8 @@ def make_analyzer(config: Config) -> Analyzer:
 
 def assemble(config: Config, classifier: Classifier, cells: Classifier | None) -> Analyzer:
     """The analyzer of what was loaded. Raises ``BundleWrongKind``."""
+    # OpenCV has a thread for each core, whatever the configuration says. A field is too small to gain by them.
+    cv2.setNumThreads(1)
     return Analyzer(
         classifier,
         config.quality,
