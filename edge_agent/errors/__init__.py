@@ -104,6 +104,7 @@
     ├── ReadingNotKept         reading_not_kept
     ├── CommandUnanswered      command_unanswered
     ├── ClockUnset             clock_unset
+    ├── SpeedMissed            speed_missed
     ├── CollectionError        collection_failed
     │   ├── CollectionFull     collection_full
     │   ├── CollectionBusy     collection_busy
@@ -279,6 +280,7 @@ from edge_agent.errors.host import (
     MachineThrottled,
     MemoryShort,
     ReadingSlowed,
+    SpeedMissed,
 )
 from edge_agent.errors.images import (
     BackgroundMissing,
@@ -465,6 +467,7 @@ __all__ = [
     "SigningMissing",
     "SpecimenMissing",
     "SpecimenOpen",
+    "SpeedMissed",
     "SpoolBusy",
     "SpoolCorrupt",
     "SpoolError",

@@ -43,6 +43,16 @@ class ReadingSlowed(EdgeAgentError):
     )
 
 
+class SpeedMissed(EdgeAgentError):
+    """Readings take longer than ``analysis.target_ms``, for which bundle and threads were chosen."""
+
+    code = "speed_missed"
+    remedy = (
+        "Stop other programs, improve the cooling, and restart the agent, which tests the speed again; or raise "
+        "analysis.target_ms to what the device can do."
+    )
+
+
 class ClockUnset(EdgeAgentError):
     """The clock is not set, so the times in results are wrong and TLS may fail."""
 

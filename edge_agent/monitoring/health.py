@@ -55,6 +55,9 @@ class HealthInputs:
     clock: ClockReading
     machine: MachineMetrics
     pace: ReadingSlowed | None = None
+    """Whether fields are read less often than asked for."""
+    speed: Check | None = None
+    """Whether readings are as fast as bundle and threads were chosen for; None if they are named by the user."""
 
 
 def run_checks(inputs: HealthInputs) -> tuple[Check, ...]:
@@ -63,6 +66,7 @@ def run_checks(inputs: HealthInputs) -> tuple[Check, ...]:
     return (
         Check.from_error("camera", inputs.camera),
         inputs.model,
+        *(() if inputs.speed is None else (inputs.speed,)),
         Check.from_error("spool", inputs.spool),
         Check.from_error("broker", inputs.broker),
         inputs.certificates,
