@@ -28,7 +28,8 @@ from benchmarks.latency import (
 )
 from benchmarks.machine import MAX_OTHERS_PCT, describe_machine
 from benchmarks.report import Absent, AsJson, Findings, MaxOthers, Out, ratio, reported
-from edge_agent.monitoring.host import THROTTLING_FILE, cpu_temperature_c, read_throttling
+from edge_agent.monitoring.host import cpu_temperature_c
+from edge_agent.monitoring.throttling import read_throttling
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,7 +126,7 @@ def _load(case: Case, seconds: float) -> Sample:
             temperature = cpu_temperature_c()
             if temperature is not None:
                 sample.temperatures_c.append(temperature)
-            sample.throttling |= set(read_throttling(THROTTLING_FILE) or ())
+            sample.throttling |= set(read_throttling() or ())
         began = time.perf_counter()
         case.call()
         sample.times_ms.append((time.perf_counter() - began) * 1e3)

@@ -61,6 +61,8 @@ from edge_agent.monitoring.host import read_machine
 from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.monitoring.metrics import MetricsCollector, MetricsSources
 from edge_agent.monitoring.monitor import HEALTH_EXPIRY_S, LAST_INTERVAL_S, HealthMonitor, MonitorCallbacks
+from edge_agent.monitoring.pace import Pace
+from edge_agent.monitoring.pace_events import PaceEvents
 from edge_agent.monitoring.scale_events import ScaleEvents
 from edge_agent.monitoring.speed import SpeedMonitor
 from edge_agent.monitoring.spool_events import SpoolEvents
@@ -151,6 +153,7 @@ class Agent:
         )
         closing.callback(self._end_trial)
         self._drift = DriftMonitor()
+        self._pace = PaceEvents(Pace(config.pace, config.trigger.pace_interval_s), self._events)
         self._speed = SpeedMonitor()
         self._watch_speed()
         self._certificates = self._watch_certificates(config)
@@ -203,6 +206,7 @@ class Agent:
                     spool=self._spool.stats,
                     latency=self._latency,
                     shadow=lambda: self._shadowing.figures,
+                    pause_s=lambda: self._pace.pause_s,
                 ),
                 self.session,
             ),
@@ -374,6 +378,7 @@ class Agent:
                 self._config = config
                 self._certificates = self._watch_certificates(config)
                 self._models.take(config, prepared)
+                self._pace.use(config.pace, config.trigger.pace_interval_s)
                 self._watch_speed()
                 topics = Topics(config.device.site, config.device.id)
                 self._last.flush()
@@ -483,6 +488,7 @@ class Agent:
             config.trigger,
             PipelineCallbacks(self._results.keep, self._camera_changed, self._finished.set, self._fail),
             max_readings=left,
+            pause_s=lambda: self._pace.pause_s,
         )
 
     def _make_collection(self, config: Config) -> Collection:
@@ -578,6 +584,7 @@ class Agent:
             self._monitor.wake()
 
     def _health_inputs(self) -> HealthInputs:
+        machine = read_machine(self._config.state.folder, self._process)
         return HealthInputs(
             camera=self._status.camera_error,
             spool=self._spool.error,
@@ -586,7 +593,8 @@ class Agent:
             certificates=self._certificates.check(),
             model=self._drift.check(),
             clock=ClockReading(datetime.now(UTC), clock_synchronised()),
-            machine=read_machine(self._config.state.folder, self._process),
+            machine=machine,
+            pace=self._pace.look(machine),
             speed=self._speed.check(),
         )
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated
 
 import cv2
+import psutil
 import typer
 
 from edge_agent import __version__
@@ -49,6 +50,9 @@ from edge_agent.errors import (
     ConfigDoubtful,
     EdgeAgentError,
     FileUnusable,
+    MachineHot,
+    MachineThrottled,
+    MemoryShort,
     SpeedMissed,
     SpoolError,
 )
@@ -57,12 +61,23 @@ from edge_agent.events.audit_segments import older_segments
 from edge_agent.events.audit_verify import verify_audit
 from edge_agent.inference.runtime import runtime_name
 from edge_agent.monitoring.certificates import broker_end, find_problem, read_end, worst
-from edge_agent.monitoring.health import ClockReading, clock_problem, disk_problem
+from edge_agent.monitoring.health import (
+    ClockReading,
+    clock_problem,
+    disk_problem,
+    memory_problem,
+    power_problem,
+    temperature_problem,
+)
+from edge_agent.monitoring.host import read_machine
 from edge_agent.mqtt.address import format_address
 from edge_agent.mqtt.probe import BrokerFound, probe_broker
 from edge_agent.web.access.access_file import ROLES, read_access
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_WARNINGS = (CertificateExpiring, MachineHot, MachineThrottled, MemoryShort, SpeedMissed)
+"""The agent runs all the same."""
 
 _TRIED_OUT = {("camera", "device"), ("camera", "path")}
 
@@ -106,11 +121,12 @@ def examine(config: Config) -> Iterator[Finding]:
         ("audit", _audit),
         ("scale", _scale),
         ("clock", _clock),
+        ("machine", _machine),
     )
     for name, check in checks:
         try:
             detail = check(config)
-        except (CertificateExpiring, SpeedMissed) as error:
+        except _WARNINGS as error:
             yield Finding(name, State.WARN, error.code, error.message, error.remedy)
         except EdgeAgentError as error:
             yield Finding(name, State.FAIL, error.code, error.message, error.remedy)
@@ -346,6 +362,22 @@ def _clock(_config: Config) -> str:
         raise problem
     how = "synchronised" if clock.synchronised else "synchronisation unknown"
     return f"{clock.now:%Y-%m-%d %H:%M:%S} UTC, {how}"
+
+
+def _machine(config: Config) -> str:
+    found = read_machine(config.state.folder, psutil.Process())
+    problem = temperature_problem(found.cpu_temperature_c) or power_problem(found.throttling) or memory_problem(found)
+    if problem is not None:
+        raise problem
+    temperature = "temperature unknown" if found.cpu_temperature_c is None else f"{found.cpu_temperature_c:.0f} °C"
+    if found.throttling is None:
+        power = "power unknown"
+    elif found.throttling:
+        power = f"since boot: {', '.join(flag.replace('_', ' ') for flag in found.throttling)}"
+    else:
+        power = "power good"
+    waited = "" if found.memory_pressure_pct is None else f", waited for in {found.memory_pressure_pct:.0f} % of 10 s"
+    return f"{temperature}; {power}; {found.memory_available_bytes / 2**20:.0f} MiB of memory available{waited}"
 
 
 def doctor(

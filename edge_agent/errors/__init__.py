@@ -86,6 +86,8 @@
     ├── AuditBroken            audit_broken
     ├── MachineHot             machine_hot
     ├── MachineThrottled       machine_throttled
+    ├── MemoryShort            memory_short
+    ├── ReadingSlowed          reading_slowed
     ├── PrometheusMissing      prometheus_missing
     ├── PrometheusPortTaken    prometheus_port_taken
     ├── WebMissing             web_missing
@@ -276,6 +278,8 @@ from edge_agent.errors.host import (
     DiskLow,
     MachineHot,
     MachineThrottled,
+    MemoryShort,
+    ReadingSlowed,
     SpeedMissed,
 )
 from edge_agent.errors.images import (
@@ -425,6 +429,7 @@ __all__ = [
     "LabelsTooFew",
     "MachineHot",
     "MachineThrottled",
+    "MemoryShort",
     "MessageDamaged",
     "MessageTooLarge",
     "ModelArchiveInvalid",
@@ -442,6 +447,7 @@ __all__ = [
     "PrometheusMissing",
     "PrometheusPortTaken",
     "ReadingNotKept",
+    "ReadingSlowed",
     "ReportMissing",
     "RequestInvalid",
     "RoleInsufficient",
