@@ -16,7 +16,8 @@ import numpy as np
 import psutil
 
 from edge_agent.inference.runtime import runtime_name
-from edge_agent.monitoring.host import THROTTLING_FILE, cpu_temperature_c, read_throttling
+from edge_agent.monitoring.host import cpu_temperature_c
+from edge_agent.monitoring.throttling import read_throttling
 
 MAX_OTHERS_PCT = 10.0
 """Share of the machine's processor time; if other processes take more, figures are not valid."""
@@ -93,7 +94,7 @@ def observed(max_others_pct: float = MAX_OTHERS_PCT) -> Iterator[Conditions]:
     others_s = max(0.0, (_busy_s() - busy) - (_own_s() - own))
     conditions.others_pct = round(100 * others_s / (elapsed_s * cores), 1)
     conditions.temperature_c = cpu_temperature_c()
-    conditions.throttling = read_throttling(THROTTLING_FILE)
+    conditions.throttling = read_throttling()
     if conditions.others_pct > max_others_pct:
         conditions.objections.append(
             f"other processes took {conditions.others_pct:.0f} % of the processor (at most {max_others_pct:g} %)"

@@ -61,6 +61,7 @@ def _options(annotation: object) -> tuple[object, ...]:
 FIGURES = (
     Figure("uptime_s", "uptime_seconds"),
     Figure("reading_rate_hz", "reading_rate_hertz"),
+    Figure("reading_pause_s", "reading_pause_seconds"),
     Figure("frame_rate_hz", "frame_rate_hertz"),
     Figure("capture.frames_count", "capture_frames", Kind.COUNTER),
     Figure("capture.superseded_count", "capture_superseded_frames", Kind.COUNTER),
@@ -82,6 +83,8 @@ FIGURES = (
     Figure("machine.cpu_use_pct", "machine_cpu_use_ratio", factor=0.01),
     Figure("machine.resident_bytes", "machine_resident_bytes"),
     Figure("machine.memory_available_bytes", "machine_memory_available_bytes"),
+    Figure("machine.memory_pressure_pct", "machine_memory_pressure_ratio", factor=0.01),
+    Figure("machine.memory_kills_count", "machine_memory_kills", Kind.COUNTER),
     Figure("machine.disk_free_bytes", "machine_disk_free_bytes"),
     Figure("machine.written_bytes", "machine_written_bytes", Kind.COUNTER),
     Figure("machine.open_files_count", "machine_open_files"),

@@ -63,11 +63,15 @@ class AnalysisPipeline:
         callbacks: PipelineCallbacks,
         *,
         max_readings: int | None = None,
+        pause_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """Nothing runs yet, and no camera is opened. After ``max_readings`` the pipeline ends by itself."""
+        """Nothing runs yet, and no camera is opened. After ``max_readings`` the pipeline ends by itself.
+
+        ``pause_s`` is the least time from one reading to the next, apart from requests; it may change at any time.
+        """
         self._analyzer = analyzer
         self._callbacks = callbacks
-        self._trigger = Trigger(trigger)
+        self._trigger = Trigger(trigger, pause_s)
         self._requests = CaptureRequests()
         self._onlookers = FrameRequests()
         self._readings_left = max_readings

@@ -36,3 +36,8 @@ class TriggerSettings(Settings):
         le=100,
         description="Smallest mean change against the last field read that makes a field a new one.",
     )
+
+    @property
+    def pace_interval_s(self) -> float:
+        """Time between two readings that nobody requests, if nothing slows them down; 0 if frames decide."""
+        return self.interval_s if self.mode == "continuous" else 0.0

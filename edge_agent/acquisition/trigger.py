@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,9 +17,11 @@ Thumbnail = NDArray[np.uint8]
 class Trigger:
     """Decides frame by frame, by the thumbnails of their fields. Belongs to one thread."""
 
-    def __init__(self, settings: TriggerSettings) -> None:
+    def __init__(self, settings: TriggerSettings, pause_s: Callable[[], float] = lambda: 0.0) -> None:
+        """``pause_s`` is the least time from one reading to the next, apart from requests; it may change."""
         self._settings = settings
-        self._due_s = float("-inf")
+        self._pause_s = pause_s
+        self._due_s = self._read_s = float("-inf")
         self._before: Thumbnail | None = None
         self._read: Thumbnail | None = None
         self._has_read = False
@@ -25,11 +29,12 @@ class Trigger:
 
     def wait_s(self, now_s: float) -> float | None:
         """How long a file waits before it is read, in seconds. None: until it is requested."""
+        rested_s = self._read_s + self._pause_s()
         match self._settings.mode:
             case "continuous":
-                return max(0.0, self._due_s - now_s)
+                return max(0.0, self._due_s - now_s, rested_s - now_s)
             case "settled":
-                return 0.0
+                return max(0.0, rested_s - now_s)
             case "triggered":
                 return None
 
@@ -54,9 +59,10 @@ class Trigger:
             case "triggered":
                 wanted = False
             case "settled":
-                wanted = self._has_settled(before, thumbnail)
+                # It counts resting frames also while it must not read yet.
+                wanted = self._has_settled(before, thumbnail) and self.needs_decoding(now_s)
         if wanted or requested:
-            self._read, self._has_read = thumbnail, True
+            self._read, self._has_read, self._read_s = thumbnail, True, now_s
         return wanted or requested
 
     def _has_settled(self, before: Thumbnail | None, thumbnail: Thumbnail | None) -> bool:

@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Annotated
 
 import cv2
+import psutil
 import typer
 
 from edge_agent import __version__
 from edge_agent.agent import make_analyzer
 from edge_agent.agent.certificates import certificate_files
+from edge_agent.agent.speed_tests import SpeedTests
 from edge_agent.calibration.record import last_calibration
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
 from edge_agent.cameras.v4l2 import BY_ID
@@ -48,6 +50,10 @@ from edge_agent.errors import (
     ConfigDoubtful,
     EdgeAgentError,
     FileUnusable,
+    MachineHot,
+    MachineThrottled,
+    MemoryShort,
+    SpeedMissed,
     SpoolError,
 )
 from edge_agent.events.audit_segments import FILE as AUDIT_FILE
@@ -55,12 +61,23 @@ from edge_agent.events.audit_segments import older_segments
 from edge_agent.events.audit_verify import verify_audit
 from edge_agent.inference.runtime import runtime_name
 from edge_agent.monitoring.certificates import broker_end, find_problem, read_end, worst
-from edge_agent.monitoring.health import ClockReading, clock_problem, disk_problem
+from edge_agent.monitoring.health import (
+    ClockReading,
+    clock_problem,
+    disk_problem,
+    memory_problem,
+    power_problem,
+    temperature_problem,
+)
+from edge_agent.monitoring.host import read_machine
 from edge_agent.mqtt.address import format_address
 from edge_agent.mqtt.probe import BrokerFound, probe_broker
 from edge_agent.web.access.access_file import ROLES, read_access
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_WARNINGS = (CertificateExpiring, MachineHot, MachineThrottled, MemoryShort, SpeedMissed)
+"""The agent runs all the same."""
 
 _TRIED_OUT = {("camera", "device"), ("camera", "path")}
 
@@ -88,12 +105,14 @@ class Finding:
 def examine(config: Config) -> Iterator[Finding]:
     """Run all checks one after the other; a failure does not stop the rest."""
     brokers: list[BrokerFound] = []
+    speed = SpeedTests()
     checks: tuple[tuple[str, Callable[[Config], str]], ...] = (
         ("software", _software),
         ("runtime", _runtime),
-        ("bundle", _bundle),
+        ("speed", lambda each: _speed(each, speed)),
+        ("bundle", lambda each: _bundle(_in_use(each, speed))),
         ("cameras", _cameras),
-        ("camera", _camera),
+        ("camera", lambda each: _camera(_in_use(each, speed))),
         ("broker", lambda each: _broker(each, brokers.append)),
         ("page", _page),
         ("certificates", lambda each: _certificates(each, brokers)),
@@ -102,11 +121,12 @@ def examine(config: Config) -> Iterator[Finding]:
         ("audit", _audit),
         ("scale", _scale),
         ("clock", _clock),
+        ("machine", _machine),
     )
     for name, check in checks:
         try:
             detail = check(config)
-        except CertificateExpiring as error:
+        except _WARNINGS as error:
             yield Finding(name, State.WARN, error.code, error.message, error.remedy)
         except EdgeAgentError as error:
             yield Finding(name, State.FAIL, error.code, error.message, error.remedy)
@@ -136,8 +156,25 @@ def _runtime(_config: Config) -> str:
     return runtime_name()
 
 
+def _in_use(config: Config, speed: SpeedTests) -> Config:
+    """With the model that is in use, and what is chosen where the configuration says ``auto``."""
+    return speed.settle(with_model_in_use(config))
+
+
+def _speed(config: Config, speed: SpeedTests) -> str:
+    configured = with_model_in_use(config)
+    settled = speed.settle(configured).analysis
+    choice = speed.choice(configured)
+    if choice is None:
+        cores = f"{settled.threads_count} {'core' if settled.threads_count == 1 else 'cores'}"
+        return f"not tested: the configuration names the bundle and {cores} for a frame"
+    if not choice.holds:
+        raise SpeedMissed(f"Nothing is fast enough now: {choice}.")
+    return f"auto chooses {choice}"
+
+
 def _bundle(config: Config) -> str:
-    analyzer = make_analyzer(with_model_in_use(config))
+    analyzer = make_analyzer(config)
     model = analyzer.model
     head = "" if model.head is None else f" with the head {model.head.name} {model.head.version}"
     found = [_proof(f"{model.name} {model.version}{head}", "labels", analyzer.unproven_reasons)]
@@ -197,7 +234,7 @@ def _camera(config: Config) -> str:
     if frame is None:
         raise problems[0] if problems else CameraAbsent(f"Camera {config.camera.id} delivered no frame.")
     took_s = time.monotonic() - started
-    reading = make_analyzer(with_model_in_use(config)).analyse(frame)
+    reading = make_analyzer(config).analyse(frame)
     if reading.outcome is Outcome.FAILED and reading.error is not None:
         raise CameraError(f"Camera {config.camera.id} delivered a frame that cannot be read: {reading.error.message}")
     return f"{config.camera.kind} '{config.camera.id}': first frame after {took_s:.1f} s, reading: {reading.outcome}"
@@ -325,6 +362,22 @@ def _clock(_config: Config) -> str:
         raise problem
     how = "synchronised" if clock.synchronised else "synchronisation unknown"
     return f"{clock.now:%Y-%m-%d %H:%M:%S} UTC, {how}"
+
+
+def _machine(config: Config) -> str:
+    found = read_machine(config.state.folder, psutil.Process())
+    problem = temperature_problem(found.cpu_temperature_c) or power_problem(found.throttling) or memory_problem(found)
+    if problem is not None:
+        raise problem
+    temperature = "temperature unknown" if found.cpu_temperature_c is None else f"{found.cpu_temperature_c:.0f} °C"
+    if found.throttling is None:
+        power = "power unknown"
+    elif found.throttling:
+        power = f"since boot: {', '.join(flag.replace('_', ' ') for flag in found.throttling)}"
+    else:
+        power = "power good"
+    waited = "" if found.memory_pressure_pct is None else f", waited for in {found.memory_pressure_pct:.0f} % of 10 s"
+    return f"{temperature}; {power}; {found.memory_available_bytes / 2**20:.0f} MiB of memory available{waited}"
 
 
 def doctor(

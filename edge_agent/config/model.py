@@ -16,6 +16,7 @@ from edge_agent.contracts.manifest import Slug
 from edge_agent.homeassistant.settings import HomeAssistantSettings
 from edge_agent.inference.proof import ProofLimits
 from edge_agent.monitoring.prometheus.settings import PrometheusSettings
+from edge_agent.monitoring.settings import PaceSettings
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.rollout.rollout_settings import RolloutSettings
 from edge_agent.rollout.settings import ModelSettings
@@ -55,6 +56,7 @@ class Config(Settings):
     camera: CameraSettings
     capture: CapturePolicy = CapturePolicy()
     trigger: TriggerSettings = TriggerSettings()
+    pace: PaceSettings = PaceSettings()
     analysis: AnalysisSettings = AnalysisSettings()
     quality: QualityLimits = QualityLimits()
     proof: ProofLimits = ProofLimits()

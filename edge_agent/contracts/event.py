@@ -36,6 +36,8 @@ class EventKind(StrEnum):
     SHADOW_ENDED = "shadow_ended"
     MODEL_CONFIRMED = "model_confirmed"
     MODEL_ROLLED_BACK = "model_rolled_back"
+    READING_SLOWED = "reading_slowed"
+    READING_AT_FULL_RATE = "reading_at_full_rate"
     SCALE_DISAGREES = "scale_disagrees"
     COLLECTION_FAILED = "collection_failed"
     LOGINS_FAILED = "logins_failed"

@@ -55,11 +55,17 @@ class MachineMetrics(OpenContract):
     cpu_temperature_c: float | None = Field(description="Temperature of the processor's hottest sensor.")
     throttling: tuple[str, ...] | None = Field(
         description="Of a Raspberry Pi, now and since boot: under_voltage, frequency_capped, throttled, "
-        "soft_temperature_limit, each also with '_occurred'."
+        "soft_temperature_limit, each also with '_occurred'. Some kernels report under_voltage alone."
     )
     cpu_use_pct: Positive = Field(description="Processor time used by this process; 100 is one core.")
     resident_bytes: Count = Field(description="Memory used by this process.")
     memory_available_bytes: Count = Field(description="Memory that is still available to programs.")
+    memory_pressure_pct: Positive | None = Field(
+        default=None, description="Share of the last 10 s in which some program waited for memory."
+    )
+    memory_kills_count: Count | None = Field(
+        default=None, description="Processes of this service that the kernel ended for want of memory."
+    )
     disk_free_bytes: Count = Field(description="Free space on the disk that holds the agent's state.")
     written_bytes: Count | None = Field(description="Bytes written to storage by this process since it started.")
     open_files_count: Count = Field(description="Files and connections that this process has open.")
@@ -87,6 +93,11 @@ class Metrics(OpenContract):
         default_factory=dict, description="Classified readings of this session by label."
     )
     reading_rate_hz: Positive = Field(description="Readings per second since the metrics before.")
+    reading_pause_s: Positive = Field(
+        default=0,
+        description="Shortest time between two readings because the computer is too hot, weakly powered or short of "
+        "memory; 0 if it is not.",
+    )
     frame_rate_hz: Positive = Field(description="Frames per second from the camera since the metrics before.")
     latency_ms: dict[Slug, Percentiles] = Field(description="Latency of each stage, as in results.")
     capture: CaptureMetrics

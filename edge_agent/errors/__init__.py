@@ -86,6 +86,8 @@
     ├── AuditBroken            audit_broken
     ├── MachineHot             machine_hot
     ├── MachineThrottled       machine_throttled
+    ├── MemoryShort            memory_short
+    ├── ReadingSlowed          reading_slowed
     ├── PrometheusMissing      prometheus_missing
     ├── PrometheusPortTaken    prometheus_port_taken
     ├── WebMissing             web_missing
@@ -102,6 +104,7 @@
     ├── ReadingNotKept         reading_not_kept
     ├── CommandUnanswered      command_unanswered
     ├── ClockUnset             clock_unset
+    ├── SpeedMissed            speed_missed
     ├── CollectionError        collection_failed
     │   ├── CollectionFull     collection_full
     │   ├── CollectionBusy     collection_busy
@@ -275,6 +278,9 @@ from edge_agent.errors.host import (
     DiskLow,
     MachineHot,
     MachineThrottled,
+    MemoryShort,
+    ReadingSlowed,
+    SpeedMissed,
 )
 from edge_agent.errors.images import (
     BackgroundMissing,
@@ -423,6 +429,7 @@ __all__ = [
     "LabelsTooFew",
     "MachineHot",
     "MachineThrottled",
+    "MemoryShort",
     "MessageDamaged",
     "MessageTooLarge",
     "ModelArchiveInvalid",
@@ -440,6 +447,7 @@ __all__ = [
     "PrometheusMissing",
     "PrometheusPortTaken",
     "ReadingNotKept",
+    "ReadingSlowed",
     "ReportMissing",
     "RequestInvalid",
     "RoleInsufficient",
@@ -459,6 +467,7 @@ __all__ = [
     "SigningMissing",
     "SpecimenMissing",
     "SpecimenOpen",
+    "SpeedMissed",
     "SpoolBusy",
     "SpoolCorrupt",
     "SpoolError",

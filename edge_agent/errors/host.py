@@ -26,6 +26,33 @@ class MachineThrottled(EdgeAgentError):
     remedy = "Use the official power supply and a short cable, and make sure that the device is not too warm."
 
 
+class MemoryShort(EdgeAgentError):
+    """Programs wait for memory, or almost none is left."""
+
+    code = "memory_short"
+    remedy = "Stop other programs on this computer, choose smaller pictures, or use a board with more memory."
+
+
+class ReadingSlowed(EdgeAgentError):
+    """The agent reads less often than it is asked to, so that the computer cools down or catches up."""
+
+    code = "reading_slowed"
+    remedy = (
+        "Nothing is lost, and full rate returns by itself. The checks 'temperature', 'power' and 'memory' say what to "
+        "do about the cause; [pace] has the limits."
+    )
+
+
+class SpeedMissed(EdgeAgentError):
+    """Readings take longer than ``analysis.target_ms``, for which bundle and threads were chosen."""
+
+    code = "speed_missed"
+    remedy = (
+        "Stop other programs, improve the cooling, and restart the agent, which tests the speed again; or raise "
+        "analysis.target_ms to what the device can do."
+    )
+
+
 class ClockUnset(EdgeAgentError):
     """The clock is not set, so the times in results are wrong and TLS may fail."""
 

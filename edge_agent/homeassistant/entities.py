@@ -31,6 +31,8 @@ CHECKS = {
     "audit": "Audit log",
     "temperature": "Temperature",
     "power": "Power supply",
+    "memory": "Memory",
+    "pace": "Reading rate",
 }
 """Names of the health checks, and of the entities that show them."""
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import psutil
 
 from edge_agent.contracts import MachineMetrics
+from edge_agent.monitoring.memory_pressure import memory_kills_count, memory_pressure_pct
+from edge_agent.monitoring.throttling import read_throttling
 
-THROTTLING_FILE = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-"""Written by the Raspberry Pi's firmware driver; ``vcgencmd get_throttled`` shows the same bits."""
-
-_THROTTLING = {0: "under_voltage", 1: "frequency_capped", 2: "throttled", 3: "soft_temperature_limit"}
-_SINCE_BOOT = 16
-"""The same bits, shifted by this, say what happened since boot."""
+SYS = Path("/sys")
 
 _PROCESSOR_SENSORS = ("cpu_thermal", "cpu-thermal", "soc_thermal", "soc-thermal", "coretemp", "k10temp", "zenpower")
 """Names in the kernel: of single-board computers first, then of PCs."""
+
+_PROCESSOR_ZONES = frozenset({"cpu-thermal", "cpu_thermal", "soc-thermal", "soc_thermal", "bcm2835_thermal"})
+"""Types of thermal zones, which a kernel has also where none of them is a sensor of hwmon."""
 
 
 def read_machine(folder: Path, process: psutil.Process) -> MachineMetrics:
@@ -27,10 +27,12 @@ def read_machine(folder: Path, process: psutil.Process) -> MachineMetrics:
     with process.oneshot():
         return MachineMetrics(
             cpu_temperature_c=cpu_temperature_c(),
-            throttling=read_throttling(THROTTLING_FILE),
+            throttling=read_throttling(),
             cpu_use_pct=process.cpu_percent(),
             resident_bytes=process.memory_info().rss,
             memory_available_bytes=psutil.virtual_memory().available,
+            memory_pressure_pct=memory_pressure_pct(),
+            memory_kills_count=memory_kills_count(),
             disk_free_bytes=_free_bytes(folder),
             written_bytes=_written_bytes(process),
             open_files_count=process.num_fds(),
@@ -42,18 +44,19 @@ def cpu_temperature_c() -> float | None:
     sensors = psutil.sensors_temperatures()
     known = [sensors[name] for name in _PROCESSOR_SENSORS if name in sensors]
     readings = [entry.current for entries in known for entry in entries]
-    return max(readings, default=None)
+    return max([*readings, *_zone_temperatures_c()], default=None)
 
 
-def read_throttling(path: Path) -> tuple[str, ...] | None:
-    """Names of the bits that are set in the firmware's hexadecimal word; None if there is no such file."""
-    try:
-        word = int(path.read_text().strip().removeprefix("0x"), 16)
-    except (OSError, ValueError):
-        return None
-    now = [name for bit, name in _THROTTLING.items() if word & 1 << bit]
-    past = [f"{name}_occurred" for bit, name in _THROTTLING.items() if word & 1 << (bit + _SINCE_BOOT)]
-    return (*now, *past)
+def _zone_temperatures_c() -> list[float]:
+    found = []
+    for kind in SYS.glob("class/thermal/thermal_zone*/type"):
+        try:
+            if kind.read_text().strip() in _PROCESSOR_ZONES:
+                found.append(int((kind.parent / "temp").read_text()) / 1000)
+        except (OSError, ValueError):
+            # A zone that cannot be read now must not hide the others.
+            continue
+    return found
 
 
 def _free_bytes(folder: Path) -> int:

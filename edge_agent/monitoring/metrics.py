@@ -24,6 +24,7 @@ class MetricsSources:
     spool: Callable[[], SpoolStats]
     latency: LatencyRecorder
     shadow: Callable[[], ShadowMetrics | None] = lambda: None
+    pause_s: Callable[[], float] = lambda: 0.0
 
 
 class MetricsCollector:
@@ -60,6 +61,7 @@ class MetricsCollector:
             reasons_count=dict(readings.reasons_count),
             labels_count=dict(readings.labels_count),
             reading_rate_hz=round((readings_count - self._readings_before) / elapsed_s, 3),
+            reading_pause_s=round(self._sources.pause_s(), 3),
             frame_rate_hz=round(frames_count / elapsed_s, 3),
             latency_ms=self._sources.latency.take(),
             capture=CaptureMetrics(**asdict(capture)),

@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.colour import LEVELS
 from edge_agent.vision.kmeans import Clusters, kmeans_histogram
 from edge_agent.vision.nuclei import MIN_DENSITY, Nucleus, find_nuclei
 from edge_agent.vision.stain import Stain, absorbed_level, density_of

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_agent.errors import EdgeAgentError
-from edge_agent.web.access.certificate import load_own_certificate, own_certificate
 from edge_agent.web.settings import WebSettings
 
 log = logging.getLogger(__name__)
@@ -38,5 +37,11 @@ class PageTls:
             log.warning("the old certificate of the microscope page stays: %s", error, extra={"code": error.code})
 
     def _use_own(self) -> None:
+        # It takes seven megabytes, and a page for this device alone needs none.
+        from edge_agent.web.access.certificate import (  # noqa: PLC0415 - see above
+            load_own_certificate,
+            own_certificate,
+        )
+
         path = own_certificate(self._settings, self._state_folder, datetime.now(UTC))
         load_own_certificate(self.context, path)

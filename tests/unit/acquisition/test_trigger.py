@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -99,3 +100,48 @@ def test_settled_never_reads_while_the_field_changes(levels: list[int], rest: in
         resting = levels[number - rest : number + 1]
         assert len(resting) == rest + 1
         assert all(abs(a - b) * 100 / 255 <= settings.rest_change_pct for a, b in itertools.pairwise(resting))
+
+
+def test_a_pause_stretches_the_interval_and_ends_with_its_cause() -> None:
+    pause_s = 0.0
+    trigger = Trigger(TriggerSettings(mode="continuous", interval_s=0.2), lambda: pause_s)
+    assert read_at(trigger, [flat(1)] * 5) == [0, 2, 4]
+    pause_s = 1.0
+    assert trigger.wait_s(0.5) == pytest.approx(0.9)
+    times = [0.5, 1.3, 1.5, 2.4, 2.6]
+    assert [now for now in times if trigger.needs_decoding(now) and trigger.wants(flat(1), now)] == [1.5, 2.6]
+    pause_s = 0.0
+    assert trigger.wants(flat(1), 2.9)
+
+
+def test_a_pause_does_not_delay_what_is_requested() -> None:
+    trigger = Trigger(TriggerSettings(mode="continuous", interval_s=0), lambda: 60.0)
+    assert trigger.wants(flat(1), 0.0)
+    assert not trigger.wants(flat(1), 1.0)
+    assert trigger.wants(flat(1), 2.0, requested=True)
+    assert trigger.wait_s(3.0) == 59.0
+
+
+def test_a_field_that_settles_during_a_pause_is_read_after_it() -> None:
+    trigger = Trigger(TriggerSettings(mode="settled", rest_frames_count=1), lambda: 1.0)
+    fields = [flat(50), flat(50), *[flat(200)] * 20]
+    found = [number for number, field in enumerate(fields) if trigger.wants(field, number * 0.1)]
+    assert found == [1, 11]
+    assert trigger.wait_s(1.2) == pytest.approx(0.9)
+    assert Trigger(TriggerSettings(mode="triggered"), lambda: 1.0).wait_s(0.0) is None
+
+
+@given(st.lists(st.floats(0.001, 3), max_size=60), st.floats(0, 2), st.floats(0, 5), st.data())
+def test_readings_are_never_closer_than_the_pause_nor_left_out_for_long(
+    gaps: list[float], interval_s: float, pause_s: float, data: st.DataObject
+) -> None:
+    mode = data.draw(st.sampled_from(["continuous", "settled"]))
+    trigger = Trigger(TriggerSettings(mode=mode, interval_s=interval_s, rest_frames_count=1), lambda: pause_s)
+    read: list[float] = []
+    for number, now_s in enumerate(itertools.accumulate(gaps)):
+        # A new field each time, at rest for two frames.
+        if trigger.needs_decoding(now_s) and trigger.wants(flat(100 * (number // 2 % 2)), now_s):
+            read.append(now_s)
+        elif read and mode == "continuous":
+            assert now_s - read[-1] < max(interval_s, pause_s) + interval_s + 1e-6
+    assert all(after - before >= pause_s - 1e-9 for before, after in itertools.pairwise(read))

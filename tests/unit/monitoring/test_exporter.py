@@ -250,7 +250,7 @@ def test_prometheus_has_nothing_to_say_against_names_and_units(exporter: Exporte
         pytest.skip("promtool is not installed (apt-get install prometheus)")
     full = {
         "shadow": SHADOW,
-        "machine": machine(written_bytes=1),
+        "machine": machine(written_bytes=1, memory_pressure_pct=0.5, memory_kills_count=0),
         "spool": METRICS.spool.model_copy(update={"oldest_age_s": 1.5}),
     }
     exporter.set_metrics(METRICS.model_copy(update=full))

@@ -6,7 +6,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from edge_agent.contracts import CheckState, Health, Topics
-from edge_agent.errors import CameraLost
+from edge_agent.errors import CameraLost, ReadingSlowed
 from edge_agent.monitoring.health import ClockReading, health_message, overall_state, run_checks
 from tests.unit.monitoring.conftest import MakeInputs
 
@@ -29,6 +29,9 @@ def test_a_device_that_is_well_has_no_code(make_inputs: MakeInputs) -> None:
         ({"disk_free_bytes": 100 * 2**20}, "disk", "disk_low"),
         ({"cpu_temperature_c": 81.0}, "temperature", "machine_hot"),
         ({"throttling": ("under_voltage",)}, "power", "machine_throttled"),
+        ({"memory_pressure_pct": 20.0}, "memory", "memory_short"),
+        ({"memory_available_bytes": 31 * 2**20}, "memory", "memory_short"),
+        ({"pace": ReadingSlowed("A field is read every 4 s at most.")}, "pace", "reading_slowed"),
         ({"clock": clock(1970, synchronised=None)}, "clock", "clock_unset"),
         ({"clock": clock(2026, synchronised=False)}, "clock", "clock_unset"),
         ({"clock": clock(2019, synchronised=True)}, "clock", "clock_unset"),

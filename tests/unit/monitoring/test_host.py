@@ -6,31 +6,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edge_agent.monitoring.host import cpu_temperature_c, read_machine, read_throttling
+from edge_agent.monitoring import host
+from edge_agent.monitoring.host import cpu_temperature_c, read_machine
 
 shwtemp = namedtuple("shwtemp", ["label", "current", "high", "critical"])  # noqa: PYI024 - as psutil makes them
-
-
-@pytest.mark.parametrize(
-    ("word", "flags"),
-    [
-        ("0", ()),
-        ("0x0", ()),
-        ("50005", ("under_voltage", "throttled", "under_voltage_occurred", "throttled_occurred")),
-        ("0x20000", ("frequency_capped_occurred",)),
-        ("80008\n", ("soft_temperature_limit", "soft_temperature_limit_occurred")),
-    ],
-)
-def test_the_firmwares_word_is_taken_apart(tmp_path: Path, word: str, flags: tuple[str, ...]) -> None:
-    path = tmp_path / "get_throttled"
-    path.write_text(word)
-    assert read_throttling(path) == flags
-
-
-def test_a_computer_without_that_file_does_not_tell(tmp_path: Path) -> None:
-    assert read_throttling(tmp_path / "absent") is None
-    (tmp_path / "odd").write_text("what?")
-    assert read_throttling(tmp_path / "odd") is None
 
 
 def test_this_machine_can_be_read(tmp_path: Path) -> None:
@@ -56,7 +35,8 @@ def test_a_disk_that_cannot_be_asked_ends_nothing(tmp_path: Path, monkeypatch: p
     assert read_machine(tmp_path, psutil.Process()).disk_free_bytes > 0
 
 
-def test_a_computer_without_a_sensor_has_no_temperature(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_computer_without_a_sensor_has_no_temperature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "SYS", tmp_path)
     monkeypatch.setattr(psutil, "sensors_temperatures", lambda: {"nvme": [shwtemp("Composite", 99.0, None, None)]})
     assert cpu_temperature_c() is None
     sensors = {
@@ -65,3 +45,17 @@ def test_a_computer_without_a_sensor_has_no_temperature(monkeypatch: pytest.Monk
     }
     monkeypatch.setattr(psutil, "sensors_temperatures", lambda: sensors)
     assert cpu_temperature_c() == 52.0
+
+
+def test_the_hottest_zone_of_the_processor_counts_and_others_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "sensors_temperatures", dict)
+    monkeypatch.setattr(host, "SYS", tmp_path)
+    zones = {"cpu-thermal": "48312", "gpu-thermal": "99000", "bcm2835_thermal": "61000", "soc-thermal": "no number"}
+    for number, (kind, temperature) in enumerate(zones.items()):
+        zone = tmp_path / f"class/thermal/thermal_zone{number}"
+        zone.mkdir(parents=True)
+        (zone / "type").write_text(f"{kind}\n")
+        (zone / "temp").write_text(f"{temperature}\n")
+    assert cpu_temperature_c() == 61.0
