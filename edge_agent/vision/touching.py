@@ -54,7 +54,9 @@ def separate(contour: Contour, pixel_aspect: float, red_cell_diameter_px: float)
     offset = (left - _MARGIN_PX, top - _MARGIN_PX)
     parts = []
     for share in shares:
-        fitted = share if pixel_aspect == 1.0 else cv2.resize(share, region.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        fitted = (
+            share if pixel_aspect == 1.0 else cv2.resize(share, region.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        )
         found = outlines(np.asarray(cv2.bitwise_and(fitted, region), dtype=np.uint8), offset)
         parts += [max(found, key=len)] if found else []
     return parts
@@ -102,9 +104,7 @@ def _shares(region: NDArray[np.uint8], min_radius_px: float) -> list[NDArray[np.
     return shares
 
 
-def _by_power(
-    shape: tuple[int, ...], discs: Sequence[tuple[float, float, float]]
-) -> Iterator[NDArray[np.uint8]]:
+def _by_power(shape: tuple[int, ...], discs: Sequence[tuple[float, float, float]]) -> Iterator[NDArray[np.uint8]]:
     """The pixels whose power is least to each disc, as uint8 masks of ``shape`` (h, w), 255 on them."""
     x, y = np.arange(shape[1], dtype=np.float64), np.arange(shape[0], dtype=np.float64)
     # Less x * x + y * y, which all have: a plane.
