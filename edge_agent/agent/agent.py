@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 from edge_agent import __version__
 from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
 from edge_agent.adaptation.adaptation import Adaptation
+from edge_agent.agent.acceleration import Acceleration
 from edge_agent.agent.calibration_run import run_calibration
 from edge_agent.agent.certificates import certificate_files
 from edge_agent.agent.device_info import device_info, reported_model
@@ -149,6 +150,9 @@ class Agent:
             wake=lambda: self._monitor.wake(),  # noqa: PLW0108 - built below, too
         )
         closing.callback(self._end_trial)
+        self._acceleration = Acceleration(self._events, self._accelerator_changed)
+        closing.callback(self._acceleration.close)
+        self._acceleration.use(config.analysis, self._models.analyzer)
         self._drift = DriftMonitor()
         self._certificates = self._watch_certificates(config)
         self._shadowing = Shadowing(self._models.candidate, lambda: self._models.analyzer.model, self._events)
@@ -336,6 +340,7 @@ class Agent:
         self._monitor.start()
         self._collection.start()
         self._adaptation.start()
+        self._acceleration.start()
         self._reading.start()
         self._rollout.start()
 
@@ -371,6 +376,7 @@ class Agent:
                 self._config = config
                 self._certificates = self._watch_certificates(config)
                 self._models.take(config, prepared)
+                self._acceleration.use(config.analysis, self._models.analyzer)
                 topics = Topics(config.device.site, config.device.id)
                 self._last.flush()
                 if topics != self._topics:
@@ -423,7 +429,13 @@ class Agent:
         """Load the bundle again and compare it with its golden outputs; then run all checks."""
         return run_self_test(lambda: make_analyzer(self._models.apply(self._config)), self._monitor.run_checks)
 
+    def _accelerator_changed(self) -> None:
+        """Called in the Edge TPU's thread."""
+        self._publish_info()
+        self._monitor.wake()
+
     def _use(self, analyzer: Analyzer) -> None:
+        self._acceleration.use(self._config.analysis, analyzer)
         self._reading.switch(analyzer)
         self._introduce()
         self._rollout.look_again()
@@ -525,10 +537,19 @@ class Agent:
 
     def _introduce(self) -> None:
         """Publish info and model, now and after each connect."""
-        info = device_info(self._config, self._models.analyzer, self.session, self._started_at)
-        self._publisher.set_retained(self._topics.info, info.to_json())
+        self._publish_info()
         self._report_model()
         self._announce()
+
+    def _publish_info(self) -> None:
+        info = device_info(
+            self._config,
+            self._models.analyzer,
+            self.session,
+            self._started_at,
+            accelerator=self._acceleration.name,
+        )
+        self._publisher.set_retained(self._topics.info, info.to_json())
 
     def _announce(self) -> None:
         """Let Home Assistant discover this device, now and after each connect."""
@@ -579,6 +600,7 @@ class Agent:
             audit=self._events.error,
             certificates=self._certificates.check(),
             model=self._drift.check(),
+            accelerator=self._acceleration.check(),
             clock=ClockReading(datetime.now(UTC), clock_synchronised()),
             machine=read_machine(self._config.state.folder, self._process),
         )

@@ -15,7 +15,9 @@ from edge_agent.contracts import Camera, Info, ModelReported, Software, schema_i
 from edge_agent.rollout import RolloutStatus
 
 
-def device_info(config: Config, analyzer: Analyzer, session: UUID, started_at: datetime) -> Info:
+def device_info(
+    config: Config, analyzer: Analyzer, session: UUID, started_at: datetime, *, accelerator: str | None = None
+) -> Info:
     """Machine, software, camera and model."""
     return Info(
         demonstration=analyzer.demonstration,
@@ -34,6 +36,7 @@ def device_info(config: Config, analyzer: Analyzer, session: UUID, started_at: d
         cameras=(Camera(id=config.camera.id, kind=config.camera.kind),),
         model=analyzer.model,
         cells_model=None if analyzer.cells_beside is None else analyzer.cells_beside.model,
+        accelerator=accelerator,
         schemas=schema_ids(),
     )
 

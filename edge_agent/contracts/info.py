@@ -49,4 +49,9 @@ class Info(OpenContract):
     cells_model: ModelIdentity | None = Field(
         default=None, description="The cells bundle that types the cells beside 'model'; null if there is none."
     )
+    accelerator: str | None = Field(
+        default=None,
+        description="What runs the network of 'model' now: 'edge_tpu', or null for the processor. Each result says it "
+        "of its own frame.",
+    )
     schemas: tuple[str, ...] = Field(description="Ids of the message schemas this device speaks.")

@@ -53,7 +53,7 @@ class EdgeTpuWrong(EdgeTpuError):
     """The Edge TPU's answers are not those that the bundle records for its golden fields."""
 
     code = "edge_tpu_wrong"
-    remedy = "Plug it in again. If this stays, compile the bundle's model again, or set analysis.edgetpu to \"off\"."
+    remedy = 'Plug it in again. If this stays, compile the bundle\'s model again, or set analysis.edgetpu to "off".'
 
 
 class EdgeTpuModelUnusable(EdgeTpuError):

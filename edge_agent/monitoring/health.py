@@ -40,6 +40,8 @@ class HealthInputs:
     """Whether one ends soon."""
     model: Check
     """Whether fields drift away from those that the model was proven on."""
+    accelerator: Check | None
+    """Whether an Edge TPU runs the network; None where none is wanted."""
     clock: ClockReading
     machine: MachineMetrics
 
@@ -50,6 +52,7 @@ def run_checks(inputs: HealthInputs) -> tuple[Check, ...]:
     return (
         Check.from_error("camera", inputs.camera),
         inputs.model,
+        *(() if inputs.accelerator is None else (inputs.accelerator,)),
         Check.from_error("spool", inputs.spool),
         Check.from_error("broker", inputs.broker),
         inputs.certificates,

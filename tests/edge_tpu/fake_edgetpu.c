@@ -11,7 +11,7 @@ the first word of the file that FAKE_EDGETPU_COMMAND names; a number after it sa
   exit     end the process as if all were well
   refuse   return an error
   noise    write random bytes in place of the picture: wrong, and consistent in itself
-  stale    go on with the first picture
+  stale    go on with the last picture before
   garble   write random bytes in place of the logits alone
   absent   give no delegate
   hang     never return from giving one
@@ -95,7 +95,7 @@ typedef struct Delegate {
 } Delegate;
 
 static int calls; /* of the first op: one for each picture */
-static char *first_picture;
+static char *last_picture; /* that it saw while all was well */
 
 static void read_command(char command[16], int *after) {
   const char *path = getenv("FAKE_EDGETPU_COMMAND");
@@ -131,9 +131,9 @@ static int fake_invoke(Context *context, Node *node) {
   if (is_picture) calls++;
   bool due = calls > after;
   memcpy(output->data, input->data, output->bytes);
-  if (is_picture && !first_picture) {
-    first_picture = malloc(input->bytes);
-    memcpy(first_picture, input->data, input->bytes);
+  if (is_picture && !(due && !strcmp(command, "stale"))) {
+    if (!last_picture) last_picture = malloc(input->bytes);
+    memcpy(last_picture, input->data, input->bytes);
   }
   if (!due) return OK;
   if (is_picture) {
@@ -146,7 +146,7 @@ static int fake_invoke(Context *context, Node *node) {
       return ERROR;
     }
     if (!strcmp(command, "noise")) write_noise(output->data, output->bytes);
-    if (!strcmp(command, "stale")) memcpy(output->data, first_picture, output->bytes);
+    if (!strcmp(command, "stale")) memcpy(output->data, last_picture, output->bytes);
   } else if (!strcmp(command, "garble")) {
     write_noise(output->data, output->bytes);
   }

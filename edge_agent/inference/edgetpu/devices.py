@@ -27,8 +27,9 @@ class EdgeTpuDevice:
         return f"on USB {2 if self.slow else 3} at port {self.place}"
 
 
-def find_devices(sysfs: Path = SYSFS) -> tuple[EdgeTpuDevice, ...]:
-    """All Edge TPUs, those on USB first."""
+def find_devices(sysfs: Path | None = None) -> tuple[EdgeTpuDevice, ...]:
+    """All Edge TPUs, those on USB first. ``sysfs`` is for tests."""
+    sysfs = sysfs or SYSFS
     found = [
         EdgeTpuDevice(folder.name, slow=_speed_mbit(folder) < _SUPER_SPEED_MBIT)
         for folder in sorted(sysfs.glob("bus/usb/devices/*"))

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,19 +26,11 @@ from edge_agent.errors import (
     InferenceError,
 )
 from edge_agent.inference.edgetpu.compiled_model import CompiledModel, Outputs
-from edge_agent.inference.edgetpu.devices import SYSFS, EdgeTpuDevice, find_devices
-from edge_agent.inference.edgetpu.process import START_DEADLINE_S, EdgeTpuProcess
+from edge_agent.inference.edgetpu.devices import EdgeTpuDevice, find_devices
+from edge_agent.inference.edgetpu.options import EdgeTpuOptions
+from edge_agent.inference.edgetpu.process import EdgeTpuProcess
 
 log = logging.getLogger(__name__)
-
-LIBRARY = "libedgetpu.so.1"
-DEADLINE_S = 0.25
-"""Twenty times what the slowest published Edge TPU takes for a picture (11 ms, on USB 2): a busy processor is no stall.
-
-It is paid once for each stall, since pictures go to the processor until another process has proved itself."""
-
-CHECK_INTERVAL_COUNT = 256
-"""So many answers may come between two that are compared with golden ones. That costs one picture more in so many."""
 
 LOOK_INTERVAL_S = 2.0
 """Between two looks at what is plugged in."""
@@ -48,24 +39,6 @@ _STABLE_S = 60.0
 """After so long without a failure, the next pause is the shortest again."""
 
 _RELEASE_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeTpuOptions:
-    """How the Edge TPU is used."""
-
-    library: str = LIBRARY
-    """Name or path of the library that drives it."""
-    deadline_s: float = DEADLINE_S
-    """How long an answer may take."""
-    required: bool = False
-    """Whether it is a problem if none is plugged in from the start."""
-    retry_initial_s: float = 1.0
-    """Pause after a failure; it doubles with each failure that follows soon."""
-    retry_max_s: float = 120.0
-    check_interval_count: int = CHECK_INTERVAL_COUNT
-    start_deadline_s: float = START_DEADLINE_S
-    sysfs: Path = SYSFS
 
 
 @dataclass(frozen=True, slots=True)

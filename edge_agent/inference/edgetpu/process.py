@@ -27,10 +27,8 @@ from edge_agent.inference.edgetpu.channel import (
     receive,
     send,
 )
+from edge_agent.inference.edgetpu.options import START_DEADLINE_S
 from edge_agent.inference.runtime import Tensor
-
-START_DEADLINE_S = 30.0
-"""For Python, the firmware of an Edge TPU that was just plugged in, and the model's way to it."""
 
 _MODULE = "edge_agent.inference.edgetpu.child"
 _ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
