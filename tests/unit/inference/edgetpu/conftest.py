@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.edgetpu.edge_tpu import EdgeTpu, EdgeTpuLost, EdgeTpuReady
 from edge_agent.inference.edgetpu.options import EdgeTpuOptions
-from tests.edge_tpu.stand_in import NO_COMPILER, FakeUsb, build_library, coral_bundle
+from tests.edge_tpu.stand_in import FakeUsb
 
 
 @dataclass(slots=True)
@@ -48,18 +48,6 @@ class Rig:
         return None if self.edge_tpu.problem is None else self.edge_tpu.problem.code
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("cc") is None:
-        pytest.skip(NO_COMPILER)
-    return build_library(tmp_path_factory.mktemp("library"))
-
-
-@pytest.fixture(scope="session")
-def bundle_for_coral(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return coral_bundle(tmp_path_factory.mktemp("bundles") / "demo")
-
-
 def make_pictures(classifier: Classifier) -> Iterator[NDArray[np.uint8]]:
     rng = np.random.default_rng(7)
     side = classifier.manifest.input.height_px
@@ -77,14 +65,14 @@ def make_rig(
     """A rig with an Edge TPU plugged in. The keywords are those of ``EdgeTpuOptions``, ``head`` and ``bundle``."""
     made: list[Rig] = []
 
-    def make(*, bundle: Path = bundle_for_coral, head: Path | None = None, **options: object) -> Rig:
+    def make(*, bundle: Path = bundle_for_coral, head: Path | None = None, **options: Any) -> Rig:
         usb = FakeUsb(tmp_path / "sys")
         usb.plug_in()
         command = tmp_path / "command"
         monkeypatch.setenv("FAKE_EDGETPU_COMMAND", str(command))
         chosen = replace(
             EdgeTpuOptions(library=str(library), sysfs=usb.root, deadline_s=5.0),
-            **options,  # type: ignore[arg-type] - the test's own
+            **options,
         )
         changes: list[EdgeTpuLost | EdgeTpuReady] = []
         edge_tpu = EdgeTpu(chosen, changes.append, clock_s=lambda: rig.now_s)

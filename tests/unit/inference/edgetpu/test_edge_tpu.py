@@ -7,8 +7,10 @@ import psutil
 import pytest
 
 from edge_agent.errors import EdgeTpuStalled
+from edge_agent.inference.bundle import MODEL, shipped_bundles
 from edge_agent.inference.edgetpu.edge_tpu import EdgeTpuLost, EdgeTpuReady
-from tests.edge_tpu.stand_in import add_compiled, coral_bundle
+from tests.edge_tpu.stand_in import add_compiled, compile_stand_in
+from tests.heads import write_head
 from tests.unit.inference.edgetpu.conftest import MakeRig
 
 SHORT_S = 0.2
@@ -162,12 +164,12 @@ def test_a_file_that_is_not_the_bundles_model_is_refused(
 ) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(bundle_for_coral, folder)
-    other = {
-        "accurate": lambda: (coral_bundle(tmp_path / "other", "accurate") / "model_edgetpu.tflite").read_bytes(),
-        "uncompiled": lambda: (folder / "model.tflite").read_bytes(),
-        "empty": lambda: b"",
-    }[model]
-    add_compiled(folder, other())
+    contents = {
+        "accurate": compile_stand_in((shipped_bundles()["accurate"] / MODEL).read_bytes()),
+        "uncompiled": (folder / MODEL).read_bytes(),
+        "empty": b"",
+    }
+    add_compiled(folder, contents[model])
     rig = make_rig(bundle=folder)
     rig.edge_tpu.do_round()
     assert rig.problem == "edge_tpu_model_unusable"
@@ -203,3 +205,12 @@ def test_another_model_takes_its_place(make_rig: MakeRig) -> None:
     rig.edge_tpu.do_round()
     assert rig.judge() == "edge_tpu"
     assert rig.edge_tpu.process_id != first
+
+
+def test_a_head_judges_what_the_edge_tpu_gives_as_what_the_processor_does(make_rig: MakeRig, tmp_path: Path) -> None:
+    rig = make_rig(head=write_head(tmp_path / "head"))
+    rig.edge_tpu.do_round()
+    # Its labels, its familiarity, and its own map.
+    assert [rig.judge() for _ in range(2)] == ["edge_tpu"] * 2
+    rig.command("crash")
+    assert rig.judge() is None
