@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ WARM_UP_SHARE = 0.2
 MAX_GROWTH_KB = 1024
 """Of resident memory over the stalls after the warm-up; one picture each would be 147 kB times their number."""
 MAX_ATTEMPTS = 50
+PROGRESS_COUNT = 50
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -161,7 +162,9 @@ def recoveries() -> tuple[Recovery, ...]:
     return tuple(found)
 
 
-def stall_often(count: int, *, deadline_s: float = 0.05) -> StallsReport:
+def stall_often(
+    count: int, *, deadline_s: float = 0.05, on_progress: Callable[[str], None] = lambda _line: None
+) -> StallsReport:
     """Let each process stall at its second picture, ``count`` times."""
     this = psutil.Process()
     with bench(deadline_s) as each:
@@ -173,6 +176,9 @@ def stall_often(count: int, *, deadline_s: float = 0.05) -> StallsReport:
         for number in range(count + 1):
             if number == int(count * WARM_UP_SHARE):
                 first = _held(this)
+            if number % PROGRESS_COUNT == 0:
+                resident_kb, files_count, threads_count = _held(this)
+                on_progress(f"{number} stalls: {resident_kb} kB, {files_count} files, {threads_count} threads")
             started = time.perf_counter()
             each.recover()
             times_ms.append((time.perf_counter() - started) * 1e3)
@@ -219,7 +225,7 @@ def main(
     console.print("After a fault (without the pause)", style="bold")
     for each in each_fault:
         console.print(f"  {each.fault:<8} picture {each.picture_ms:7.1f} ms, back after {each.away_ms:7.1f} ms")
-    report = stall_often(stalls)
+    report = stall_often(stalls, on_progress=lambda line: console.print(f"  {line}", style="dim"))
     console.print("Stalls in a row", style="bold")
     for name, value in asdict(report).items():
         console.print(f"  {name:<22} {value}")
