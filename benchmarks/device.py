@@ -19,13 +19,14 @@ from benchmarks.app import app
 from benchmarks.latency import BARE_INVOKE, BUNDLES, FIELD, MJPEG, Case, bundle_cases
 from benchmarks.machine import MAX_OTHERS_PCT, describe_machine
 from benchmarks.report import Absent, AsJson, Findings, MaxOthers, Out, ratio, reported
+from edge_agent.inference.edgetpu.options import LIBRARY
 from edge_agent.monitoring.host import THROTTLING_FILE, cpu_temperature_c, read_throttling
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REFERENCE = Path(__file__).parent / "reference.csv"
-EDGE_TPU_LIBRARY = "libedgetpu.so.1"
+EDGE_TPU_LIBRARY = LIBRARY
 CASES = (BARE_INVOKE, FIELD, MJPEG)
 
 COLUMNS = {

@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def main(arguments: list[str]) -> None:
     # Ctrl-C reaches every process of a terminal; the agent ends this one when it has judged its last frame.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A crash is expected here, and its image would only fill the disk on which results wait.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with socket.socket(fileno=descriptor) as channel:
         first = receive(channel)
         if first is None:

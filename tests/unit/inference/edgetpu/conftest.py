@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ class Rig:
     pictures: Iterator[NDArray[np.uint8]]
     _command: Path
     _alone: Classifier
-    codes: list[str | None] = field(default_factory=list)
 
     def command(self, word: str) -> None:
         """What the fake does from the next picture on."""
@@ -41,6 +40,11 @@ class Rig:
         assert found.unfamiliarity_score == expected.unfamiliarity_score
         assert np.array_equal(found.class_activation_map, expected.class_activation_map)
         return found.accelerator
+
+    @property
+    def state(self) -> tuple[str | None, str | None]:
+        """What judges another picture, and the problem after it."""
+        return self.judge(), self.problem
 
     @property
     def problem(self) -> str | None:

@@ -44,18 +44,17 @@ def test_a_fault_costs_no_reading_and_is_over_once_its_cause_is(make_rig: MakeRi
     assert rig.judge() == "edge_tpu"
     rig.command(fault)
     assert [rig.judge(), rig.judge()] == [None, None]
-    assert rig.problem == code
+    assert rig.state == (None, code)
     rig.command("work")
     rig.now_s += 1.5
     rig.edge_tpu.do_round()
-    assert rig.judge() == "edge_tpu"
-    assert rig.problem is None
+    assert rig.state == ("edge_tpu", None)
     lost, ready = rig.changes[-2:]
     assert isinstance(lost, EdgeTpuLost)
     assert lost.error.code == code
     assert isinstance(ready, EdgeTpuReady)
     assert ready.away_s == pytest.approx(1.5)
-    assert ready.by_processor_count == 2
+    assert ready.by_processor_count == 3
 
 
 def test_answers_that_are_wrong_and_like_right_ones_are_noticed_by_a_golden_field(make_rig: MakeRig) -> None:
@@ -100,20 +99,20 @@ def test_one_that_is_unplugged_is_given_up_before_a_picture_waits_for_it(make_ri
     rig.edge_tpu.do_round()
     rig.usb.unplug()
     rig.edge_tpu.do_round()
-    assert (rig.judge(), rig.problem) == (None, "edge_tpu_missing")
+    assert rig.state == (None, "edge_tpu_missing")
     rig.edge_tpu.do_round()
-    assert rig.problem == "edge_tpu_missing"
+    assert rig.state == (None, "edge_tpu_missing")
     # At once when it is back, before its firmware is loaded, whatever the pause was.
     rig.usb.plug_in("1a6e:089a")
     rig.edge_tpu.do_round()
-    assert (rig.judge(), rig.problem) == ("edge_tpu", None)
+    assert rig.state == ("edge_tpu", None)
 
 
 def test_one_that_comes_later_is_used_and_is_no_problem_before(make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.usb.unplug()
     rig.edge_tpu.do_round()
-    assert (rig.judge(), rig.problem) == (None, None)
+    assert rig.state == (None, None)
     rig.usb.plug_in()
     rig.edge_tpu.do_round()
     assert rig.judge() == "edge_tpu"
