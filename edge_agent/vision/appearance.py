@@ -81,7 +81,7 @@ def measure_appearance(
     background = rows[0] >= _quantile(rows[0], _BRIGHTEST_RATIO)
     green = np.asarray(cv2.extractChannel(field, 1), np.uint8)
     brightest = (1 - MIN_ABSORPTION_RATIO) * _middle(green[::_ROWS_STRIDE][background])
-    dark = np.asarray(cv2.compare(green, brightest, cv2.CMP_LT), np.uint8)
+    dark = np.asarray(cv2.threshold(green, math.ceil(brightest) - 1, 255, cv2.THRESH_BINARY_INV)[1], np.uint8)
     nucleated = cv2.dilate(nuclei_mask, _CYTOPLASM)
     cells = np.asarray(cv2.bitwise_or(dark, nucleated), np.uint8)
     red_cells = dark[::_ROWS_STRIDE] > nucleated[::_ROWS_STRIDE]
@@ -127,7 +127,7 @@ def _colour(
 
 
 def _median(plane: NDArray[np.float32], where: NDArray[np.bool_]) -> float | None:
-    return _middle(plane[where]) if _is_enough(np.count_nonzero(where), where.size) else None
+    return _middle(plane[where]) if _is_enough(int(np.count_nonzero(where)), where.size) else None
 
 
 def _middle(values: NDArray[np.generic]) -> float:
