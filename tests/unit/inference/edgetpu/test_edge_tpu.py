@@ -71,6 +71,13 @@ def test_answers_that_are_wrong_and_like_right_ones_are_noticed_by_a_golden_fiel
     assert (lost.error.code, lost.answers_count, lost.unchecked_count) == ("edge_tpu_wrong", 3, 3)
 
 
+def test_one_that_is_wrong_from_the_start_judges_nothing(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.command("noise")
+    rig.edge_tpu.do_round()
+    assert rig.state == (None, "edge_tpu_wrong")
+
+
 def test_a_golden_field_in_between_changes_nothing_as_long_as_all_is_well(make_rig: MakeRig) -> None:
     rig = make_rig(check_interval_count=2)
     rig.edge_tpu.do_round()
