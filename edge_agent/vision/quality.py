@@ -78,7 +78,7 @@ def measure(field: NDArray[np.uint8], denoised: NDArray[np.uint8], nuclei_mask: 
         clipped_nuclei_pct=_share_pct(clipped_nuclei, nuclei_px) if nuclei_px else None,
         colour_cast_delta_e=float(np.hypot(*cast)),
         colourfulness_delta_e=float(np.hypot(*spread)),
-        foreground_pct=foreground_pct(np.asarray(cv2.extractChannel(field, 1), dtype=np.uint8)),
+        foreground_pct=foreground_pct(_planes(field)[1]),
     )
 
 
@@ -133,8 +133,11 @@ def _tenengrad(grey: Plane, mask: Plane) -> float:
 
 def thumbnail(field: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A uint8 grey thumbnail (32, 32) of an RGB array, to compare frames by."""
-    small = cv2.resize(field, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    grey = cv2.cvtColor(field, cv2.COLOR_RGB2GRAY)
+    # Halving takes a fraction of the time that other areas take.
+    while min(grey.shape) >= 4 * THUMBNAIL_PX and not any(side % 2 for side in grey.shape):
+        grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(grey, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def change_pct(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -47,6 +47,8 @@ class Stain:
 
     rgb: NDArray[np.uint8]
     """The denoised field, uint8 RGB (h, w, 3)."""
+    green: Plane
+    """The field's green channel, uint8 (h, w)."""
     background: tuple[int, int, int]
     """Its background's levels of red, green and blue."""
     nuclear: Plane
@@ -68,6 +70,12 @@ class Stain:
         """Density that marks a nucleus, of levels of red, green and blue; negative for what is stained otherwise."""
         red, green, blue = self.densities(levels)
         return green - blue - EOSIN_WEIGHT * max(0.0, blue - red - EOSIN_MARGIN)
+
+    def densities_of(self, levels: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Densities in red, green and blue, and nuclear density, of n colours: float64 (4, n) of levels (n, 3)."""
+        red, green, blue = np.log((np.array(self.background) + 1.0) / (levels + 1.0)).T
+        nuclear = green - blue - EOSIN_WEIGHT * np.maximum(0.0, blue - red - EOSIN_MARGIN)
+        return np.array([red, green, blue, nuclear])
 
     def absorbed_histogram(self) -> NDArray[np.int64]:
         """How many pixels absorb how much of the light by nuclear density: int64 (256,).
@@ -97,7 +105,7 @@ def measure_stain(rgb: NDArray[np.uint8]) -> Stain:
         cv2.add(eosin, eosin, dst=eosin)
     nuclear = cv2.subtract(cv2.LUT(green_plane, _DENSITY_OF[green]), in_blue)
     cv2.subtract(nuclear, eosin, dst=nuclear)
-    return Stain(rgb, (red, green, blue), np.asarray(nuclear, dtype=np.uint8))
+    return Stain(rgb, np.asarray(green_plane, dtype=np.uint8), (red, green, blue), np.asarray(nuclear, dtype=np.uint8))
 
 
 def _density_tables(raised_by: float) -> NDArray[np.uint8]:
