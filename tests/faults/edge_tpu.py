@@ -6,16 +6,18 @@ times in a row.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
+from unittest.mock import patch
 
 import numpy as np
 import psutil
@@ -23,8 +25,13 @@ import typer
 from rich.console import Console
 
 from edge_agent.inference import Classifier, load_bundle
+from edge_agent.inference.bundle import MODEL, load_golden
+from edge_agent.inference.classifier import quantization_table
+from edge_agent.inference.edgetpu import process
 from edge_agent.inference.edgetpu.edge_tpu import EdgeTpu
 from edge_agent.inference.edgetpu.options import EdgeTpuOptions
+from edge_agent.inference.runtime import Runtime
+from tests.edge_tpu import hollow_child
 from tests.edge_tpu.stand_in import NO_COMPILER, FakeUsb, build_library, coral_bundle
 
 FAULTS = ("stall", "crash", "segv", "exit", "refuse", "stale", "garble", "unplug")
@@ -33,6 +40,9 @@ MAX_GROWTH_KB = 1024
 """Of resident memory over the stalls after the warm-up; one picture each would be 147 kB times their number."""
 MAX_ATTEMPTS = 50
 PROGRESS_COUNT = 50
+PICTURES_COUNT = 8
+GOOD_COUNT = 5
+"""Answers before a stall: four golden fields and a picture."""
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -92,7 +102,7 @@ class Bench:
         self.edge_tpu = EdgeTpu(options)
         self._classifier, self._alone = Classifier(load_bundle(bundle)), Classifier(load_bundle(bundle))
         self._classifier.accelerate(self.edge_tpu)
-        self._rng = np.random.default_rng(5)
+        self._pictures = np.random.default_rng(5).integers(0, 256, (PICTURES_COUNT, 224, 224, 3), dtype=np.uint8)
         self.pictures_count = self.wrong_count = 0
 
     def command(self, word: str) -> None:
@@ -104,7 +114,7 @@ class Bench:
 
     def judge(self) -> str | None:
         """Judge another picture, and compare it with what the processor says of it."""
-        picture = self._rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)
+        picture = self._pictures[self.pictures_count % len(self._pictures)]
         found = self._classifier.classify(picture)
         expected = self._alone.classify(picture)
         self.pictures_count += 1
@@ -112,6 +122,20 @@ class Bench:
             np.array_equal(found.logits, expected.logits) and found.unfamiliarity_score == expected.unfamiliarity_score
         )
         return found.accelerator
+
+    def hollow(self, folder: Path, stalls_after: int) -> None:
+        """From now on a process has no library, starts in no time, and stalls after so many answers."""
+        folder.mkdir()
+        runtime = Runtime(self._classifier.bundle.contents[MODEL])
+        pictures = [*load_golden(self._classifier.bundle).image, *self._pictures]
+        table = quantization_table(runtime.input)
+        for picture in pictures:
+            values = np.ascontiguousarray(table[picture])
+            outputs = [each.tobytes() for each in runtime.answer(values).values()]
+            # As SharedTensors lays them out.
+            answer = b"".join(each + bytes(-len(each) % 64) for each in outputs)
+            (folder / hashlib.sha256(values.tobytes()).hexdigest()).write_bytes(answer)
+        os.environ["HOLLOW_ANSWERS"], os.environ["HOLLOW_STALLS_AFTER"] = str(folder), str(stalls_after)
 
     def recover(self) -> None:
         """Until the Edge TPU judges again."""
@@ -163,17 +187,27 @@ def recoveries() -> tuple[Recovery, ...]:
 
 
 def stall_often(
-    count: int, *, deadline_s: float = 0.05, on_progress: Callable[[str], None] = lambda _line: None
+    count: int,
+    *,
+    hollow: bool = False,
+    deadline_s: float = 0.05,
+    on_progress: Callable[[str], None] = lambda _line: None,
 ) -> StallsReport:
-    """Let each process stall at its second picture, ``count`` times."""
+    """Let each process stall at its second picture, ``count`` times.
+
+    ``hollow`` processes load nothing, so that many of them start soon: what they leave in the agent is the same.
+    """
     this = psutil.Process()
-    with bench(deadline_s) as each:
-        # The golden fields and one picture go well.
-        each.command("stall 5")
+    with bench(deadline_s) as each, ExitStack() as stack:
+        if hollow:
+            each.hollow(each.usb.root / "answers", GOOD_COUNT)
+            stack.enter_context(patch.object(process, "_MODULE", hollow_child.__name__))
+        else:
+            each.command(f"stall {GOOD_COUNT}")
         times_ms: list[float] = []
         began = time.monotonic()
         first = (0, 0, 0)
-        for number in range(count + 1):
+        for number in range(count):
             if number == int(count * WARM_UP_SHARE):
                 first = _held(this)
             if number % PROGRESS_COUNT == 0:
@@ -184,16 +218,15 @@ def stall_often(
             times_ms.append((time.perf_counter() - started) * 1e3)
             while each.judge() is not None:
                 pass
-        # The last one that was killed is released at the next start.
-        each.command("work")
-        each.recover()
+        # What was killed is released at the next start.
+        each.edge_tpu.close()
         last = _held(this)
         seconds = time.monotonic() - began
         pictures_count, wrong_count = each.pictures_count, each.wrong_count
     p50, p95 = np.percentile(times_ms, [50, 95])
     return StallsReport(
         seconds=round(seconds, 1),
-        stalls_count=count + 1,
+        stalls_count=count,
         pictures_count=pictures_count,
         wrong_count=wrong_count,
         recovery_p50_ms=round(float(p50), 1),
@@ -201,8 +234,7 @@ def stall_often(
         resident_first_kb=first[0],
         resident_last_kb=last[0],
         files_first_count=first[1],
-        # One process is at work now, as none was before: its socket.
-        files_last_count=last[1] - 1,
+        files_last_count=last[1],
         threads_first_count=first[2],
         threads_last_count=last[2],
         processes_left_count=len(this.children()),
@@ -215,6 +247,9 @@ def _held(process: psutil.Process) -> tuple[int, int, int]:
 
 def main(
     stalls: Annotated[int, typer.Option(min=1, help="Stalls in a row.")] = 1000,
+    hollow: Annotated[
+        bool, typer.Option("--hollow", help="With processes that load nothing, so that it takes a tenth of the time.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="File to write the figures to, as JSON.")] = None,
 ) -> None:
     """Every kind of fault once, then many stalls."""
@@ -225,7 +260,7 @@ def main(
     console.print("After a fault (without the pause)", style="bold")
     for each in each_fault:
         console.print(f"  {each.fault:<8} picture {each.picture_ms:7.1f} ms, back after {each.away_ms:7.1f} ms")
-    report = stall_often(stalls, on_progress=lambda line: console.print(f"  {line}", style="dim"))
+    report = stall_often(stalls, hollow=hollow, on_progress=lambda line: console.print(f"  {line}", style="dim"))
     console.print("Stalls in a row", style="bold")
     for name, value in asdict(report).items():
         console.print(f"  {name:<22} {value}")

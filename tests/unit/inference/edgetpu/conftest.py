@@ -41,7 +41,6 @@ class Rig:
         assert np.array_equal(found.class_activation_map, expected.class_activation_map)
         return found.accelerator
 
-    @property
     def state(self) -> tuple[str | None, str | None]:
         """What judges another picture, and the problem after it."""
         return self.judge(), self.problem
