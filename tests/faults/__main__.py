@@ -57,7 +57,7 @@ def main(
     console.print("Edge TPU, after a fault (without the pause)", style="bold")
     for each in recovered:
         console.print(f"  {each.fault:<26} back after {each.away_ms} ms; its picture took {each.picture_ms} ms")
-    stalled = stall_often(stalls)
+    stalled = stall_often(stalls, hollow=True)
     _show("Edge TPU, stalls in a row", stalled)
     if out is not None:
         figures = {
