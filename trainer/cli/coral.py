@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trainer.cli.sign import SignOption, ask_for_key, sign_with
+from trainer.networks.quiet_import import import_keras
 from trainer.progress import console
 
 
@@ -18,6 +19,7 @@ def coral(
 ) -> None:
     """Make a copy of a bundle whose model is compiled for a Coral Edge TPU as well; needs edgetpu_compiler."""
     key = None if sign is None else ask_for_key(sign)
+    import_keras()
     from trainer.export.coral import add_edge_tpu_model
 
     report = add_edge_tpu_model(bundle, out)
