@@ -23,6 +23,8 @@ _ROWS_STRIDE = 4
 """Shares and means of every fourth row differ from those of all by less than they do from frame to frame."""
 
 _NEAR_NUCLEI = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+_MARGIN_PX = 3
+"""What is near nuclei is within 2 px of them, and its slope depends on 1 px more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,13 @@ def _deviation(plane: Plane) -> float:
 
 
 def _tenengrad(grey: Plane, mask: Plane) -> float:
-    gx, gy = cv2.spatialGradient(grey)
-    near = cv2.dilate(mask, _NEAR_NUCLEI)
+    left, top, width, height = cv2.boundingRect(mask)
+    around = (
+        slice(max(0, top - _MARGIN_PX), top + height + _MARGIN_PX),
+        slice(max(0, left - _MARGIN_PX), left + width + _MARGIN_PX),
+    )
+    gx, gy = cv2.spatialGradient(grey[around])
+    near = cv2.dilate(mask[around], _NEAR_NUCLEI)
     energy = sum(cv2.norm(cv2.copyTo(slope, near), cv2.NORM_L2SQR) for slope in (gx, gy))
     # A Sobel kernel adds up to 8 times the slope; the score is in squared grey levels per pixel.
     return energy / cv2.countNonZero(near) / 64.0
