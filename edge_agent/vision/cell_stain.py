@@ -92,7 +92,7 @@ def standardise_cells(windows: Array) -> Array:
     tables = _tables([each.background for each in cells], medians)
     softness_px = SOFTNESS_RATIO * max(windows.shape[1:3])
     # Two sigmas of the kernel take a third of the time that all of it does.
-    kernel = np.asarray(cv2.getGaussianKernel(2 * math.ceil(2 * softness_px) + 1, softness_px))
+    kernel = np.asarray(cv2.getGaussianKernel(2 * math.ceil(2 * softness_px) + 1, softness_px), np.float64)
     for at, cell, table in zip(kept, cells, tables, strict=True):
         _absorb(windows[at], cell, table, kernel, absorbed[at])
     return WHITE - absorbed
