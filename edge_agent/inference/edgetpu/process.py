@@ -75,7 +75,7 @@ class EdgeTpuProcess:
                 [sys.executable, "-P", "-m", _MODULE, *map(str, descriptors)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": _python_path()},
+                env=_environment(),
                 pass_fds=descriptors,
             )
         except BaseException:
@@ -177,8 +177,11 @@ def _layout(tensor: Tensor) -> TensorLayout:
     return TensorLayout(tensor.name, tensor.shape, tensor.dtype.name, tensor.scale, tensor.zero_point)
 
 
-def _python_path() -> str:
+def _environment() -> dict[str, str]:
     """So that the process finds the same agent, wherever this one was found."""
-    here = str(Path(edge_agent.__file__).parent.parent)
-    before = os.environ.get("PYTHONPATH")
-    return here if not before else f"{here}{os.pathsep}{before}"
+    found = {**os.environ, **_ENVIRONMENT}
+    here = Path(edge_agent.__file__).parent.parent
+    # Where packages are installed it is found anyway, and nothing there may come before Python's own modules.
+    if here.name not in {"site-packages", "dist-packages"}:
+        found["PYTHONPATH"] = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
+    return found
