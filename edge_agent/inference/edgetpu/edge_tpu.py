@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from edge_agent.errors import (
     BundleError,
     EdgeAgentError,
-    EdgeTpuError,
     EdgeTpuMissing,
     EdgeTpuWrong,
     InferenceError,
@@ -170,7 +169,7 @@ class EdgeTpu:
                 return None
             try:
                 rows = [self._judge(running, each) for each in values]
-            except EdgeTpuError as error:
+            except EdgeAgentError as error:
                 self._lose(running, error)
                 self._by_processor_count += len(values)
                 rows = []
@@ -207,7 +206,7 @@ class EdgeTpu:
         return self._clock_s() >= self._retry_at_s or isinstance(self._problem, EdgeTpuMissing)
 
     def _judge(self, running: _Running, values: NDArray[Any]) -> Outputs | None:
-        """The outputs for one picture, or None if they cannot be right although the Edge TPU works.
+        """The outputs for one picture, or None if they can hardly be right although the Edge TPU works.
 
         Raises ``EdgeTpuError``.
         """
@@ -219,11 +218,12 @@ class EdgeTpu:
         if self._is_repeated(running, values, answer) or not model.is_consistent(outputs):
             # One golden field could be what it repeats.
             self._check_all(running)
-        elif running.unchecked_count >= self._options.check_interval_count:
+            return None
+        if running.unchecked_count >= self._options.check_interval_count:
             self._check(running, running.next_golden)
             running.next_golden = (running.next_golden + 1) % len(model.golden)
             running.unchecked_count = 0
-        return outputs if model.is_consistent(outputs) else None
+        return outputs
 
     @staticmethod
     def _is_repeated(running: _Running, values: NDArray[Any], answer: dict[str, NDArray[Any]]) -> bool:
