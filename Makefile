@@ -22,7 +22,7 @@ FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames
 # Tests start hundreds of processes, and each would compile what the one before it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare cross-validate many-laboratories probe models accurate-bundle fast-bundle demo-bundle cells-bundle requirements deb clean collector-kills dashboard dashboard-load fleet
+.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare cross-validate many-laboratories probe models accurate-bundle fast-bundle demo-bundle cells-bundle coral-bundle requirements deb clean collector-kills dashboard dashboard-load fleet
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
@@ -185,6 +185,11 @@ cells-bundle: $(CELLS_RUNS)/all/weights.npz
 	rm -rf edge_agent/models/cells
 	$(BIN)/trainer bundle-cells --run $(CELLS_RUNS)/all --cache "$(CELLS_RUNS)/cache" --data "$(CELLS_DATA)" $(if $(wildcard $(TABLE)),--table "$(TABLE)") \
 		--name cells --version 1.0.0 --out edge_agent/models/cells
+
+# A copy of a bundle with its model compiled for a Coral Edge TPU; needs Google's edgetpu_compiler, which runs on x86-64 alone.
+BUNDLE ?= accurate
+coral-bundle: $(VENV)/dev.stamp
+	$(BIN)/trainer coral --bundle "$(BUNDLE)" --out $(if $(OUT),"$(OUT)",build/coral/$(notdir $(BUNDLE)))
 
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from edge_agent.cli.local_broker import find_mosquitto, free_port, run_mosquitto
+from tests.faults.edge_tpu import StallsReport, recoveries, stall_often
 from tests.faults.fuzz import FuzzReport, fuzz
 from tests.faults.fuzz_desired import DesiredFuzzReport, fuzz_desired
 from tests.faults.rollout_kills import KillsReport, kill_everywhere
@@ -26,10 +27,11 @@ def main(
     kills: Annotated[int, typer.Option(min=1, help="Kills of the agent in the storm.")] = 100,
     payloads: Annotated[int, typer.Option(min=1, help="Wrong payloads, on commands and on model/desired.")] = 100_000,
     readings: Annotated[int, typer.Option(min=100, help="Readings of the soak.")] = 100_000,
+    stalls: Annotated[int, typer.Option(min=1, help="Stalls of an Edge TPU in a row.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the storm.")] = 1,
     out: Annotated[Path | None, typer.Option(help="File to write the figures to, as JSON.")] = None,
 ) -> None:
-    """A storm, wrong commands, roll-outs, and a soak, one after the other."""
+    """A storm, wrong commands, roll-outs, a soak, and an Edge TPU that stalls, one after the other."""
     mosquitto = find_mosquitto()
     if mosquitto is None:
         console.print("mosquitto is not installed (apt-get install mosquitto)", style="red")
@@ -51,6 +53,12 @@ def main(
     with tempfile.TemporaryDirectory(prefix="leukoscope-soak-") as folder:
         soaked = soak(Path(folder), readings)
     _show("Soak", soaked)
+    recovered = recoveries()
+    console.print("Edge TPU, after a fault (without the pause)", style="bold")
+    for each in recovered:
+        console.print(f"  {each.fault:<26} back after {each.away_ms} ms; its picture took {each.picture_ms} ms")
+    stalled = stall_often(stalls, hollow=True)
+    _show("Edge TPU, stalls in a row", stalled)
     if out is not None:
         figures = {
             "storm": asdict(stormed),
@@ -58,13 +66,17 @@ def main(
             "wrong_desired": asdict(desired),
             "killed_rollouts": asdict(killed),
             "soak": asdict(soaked),
+            "edge_tpu_recoveries": [asdict(each) for each in recovered],
+            "edge_tpu_stalls": asdict(stalled),
         }
         out.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
-    if not _well(stormed, fuzzed, soaked, desired, killed):
+    if not _well(stormed, fuzzed, soaked, desired, killed, stalled):
         raise typer.Exit(1)
 
 
-def _show(title: str, report: StormReport | FuzzReport | SoakReport | DesiredFuzzReport | KillsReport) -> None:
+def _show(
+    title: str, report: StormReport | FuzzReport | SoakReport | DesiredFuzzReport | KillsReport | StallsReport
+) -> None:
     console.print(title, style="bold")
     for name, value in asdict(report).items():
         if not isinstance(value, tuple):
@@ -77,6 +89,7 @@ def _well(
     soaked: SoakReport,
     desired: DesiredFuzzReport,
     killed: KillsReport,
+    stalled: StallsReport,
 ) -> bool:
     checks = {
         "results were lost": stormed.lost_count > 0,
@@ -87,6 +100,7 @@ def _well(
         "messages on model/desired were not refused": desired.refused_count != desired.sent_count,
         "a kill of a roll-out did not end well": bool(killed.wrong),
         "memory grows": soaked.growth_low_kb_per_1000 > MAX_GROWTH_KB_PER_1000,
+        **dict.fromkeys((f"Edge TPU: {each}" for each in stalled.problems), True),
         "open files grow": soaked.files_last_count > soaked.files_first_count,
     }
     for what, bad in checks.items():
