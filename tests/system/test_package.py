@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 TOOLS = ("dh", "dpkg-buildpackage", "dpkg-deb", "po2debconf")
 NO_NETWORK = re.compile(r"NewConnectionError|NameResolutionError|ConnectTimeout|No route to host", re.IGNORECASE)
-MAX_EXPOSURE_TENTHS = 14
+MAX_EXPOSURES_TENTHS = {"leukoscope.service": 14, "leukoscope-wake.service": 2}
 
 
 @pytest.fixture(scope="module")
@@ -164,18 +165,50 @@ def test_systemd_finds_no_fault_with_the_units(units: Path) -> None:
     assert done.returncode == 0
 
 
-def test_the_service_is_exposed_by_no_more_than_1_4(units: Path) -> None:
+@pytest.mark.parametrize("name", MAX_EXPOSURES_TENTHS)
+def test_the_units_stay_in_their_sandboxes(units: Path, name: str) -> None:
     done = subprocess.run(
         [
             "systemd-analyze",
             "security",
             "--offline=true",
             "--no-pager",
-            f"--threshold={MAX_EXPOSURE_TENTHS}",
-            units / "leukoscope.service",
+            f"--threshold={MAX_EXPOSURES_TENTHS[name]}",
+            units / name,
         ],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_what_wakes_the_agent_may_do_no_more_than_the_agent_and_reaches_no_network(repository: Path) -> None:
+    unit = read_unit(repository / "deploy/systemd/leukoscope-wake.service")["Service"]
+    assert unit["User"] == read_unit(repository / "deploy/systemd/leukoscope.service")["Service"]["User"]
+    assert (unit["RestrictAddressFamilies"], unit["PrivateNetwork"]) == ("none", "yes")
+    assert "systemctl" not in unit["ExecStart"]
+
+
+def test_the_wake_unit_signals_the_process_that_the_service_wrote_down(repository: Path, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"trap 'exit 42' USR2; : >{ready}; while read -r line; do :; done"], stdin=subprocess.PIPE
+    ) as agent:
+        while not ready.exists():
+            assert agent.poll() is None
+        for name, key in (("leukoscope", "ExecStartPost"), ("leukoscope-wake", "ExecStart")):
+            # Another folder for the file; everything else as systemd would run it.
+            command = shlex.split(read_unit(repository / f"deploy/systemd/{name}.service")["Service"][key].lstrip("-"))
+            command = [word.replace("/run/leukoscope", str(tmp_path)) for word in command]
+            subprocess.run(command, check=True, env={"MAINPID": str(agent.pid)})
+    assert agent.returncode == 42
+
+
+def test_a_wake_without_an_agent_signals_nothing(repository: Path, tmp_path: Path) -> None:
+    unit = read_unit(repository / "deploy/systemd/leukoscope-wake.service")["Service"]
+    command = [
+        word.replace("/run/leukoscope", str(tmp_path)) for word in shlex.split(unit["ExecStart"].removeprefix("-"))
+    ]
+    assert unit["ExecStart"].startswith("-")
+    assert subprocess.run(command, check=False, capture_output=True).returncode != 0
