@@ -195,9 +195,7 @@ class Box:
 
     def lend_port(self, port: int, lent: int) -> None:
         """Let programs in the box reach a port of this machine as if it were theirs, until the power is cut."""
-        _run(
-            *self._ssh_command(), "-O", "forward", "-R", f"{LOOPBACK}:{port}:{LOOPBACK}:{lent}", *self._destination()
-        )
+        _run(*self._ssh_command(), "-O", "forward", "-R", f"{LOOPBACK}:{port}:{LOOPBACK}:{lent}", *self._destination())
 
     def copy(self, path: Path, name: str | None = None) -> str:
         """Lay a file where the box can read it; its path there."""

@@ -5,8 +5,8 @@ the standard library is to be had here. The end of a connection is the power cut
 
 Every write is in the cache first, and a read sees it there. A flush takes all that is in the cache to the file. At the
 cut each write still in the cache is kept, forgotten or torn, whatever became of those before and after it, as on a
-medium that writes its cache in any order. A torn write keeps some of its units and loses the others; a unit is 512 bytes
-or 4 KiB, and is itself never torn.
+medium that writes its cache in any order. A torn write keeps some of its units and loses the others; a unit is 512
+bytes or 4 KiB, and is itself never torn.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Cache:
     def cut(self) -> dict[str, int]:
         """Lose the cache; how many writes were in it and what became of them, for the report."""
         number = next(self._cuts)
-        rng = random.Random(f"{self._seed}/{number}")  # noqa: S311 - repeatable is the point
+        rng = random.Random(f"{self._seed}/{number}")
         fates = dict.fromkeys(Fate, 0)
         for offset, content in self._writes:
             units = split(content, rng.choice(UNITS_BYTES))
@@ -122,7 +122,7 @@ def after_fork() -> None:
     _caches.append(Cache(Path(_settings["disk"]), int(_settings["seed"])))
 
 
-def open(readonly: bool) -> Cache:  # noqa: A001, FBT001 - nbdkit's name
+def open(readonly: bool) -> Cache:  # noqa: A001 - nbdkit's name
     """nbdkit's: the machine is switched on. All connections share one disk."""
     return _caches[0]
 

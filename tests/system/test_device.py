@@ -45,6 +45,24 @@ def test_camera_unplugged_and_plugged_in(running: Device, clock: Clock) -> None:
     running.assert_nothing_lost()
 
 
+def test_plugged_camera_wakes_the_agent(running: Device, clock: Clock) -> None:
+    """The agent would look for its camera again after a quarter of an hour: only the signal makes it look at once."""
+    session = _session(running)
+    began_s = time.monotonic()
+    running.configure(CONFIGURATION + "\n[capture]\nreopen_initial_s = 900\nreopen_max_s = 900\n")
+    running.box.ssh("systemctl restart leukoscope")
+    running.watch.result(since_s=began_s, other_than=session)
+    began_s = time.monotonic()
+    running.box.ssh("systemctl kill -s KILL camera")
+    running.health(since_s=began_s, camera=False)
+    with clock.time("from the plug to a result") as began_s:
+        running.box.ssh("systemctl reset-failed camera; systemctl start camera")
+        running.watch.result(since_s=began_s)
+    # Also where the signal fails, its unit does not.
+    assert running.box.ssh("systemctl show leukoscope-wake -P Result -P ExecMainStatus").split() == ["success", "0"]
+    running.assert_nothing_lost()
+
+
 def test_agent_killed(running: Device, clock: Clock) -> None:
     session = _session(running)
     with clock.time("to the next result") as began_s:
