@@ -15,10 +15,11 @@ from edge_agent.analysis.defect import defect
 from edge_agent.analysis.differences import field_appearance, find_differences
 from edge_agent.analysis.extraction import DecodedFrame, ExtractedField, Extraction, FailedFrame, RejectedFrame
 from edge_agent.analysis.image_identity import image_identity
+from edge_agent.analysis.network_thread import NetworkThread
 from edge_agent.analysis.nuclei import describe_cells, describe_nuclei
 from edge_agent.analysis.ratio import rounded_ratio
-from edge_agent.analysis.reading import Explanation, FieldAnalysis, PendingReading, Reading
-from edge_agent.analysis.rejection import rejection_reason
+from edge_agent.analysis.reading import CutCell, Explanation, FieldAnalysis, PendingReading, Reading
+from edge_agent.analysis.rejection import looks_unfit, rejection_reason
 from edge_agent.analysis.scale import describe_scale
 from edge_agent.analysis.stage_timer import StageTimer
 from edge_agent.analysis.verdict import Verdict
@@ -26,8 +27,10 @@ from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
 from edge_agent.contracts import (
     BundleKind,
     ErrorReport,
+    ImageIdentity,
     Label,
     ModelIdentity,
+    Nuclei,
     Outcome,
     Quality,
     Reason,
@@ -35,7 +38,7 @@ from edge_agent.contracts import (
 from edge_agent.contracts.manifest import Reference, TrainingAppearance
 from edge_agent.errors import EdgeAgentError, ImageError
 from edge_agent.inference.bundle import require_kinds
-from edge_agent.inference.classifier import Classifier
+from edge_agent.inference.classifier import Classification, Classifier
 from edge_agent.inference.decision import decide
 from edge_agent.inference.geometry import bundle_geometry
 from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits, unproven_reasons
@@ -43,7 +46,12 @@ from edge_agent.vision.appearance import Appearance
 from edge_agent.vision.cells import find_cells
 from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, decode_image, read_header
 from edge_agent.vision.field import View, choose_reduction, choose_window, fit, take
-from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, SEGMENTATION_DENOISER
+from edge_agent.vision.preprocessing import (
+    DENOISERS,
+    PREPROCESSINGS,
+    SEGMENTATION_DENOISER,
+    WITHOUT_NUCLEI,
+)
 from edge_agent.vision.quality import change_pct, measure, thumbnail
 from edge_agent.vision.red_cells import DIAMETER_UM
 from edge_agent.vision.settings import QualityLimits
@@ -52,7 +60,8 @@ from edge_agent.vision.settings import QualityLimits
 class Analyzer:
     """Judges frames with one classifier. Knows neither MQTT nor disk.
 
-    Belongs to two threads at most: one that extracts and prepares, and one that completes.
+    Belongs to two threads at most: one that extracts and prepares, and one that completes. If the classifier has
+    several threads, and its preprocessing needs no nuclei, its network runs beside segmentation and quality.
     """
 
     def __init__(
@@ -91,7 +100,9 @@ class Analyzer:
         self._model_um_per_pixel = None if self._by_cells else manifest.um_per_pixel
         steps = manifest.preprocessing
         self._denoise = SEGMENTATION_DENOISER if self._by_cells else DENOISERS[steps.denoise]
-        self._preprocess = None if self._by_cells else PREPROCESSINGS[steps.id]
+        self._preprocessing_id = steps.id
+        beside = classifier.threads_count > 1 and not self._by_cells and steps.id in WITHOUT_NUCLEI
+        self._network = NetworkThread(classifier) if beside else None
         self._labels = classifier.labels
         self._appearance_interval_s = appearance_interval_s
         self._appearance_due_at_s = float("-inf")
@@ -146,7 +157,7 @@ class Analyzer:
 
     def measure_appearance(self, frame: Frame) -> Appearance | None:
         """The simple measures of a frame's field, as for an unfamiliar one; None if it is not fit to be judged."""
-        prepared = self.prepare(self.extract(frame))
+        prepared = self.prepare(self.extract(frame), judge=False)
         return None if isinstance(prepared, Reading) else field_appearance(prepared.extracted, prepared.analysis)
 
     def read(self, extraction: Extraction, *, previous: Extraction | None = None) -> Reading:
@@ -172,10 +183,13 @@ class Analyzer:
         timer.lap("field")
         return ExtractedField(frame, timer, rgb, view, small, decoded if self._cells is not None else None)
 
-    def prepare(self, extraction: Extraction, *, previous: Extraction | None = None) -> PendingReading | Reading:
+    def prepare(
+        self, extraction: Extraction, *, previous: Extraction | None = None, judge: bool = True
+    ) -> PendingReading | Reading:
         """The part of ``read`` before the network; returns a finished reading if the network is not needed.
 
-        One thread may prepare while another completes.
+        One thread may prepare while another completes. Without ``judge`` the network is not started beside, for a
+        field that is not completed.
         """
         extraction.timer.skip()
         match extraction:
@@ -184,7 +198,7 @@ class Analyzer:
             case FailedFrame():
                 return self._failed(extraction, extraction.error)
         try:
-            return self._prepare(extraction, previous)
+            return self._prepare(extraction, previous, judge=judge)
         except ImageError as error:
             return self._failed(extraction, error)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not lose the frame's reading
@@ -236,10 +250,20 @@ class Analyzer:
         found = fit(take(decoded, window, geometry, reduction=reduction), window, geometry)
         return *found, DecodedFrame(decoded, reduction, header)
 
-    def _prepare(self, extracted: ExtractedField, previous: Extraction | None) -> PendingReading | Reading:
+    def _prepare(
+        self, extracted: ExtractedField, previous: Extraction | None, *, judge: bool
+    ) -> PendingReading | Reading:
         timer = extracted.timer
         denoised = self._denoise(extracted.rgb)
         timer.lap("denoising")
+        motion = None
+        if isinstance(previous, ExtractedField):
+            motion = change_pct(previous.thumbnail, extracted.thumbnail)
+        network_input, judged = None, None
+        if self._network is not None and judge and not looks_unfit(extracted.thumbnail, motion, self._limits):
+            network_input = self._preprocess_field(denoised, None)
+            judged = self._network.start(network_input)
+            timer.lap("preprocessing")
         view = extracted.view
         # An image that is a field already is its own view, which most bundles have denoised alike.
         same = view.rgb is extracted.rgb and self._denoise is SEGMENTATION_DENOISER
@@ -251,9 +275,6 @@ class Analyzer:
         segmentation = cells.segmentation
         nuclei_mask = segmentation.mask_of_size(*denoised.shape[:2])
         timer.lap("segmentation")
-        motion = None
-        if isinstance(previous, ExtractedField):
-            motion = change_pct(previous.thumbnail, extracted.thumbnail)
         measured = measure(extracted.rgb, denoised, nuclei_mask)
         analysis = FieldAnalysis(
             segmentation,
@@ -264,21 +285,25 @@ class Analyzer:
         )
         reason = rejection_reason(measured, segmentation.coverage_pct, motion, self._limits)
         timer.lap("quality")
+        nuclei = describe_nuclei(analysis, extracted.view)
+        image = image_identity(extracted.frame, extracted.rgb)
+        timer.lap("decision")
         if reason is not None:
-            return self._rejected_field(extracted, analysis, reason)
-        network_input = None
-        if self._preprocess is not None:
-            network_input = self._preprocess(denoised, nuclei_mask)
+            if judged is not None:
+                judged.cancel()
+            return self._rejected_field(extracted, analysis, nuclei, image, reason)
+        if judged is None and not self._by_cells:
+            network_input = self._preprocess_field(denoised, nuclei_mask)
             timer.lap("preprocessing")
-        if self._cells is None:
-            return PendingReading(extracted, analysis, network_input)
-        cut = self._cells.cut(extracted, analysis)
-        timer.lap("cells")
-        return PendingReading(extracted, analysis, network_input, cut)
+        cut: tuple[CutCell, ...] = ()
+        if self._cells is not None:
+            cut = self._cells.cut(extracted, analysis)
+            timer.lap("cells")
+        return PendingReading(extracted, analysis, nuclei, image, network_input, judged, cut)
 
     def _judge(self, pending: PendingReading) -> Reading:
         extracted, analysis = pending.extracted, pending.analysis
-        verdict = None if pending.network_input is None else self._judge_field(extracted, pending.network_input)
+        verdict = None if pending.network_input is None else self._judge_field(pending, pending.network_input)
         judgements: tuple[CellJudgement | None, ...] | None = None
         differential = None
         if self._cells is not None:
@@ -294,8 +319,7 @@ class Analyzer:
         differs = None if appearance is None or known is None else find_differences(appearance, known.measures)
         if appearance is not None:
             extracted.timer.lap("appearance")
-        nuclei = describe_nuclei(analysis, extracted.view)
-        image = image_identity(extracted.frame, extracted.rgb)
+        described = describe_cells(analysis, extracted.view, judgements)
         extracted.timer.lap("decision")
         return Reading(
             frame=extracted.frame,
@@ -312,12 +336,12 @@ class Analyzer:
             differs=differs,
             appearance=appearance if chosen else None,
             quality=analysis.quality,
-            nuclei=nuclei,
+            nuclei=pending.nuclei,
             scale=analysis.scale,
-            cells=describe_cells(analysis, extracted.view, judgements),
+            cells=described,
             differential=differential,
             latency_ms=extracted.timer.latency_ms,
-            image=image,
+            image=pending.image,
             explanation=Explanation(
                 extracted.rgb,
                 analysis.nuclei_mask,
@@ -329,9 +353,8 @@ class Analyzer:
             cell_labels=() if self._cells is None else self._cells.labels,
         )
 
-    def _judge_field(self, extracted: ExtractedField, network_input: NDArray[np.uint8]) -> Verdict:
-        classification = self._classifier.classify(network_input)
-        extracted.timer.lap("inference")
+    def _judge_field(self, pending: PendingReading, network_input: NDArray[np.uint8]) -> Verdict:
+        classification = self._classify(pending, network_input)
         outcome, reason, decision = decide(classification, self._classifier.thresholds, proven=not self.provisional)
         probabilities = classification.probabilities
         # The probabilities of a field unlike the training images, or of an unproven model, mean nothing.
@@ -346,6 +369,25 @@ class Analyzer:
             class_activation_map=classification.class_activation_map if meaningful else None,
         )
 
+    def _classify(self, pending: PendingReading, network_input: NDArray[np.uint8]) -> Classification:
+        timer = pending.extracted.timer
+        if self._network is None:
+            classification = self._classifier.classify(network_input)
+            timer.lap("inference")
+            return classification
+        # Only that thread may use the classifier, so one that was not started before is now.
+        judged = (pending.judged or self._network.start(network_input)).result()
+        timer.lap("inference-wait")
+        timer.beside("inference", judged.inference_ms)
+        return judged.classification
+
+    def _preprocess_field(
+        self, denoised: NDArray[np.uint8], nuclei_mask: NDArray[np.uint8] | None
+    ) -> NDArray[np.uint8]:
+        """The network's input. The mask may be None if the preprocessing does not look at it."""
+        mask = np.zeros(denoised.shape[:2], np.uint8) if nuclei_mask is None else nuclei_mask
+        return PREPROCESSINGS[self._preprocessing_id](denoised, mask)
+
     def _choose(self) -> bool:
         """Whether the field is one of those whose appearance is measured: often enough to notice a drift, not more."""
         now_s = time.monotonic()
@@ -354,10 +396,14 @@ class Analyzer:
         self._appearance_due_at_s = now_s + self._appearance_interval_s
         return True
 
-    def _rejected_field(self, extracted: ExtractedField, analysis: FieldAnalysis, reason: Reason) -> Reading:
-        nuclei = describe_nuclei(analysis, extracted.view)
-        image = image_identity(extracted.frame, extracted.rgb)
-        extracted.timer.lap("decision")
+    def _rejected_field(
+        self,
+        extracted: ExtractedField,
+        analysis: FieldAnalysis,
+        nuclei: Nuclei,
+        image: ImageIdentity | None,
+        reason: Reason,
+    ) -> Reading:
         return Reading(
             frame=extracted.frame,
             outcome=Outcome.REJECTED,

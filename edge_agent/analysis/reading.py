@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.analysis.extraction import ExtractedField
+from edge_agent.analysis.network_thread import Judged
 from edge_agent.cameras.frame import Frame
 from edge_agent.contracts import (
     Cell,
@@ -103,7 +105,11 @@ class PendingReading:
 
     extracted: ExtractedField
     analysis: FieldAnalysis
+    nuclei: Nuclei
+    image: ImageIdentity | None
     network_input: NDArray[np.uint8] | None
     """The preprocessed field, uint8 (size, size, 3); None if only its cells are judged."""
+    judged: Future[Judged] | None = None
+    """What the network says of it, if that runs beside; None if it has not been started."""
     cells: tuple[CutCell, ...] = ()
     """What a cells bundle judges; empty if there is none."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_agent.contracts import Reason
 from edge_agent.vision.quality import FieldQuality
 from edge_agent.vision.settings import QualityLimits
@@ -30,6 +34,16 @@ def rejection_reason(
         (Reason.BLURRED, measured.focus_score is not None and measured.focus_score < limits.min_focus_score),
     )
     return next((reason for reason, unfit in checks if unfit), None)
+
+
+def looks_unfit(thumbnail: NDArray[np.uint8], motion_pct: float | None, limits: QualityLimits) -> bool:
+    """Whether a field is about to be rejected, by what costs next to nothing to know.
+
+    ``thumbnail`` is the field's, uint8 grey. Where it says no, ``rejection_reason`` may still find a reason.
+    """
+    if motion_pct is not None and motion_pct > limits.max_motion_pct:
+        return True
+    return 100.0 * cv2.mean(thumbnail)[0] / 255.0 < limits.min_brightness_pct
 
 
 def _over_exposed(measured: FieldQuality, limits: QualityLimits) -> bool:

@@ -155,7 +155,8 @@ class Result(OpenContract):
     scale: Scale | None = Field(default=None, description="Null if no field was found in the frame.")
     latency_ms: dict[Slug, Annotated[float, Field(ge=0)]] = Field(
         description="Time of each stage; 'waiting' is from capture to the start of the analysis, 'total' is "
-        "everything after that."
+        "everything after that. If the network runs on several cores, 'inference' is beside other stages and not "
+        "part of 'total'; 'inference-wait' is, which is how much longer the network took than they did."
     )
     model: ModelIdentity
     software: str

@@ -73,6 +73,8 @@ class Classifier:
         disagree, ``HeadError``, and what ``verify_signature`` does for the head.
         """
         self.bundle = bundle
+        self.threads_count = threads
+        """Threads of the runtime."""
         self._runtime = Runtime(bundle.contents[MODEL], threads=threads)
         _check_tensors(bundle.manifest, self._runtime)
         middle_map = self._runtime.outputs[bundle.manifest.outputs.middle_map]

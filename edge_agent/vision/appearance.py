@@ -5,6 +5,8 @@ They decide nothing. Of a field that is unlike the training images they say whet
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +23,8 @@ _ROWS_STRIDE = 4
 
 _MIN_SHARE_RATIO = 0.002
 """Share of the field below which something is too little to be measured."""
+
+_STRIP_ROWS = 8 * _ROWS_STRIDE
 
 _CYTOPLASM = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
 """So far around a nucleus there is cytoplasm, and no red cell."""
@@ -73,24 +77,38 @@ def measure_appearance(
     Laplacian pyramid as a compact image code", 1983), so that contrast cancels out of both ratios. Noise is measured
     as by J. Immerkaer, "Fast noise variance estimation", 1996, with a median in place of the mean.
     """
-    lab = np.asarray(cv2.cvtColor(field.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
-    rows, lightness, green = lab[::_ROWS_STRIDE], np.ascontiguousarray(lab[..., 0]), field[..., 1]
-    background = rows[..., 0] >= np.quantile(rows[..., 0], _BRIGHTEST_RATIO)
-    dark = green < (1 - MIN_ABSORPTION_RATIO) * float(np.median(green[::_ROWS_STRIDE][background]))
-    nucleated = cv2.dilate(nuclei_mask, _CYTOPLASM) > 0
-    cells = dark | nucleated
+    lightness, rows = _lab(field)
+    background = rows[0] >= _quantile(rows[0], _BRIGHTEST_RATIO)
+    green = np.asarray(cv2.extractChannel(field, 1), np.uint8)
+    brightest = (1 - MIN_ABSORPTION_RATIO) * _middle(green[::_ROWS_STRIDE][background])
+    dark = np.asarray(cv2.threshold(green, math.ceil(brightest) - 1, 255, cv2.THRESH_BINARY_INV)[1], np.uint8)
+    nucleated = cv2.dilate(nuclei_mask, _CYTOPLASM)
+    cells = np.asarray(cv2.bitwise_or(dark, nucleated), np.uint8)
+    red_cells = dark[::_ROWS_STRIDE] > nucleated[::_ROWS_STRIDE]
     fine = _blurred(lightness, _FINE_SIGMA_PX)
     coarse = _strength(fine - _blurred(lightness, _COARSE_SIGMA_PX), cells)
-    noise = _median(np.abs(_filtered(lightness, _NOISE)[::_ROWS_STRIDE]), ~cells[::_ROWS_STRIDE])
+    noise = _median(np.abs(_filtered(lightness, _NOISE)[::_ROWS_STRIDE]), cells[::_ROWS_STRIDE] == 0)
     return Appearance(
         *_colour(rows, background),
         *_colour(rows, nuclei_mask[::_ROWS_STRIDE] > 0),
-        *_colour(rows, (dark & ~nucleated)[::_ROWS_STRIDE]),
+        *_colour(rows, red_cells),
         _ratio(_strength(lightness - fine, cells), coarse),
         _ratio(None if noise is None else noise / _NOISE_GAIN, coarse),
         nucleus_diameter_px,
         red_cell_diameter_px,
     )
+
+
+def _lab(field: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Sequence[NDArray[np.float32]]]:
+    """L* (h, w) of CIE LAB, and the planes L*, a* and b* of every fourth row."""
+    lightness, rows = np.empty(field.shape[:2], np.float32), []
+    # In strips that fit into the processor's cache, in half of the time.
+    for top in range(0, len(field), _STRIP_ROWS):
+        strip = slice(top, top + _STRIP_ROWS)
+        lab = np.asarray(cv2.cvtColor(field[strip].astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+        cv2.extractChannel(lab, 0, dst=lightness[strip])
+        rows.append(lab[::_ROWS_STRIDE])
+    return lightness, [np.asarray(plane, np.float32) for plane in cv2.split(np.concatenate(rows))]
 
 
 def _blurred(plane: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
@@ -101,20 +119,40 @@ def _filtered(plane: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArra
     return np.asarray(cv2.filter2D(plane, cv2.CV_32F, kernel), np.float32)
 
 
-def _colour(lab: NDArray[np.float32], where: NDArray[np.bool_]) -> tuple[float | None, float | None, float | None]:
-    return _median(lab[..., 0], where), _median(lab[..., 1], where), _median(lab[..., 2], where)
+def _colour(
+    planes: Sequence[NDArray[np.float32]], where: NDArray[np.bool_]
+) -> tuple[float | None, float | None, float | None]:
+    lightness, redness, yellowness = planes
+    return _median(lightness, where), _median(redness, where), _median(yellowness, where)
 
 
 def _median(plane: NDArray[np.float32], where: NDArray[np.bool_]) -> float | None:
-    return float(np.median(plane[where])) if _is_enough(where) else None
+    return _middle(plane[where]) if _is_enough(int(np.count_nonzero(where)), where.size) else None
 
 
-def _strength(band: NDArray[np.float32], where: NDArray[np.bool_]) -> float | None:
-    return float(np.sqrt(np.mean(np.square(band[where])))) if _is_enough(where) else None
+def _middle(values: NDArray[np.generic]) -> float:
+    """The median of a flat array; numpy's own takes twice as long for a thousand values."""
+    at = values.size // 2
+    if values.size % 2:
+        return float(np.partition(values, at)[at])
+    low, high = np.partition(values, (at - 1, at))[at - 1 : at + 1].tolist()
+    return float((low + high) / 2)
 
 
-def _is_enough(where: NDArray[np.bool_]) -> bool:
-    return bool(np.count_nonzero(where) >= _MIN_SHARE_RATIO * where.size)
+def _quantile(plane: NDArray[np.float32], ratio: float) -> float:
+    """The least of the values that are above so large a share of them."""
+    at = math.ceil(ratio * (plane.size - 1))
+    return float(np.partition(plane, at, axis=None)[at])
+
+
+def _strength(band: NDArray[np.float32], where: NDArray[np.uint8]) -> float | None:
+    """Root mean square where the mask is not 0."""
+    count = cv2.countNonZero(where)
+    return math.sqrt(cv2.norm(band, cv2.NORM_L2SQR, where) / count) if _is_enough(count, where.size) else None
+
+
+def _is_enough(count: int, of: int) -> bool:
+    return bool(count >= _MIN_SHARE_RATIO * of)
 
 
 def _ratio(value: float | None, by: float | None) -> float | None:

@@ -67,8 +67,8 @@ They know that one cell lies in the middle. A bundle for whole fields cannot hav
 * ``cell_stain@1``: the cell on white, in a standard stain.
 """
 
-_WITHOUT_NUCLEI = frozenset({"rgb@1", "lab@1"})
-"""Those that do not look at the mask."""
+WITHOUT_NUCLEI = frozenset({"rgb@1", "lab@1"})
+"""Those that do not look at the mask, so that the network needs no nuclei to be found first."""
 
 
 def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
@@ -80,7 +80,7 @@ def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
     if preprocessing_id in WINDOW_PREPROCESSINGS:
         return WINDOW_PREPROCESSINGS[preprocessing_id](denoised)
     finish = PREPROCESSINGS[preprocessing_id]
-    if preprocessing_id in _WITHOUT_NUCLEI:
+    if preprocessing_id in WITHOUT_NUCLEI:
         # Finding them takes as long as a small network.
         return finish(denoised, np.zeros(denoised.shape[:2], np.uint8))
     return finish(denoised, find_cells(SEGMENTATION_DENOISER(field)).segmentation.mask)

@@ -7,6 +7,8 @@ points in which their circles meet (F. Aurenhammer, "Power diagrams", 1987).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import cv2
@@ -46,15 +48,16 @@ def separate(contour: Contour, pixel_aspect: float, red_cell_diameter_px: float)
         return [contour]
     region = np.zeros((height + 2 * _MARGIN_PX, width + 2 * _MARGIN_PX), np.uint8)
     cv2.drawContours(region, [contour], 0, 255, cv2.FILLED, offset=(_MARGIN_PX - left, _MARGIN_PX - top))
-    owners = _owners(_scaled(region, pixel_aspect), least)
-    if owners is None:
+    shares = _shares(_scaled(region, pixel_aspect), least)
+    if shares is None:
         return [contour]
-    if pixel_aspect != 1.0:
-        owners = np.asarray(cv2.resize(owners, region.shape[::-1], interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
     offset = (left - _MARGIN_PX, top - _MARGIN_PX)
     parts = []
-    for owner in range(int(owners.max()) + 1):
-        found = outlines(region * (owners == owner), offset)
+    for share in shares:
+        fitted = (
+            share if pixel_aspect == 1.0 else cv2.resize(share, region.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        )
+        found = outlines(np.asarray(cv2.bitwise_and(fitted, region), dtype=np.uint8), offset)
         parts += [max(found, key=len)] if found else []
     return parts
 
@@ -80,8 +83,11 @@ def _is_single(contour: Contour, width: float, height: float, pixel_aspect: floa
     return area >= _CONVEX_RATIO * cv2.contourArea(cv2.convexHull(contour))
 
 
-def _owners(region: NDArray[np.uint8], min_radius_px: float) -> NDArray[np.uint8] | None:
-    """To which disc each pixel of a uint8 region (h, w) belongs; None if all is one nucleus."""
+def _shares(region: NDArray[np.uint8], min_radius_px: float) -> list[NDArray[np.uint8]] | None:
+    """What is nearest to each disc in a uint8 region (h, w) and around, as masks of that size.
+
+    None if all of the region is one nucleus.
+    """
     distance = np.asarray(cv2.distanceTransform(region, cv2.DIST_L2, 5), dtype=np.float32)
     largest_px = float(distance.max())
     beside_largest = cv2.countNonZero(region) - np.pi * largest_px**2
@@ -90,17 +96,28 @@ def _owners(region: NDArray[np.uint8], min_radius_px: float) -> NDArray[np.uint8
     discs = _separate_discs(distance, min_radius_px)
     if len(discs) < 2:
         return None
-    y, x = np.ogrid[: region.shape[0], : region.shape[1]]
-    owners, least = np.zeros_like(region), np.full(region.shape, np.inf)
-    # One disc after the other: to compare all of them at once takes several times as long.
-    for at, (cx, cy, radius) in enumerate(discs):
-        power = (x - cx) ** 2 + (y - cy) ** 2
-        power -= radius**2
-        np.copyto(owners, at, where=power < least)
-        np.minimum(power, least, out=least)
-    areas = np.bincount(owners[region > 0], minlength=len(discs))
-    fills = [np.pi * radius**2 >= MIN_DISC_RATIO * area for (_, _, radius), area in zip(discs, areas, strict=True)]
-    return owners if all(fills) else None
+    shares = []
+    for share, (_, _, radius) in zip(_by_power(region.shape, discs), discs, strict=True):
+        if np.pi * radius**2 < MIN_DISC_RATIO * cv2.countNonZero(cv2.bitwise_and(share, region)):
+            return None
+        shares.append(share)
+    return shares
+
+
+def _by_power(shape: tuple[int, ...], discs: Sequence[tuple[float, float, float]]) -> Iterator[NDArray[np.uint8]]:
+    """The pixels whose power is least to each disc, as uint8 masks of ``shape`` (h, w), 255 on them."""
+    x, y = np.arange(shape[1], dtype=np.float64), np.arange(shape[0], dtype=np.float64)
+    # Less x * x + y * y, which all have: a plane.
+    powers = [np.add.outer(cx * cx + cy * cy - r * r - 2 * cy * y, -2 * cx * x) for cx, cy, r in discs]
+    least = powers[0]
+    for power in powers[1:]:
+        least = np.minimum(least, power)
+    left = np.full(shape, 255, np.uint8)
+    for power in powers:
+        # What has the least power to two belongs to the first.
+        share = left * (power <= least)
+        left = left - share
+        yield share
 
 
 def _separate_discs(distance: NDArray[np.float32], min_radius_px: float) -> list[tuple[float, float, float]]:
@@ -127,6 +144,8 @@ def _separate_discs(distance: NDArray[np.float32], min_radius_px: float) -> list
 
 def _neck(distance: NDArray[np.float32], one: tuple[float, float, float], other: tuple[float, float, float]) -> float:
     """Least distance to the outside on the straight way between two peaks."""
-    steps = max(2, int(np.hypot(one[0] - other[0], one[1] - other[1])))
-    x, y = np.rint(np.linspace(one[:2], other[:2], steps, axis=1)).astype(np.intp)
+    steps = max(2, int(math.hypot(one[0] - other[0], one[1] - other[1])))
+    # numpy's linspace takes as long as everything else here.
+    way = np.arange(steps) / (steps - 1)
+    x, y = (np.rint(one[at] + (other[at] - one[at]) * way).astype(np.intp) for at in (0, 1))
     return float(distance[y, x].min())

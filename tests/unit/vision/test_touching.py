@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge_agent.vision.touching import MIN_RADIUS_RATIO, Contour, _owners, _separate_discs, outlines, separate
+from edge_agent.vision.touching import MIN_RADIUS_RATIO, Contour, _separate_discs, _shares, outlines, separate
 
 RED_CELL_PX = 20.0
 
@@ -103,8 +103,10 @@ def test_each_pixel_belongs_to_the_disc_of_least_power(discs: list[tuple[int, in
     found = _separate_discs(distance, least)
     for across, down, inscribed_px in found:
         assert inscribed_px == distance[round(down) - 2 : round(down) + 3, round(across) - 2 : round(across) + 3].max()
-    owners = _owners(mask, least)
-    if owners is not None:
+    shares = _shares(mask, least)
+    if shares is not None:
         rows, columns = np.mgrid[:120, :120]
-        power = [(columns - cx) ** 2 + (rows - cy) ** 2 - inscribed**2 for cx, cy, inscribed in found]
-        assert np.array_equal(owners, np.argmin(power, axis=0))
+        power = np.array([(columns - cx) ** 2 + (rows - cy) ** 2 - inscribed**2 for cx, cy, inscribed in found])
+        assert np.array_equal(np.sum(np.array(shares) > 0, axis=0), np.ones_like(mask))
+        owners = np.argmax(shares, axis=0)
+        assert np.take_along_axis(power, owners[None], axis=0)[0] == pytest.approx(power.min(axis=0), abs=1e-6)
