@@ -20,8 +20,8 @@ from edge_agent.cli.local_broker import LOOPBACK, free_port
 from tests.system.image import READY, SHARE_TAG, Image
 from tests.system.screen import Screen
 
-BOOT_PATIENCE_S = 420.0
-COMMAND_PATIENCE_S = 300.0
+BOOT_PATIENCE_S = 1200.0
+COMMAND_PATIENCE_S = 900.0
 MAX_PANICS = 3
 ACCELERATION_VARIABLE = "LEUKOSCOPE_QEMU_ACCEL"
 

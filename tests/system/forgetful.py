@@ -77,14 +77,18 @@ class Cache:
         """Lose the cache; how many writes were in it and what became of them, for the report."""
         number = next(self._cuts)
         rng = random.Random(f"{self._seed}/{number}")
-        fates = dict.fromkeys(Fate, 0)
+        fates: dict[str, int] = dict.fromkeys(Fate, 0)
         for offset, content in self._writes:
             units = split(content, rng.choice(UNITS_BYTES))
             fate = rng.choice(tuple(Fate) if len(units) > 1 else (Fate.KEPT, Fate.FORGOTTEN))
             fates[fate] += 1
-            lasting = {Fate.KEPT: len(units), Fate.FORGOTTEN: 0}.get(fate)
-            if lasting is None:
-                lasting = rng.randrange(1, len(units))
+            match fate:
+                case Fate.KEPT:
+                    lasting = len(units)
+                case Fate.FORGOTTEN:
+                    lasting = 0
+                case Fate.TORN:
+                    lasting = rng.randrange(1, len(units))
             for at, unit in rng.sample(units, lasting):
                 os.pwrite(self._file, unit, offset + at)
         report = {

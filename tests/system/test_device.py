@@ -17,9 +17,10 @@ import pytest
 from tests.system.device import CONFIGURATION, CONFIGURATION_FILE, STATE_FOLDER, Device, install_package
 from tests.system.run import skip_unless_asked
 from tests.system.timing import Clock
+from tests.system.watch import PATIENCE_S
 
 skip_unless_asked()
-pytestmark = [pytest.mark.system, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(4 * 3600)]
 
 SEED = 1
 
@@ -207,7 +208,7 @@ def _session(device: Device) -> UUID:
 
 def _wait_for(device: Device, ids: set[UUID]) -> None:
     """Until all of these have come. Raises ``AssertionError`` with those that did not."""
-    deadline_s = time.monotonic() + 120
+    deadline_s = time.monotonic() + PATIENCE_S
     while (missing := ids - device.watch.ids()) and time.monotonic() < deadline_s:
         time.sleep(0.2)
     assert not missing, f"{len(missing)} committed messages did not come after the cut: {missing}"

@@ -28,7 +28,7 @@ from tests.system.disk import ForgetfulDisk, why_not
 from tests.system.image import Image, Tell
 from tests.system.run import RUN_VARIABLE, SEED_VARIABLE, skip_unless_asked
 from tests.system.timing import Clock
-from tests.system.watch import Watch
+from tests.system.watch import PATIENCE_S, Watch
 
 skip_unless_asked()
 pytestmark = [pytest.mark.system, pytest.mark.timeout(4 * 3600)]
@@ -36,7 +36,6 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(4 * 3600)]
 MQTT_PORT = 1883
 COMMITTED_AT_LEAST = 5
 """Of each run between two cuts."""
-PATIENCE_S = 300.0
 
 SPOOL_CODE = "/opt/leukoscope/lib/python3.13/site-packages/edge_agent/spool/file.py"
 
