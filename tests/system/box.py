@@ -23,6 +23,15 @@ from tests.system.screen import Screen
 BOOT_PATIENCE_S = 1200.0
 COMMAND_PATIENCE_S = 900.0
 MAX_PANICS = 3
+KERNEL_OPTIONS = " ".join(
+    (
+        *("root=/dev/vda", "rw", "console=ttyS0", "panic=5"),
+        # Each character on the console stops the emulated processor, and so does what guards a real one's secrets.
+        *("loglevel=4", "systemd.show_status=no", "mitigations=off", "no5lvl"),
+        # Waits for LVM, which there is none of.
+        "systemd.mask=e2scrub_reap.service",
+    )
+)
 ACCELERATION_VARIABLE = "LEUKOSCOPE_QEMU_ACCEL"
 
 _SOFTWARE = "tcg,thread=multi,tb-size=512"
@@ -76,7 +85,7 @@ class Box:
                 *("-machine", "q35", "-accel", acceleration, "-cpu", "max", "-smp", "2", "-m", "2048"),
                 *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-rtc", f"base={base}"),
                 *("-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)),
-                *("-append", "root=/dev/vda rw console=ttyS0 panic=5"),
+                *("-append", KERNEL_OPTIONS),
                 *("-drive", f"{self._drive},if=virtio,cache=writeback"),
                 *("-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile="),
                 *("-virtfs", f"local,path={self.share},mount_tag={SHARE_TAG},security_model=none,readonly=on"),
