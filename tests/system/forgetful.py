@@ -79,17 +79,9 @@ class Cache:
         rng = random.Random(f"{self._seed}/{number}")
         fates: dict[str, int] = dict.fromkeys(Fate, 0)
         for offset, content in self._writes:
-            units = split(content, rng.choice(UNITS_BYTES))
-            fate = rng.choice(tuple(Fate) if len(units) > 1 else (Fate.KEPT, Fate.FORGOTTEN))
+            fate, lasting = decide(content, rng)
             fates[fate] += 1
-            match fate:
-                case Fate.KEPT:
-                    lasting = len(units)
-                case Fate.FORGOTTEN:
-                    lasting = 0
-                case Fate.TORN:
-                    lasting = rng.randrange(1, len(units))
-            for at, unit in rng.sample(units, lasting):
+            for at, unit in lasting:
                 os.pwrite(self._file, unit, offset + at)
         report = {
             "seed": self._seed,
@@ -107,9 +99,18 @@ class Cache:
         self._newest.clear()
 
 
-def split(content: bytes, unit_bytes: int) -> list[tuple[int, bytes]]:
-    """Units of a write, each with its place in it."""
-    return [(at, content[at : at + unit_bytes]) for at in range(0, len(content), unit_bytes)]
+def decide(content: bytes, rng: random.Random) -> tuple[Fate, list[tuple[int, bytes]]]:
+    """What becomes of an unflushed write, and what lasts of it: pieces, each with its place in the write."""
+    unit_bytes = rng.choice(UNITS_BYTES)
+    units = [(at, content[at : at + unit_bytes]) for at in range(0, len(content), unit_bytes)]
+    fate = rng.choice(tuple(Fate) if len(units) > 1 else (Fate.KEPT, Fate.FORGOTTEN))
+    match fate:
+        case Fate.KEPT:
+            return fate, units
+        case Fate.FORGOTTEN:
+            return fate, []
+        case Fate.TORN:
+            return fate, rng.sample(units, rng.randrange(1, len(units)))
 
 
 _settings: dict[str, str] = {}
