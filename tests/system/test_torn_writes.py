@@ -12,7 +12,7 @@ import random
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(4 * 3600)]
 MQTT_PORT = 1883
 COMMITTED_AT_LEAST = 5
 """Of each run between two cuts."""
+MAX_WAIT_S = 5.0
 
 SPOOL_CODE = "/opt/leukoscope/lib/python3.13/site-packages/edge_agent/spool/file.py"
 
@@ -73,7 +74,6 @@ class Bench:
     disk: ForgetfulDisk
     broker_port: int
     committed: set[UUID] = field(default_factory=set)
-    cuts_count: int = 0
     recoveries_count: int = 0
     """Boots at which the file system was mended from its journal."""
 
@@ -106,9 +106,16 @@ class Bench:
 
     def cut(self) -> Counter[str]:
         """What the disk lost."""
-        self.device.box.cut_power()
-        self.cuts_count += 1
-        return Counter(self.disk.cuts(self.cuts_count)[-1])
+        return self._end(self.device.box.cut_power)
+
+    def shut_down(self) -> Counter[str]:
+        """In good order; what the disk lost."""
+        return self._end(self.device.box.shut_down)
+
+    def _end(self, end: Callable[[], None]) -> Counter[str]:
+        before = len(self.disk.cuts(0))
+        end()
+        return Counter(self.disk.cuts(before + 1)[-1])
 
     def lost(self) -> set[UUID]:
         """Committed, and neither delivered nor waiting. Stops the agent."""
@@ -144,13 +151,16 @@ def bench(image: Image, device_disk: Path, mosquitto: str, box_folder: Path, see
         disk = stack.enter_context(ForgetfulDisk(device_disk, box_folder / "disk", seed))
         box = stack.enter_context(Box(image, box_folder / "box", drive=disk.drive))
         watch = stack.enter_context(Watch(port))
+        assert watch.connected.wait(PATIENCE_S)
+        # A new broker knows nobody.
+        watch.forgotten_count = 0
         yield Bench(Device(box, watch), disk, port)
 
 
 def test_control_the_disk_forgets_what_was_not_flushed(bench: Bench, clock: Clock) -> None:
     box = bench.device.box
-    # Whoever syncs anything flushes the whole disk.
-    bench.prepare("systemctl stop leukoscope camera")
+    # Whoever syncs anything flushes the whole disk, and the file system would every five seconds.
+    bench.prepare("systemctl stop leukoscope camera; mount -o remount,commit=300 /")
     for path in ("/root/flushed", "/root/unflushed"):
         assert box.python(_OVERWRITE, path, "a", "sync") == "a"
     box.ssh("sync")
@@ -170,9 +180,10 @@ def test_control_the_disk_forgets_what_was_not_flushed(bench: Bench, clock: Cloc
     assert lost["torn"]
 
 
-def test_control_a_spool_without_sync_is_found_out(bench: Bench, seed: int, clock: Clock) -> None:
+def test_control_a_spool_without_sync_is_found_out(bench: Bench, clock: Clock) -> None:
     bench.prepare(f"sed -i 's/synchronous=FULL/synchronous=OFF/' {SPOOL_CODE} && systemctl restart leukoscope")
-    bench.cut_after(random.Random(seed).uniform(0, 3))
+    # Time for messages after the last sync of the preparation.
+    bench.cut_after(10)
     bench.boot(broker=True)
     bench.device.watch.results(COMMITTED_AT_LEAST, since_s=0)
     lost = bench.lost()
@@ -189,12 +200,14 @@ def test_torn_writes_lose_nothing_committed(bench: Bench, torn_cuts_count: int, 
     for cut in range(torn_cuts_count):
         if cut % 2:
             bench.device.box.lend_port(MQTT_PORT, bench.broker_port)
-        lost += bench.cut_after(rng.uniform(0, 5))
+        lost += bench.cut_after(rng.uniform(0, MAX_WAIT_S))
         bench.boot(broker=False)
     bench.device.box.lend_port(MQTT_PORT, bench.broker_port)
     began_s = time.monotonic()
     bench.device.watch.results(COMMITTED_AT_LEAST, since_s=began_s)
-    while bench.committed - bench.device.watch.ids() and time.monotonic() < began_s + PATIENCE_S:
+    while (
+        bench.committed - bench.device.watch.ids() or len(bench.device.spool().waiting) > COMMITTED_AT_LEAST
+    ) and time.monotonic() < began_s + PATIENCE_S:
         time.sleep(0.2)
     missing = bench.lost()
     for what in ("flushes", "unflushed", "kept", "torn", "forgotten"):
@@ -210,6 +223,6 @@ def test_torn_writes_lose_nothing_committed(bench: Bench, torn_cuts_count: int, 
     assert lost["forgotten"]
     # A damaged spool would have been set aside under such a name.
     assert not bench.device.box.ssh(f"find {STATE_FOLDER} -name '*.corrupt-*'")
-    bench.device.box.shut_down()
+    assert not bench.shut_down()["unflushed"]
     checked = subprocess.run(["e2fsck", "-f", "-n", str(bench.disk.file)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
