@@ -27,7 +27,7 @@ from edge_agent.errors import EdgeAgentError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL, Bundle
 from edge_agent.inference.runtime import Runtime
-from edge_agent.vision.preprocessing import preprocess
+from edge_agent.vision.preprocessing import preprocess_windows
 from edge_agent.vision.settings import QualityLimits
 
 SHIPPED, BESIDE = "cells", "accurate"
@@ -39,6 +39,9 @@ ARRAY, MJPEG, MEASURED = "1280x960 array", "1280x960 MJPEG", "1280x960 MJPEG, sc
 PARTS = f"{CELLS_COUNT} cells, step by step"
 
 MAX_RATIO = 1.2
+"""To reach it takes a smaller network, too: its 16 invokes alone were 1.46 times the one of 'accurate'."""
+MAX_MS, BESIDE_MAX_MS = 15.0, 13.0
+"""Of a field with all its cells, on a machine where the other bundle takes no longer than the second."""
 MAX_MB = 3.0
 
 COLUMNS = {
@@ -108,7 +111,20 @@ def goals(rows: list[dict[str, Any]], size_mb: float | None) -> list[Goal]:
         Goal(f"{case} with {CELLS_COUNT} cells, times {BESIDE}", MAX_RATIO, at_most=True, measured=found.get(case))
         for case in (ARRAY, MJPEG)
     ]
-    return [*timed, Goal("files of the bundle, MB", MAX_MB, at_most=True, measured=size_mb, is_ratio=False)]
+    p50_ms = {(row["bundle"] == BESIDE, row["case"]): row["p50_ms"] for row in rows}
+    # A slower machine says nothing about it.
+    in_ms = [
+        Goal(
+            f"{case} with {CELLS_COUNT} cells, ms",
+            MAX_MS,
+            at_most=True,
+            measured=p50_ms.get((False, case)),
+            is_ratio=False,
+        )
+        for case in (ARRAY, MJPEG)
+        if p50_ms.get((True, case), 0.0) <= BESIDE_MAX_MS
+    ]
+    return [*timed, *in_ms, Goal("files of the bundle, MB", MAX_MB, at_most=True, measured=size_mb, is_ratio=False)]
 
 
 def field_of_cells() -> NDArray[np.uint8]:
@@ -175,7 +191,7 @@ def judged_count(reading: Reading) -> int:
 
 
 def _steps(bundle: Bundle, analyzer: Analyzer, image: Encoded) -> Callable[[], dict[str, float]]:
-    """Each step for all cells, which a reading takes cell by cell; what is left of judging them is the decision."""
+    """Each step for all cells; what is left of judging them is the decision."""
     prepared = analyzer.prepare(analyzer.extract(frame_now("camera0", image)))
     if isinstance(prepared, Reading):
         raise TypeError("the field is not judged")
@@ -187,8 +203,7 @@ def _steps(bundle: Bundle, analyzer: Analyzer, image: Encoded) -> Callable[[], d
         cut = judge.cut(prepared.extracted, prepared.analysis)
         laps_s.append(time.perf_counter())
         windows = [each for each in cut if isinstance(each, np.ndarray)]
-        for window in windows:
-            preprocess(window, steps.id, steps.denoise)
+        preprocess_windows(windows, steps.id, steps.denoise)
         laps_s.append(time.perf_counter())
         for _ in windows:
             runtime.invoke()

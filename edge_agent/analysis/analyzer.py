@@ -26,6 +26,7 @@ from edge_agent.analysis.verdict import Verdict
 from edge_agent.cameras.frame import ColourOrder, Frame, Pixels
 from edge_agent.contracts import (
     BundleKind,
+    Cell,
     ErrorReport,
     ImageIdentity,
     Label,
@@ -296,10 +297,14 @@ class Analyzer:
             network_input = self._preprocess_field(denoised, nuclei_mask)
             timer.lap("preprocessing")
         cut: tuple[CutCell, ...] = ()
-        if self._cells is not None:
+        described: tuple[Cell, ...] = ()
+        if self._cells is None:
+            described = describe_cells(analysis, view)
+            timer.lap("decision")
+        else:
             cut = self._cells.cut(extracted, analysis)
             timer.lap("cells")
-        return PendingReading(extracted, analysis, nuclei, image, network_input, judged, cut)
+        return PendingReading(extracted, analysis, nuclei, described, image, network_input, judged, cut)
 
     def _judge(self, pending: PendingReading) -> Reading:
         extracted, analysis = pending.extracted, pending.analysis
@@ -319,7 +324,9 @@ class Analyzer:
         differs = None if appearance is None or known is None else find_differences(appearance, known.measures)
         if appearance is not None:
             extracted.timer.lap("appearance")
-        described = describe_cells(analysis, extracted.view, judgements)
+        described = pending.described
+        if judgements is not None:
+            described = describe_cells(analysis, extracted.view, judgements)
         extracted.timer.lap("decision")
         return Reading(
             frame=extracted.frame,

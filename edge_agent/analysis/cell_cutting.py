@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -13,7 +14,7 @@ from edge_agent.analysis.reading import CutCell, FieldAnalysis
 from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.contracts import MAX_CELLS, Reason
 from edge_agent.contracts.manifest import CellWindows
-from edge_agent.vision.cell_windows import cut_window
+from edge_agent.vision.cell_windows import cut_window, reduce_areas
 from edge_agent.vision.decode import REDUCTIONS, ImageHeader, decode_image
 from edge_agent.vision.field import MAX_UPSCALING
 from edge_agent.vision.red_cells import DIAMETER_UM
@@ -41,14 +42,18 @@ def cut_cells(
     refusal = _unfit(extracted, scale, windows, side_px)
     if refusal is not None or scale is None or not chosen:
         return tuple(refusal if at in chosen else each for at, each in enumerate(found))
-    picture, order, reduction = _picture(extracted, scale, windows.window_um / side_px)
+    picture, order, reduction, to_reduce = _picture(extracted, scale, windows.window_um / side_px)
     view = extracted.view
     high = windows.window_um / (scale * reduction)
+    size_px = high / view.pixel_aspect, high
+    if len(chosen) * math.prod(size_px) * to_reduce**2 > picture.shape[0] * picture.shape[1]:
+        # Windows that overlap are not reduced one by one.
+        picture, to_reduce = reduce_areas(picture, to_reduce), 1
     for at in chosen:
         x, y = nuclei[at].centre_px
         y_px, x_px = view.to_frame(y, x)
-        size_px = high / view.pixel_aspect, high
-        window = cut_window(picture, (x_px / reduction, y_px / reduction), size_px, side_px)
+        centre_px = x_px / reduction, y_px / reduction
+        window = cut_window(picture, centre_px, size_px, side_px, reduction=to_reduce)
         if order is ColourOrder.BGR:
             window = np.asarray(cv2.cvtColor(window, cv2.COLOR_BGR2RGB), np.uint8)
         found[at] = window
@@ -81,19 +86,6 @@ def _fine(reductions: Sequence[int], um_per_pixel: float, wanted_um_per_pixel: f
     return max(fine, default=min(reductions))
 
 
-def _reduced(array: NDArray[np.uint8], reduction: int) -> NDArray[np.uint8]:
-    """A uint8 (h, w, 3) array at 1 / ``reduction``, a power of two, as decoding at that size gives it.
-
-    All of it takes a fraction of the time that areas of other than whole pixels take, window by window.
-    """
-    while reduction > 1:
-        high, wide = array.shape[0] // 2, array.shape[1] // 2
-        even = array[: 2 * high, : 2 * wide]
-        array = np.asarray(cv2.resize(even, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
-        reduction //= 2
-    return array
-
-
 def _um_per_pixel(extracted: ExtractedField, analysis: FieldAnalysis) -> float | None:
     """Of the frame; None if nothing is known about it.
 
@@ -120,15 +112,19 @@ def _unfit(extracted: ExtractedField, scale: float | None, windows: CellWindows,
 
 def _picture(
     extracted: ExtractedField, um_per_pixel: float, wanted_um_per_pixel: float
-) -> tuple[NDArray[np.uint8], ColourOrder, int]:
-    """The frame as uint8 (h, w, 3), its colour order, and by how much it is scaled down: little enough if it can be."""
+) -> tuple[NDArray[np.uint8], ColourOrder, int, int]:
+    """The frame as uint8 (h, w, 3) and its colour order; by how much its windows are scaled down, and are still to be.
+
+    That is little enough if it can be. All of a frame, or else each window, is scaled in a fraction of the time that
+    areas of other than whole pixels take.
+    """
     image, decoded = extracted.frame.image, extracted.decoded
     if isinstance(image, Pixels):
         reduction = _fine(REDUCTIONS, um_per_pixel, wanted_um_per_pixel)
-        return _reduced(image.array, reduction), image.order, reduction
+        return image.array, image.order, reduction, reduction
     if decoded is None or not isinstance(image, Encoded):
         raise TypeError("the field of a compressed frame was extracted without keeping what was decoded")
     reduction = fine_reduction(decoded.header, um_per_pixel, wanted_um_per_pixel)
     if reduction >= decoded.reduction:
-        return decoded.rgb, ColourOrder.RGB, decoded.reduction
-    return decode_image(image.data, reduction=reduction, header=decoded.header), ColourOrder.RGB, reduction
+        return decoded.rgb, ColourOrder.RGB, decoded.reduction, 1
+    return decode_image(image.data, reduction=reduction, header=decoded.header), ColourOrder.RGB, reduction, 1

@@ -19,7 +19,7 @@ from edge_agent.inference.classifier import Classification, Classifier
 from edge_agent.inference.decision import decide
 from edge_agent.inference.proof import ProofLimits, unproven_reasons
 from edge_agent.vision.decode import ImageHeader
-from edge_agent.vision.preprocessing import preprocess
+from edge_agent.vision.preprocessing import preprocess_windows
 
 FIELD_RULE = "any-cell@1"
 """How a field is decided by its cells: it is classified if at least one of them is."""
@@ -78,7 +78,7 @@ class CellJudge:
         steps = self._classifier.manifest.preprocessing
         windows = [each for each in cells if isinstance(each, np.ndarray)]
         # All windows at each step, not all steps of each window: what a step needs is in the processor's cache then.
-        images = [preprocess(each, steps.id, steps.denoise) for each in windows]
+        images = preprocess_windows(windows, steps.id, steps.denoise)
         found = iter(self._classifier.classify_all(images))
         judged: list[CellJudgement | None] = []
         for cell in cells:

@@ -106,6 +106,8 @@ class PendingReading:
     extracted: ExtractedField
     analysis: FieldAnalysis
     nuclei: Nuclei
+    described: tuple[Cell, ...]
+    """The nucleated cells as far as no network is needed; empty if a cells bundle judges them."""
     image: ImageIdentity | None
     network_input: NDArray[np.uint8] | None
     """The preprocessed field, uint8 (size, size, 3); None if only its cells are judged."""

@@ -23,6 +23,9 @@ from edge_agent.inference.bundle import OOD, Bundle
 _STRIDE_PX = 4
 """Every fourth pixel in each direction is enough for the field's colours; all of them would take ten times as long."""
 
+_PIXEL = np.dtype((np.void, 3))
+"""As one item: numpy copies three bytes at once sooner than three times one."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Familiarity:
@@ -86,8 +89,9 @@ def describe_all(images: Sequence[NDArray[np.uint8]], middle_maps: NDArray[np.fl
     means = places.mean(axis=1)
     apart = places - means[:, None]
     deviations = np.sqrt(np.square(apart, out=apart).mean(axis=1))
-    few = np.concatenate([image[::_STRIDE_PX, ::_STRIDE_PX] for image in images])
-    colours = np.split(cv2.cvtColor(few, cv2.COLOR_RGB2LAB), len(images))
+    pixels = [np.ascontiguousarray(image).view(_PIXEL) for image in images]
+    few = np.concatenate([each[::_STRIDE_PX, ::_STRIDE_PX] for each in pixels]).view(np.uint8)
+    colours = cv2.cvtColor(few, cv2.COLOR_RGB2LAB).reshape(len(images), -1, *few.shape[1:])
     tints = np.array([cv2.meanStdDev(each) for each in colours])
     return np.concatenate([means, deviations, tints.reshape(len(images), -1)], axis=1, dtype=np.float32)
 

@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.vision.cells import CELL_WINDOW_UM
-from edge_agent.vision.central_nucleus import find_central_nucleus
+from edge_agent.vision.central_nucleus import find_central_nuclei
 from edge_agent.vision.colour import LEVELS
 from edge_agent.vision.red_cells import DIAMETER_UM
-from edge_agent.vision.stain import measure_stain
 from edge_agent.vision.touching import Contour
 
 Array = NDArray[np.uint8]
@@ -65,51 +64,76 @@ class _Found:
     """255 on the nucleus, else 0; (h, w)."""
     kept: Array
     """255 on the cell; (h, w)."""
+    cut_out: bool = False
 
 
 def standardise_cell(window: Array) -> Array:
-    """The cell in the middle of a uint8 RGB window (h, w, 3) on white, in a standard stain; the same shape.
+    """As ``standardise_cells`` for one uint8 RGB window (h, w, 3); the same shape."""
+    image: Array = standardise_cells(window[None])[0]
+    return image
 
-    The window is as wide as ``cells.CELL_WINDOW_UM`` and centred on a nucleus, or shows one cell cut out on black. One
+
+def standardise_cells(windows: Array) -> Array:
+    """The cell in the middle of each of n uint8 RGB windows (n, h, w, 3) on white, in a standard stain; the same shape.
+
+    Each window is as wide as ``cells.CELL_WINDOW_UM`` and centred on a nucleus, or shows one cell cut out on black. One
     without a nucleus in its middle gives an image that is white all over: there is no cell, and nothing is guessed.
+
+    Step by step for all windows: they are so small that calls, and what each of them finds missing in the processor's
+    cache, take longer than the work.
     """
-    window = np.ascontiguousarray(window)
-    cut_out = is_cut_out(window)
-    found = _of_cut_out(cut_out_mask(window)) if cut_out else _find(window)
-    height, width = window.shape[:2]
-    left, top, wide, high = cv2.boundingRect(found.kept)
+    windows = np.ascontiguousarray(windows)
+    found = _find(windows)
     # What is absorbed of white, so that what is not kept is nothing.
-    absorbed = np.zeros_like(window)
-    if wide:
-        # The cell takes a third to a half of the window.
-        softness_px = SOFTNESS_RATIO * max(height, width)
-        # Two sigmas of the kernel take a third of the time that all of it does.
-        reach_px = math.ceil(2 * softness_px)
-        box = (
-            slice(max(0, top - reach_px), min(height, top + high + reach_px)),
-            slice(max(0, left - reach_px), min(width, left + wide + reach_px)),
-        )
-        kept = found.kept[box]
-        cell = cv2.LUT(window[box], _table(found.background, _median_levels(window, found.nucleus)))
-        if cut_out:
-            # Black is no stain: it would darken the soft edge.
-            cell = cv2.copyTo(cell, kept)
-        # The same with GaussianBlur takes twice the time: of bytes, it promises the last bit on every machine.
-        kernel = cv2.getGaussianKernel(2 * reach_px + 1, softness_px)
-        soft = cv2.sepFilter2D(kept, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
-        absorbed[box] = cv2.multiply(cell, cv2.merge((soft, soft, soft)), scale=1 / 255)
+    absorbed = np.zeros_like(windows)
+    kept = [at for at, each in enumerate(found) if each is not None]
+    cells = [each for each in found if each is not None]
+    medians = [_median_levels(windows[at], cell.nucleus) for at, cell in zip(kept, cells, strict=True)]
+    tables = _tables([each.background for each in cells], medians)
+    softness_px = SOFTNESS_RATIO * max(windows.shape[1:3])
+    # Two sigmas of the kernel take a third of the time that all of it does.
+    kernel = np.asarray(cv2.getGaussianKernel(2 * math.ceil(2 * softness_px) + 1, softness_px), np.float64)
+    for at, cell, table in zip(kept, cells, tables, strict=True):
+        _absorb(windows[at], cell, table, kernel, absorbed[at])
     return WHITE - absorbed
 
 
-def _find(window: Array) -> _Found:
-    stain = measure_stain(np.asarray(cv2.medianBlur(window, 3), np.uint8))
+def _absorb(window: Array, found: _Found, table: Array, kernel: NDArray[np.float64], absorbed: Array) -> None:
+    """Write to ``absorbed`` what the cell absorbs of white, its edge softened by ``kernel`` (2 * reach + 1, 1)."""
     height, width = window.shape[:2]
-    parts = find_central_nucleus(stain, DIAMETER_UM / CELL_WINDOW_UM * max(height, width))
-    nucleus = np.zeros((height, width), np.uint8)
-    if not parts:
-        return _Found(stain.background, nucleus, nucleus)
-    cv2.drawContours(nucleus, parts, -1, 255, cv2.FILLED)
-    return _Found(stain.background, nucleus, _hull(parts, nucleus, round(MARGIN_RATIO * max(height, width))))
+    left, top, wide, high = cv2.boundingRect(found.kept)
+    # The cell takes a third to a half of the window.
+    reach_px = len(kernel) // 2
+    box = (
+        slice(max(0, top - reach_px), min(height, top + high + reach_px)),
+        slice(max(0, left - reach_px), min(width, left + wide + reach_px)),
+    )
+    kept = found.kept[box]
+    cell = cv2.LUT(window[box], table)
+    if found.cut_out:
+        # Black is no stain: it would darken the soft edge.
+        cell = cv2.copyTo(cell, kept)
+    # The same with GaussianBlur takes twice the time: of bytes, it promises the last bit on every machine.
+    soft = cv2.sepFilter2D(kept, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
+    absorbed[box] = cv2.multiply(cell, cv2.merge((soft, soft, soft)), scale=1 / 255)
+
+
+def _find(windows: Array) -> list[_Found | None]:
+    """The cell of each window; None where there is none."""
+    height, width = windows.shape[1:3]
+    margin_px = round(MARGIN_RATIO * max(height, width))
+    found: list[_Found | None] = [_of_cut_out(each) if is_cut_out(each) else None for each in windows]
+    others = [at for at, each in enumerate(found) if each is None]
+    denoised = np.empty((len(others), height, width, 3), np.uint8)
+    for at, each in zip(others, denoised, strict=True):
+        cv2.medianBlur(windows[at], 3, dst=each)
+    nuclei = find_central_nuclei(denoised, DIAMETER_UM / CELL_WINDOW_UM * max(height, width))
+    for at, nucleus in zip(others, nuclei, strict=True):
+        if nucleus.parts:
+            mask = np.zeros((height, width), np.uint8)
+            cv2.drawContours(mask, nucleus.parts, -1, 255, cv2.FILLED)
+            found[at] = _Found(nucleus.background, mask, _hull(nucleus.parts, mask, margin_px))
+    return found
 
 
 def _hull(parts: Sequence[Contour], nucleus: Array, margin_px: int) -> Array:
@@ -121,8 +145,9 @@ def _hull(parts: Sequence[Contour], nucleus: Array, margin_px: int) -> Array:
     return kept
 
 
-def _of_cut_out(cell: Array) -> _Found:
-    return _Found(CUT_OUT_BACKGROUND, cell, cell)
+def _of_cut_out(window: Array) -> _Found | None:
+    cell = cut_out_mask(window)
+    return _Found(CUT_OUT_BACKGROUND, cell, cell, cut_out=True) if cv2.countNonZero(cell) else None
 
 
 def is_cut_out(window: Array) -> bool:
@@ -146,30 +171,34 @@ def cut_out_mask(window: Array) -> Array:
     return np.asarray(cell, np.uint8)
 
 
-def _median_levels(window: Array, mask: Array) -> NDArray[np.float32]:
-    """Of red, green and blue where the mask, which is not empty, is 255: float32 (3,). Every other pixel is enough."""
+def _median_levels(window: Array, mask: Array) -> Array:
+    """Of red, green and blue where the mask, which is not empty, is 255: uint8 (3,). Every other pixel is enough."""
     left, top, width, height = cv2.boundingRect(mask)
     for stride in (2, 1):
         box = slice(top, top + height, stride), slice(left, left + width, stride)
         pixels = window.view(_PIXEL)[..., 0][box][mask[box] > 0].view(np.uint8).reshape(-1, 3)
         if len(pixels):
             break
-    return np.asarray(np.sort(pixels, axis=0, kind="stable")[len(pixels) // 2], np.float32)
+    median: Array = np.sort(pixels, axis=0, kind="stable")[len(pixels) // 2]
+    return median
 
 
-def _table(background: tuple[int, int, int], nucleus: NDArray[np.float32]) -> Array:
-    """From a level to what is absorbed of white in the standard stain, for red, green and blue: uint8 (1, 256, 3)."""
-    white = np.maximum(np.array(background, np.float32), _MIN_BACKGROUND) + 1
-    densities = np.maximum(np.log(white / (nucleus + 1)), _MIN_DENSITY)
+def _tables(backgrounds: Sequence[tuple[int, int, int]], nuclei: Sequence[Array]) -> Array:
+    """From a level to what is absorbed of white in the standard stain, in each channel: uint8 (n, 1, 256, 3)."""
+    if not nuclei:
+        return np.empty((0, 1, LEVELS, 3), np.uint8)
+    white = np.maximum(np.array(backgrounds, np.float32), _MIN_BACKGROUND) + 1
+    densities = np.maximum(np.log(white / (np.array(nuclei, np.float32) + 1)), _MIN_DENSITY)
     factors = np.minimum(np.maximum(_STANDARD / densities, _FACTOR_RANGE[0]), _FACTOR_RANGE[1])
-    transmissions = _LEVELS / white
+    transmissions = _LEVELS / white[:, :, None]
     np.minimum(transmissions, 1, out=transmissions)
-    absorbed = (WHITE + 1) * (1 - transmissions ** (factors**STANDARD_SHARE))
-    return np.asarray(np.rint(np.minimum(absorbed, WHITE)), np.uint8)[None]
+    absorbed = (WHITE + 1) * (1 - transmissions ** (factors**STANDARD_SHARE)[:, :, None])
+    levels = np.rint(np.minimum(absorbed, WHITE)).astype(np.uint8)
+    return np.ascontiguousarray(levels.transpose(0, 2, 1))[:, None]
 
 
 _BLACK, _ALMOST_BLACK = (0, 0, 0), (MAX_BLACK_LEVEL,) * 3
 _PIXEL = np.dtype((np.void, 3))
 """A pixel as one item: numpy picks three bytes at once far sooner than three times one."""
 _STANDARD = np.array(STANDARD_DENSITIES, np.float32)
-_LEVELS = np.arange(1, LEVELS + 1, dtype=np.float32)[:, None]
+_LEVELS = np.arange(1, LEVELS + 1, dtype=np.float32)

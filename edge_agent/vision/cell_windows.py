@@ -14,21 +14,36 @@ from edge_agent.vision.red_cells import DIAMETER_UM
 
 
 def cut_window(
-    picture: NDArray[np.uint8], centre_px: tuple[float, float], size_px: tuple[float, float], side_px: int
+    picture: NDArray[np.uint8],
+    centre_px: tuple[float, float],
+    size_px: tuple[float, float],
+    side_px: int,
+    *,
+    reduction: int = 1,
 ) -> NDArray[np.uint8]:
     """The window around ``centre_px`` of a uint8 (h, w, 3) array, as uint8 (side, side, 3) with the same colour order.
 
-    ``centre_px`` is x and y, ``size_px`` width and height of the window, in pixels of ``picture``. Beyond its edge the
-    picture is mirrored.
+    ``centre_px`` is x and y, ``size_px`` width and height of the window, in pixels of ``picture`` as ``reduce_areas``
+    makes it by ``reduction``. Beyond its edge the picture is mirrored.
     """
     width, height = (max(1, round(each)) for each in size_px)
     left, top = round(centre_px[0] - width / 2), round(centre_px[1] - height / 2)
-    rows, columns = picture.shape[:2]
-    part = picture[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
+    rows, columns = picture.shape[0] // reduction, picture.shape[1] // reduction
+    top_px, bottom_px = (reduction * min(max(0, each), rows) for each in (top, top + height))
+    left_px, right_px = (reduction * min(max(0, each), columns) for each in (left, left + width))
+    part = reduce_areas(picture[top_px:bottom_px, left_px:right_px], reduction)
     beyond = max(0, -top), max(0, top + height - rows), max(0, -left), max(0, left + width - columns)
     if any(beyond):
         part = np.asarray(cv2.copyMakeBorder(part, *beyond, cv2.BORDER_REFLECT_101), np.uint8)
     return _scale(part, side_px)
+
+
+def reduce_areas(array: NDArray[np.uint8], reduction: int) -> NDArray[np.uint8]:
+    """A uint8 (h, w, 3) array at 1 / ``reduction``, a power of two, as decoding at that size gives it."""
+    while reduction > 1:
+        array = _halved(array)
+        reduction //= 2
+    return array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +68,15 @@ def cut_cell(rgb: NDArray[np.uint8], um_per_pixel: float, window_um: float, side
 
 def _scale(part: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
     """``part`` at (side, side, 3). Areas of 2 x 2 px are averaged as long as it stays large enough: that is fastest."""
-    while min(half := (part.shape[0] // 2, part.shape[1] // 2)) >= side_px:
-        even = part[: 2 * half[0], : 2 * half[1]]
-        part = np.asarray(cv2.resize(even, half[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+    while min(part.shape[:2]) // 2 >= side_px:
+        part = _halved(part)
     if part.shape[:2] == (side_px, side_px):
         return np.ascontiguousarray(part)
     how = cv2.INTER_AREA if max(part.shape[:2]) > MAX_LINEAR_SHRINKING * side_px else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(part, (side_px, side_px), interpolation=how), np.uint8)
+
+
+def _halved(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    high, wide = array.shape[0] // 2, array.shape[1] // 2
+    even = array[: 2 * high, : 2 * wide]
+    return np.asarray(cv2.resize(even, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)

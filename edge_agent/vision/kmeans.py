@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge_agent.vision.colour import LEVELS
 
 _LEVELS = np.arange(LEVELS)
-_ABOVE = np.where(np.triu(np.ones((LEVELS, LEVELS), dtype=np.bool_), k=1), np.inf, 0.0)
+EMPTY_ABOVE = np.where(np.triu(np.ones((LEVELS, LEVELS), dtype=np.bool_), k=1), np.inf, 0.0)
 """Infinite above the diagonal, where an interval would be empty, else 0."""
 
 
@@ -86,7 +86,7 @@ def _optimal_starts(values: NDArray[np.intp], weights: NDArray[np.float64], k: i
     sizes = s0[:-1] - s0[1:, None]
     np.minimum(sizes, -1.0, out=sizes)
     cost /= sizes
-    cost += _ABOVE[:n, :n]
+    cost += EMPTY_ABOVE[:n, :n]
 
     best = cost[:, 0]
     before = np.empty(n)

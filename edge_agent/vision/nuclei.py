@@ -6,8 +6,10 @@ The limits were chosen on half of the fields and images with known truth; docs/n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import cv2
@@ -116,18 +118,11 @@ def find_nuclei(
     if not large:
         return ()
     reference, least_density = _reference(stain, proposed)
-    densities = [_densities(stain, proposed, contour) for contour in large]
-    stained = [
-        contour
-        for contour, found in zip(large, densities, strict=True)
-        if not only_pure and _is_nuclear(found, max(reference, least_density))
-    ]
+    found = _densities(stain, proposed, large)
+    stained = [] if only_pure else _choose(large, _is_nuclear(found, max(reference, least_density)))
     if not stained:
-        stained = [
-            contour
-            for contour, found in zip(large, densities, strict=True)
-            if _is_nuclear(found, max(reference, MIN_PURE_DENSITY, MIN_PURITY_RATIO * found.green))
-        ]
+        least = np.maximum(MIN_PURITY_RATIO * found.green, max(reference, MIN_PURE_DENSITY))
+        stained = _choose(large, _is_nuclear(found, least))
     if red_cell_diameter_px is None or red_cell_area is None:
         nuclei = [_nucleus([contour], pixel_aspect) for contour in stained]
     else:
@@ -158,7 +153,7 @@ def _reference(stain: Stain, proposed: NDArray[np.uint8]) -> tuple[float, float]
     """The nuclear density that a nucleus has at least: by the other cells, and as such."""
     rgb, near = stain.rgb[::_ROWS_STRIDE], cv2.dilate(proposed[::_ROWS_STRIDE], _BESIDE)
     least_green = stain.level(_MIN_CELL_DENSITY, channel=1)
-    background = cv2.threshold(cv2.extractChannel(rgb, 1), least_green, 255, cv2.THRESH_BINARY)[1]
+    background = cv2.threshold(stain.green[::_ROWS_STRIDE], least_green, 255, cv2.THRESH_BINARY)[1]
     others = cv2.bitwise_not(cv2.bitwise_or(near, background))
     others_px = cv2.countNonZero(others)
     proposed_px = cv2.countNonZero(proposed[::_ROWS_STRIDE])
@@ -171,44 +166,47 @@ def _reference(stain: Stain, proposed: NDArray[np.uint8]) -> tuple[float, float]
 
 
 class _Densities(NamedTuple):
-    """Of one region."""
+    """Of n regions, float64 (n,) each."""
 
-    red: float
-    green: float
-    blue: float
-    nuclear: float
-
-
-def _densities(stain: Stain, proposed: NDArray[np.uint8], contour: Contour) -> _Densities:
-    left, top, width, height = cv2.boundingRect(contour)
-    box = slice(top, top + height), slice(left, left + width)
-    # What else is proposed in the box is stained alike; drawing the contour would take as long as all the rest.
-    levels = cv2.mean(stain.rgb[box], mask=proposed[box])
-    return _Densities(*stain.densities(levels), stain.nuclear_density(levels))
+    red: NDArray[np.float64]
+    green: NDArray[np.float64]
+    blue: NDArray[np.float64]
+    nuclear: NDArray[np.float64]
 
 
-def _is_nuclear(found: _Densities, least: float) -> bool:
-    return found.nuclear >= least and found.red - found.blue >= MIN_HUE_RATIO * found.green
+def _densities(stain: Stain, proposed: NDArray[np.uint8], contours: Sequence[Contour]) -> _Densities:
+    levels = np.empty((len(contours), 4))
+    for at, contour in enumerate(contours):
+        left, top, width, height = cv2.boundingRect(contour)
+        box = slice(top, top + height), slice(left, left + width)
+        # What else is proposed in the box is stained alike; drawing the contour would take as long as all the rest.
+        levels[at] = cv2.mean(stain.rgb[box], mask=proposed[box])
+    return _Densities(*stain.densities_of(levels[:, :3]))
+
+
+def _is_nuclear(found: _Densities, least: float | NDArray[np.float64]) -> NDArray[np.bool_]:
+    return (found.nuclear >= least) & (found.red - found.blue >= MIN_HUE_RATIO * found.green)
+
+
+def _choose(contours: Sequence[Contour], chosen: NDArray[np.bool_]) -> list[Contour]:
+    return [contour for contour, each in zip(contours, chosen.tolist(), strict=True) if each]
 
 
 def join_lobes(parts: Sequence[Contour], pixel_aspect: float, red_cell_diameter_px: float) -> list[list[Contour]]:
     """Parts in groups: lobes that are near each other and together no larger than one nucleus, nearest first."""
-    scale = np.array([pixel_aspect, 1.0], dtype=np.float32)
-    # Every third point of an outline is enough, in a ninth of the time; x and y in rows of their own.
-    points = [np.ascontiguousarray((part[::3, 0, :] * scale).T) for part in parts]
     gap = LOBES_MAX_GAP_RATIO * red_cell_diameter_px
     red_cell_area = np.pi / 4 * red_cell_diameter_px**2
     areas = [pixel_aspect * contour_area_px(part) / red_cell_area for part in parts]
-    if not parts or min(areas) >= LOBE_MAX_AREA_RATIO:
+    if len(parts) < 2 or min(areas) >= LOBE_MAX_AREA_RATIO:
         return [[part] for part in parts]
+    points: dict[int, NDArray[np.float32]] = {}
     pairs = []
-    for one, other in _near_boxes(parts, scale, gap):
+    for one, other in _near_boxes(parts, pixel_aspect, gap):
         if min(areas[one], areas[other]) < LOBE_MAX_AREA_RATIO:
-            across, down = points[one][:, :, None] - points[other][:, None]
-            across *= across
-            down *= down
-            across += down
-            distance = float(np.sqrt(across.min()))
+            for at in (one, other):
+                if at not in points:
+                    points[at] = _few_points(parts[at], pixel_aspect)
+            distance = _distance(points[one], points[other])
             if distance <= gap:
                 pairs.append((distance, one, other))
     group_of = {at: [at] for at in range(len(parts))}
@@ -221,10 +219,33 @@ def join_lobes(parts: Sequence[Contour], pixel_aspect: float, red_cell_diameter_
     return [[parts[at] for at in group] for first, group in group_of.items() if group[0] == first]
 
 
-def _near_boxes(parts: Sequence[Contour], scale: NDArray[np.float32], gap: float) -> Iterator[tuple[int, int]]:
-    """Pairs of contours whose bounding boxes, times ``scale`` in x and y, are no farther apart than ``gap``."""
-    boxes = np.array([cv2.boundingRect(part) for part in parts])
-    low, high = boxes[:, :2] * scale, (boxes[:, :2] + boxes[:, 2:]) * scale
-    near = ((low[:, None] - high <= gap) & (low - high[:, None] <= gap)).all(axis=-1)
-    for one, other in np.argwhere(np.triu(near, k=1)):
-        yield int(one), int(other)
+def _few_points(contour: Contour, pixel_aspect: float) -> NDArray[np.float32]:
+    """Every third point of an outline, float32 (2, n) of x and y: enough for a distance, in a ninth of the time."""
+    points = contour[::3, 0, :].T.astype(np.float32, order="C")
+    points[0] *= np.float32(pixel_aspect)
+    return points
+
+
+def _distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Least distance of a point in float32 (2, n) from one in (2, m)."""
+    across, down = np.subtract.outer(one[0], other[0]), np.subtract.outer(one[1], other[1])
+    across *= across
+    down *= down
+    across += down
+    return math.sqrt(across.min())
+
+
+def _near_boxes(parts: Sequence[Contour], pixel_aspect: float, gap: float) -> Iterator[tuple[int, int]]:
+    """Pairs of contours, the lower index first, whose bounding boxes are no farther apart than ``gap`` in x and y."""
+    boxes: list[tuple[float, float, int, int, int]] = []
+    for at, part in enumerate(parts):
+        left, top, width, height = cv2.boundingRect(part)
+        boxes.append((left * pixel_aspect, (left + width) * pixel_aspect, top, top + height, at))
+    # From left to right, so that each is compared with those only that begin before it ends.
+    boxes.sort()
+    for number, (_, right, top, bottom, one) in enumerate(boxes, start=1):
+        for other_left, _, other_top, other_bottom, other in islice(boxes, number, None):
+            if other_left - right > gap:
+                break
+            if other_top - bottom <= gap and top - other_bottom <= gap:
+                yield min(one, other), max(one, other)

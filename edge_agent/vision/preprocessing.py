@@ -6,14 +6,14 @@ never changes: a change gets a new version number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.cell_stain import standardise_cell
+from edge_agent.vision.cell_stain import standardise_cells
 from edge_agent.vision.cells import find_cells
 from edge_agent.vision.colour import to_lab
 from edge_agent.vision.segmentation import cells_mask
@@ -60,9 +60,9 @@ PREPROCESSINGS: Mapping[str, Callable[[Array, Array], Array]] = MappingProxyType
 * ``segmented@2``: the denoised field, black except for the nucleated cells. (``segmented@1`` had other nuclei.)
 """
 
-WINDOW_PREPROCESSINGS: Mapping[str, Callable[[Array], Array]] = MappingProxyType({"cell_stain@1": standardise_cell})
-"""Those of a cell's window only, from the denoised RGB window (h, w, 3) to the network's image (h, w, 3), both uint8.
-They know that one cell lies in the middle. A bundle for whole fields cannot have them.
+WINDOW_PREPROCESSINGS: Mapping[str, Callable[[Array], Array]] = MappingProxyType({"cell_stain@1": standardise_cells})
+"""Those of cells' windows only, from n denoised RGB windows (n, h, w, 3) to the network's images (n, h, w, 3), uint8.
+They know that one cell lies in the middle of each. A bundle for whole fields cannot have them.
 
 * ``cell_stain@1``: the cell on white, in a standard stain.
 """
@@ -76,11 +76,21 @@ def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
 
     The analyzer runs the same steps of a field one by one, to time them and to use intermediate results.
     """
-    denoised = DENOISERS[denoise](field)
     if preprocessing_id in WINDOW_PREPROCESSINGS:
-        return WINDOW_PREPROCESSINGS[preprocessing_id](denoised)
+        return preprocess_windows([field], preprocessing_id, denoise)[0]
+    denoised = DENOISERS[denoise](field)
     finish = PREPROCESSINGS[preprocessing_id]
     if preprocessing_id in WITHOUT_NUCLEI:
         # Finding them takes as long as a small network.
         return finish(denoised, np.zeros(denoised.shape[:2], np.uint8))
     return finish(denoised, find_cells(SEGMENTATION_DENOISER(field)).segmentation.mask)
+
+
+def preprocess_windows(windows: Sequence[Array], preprocessing_id: str, denoise: str) -> list[Array]:
+    """As ``preprocess`` for each of the windows of a field's cells, all of one shape, in a third of the time."""
+    if preprocessing_id not in WINDOW_PREPROCESSINGS:
+        return [preprocess(each, preprocessing_id, denoise) for each in windows]
+    if not windows:
+        return []
+    denoised: Array = np.stack([DENOISERS[denoise](each) for each in windows])
+    return list(WINDOW_PREPROCESSINGS[preprocessing_id](denoised))

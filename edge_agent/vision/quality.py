@@ -23,6 +23,8 @@ _ROWS_STRIDE = 4
 """Shares and means of every fourth row differ from those of all by less than they do from frame to frame."""
 
 _NEAR_NUCLEI = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+_MARGIN_PX = 3
+"""What is near nuclei is within 2 px of them, and its slope depends on 1 px more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def measure(field: NDArray[np.uint8], denoised: NDArray[np.uint8], nuclei_mask: 
         clipped_nuclei_pct=_share_pct(clipped_nuclei, nuclei_px) if nuclei_px else None,
         colour_cast_delta_e=float(np.hypot(*cast)),
         colourfulness_delta_e=float(np.hypot(*spread)),
-        foreground_pct=foreground_pct(np.asarray(cv2.extractChannel(field, 1), dtype=np.uint8)),
+        foreground_pct=foreground_pct(_planes(field)[1]),
     )
 
 
@@ -124,8 +126,13 @@ def _deviation(plane: Plane) -> float:
 
 
 def _tenengrad(grey: Plane, mask: Plane) -> float:
-    gx, gy = cv2.spatialGradient(grey)
-    near = cv2.dilate(mask, _NEAR_NUCLEI)
+    left, top, width, height = cv2.boundingRect(mask)
+    around = (
+        slice(max(0, top - _MARGIN_PX), top + height + _MARGIN_PX),
+        slice(max(0, left - _MARGIN_PX), left + width + _MARGIN_PX),
+    )
+    gx, gy = cv2.spatialGradient(grey[around])
+    near = cv2.dilate(mask[around], _NEAR_NUCLEI)
     energy = sum(cv2.norm(cv2.copyTo(slope, near), cv2.NORM_L2SQR) for slope in (gx, gy))
     # A Sobel kernel adds up to 8 times the slope; the score is in squared grey levels per pixel.
     return energy / cv2.countNonZero(near) / 64.0
@@ -133,8 +140,11 @@ def _tenengrad(grey: Plane, mask: Plane) -> float:
 
 def thumbnail(field: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A uint8 grey thumbnail (32, 32) of an RGB array, to compare frames by."""
-    small = cv2.resize(field, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    grey = cv2.cvtColor(field, cv2.COLOR_RGB2GRAY)
+    # Halving takes a fraction of the time that other areas take.
+    while min(grey.shape) >= 4 * THUMBNAIL_PX and not any(side % 2 for side in grey.shape):
+        grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(grey, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def change_pct(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.colour import LEVELS
 from edge_agent.vision.kmeans import Clusters, kmeans_histogram
 from edge_agent.vision.nuclei import MIN_DENSITY, Nucleus, find_nuclei
 from edge_agent.vision.stain import Stain, absorbed_level, density_of
@@ -89,15 +88,33 @@ def nuclear_levels(clusters: Clusters) -> NDArray[np.bool_]:
     Those of the top cluster, and of the one below if it is stained much alike.
     """
     top = clusters.centres.size - 1
-    lower, upper = (density_of(centre) for centre in clusters.centres[-2:].tolist())
-    pale = top > 1 and lower >= max(MIN_DENSITY, MIN_PALE_RATIO * upper)
+    pale = top > 1 and is_pale(*clusters.centres[-2:].tolist())
     return clusters.labels >= (top - 1 if pale else top)
 
 
+def is_pale(lower: float, upper: float) -> bool:
+    """Whether the cluster below the top one may be nuclei too, by how much light the means of the two absorb."""
+    return density_of(lower) >= max(MIN_DENSITY, MIN_PALE_RATIO * density_of(upper))
+
+
 def propose(stain: Stain, allowed: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """A uint8 mask (h, w), 255 on the pixels of the ``allowed`` levels, bool (256,): specks go, gaps close."""
-    raw = cv2.LUT(stain.nuclear, allowed[absorbed_level].view(np.uint8) * np.uint8(LEVELS - 1))
-    return np.asarray(cv2.morphologyEx(cv2.morphologyEx(raw, cv2.MORPH_OPEN, _OPEN), cv2.MORPH_CLOSE, _CLOSE), np.uint8)
+    """A uint8 mask (h, w), 255 on the pixels of the ``allowed`` levels, bool (256,): specks go, gaps close.
+
+    From the first that is allowed on, all are.
+    """
+    levels = allowed[absorbed_level]
+    if not levels[-1]:
+        return np.zeros_like(stain.nuclear)
+    # The same as a look-up, in a tenth of the time.
+    _, raw = cv2.threshold(stain.nuclear, int(levels.argmax()) - 1, 255, cv2.THRESH_BINARY)
+    return open_and_close(np.asarray(raw, np.uint8))
+
+
+def open_and_close(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A uint8 mask (h, w) without specks and gaps."""
+    return np.asarray(
+        cv2.morphologyEx(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _OPEN), cv2.MORPH_CLOSE, _CLOSE), np.uint8
+    )
 
 
 def _find(

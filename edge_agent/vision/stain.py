@@ -47,6 +47,8 @@ class Stain:
 
     rgb: NDArray[np.uint8]
     """The denoised field, uint8 RGB (h, w, 3)."""
+    green: Plane
+    """The field's green channel, uint8 (h, w)."""
     background: tuple[int, int, int]
     """Its background's levels of red, green and blue."""
     nuclear: Plane
@@ -69,15 +71,28 @@ class Stain:
         red, green, blue = self.densities(levels)
         return green - blue - EOSIN_WEIGHT * max(0.0, blue - red - EOSIN_MARGIN)
 
+    def densities_of(self, levels: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Densities in red, green and blue, and nuclear density, of n colours: float64 (4, n) of levels (n, 3)."""
+        red, green, blue = np.log((np.array(self.background) + 1.0) / (levels + 1.0)).T
+        nuclear = green - blue - EOSIN_WEIGHT * np.maximum(0.0, blue - red - EOSIN_MARGIN)
+        return np.array([red, green, blue, nuclear])
+
     def absorbed_histogram(self) -> NDArray[np.int64]:
         """How many pixels absorb how much of the light by nuclear density: int64 (256,).
 
         From 0 (nothing) to ``ABSORBED_LEVELS`` - 1 (all); ``absorbed_level`` says which density is in which. Every
         other row is counted.
         """
-        counts = np.zeros(LEVELS, np.int64)
-        np.add.reduceat(level_histogram(self.nuclear[::2]), _FIRST_OF_ABSORBED, out=counts[: _FIRST_OF_ABSORBED.size])
-        return counts
+        histogram: NDArray[np.int64] = absorbed_histograms(self.nuclear[None])[0]
+        return histogram
+
+
+def absorbed_histograms(nuclear: Plane) -> NDArray[np.int64]:
+    """Of each of n planes of nuclear density, uint8 (n, h, w), as of ``Stain.absorbed_histogram``: int64 (n, 256)."""
+    counts = np.zeros((len(nuclear), LEVELS), np.int64)
+    levels = np.stack([level_histogram(each[::2]) for each in nuclear])
+    np.add.reduceat(levels, _FIRST_OF_ABSORBED, axis=1, out=counts[:, : _FIRST_OF_ABSORBED.size])
+    return counts
 
 
 def density_of(absorbed: float) -> float:
@@ -92,12 +107,34 @@ def measure_stain(rgb: NDArray[np.uint8]) -> Stain:
     red, green, blue = sample[int(_BACKGROUND_RATIO * len(sample))].tolist()
     red_plane, green_plane, blue_plane = cv2.split(rgb)
     in_blue = cv2.LUT(blue_plane, _DENSITY_OF[blue])
-    eosin = cv2.subtract(in_blue, cv2.LUT(red_plane, _RAISED_DENSITY_OF[red]))
+    nuclear = _nuclear(cv2.LUT(red_plane, _RAISED_DENSITY_OF[red]), cv2.LUT(green_plane, _DENSITY_OF[green]), in_blue)
+    return Stain(rgb, np.asarray(green_plane, dtype=np.uint8), (red, green, blue), nuclear)
+
+
+def measure_stains(windows: NDArray[np.uint8]) -> tuple[list[tuple[int, int, int]], Plane]:
+    """Background and nuclear density, as of ``Stain``, of each of n windows, uint8 RGB (n, h, w, 3); (n, h, w).
+
+    Of windows as small as those of cells, what surrounds OpenCV's and numpy's work takes longer than the work.
+    """
+    count, height, width, _ = windows.shape
+    sample = windows[:, ::_STRIDE_PX, ::_STRIDE_PX].reshape(count, -1, 3)
+    sample = np.sort(sample, axis=1, kind="stable")[:, int(_BACKGROUND_RATIO * sample.shape[1])]
+    backgrounds: list[tuple[int, int, int]] = [(int(red), int(green), int(blue)) for red, green, blue in sample]
+    planes = [plane.reshape(count, height, width) for plane in cv2.split(windows.reshape(count * height, width, 3))]
+    for at, (red, green, blue) in enumerate(backgrounds):
+        for plane, table in zip(planes, (_RAISED_DENSITY_OF[red], _DENSITY_OF[green], _DENSITY_OF[blue]), strict=True):
+            cv2.LUT(plane[at], table, dst=plane[at])
+    in_red, in_green, in_blue = (plane.reshape(count * height, width) for plane in planes)
+    return backgrounds, _nuclear(in_red, in_green, in_blue).reshape(count, height, width)
+
+
+def _nuclear(in_red: cv2.typing.MatLike, in_green: cv2.typing.MatLike, in_blue: cv2.typing.MatLike) -> Plane:
+    """Nuclear density from the densities in each channel, red raised by the margin; all uint8 (h, w)."""
+    eosin = cv2.subtract(in_blue, in_red)
     for _ in range(_EOSIN_DOUBLINGS):
         cv2.add(eosin, eosin, dst=eosin)
-    nuclear = cv2.subtract(cv2.LUT(green_plane, _DENSITY_OF[green]), in_blue)
-    cv2.subtract(nuclear, eosin, dst=nuclear)
-    return Stain(rgb, (red, green, blue), np.asarray(nuclear, dtype=np.uint8))
+    nuclear = cv2.subtract(in_green, in_blue)
+    return np.asarray(cv2.subtract(nuclear, eosin, dst=nuclear), np.uint8)
 
 
 def _density_tables(raised_by: float) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import cv2
@@ -34,6 +35,7 @@ _CONVEX_RATIO = 0.96
 hull."""
 
 _MARGIN_PX = 1
+_BESIDE = np.ones((3, 3), np.uint8)
 
 
 def separate(contour: Contour, pixel_aspect: float, red_cell_diameter_px: float) -> list[Contour]:
@@ -123,17 +125,18 @@ def _by_power(shape: tuple[int, ...], discs: Sequence[tuple[float, float, float]
 def _separate_discs(distance: NDArray[np.float32], min_radius_px: float) -> list[tuple[float, float, float]]:
     """Centre x, centre y and radius of the peaks with a narrow neck to each larger one; none if there is only one."""
     size = max(3, int(min_radius_px) | 1)
-    around = cv2.dilate(distance, np.ones((size, size), np.uint8))
-    peaks = cv2.dilate(((distance >= around) & (distance >= min_radius_px)).astype(np.uint8), np.ones((3, 3), np.uint8))
+    around = cv2.dilate(distance, cv2.getStructuringElement(cv2.MORPH_RECT, (size, size)))
+    summits = (distance >= around) & (distance >= min_radius_px)
+    peaks = cv2.dilate(summits.view(np.uint8), _BESIDE)
     if len(cv2.findContours(peaks, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)[0]) == 1:
         # One peak, as most regions have, is all one nucleus. To label it takes more time than all before.
         return []
-    _, labels, boxes, centres = cv2.connectedComponentsWithStats(peaks)
+    _, labels, boxes, centres = cv2.connectedComponentsWithStats(peaks, ltype=cv2.CV_16U)
     found = []
     for at in range(1, len(boxes)):
         left, top, width, height, _ = boxes[at].tolist()
         box = slice(top, top + height), slice(left, left + width)
-        radius = float(distance[box][labels[box] == at].max())
+        _, radius, _, _ = cv2.minMaxLoc(distance[box], (labels[box] == at).view(np.uint8))
         found.append((float(centres[at, 0]), float(centres[at, 1]), radius))
     discs: list[tuple[float, float, float]] = []
     for disc in sorted(found, key=lambda each: -each[2]):
@@ -146,6 +149,13 @@ def _neck(distance: NDArray[np.float32], one: tuple[float, float, float], other:
     """Least distance to the outside on the straight way between two peaks."""
     steps = max(2, int(math.hypot(one[0] - other[0], one[1] - other[1])))
     # numpy's linspace takes as long as everything else here.
-    way = np.arange(steps) / (steps - 1)
-    x, y = (np.rint(one[at] + (other[at] - one[at]) * way).astype(np.intp) for at in (0, 1))
+    x, y = (
+        (np.multiply.outer((other[0] - one[0], other[1] - one[1]), _way(steps)).T + one[:2]).T.round().astype(np.intp)
+    )
     return float(distance[y, x].min())
+
+
+@lru_cache(maxsize=256)
+def _way(steps: int) -> NDArray[np.float64]:
+    """From 0 to 1 in so many steps, both included."""
+    return np.arange(steps) / (steps - 1)

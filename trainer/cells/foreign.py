@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from edge_agent.vision.cell_stain import MAX_BLACK_LEVEL, WHITE, is_cut_out, standardise_cell
 from edge_agent.vision.cell_windows import cut_window
 from edge_agent.vision.cells import find_cells
-from edge_agent.vision.central_nucleus import find_central_nucleus
+from edge_agent.vision.central_nucleus import find_central_nuclei
 from edge_agent.vision.preprocessing import SEGMENTATION_DENOISER
 from edge_agent.vision.red_cells import DIAMETER_UM
-from edge_agent.vision.stain import measure_stain
 from trainer.cells.canvases import CANVAS_PX, UM_PER_PIXEL, Canvases
 from trainer.cells.nonsense import FITTED, draw
 from trainer.cells.splits import sampling_weights
@@ -110,8 +109,8 @@ def cut_out(window: Array, margin_um: float) -> Array:
     Where there is no nucleus, the window is returned as it is.
     """
     side_px = window.shape[0]
-    stain = measure_stain(np.asarray(cv2.medianBlur(window, 3), np.uint8))
-    parts = find_central_nucleus(stain, DIAMETER_UM / UM_PER_PIXEL)
+    denoised = np.asarray(cv2.medianBlur(window, 3), np.uint8)
+    parts = find_central_nuclei(denoised[None], DIAMETER_UM / UM_PER_PIXEL)[0].parts
     if not parts:
         return window
     kept = np.zeros((side_px, side_px), np.uint8)

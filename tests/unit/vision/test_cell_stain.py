@@ -16,8 +16,9 @@ from edge_agent.vision.cell_stain import (
     WHITE,
     is_cut_out,
     standardise_cell,
+    standardise_cells,
 )
-from edge_agent.vision.preprocessing import preprocess
+from edge_agent.vision.preprocessing import preprocess, preprocess_windows
 
 Array = NDArray[np.uint8]
 SIDE = 96
@@ -175,6 +176,30 @@ def test_a_cell_that_was_cut_out_on_black_is_put_on_white() -> None:
     assert (image[40:56, 40:56] < 150).all()
     # No dark rim: beside the cell it is white at once.
     assert (image[48, 48 + 23 :] == WHITE).all()
+
+
+def test_many_windows_are_made_as_each_is_alone() -> None:
+    noise = np.random.default_rng(7).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    touching = window(others=False)
+    cv2.circle(touching, (48 + 36, 48), 18, NUCLEUS, -1, cv2.LINE_AA)
+    pale = window(nucleus=(160, 130, 185), light=(0.8, 0.95, 1.0))
+    two_levels = np.full((SIDE, SIDE, 3), BACKGROUND, np.uint8)
+    two_levels[34:62, 34:62] = NUCLEUS
+    flat = np.full((SIDE, SIDE, 3), 200, np.uint8)
+    many = np.stack([window(), flat, cut_out(22), touching, noise, two_levels, pale, cut_out(0)])
+    found = standardise_cells(many)
+    for each, image in zip(many, found, strict=True):
+        np.testing.assert_array_equal(image, standardise_cell(each))
+    assert [bool((image != WHITE).any()) for image in found] == [True, False, True, True, False, True, True, False]
+    assert standardise_cells(many[:0]).shape == (0, SIDE, SIDE, 3)
+
+
+@pytest.mark.parametrize("name", ["cell_stain@1", "rgb@1"])
+def test_windows_of_a_field_are_preprocessed_as_each_is_alone(name: str) -> None:
+    windows = [window(), cut_out(22), window(others=False)]
+    for each, image in zip(windows, preprocess_windows(windows, name, "median3"), strict=True):
+        np.testing.assert_array_equal(image, preprocess(each, name, "median3"))
+    assert preprocess_windows([], name, "none") == []
 
 
 def test_it_is_a_preprocessing_by_its_name() -> None:
