@@ -47,6 +47,7 @@ docs: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks suite $(if $(OUT),--out "$(OUT)")
+	$(BIN)/python -m benchmarks instructions $(if $(OUT),--out "$(OUT)")
 
 # Kills, bad networks, wrong commands and a long run; a quarter of an hour.
 faults: $(VENV)/dev.stamp

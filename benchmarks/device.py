@@ -16,7 +16,16 @@ import numpy as np
 import typer
 
 from benchmarks.app import app
-from benchmarks.latency import BARE_INVOKE, BUNDLES, FIELD, MJPEG, Case, bundle_cases
+from benchmarks.latency import (
+    BARE_INVOKE,
+    BUNDLES,
+    DECODE_AND_INVOKE,
+    FIELD,
+    MJPEG,
+    Case,
+    bundle_cases,
+    thread_counts,
+)
 from benchmarks.machine import MAX_OTHERS_PCT, describe_machine
 from benchmarks.report import Absent, AsJson, Findings, MaxOthers, Out, ratio, reported
 from edge_agent.monitoring.host import THROTTLING_FILE, cpu_temperature_c, read_throttling
@@ -26,24 +35,37 @@ if TYPE_CHECKING:
 
 REFERENCE = Path(__file__).parent / "reference.csv"
 EDGE_TPU_LIBRARY = "libedgetpu.so.1"
-CASES = (BARE_INVOKE, FIELD, MJPEG)
+CASES = (BARE_INVOKE, DECODE_AND_INVOKE, FIELD, MJPEG)
 
 COLUMNS = {
     "bundle": "bundle",
     "accelerator": "accelerator",
     "case": "case",
+    "threads_count": "threads",
     "readings_count": "readings",
     "p50_ms": "p50 ms",
     "p95_ms": "p95",
     "last_p50_ms": "p50 of the last tenth",
     "to_invoke_ratio": "x invoke",
+    "to_decode_ratio": "x decode and invoke",
     "temperature_c": "°C at most",
     "throttling": "throttling",
 }
 
 REFERENCE_COLUMNS = (
-    *("kind", "date", "board", "architecture", "cores_count", "bundle", "accelerator", "case", "p50_ms", "p95_ms"),
-    *("to_invoke_ratio", "temperature_c", "throttling", "runtime", "valid", "source"),
+    *("kind", "date", "board", "architecture", "cores_count", "bundle", "accelerator", "case"),
+    *(
+        "threads_count",
+        "p50_ms",
+        "p95_ms",
+        "to_invoke_ratio",
+        "to_decode_ratio",
+        "temperature_c",
+        "throttling",
+        "runtime",
+        "valid",
+        "source",
+    ),
 )
 
 
@@ -64,6 +86,9 @@ def device(
     edge_tpu_model: Annotated[
         Path | None, typer.Option(help="A bundle's model as 'trainer quantize' compiled it for the Edge TPU.")
     ] = None,
+    board: Annotated[
+        str | None, typer.Option(help="Name of the board in the reference file. Default: as the machine says.")
+    ] = None,
     append: Annotated[bool, typer.Option("--append", help="Add what was measured to the reference file.")] = False,
     reference: Annotated[Path, typer.Option(help="The reference file.")] = REFERENCE,
     max_others_pct: MaxOthers = MAX_OTHERS_PCT,
@@ -72,18 +97,20 @@ def device(
 ) -> None:
     """Latency on this board under steady load, with temperature and throttling alongside."""
     findings = Findings("device", COLUMNS)
-    cases = [case for name in BUNDLES for case in bundle_cases(name, [1], findings.absent) if case.name in CASES]
+    cases = [
+        case for name in BUNDLES for case in bundle_cases(name, thread_counts(), findings.absent) if case.name in CASES
+    ]
     cases += _edge_tpu(edge_tpu_model, findings.absent)
     samples: dict[Case, Sample] = {}
     cv2.setNumThreads(1)
     with reported(findings, as_json=as_json, out=out, max_others_pct=max_others_pct):
         for case in cases:
             samples[case] = _load(case, seconds)
-        invokes = {case.bundle: float(np.median(s.times_ms)) for case, s in samples.items() if case.name == BARE_INVOKE}
-        findings.rows = [_row(case, sample, invokes) for case, sample in samples.items()]
+        p50_ms = {case.key: float(np.median(sample.times_ms)) for case, sample in samples.items()}
+        findings.rows = [_row(case, sample, p50_ms) for case, sample in samples.items()]
         findings.draw = _draw(samples)
     if append:
-        append_rows(reference, findings.rows, valid=findings.valid)
+        append_rows(reference, findings.rows, valid=findings.valid, board=board)
 
 
 def _load(case: Case, seconds: float) -> Sample:
@@ -105,18 +132,22 @@ def _load(case: Case, seconds: float) -> Sample:
     return sample
 
 
-def _row(case: Case, sample: Sample, invokes: dict[str, float]) -> dict[str, Any]:
+def _row(case: Case, sample: Sample, p50_ms: dict[tuple[str, str, int], float]) -> dict[str, Any]:
     p50, p95 = (float(value) for value in np.percentile(sample.times_ms, [50, 95]))
     last = sample.times_ms[-max(1, len(sample.times_ms) // 10) :]
     return {
         "bundle": case.bundle,
         "accelerator": case.accelerator,
         "case": case.name,
+        "threads_count": case.threads,
         "readings_count": len(sample.times_ms),
         "p50_ms": round(p50, 3),
         "p95_ms": round(p95, 3),
         "last_p50_ms": round(float(np.median(last)), 3),
-        "to_invoke_ratio": ratio(p50, invokes.get(case.bundle)),
+        "to_invoke_ratio": ratio(p50, p50_ms.get((case.bundle, BARE_INVOKE, case.threads))),
+        "to_decode_ratio": ratio(p50, p50_ms.get((case.bundle, DECODE_AND_INVOKE, case.threads)))
+        if case.name == MJPEG
+        else None,
         "temperature_c": max(sample.temperatures_c, default=None),
         "throttling": " ".join(sorted(sample.throttling)) or None,
     }
@@ -149,13 +180,13 @@ def _edge_tpu(model: Path | None, absent: list[Absent]) -> list[Case]:
     return [Case(BARE_INVOKE, model.stem, 1, invoke, accelerator="Edge TPU")]
 
 
-def append_rows(reference: Path, rows: list[dict[str, Any]], *, valid: bool) -> None:
+def append_rows(reference: Path, rows: list[dict[str, Any]], *, valid: bool, board: str | None = None) -> None:
     """Add measured rows to the reference file, which is created if needed."""
     machine = describe_machine()
     shared = {
         "kind": "measured",
         "date": datetime.now(UTC).date().isoformat(),
-        "board": machine.model,
+        "board": board or machine.model,
         "architecture": machine.architecture,
         "cores_count": machine.cores_count,
         "runtime": machine.versions["runtime"],
@@ -174,7 +205,7 @@ def _draw(samples: dict[Case, Sample]) -> Callable[[Axes], None]:
     def draw(axes: Axes) -> None:
         for case, sample in samples.items():
             parts = np.array_split(np.array(sample.times_ms), min(60, len(sample.times_ms)))
-            axes.plot([float(np.median(part)) for part in parts], label=f"{case.bundle}: {case.name}")
+            axes.plot([float(np.median(part)) for part in parts], label=f"{case.bundle}: {case.name}, {case.threads}")
         axes.set_xlabel("share of the run, from start to end")
         axes.set_ylabel("milliseconds, medians")
         axes.set_ylim(0)

@@ -51,7 +51,7 @@ from edge_agent.contracts import (
     Result,
     Topics,
 )
-from edge_agent.errors import ConfigError
+from edge_agent.errors import ConfigError, SpeedMissed
 from edge_agent.events.recorder import EventRecorder
 from edge_agent.homeassistant.discovery import BIRTH, make_discovery
 from edge_agent.monitoring.certificates import CertificateWatch
@@ -62,6 +62,7 @@ from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.monitoring.metrics import MetricsCollector, MetricsSources
 from edge_agent.monitoring.monitor import HEALTH_EXPIRY_S, LAST_INTERVAL_S, HealthMonitor, MonitorCallbacks
 from edge_agent.monitoring.scale_events import ScaleEvents
+from edge_agent.monitoring.speed import SpeedMonitor
 from edge_agent.monitoring.spool_events import SpoolEvents
 from edge_agent.mqtt import Publisher, Request
 from edge_agent.specimens.archive import ReportArchive
@@ -150,6 +151,8 @@ class Agent:
         )
         closing.callback(self._end_trial)
         self._drift = DriftMonitor()
+        self._speed = SpeedMonitor()
+        self._watch_speed()
         self._certificates = self._watch_certificates(config)
         self._shadowing = Shadowing(self._models.candidate, lambda: self._models.analyzer.model, self._events)
         self._adaptation = make_adaptation(config, lambda: self._config, self._collection, self._models, self._events)
@@ -371,6 +374,7 @@ class Agent:
                 self._config = config
                 self._certificates = self._watch_certificates(config)
                 self._models.take(config, prepared)
+                self._watch_speed()
                 topics = Topics(config.device.site, config.device.id)
                 self._last.flush()
                 if topics != self._topics:
@@ -425,6 +429,7 @@ class Agent:
 
     def _use(self, analyzer: Analyzer) -> None:
         self._reading.switch(analyzer)
+        self._watch_speed()
         self._introduce()
         self._rollout.look_again()
 
@@ -503,6 +508,7 @@ class Agent:
         analyzer = self._models.analyzer
         self._drift.use(analyzer.model, analyzer.known_appearance, analyzer.reference)
         self._drift.add(reading)
+        self._speed.add(reading)
         self._shadowing.offer(reading)
         if self._on_result is not None:
             self._on_result(result, reading)
@@ -525,7 +531,7 @@ class Agent:
 
     def _introduce(self) -> None:
         """Publish info and model, now and after each connect."""
-        info = device_info(self._config, self._models.analyzer, self.session, self._started_at)
+        info = device_info(self._config, self._models.analyzer, self.session, self._started_at, self._models.speed)
         self._publisher.set_retained(self._topics.info, info.to_json())
         self._report_model()
         self._announce()
@@ -581,7 +587,16 @@ class Agent:
             model=self._drift.check(),
             clock=ClockReading(datetime.now(UTC), clock_synchronised()),
             machine=read_machine(self._config.state.folder, self._process),
+            speed=self._speed.check(),
         )
+
+    def _watch_speed(self) -> None:
+        choice = self._models.speed
+        if choice is None:
+            self._speed.use(None, None)
+            return
+        problem = None if choice.holds else SpeedMissed(f"When the agent started, nothing was fast enough: {choice}.")
+        self._speed.use(choice.target_ms, problem)
 
     def _watch_certificates(self, config: Config) -> CertificateWatch:
         return CertificateWatch(certificate_files(config), lambda: self._publisher.broker.certificate_end)

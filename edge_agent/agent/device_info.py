@@ -10,13 +10,16 @@ import cv2
 
 from edge_agent import __version__
 from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.speed_choice import SpeedChoice, Timing
 from edge_agent.config import Config
-from edge_agent.contracts import Camera, Info, ModelReported, Software, schema_ids
+from edge_agent.contracts import Camera, Info, ModelReported, Software, Speed, SpeedTiming, schema_ids
 from edge_agent.rollout import RolloutStatus
 
 
-def device_info(config: Config, analyzer: Analyzer, session: UUID, started_at: datetime) -> Info:
-    """Machine, software, camera and model."""
+def device_info(
+    config: Config, analyzer: Analyzer, session: UUID, started_at: datetime, speed: SpeedChoice | None
+) -> Info:
+    """Machine, software, camera and model, and how it was chosen."""
     return Info(
         demonstration=analyzer.demonstration,
         provisional=analyzer.provisional,
@@ -34,7 +37,27 @@ def device_info(config: Config, analyzer: Analyzer, session: UUID, started_at: d
         cameras=(Camera(id=config.camera.id, kind=config.camera.kind),),
         model=analyzer.model,
         cells_model=None if analyzer.cells_beside is None else analyzer.cells_beside.model,
+        speed=None if speed is None else _speed(speed),
         schemas=schema_ids(),
+    )
+
+
+def _speed(choice: SpeedChoice) -> Speed:
+    return Speed(
+        target_ms=choice.target_ms,
+        holds=choice.holds,
+        chosen=_timing(choice.chosen),
+        timings=tuple(_timing(each) for each in choice.timings),
+    )
+
+
+def _timing(timing: Timing) -> SpeedTiming:
+    return SpeedTiming(
+        bundle=timing.candidate.bundle,
+        threads_count=timing.candidate.threads_count,
+        p50_ms=round(timing.p50_ms, 3),
+        p95_ms=round(timing.p95_ms, 3),
+        readings_count=timing.readings_count,
     )
 
 

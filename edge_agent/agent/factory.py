@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.config import Config
+from edge_agent.errors import ConfigError
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.spool import MemorySpool, Spool, SpoolLimits, SqliteSpool
 
@@ -17,13 +18,19 @@ hundredth of all time even on a slow board that reads without a pause."""
 def make_analyzer(config: Config) -> Analyzer:
     """Load, verify and test the configured bundle and head, and the cells bundle beside them if there is one.
 
-    Raises ``BundleError``, ``RuntimeMissing``, ``SigningMissing``.
+    Neither bundle nor threads may be ``auto``; see ``SpeedTests``. Raises ``BundleError``, ``RuntimeMissing``,
+    ``SigningMissing``.
     """
     classifier = make_classifier(config)
     classifier.verify_golden()
-    cells = _make_cells_classifier(config)
+    cells = make_cells_classifier(config)
     if cells is not None:
         cells.verify_golden()
+    return assemble(config, classifier, cells)
+
+
+def assemble(config: Config, classifier: Classifier, cells: Classifier | None) -> Analyzer:
+    """The analyzer of what was loaded. Raises ``BundleWrongKind``."""
     return Analyzer(
         classifier,
         config.quality,
@@ -40,14 +47,22 @@ def make_classifier(config: Config) -> Classifier:
     settings = config.analysis
     trust = config.models.trust()
     bundle = load_bundle(settings.bundle, trust)
-    return Classifier(bundle, head=settings.head, threads=settings.threads_count, trust=trust)
+    return Classifier(bundle, head=settings.head, threads=_threads_count(config), trust=trust)
 
 
-def _make_cells_classifier(config: Config) -> Classifier | None:
+def make_cells_classifier(config: Config) -> Classifier | None:
+    """The cells bundle beside; None if none is configured. Raises as ``make_analyzer`` does."""
     settings = config.analysis
     if settings.cells_bundle is None:
         return None
-    return Classifier(load_bundle(settings.cells_bundle, config.models.trust()), threads=settings.threads_count)
+    return Classifier(load_bundle(settings.cells_bundle, config.models.trust()), threads=_threads_count(config))
+
+
+def _threads_count(config: Config) -> int:
+    count = config.analysis.threads_count
+    if isinstance(count, str):
+        raise ConfigError(f"analysis.threads_count is {count!r}, which has not been resolved.")
+    return count
 
 
 def open_spool(config: Config, on_change: Callable[[], None], on_failure: Callable[[BaseException], None]) -> Spool:

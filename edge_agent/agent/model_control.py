@@ -15,8 +15,11 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from edge_agent.agent.factory import make_analyzer, make_classifier
+from edge_agent.agent.speed_tests import SpeedTests
 from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.reading import Reading
+from edge_agent.analysis.settings import AUTO
+from edge_agent.analysis.speed_choice import SpeedChoice
 from edge_agent.config import Config
 from edge_agent.contracts import EventKind, ModelIdentity, Outcome
 from edge_agent.errors import AnalysisError, EdgeAgentError, InferenceError, RuntimeMissing, StateEntryInvalid
@@ -70,6 +73,7 @@ class ModelControl:
         folder = config.state.folder / FOLDER
         self._activation = Activation(folder)
         self.store = ModelStore(folder, config.models)
+        self._speed_tests = SpeedTests()
         self._failures_count = 0
         self._began_at_s = time.monotonic()
         self._clean()
@@ -83,6 +87,12 @@ class ModelControl:
         return configured_choice(self._config) if self._active is None else self._active.chosen
 
     @property
+    def bundle_reference(self) -> str:
+        """The bundle in use, by the name under which it can be activated."""
+        chosen = self.choice.bundle
+        return self.apply(self._config).analysis.bundle if chosen == AUTO else chosen
+
+    @property
     def activation(self) -> Activation:
         """Which model is activated, as a file."""
         return self._activation
@@ -92,14 +102,19 @@ class ModelControl:
         """What was activated, and its trial; None if the configured model is used."""
         return self._active
 
+    @property
+    def speed(self) -> SpeedChoice | None:
+        """How bundle and threads in use were chosen; None if both are named by the configuration or a command."""
+        return self._speed_tests.choice(self._applied(self._config, self._active))
+
     def apply(self, config: Config) -> Config:
-        """``config`` with what was activated for it. Raises ``ModelUnknown``."""
-        return self._applied(config, self._active)
+        """``config`` with what was activated for it, and chosen where it says ``auto``. Raises as ``make_analyzer``."""
+        return self._speed_tests.settle(self._applied(config, self._active))
 
     def prepare(self, config: Config) -> tuple[Active | None, Analyzer]:
         """What would be read with if ``config`` were in force; see ``take``. Raises as ``make_analyzer`` does."""
         active = self._active if self._active and self._active.configured == configured_choice(config) else None
-        return active, make_analyzer(self._applied(config, active))
+        return active, self._make(self._applied(config, active))
 
     def take(self, config: Config, prepared: tuple[Active | None, Analyzer]) -> None:
         """``config`` is in force now, with what was prepared for it."""
@@ -118,7 +133,7 @@ class ModelControl:
         """
         with self._changing():
             choice = self._known(bundle, head)
-            analyzer = make_analyzer(self._with(self._config, choice))
+            analyzer = self._make(self._with(self._config, choice))
             active = self._activation.activate(choice, configured_choice(self._config))
             self._switch(active, analyzer)
             self._record_model(EventKind.CONFIGURED, "was chosen")
@@ -126,14 +141,14 @@ class ModelControl:
 
     def load(self, choice: Choice) -> Classifier:
         """Another instance of a choice, for one thread alone. Raises ``ModelUnknown``, and as ``make_classifier``."""
-        return make_classifier(self._with(self._config, choice))
+        return make_classifier(self._beside(self._with(self._config, choice)))
 
     def candidate(self, bundle: str, head: str | None = None) -> Analyzer:
         """Load another installed bundle and head, and change nothing. Raises as ``select`` does.
 
         No cells bundle is beside it: what a candidate says of cells would be of no use.
         """
-        config = self._with(self._config, self._known(bundle, head))
+        config = self._beside(self._with(self._config, self._known(bundle, head)))
         alone = config.analysis.model_copy(update={"cells_bundle": None})
         return make_analyzer(config.model_copy(update={"analysis": alone}))
 
@@ -247,7 +262,7 @@ class ModelControl:
         """Load what is active, else what was before, else what is configured."""
         while active is not None and active.chosen != active.configured:
             try:
-                return active, make_analyzer(self._applied(self._config, active))
+                return active, self._make(self._applied(self._config, active))
             except RuntimeMissing:
                 raise
             except EdgeAgentError as error:
@@ -257,7 +272,7 @@ class ModelControl:
                     log.warning("the roll-back cannot be recorded: %s", unwritable)
                     active = None
                 self._record_unusable(error)
-        return active, make_analyzer(self._config)
+        return active, self._make(self._config)
 
     def _known(self, bundle: str, head: str | None) -> Choice:
         """The choice by its full names. Raises ``ModelUnknown``: a command must not make the device read any folder."""
@@ -285,7 +300,7 @@ class ModelControl:
         if active is not None and active.trial is not None:
             self._activation.started(active.id)
         try:
-            analyzer = make_analyzer(self._applied(self._config, active))
+            analyzer = self._make(self._applied(self._config, active))
         except EdgeAgentError as error:
             in_use = self.choice
             back = self._activation.roll_back(configured, RollBackReason.UNUSABLE, error)
@@ -318,6 +333,13 @@ class ModelControl:
         self._failures_count = 0
         self._began_at_s = time.monotonic()
         self._use(analyzer)
+
+    def _make(self, config: Config) -> Analyzer:
+        return make_analyzer(self._speed_tests.settle(config))
+
+    def _beside(self, config: Config) -> Config:
+        """``config`` for a model beside the one in use: a test would be slowed down by the readings, and slow them."""
+        return self._speed_tests.settle_as(config, self._applied(self._config, self._active))
 
     def _ran_s(self) -> float:
         return time.monotonic() - self._began_at_s

@@ -65,7 +65,7 @@ def make_adaptation(
         Surroundings(
             bundle=lambda: models.apply(config()).analysis.bundle,
             bundle_name=lambda: models.analyzer.model.name,
-            reference=lambda: models.choice.bundle,
+            reference=lambda: models.bundle_reference,
             proof=lambda: config().proof,
             site=lambda: config().device.site,
         ),

@@ -104,7 +104,7 @@ class PageDevice:
         models = self._agent.models
         choice, active = models.choice, models.active
         on_trial = active is not None and active.trial is not None
-        return ModelInUse(bundle=choice.bundle, head=choice.head, on_trial=on_trial)
+        return ModelInUse(bundle=models.bundle_reference, head=choice.head, on_trial=on_trial)
 
     def _options(self, config: Config) -> tuple[ModelOption, ...]:
         # Verifying them reads every file, so it is done once for each configuration and change of what is installed.

@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from edge_agent.settings import Settings, refuse_home
+
+AUTO: Final = "auto"
+"""In place of a bundle or a number of threads: what this computer is fast enough for, found out at the start."""
+
+
+MAX_THREADS = 64
+
+
+def _default_threads(values: dict[str, Any]) -> int | Literal["auto"]:
+    # Who leaves the choice of the bundle to the agent has named no number of threads on purpose.
+    return AUTO if values.get("bundle") == AUTO else 1
+
+
+def _check_threads(value: object) -> object:
+    """One sentence, where each member of the union would have its own."""
+    if value == AUTO or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_THREADS):
+        return value
+    raise PydanticCustomError(
+        "threads_count", 'Needs a whole number from 1 to {most}, or "{auto}"', {"most": MAX_THREADS, "auto": AUTO}
+    )
+
+
+ThreadsCount = Annotated[Annotated[int, Field(ge=1, le=MAX_THREADS)] | Literal["auto"], BeforeValidator(_check_threads)]
 
 
 class AnalysisSettings(Settings):
     """The model, and how it runs."""
 
-    bundle: str = Field(default="accurate", min_length=1, description="Name of a shipped bundle, or a bundle's folder.")
+    bundle: str = Field(
+        default="accurate",
+        min_length=1,
+        description="Name of a shipped bundle, or a bundle's folder; auto is the most accurate shipped one that this "
+        "computer is fast enough for.",
+    )
     head: Path | None = Field(
         default=None, description="Folder of a head that judges in place of the bundle's own classes; none by default."
     )
@@ -22,7 +52,17 @@ class AnalysisSettings(Settings):
         description="Name or folder of a bundle of the kind 'cells', which types the cells beside 'bundle'; none by "
         "default.",
     )
-    threads_count: int = Field(default=1, ge=1, le=64, description="Number of threads of the TFLite runtime.")
+    threads_count: ThreadsCount = Field(
+        default_factory=_default_threads,
+        description="Number of processor cores that one frame may use; auto is as few as target_ms needs. Default: 1, "
+        "and auto if the bundle is.",
+    )
+    target_ms: float = Field(
+        default=15.0,
+        gt=0,
+        le=10_000,
+        description="What auto chooses for: 95 % of the readings take no longer than this, in milliseconds.",
+    )
     max_image_megapixels: float = Field(
         default=50, gt=0, le=1000, description="Larger images are refused before they are decoded."
     )

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from edge_agent.analysis.settings import AUTO
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.terminal import errors, output
+from edge_agent.config import load_config
 from edge_agent.config.examination import examine_config
 from edge_agent.errors import ConfigError
 
@@ -32,3 +34,10 @@ def check_config(
     warnings = len(found)
     note = "" if not warnings else f", with {warnings} warning{'s' if warnings > 1 else ''}"
     output.print(f"{file}: ok{note}", markup=False)
+    settings = load_config(file).analysis
+    if AUTO in (settings.bundle, settings.threads_count):
+        output.print(
+            f"What is 'auto' in [analysis] is chosen when the agent starts, for {settings.target_ms:g} ms; "
+            "'edge-agent doctor' tries it now.",
+            markup=False,
+        )

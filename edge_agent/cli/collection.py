@@ -10,6 +10,7 @@ import typer
 
 from edge_agent.adaptation.adaptation import CACHE
 from edge_agent.adaptation.adaptation import FOLDER as ADAPTATION_FOLDER
+from edge_agent.analysis.settings import AUTO
 from edge_agent.cli.arguments import expand_path
 from edge_agent.cli.model_in_use import with_model_in_use
 from edge_agent.cli.state_folder import ConfigOption
@@ -18,6 +19,7 @@ from edge_agent.collection.collection import FOLDER, Collection
 from edge_agent.config import Config, load_config, system_config
 from edge_agent.contracts import Label, Topics
 from edge_agent.errors import ConfigError
+from edge_agent.inference.auto_bundles import AUTO_BUNDLES
 from edge_agent.inference.bundle import load_bundle
 
 collection = typer.Typer(
@@ -162,7 +164,9 @@ def open_collection(config: Path | None) -> Collection:
 
 def _bundle_labels(settings: Config) -> tuple[Label, ...]:
     """As the agent offers them: those of the bundle in use, not of its head, which has only those that people gave."""
-    return load_bundle(with_model_in_use(settings).analysis.bundle, settings.models.trust()).manifest.labels
+    bundle = with_model_in_use(settings).analysis.bundle
+    # All that 'auto' chooses from have the same ones.
+    return load_bundle(AUTO_BUNDLES[0] if bundle == AUTO else bundle, settings.models.trust()).manifest.labels
 
 
 def _settings(config: Path | None) -> Config:

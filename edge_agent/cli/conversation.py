@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from edge_agent.addresses import is_loopback
+from edge_agent.analysis.settings import AUTO
 from edge_agent.cameras.v4l2 import BY_ID
 from edge_agent.cli.atomic_file import replace_file
 from edge_agent.cli.config_document import ConfigDocument
@@ -45,6 +46,7 @@ TRIGGERS = {
     "triggered": "a reading only on request",
 }
 BUNDLES = {
+    AUTO: "accurate, or fast where this computer is too slow for it, found out at each start",
     "accurate": "the most accurate one",
     "fast": "for a Raspberry Pi 4 or Zero 2 without a Coral",
     "demo": "for drawn smears only; it means nothing clinically",
@@ -238,11 +240,13 @@ class Conversation:
     def _bundle(self) -> None:
         path = ("analysis", "bundle")
         before = self._document.get(*path)
-        for name in shipped_bundles():
+        for name in (AUTO, *shipped_bundles()):
             self.show(f"  {name}: {BUNDLES.get(name, 'a shipped bundle')}")
         drawn = self._document.get("camera", "kind") == "synthetic"
         while True:
             self._questions.set(path, "Which bundle? Its name, or its folder", default="demo" if drawn else "accurate")
+            if self._document.get(*path) == AUTO:
+                return
             try:
                 load_bundle(self._document.get(*path))
             except BundleError as error:

@@ -25,6 +25,7 @@ import typer
 from edge_agent import __version__
 from edge_agent.agent import make_analyzer
 from edge_agent.agent.certificates import certificate_files
+from edge_agent.agent.speed_tests import SpeedTests
 from edge_agent.calibration.record import last_calibration
 from edge_agent.cameras import CameraPhase, CameraState, CameraSupervisor, make_camera
 from edge_agent.cameras.v4l2 import BY_ID
@@ -48,6 +49,7 @@ from edge_agent.errors import (
     ConfigDoubtful,
     EdgeAgentError,
     FileUnusable,
+    SpeedMissed,
     SpoolError,
 )
 from edge_agent.events.audit_segments import FILE as AUDIT_FILE
@@ -88,12 +90,14 @@ class Finding:
 def examine(config: Config) -> Iterator[Finding]:
     """Run all checks one after the other; a failure does not stop the rest."""
     brokers: list[BrokerFound] = []
+    speed = SpeedTests()
     checks: tuple[tuple[str, Callable[[Config], str]], ...] = (
         ("software", _software),
         ("runtime", _runtime),
-        ("bundle", _bundle),
+        ("speed", lambda each: _speed(each, speed)),
+        ("bundle", lambda each: _bundle(_in_use(each, speed))),
         ("cameras", _cameras),
-        ("camera", _camera),
+        ("camera", lambda each: _camera(_in_use(each, speed))),
         ("broker", lambda each: _broker(each, brokers.append)),
         ("page", _page),
         ("certificates", lambda each: _certificates(each, brokers)),
@@ -106,7 +110,7 @@ def examine(config: Config) -> Iterator[Finding]:
     for name, check in checks:
         try:
             detail = check(config)
-        except CertificateExpiring as error:
+        except (CertificateExpiring, SpeedMissed) as error:
             yield Finding(name, State.WARN, error.code, error.message, error.remedy)
         except EdgeAgentError as error:
             yield Finding(name, State.FAIL, error.code, error.message, error.remedy)
@@ -136,8 +140,25 @@ def _runtime(_config: Config) -> str:
     return runtime_name()
 
 
+def _in_use(config: Config, speed: SpeedTests) -> Config:
+    """With the model that is in use, and what is chosen where the configuration says ``auto``."""
+    return speed.settle(with_model_in_use(config))
+
+
+def _speed(config: Config, speed: SpeedTests) -> str:
+    configured = with_model_in_use(config)
+    settled = speed.settle(configured).analysis
+    choice = speed.choice(configured)
+    if choice is None:
+        cores = f"{settled.threads_count} {'core' if settled.threads_count == 1 else 'cores'}"
+        return f"not tested: the configuration names the bundle and {cores} for a frame"
+    if not choice.holds:
+        raise SpeedMissed(f"Nothing is fast enough now: {choice}.")
+    return f"auto chooses {choice}"
+
+
 def _bundle(config: Config) -> str:
-    analyzer = make_analyzer(with_model_in_use(config))
+    analyzer = make_analyzer(config)
     model = analyzer.model
     head = "" if model.head is None else f" with the head {model.head.name} {model.head.version}"
     found = [_proof(f"{model.name} {model.version}{head}", "labels", analyzer.unproven_reasons)]
@@ -197,7 +218,7 @@ def _camera(config: Config) -> str:
     if frame is None:
         raise problems[0] if problems else CameraAbsent(f"Camera {config.camera.id} delivered no frame.")
     took_s = time.monotonic() - started
-    reading = make_analyzer(with_model_in_use(config)).analyse(frame)
+    reading = make_analyzer(config).analyse(frame)
     if reading.outcome is Outcome.FAILED and reading.error is not None:
         raise CameraError(f"Camera {config.camera.id} delivered a frame that cannot be read: {reading.error.message}")
     return f"{config.camera.kind} '{config.camera.id}': first frame after {took_s:.1f} s, reading: {reading.outcome}"

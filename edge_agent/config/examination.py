@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.addresses import is_loopback
+from edge_agent.analysis.settings import AUTO
 from edge_agent.cameras.settings import (
     CameraSettings,
     FolderSettings,
@@ -76,6 +77,7 @@ def _warning(keys: KeyPath, what: str) -> Problem:
 
 
 def _check_model(sections: Mapping[str, Any]) -> Iterator[Problem]:
+    from edge_agent.inference.auto_bundles import auto_bundles
     from edge_agent.inference.bundle import load_bundle, require_kinds
     from edge_agent.inference.head import open_head
 
@@ -85,12 +87,16 @@ def _check_model(sections: Mapping[str, Any]) -> Iterator[Problem]:
     trust = None if models is None else models.trust()
     deciding = None
     try:
-        deciding = load_bundle(analysis.bundle, trust)
+        # Which one is found out at the start; all of them are of the same kind.
+        bundle = auto_bundles(None)[0] if analysis.bundle == AUTO else analysis.bundle
+        deciding = load_bundle(bundle, trust)
     except (BundleError, SigningMissing) as error:
         yield _error(("analysis", "bundle"), _sentence(error.message, error.remedy))
     if analysis.head is not None:
         try:
             open_head(analysis.head, trust)
+            if analysis.bundle == AUTO:
+                auto_bundles(analysis.head, trust)
         except (BundleError, SigningMissing) as error:
             yield _error(("analysis", "head"), _sentence(error.message, error.remedy))
     if analysis.cells_bundle is not None:

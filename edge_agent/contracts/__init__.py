@@ -39,7 +39,7 @@ from edge_agent.contracts.error_report import ErrorReport
 from edge_agent.contracts.event import AuditPosition, Event, EventKind
 from edge_agent.contracts.head import HEAD_SCHEMA, HeadManifest
 from edge_agent.contracts.health import Check, CheckState, Health
-from edge_agent.contracts.info import Camera, Info, Software
+from edge_agent.contracts.info import Camera, Info, Software, Speed, SpeedTiming
 from edge_agent.contracts.manifest import MANIFEST_SCHEMA, MAX_CELLS, BundleKind, Label, Manifest
 from edge_agent.contracts.messages import MESSAGES, schema_ids
 from edge_agent.contracts.metrics import CaptureMetrics, MachineMetrics, Metrics, SpoolMetrics
@@ -155,6 +155,8 @@ __all__ = [
     "Specimen",
     "SpecimenField",
     "SpecimenId",
+    "Speed",
+    "SpeedTiming",
     "SpoolMetrics",
     "Status",
     "StatusState",

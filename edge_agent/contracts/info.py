@@ -28,6 +28,25 @@ class Camera(OpenContract):
     kind: str
 
 
+class SpeedTiming(OpenContract):
+    """How long readings of a drawn field took when the agent started."""
+
+    bundle: str
+    threads_count: int
+    p50_ms: float
+    p95_ms: float
+    readings_count: int = Field(description="Fewer than usual if the target was missed too often before.")
+
+
+class Speed(OpenContract):
+    """Why this bundle and this number of threads are used, where the configuration says 'auto'."""
+
+    target_ms: float = Field(description="95 % of the readings are to take no longer.")
+    holds: bool = Field(description="Whether what was chosen holds the target; if nothing does, it is the fastest.")
+    chosen: SpeedTiming
+    timings: tuple[SpeedTiming, ...] = Field(description="All that was timed, in the order of preference.")
+
+
 class Info(OpenContract):
     """Versions, camera and model of the device."""
 
@@ -48,5 +67,9 @@ class Info(OpenContract):
     model: ModelIdentity
     cells_model: ModelIdentity | None = Field(
         default=None, description="The cells bundle that types the cells beside 'model'; null if there is none."
+    )
+    speed: Speed | None = Field(
+        default=None,
+        description="How bundle and threads were chosen when the agent started; null if the configuration names them.",
     )
     schemas: tuple[str, ...] = Field(description="Ids of the message schemas this device speaks.")

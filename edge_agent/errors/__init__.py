@@ -102,6 +102,7 @@
     ├── ReadingNotKept         reading_not_kept
     ├── CommandUnanswered      command_unanswered
     ├── ClockUnset             clock_unset
+    ├── SpeedMissed            speed_missed
     ├── CollectionError        collection_failed
     │   ├── CollectionFull     collection_full
     │   ├── CollectionBusy     collection_busy
@@ -275,6 +276,7 @@ from edge_agent.errors.host import (
     DiskLow,
     MachineHot,
     MachineThrottled,
+    SpeedMissed,
 )
 from edge_agent.errors.images import (
     BackgroundMissing,
@@ -459,6 +461,7 @@ __all__ = [
     "SigningMissing",
     "SpecimenMissing",
     "SpecimenOpen",
+    "SpeedMissed",
     "SpoolBusy",
     "SpoolCorrupt",
     "SpoolError",

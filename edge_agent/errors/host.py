@@ -26,6 +26,16 @@ class MachineThrottled(EdgeAgentError):
     remedy = "Use the official power supply and a short cable, and make sure that the device is not too warm."
 
 
+class SpeedMissed(EdgeAgentError):
+    """Readings take longer than ``analysis.target_ms``, for which bundle and threads were chosen."""
+
+    code = "speed_missed"
+    remedy = (
+        "Stop other programs, improve the cooling, and restart the agent, which tests the speed again; or raise "
+        "analysis.target_ms to what the device can do."
+    )
+
+
 class ClockUnset(EdgeAgentError):
     """The clock is not set, so the times in results are wrong and TLS may fail."""
 

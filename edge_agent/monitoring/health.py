@@ -42,6 +42,8 @@ class HealthInputs:
     """Whether fields drift away from those that the model was proven on."""
     clock: ClockReading
     machine: MachineMetrics
+    speed: Check | None = None
+    """Whether readings are as fast as bundle and threads were chosen for; None if they are named by the user."""
 
 
 def run_checks(inputs: HealthInputs) -> tuple[Check, ...]:
@@ -50,6 +52,7 @@ def run_checks(inputs: HealthInputs) -> tuple[Check, ...]:
     return (
         Check.from_error("camera", inputs.camera),
         inputs.model,
+        *(() if inputs.speed is None else (inputs.speed,)),
         Check.from_error("spool", inputs.spool),
         Check.from_error("broker", inputs.broker),
         inputs.certificates,

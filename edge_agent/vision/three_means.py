@@ -54,8 +54,5 @@ def three_means(histograms: NDArray[np.int64]) -> ThreeMeans:
     counts = np.diff(np.take_along_axis(s0, starts, axis=1), axis=1)
     sums = np.diff(np.take_along_axis(s1, starts, axis=1), axis=1)
     centres = (sums + lowest * counts) / counts
-    # One that does not occur belongs to the nearest centre.
-    borders = np.ceil((centres[:, :-1] + centres[:, 1:]) / 2).astype(np.int64)
-    lasts = np.take_along_axis(levels, starts[:, 1:3] - 1, axis=1)
-    firsts = np.take_along_axis(levels, starts[:, 1:3], axis=1)
-    return ThreeMeans(centres, np.minimum(np.maximum(borders, lasts + 1), firsts))
+    # Each level belongs to the nearest centre. None that occurs is as near to two: to move it would be better or worse.
+    return ThreeMeans(centres, np.ceil((centres[:, :-1] + centres[:, 1:]) / 2).astype(np.int64))

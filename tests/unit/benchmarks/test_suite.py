@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from benchmarks import __main__ as command_line
 from benchmarks import device, suite
 from benchmarks.app import app
+from benchmarks.latency import BARE_INVOKE, DECODE_AND_INVOKE, MJPEG
 from benchmarks.report import Absent
 
 RUN = CliRunner()
@@ -117,6 +118,8 @@ def test_a_board_without_an_edge_tpu_gives_the_reason(
 
 def test_the_device_benchmark_writes_rows_for_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "BUNDLES", ("fast",))
+    monkeypatch.setattr(device, "CASES", (BARE_INVOKE, DECODE_AND_INVOKE, MJPEG))
+    monkeypatch.setattr(device, "thread_counts", lambda: [1])
     reference = tmp_path / "reference.csv"
     arguments = ["device", "--seconds", "1", "--append", "--reference", str(reference), "--json"]
     for _ in range(2):
@@ -127,12 +130,13 @@ def test_the_device_benchmark_writes_rows_for_the_reference(tmp_path: Path, monk
     assert len(rows) == 2 * len(device.CASES)
     assert {row["kind"] for row in rows} == {"measured"}
     assert all(float(row["p50_ms"]) > 0 for row in rows)
+    assert [bool(row["to_decode_ratio"]) for row in rows[:3]] == [False, False, True]
 
 
 def test_the_reference_file_tells_measured_from_published() -> None:
     with device.REFERENCE.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == device.REFERENCE_COLUMNS
-    assert {row["kind"] for row in rows} <= {"measured", "published"}
+    assert {row["kind"] for row in rows} <= {"measured", "published", "predicted"}
     assert all(row["source"] for row in rows)
     assert all(row["valid"] == "yes" for row in rows if row["kind"] == "measured")

@@ -274,6 +274,13 @@ def test_it_asks_for_the_bundle_and_checks_it(tmp_path: Path, talk: Callable[[An
     assert load_config(tmp_path / "agent.toml").analysis.bundle == "fast"
 
 
+def test_the_choice_of_the_bundle_can_be_left_to_the_agent(tmp_path: Path, talk: Callable[[Answers], Person]) -> None:
+    person = talk([("Which bundle", "auto")])
+    assert any(line.strip().startswith("auto: accurate, or fast") for line in person.heard)
+    analysis = load_config(tmp_path / "agent.toml").analysis
+    assert (analysis.bundle, analysis.threads_count) == ("auto", "auto")
+
+
 def test_it_asks_for_the_microscope_page_and_who_may_open_it(tmp_path: Path, talk: Callable[[Answers], Person]) -> None:
     person = talk(
         [("microscope page", "yes"), ("Who can open it", "network"), ("Its port", "1883"), ("Its port", "8081")]

@@ -186,11 +186,16 @@ def test_many_windows_are_made_as_each_is_alone() -> None:
     two_levels = np.full((SIDE, SIDE, 3), BACKGROUND, np.uint8)
     two_levels[34:62, 34:62] = NUCLEUS
     flat = np.full((SIDE, SIDE, 3), 200, np.uint8)
-    many = np.stack([window(), flat, cut_out(22), touching, noise, two_levels, pale, cut_out(0)])
+    # A nucleus of two clusters.
+    half_pale = np.full((SIDE, SIDE, 3), BACKGROUND, np.uint8)
+    cv2.circle(half_pale, (48, 48), 18, NUCLEUS, -1)
+    cv2.ellipse(half_pale, (48, 48), (18, 18), 0, 0, 180, (120, 78, 150), -1)
+    many = np.stack([window(), flat, cut_out(22), touching, noise, two_levels, pale, cut_out(0), half_pale])
     found = standardise_cells(many)
     for each, image in zip(many, found, strict=True):
         np.testing.assert_array_equal(image, standardise_cell(each))
-    assert [bool((image != WHITE).any()) for image in found] == [True, False, True, True, False, True, True, False]
+    white = [bool((image == WHITE).all()) for image in found]
+    assert white == [False, True, False, False, True, False, False, True, False]
     assert standardise_cells(many[:0]).shape == (0, SIDE, SIDE, 3)
 
 

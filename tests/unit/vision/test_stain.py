@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge_agent.vision.stain import ABSORBED_LEVELS, density_of, measure_stain
+from edge_agent.vision.stain import ABSORBED_LEVELS, absorbed_histograms, density_of, measure_stain, measure_stains
 
 Array = NDArray[np.uint8]
 
@@ -56,3 +56,15 @@ def test_the_histogram_counts_every_other_row() -> None:
     assert counts[0] == 32 * 48
     assert density_of(0) == 0
     assert not counts[ABSORBED_LEVELS:].any()
+
+
+def test_many_windows_are_measured_as_each_is_alone() -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    many = np.stack([halves(PAPER, PURPLE), halves(PAPER, PINK), noise, noise // 2 + 120])
+    backgrounds, nuclear = measure_stains(many)
+    counts = absorbed_histograms(nuclear)
+    for at, window in enumerate(many):
+        alone = measure_stain(window)
+        assert backgrounds[at] == alone.background
+        np.testing.assert_array_equal(nuclear[at], alone.nuclear)
+        np.testing.assert_array_equal(counts[at], alone.absorbed_histogram())
