@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.faults.fuzz_desired import DesiredFuzzReport, fuzz_desired
 from tests.faults.rollout_kills import KillsReport, kill_everywhere
 from tests.faults.soak import MAX_GROWTH_KB_PER_1000, SoakReport, soak
 from tests.faults.storm import StormReport, storm
+from tests.faults.torn_spool import TornReport, cut_everywhere, record
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -28,14 +30,18 @@ def main(
     payloads: Annotated[int, typer.Option(min=1, help="Wrong payloads, on commands and on model/desired.")] = 100_000,
     readings: Annotated[int, typer.Option(min=100, help="Readings of the soak.")] = 100_000,
     stalls: Annotated[int, typer.Option(min=1, help="Stalls of an Edge TPU in a row.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the storm.")] = 1,
+    cuts: Annotated[int, typer.Option(min=1, help="Power cuts between the writes of a spool.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the storm, and of the power cuts.")] = 1,
     out: Annotated[Path | None, typer.Option(help="File to write the figures to, as JSON.")] = None,
 ) -> None:
-    """A storm, wrong commands, roll-outs, a soak, and an Edge TPU that stalls, one after the other."""
+    """Power cuts, a storm, wrong commands, roll-outs, a soak, and an Edge TPU that stalls, one after the other."""
     mosquitto = find_mosquitto()
-    if mosquitto is None:
-        console.print("mosquitto is not installed (apt-get install mosquitto)", style="red")
+    if mosquitto is None or shutil.which("strace") is None:
+        console.print("mosquitto or strace is not installed (apt-get install mosquitto strace)", style="red")
         raise typer.Exit(2)
+    with tempfile.TemporaryDirectory(prefix="leukoscope-cuts-") as folder:
+        torn = cut_everywhere(record(Path(folder)), Path(folder, "cut"), cuts, seed)
+    _show("Power cuts between writes", torn)
     with tempfile.TemporaryDirectory(prefix="leukoscope-storm-") as folder:
         stormed = storm(Path(folder), results_count=results, kills_count=kills, seed=seed)
     _show("Storm", stormed)
@@ -61,6 +67,7 @@ def main(
     _show("Edge TPU, stalls in a row", stalled)
     if out is not None:
         figures = {
+            "torn_spool": asdict(torn),
             "storm": asdict(stormed),
             "wrong_commands": asdict(fuzzed),
             "wrong_desired": asdict(desired),
@@ -70,12 +77,13 @@ def main(
             "edge_tpu_stalls": asdict(stalled),
         }
         out.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
-    if not _well(stormed, fuzzed, soaked, desired, killed, stalled):
+    if not (torn.well and _well(stormed, fuzzed, soaked, desired, killed, stalled)):
         raise typer.Exit(1)
 
 
 def _show(
-    title: str, report: StormReport | FuzzReport | SoakReport | DesiredFuzzReport | KillsReport | StallsReport
+    title: str,
+    report: TornReport | StormReport | FuzzReport | SoakReport | DesiredFuzzReport | KillsReport | StallsReport,
 ) -> None:
     console.print(title, style="bold")
     for name, value in asdict(report).items():
