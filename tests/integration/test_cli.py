@@ -181,6 +181,7 @@ def test_doctor_finds_nothing_wrong_with_a_device_that_works(tmp_path: Path, bro
             "software",
             "runtime",
             "bundle",
+            "speed",
             "cameras",
             "camera",
             "broker",
