@@ -182,6 +182,7 @@ def test_doctor_finds_nothing_wrong_with_a_device_that_works(tmp_path: Path, bro
             "runtime",
             "bundle",
             "edge-tpu",
+            "speed",
             "cameras",
             "camera",
             "broker",
