@@ -22,7 +22,7 @@ FOREIGN ?= --foreign ../shared/data/other-smears --foreign ../shared/data/frames
 # Tests start hundreds of processes, and each would compile what the one before it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short lintian accuracy compare cross-validate many-laboratories probe models accurate-bundle fast-bundle demo-bundle cells-bundle requirements deb clean collector-kills dashboard dashboard-load fleet
+.PHONY: demo test lint docs bench faults home-assistant system-test system-test-long system-test-short torn-writes lintian accuracy compare cross-validate many-laboratories probe models accurate-bundle fast-bundle demo-bundle cells-bundle coral-bundle requirements deb clean collector-kills dashboard dashboard-load fleet
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/edge-agent demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(COUNT),--count $(COUNT)) $(if $(BROKER),--broker $(BROKER))
@@ -85,9 +85,13 @@ lintian: $(VENV)/dev.stamp
 home-assistant: $(VENV)/dev.stamp
 	LEUKOSCOPE_HOME_ASSISTANT=1 $(BIN)/python -m pytest --no-cov -v tests/system/test_home_assistant.py
 
-# With twenty power cuts.
+# With twenty power cuts, and ten on a disk that tears writes.
 system-test-long: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.system long $(if $(OUT),--out "$(OUT)")
+
+# Ten power cuts on a disk that forgets and tears what was not flushed. SEED repeats what a run drew.
+torn-writes: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.system long --only test_torn_writes $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out "$(OUT)")
 
 # A cold boot and a kill; where no machine can be booted it says why, and all is well.
 system-test-short: $(VENV)/dev.stamp
@@ -185,6 +189,11 @@ cells-bundle: $(CELLS_RUNS)/all/weights.npz
 	rm -rf edge_agent/models/cells
 	$(BIN)/trainer bundle-cells --run $(CELLS_RUNS)/all --cache "$(CELLS_RUNS)/cache" --data "$(CELLS_DATA)" $(if $(wildcard $(TABLE)),--table "$(TABLE)") \
 		--name cells --version 1.0.0 --out edge_agent/models/cells
+
+# A copy of a bundle with its model compiled for a Coral Edge TPU; needs Google's edgetpu_compiler, which runs on x86-64 alone.
+BUNDLE ?= accurate
+coral-bundle: $(VENV)/dev.stamp
+	$(BIN)/trainer coral --bundle "$(BUNDLE)" --out $(if $(OUT),"$(OUT)",build/coral/$(notdir $(BUNDLE)))
 
 $(VENV)/python.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

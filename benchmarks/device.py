@@ -28,6 +28,7 @@ from benchmarks.latency import (
 )
 from benchmarks.machine import MAX_OTHERS_PCT, describe_machine
 from benchmarks.report import Absent, AsJson, Findings, MaxOthers, Out, ratio, reported
+from edge_agent.inference.edgetpu.options import LIBRARY
 from edge_agent.monitoring.host import cpu_temperature_c
 from edge_agent.monitoring.throttling import read_throttling
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REFERENCE = Path(__file__).parent / "reference.csv"
-EDGE_TPU_LIBRARY = "libedgetpu.so.1"
+EDGE_TPU_LIBRARY = LIBRARY
 CASES = (BARE_INVOKE, DECODE_AND_INVOKE, FIELD, MJPEG)
 
 COLUMNS = {

@@ -20,6 +20,7 @@ from edge_agent.cameras.smear import draw_smear
 from edge_agent.cli.local_broker import find_mosquitto, free_port, run_mosquitto
 from edge_agent.contracts import Camera, Info, ModelIdentity, Software, Topics
 from edge_agent.inference.bundle import shipped_bundles
+from tests.edge_tpu.stand_in import NO_COMPILER, build_library, coral_bundle
 from tests.mqtt import Requester, Subscriber
 from tests.node_tools import NodeTools, find_node, install
 
@@ -69,6 +70,20 @@ def mosquitto() -> str:
     if program is None or shutil.which("mosquitto_sub") is None:
         pytest.skip("mosquitto and mosquitto_sub are not installed (apt-get install mosquitto mosquitto-clients)")
     return program
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fake of the Edge TPU's library."""
+    if shutil.which("cc") is None:
+        pytest.skip(NO_COMPILER)
+    return build_library(tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture(scope="session")
+def bundle_for_coral(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo bundle with a model for the fake Edge TPU."""
+    return coral_bundle(tmp_path_factory.mktemp("bundles") / "demo")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@
         ├── KeyUnusable           key_unusable
         │   └── PassphraseNeeded  passphrase_needed
         ├── ConversionError       conversion_failed
+        ├── CompilerMissing       edgetpu_compiler_missing
         ├── DependencyMissing     dependency_missing
         ├── FileInaccessible      file_inaccessible
         ├── OutputUnwritable      output_unwritable
@@ -46,6 +47,16 @@ class RunError(TrainerError):
 
     code = "run_invalid"
     remedy = "Name the folder that 'trainer train --out' wrote."
+
+
+class CompilerMissing(TrainerError):
+    """The compiler for the Edge TPU is not installed. It is Google's, not free software, and runs on x86-64 alone."""
+
+    code = "edgetpu_compiler_missing"
+    remedy = (
+        "Install it on a PC with Debian or Ubuntu, as coral.ai/docs/edgetpu/compiler says, and run this there. Nothing "
+        "else needs it: the bundle runs on the processor as it is."
+    )
 
 
 class BundleUnproven(TrainerError):

@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 from edge_agent import __version__
 from edge_agent.acquisition.pipeline import AnalysisPipeline, PipelineCallbacks
 from edge_agent.adaptation.adaptation import Adaptation
+from edge_agent.agent.acceleration import Acceleration
 from edge_agent.agent.calibration_run import run_calibration
 from edge_agent.agent.certificates import certificate_files
 from edge_agent.agent.device_info import device_info, reported_model
@@ -152,6 +153,9 @@ class Agent:
             wake=lambda: self._monitor.wake(),  # noqa: PLW0108 - built below, too
         )
         closing.callback(self._end_trial)
+        self._acceleration = Acceleration(self._events, self._accelerator_changed)
+        closing.callback(self._acceleration.close)
+        self._acceleration.use(config.analysis, self._models.analyzer)
         self._drift = DriftMonitor()
         self._pace = PaceEvents(Pace(config.pace, config.trigger.pace_interval_s), self._events)
         self._speed = SpeedMonitor()
@@ -343,6 +347,7 @@ class Agent:
         self._monitor.start()
         self._collection.start()
         self._adaptation.start()
+        self._acceleration.start()
         self._reading.start()
         self._rollout.start()
 
@@ -380,6 +385,7 @@ class Agent:
                 self._models.take(config, prepared)
                 self._pace.use(config.pace, config.trigger.pace_interval_s)
                 self._watch_speed()
+                self._acceleration.use(config.analysis, self._models.analyzer)
                 topics = Topics(config.device.site, config.device.id)
                 self._last.flush()
                 if topics != self._topics:
@@ -432,7 +438,13 @@ class Agent:
         """Load the bundle again and compare it with its golden outputs; then run all checks."""
         return run_self_test(lambda: make_analyzer(self._models.apply(self._config)), self._monitor.run_checks)
 
+    def _accelerator_changed(self) -> None:
+        """Called in the Edge TPU's thread."""
+        self._publish_info()
+        self._monitor.wake()
+
     def _use(self, analyzer: Analyzer) -> None:
+        self._acceleration.use(self._config.analysis, analyzer)
         self._reading.switch(analyzer)
         self._watch_speed()
         self._introduce()
@@ -537,10 +549,20 @@ class Agent:
 
     def _introduce(self) -> None:
         """Publish info and model, now and after each connect."""
-        info = device_info(self._config, self._models.analyzer, self.session, self._started_at, self._models.speed)
-        self._publisher.set_retained(self._topics.info, info.to_json())
+        self._publish_info()
         self._report_model()
         self._announce()
+
+    def _publish_info(self) -> None:
+        info = device_info(
+            self._config,
+            self._models.analyzer,
+            self.session,
+            self._started_at,
+            speed=self._models.speed,
+            accelerator=self._acceleration.name,
+        )
+        self._publisher.set_retained(self._topics.info, info.to_json())
 
     def _announce(self) -> None:
         """Let Home Assistant discover this device, now and after each connect."""
@@ -592,6 +614,7 @@ class Agent:
             audit=self._events.error,
             certificates=self._certificates.check(),
             model=self._drift.check(),
+            accelerator=self._acceleration.check(),
             clock=ClockReading(datetime.now(UTC), clock_synchronised()),
             machine=machine,
             pace=self._pace.look(machine),

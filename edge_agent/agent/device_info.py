@@ -17,9 +17,15 @@ from edge_agent.rollout import RolloutStatus
 
 
 def device_info(
-    config: Config, analyzer: Analyzer, session: UUID, started_at: datetime, speed: SpeedChoice | None
+    config: Config,
+    analyzer: Analyzer,
+    session: UUID,
+    started_at: datetime,
+    *,
+    speed: SpeedChoice | None = None,
+    accelerator: str | None = None,
 ) -> Info:
-    """Machine, software, camera and model, and how it was chosen."""
+    """Machine, software, camera and model, how it was chosen and what runs it."""
     return Info(
         demonstration=analyzer.demonstration,
         provisional=analyzer.provisional,
@@ -38,6 +44,7 @@ def device_info(
         model=analyzer.model,
         cells_model=None if analyzer.cells_beside is None else analyzer.cells_beside.model,
         speed=None if speed is None else _speed(speed),
+        accelerator=accelerator,
         schemas=schema_ids(),
     )
 

@@ -41,6 +41,7 @@ from edge_agent.errors import EdgeAgentError, ImageError
 from edge_agent.inference.bundle import require_kinds
 from edge_agent.inference.classifier import Classification, Classifier
 from edge_agent.inference.decision import decide
+from edge_agent.inference.edgetpu.edge_tpu import EdgeTpu
 from edge_agent.inference.geometry import bundle_geometry
 from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits, unproven_reasons
 from edge_agent.vision.appearance import Appearance
@@ -151,6 +152,15 @@ class Analyzer:
     def provisional(self) -> bool:
         """Whether the record of bundle or head does not show that its answers can be used, so that it gives none."""
         return bool(self.unproven_reasons)
+
+    @property
+    def has_compiled_model(self) -> bool:
+        """Whether the bundle that decides has a model for an Edge TPU."""
+        return self._classifier.has_compiled_model
+
+    def accelerate(self, edge_tpu: EdgeTpu) -> None:
+        """As of ``Classifier``; a cells bundle beside another stays on the processor. Raises ``BundleError``."""
+        self._classifier.accelerate(edge_tpu)
 
     def analyse(self, frame: Frame) -> Reading:
         """Extract and judge a single frame. Never raises, whatever the frame contains."""
@@ -347,6 +357,7 @@ class Analyzer:
             scale=analysis.scale,
             cells=described,
             differential=differential,
+            accelerator=verdict.accelerator,
             latency_ms=extracted.timer.latency_ms,
             image=pending.image,
             explanation=Explanation(
@@ -374,6 +385,7 @@ class Analyzer:
             probabilities=self._by_label(probabilities) if meaningful else None,
             malignant_ratio=rounded_ratio(probabilities[self._malignant].sum()) if meaningful else None,
             class_activation_map=classification.class_activation_map if meaningful else None,
+            accelerator=classification.accelerator,
         )
 
     def _classify(self, pending: PendingReading, network_input: NDArray[np.uint8]) -> Classification:

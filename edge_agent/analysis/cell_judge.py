@@ -101,7 +101,7 @@ class CellJudge:
         _, refusal, decision = decide(found, self._classifier.thresholds, proven=not self.provisional)
         # The probabilities of a cell unlike the training images, or of an unproven model, mean nothing.
         if refusal in {Reason.UNFAMILIAR, Reason.MODEL_UNPROVEN}:
-            return CellJudgement(refusal, decision=decision)
+            return CellJudgement(refusal, decision=decision, accelerator=found.accelerator)
         likeliest = int(found.probabilities.argmax())
         return CellJudgement(
             refusal,
@@ -110,6 +110,7 @@ class CellJudge:
             probabilities=found.probabilities,
             blast_ratio=rounded_ratio(found.probabilities[self._malignant].sum()),
             decision=decision,
+            accelerator=found.accelerator,
         )
 
     def differential(self, judgements: Sequence[CellJudgement | None], cells_count: int) -> Differential:
@@ -146,7 +147,7 @@ class CellJudge:
         if not judged:
             refusals = {each.refusal for each in judgements if each is not None}
             reason = next((each for each in _FIELD_REASONS if each in refusals), Reason.NO_NUCLEATED_CELLS)
-            return Verdict(Outcome.ABSTAINED, reason, decision)
+            return Verdict(Outcome.ABSTAINED, reason, decision, accelerator=_accelerator(judgements))
         mean = np.mean([probabilities for _, probabilities in judged], axis=0)
         counts = Counter(label.code for label, _ in judged)
         likely = {label.code: float(ratio) for label, ratio in zip(self.labels, mean, strict=True)}
@@ -160,7 +161,13 @@ class CellJudge:
             label,
             {code: rounded_ratio(ratio) for code, ratio in likely.items()},
             rounded_ratio(mean[self._malignant].sum()),
+            accelerator=_accelerator(judgements),
         )
+
+
+def _accelerator(judgements: Sequence[CellJudgement | None]) -> str | None:
+    """All cells of a field are judged by one."""
+    return next((each.accelerator for each in judgements if each is not None and each.accelerator is not None), None)
 
 
 def _field_decision(decisions: Sequence[Decision]) -> Decision | None:

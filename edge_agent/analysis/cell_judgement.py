@@ -25,3 +25,5 @@ class CellJudgement:
     """Summed probability of the malignant types; None where the probabilities are."""
     decision: Decision | None = None
     """The figures that decided; None if the network did not see the cell."""
+    accelerator: str | None = None
+    """What ran the network; None for the processor."""

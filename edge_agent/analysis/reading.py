@@ -77,6 +77,7 @@ class Reading:
     scale: Scale | None = None
     cells: tuple[Cell, ...] = ()
     differential: Differential | None = None
+    accelerator: str | None = None
     image: ImageIdentity | None = None
     explanation: Explanation | None = field(default=None, repr=False)
     labels: tuple[Label, ...] = ()

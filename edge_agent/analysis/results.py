@@ -55,6 +55,7 @@ class ResultMaker:
             differential=reading.differential,
             latency_ms=reading.latency_ms,
             model=reading.model,
+            accelerator=reading.accelerator,
             software=f"leukoscope {__version__}",
             capture=frame.settings,
             image=reading.image,

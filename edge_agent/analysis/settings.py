@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from edge_agent.inference.edgetpu.options import DEADLINE_MS, LIBRARY
 from edge_agent.settings import Settings, refuse_home
 
 AUTO: Final = "auto"
@@ -62,6 +63,20 @@ class AnalysisSettings(Settings):
         gt=0,
         le=10_000,
         description="What auto chooses for: 95 % of the readings take no longer than this, in milliseconds.",
+    )
+    edgetpu: Literal["auto", "required", "off"] = Field(
+        default="auto",
+        description="Whether a Coral Edge TPU runs the bundle's model: auto where one is plugged in and the bundle has "
+        "a model for it; required: the same, but health is degraded as long as none does; off: never.",
+    )
+    edgetpu_library: str = Field(
+        default=LIBRARY, min_length=1, description="Name or path of the library that drives the Edge TPU."
+    )
+    edgetpu_deadline_ms: float = Field(
+        default=DEADLINE_MS,
+        ge=1,
+        le=10_000,
+        description="How long the Edge TPU may take for a picture before the processor judges it instead.",
     )
     max_image_megapixels: float = Field(
         default=50, gt=0, le=1000, description="Larger images are refused before they are decoded."

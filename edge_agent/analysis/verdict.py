@@ -23,3 +23,5 @@ class Verdict:
     malignant_ratio: float | None = None
     class_activation_map: NDArray[np.float32] | None = None
     """(rows, columns, classes); None where the probabilities are, and where cells decide."""
+    accelerator: str | None = None
+    """What ran the network; None for the processor."""

@@ -25,6 +25,7 @@ import typer
 
 from edge_agent import __version__
 from edge_agent.agent import make_analyzer
+from edge_agent.agent.acceleration import edge_tpu_options
 from edge_agent.agent.certificates import certificate_files
 from edge_agent.agent.speed_tests import SpeedTests
 from edge_agent.calibration.record import last_calibration
@@ -49,6 +50,9 @@ from edge_agent.errors import (
     CollectionError,
     ConfigDoubtful,
     EdgeAgentError,
+    EdgeTpuError,
+    EdgeTpuMissing,
+    EdgeTpuModelMissing,
     FileUnusable,
     MachineHot,
     MachineThrottled,
@@ -59,6 +63,8 @@ from edge_agent.errors import (
 from edge_agent.events.audit_segments import FILE as AUDIT_FILE
 from edge_agent.events.audit_segments import older_segments
 from edge_agent.events.audit_verify import verify_audit
+from edge_agent.inference.edgetpu.devices import find_devices
+from edge_agent.inference.edgetpu.edge_tpu import EdgeTpu
 from edge_agent.inference.runtime import runtime_name
 from edge_agent.monitoring.certificates import broker_end, find_problem, read_end, worst
 from edge_agent.monitoring.health import (
@@ -76,7 +82,7 @@ from edge_agent.web.access.access_file import ROLES, read_access
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
-_WARNINGS = (CertificateExpiring, MachineHot, MachineThrottled, MemoryShort, SpeedMissed)
+_WARNINGS = (CertificateExpiring, EdgeTpuError, MachineHot, MachineThrottled, MemoryShort, SpeedMissed)
 """The agent runs all the same."""
 
 _TRIED_OUT = {("camera", "device"), ("camera", "path")}
@@ -111,6 +117,7 @@ def examine(config: Config) -> Iterator[Finding]:
         ("runtime", _runtime),
         ("speed", lambda each: _speed(each, speed)),
         ("bundle", lambda each: _bundle(_in_use(each, speed))),
+        ("edge-tpu", lambda each: _edge_tpu(_in_use(each, speed))),
         ("cameras", _cameras),
         ("camera", lambda each: _camera(_in_use(each, speed))),
         ("broker", lambda each: _broker(each, brokers.append)),
@@ -182,6 +189,35 @@ def _bundle(config: Config) -> str:
     if beside is not None:
         found.append(_proof(f"{beside.model.name} {beside.model.version} for cells", "types", beside.unproven_reasons))
     return "; ".join(found)
+
+
+def _edge_tpu(config: Config) -> str:
+    options = edge_tpu_options(config.analysis)
+    if options is None:
+        return "off"
+    devices = find_devices()
+    if not devices:
+        if options.required:
+            raise EdgeTpuMissing("No Edge TPU is plugged in.")
+        return "none plugged in; the processor runs the network"
+    analyzer = make_analyzer(with_model_in_use(config))
+    found = ", ".join(map(str, devices))
+    model = f"the bundle {analyzer.model.name} {analyzer.model.version}"
+    if not analyzer.has_compiled_model:
+        if options.required:
+            raise EdgeTpuModelMissing(f"There is an Edge TPU {found}, but {model} has no model for one.")
+        return f"{found}; not used, as {model} has no model for one ('make coral-bundle' makes it)"
+    edge_tpu = EdgeTpu(options)
+    try:
+        analyzer.accelerate(edge_tpu)
+        edge_tpu.do_round()
+        problem = edge_tpu.problem
+    finally:
+        edge_tpu.close()
+    if problem is not None:
+        # An agent that runs meanwhile has it to itself.
+        raise problem
+    return f"{found}; runs the network, golden fields agree"
 
 
 def _proof(name: str, answers: str, unproven_reasons: tuple[str, ...]) -> str:

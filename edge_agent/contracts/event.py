@@ -47,6 +47,8 @@ class EventKind(StrEnum):
     MODEL_DESIRED = "model_desired"
     MODEL_REFUSED = "model_refused"
     MODEL_ACTIVATED = "model_activated"
+    ACCELERATOR_READY = "accelerator_ready"
+    ACCELERATOR_LOST = "accelerator_lost"
     ADAPTATION_STARTED = "adaptation_started"
     ADAPTATION_FINISHED = "adaptation_finished"
     ADAPTATION_FAILED = "adaptation_failed"

@@ -72,4 +72,9 @@ class Info(OpenContract):
         default=None,
         description="How bundle and threads were chosen when the agent started; null if the configuration names them.",
     )
+    accelerator: str | None = Field(
+        default=None,
+        description="What runs the network of 'model' now: 'edge_tpu', or null for the processor. Each result says it "
+        "of its own frame.",
+    )
     schemas: tuple[str, ...] = Field(description="Ids of the message schemas this device speaks.")

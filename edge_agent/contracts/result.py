@@ -159,6 +159,11 @@ class Result(OpenContract):
         "part of 'total'; 'inference-wait' is, which is how much longer the network took than they did."
     )
     model: ModelIdentity
+    accelerator: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="What ran the network on this frame: 'edge_tpu', or null for the processor, also where an Edge TPU "
+        "failed on it. The list may grow.",
+    )
     software: str
     capture: CaptureSettings
     image: ImageIdentity | None

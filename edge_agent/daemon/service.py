@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import signal
 import time
@@ -108,6 +109,7 @@ class Service:
         return agent
 
     def _serve(self, agent: Agent) -> None:
+        _spare_what_stays()
         self.notifier.ready(agent.summary)
         feeder = WatchdogFeeder(self.notifier)
         try:
@@ -195,6 +197,15 @@ class Service:
             return self.config.read_bytes()
         except OSError:
             return None
+
+
+def _spare_what_stays() -> None:
+    """Leave out of Python's full collections what was loaded for good.
+
+    To look at all of it takes 36 ms on a fast computer, in the middle of whatever reading it happens.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @contextlib.contextmanager

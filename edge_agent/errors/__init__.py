@@ -23,6 +23,14 @@
     │   └── EndOfFrames        end_of_frames
     ├── RuntimeMissing         runtime_missing
     ├── InferenceError         inference_failed
+    ├── EdgeTpuError           edge_tpu_failed
+    │   ├── EdgeTpuMissing     edge_tpu_missing
+    │   ├── EdgeTpuLibraryMissing edge_tpu_library_missing
+    │   ├── EdgeTpuStalled     edge_tpu_stalled
+    │   ├── EdgeTpuCrashed     edge_tpu_crashed
+    │   ├── EdgeTpuWrong       edge_tpu_wrong
+    │   ├── EdgeTpuModelUnusable edge_tpu_model_unusable
+    │   └── EdgeTpuModelMissing edge_tpu_model_missing
     ├── BundleError            bundle_invalid
     │   ├── BundleMissing      bundle_missing
     │   ├── BundleFileMissing  bundle_file_missing
@@ -250,6 +258,16 @@ from edge_agent.errors.desired import (
     SelfTestSlow,
     ShadowDisagrees,
 )
+from edge_agent.errors.edge_tpu import (
+    EdgeTpuCrashed,
+    EdgeTpuError,
+    EdgeTpuLibraryMissing,
+    EdgeTpuMissing,
+    EdgeTpuModelMissing,
+    EdgeTpuModelUnusable,
+    EdgeTpuStalled,
+    EdgeTpuWrong,
+)
 from edge_agent.errors.endpoints import (
     AccessDenied,
     BodyTimeout,
@@ -411,6 +429,14 @@ __all__ = [
     "DownloadUnsafe",
     "DownloadUntrusted",
     "EdgeAgentError",
+    "EdgeTpuCrashed",
+    "EdgeTpuError",
+    "EdgeTpuLibraryMissing",
+    "EdgeTpuMissing",
+    "EdgeTpuModelMissing",
+    "EdgeTpuModelUnusable",
+    "EdgeTpuStalled",
+    "EdgeTpuWrong",
     "EndOfFrames",
     "FileUnusable",
     "FrameNotKept",

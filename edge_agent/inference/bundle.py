@@ -37,10 +37,12 @@ from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, WINDOW_PR
 
 MANIFEST = "manifest.json"
 MODEL = "model.tflite"
+EDGE_TPU_MODEL = "model_edgetpu.tflite"
+"""What the Edge TPU's compiler makes of the model; few bundles have it."""
 GOLDEN = "golden.npz"
 OOD = "ood.npz"
 CARD = "card.md"
-_USED = (MODEL, GOLDEN, OOD)
+_USED = (MODEL, EDGE_TPU_MODEL, GOLDEN, OOD)
 
 
 @dataclass(frozen=True, slots=True)

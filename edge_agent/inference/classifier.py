@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from edge_agent.contracts import HeadManifest, Label, Manifest, ModelIdentity
 from edge_agent.contracts.manifest import Evidence, Reference, Thresholds, TrainingAppearance
 from edge_agent.errors import BundleMismatch, GoldenMismatch, HeadMismatch
-from edge_agent.inference.bundle import MODEL, Bundle, Golden, load_golden
+from edge_agent.inference.bundle import EDGE_TPU_MODEL, MODEL, Bundle, Golden, load_golden
+from edge_agent.inference.edgetpu.compiled_model import CompiledModel, Outputs
+from edge_agent.inference.edgetpu.edge_tpu import EdgeTpu
 from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.features import FEATURES
 from edge_agent.inference.head import Head, load_head
@@ -24,6 +26,9 @@ from edge_agent.vision.preprocessing import preprocess
 
 PIXEL_MEAN = PIXEL_SCALE = 127.5
 """MobileNetV2's input: a pixel p of 0 to 255 has the real value (p - 127.5) / 127.5."""
+
+EDGE_TPU = "edge_tpu"
+"""What readings call the accelerator that ran the network."""
 
 _SIGN = np.uint8(128)
 
@@ -37,6 +42,10 @@ GOLDEN_UNFAMILIARITY_RATIO = 0.1
 
 GOLDEN_HEAD_LOGITS_RATIO = 0.1
 """Largest difference of a head's logits from the golden ones, as a ratio to the largest of them."""
+
+CONSISTENT_STEPS = 8.0
+"""Largest difference of the class activation map's mean from the logits, which it is, in quantization steps of the
+coarser of the two. Up to 3 on the shipped bundles, for random pixels, where both end at the limits of their range."""
 
 GOLDEN_PIXEL_LEVELS = 0.5
 """Largest mean absolute difference of preprocessed images from the golden ones, in levels of 255."""
@@ -58,6 +67,8 @@ class Classification:
     """(rows, columns, channels): the output of the layer whose statistics distinguish familiar from unfamiliar."""
     unfamiliarity_score: float
     """Distance from the training images; see ``Familiarity``."""
+    accelerator: str | None = None
+    """What ran the network; None for the processor."""
 
 
 class Classifier:
@@ -88,6 +99,24 @@ class Classifier:
         self._buffer = np.empty(self._runtime.input.shape, self._runtime.input.dtype)
         self.blast_offset = 0.0
         """Added to the blast's log-odds by a bundle of the rule ``blast-first@1``, but not with a head. May be set."""
+        self._edge_tpu: tuple[EdgeTpu, CompiledModel] | None = None
+
+    @property
+    def has_compiled_model(self) -> bool:
+        """Whether the bundle has a model for an Edge TPU."""
+        return EDGE_TPU_MODEL in self.bundle.contents
+
+    def accelerate(self, edge_tpu: EdgeTpu) -> None:
+        """Judge on ``edge_tpu`` from now on, where it works, with the bundle's model for it if it has one.
+
+        Raises ``BundleError`` for an unreadable file.
+        """
+        if not self.has_compiled_model:
+            edge_tpu.serve(None)
+            return
+        model = self._compiled_model()
+        edge_tpu.serve(model)
+        self._edge_tpu = edge_tpu, model
 
     @property
     def manifest(self) -> Manifest:
@@ -151,10 +180,16 @@ class Classifier:
         """As ``classify`` for each of several images, in less time: what surrounds the network is done once for all."""
         if not images:
             return []
-        outputs = self._outputs(images)
+        outputs, accelerator = self._outputs(images)
+        return self._describe(images, outputs, accelerator)
+
+    def _describe(
+        self, images: Sequence[NDArray[np.uint8]], outputs: Outputs, accelerator: str | None = None
+    ) -> list[Classification]:
+        """What the head says of the network's outputs for images, or else the bundle."""
         head, kind = self.head, self._kind
         if head is None or kind is None:
-            return self._as_bundle(images, outputs)
+            return self._as_bundle(images, outputs, accelerator)
         names = self.manifest.outputs
         found = []
         for at, image in enumerate(images):
@@ -169,26 +204,62 @@ class Classifier:
                     outputs[names.features][at],
                     middle_map,
                     float(head.unfamiliarity(features.values)),
+                    accelerator,
                 )
             )
         return found
 
     def run(self, image: NDArray[np.uint8]) -> Classification:
         """What the bundle alone says, without the head; as ``classify``."""
-        return self._as_bundle([image], self._outputs([image]))[0]
+        return self._as_bundle([image], *self._outputs([image]))[0]
 
-    def _outputs(self, images: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
+    def _outputs(self, images: Sequence[NDArray[np.uint8]]) -> tuple[Outputs, str | None]:
+        """The network's outputs, and what ran it if it was not the processor."""
         if len(images) > len(self._buffer):
             self._buffer = np.empty((len(images), *self._buffer.shape[1:]), self._buffer.dtype)
-        for image, values in zip(images, self._buffer.view(np.uint8), strict=False):
+        values = self._buffer[: len(images)]
+        self._quantize(images, values)
+        if self._edge_tpu is not None:
+            edge_tpu, model = self._edge_tpu
+            found = edge_tpu.run(model, values)
+            if found is not None:
+                return found, EDGE_TPU
+        return self._runtime.run(values), None
+
+    def _quantize(self, images: Sequence[NDArray[np.uint8]], into: NDArray[np.integer]) -> None:
+        """Write images as the network takes them."""
+        for image, values in zip(images, into.view(np.uint8), strict=True):
             if self._only_signed:
                 np.bitwise_xor(image, _SIGN, out=values)
             else:
                 cv2.LUT(image, self._table, dst=values)
-        return self._runtime.run(self._buffer[: len(images)])
+
+    def _compiled_model(self) -> CompiledModel:
+        golden = load_golden(self.bundle)
+        inputs = np.empty((len(golden.image), *self._buffer.shape[1:]), self._buffer.dtype)
+        self._quantize(list(golden.image), inputs)
+
+        def check(number: int, outputs: Outputs) -> None:
+            self._check_golden(golden, number, outputs)
+
+        return CompiledModel(
+            self.bundle.contents[EDGE_TPU_MODEL],
+            self._runtime.input,
+            self._runtime.outputs,
+            inputs,
+            check,
+            self._is_consistent,
+        )
+
+    def _is_consistent(self, outputs: Outputs) -> bool:
+        names = self.manifest.outputs
+        logits, maps = outputs[names.logits], outputs[names.class_activation_map]
+        tensors = self._runtime.outputs
+        step = max(tensors[names.logits].scale, tensors[names.class_activation_map].scale)
+        return bool(np.abs(maps.mean(axis=(1, 2)) - logits).max() <= CONSISTENT_STEPS * step)
 
     def _as_bundle(
-        self, images: Sequence[NDArray[np.uint8]], outputs: dict[str, NDArray[np.float32]]
+        self, images: Sequence[NDArray[np.uint8]], outputs: Outputs, accelerator: str | None = None
     ) -> list[Classification]:
         names = self.manifest.outputs
         logits, middle_maps = outputs[names.logits], outputs[names.middle_map]
@@ -202,6 +273,7 @@ class Classifier:
                 outputs[names.features][at],
                 middle_maps[at],
                 float(scores[at]),
+                accelerator,
             )
             for at in range(len(images))
         ]
@@ -214,9 +286,7 @@ class Classifier:
         """
         golden = load_golden(self.bundle)
         manifest = self.manifest
-        step = self._runtime.outputs[manifest.outputs.logits].scale
-        cases = zip(golden.field, golden.image, golden.logits, golden.unfamiliarity, strict=True)
-        for number, (field, image, logits, unfamiliarity) in enumerate(cases):
+        for number, (field, image) in enumerate(zip(golden.field, golden.image, strict=True)):
             prepared = preprocess(field, manifest.preprocessing.id, manifest.preprocessing.denoise)
             levels = float(np.abs(prepared.astype(np.int16) - image).mean())
             if levels > GOLDEN_PIXEL_LEVELS:
@@ -224,40 +294,45 @@ class Classifier:
                     f"Bundle '{manifest.name}': preprocessing gives another image on golden field {number} "
                     f"({levels:.2f} levels off on average)."
                 )
-            classification = self.run(image)
-            steps = float(np.abs(classification.logits - logits).max()) / step
-            if steps > GOLDEN_LOGIT_STEPS:
-                raise GoldenMismatch(
-                    f"Bundle '{manifest.name}': the model gives other outputs on golden field {number} "
-                    f"({steps:.1f} quantization steps off)."
-                )
-            if not np.isclose(
-                classification.unfamiliarity_score, unfamiliarity, rtol=GOLDEN_UNFAMILIARITY_RATIO, atol=0
-            ):
-                raise GoldenMismatch(
-                    f"Bundle '{manifest.name}': golden field {number} is unfamiliar by "
-                    f"{classification.unfamiliarity_score:.2f} instead of {unfamiliarity:.2f}."
-                )
-        if self.head is not None:
-            self._verify_golden_head(self.head, golden)
+            outputs, _ = self._outputs([image])
+            self._check_golden(golden, number, outputs)
 
-    def _verify_golden_head(self, head: Head, golden: Golden) -> None:
+    def _check_golden(self, golden: Golden, number: int, outputs: Outputs) -> None:
+        """Compare the network's outputs for a golden field with what was recorded. Raises ``GoldenMismatch``, ..."""
+        image, logits, unfamiliarity = golden.image[number], golden.logits[number], golden.unfamiliarity[number]
+        name = self.manifest.name
+        found = self._as_bundle([image], outputs)[0]
+        step = self._runtime.outputs[self.manifest.outputs.logits].scale
+        steps = float(np.abs(found.logits - logits).max()) / step
+        if steps > GOLDEN_LOGIT_STEPS:
+            raise GoldenMismatch(
+                f"Bundle '{name}': the model gives other outputs on golden field {number} "
+                f"({steps:.1f} quantization steps off)."
+            )
+        if not np.isclose(found.unfamiliarity_score, unfamiliarity, rtol=GOLDEN_UNFAMILIARITY_RATIO, atol=0):
+            raise GoldenMismatch(
+                f"Bundle '{name}': golden field {number} is unfamiliar by {found.unfamiliarity_score:.2f} instead of "
+                f"{unfamiliarity:.2f}."
+            )
+        if self.head is not None:
+            self._check_golden_head(self.head, golden, number, self._describe([image], outputs)[0])
+
+    @staticmethod
+    def _check_golden_head(head: Head, golden: Golden, number: int, found: Classification) -> None:
         name = head.manifest.name
         if len(head.golden_logits) != len(golden.image):
             raise HeadMismatch(f"Head '{name}' has other golden outputs than the bundle has golden fields.")
-        cases = zip(golden.image, head.golden_logits, head.golden_unfamiliarity, strict=True)
-        for number, (image, logits, unfamiliarity) in enumerate(cases):
-            found = self.classify(image)
-            difference = float(np.abs(found.logits - logits).max())
-            if difference > GOLDEN_HEAD_LOGITS_RATIO * max(1.0, float(np.abs(logits).max())):
-                raise GoldenMismatch(
-                    f"Head '{name}': its logits on golden field {number} are {difference:.2f} off on this machine."
-                )
-            if not np.isclose(found.unfamiliarity_score, unfamiliarity, rtol=GOLDEN_UNFAMILIARITY_RATIO, atol=0):
-                raise GoldenMismatch(
-                    f"Head '{name}': golden field {number} is unfamiliar by {found.unfamiliarity_score:.2f} instead of "
-                    f"{unfamiliarity:.2f}."
-                )
+        logits, unfamiliarity = head.golden_logits[number], head.golden_unfamiliarity[number]
+        difference = float(np.abs(found.logits - logits).max())
+        if difference > GOLDEN_HEAD_LOGITS_RATIO * max(1.0, float(np.abs(logits).max())):
+            raise GoldenMismatch(
+                f"Head '{name}': its logits on golden field {number} are {difference:.2f} off on this machine."
+            )
+        if not np.isclose(found.unfamiliarity_score, unfamiliarity, rtol=GOLDEN_UNFAMILIARITY_RATIO, atol=0):
+            raise GoldenMismatch(
+                f"Head '{name}': golden field {number} is unfamiliar by {found.unfamiliarity_score:.2f} instead of "
+                f"{unfamiliarity:.2f}."
+            )
 
 
 def quantization_table(tensor: Tensor) -> NDArray[np.integer]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.errors import BundleMismatch, InferenceError, RuntimeMissing
+from edge_agent.errors import BundleMismatch, EdgeTpuError, EdgeTpuLibraryMissing, InferenceError, RuntimeMissing
 from edge_agent.inference.native_stderr import stderr_without
 
 _RUNTIMES = (
@@ -23,15 +25,20 @@ _RUNTIMES = (
 MAX_TENSORS_BYTES = 256 * 2**20
 """Of all tensors, as if none shared memory with another; those of the largest bundle that ships need 9 MiB."""
 
+EDGE_TPU_OP = b"edgetpu-custom-op"
+"""What the Edge TPU's compiler puts in place of the ops that it compiled."""
+
 _DELEGATE_NOTICE = re.compile(rb"INFO: Created TensorFlow Lite XNNPACK delegate for CPU\.")
 """Written for every interpreter, whatever TF_CPP_MIN_LOG_LEVEL says. It is of no use to a user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor of the model: its place, shape, dtype and, for integers, real = scale * (value - zero_point)."""
+    """A tensor of the model: its place, name, shape, dtype and, for integers, real = scale * (value - zero_point)."""
 
     index: int
+    name: str
+    """In the file, where the compiler for the Edge TPU keeps it; not that of the signature."""
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     scale: float
@@ -50,27 +57,55 @@ class Runtime:
     ai-edge-litert and tflite-runtime have the same interpreter under two names, so one class drives both.
     """
 
-    def __init__(self, model: bytes, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        threads: int = 1,
+        delegate: str | None = None,
+        outputs: Mapping[str, str] | None = None,
+        file: str = "model.tflite",
+    ) -> None:
         """Load the content of a TFLite file and allocate its tensors.
 
-        Raises ``RuntimeMissing``, or ``BundleMismatch`` if it is not a usable model.
+        ``delegate`` is a library that takes over the ops that it can, such as that of an Edge TPU. ``outputs`` has the
+        outputs' names in the file by those to use, of a file that has no signature. ``file`` is what errors call it.
+        Raises ``RuntimeMissing``, ``EdgeTpuLibraryMissing``, ``EdgeTpuError`` if the delegate refuses, or
+        ``BundleMismatch`` if it is not a usable model.
         """
         self.name, module = _import_runtime()
+        delegates = None if delegate is None else [_load_delegate(module, delegate)]
         try:
             with stderr_without(_DELEGATE_NOTICE):
-                self._interpreter = module.Interpreter(model_content=model, num_threads=threads)
+                self._interpreter = module.Interpreter(
+                    model_content=model, num_threads=threads, experimental_delegates=delegates
+                )
                 _check_sizes(self._interpreter.get_tensor_details())
                 self._interpreter.allocate_tensors()
-            signature = self._interpreter.get_signature_runner()
-            inputs = signature.get_input_details()
-            outputs = signature.get_output_details()
+            found_inputs, found_outputs = self._find_tensors(outputs)
         except (ValueError, RuntimeError, MemoryError) as error:
-            raise BundleMismatch(f"model.tflite is not a model that {self.name} can run: {error}") from error
-        if len(inputs) != 1:
-            raise BundleMismatch(f"model.tflite has {len(inputs)} inputs instead of one.")
-        self.input = _tensor(next(iter(inputs.values())))
-        self.outputs = {name: _tensor(detail) for name, detail in outputs.items()}
+            if delegates is None and EDGE_TPU_OP in model:
+                raise BundleMismatch(
+                    f"{file} is compiled for an Edge TPU, so the processor cannot run it.",
+                    remedy="Put the model that it was compiled from in its place, and call this one "
+                    "model_edgetpu.tflite.",
+                ) from error
+            raise BundleMismatch(f"{file} is not a model that {self.name} can run: {error}") from error
+        if len(found_inputs) != 1:
+            raise BundleMismatch(f"{file} has {len(found_inputs)} inputs instead of one.")
+        self.input = _tensor(found_inputs[0])
+        self.outputs = {name: _tensor(detail) for name, detail in found_outputs.items()}
         self._input_view = self._interpreter.tensor(self.input.index)
+
+    def _find_tensors(self, outputs: Mapping[str, str] | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The inputs, and the outputs by name. Raises ``ValueError``."""
+        if outputs is None:
+            signature = self._interpreter.get_signature_runner()
+            return list(signature.get_input_details().values()), signature.get_output_details()
+        details = {detail["name"]: detail for detail in self._interpreter.get_output_details()}
+        if missing := sorted(set(outputs.values()) - set(details)):
+            raise ValueError(f"it has no output {', '.join(missing)}")
+        return self._interpreter.get_input_details(), {name: details[own] for name, own in outputs.items()}
 
     def invoke(self) -> None:
         """Run on the current input and ignore the output: the lower limit of every measurement."""
@@ -83,14 +118,18 @@ class Runtime:
         the outputs. Raises ``InferenceError``.
         """
         found: dict[str, list[NDArray[Any]]] = {name: [] for name in self.outputs}
+        for each in values:
+            for name, answer in self.answer(each).items():
+                found[name].append(answer)
+        # Once for all: numpy's own work is most of what a few thousand numbers take.
+        return {name: tensor.dequantize(np.concatenate(found[name])) for name, tensor in self.outputs.items()}
+
+    def answer(self, values: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Run on one image (h, w, 3) of the input's dtype; the outputs as they are, by name. As ``run``."""
         try:
-            for each in values:
-                np.copyto(self._input_view()[0], each, casting="no")
-                self.invoke()
-                for name, tensor in self.outputs.items():
-                    found[name].append(self._interpreter.get_tensor(tensor.index))
-            # Once for all: numpy's own work is most of what a few thousand numbers take.
-            return {name: tensor.dequantize(np.concatenate(found[name])) for name, tensor in self.outputs.items()}
+            np.copyto(self._input_view()[0], values, casting="no")
+            self.invoke()
+            return {name: self._interpreter.get_tensor(tensor.index) for name, tensor in self.outputs.items()}
         except (ValueError, RuntimeError, TypeError) as error:
             raise InferenceError(f"The model failed on a frame: {error}") from error
 
@@ -106,11 +145,25 @@ def _tensor(detail: dict[str, Any]) -> Tensor:
     scale, zero_point = detail["quantization"]
     return Tensor(
         int(detail["index"]),
+        str(detail["name"]),
         tuple(int(side) for side in detail["shape"]),
         np.dtype(detail["dtype"]),
         float(scale),
         int(zero_point),
     )
+
+
+def _load_delegate(module: Any, library: str) -> object:  # noqa: ANN401 - one of two modules of the same shape
+    try:
+        # By itself first: of a library that cannot be loaded, load_delegate leaves an object that cannot be deleted.
+        ctypes.CDLL(library)
+        return module.load_delegate(library)
+    except OSError as error:
+        raise EdgeTpuLibraryMissing(f"The library {library} cannot be loaded: {error}.") from error
+    except (ValueError, AttributeError) as error:
+        # ValueError: it gives no delegate, and mostly no reason. AttributeError: it is some other library.
+        reason = str(error).strip().replace("\n", " ")
+        raise EdgeTpuError(f"{library} gives no access to an Edge TPU: {reason}.") from error
 
 
 def _import_runtime() -> tuple[str, Any]:

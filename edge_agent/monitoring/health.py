@@ -52,6 +52,8 @@ class HealthInputs:
     """Whether one ends soon."""
     model: Check
     """Whether fields drift away from those that the model was proven on."""
+    accelerator: Check | None
+    """Whether an Edge TPU runs the network; None where none is wanted."""
     clock: ClockReading
     machine: MachineMetrics
     pace: ReadingSlowed | None = None
@@ -67,6 +69,7 @@ def run_checks(inputs: HealthInputs) -> tuple[Check, ...]:
         Check.from_error("camera", inputs.camera),
         inputs.model,
         *(() if inputs.speed is None else (inputs.speed,)),
+        *(() if inputs.accelerator is None else (inputs.accelerator,)),
         Check.from_error("spool", inputs.spool),
         Check.from_error("broker", inputs.broker),
         inputs.certificates,

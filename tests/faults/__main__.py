@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +13,13 @@ import typer
 from rich.console import Console
 
 from edge_agent.cli.local_broker import find_mosquitto, free_port, run_mosquitto
+from tests.faults.edge_tpu import StallsReport, recoveries, stall_often
 from tests.faults.fuzz import FuzzReport, fuzz
 from tests.faults.fuzz_desired import DesiredFuzzReport, fuzz_desired
 from tests.faults.rollout_kills import KillsReport, kill_everywhere
 from tests.faults.soak import MAX_GROWTH_KB_PER_1000, SoakReport, soak
 from tests.faults.storm import StormReport, storm
+from tests.faults.torn_spool import TornReport, cut_everywhere, record
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -26,14 +29,19 @@ def main(
     kills: Annotated[int, typer.Option(min=1, help="Kills of the agent in the storm.")] = 100,
     payloads: Annotated[int, typer.Option(min=1, help="Wrong payloads, on commands and on model/desired.")] = 100_000,
     readings: Annotated[int, typer.Option(min=100, help="Readings of the soak.")] = 100_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the storm.")] = 1,
+    stalls: Annotated[int, typer.Option(min=1, help="Stalls of an Edge TPU in a row.")] = 1000,
+    cuts: Annotated[int, typer.Option(min=1, help="Power cuts between the writes of a spool.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the storm, and of the power cuts.")] = 1,
     out: Annotated[Path | None, typer.Option(help="File to write the figures to, as JSON.")] = None,
 ) -> None:
-    """A storm, wrong commands, roll-outs, and a soak, one after the other."""
+    """Power cuts, a storm, wrong commands, roll-outs, a soak, and an Edge TPU that stalls, one after the other."""
     mosquitto = find_mosquitto()
-    if mosquitto is None:
-        console.print("mosquitto is not installed (apt-get install mosquitto)", style="red")
+    if mosquitto is None or shutil.which("strace") is None:
+        console.print("mosquitto or strace is not installed (apt-get install mosquitto strace)", style="red")
         raise typer.Exit(2)
+    with tempfile.TemporaryDirectory(prefix="leukoscope-cuts-") as folder:
+        torn = cut_everywhere(record(Path(folder)), Path(folder, "cut"), cuts, seed)
+    _show("Power cuts between writes", torn)
     with tempfile.TemporaryDirectory(prefix="leukoscope-storm-") as folder:
         stormed = storm(Path(folder), results_count=results, kills_count=kills, seed=seed)
     _show("Storm", stormed)
@@ -51,20 +59,32 @@ def main(
     with tempfile.TemporaryDirectory(prefix="leukoscope-soak-") as folder:
         soaked = soak(Path(folder), readings)
     _show("Soak", soaked)
+    recovered = recoveries()
+    console.print("Edge TPU, after a fault (without the pause)", style="bold")
+    for each in recovered:
+        console.print(f"  {each.fault:<26} back after {each.away_ms} ms; its picture took {each.picture_ms} ms")
+    stalled = stall_often(stalls, hollow=True)
+    _show("Edge TPU, stalls in a row", stalled)
     if out is not None:
         figures = {
+            "torn_spool": asdict(torn),
             "storm": asdict(stormed),
             "wrong_commands": asdict(fuzzed),
             "wrong_desired": asdict(desired),
             "killed_rollouts": asdict(killed),
             "soak": asdict(soaked),
+            "edge_tpu_recoveries": [asdict(each) for each in recovered],
+            "edge_tpu_stalls": asdict(stalled),
         }
         out.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
-    if not _well(stormed, fuzzed, soaked, desired, killed):
+    if not (torn.well and _well(stormed, fuzzed, soaked, desired, killed, stalled)):
         raise typer.Exit(1)
 
 
-def _show(title: str, report: StormReport | FuzzReport | SoakReport | DesiredFuzzReport | KillsReport) -> None:
+def _show(
+    title: str,
+    report: TornReport | StormReport | FuzzReport | SoakReport | DesiredFuzzReport | KillsReport | StallsReport,
+) -> None:
     console.print(title, style="bold")
     for name, value in asdict(report).items():
         if not isinstance(value, tuple):
@@ -77,6 +97,7 @@ def _well(
     soaked: SoakReport,
     desired: DesiredFuzzReport,
     killed: KillsReport,
+    stalled: StallsReport,
 ) -> bool:
     checks = {
         "results were lost": stormed.lost_count > 0,
@@ -87,6 +108,7 @@ def _well(
         "messages on model/desired were not refused": desired.refused_count != desired.sent_count,
         "a kill of a roll-out did not end well": bool(killed.wrong),
         "memory grows": soaked.growth_low_kb_per_1000 > MAX_GROWTH_KB_PER_1000,
+        **dict.fromkeys((f"Edge TPU: {each}" for each in stalled.problems), True),
         "open files grow": soaked.files_last_count > soaked.files_first_count,
     }
     for what, bad in checks.items():

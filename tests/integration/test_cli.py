@@ -181,6 +181,8 @@ def test_doctor_finds_nothing_wrong_with_a_device_that_works(tmp_path: Path, bro
             "software",
             "runtime",
             "bundle",
+            "edge-tpu",
+            "speed",
             "cameras",
             "camera",
             "broker",

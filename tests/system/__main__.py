@@ -13,7 +13,7 @@ import typer
 
 from tests.system.device import find_package
 from tests.system.image import why_not
-from tests.system.run import BOXES_VARIABLE, OUT_VARIABLE, RUN_VARIABLE
+from tests.system.run import BOXES_VARIABLE, OUT_VARIABLE, RUN_VARIABLE, SEED_VARIABLE
 
 SHORT_CASES = "test_cold_boot or test_agent_killed"
 
@@ -25,7 +25,7 @@ class Length(StrEnum):
     """A cold boot and a kill."""
     FULL = "full"
     LONG = "long"
-    """Everything, with twenty power cuts."""
+    """Everything, with twenty power cuts, and ten on a disk that tears writes."""
 
 
 def main(
@@ -33,6 +33,7 @@ def main(
     cases: Annotated[str | None, typer.Option("--only", help="pytest's expression for cases by name.")] = None,
     out: Annotated[Path | None, typer.Option(help="File to write cases and times to, as JSON.")] = None,
     boxes: Annotated[Path | None, typer.Option(help="Folder to keep the boxes' disks and consoles in.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of torn writes; a random one is drawn, and told.")] = None,
 ) -> None:
     """Boot the device and let everything befall it."""
     reason = why_not()
@@ -47,6 +48,8 @@ def main(
         os.environ[OUT_VARIABLE] = str(out.absolute())
     if boxes is not None:
         os.environ[BOXES_VARIABLE] = str(boxes.absolute())
+    if seed is not None:
+        os.environ[SEED_VARIABLE] = str(seed)
     chosen = cases or (SHORT_CASES if length is Length.SHORT else None)
     folder = str(Path(__file__).parent)
     raise typer.Exit(pytest.main([folder, "-m", "system", "-v", *(["-k", chosen] if chosen else [])]))

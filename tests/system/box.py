@@ -20,9 +20,18 @@ from edge_agent.cli.local_broker import LOOPBACK, free_port
 from tests.system.image import READY, SHARE_TAG, Image
 from tests.system.screen import Screen
 
-BOOT_PATIENCE_S = 420.0
-COMMAND_PATIENCE_S = 300.0
+BOOT_PATIENCE_S = 1200.0
+COMMAND_PATIENCE_S = 900.0
 MAX_PANICS = 3
+KERNEL_OPTIONS = " ".join(
+    (
+        *("root=/dev/vda", "rw", "console=ttyS0", "panic=5"),
+        # Each character on the console stops the emulated processor, and so does what guards a real one's secrets.
+        *("loglevel=4", "systemd.show_status=no", "mitigations=off", "no5lvl"),
+        # Waits for LVM, which there is none of.
+        "systemd.mask=e2scrub_reap.service",
+    )
+)
 ACCELERATION_VARIABLE = "LEUKOSCOPE_QEMU_ACCEL"
 
 _SOFTWARE = "tcg,thread=multi,tb-size=512"
@@ -36,10 +45,13 @@ class BoxError(AssertionError):
 class Box:
     """One machine with a disk of its own, over a base that is never written to. For one thread."""
 
-    def __init__(self, image: Image, folder: Path, *, base: Path | None = None) -> None:
-        """``base``: a qcow2 disk to begin from, instead of the image's own."""
+    def __init__(self, image: Image, folder: Path, *, base: Path | None = None, drive: str | None = None) -> None:
+        """``base``: a qcow2 disk to begin from, instead of the image's own. ``drive``: what QEMU calls a disk that is
+        not the box's own; it is used as it is.
+        """
         self._image = image
         self.disk = folder / "disk.qcow2"
+        self._drive = drive or f"file={self.disk},format=qcow2"
         self.share = folder / "share"
         self.screen = Screen(folder / "screen.log")
         # A socket's path may have 107 characters, which a test's own folder can use up.
@@ -50,8 +62,9 @@ class Box:
         self._machine: subprocess.Popen[str] | None = None
         self._line: subprocess.Popen[bytes] | None = None
         self.share.mkdir(parents=True)
-        below, form = (image.disk, "raw") if base is None else (base, "qcow2")
-        _run("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(below.resolve()), "-F", form, str(self.disk))
+        if drive is None:
+            below, form = (image.disk, "raw") if base is None else (base, "qcow2")
+            _run("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(below.resolve()), "-F", form, str(self.disk))
 
     def __enter__(self) -> Self:
         return self
@@ -72,8 +85,8 @@ class Box:
                 *("-machine", "q35", "-accel", acceleration, "-cpu", "max", "-smp", "2", "-m", "2048"),
                 *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-rtc", f"base={base}"),
                 *("-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)),
-                *("-append", "root=/dev/vda rw console=ttyS0 panic=5"),
-                *("-drive", f"file={self.disk},if=virtio,format=qcow2,cache=writeback"),
+                *("-append", KERNEL_OPTIONS),
+                *("-drive", f"{self._drive},if=virtio,cache=writeback"),
                 *("-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile="),
                 *("-virtfs", f"local,path={self.share},mount_tag={SHARE_TAG},security_model=none,readonly=on"),
                 *("-device", "virtio-rng-pci", "-serial", "stdio"),
@@ -177,6 +190,21 @@ class Box:
     def python(self, program: str, *arguments: str) -> Any:
         """What a program for the box's own Python prints, read as JSON."""
         return json.loads(self.ssh(" ".join(["python3", "-", *arguments]), typed=program))
+
+    def follow(self, program: str) -> subprocess.Popen[str]:
+        """A program for the box's own Python, of which the caller reads the output; ends with the box's power."""
+        path = self.copy_text(program, "followed.py")
+        return subprocess.Popen(
+            [*self._ssh_command(), "-o", "ControlMaster=no", *self._destination(), f"python3 {path}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def lend_port(self, port: int, lent: int) -> None:
+        """Let programs in the box reach a port of this machine as if it were theirs, until the power is cut."""
+        _run(*self._ssh_command(), "-O", "forward", "-R", f"{LOOPBACK}:{port}:{LOOPBACK}:{lent}", *self._destination())
 
     def copy(self, path: Path, name: str | None = None) -> str:
         """Lay a file where the box can read it; its path there."""

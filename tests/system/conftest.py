@@ -102,7 +102,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Where a case fails, what its box said last stands beside the failure."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
-    device = getattr(item, "funcargs", {}).get("device")
+    fixtures = getattr(item, "funcargs", {})
+    device = fixtures.get("device") or getattr(fixtures.get("bench"), "device", None)
     if report.when == "call":
         TABLE.outcome(item.name.removeprefix("test_").replace("_", " "), report.outcome)
     if report.failed and isinstance(device, Device):

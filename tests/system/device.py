@@ -18,11 +18,11 @@ import numpy as np
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
 from tests.system.box import Box
 from tests.system.image import Image, Tell, cache_folder
-from tests.system.watch import Seen, Watch
+from tests.system.watch import PATIENCE_S, Seen, Watch
 
 PACKAGE_VARIABLE = "LEUKOSCOPE_DEB"
 REPOSITORY = Path(__file__).resolve().parents[2]
-INSTALL_PATIENCE_S = 900.0
+INSTALL_PATIENCE_S = 1800.0
 
 CONFIGURATION_FILE = "/etc/leukoscope/agent.toml"
 STATE_FOLDER = "/var/lib/leukoscope"
@@ -150,7 +150,7 @@ class Device:
         path = self.box.copy_text(text, "agent.toml")
         self.box.ssh(f"cat {path} > {CONFIGURATION_FILE}")
 
-    def health(self, *, since_s: float, timeout_s: float = 180, **well: bool) -> dict[str, dict[str, Any]]:
+    def health(self, *, since_s: float, timeout_s: float = PATIENCE_S, **well: bool) -> dict[str, dict[str, Any]]:
         """Wait until one ``health`` says of each named check whether it is well; the checks by name."""
 
         def checks(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -169,7 +169,7 @@ class Device:
         """Stop the agent, so that it hands over all it can, and read its spool."""
         self.box.ssh("systemctl stop leukoscope")
         spool = self.spool()
-        deadline_s = time.monotonic() + 30
+        deadline_s = time.monotonic() + 120
         # What the broker has taken may still be on its way through the emulated network.
         while len(self.watch.ids()) < spool.accepted_count - len(spool.waiting) and time.monotonic() < deadline_s:
             time.sleep(0.1)
@@ -212,7 +212,7 @@ def prepare_disk(image: Image, package: Path, tell: Tell) -> Path:
         box.ssh("mosquitto_sub -t 'leukoscope/#' --remove-retained --retained-only -W 3", check=False)
         # Last, so that nothing of this run is kept for the subscriber.
         with Watch(box.broker_port) as watch:
-            assert watch.connected.wait(60), "the broker in the box is not reachable from here"
+            assert watch.connected.wait(PATIENCE_S), "the broker in the box is not reachable from here"
         box.shut_down()
         for old in cache_folder().glob("device-*.qcow2"):
             old.unlink()

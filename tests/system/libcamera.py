@@ -42,7 +42,7 @@ STUBS = {
     "pidng/core.py": "class PICAM2DNG:\n    pass\n",
 }
 
-INSTALL_PATIENCE_S = 900.0
+INSTALL_PATIENCE_S = 1800.0
 
 _SOURCE = Path(__file__).with_name(f"{MODULE}.c")
 _KERNEL = re.compile(r"^Package: linux-image-(\d\S+)$", re.MULTILINE)

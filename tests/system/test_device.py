@@ -17,9 +17,10 @@ import pytest
 from tests.system.device import CONFIGURATION, CONFIGURATION_FILE, STATE_FOLDER, Device, install_package
 from tests.system.run import skip_unless_asked
 from tests.system.timing import Clock
+from tests.system.watch import PATIENCE_S
 
 skip_unless_asked()
-pytestmark = [pytest.mark.system, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(4 * 3600)]
 
 SEED = 1
 
@@ -42,6 +43,24 @@ def test_camera_unplugged_and_plugged_in(running: Device, clock: Clock) -> None:
         running.box.ssh("systemctl reset-failed camera; systemctl start camera")
         running.watch.result(since_s=began_s)
     running.health(since_s=began_s, camera=True)
+    running.assert_nothing_lost()
+
+
+def test_plugged_camera_wakes_the_agent(running: Device, clock: Clock) -> None:
+    """The agent would look for its camera again after a quarter of an hour: only the signal makes it look at once."""
+    session = _session(running)
+    began_s = time.monotonic()
+    running.configure(CONFIGURATION + "\n[capture]\nreopen_initial_s = 900\nreopen_max_s = 900\n")
+    running.box.ssh("systemctl restart leukoscope")
+    running.watch.result(since_s=began_s, other_than=session)
+    began_s = time.monotonic()
+    running.box.ssh("systemctl kill -s KILL camera")
+    running.health(since_s=began_s, camera=False)
+    with clock.time("from the plug to a result") as began_s:
+        running.box.ssh("systemctl reset-failed camera; systemctl start camera")
+        running.watch.result(since_s=began_s)
+    # Also where the signal fails, its unit does not.
+    assert running.box.ssh("systemctl show leukoscope-wake -P Result -P ExecMainStatus").split() == ["success", "0"]
     running.assert_nothing_lost()
 
 
@@ -189,7 +208,7 @@ def _session(device: Device) -> UUID:
 
 def _wait_for(device: Device, ids: set[UUID]) -> None:
     """Until all of these have come. Raises ``AssertionError`` with those that did not."""
-    deadline_s = time.monotonic() + 120
+    deadline_s = time.monotonic() + PATIENCE_S
     while (missing := ids - device.watch.ids()) and time.monotonic() < deadline_s:
         time.sleep(0.2)
     assert not missing, f"{len(missing)} committed messages did not come after the cut: {missing}"

@@ -17,7 +17,7 @@ from tests.system.run import skip_unless_asked
 from tests.system.timing import Clock
 
 skip_unless_asked()
-pytestmark = [pytest.mark.system, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(4 * 3600)]
 
 RESULTS_COUNT = 10
 USB_CAMERA = 'kind = "v4l2"\ndevice = "auto"\n'

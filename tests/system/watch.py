@@ -21,6 +21,8 @@ from edge_agent.cli.local_broker import LOOPBACK
 CLIENT_ID = "system-test"
 SPOOLED = frozenset({"result", "event", "report"})
 NEVER_EXPIRES_S = 0xFFFFFFFF
+PATIENCE_S = 900.0
+"""For something that must come: as long as the slowest machine takes for it, and no measure of anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Watch:
             self._messages.append(seen)
             self._changed.notify_all()
 
-    def wait(self, what: str, wanted: Callable[[Seen], bool], *, since_s: float, timeout_s: float = 180) -> Seen:
+    def wait(self, what: str, wanted: Callable[[Seen], bool], *, since_s: float, timeout_s: float = PATIENCE_S) -> Seen:
         """The first message since a moment that is wanted. Raises ``AssertionError`` if none comes."""
         checked = 0
         found: Seen | None = None
@@ -104,7 +106,7 @@ class Watch:
                 raise AssertionError(f"no {what} within {timeout_s:g} s; the last messages: {last}")
         return found
 
-    def result(self, *, since_s: float, other_than: UUID | None = None, timeout_s: float = 180) -> Seen:
+    def result(self, *, since_s: float, other_than: UUID | None = None, timeout_s: float = PATIENCE_S) -> Seen:
         """The first result of a frame that could be judged; ``other_than``: of another session than that."""
 
         def wanted(seen: Seen) -> bool:
@@ -113,7 +115,7 @@ class Watch:
 
         return self.wait("result", wanted, since_s=since_s, timeout_s=timeout_s)
 
-    def results(self, count: int, *, since_s: float, timeout_s: float = 180) -> None:
+    def results(self, count: int, *, since_s: float, timeout_s: float = PATIENCE_S) -> None:
         """Wait until so many more results have come. Raises ``AssertionError`` if they do not."""
         ids: set[UUID] = set()
 

@@ -17,6 +17,7 @@ from trainer.cli.audit import audit
 from trainer.cli.bundle import bundle
 from trainer.cli.bundle_cells import bundle_cells
 from trainer.cli.compare import compare
+from trainer.cli.coral import coral
 from trainer.cli.cross_validate import cross_validate
 from trainer.cli.evaluate import evaluate
 from trainer.cli.evidence import evidence
@@ -51,6 +52,7 @@ for command in (
     quantize,
     bundle,
     bundle_cells,
+    coral,
     evidence,
     appearance,
     evaluate,

@@ -29,7 +29,7 @@ from trainer.export.bundle_files import (
 from trainer.export.calibrated_draft import calibrate_draft
 from trainer.export.golden import golden_vectors
 from trainer.export.identity import BundleIdentity
-from trainer.export.quantization import read_model
+from trainer.export.quantization import read_compiled, read_model
 from trainer.files import holds_files, write_json
 from trainer.reports.card import render_card
 from trainer.reports.data_card import check_audit, render_data_card
@@ -62,7 +62,7 @@ def bundle(
     config = read_config(run)
     check_audit(audit, config)
     duration = read_duration(run)
-    contents = uncalibrated_contents(read_model(run))
+    contents = {**uncalibrated_contents(read_model(run)), **read_compiled(run)}
     assignments = read_split(run / SPLIT, data)
     for unlike in foreign:
         list_foreign(unlike)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from edge_agent.inference.bundle import EDGE_TPU_MODEL
 from edge_agent.settings import Settings
 from edge_agent.vision.preprocessing import preprocess
 from trainer.data.dataset import ImageFile, read_files
 from trainer.data.split import Part, in_part, read_split
 from trainer.errors import RunError
 from trainer.export.conversion import convert_to_int8, operations
-from trainer.export.edge_tpu import Compiled, compile_for_edge_tpu
+from trainer.export.edge_tpu import EDGE_TPU_REPORT, Compiled, compile_for_edge_tpu, require_compiler
 from trainer.files import check_output_folder, replacing, write_json
 from trainer.networks.network import restore_network
 from trainer.training.run import MODEL, QUANTIZATION, SPLIT, WEIGHTS, RunConfig, read_config
@@ -32,14 +32,17 @@ class Quantization(Settings):
     model_bytes: int
     representative_count: int = Field(description="Training images that set the ranges of the activations.")
     operations: dict[str, int] = Field(description="Each op of the file and the version that it needs.")
-    edge_tpu: Compiled | None = Field(description="What the Edge TPU's compiler said; null where it is not installed.")
+    edge_tpu: Compiled | None = Field(description="What the Edge TPU's compiler said; null if it was not asked.")
 
 
-def quantize(run: Path, data: Path) -> Quantization:
+def quantize(run: Path, data: Path, *, edgetpu: bool = False) -> Quantization:
     """Convert a finished run, calibrated on its training images only, and write ``model.tflite`` into its folder.
 
-    Where the Edge TPU's compiler is installed, its file is written beside it. Raises ``TrainerError``.
+    With ``edgetpu`` it is compiled for an Edge TPU as well, beside it. Raises ``TrainerError``, such as
+    ``CompilerMissing`` before anything is computed.
     """
+    if edgetpu:
+        require_compiler()
     if (run / MODEL).exists():
         raise RunError(f"{run} has been quantized already.", remedy=f"Remove {MODEL} there to quantize it again.")
     check_output_folder(run)
@@ -49,18 +52,18 @@ def quantize(run: Path, data: Path) -> Quantization:
     network = restore_network(run / WEIGHTS, options.alpha, len(config.dataset.codes), options.network)
     representative = _representative(config, data, training)
     model = convert_to_int8(network, representative)
-    with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / MODEL
-        draft.write_bytes(model)
-        compiled = compile_for_edge_tpu(draft, run)
+    compiled = compile_for_edge_tpu(model) if edgetpu else None
     found = Quantization(
         model_sha256=hashlib.sha256(model).hexdigest(),
         model_bytes=len(model),
         representative_count=len(representative),
         operations=operations(model),
-        edge_tpu=compiled,
+        edge_tpu=None if compiled is None else compiled.report,
     )
     write_json(run / QUANTIZATION, found)
+    for name, content in ({} if compiled is None else compiled.contents).items():
+        with replacing(run / name) as file:
+            file.write(content)
     with replacing(run / MODEL) as file:
         file.write(model)
     return found
@@ -82,6 +85,24 @@ def read_model(run: Path) -> bytes:
             remedy="Remove it and quantize the run again.",
         )
     return model
+
+
+def read_compiled(run: Path) -> dict[str, bytes]:
+    """What 'trainer quantize --edgetpu' wrote beside the int8 file, by name; empty if it did not. As ``read_model``."""
+    try:
+        expected = Quantization.model_validate_json((run / QUANTIZATION).read_bytes()).edge_tpu
+        if expected is None or expected.sha256 is None:
+            return {}
+        contents = {name: (run / name).read_bytes() for name in (EDGE_TPU_MODEL, EDGE_TPU_REPORT)}
+    except OSError as error:
+        raise RunError(
+            f"{error.filename} cannot be read ({error.strerror}).", remedy="Quantize the run again."
+        ) from error
+    if hashlib.sha256(contents[EDGE_TPU_MODEL]).hexdigest() != expected.sha256:
+        raise RunError(
+            f"{run / EDGE_TPU_MODEL} is not the file that was compiled.", remedy="Remove it and quantize the run again."
+        )
+    return contents
 
 
 def _representative(config: RunConfig, data: Path, files: list[ImageFile]) -> NDArray[np.uint8]:

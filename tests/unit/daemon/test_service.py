@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -54,3 +56,24 @@ def test_a_configuration_is_kept_over_whatever_lies_there_or_that_is_logged(tmp_
             kept.symlink_to(tmp_path / "nowhere")
     keep_last_good(config, kept.parent)
     assert kind == "folder" or kept.read_bytes() == config.read_bytes()
+
+
+def test_what_an_agent_has_loaded_is_left_out_of_full_collections(tmp_path: Path, signals: SignalQueue) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        '[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "synthetic"\n[analysis]\nbundle = "demo"\n'
+        f'[mqtt]\nport = {free_port()}\n[state]\nfolder = "{tmp_path}/state"\n'
+    )
+    spared: list[int] = []
+
+    class Told(NullNotifier):
+        def ready(self, status: str) -> None:
+            spared.append(gc.get_freeze_count())
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = gc.get_freeze_count()
+    try:
+        Service(config, signals, Told(), lambda _level: None, has_safe_mode=False).run()
+    finally:
+        gc.unfreeze()
+    assert spared[0] > before + 10_000

@@ -33,7 +33,7 @@ def make_inputs() -> MakeInputs:
     """Inputs of a device that is well, with changes by name: a part's error, the clock, or a figure of the machine."""
 
     def make(**changes: Any) -> HealthInputs:
-        parts: dict[str, Any] = dict.fromkeys(("camera", "spool", "broker", "audit", "pace"))
+        parts: dict[str, Any] = dict.fromkeys(("camera", "spool", "broker", "audit", "pace", "accelerator"))
         parts |= {name: Check.from_error(name, None) for name in ("model", "certificates")}
         clock = changes.pop("clock", ClockReading(datetime(2026, 11, 25, tzinfo=UTC), synchronised=True))
         parts |= {name: changes.pop(name) for name in list(changes) if name in parts}
