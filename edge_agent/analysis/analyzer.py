@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 
 import cv2
 import numpy as np
@@ -54,7 +53,7 @@ from edge_agent.vision.preprocessing import (
     SEGMENTATION_DENOISER,
     WITHOUT_NUCLEI,
 )
-from edge_agent.vision.quality import change_pct, measure, thumbnail
+from edge_agent.vision.quality import FieldQuality, change_pct, measure, thumbnail
 from edge_agent.vision.red_cells import DIAMETER_UM
 from edge_agent.vision.settings import QualityLimits
 
@@ -291,7 +290,7 @@ class Analyzer:
             segmentation,
             cells.red_cells,
             nuclei_mask,
-            Quality(**_rounded({**asdict(measured), "motion_pct": motion})),
+            _quality(measured, motion),
             describe_scale(cells.red_cells, view.frame_px_per_px, self._configured_um_per_pixel(view)),
         )
         reason = rejection_reason(measured, segmentation.coverage_pct, motion, self._limits)
@@ -480,6 +479,7 @@ class Analyzer:
         return None if scale is None else DIAMETER_UM / (scale * view.frame_px_per_px)
 
 
-def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:
-    """Round to a thousandth: messages do not carry digits without meaning."""
-    return {name: None if value is None else round(value, 3) for name, value in values.items()}
+def _quality(measured: FieldQuality, motion_pct: float | None) -> Quality:
+    """Rounded to a thousandth: messages do not carry digits without meaning."""
+    values = {name: getattr(measured, name) for name in FieldQuality.__slots__} | {"motion_pct": motion_pct}
+    return Quality(**{name: None if value is None else round(value, 3) for name, value in values.items()})

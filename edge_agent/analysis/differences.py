@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping
-
-import numpy as np
 
 from edge_agent.analysis.extraction import ExtractedField
 from edge_agent.analysis.reading import FieldAnalysis
@@ -25,7 +24,7 @@ def field_appearance(extracted: ExtractedField, analysis: FieldAnalysis) -> Appe
     field_px_per_px = extracted.rgb.shape[0] / view.rgb.shape[0]
     height, width = segmentation.mask.shape
     whole = [each.area_px for each in segmentation.nuclei if not each.is_cut(height, width)]
-    nucleus_px = 2 * math.sqrt(float(np.median(whole)) / math.pi) if whole else None
+    nucleus_px = 2 * math.sqrt(statistics.median(whole) / math.pi) if whole else None
     red_cell_px = analysis.red_cells.guess_px
     return measure_appearance(
         extracted.rgb,

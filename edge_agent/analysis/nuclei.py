@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from edge_agent.analysis.cell_judgement import CellJudgement
 from edge_agent.analysis.reading import FieldAnalysis
@@ -20,7 +19,7 @@ def describe_nuclei(analysis: FieldAnalysis, view: View) -> Nuclei:
     segmentation, scale = analysis.segmentation, analysis.scale.um_per_pixel
     median = None
     if segmentation.count:
-        median = float(np.median([nucleus.area_px for nucleus in segmentation.nuclei])) * view.frame_px_per_px**2
+        median = statistics.median(nucleus.area_px for nucleus in segmentation.nuclei) * view.frame_px_per_px**2
     return Nuclei(
         count=segmentation.count,
         coverage_pct=round(segmentation.coverage_pct, 3),

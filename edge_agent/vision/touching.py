@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import TypeAlias
 
 import cv2
@@ -115,11 +114,12 @@ def _by_power(shape: tuple[int, ...], discs: Sequence[tuple[float, float, float]
     for power in powers[1:]:
         least = np.minimum(least, power)
     left = np.full(shape, 255, np.uint8)
-    for power in powers:
+    for power in powers[:-1]:
         # What has the least power to two belongs to the first.
-        share = left * (power <= least)
-        left = left - share
+        share = np.asarray(cv2.bitwise_and(left, cv2.compare(power, least, cv2.CMP_LE)), dtype=np.uint8)
+        left = np.asarray(cv2.subtract(left, share), dtype=np.uint8)
         yield share
+    yield left
 
 
 def _separate_discs(distance: NDArray[np.float32], min_radius_px: float) -> list[tuple[float, float, float]]:
@@ -140,22 +140,24 @@ def _separate_discs(distance: NDArray[np.float32], min_radius_px: float) -> list
         found.append((float(centres[at, 0]), float(centres[at, 1]), radius))
     discs: list[tuple[float, float, float]] = []
     for disc in sorted(found, key=lambda each: -each[2]):
-        if all(_neck(distance, disc, other) <= MAX_NECK_RATIO * disc[2] for other in discs):
+        if all(_have_neck(distance, disc, other, MAX_NECK_RATIO * disc[2]) for other in discs):
             discs.append(disc)
     return discs
 
 
-def _neck(distance: NDArray[np.float32], one: tuple[float, float, float], other: tuple[float, float, float]) -> float:
-    """Least distance to the outside on the straight way between two peaks."""
+def _have_neck(
+    distance: NDArray[np.float32],
+    one: tuple[float, float, float],
+    other: tuple[float, float, float],
+    max_radius_px: float,
+) -> bool:
+    """Whether the straight way between two peaks comes so near to the outside."""
     steps = max(2, int(math.hypot(one[0] - other[0], one[1] - other[1])))
-    # numpy's linspace takes as long as everything else here.
-    x, y = (
-        (np.multiply.outer((other[0] - one[0], other[1] - one[1]), _way(steps)).T + one[:2]).T.round().astype(np.intp)
-    )
-    return float(distance[y, x].min())
-
-
-@lru_cache(maxsize=256)
-def _way(steps: int) -> NDArray[np.float64]:
-    """From 0 to 1 in so many steps, both included."""
-    return np.arange(steps) / (steps - 1)
+    # A neck is about half-way, so that few points are looked at.
+    middle = steps // 2
+    for step in (*range(middle, steps), *range(middle)):
+        way = step / (steps - 1)
+        x, y = (round(one[at] + (other[at] - one[at]) * way) for at in (0, 1))
+        if distance.item(y, x) <= max_radius_px:
+            return True
+    return False
