@@ -198,6 +198,7 @@ def stall_often(
     ``hollow`` processes load nothing, so that many of them start soon: what they leave in the agent is the same.
     """
     this = psutil.Process()
+    others = {each.pid for each in this.children()}
     with bench(deadline_s) as each, ExitStack() as stack:
         if hollow:
             each.hollow(each.usb.root / "answers", GOOD_COUNT)
@@ -237,7 +238,7 @@ def stall_often(
         files_last_count=last[1],
         threads_first_count=first[2],
         threads_last_count=last[2],
-        processes_left_count=len(this.children()),
+        processes_left_count=len({each.pid for each in this.children()} - others),
     )
 
 
