@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 START_PATIENCE_S = 30.0
-CUT_PATIENCE_S = 60.0
+CUT_PATIENCE_S = 300.0
 
 
 def why_not() -> str | None:
@@ -33,6 +35,7 @@ class ForgetfulDisk:
         """Raw, with what was flushed and what survived the cuts."""
         self._report = folder / "cuts.jsonl"
         self._report.touch()
+        self._fuse = folder / "fuse"
         self._seed = seed
         # A socket's path may have 107 characters, which a test's own folder can use up.
         self._sockets = tempfile.TemporaryDirectory(prefix="disk-")
@@ -50,7 +53,7 @@ class ForgetfulDisk:
             [
                 *("nbdkit", "--foreground", "--exit-with-parent", "--unix", str(self._socket), "--pidfile", str(ready)),
                 *("python", str(Path(__file__).with_name("forgetful.py"))),
-                *(f"disk={self.file}", f"seed={self._seed}", f"report={self._report}"),
+                *(f"disk={self.file}", f"seed={self._seed}", f"report={self._report}", f"fuse={self._fuse}"),
             ],
             stdin=subprocess.DEVNULL,
         )
@@ -66,6 +69,17 @@ class ForgetfulDisk:
         self._server.terminate()
         self._server.wait()
         self._sockets.cleanup()
+
+    @contextmanager
+    def fuse(self) -> Iterator[None]:
+        """Let the disk cut the power at one of its next writes or flushes, and say nothing more until the end."""
+        before = len(self.cuts(0))
+        self._fuse.touch()
+        try:
+            self.cuts(before + 1)
+            yield
+        finally:
+            self._fuse.unlink()
 
     def cuts(self, count: int) -> list[dict[str, int]]:
         """What each cut did, as soon as there were so many; see ``Cache.cut``. Raises ``AssertionError``."""

@@ -1,7 +1,10 @@
 """A disk with a cache that forgets: what was not flushed may be gone, or half there, when the power is cut.
 
-nbdkit loads this file into its own Python (``nbdkit python forgetful.py disk=FILE seed=1 report=FILE``), so that only
-the standard library is to be had here. The end of a connection is the power cut: QEMU has one for as long as it runs.
+nbdkit loads this file into its own Python (``nbdkit python forgetful.py disk=FILE seed=1 report=FILE fuse=FILE``), so
+that only the standard library is to be had here. The end of a connection is a power cut: QEMU has one for as long as
+it runs. A cut at a random moment seldom meets a write that is not yet flushed, though. Where the fuse's file lies, the
+disk itself falls silent some requests later, with something in its cache: between a write and its flush, or in the
+middle of several. The line in the report tells whoever watches to switch off and to take the file away.
 
 Every write is in the cache first, and a read sees it there. A flush takes all that is in the cache to the file. At the
 cut each write still in the cache is kept, forgotten or torn, whatever became of those before and after it, as on a
@@ -14,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -22,6 +26,8 @@ API_VERSION = 2
 
 SECTOR_BYTES = 512
 UNITS_BYTES = (SECTOR_BYTES, 4096)
+MAX_REQUESTS = 20
+"""Writes and flushes between the fuse and its cut, at most; more only while the cache is empty."""
 
 
 class Fate(StrEnum):
@@ -40,7 +46,11 @@ class Cache:
         self._file = os.open(path, os.O_RDWR)
         self._seed = seed
         self._cuts = count(1)
+        self._moments = random.Random(f"{seed}/moments")
+        self._requests_left: int | None = None
         self._flushes_count = 0
+        self.is_cut = False
+        """Whether there is no power."""
         self._writes: list[tuple[int, bytes]] = []
         self._newest: dict[int, bytes] = {}
         """Sectors of the writes in the cache, by number."""
@@ -73,6 +83,16 @@ class Cache:
         self._empty()
         self._flushes_count += 1
 
+    def burn(self) -> bool:
+        """Whether the fuse, which lies, cuts the power at this request: never while nothing is in the cache."""
+        if self._requests_left is None:
+            self._requests_left = self._moments.randint(1, MAX_REQUESTS)
+        self._requests_left -= 1
+        if self._requests_left > 0 or not self._writes:
+            return False
+        self._requests_left = None
+        return True
+
     def cut(self) -> dict[str, int]:
         """Lose the cache; how many writes were in it and what became of them, for the report."""
         number = next(self._cuts)
@@ -92,6 +112,7 @@ class Cache:
         }
         self._empty()
         self._flushes_count = 0
+        self.is_cut = True
         return report
 
     def _empty(self) -> None:
@@ -118,7 +139,7 @@ _caches: list[Cache] = []
 
 
 def config(key: str, value: str) -> None:
-    """nbdkit's: one of ``disk``, ``seed`` and ``report`` of the command line."""
+    """nbdkit's: one of ``disk``, ``seed``, ``report`` and ``fuse`` of the command line."""
     _settings[key] = value
 
 
@@ -129,6 +150,7 @@ def after_fork() -> None:
 
 def open(readonly: bool) -> Cache:  # noqa: A001 - nbdkit's name
     """nbdkit's: the machine is switched on. All connections share one disk."""
+    _caches[0].is_cut = False
     return _caches[0]
 
 
@@ -159,16 +181,41 @@ def pread(cache: Cache, buffer: bytearray, offset: int, _flags: int) -> None:
 
 def pwrite(cache: Cache, buffer: bytes, offset: int, _flags: int) -> None:
     """nbdkit's, which takes the buffer back afterwards."""
+    _refuse_without_power(cache)
     cache.write(bytes(buffer), offset)
+    _burn(cache)
 
 
 def flush(cache: Cache, _flags: int) -> None:
     """nbdkit's."""
+    _refuse_without_power(cache)
+    _burn(cache)
     cache.flush()
 
 
 def close(cache: Cache) -> None:
-    """nbdkit's: the power is cut."""
+    """nbdkit's: the power is cut, if it was not by the fuse."""
+    if not cache.is_cut:
+        _cut(cache)
+
+
+def _burn(cache: Cache) -> None:
+    fuse = Path(_settings["fuse"])
+    if fuse.exists() and cache.burn():
+        _cut(cache)
+        # Without power there is no answer, not even that something failed.
+        while fuse.exists():
+            time.sleep(0.01)
+        _refuse_without_power(cache)
+
+
+def _refuse_without_power(cache: Cache) -> None:
+    """What the machine asked for before it was switched off may still be under way. Raises ``OSError``."""
+    if cache.is_cut:
+        raise OSError("the power is cut")
+
+
+def _cut(cache: Cache) -> None:
     line = json.dumps(cache.cut())
     with Path(_settings["report"]).open("a") as report:
         report.write(f"{line}\n")

@@ -92,14 +92,22 @@ class Bench:
         self.boot(broker=False)
         self.device.box.ssh(f"systemctl disable --now mosquitto; {command}; sync")
 
-    def cut_after(self, wait_s: float) -> Counter[str]:
-        """Let the agent commit some messages, wait so much longer, and cut; what the disk lost."""
+    def cut_after(self, wait_s: float, *, at_a_write: bool) -> Counter[str]:
+        """Let the agent commit some messages, wait so much longer, and cut; what the disk lost.
+
+        ``at_a_write``: at a moment when something is not yet flushed.
+        """
         before = frozenset(self.committed)
         with CommittedMessages(self.device.box) as heard:
             heard.wait(lambda ids: len(ids - before) >= COMMITTED_AT_LEAST, PATIENCE_S)
             # The random moment is the point: there is no event to wait for.
             time.sleep(wait_s)
-            lost = self.cut()
+            if not at_a_write:
+                lost = self.cut()
+            else:
+                with self.disk.fuse():
+                    lost = Counter(self.disk.cuts(0)[-1])
+                    self.device.box.cut_power()
         # What is heard of after the cut was told before it.
         self.committed |= heard.ids()
         return lost
@@ -183,7 +191,7 @@ def test_control_the_disk_forgets_what_was_not_flushed(bench: Bench, clock: Cloc
 def test_control_a_spool_without_sync_is_found_out(bench: Bench, clock: Clock) -> None:
     bench.prepare(f"sed -i 's/synchronous=FULL/synchronous=OFF/' {SPOOL_CODE} && systemctl restart leukoscope")
     # Time for messages after the last sync of the preparation.
-    bench.cut_after(10)
+    bench.cut_after(10, at_a_write=False)
     bench.boot(broker=True)
     bench.device.watch.results(COMMITTED_AT_LEAST, since_s=0)
     lost = bench.lost()
@@ -193,14 +201,17 @@ def test_control_a_spool_without_sync_is_found_out(bench: Bench, clock: Clock) -
 
 
 def test_torn_writes_lose_nothing_committed(bench: Bench, torn_cuts_count: int, seed: int, clock: Clock) -> None:
-    """At half of the cuts the broker is there, and messages are on their way and being deleted; else they pile up."""
+    """Each cut comes while the disk has something in its cache.
+
+    At half of them the broker is there, and messages are on their way and being deleted; else they pile up.
+    """
     rng = random.Random(seed)
     bench.prepare("systemctl restart leukoscope")
     lost: Counter[str] = Counter()
     for cut in range(torn_cuts_count):
         if cut % 2:
             bench.device.box.lend_port(MQTT_PORT, bench.broker_port)
-        lost += bench.cut_after(rng.uniform(0, MAX_WAIT_S))
+        lost += bench.cut_after(rng.uniform(0, MAX_WAIT_S), at_a_write=True)
         bench.boot(broker=False)
     bench.device.box.lend_port(MQTT_PORT, bench.broker_port)
     began_s = time.monotonic()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.system import forgetful
-from tests.system.forgetful import SECTOR_BYTES, Cache
+from tests.system.forgetful import MAX_REQUESTS, SECTOR_BYTES, Cache
 
 SECTORS_COUNT = 32
 OLD = b"o"
@@ -111,7 +112,7 @@ def test_a_sector_is_as_it_was_flushed_or_as_a_later_write_had_it(
 def test_the_end_of_a_connection_is_the_cut(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forgetful, "_settings", {})
     monkeypatch.setattr(forgetful, "_caches", [])
-    for key, value in (("disk", path), ("seed", 1), ("report", tmp_path / "report")):
+    for key, value in (("disk", path), ("seed", 1), ("report", tmp_path / "report"), ("fuse", tmp_path / "fuse")):
         forgetful.config(key, str(value))
     forgetful.after_fork()
     for _ in range(2):
@@ -119,3 +120,50 @@ def test_the_end_of_a_connection_is_the_cut(path: Path, tmp_path: Path, monkeypa
         forgetful.pwrite(handle, b"n" * SECTOR_BYTES, 0, 0)
         forgetful.close(handle)
     assert [json.loads(line)["cut"] for line in (tmp_path / "report").read_text().splitlines()] == [1, 2]
+
+
+def test_the_fuse_cuts_at_a_request_while_something_is_in_the_cache(path: Path) -> None:
+    moments = set()
+    for seed in range(20):
+        cache = Cache(path, seed)
+        for request in range(1, 2 * MAX_REQUESTS):
+            if request % 2:
+                cache.write(b"n" * SECTOR_BYTES, 0)
+            if cache.burn():
+                assert cache.cut()["unflushed"] > 0
+                moments.add(request)
+                break
+            if not request % 2:
+                cache.flush()
+        else:
+            pytest.fail("the fuse went out")
+    assert len(moments) > 5
+    assert any(request % 2 for request in moments)
+    assert not all(request % 2 for request in moments)
+
+
+def test_at_the_fuses_cut_nothing_is_answered_until_the_machine_is_off(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fuse, report = tmp_path / "fuse", tmp_path / "report"
+    settings = {"disk": str(path), "seed": "1", "report": str(report), "fuse": str(fuse)}
+    monkeypatch.setattr(forgetful, "_settings", settings)
+    monkeypatch.setattr(forgetful, "_caches", [])
+    monkeypatch.setattr(time, "sleep", lambda _: fuse.unlink())
+    forgetful.after_fork()
+    handle = forgetful.open(readonly=False)
+    fuse.touch()
+    refused_count = 0
+    for _ in range(MAX_REQUESTS):
+        try:
+            forgetful.pwrite(handle, b"n" * SECTOR_BYTES, 0, 0)
+        except OSError:
+            refused_count += 1
+    assert refused_count > 0
+    assert not fuse.exists()
+    # Also what was still under way is refused, and the end of the connection is no second cut.
+    with pytest.raises(OSError, match="the power is cut"):
+        forgetful.flush(handle, 0)
+    forgetful.close(handle)
+    assert len(report.read_text().splitlines()) == 1
+    forgetful.pwrite(forgetful.open(readonly=False), b"n" * SECTOR_BYTES, 0, 0)
