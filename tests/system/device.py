@@ -17,6 +17,7 @@ import numpy as np
 
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
 from tests.system.box import Box
+from tests.system.configurations import CONFIGURATION
 from tests.system.image import Image, Tell, cache_folder
 from tests.system.watch import PATIENCE_S, Seen, Watch
 
@@ -26,34 +27,6 @@ INSTALL_PATIENCE_S = 1800.0
 
 CONFIGURATION_FILE = "/etc/leukoscope/agent.toml"
 STATE_FOLDER = "/var/lib/leukoscope"
-
-CONFIGURATION = """\
-[device]
-site = "system-test"
-id = "scope-1"
-
-[camera]
-kind = "v4l2"
-device = "auto"
-
-[trigger]
-mode = "continuous"
-interval_s = 0.5
-
-[analysis]
-bundle = "demo"
-
-# The simulated camera shows another smear in each frame: a stage that never rests.
-[quality]
-max_motion_pct = 100
-min_focus_score = 0
-
-[mqtt]
-reconnect_max_s = 2
-
-[state]
-folder = "/var/lib/leukoscope"
-"""
 
 _CAMERA_UNIT = """\
 [Unit]

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.system.device import CONFIGURATION, Device
+from tests.system.configurations import PICAMERA_CONFIGURATION
+from tests.system.device import Device
 from tests.system.image import Image, Tell
 from tests.system.libcamera import NotToBeHad, Parts, gather, install
 from tests.system.run import skip_unless_asked
@@ -20,9 +21,6 @@ skip_unless_asked()
 pytestmark = [pytest.mark.system, pytest.mark.timeout(4 * 3600)]
 
 RESULTS_COUNT = 10
-USB_CAMERA = 'kind = "v4l2"\ndevice = "auto"\n'
-PI_CAMERA = 'kind = "picamera"\nwait_timeout_s = 20\n\n[capture]\ndeadline_s = 30\n'
-"""More patient than a Pi needs: picamera2's import alone takes the emulated processor seconds."""
 
 
 @pytest.fixture
@@ -39,8 +37,7 @@ def test_picamera(parts: Parts, device: Device, clock: Clock) -> None:
     device.box.ssh("systemctl stop leukoscope")
     with clock.time("libcamera installed"):
         install(device.box, parts)
-    assert USB_CAMERA in CONFIGURATION
-    device.configure(CONFIGURATION.replace(USB_CAMERA, PI_CAMERA))
+    device.configure(PICAMERA_CONFIGURATION)
     with clock.time("from the start to a result") as began_s:
         device.box.ssh("systemctl start leukoscope")
         # By the name that libcamera has for the camera's format: V4L2 calls it otherwise.
