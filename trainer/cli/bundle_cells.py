@@ -43,7 +43,7 @@ def bundle_cells(
     identity = BundleIdentity(name=name, version=version)
     left_out = None if table is None else table.read_text(encoding="utf-8", errors="replace")
     import_keras()
-    from trainer.cells.bundle import bundle_cells as make_bundle
+    from trainer.cells.bundling.bundle import bundle_cells as make_bundle
 
     judged, lacking = make_bundle(run, data, out, identity, cache=cache, table=left_out, provisional=provisional)
     right = judged.probabilities[judged.typed].argmax(axis=1) == judged.truth

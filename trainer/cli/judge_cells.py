@@ -30,8 +30,8 @@ def judge_cells(
     as_json: JsonOption = False,
 ) -> None:
     """Judge a laboratory's pictures of single cells as the agent does, each recorded, and say how well it went."""
-    from trainer.cells.listing import list_cells
-    from trainer.cells.sources import SHIPPED, load_sources
+    from trainer.cells.laboratories.listing import list_cells
+    from trainer.cells.laboratories.sources import SHIPPED, load_sources
     from trainer.files import check_output_folder, make_folder, write_json
     from trainer.many_laboratories.choosing import choose_cells
     from trainer.many_laboratories.figures import measure_laboratory

@@ -29,10 +29,10 @@ def judge_foreign_cells(
 
     Each is judged as a single cell, as 'edge-agent classify --as-cell' does, and whole fields as a device does.
     """
-    from trainer.cells.foreign_table import show_foreign_cells
-    from trainer.cells.judge_foreign import judge_foreign_cells as judge
-    from trainer.cells.listing import list_cells
-    from trainer.cells.sources import load_sources
+    from trainer.cells.foreign.judging import judge_foreign_cells as judge
+    from trainer.cells.foreign.table import show_foreign_cells
+    from trainer.cells.laboratories.listing import list_cells
+    from trainer.cells.laboratories.sources import load_sources
     from trainer.files import check_output_folder, make_folder, write_json
 
     if out is not None:

@@ -37,7 +37,7 @@ def many_laboratories(
 ) -> None:
     """Measure bundles in laboratories that they were not trained on, beside a linear baseline; fill in the tables."""
     import_keras()
-    from trainer.cells.sources import SHIPPED, load_sources
+    from trainer.cells.laboratories.sources import SHIPPED, load_sources
     from trainer.many_laboratories.measure import Table, measure_all
     from trainer.many_laboratories.page import update_page, write_table
     from trainer.many_laboratories.results import TABLE

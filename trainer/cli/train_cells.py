@@ -43,12 +43,12 @@ def train_cells(
     If it is killed or the
     disk fills up, the same command resumes after the last epoch.
     """
-    from trainer.cells.options import Apart, CellsOptions
+    from trainer.cells.training.options import Apart, CellsOptions
 
     if apart not in set(Apart):
         raise typer.BadParameter(f"'{apart}' is not one of {', '.join(Apart)}.", param_hint="--apart")
     import_keras()
-    from trainer.cells.train import train_cells as train
+    from trainer.cells.training.train import train_cells as train
 
     train(
         CellsOptions(

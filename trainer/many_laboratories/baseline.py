@@ -17,9 +17,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from edge_agent.settings import Settings
-from trainer.cells.listing import ListedCell
-from trainer.cells.sources import TYPES, Meaning, Sources, Use
-from trainer.cells.splits import Fold, Half, assign_halves, leave_one_out, sampling_weights
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.sources import TYPES, Meaning, Sources, Use
+from trainer.cells.laboratories.splits import Fold, Half, assign_halves, leave_one_out, sampling_weights
 from trainer.many_laboratories.judged import Judged, JudgedCell
 from trainer.many_laboratories.measures import MATURE, area, macro_f1
 from trainer.progress import track

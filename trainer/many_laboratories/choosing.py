@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from trainer.cells.listing import ListedCell
-from trainer.cells.parts import read_parts
-from trainer.cells.splits import assign_halves
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.splits import assign_halves
+from trainer.cells.training.parts import read_parts
 from trainer.data.split import Part
 from trainer.errors import DataError
 

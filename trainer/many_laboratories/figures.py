@@ -12,7 +12,7 @@ from pydantic import Field
 
 from edge_agent.intervals import wilson_interval
 from edge_agent.settings import Settings
-from trainer.cells.sources import Meaning
+from trainer.cells.laboratories.sources import Meaning
 from trainer.evaluation.intervals import RESAMPLES, percentile_interval
 from trainer.many_laboratories.judged import Judged, JudgedCell
 from trainer.many_laboratories.measures import MATURE, mean, measure_cells

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from edge_agent.contracts.manifest import Sha256, Slug
 from edge_agent.settings import Settings
-from trainer.cells.sources import Meaning
+from trainer.cells.laboratories.sources import Meaning
 from trainer.errors import DataError
 
 

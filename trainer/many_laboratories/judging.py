@@ -26,7 +26,7 @@ from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL
 from edge_agent.inference.classifier import Classification
 from edge_agent.vision.decode import read_header
-from trainer.cells.listing import ListedCell
+from trainer.cells.laboratories.listing import ListedCell
 from trainer.errors import DataError
 from trainer.many_laboratories.judged import Judged, JudgedCell, JudgedWith
 from trainer.processes import in_processes

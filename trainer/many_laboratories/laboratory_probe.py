@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from edge_agent.settings import Settings
-from trainer.cells.listing import ListedCell
-from trainer.cells.sources import Meaning
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.sources import Meaning
 from trainer.progress import track
 
 FOLDS = 5

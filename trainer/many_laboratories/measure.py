@@ -19,10 +19,10 @@ from threadpoolctl import threadpool_limits
 from edge_agent.analysis.cell_scale import CellScale
 from edge_agent.inference import load_bundle
 from edge_agent.inference.bundle import MANIFEST
-from trainer.cells.listing import ListedCell, list_cells
-from trainer.cells.parts import read_parts
-from trainer.cells.run import PARTS
-from trainer.cells.sources import Sources, Use
+from trainer.cells.laboratories.listing import ListedCell, list_cells
+from trainer.cells.laboratories.sources import Sources, Use
+from trainer.cells.training.parts import read_parts
+from trainer.cells.training.run import PARTS
 from trainer.data.split import Part
 from trainer.errors import DataError
 from trainer.evaluation.intervals import RESAMPLES

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.cells.sources import TYPES, Meaning
+from trainer.cells.laboratories.sources import TYPES, Meaning
 from trainer.many_laboratories.scores import Scores
 
 Floats = NDArray[np.float64]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.analysis.cell_scale import CellScale
-from trainer.cells.listing import ListedCell
-from trainer.cells.windows import WINDOW_PX
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.windows.cutting import WINDOW_PX
 from trainer.files import make_folder, replacing
 from trainer.many_laboratories.raw_windows import raw_windows
 from trainer.networks.backbone import load_backbone

@@ -13,8 +13,8 @@ from edge_agent.errors import ImageError
 from edge_agent.vision.cell_windows import cut_cell
 from edge_agent.vision.cells import CELL_WINDOW_UM
 from edge_agent.vision.decode import decode_image
-from trainer.cells.listing import ListedCell
-from trainer.cells.windows import WINDOW_PX
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.windows.cutting import WINDOW_PX
 
 
 def raw_windows(cells: Sequence[ListedCell], scale: CellScale) -> list[NDArray[np.uint8] | None]:

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.cells.sources import TYPES, Meaning
+from trainer.cells.laboratories.sources import TYPES, Meaning
 from trainer.many_laboratories.judged import Judged
 
 _UNKNOWN = -1

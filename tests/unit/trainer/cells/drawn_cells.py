@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.cells.listing import ListedCell
-from trainer.cells.sources import Meaning, Sources
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.sources import Meaning, Sources
 
 GLASS = (236, 230, 234)
 NUCLEUS = (96, 52, 150)

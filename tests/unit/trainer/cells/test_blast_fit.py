@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from trainer.cells.blast_fit import BlastModel
+from trainer.cells.training.blast_fit import BlastModel
 
 CELLS = 3000
 

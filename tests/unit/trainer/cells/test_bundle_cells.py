@@ -23,19 +23,25 @@ from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.proof import ProofLimits, unproven_reasons
 from edge_agent.vision.preprocessing import preprocess
 from tests.unit.trainer.cells.drawn_cells import draw_cell, make_sources, write_picture
-from trainer.cells import bundle as bundling
-from trainer.cells import int8
-from trainer.cells.bundle import bundle_cells
-from trainer.cells.canvases import Canvases, make_canvases
-from trainer.cells.familiarity import CellsFamiliarity
-from trainer.cells.held_out import HeldOut
-from trainer.cells.listing import list_cells
-from trainer.cells.network import ALPHA, BLAST_FEATURES_COUNT, CellsWeights, build_cells_network, build_types_tail
-from trainer.cells.options import Apart, CellsOptions
-from trainer.cells.parts import assign_parts, write_parts
-from trainer.cells.run import CONFIG, PARTS, WEIGHTS, CellsRunConfig
-from trainer.cells.sources import TYPES, Sources
-from trainer.cells.windows import cut_canvas
+from trainer.cells.bundling import bundle as bundling
+from trainer.cells.bundling.bundle import bundle_cells
+from trainer.cells.bundling.held_out import HeldOut
+from trainer.cells.foreign.familiarity import CellsFamiliarity
+from trainer.cells.laboratories.listing import list_cells
+from trainer.cells.laboratories.sources import TYPES, Sources
+from trainer.cells.training import int8
+from trainer.cells.training.network import (
+    ALPHA,
+    BLAST_FEATURES_COUNT,
+    CellsWeights,
+    build_cells_network,
+    build_types_tail,
+)
+from trainer.cells.training.options import Apart, CellsOptions
+from trainer.cells.training.parts import assign_parts, write_parts
+from trainer.cells.training.run import CONFIG, PARTS, WEIGHTS, CellsRunConfig
+from trainer.cells.windows.canvases import Canvases, make_canvases
+from trainer.cells.windows.cutting import cut_canvas
 from trainer.errors import BundleUnproven, DataError, RunError
 from trainer.evaluation.evaluate import evaluate
 from trainer.export.bundle_files import DATA_CARD

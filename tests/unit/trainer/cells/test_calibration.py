@@ -7,8 +7,8 @@ import pytest
 
 from edge_agent.inference.probabilities import blast_first
 from tests.unit.trainer.cells.drawn_cells import listed
-from trainer.cells.calibration import fit_cells_temperature, possible_types
-from trainer.cells.sources import TYPES, Meaning
+from trainer.cells.bundling.calibration import fit_cells_temperature, possible_types
+from trainer.cells.laboratories.sources import TYPES, Meaning
 
 
 def test_a_cell_may_be_its_type_or_if_that_is_not_known_any_but_a_blast() -> None:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from edge_agent.vision.cell_stain import is_cut_out
 from edge_agent.vision.decode import decode_image
 from tests.unit.trainer.cells.drawn_cells import SIDE_UM, draw_cell, make_sources, write_picture
-from trainer.cells import canvases
-from trainer.cells.canvases import CANVAS_PX, UM_PER_PIXEL, make_canvas, make_canvases
-from trainer.cells.cut_out import cell_mask
-from trainer.cells.listing import ListedCell, list_cells
+from trainer.cells.laboratories.listing import ListedCell, list_cells
+from trainer.cells.windows import canvases
+from trainer.cells.windows.canvases import CANVAS_PX, UM_PER_PIXEL, make_canvas, make_canvases
+from trainer.cells.windows.cut_out import cell_mask
 from trainer.errors import OutOfMemory, OutputUnwritable
 
 

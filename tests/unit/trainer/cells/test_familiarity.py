@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.unit.trainer.cells.drawn_cells import listed
-from trainer.cells import familiarity as fitting
-from trainer.cells.canvases import Canvases
-from trainer.cells.familiarity import CellsFamiliarity, bend, fit_cells_familiarity
-from trainer.cells.sources import Meaning
+from trainer.cells.foreign import familiarity as fitting
+from trainer.cells.foreign.familiarity import CellsFamiliarity, bend, fit_cells_familiarity
+from trainer.cells.laboratories.sources import Meaning
+from trainer.cells.windows.canvases import Canvases
 from trainer.errors import DataError
 from trainer.training.familiarity import fit_familiarity
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from edge_agent.vision.cell_stain import WHITE, is_cut_out, standardise_cell
 from tests.unit.trainer.cells.drawn_cells import GLASS, NUCLEUS, RED_CELL, draw_cell, listed
-from trainer.cells.canvases import CANVAS_PX, UM_PER_PIXEL, Canvases
-from trainer.cells.foreign import NOTHING, cut_out, draw_cells, draw_foreign
-from trainer.cells.nonsense import FITTED
-from trainer.cells.sources import Meaning
-from trainer.cells.windows import WINDOW_PX, cut_canvas
+from trainer.cells.foreign.examples import NOTHING, cut_out, draw_cells, draw_foreign
+from trainer.cells.foreign.nonsense import FITTED
+from trainer.cells.laboratories.sources import Meaning
+from trainer.cells.windows.canvases import CANVAS_PX, UM_PER_PIXEL, Canvases
+from trainer.cells.windows.cutting import WINDOW_PX, cut_canvas
 
 DENSE = (150, 130, 140)
 """A red cell that is taken for a nucleus where there is no other."""

@@ -6,8 +6,8 @@ import numpy as np
 
 from edge_agent.contracts.manifest import Thresholds
 from tests.unit.trainer.cells.drawn_cells import listed
-from trainer.cells.held_out import MAX_PATIENT_CELLS_COUNT, HeldOut, measure_cells_evidence
-from trainer.cells.sources import TYPES, Meaning
+from trainer.cells.bundling.held_out import MAX_PATIENT_CELLS_COUNT, HeldOut, measure_cells_evidence
+from trainer.cells.laboratories.sources import TYPES, Meaning
 
 
 def held_out(cells_of: dict[str | None, int], wrong_of: str | None) -> HeldOut:

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from tests.cells import make_cells_bundle
 from tests.unit.trainer.cells.drawn_cells import GLASS, NUCLEUS, RED_CELL, draw_cell, make_sources, write_picture
-from trainer.cells import judge_foreign as judging
-from trainer.cells.foreign_pictures import (
+from trainer.cells.foreign import judging
+from trainer.cells.foreign.judging import ForeignCells, judge_foreign_cells
+from trainer.cells.foreign.pictures import (
     PICTURE_UM,
     Box,
     images_of,
@@ -22,9 +23,8 @@ from trainer.cells.foreign_pictures import (
     read_boxes,
     read_picture,
 )
-from trainer.cells.foreign_table import show_foreign_cells
-from trainer.cells.judge_foreign import ForeignCells, judge_foreign_cells
-from trainer.cells.listing import list_cells
+from trainer.cells.foreign.table import show_foreign_cells
+from trainer.cells.laboratories.listing import list_cells
 from trainer.errors import DataError
 
 RED_PX = 30

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.trainer.cells.drawn_cells import make_sources
-from trainer.cells.listing import count_types, list_cells
-from trainer.cells.sources import Meaning
+from trainer.cells.laboratories.listing import count_types, list_cells
+from trainer.cells.laboratories.sources import Meaning
 from trainer.errors import DataError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.cells.network import (
+from trainer.cells.training.network import (
     ALPHA,
     BLAST_FEATURES_COUNT,
     TYPES_LOGITS,
@@ -22,7 +22,7 @@ from trainer.cells.network import (
     build_trunk,
     build_types_tail,
 )
-from trainer.cells.windows import WINDOW_PX
+from trainer.cells.windows.cutting import WINDOW_PX
 from trainer.errors import WeightsError
 from trainer.networks.backbone import build_backbone
 from trainer.networks.weights import Weights, named_weights, read_weights, write_weights

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.unit.trainer.cells.drawn_cells import draw_cell
-from trainer.cells.nonsense import FITTED, Nonsense, draw
-from trainer.cells.windows import WINDOW_PX
+from trainer.cells.foreign.nonsense import FITTED, Nonsense, draw
+from trainer.cells.windows.cutting import WINDOW_PX
 
 
 @pytest.mark.parametrize("kind", list(Nonsense))

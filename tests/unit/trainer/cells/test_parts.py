@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.trainer.cells.drawn_cells import listed
-from trainer.cells.listing import ListedCell
-from trainer.cells.options import Apart, CellsOptions
-from trainer.cells.parts import assign_parts, read_parts, write_parts
-from trainer.cells.sources import Meaning
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.sources import Meaning
+from trainer.cells.training.options import Apart, CellsOptions
+from trainer.cells.training.parts import assign_parts, read_parts, write_parts
 from trainer.data.split import Part
 from trainer.errors import DataError, RunError
 

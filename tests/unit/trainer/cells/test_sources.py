@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.cells.sources import SHIPPED, TYPES, Groups, Meaning, Use, load_sources
+from trainer.cells.laboratories.sources import SHIPPED, TYPES, Groups, Meaning, Use, load_sources
 from trainer.errors import DataError
 
 

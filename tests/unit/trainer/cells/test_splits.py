@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.trainer.cells.drawn_cells import listed, make_sources
-from trainer.cells.listing import ListedCell
-from trainer.cells.sources import Meaning
-from trainer.cells.splits import Half, assign_halves, leave_one_out, sampling_weights
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.sources import Meaning
+from trainer.cells.laboratories.splits import Half, assign_halves, leave_one_out, sampling_weights
 from trainer.errors import DataError
 
 LABORATORIES = ("north", "south", "east")

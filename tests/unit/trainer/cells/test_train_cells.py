@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from tests.unit.trainer.cells.drawn_cells import SIDE_UM, draw_cell, write_picture
-from trainer.cells import train as training
-from trainer.cells import types_training
-from trainer.cells.map_cache import CachedCells
-from trainer.cells.network import ALPHA, TYPES_LOGITS, CellsWeights, build_cells_network
-from trainer.cells.options import Apart, CellsOptions
-from trainer.cells.run import CHECKPOINT, CONFIG, METRICS, PARTS, WEIGHTS, read_cells_config
-from trainer.cells.types_training import TypedCells, mix_styles, train_types
-from trainer.cells.windows import WINDOW_PX
+from trainer.cells.training import train as training
+from trainer.cells.training import types_training
+from trainer.cells.training.map_cache import CachedCells
+from trainer.cells.training.network import ALPHA, TYPES_LOGITS, CellsWeights, build_cells_network
+from trainer.cells.training.options import Apart, CellsOptions
+from trainer.cells.training.run import CHECKPOINT, CONFIG, METRICS, PARTS, WEIGHTS, read_cells_config
+from trainer.cells.training.types_training import TypedCells, mix_styles, train_types
+from trainer.cells.windows.cutting import WINDOW_PX
 from trainer.data.split import Part
 from trainer.errors import DataError, RunError
 from trainer.networks.backbone import build_backbone

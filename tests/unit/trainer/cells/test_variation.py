@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as arrays
 
 from edge_agent.vision.cell_stain import MAX_BLACK_LEVEL, is_cut_out
 from tests.unit.trainer.cells.drawn_cells import GLASS, draw_cell
-from trainer.cells import variation
-from trainer.cells.cut_out import cell_mask
-from trainer.cells.variation import STRENGTH, Array, vary
+from trainer.cells.windows import variation
+from trainer.cells.windows.cut_out import cell_mask
+from trainer.cells.windows.variation import STRENGTH, Array, vary
 
 WINDOW = draw_cell(side_px=96, side_um=24.0, centre_um=(12.0, 12.0))
 CUT_OUT = draw_cell(side_px=96, side_um=24.0, centre_um=(12.0, 12.0), cut_out=True)

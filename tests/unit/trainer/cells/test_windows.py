@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edge_agent.vision.cell_windows import cut_window
 from edge_agent.vision.cells import CELL_WINDOW_UM
 from tests.unit.trainer.cells.drawn_cells import draw_cell
-from trainer.cells.canvases import CANVAS_PX, UM_PER_PIXEL
-from trainer.cells.windows import AS_ON_DEVICE, WINDOW_PX, Placement, cut_canvas, random_placement
+from trainer.cells.windows.canvases import CANVAS_PX, UM_PER_PIXEL
+from trainer.cells.windows.cutting import AS_ON_DEVICE, WINDOW_PX, Placement, cut_canvas, random_placement
 
 CANVAS = np.random.default_rng(0).integers(0, 256, (CANVAS_PX, CANVAS_PX, 3), np.uint8)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trainer.cells.sources import TYPES, Meaning
+from trainer.cells.laboratories.sources import TYPES, Meaning
 from trainer.many_laboratories.judged import Judged, JudgedCell
 
 LABELS = tuple(each.value for each in TYPES)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.unit.trainer.cells.drawn_cells import listed, make_sources
-from trainer.cells.listing import ListedCell
-from trainer.cells.sources import Meaning
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.sources import Meaning
 from trainer.many_laboratories import baseline
 from trainer.many_laboratories.baseline import judge_by_baseline
 from trainer.many_laboratories.figures import measure_laboratory

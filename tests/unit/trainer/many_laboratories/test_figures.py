@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.intervals import wilson_interval
 from tests.unit.trainer.many_laboratories.judged_cells import judged, said
-from trainer.cells.sources import Meaning
+from trainer.cells.laboratories.sources import Meaning
 from trainer.many_laboratories.figures import mean_estimate, measure_laboratory
 from trainer.many_laboratories.judged import JudgedCell
 

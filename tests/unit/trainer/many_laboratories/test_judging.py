@@ -14,9 +14,9 @@ from edge_agent.cli.app import app
 from edge_agent.inference.bundle import MANIFEST, shipped_bundles
 from tests.cells import ALL_FAMILIAR, WINDOW_UM, make_cells_bundle
 from tests.unit.trainer.cells.drawn_cells import draw_cell, make_sources, write_picture
-from trainer.cells.listing import ListedCell, list_cells
-from trainer.cells.parts import write_parts
-from trainer.cells.sources import Meaning
+from trainer.cells.laboratories.listing import ListedCell, list_cells
+from trainer.cells.laboratories.sources import Meaning
+from trainer.cells.training.parts import write_parts
 from trainer.data.split import Part
 from trainer.errors import DataError
 from trainer.many_laboratories.choosing import JudgedPart, choose_cells

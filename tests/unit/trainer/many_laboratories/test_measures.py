@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score, roc_curve
 
-from trainer.cells.sources import TYPES, Meaning
+from trainer.cells.laboratories.sources import TYPES, Meaning
 from trainer.evaluation.reliability import expected_calibration_error
 from trainer.many_laboratories.measures import (
     MATURE,

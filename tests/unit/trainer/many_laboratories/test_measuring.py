@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from edge_agent.contracts.manifest import Label
 from tests.cells import make_cells_bundle
 from tests.unit.trainer.cells.drawn_cells import draw_cell, write_picture
-from trainer.cells.listing import ListedCell, list_cells
-from trainer.cells.parts import write_parts
-from trainer.cells.sources import load_sources
+from trainer.cells.laboratories.listing import ListedCell, list_cells
+from trainer.cells.laboratories.sources import load_sources
+from trainer.cells.training.parts import write_parts
 from trainer.cli import main
 from trainer.data.split import Part
 from trainer.many_laboratories import baseline, laboratory_probe, measure

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.trainer.many_laboratories.judged_cells import judged, said
-from trainer.cells.sources import Meaning
+from trainer.cells.laboratories.sources import Meaning
 from trainer.errors import DataError, OutputUnwritable
 from trainer.files import write_json
 from trainer.many_laboratories.figures import LaboratoryFigures, mean_estimate, measure_laboratory

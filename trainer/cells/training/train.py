@@ -17,17 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from trainer.cells.blast_fit import BlastModel
-from trainer.cells.canvases import make_canvases
-from trainer.cells.listing import ListedCell, list_cells
-from trainer.cells.map_cache import CachedCells, cache_cells
-from trainer.cells.network import CellsWeights, build_blast_features, build_types_tail, read_imagenet
-from trainer.cells.options import CellsOptions
-from trainer.cells.parts import Parts, assign_parts, write_parts
-from trainer.cells.run import CHECKPOINT, CONFIG, CURVES, METRICS, PARTS, WEIGHTS, CellsRunConfig, read_cells_config
-from trainer.cells.sources import TYPES, Meaning, Sources, Use, load_sources
-from trainer.cells.splits import sampling_weights
-from trainer.cells.types_training import TypedCells, train_types
+from trainer.cells.laboratories.listing import ListedCell, list_cells
+from trainer.cells.laboratories.sources import TYPES, Meaning, Sources, Use, load_sources
+from trainer.cells.laboratories.splits import sampling_weights
+from trainer.cells.training.blast_fit import BlastModel
+from trainer.cells.training.map_cache import CachedCells, cache_cells
+from trainer.cells.training.network import CellsWeights, build_blast_features, build_types_tail, read_imagenet
+from trainer.cells.training.options import CellsOptions
+from trainer.cells.training.parts import Parts, assign_parts, write_parts
+from trainer.cells.training.run import (
+    CHECKPOINT,
+    CONFIG,
+    CURVES,
+    METRICS,
+    PARTS,
+    WEIGHTS,
+    CellsRunConfig,
+    read_cells_config,
+)
+from trainer.cells.training.types_training import TypedCells, train_types
+from trainer.cells.windows.canvases import make_canvases
 from trainer.data.split import Part
 from trainer.errors import DataError, RunError
 from trainer.files import check_output_folder, make_folder, replacing, write_json

@@ -20,11 +20,11 @@ from edge_agent.vision.cells import find_cells
 from edge_agent.vision.central_nucleus import find_central_nuclei
 from edge_agent.vision.preprocessing import SEGMENTATION_DENOISER
 from edge_agent.vision.red_cells import DIAMETER_UM
-from trainer.cells.canvases import CANVAS_PX, UM_PER_PIXEL, Canvases
-from trainer.cells.nonsense import FITTED, draw
-from trainer.cells.splits import sampling_weights
-from trainer.cells.variation import vary
-from trainer.cells.windows import WINDOW_PX, Placement, cut_canvas, random_placement
+from trainer.cells.foreign.nonsense import FITTED, draw
+from trainer.cells.laboratories.splits import sampling_weights
+from trainer.cells.windows.canvases import CANVAS_PX, UM_PER_PIXEL, Canvases
+from trainer.cells.windows.cutting import WINDOW_PX, Placement, cut_canvas, random_placement
+from trainer.cells.windows.variation import vary
 
 Array = NDArray[np.uint8]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from edge_agent.cameras.smear import SMEAR_LABELS, draw_smear
 from edge_agent.inference import Classifier
 from edge_agent.vision.cell_windows import cut_window
-from trainer.cells.canvases import CANVAS_PX, UM_PER_PIXEL
-from trainer.cells.windows import WINDOW_PX
+from trainer.cells.windows.canvases import CANVAS_PX, UM_PER_PIXEL
+from trainer.cells.windows.cutting import WINDOW_PX
 from trainer.export.golden import vectors_of
 
 _SIZE_PX = 2 * CANVAS_PX

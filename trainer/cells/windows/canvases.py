@@ -19,9 +19,9 @@ from edge_agent.vision.cell_windows import cut_window
 from edge_agent.vision.cells import find_cells
 from edge_agent.vision.decode import decode_image
 from edge_agent.vision.preprocessing import SEGMENTATION_DENOISER
-from trainer.cells.cut_out import cell_mask
-from trainer.cells.listing import ListedCell, SkippedRow
-from trainer.cells.sources import Sources
+from trainer.cells.laboratories.listing import ListedCell, SkippedRow
+from trainer.cells.laboratories.sources import Sources
+from trainer.cells.windows.cut_out import cell_mask
 from trainer.files import make_folder, replacing, write_json
 from trainer.processes import in_processes
 

@@ -127,7 +127,7 @@ def load_sources(path: Path = SHIPPED) -> Sources:
                     *(f"  line {line}: {explanation}" for line, explanation in problems),
                 ]
             ),
-            remedy="Correct these lines. The shipped trainer/cells/sources.toml is an example.",
+            remedy="Correct these lines. The shipped trainer/cells/laboratories/sources.toml is an example.",
         ) from error
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from trainer.cells.map_cache import CachedCells
-from trainer.cells.network import TYPES_COUNT, TYPES_LOGITS
+from trainer.cells.training.map_cache import CachedCells
+from trainer.cells.training.network import TYPES_COUNT, TYPES_LOGITS
 from trainer.progress import console, track
 from trainer.training.checkpoint import Epoch, read_checkpoint, write_checkpoint
 from trainer.training.student import Student

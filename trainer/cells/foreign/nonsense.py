@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.cells.windows import WINDOW_PX
+from trainer.cells.windows.cutting import WINDOW_PX
 
 Array: TypeAlias = NDArray[np.uint8]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.vision.cells import CELL_WINDOW_UM
-from trainer.cells.canvases import CANVAS_PX, UM_PER_PIXEL
+from trainer.cells.windows.canvases import CANVAS_PX, UM_PER_PIXEL
 
 WINDOW_PX = round(CELL_WINDOW_UM / UM_PER_PIXEL)
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.augmentation.variants import Vary
-from trainer.cells.canvas_windows import cut_as_on_device, cut_varied
-from trainer.cells.canvases import Canvases
-from trainer.cells.network import build_dark_area, build_trunk
+from trainer.cells.training.network import build_dark_area, build_trunk
+from trainer.cells.windows.canvas_windows import cut_as_on_device, cut_varied
+from trainer.cells.windows.canvases import Canvases
 from trainer.files import make_folder
 from trainer.networks.frozen_features import Variants, cache_outputs, read_outputs
 from trainer.networks.weights import Weights

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from trainer.cells.sources import TYPES, Groups, Laboratory, Meaning, Sources
+from trainer.cells.laboratories.sources import TYPES, Groups, Laboratory, Meaning, Sources
 from trainer.data.dataset import printable
 from trainer.errors import DataError
 from trainer.progress import track

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edge_agent.inference.classifier import quantization_table
 from edge_agent.inference.runtime import Runtime
-from trainer.cells.network import CellsWeights, build_cells_network, shift_log_odds
+from trainer.cells.training.network import CellsWeights, build_cells_network, shift_log_odds
 from trainer.export.conversion import convert_to_int8
 from trainer.networks.network import to_network_input
 from trainer.spec import LOGITS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.cells.variation import vary
-from trainer.cells.windows import cut_canvas, random_placement
+from trainer.cells.windows.cutting import cut_canvas, random_placement
+from trainer.cells.windows.variation import vary
 
 
 def cut_as_on_device(canvas: NDArray[np.uint8], _: np.random.Generator) -> NDArray[np.uint8]:

@@ -17,8 +17,8 @@ from scipy.optimize import minimize
 
 from edge_agent.inference import Classifier
 from edge_agent.inference.familiarity import Familiarity, describe
-from trainer.cells.canvases import Canvases
-from trainer.cells.foreign import draw_cells, draw_foreign
+from trainer.cells.foreign.examples import draw_cells, draw_foreign
+from trainer.cells.windows.canvases import Canvases
 from trainer.errors import DataError
 from trainer.networks.int8 import preprocess_for
 from trainer.progress import track

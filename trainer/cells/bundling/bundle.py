@@ -17,22 +17,22 @@ from edge_agent.inference.bundle import CARD, GOLDEN, OOD
 from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.proof import ProofLimits, unproven_reasons
 from edge_agent.vision.preprocessing import preprocess
-from trainer.cells.calibration import calibrate_cells
-from trainer.cells.canvases import Canvases, make_canvases
-from trainer.cells.card import CardFigures, render_cells_card, render_cells_data
-from trainer.cells.familiarity import fit_cells_familiarity
-from trainer.cells.golden import golden_cells
-from trainer.cells.held_out import HeldOut, judge_held_out, measure_cells_evidence
-from trainer.cells.int8 import convert_cells
-from trainer.cells.listing import ListedCell, list_cells
-from trainer.cells.manifest import build_cells_manifest
-from trainer.cells.map_cache import DENOISE, PREPROCESSING
-from trainer.cells.network import CellsWeights
-from trainer.cells.parts import read_parts
-from trainer.cells.run import PARTS, WEIGHTS, CellsRunConfig, read_cells_config
-from trainer.cells.sources import Sources, Use, load_sources
-from trainer.cells.splits import Half, assign_halves
-from trainer.cells.windows import cut_canvas
+from trainer.cells.bundling.calibration import calibrate_cells
+from trainer.cells.bundling.card import CardFigures, render_cells_card, render_cells_data
+from trainer.cells.bundling.golden import golden_cells
+from trainer.cells.bundling.held_out import HeldOut, judge_held_out, measure_cells_evidence
+from trainer.cells.bundling.manifest import build_cells_manifest
+from trainer.cells.foreign.familiarity import fit_cells_familiarity
+from trainer.cells.laboratories.listing import ListedCell, list_cells
+from trainer.cells.laboratories.sources import Sources, Use, load_sources
+from trainer.cells.laboratories.splits import Half, assign_halves
+from trainer.cells.training.int8 import convert_cells
+from trainer.cells.training.map_cache import DENOISE, PREPROCESSING
+from trainer.cells.training.network import CellsWeights
+from trainer.cells.training.parts import read_parts
+from trainer.cells.training.run import PARTS, WEIGHTS, CellsRunConfig, read_cells_config
+from trainer.cells.windows.canvases import Canvases, make_canvases
+from trainer.cells.windows.cutting import cut_canvas
 from trainer.data.split import Part
 from trainer.errors import BundleUnproven, DataError, RunError
 from trainer.evaluation.reference import summarise

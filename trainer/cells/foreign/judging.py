@@ -19,8 +19,8 @@ from edge_agent.cameras.frame import ColourOrder, Encoded, Frame, Pixels
 from edge_agent.contracts import Outcome
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.settings import Settings
-from trainer.cells.canvases import UM_PER_PIXEL, make_canvas
-from trainer.cells.foreign_pictures import (
+from trainer.cells.foreign.nonsense import FITTED, Nonsense, draw
+from trainer.cells.foreign.pictures import (
     PLATELET,
     RED_CELL,
     WHITE_CELL,
@@ -32,11 +32,11 @@ from trainer.cells.foreign_pictures import (
     read_boxes,
     read_picture,
 )
-from trainer.cells.listing import ListedCell
-from trainer.cells.nonsense import FITTED, Nonsense, draw
-from trainer.cells.sources import Sources
-from trainer.cells.splits import Half, assign_halves
-from trainer.cells.windows import cut_canvas
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.sources import Sources
+from trainer.cells.laboratories.splits import Half, assign_halves
+from trainer.cells.windows.canvases import UM_PER_PIXEL, make_canvas
+from trainer.cells.windows.cutting import cut_canvas
 from trainer.evaluation.bundle_analyzer import BundleAnalyzer
 from trainer.progress import track
 

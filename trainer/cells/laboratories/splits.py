@@ -11,8 +11,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.cells.listing import ListedCell
-from trainer.cells.sources import Sources, Use
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.sources import Sources, Use
 from trainer.errors import DataError
 
 

@@ -14,11 +14,11 @@ from edge_agent.contracts import Manifest
 from edge_agent.contracts.manifest import Evidence
 from edge_agent.inference.bundle import MODEL
 from edge_agent.intervals import wilson_interval
-from trainer.cells.held_out import HeldOut
-from trainer.cells.listing import ListedCell
-from trainer.cells.options import CellsOptions
-from trainer.cells.run import CellsRunConfig
-from trainer.cells.sources import Groups, Meaning, Sources, Use
+from trainer.cells.bundling.held_out import HeldOut
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.sources import Groups, Meaning, Sources, Use
+from trainer.cells.training.options import CellsOptions
+from trainer.cells.training.run import CellsRunConfig
 from trainer.data.split import Part
 from trainer.evaluation.metrics import auroc
 from trainer.reports.markdown import interval, percent, table

@@ -10,7 +10,7 @@ from edge_agent.vision.cell_stain import MAX_BLACK_LEVEL, is_cut_out
 from edge_agent.vision.preprocessing import SEGMENTATION_DENOISER
 from edge_agent.vision.stain import measure_stain
 from trainer.augmentation.optics import blur, jpeg, noise
-from trainer.cells.cut_out import cell_mask
+from trainer.cells.windows.cut_out import cell_mask
 
 Array = NDArray[np.uint8]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_agent.contracts import Label
-from trainer.cells.sources import TYPES, Meaning
+from trainer.cells.laboratories.sources import TYPES, Meaning
 
 _WORDS = {
     Meaning.BLAST: ("Blast", "a myeloblast or lymphoblast of an acute leukemia, as its laboratory called it"),

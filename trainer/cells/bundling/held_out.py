@@ -12,9 +12,9 @@ from edge_agent.contracts.manifest import ClassEvidence, Evidence, Thresholds
 from edge_agent.inference import Classifier
 from edge_agent.inference.familiarity import Familiarity
 from edge_agent.inference.probabilities import bundle_probabilities
-from trainer.cells.canvas_windows import cut_as_on_device
-from trainer.cells.listing import ListedCell
-from trainer.cells.sources import TYPES
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.sources import TYPES
+from trainer.cells.windows.canvas_windows import cut_as_on_device
 from trainer.networks.int8 import run_int8
 from trainer.site.certainty import design_effect
 from trainer.site.permutation import PERMUTATIONS, permutation_ratio

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, ValidationError
 
 from edge_agent.settings import Settings
-from trainer.cells.options import CellsOptions
+from trainer.cells.training.options import CellsOptions
 from trainer.errors import RunError
 from trainer.training.provenance import library_versions, source_commit
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from trainer.cells.foreign_pictures import WHITE_CELL
-from trainer.cells.judge_foreign import ForeignCells
+from trainer.cells.foreign.judging import ForeignCells
+from trainer.cells.foreign.pictures import WHITE_CELL
 from trainer.reports.formatting import interval_cell, percent
 
 

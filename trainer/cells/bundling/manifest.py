@@ -16,12 +16,12 @@ from edge_agent.contracts.manifest import (
 )
 from edge_agent.inference.bundle import MODEL
 from edge_agent.vision.cells import CELL_WINDOW_UM
-from trainer.cells.canvases import UM_PER_PIXEL
-from trainer.cells.labels import LABELS
-from trainer.cells.map_cache import DENOISE, PREPROCESSING
-from trainer.cells.options import CellsOptions
-from trainer.cells.run import CellsRunConfig
-from trainer.cells.windows import WINDOW_PX
+from trainer.cells.laboratories.labels import LABELS
+from trainer.cells.training.map_cache import DENOISE, PREPROCESSING
+from trainer.cells.training.options import CellsOptions
+from trainer.cells.training.run import CellsRunConfig
+from trainer.cells.windows.canvases import UM_PER_PIXEL
+from trainer.cells.windows.cutting import WINDOW_PX
 from trainer.export.bundle_files import OUTPUTS, Calibration, describe_input, hash_files
 from trainer.export.identity import BundleIdentity
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.inference.classifier import PIXEL_MEAN, PIXEL_SCALE
-from trainer.cells.sources import TYPES
-from trainer.cells.windows import WINDOW_PX
+from trainer.cells.laboratories.sources import TYPES
+from trainer.cells.windows.cutting import WINDOW_PX
 from trainer.errors import WeightsError
 from trainer.networks.backbone import build_backbone, load_backbone
 from trainer.networks.weights import Weights, named_weights, read_weights, set_weights, write_weights

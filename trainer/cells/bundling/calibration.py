@@ -11,9 +11,9 @@ from scipy.optimize import minimize_scalar
 
 from edge_agent.inference import Classifier
 from edge_agent.inference.probabilities import blast_first
-from trainer.cells.canvas_windows import cut_as_on_device, cut_varied
-from trainer.cells.listing import ListedCell
-from trainer.cells.sources import TYPES
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.laboratories.sources import TYPES
+from trainer.cells.windows.canvas_windows import cut_as_on_device, cut_varied
 from trainer.export.bundle_files import Calibration
 from trainer.networks.int8 import run_int8
 from trainer.training.temperature import TEMPERATURE_RANGE

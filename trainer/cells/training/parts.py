@@ -8,8 +8,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.cells.listing import ListedCell
-from trainer.cells.options import Apart, CellsOptions
+from trainer.cells.laboratories.listing import ListedCell
+from trainer.cells.training.options import Apart, CellsOptions
 from trainer.data.split import Part
 from trainer.errors import DataError, RunError
 from trainer.files import replacing

@@ -1,0 +1,1 @@
+"""From a training to a bundle that the agent loads, and its cards."""

@@ -1,0 +1,1 @@
+"""Trains the network of a cells bundle."""

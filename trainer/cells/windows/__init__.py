@@ -1,0 +1,1 @@
+"""From a cell's picture to the window that the network sees."""
