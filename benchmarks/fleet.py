@@ -44,7 +44,7 @@ COLUMNS = {
     "accepted_count": "accepted",
     "delivered_count": "delivered",
     "lost_count": "lost",
-    "duplicates_count": "twice",
+    "duplicates_count": "repeats",
     "steady_p50_ms": "p50 ms",
     "steady_p99_ms": "p99 ms",
     "all_p99_ms": "p99 ms with faults",

@@ -48,7 +48,7 @@ def tables(figures: Path) -> Iterator[str]:
 
 def _measured(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
     yield (
-        "| Measured | spools | devices | results/s asked | reached | accepted | delivered | lost | twice | p50 | p99 "
+        "| Measured | spools | devices | results/s asked | reached | accepted | delivered | lost | repeats | p50 | p99 "
         "| p99 with the faults | broker: CPU s per 1,000 results | peak memory |"
     )
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
