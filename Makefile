@@ -49,7 +49,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks suite $(if $(OUT),--out "$(OUT)")
 	$(BIN)/python -m benchmarks instructions $(if $(OUT),--out "$(OUT)")
 
-# Kills, bad networks, wrong commands and a long run; a quarter of an hour.
+# Kills, bad networks, wrong commands, a long run and an Edge TPU that stalls; twenty minutes.
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.faults $(if $(OUT),--out "$(OUT)")
 

@@ -22,7 +22,7 @@ def train_cells(
     ],
     sources: Annotated[
         Path | None,
-        typer.Option(help="Description of the laboratories, as trainer/cells/sources.toml is the shipped one."),
+        typer.Option(help="Description of the laboratories. Default: trainer/cells/laboratories/sources.toml."),
     ] = None,
     leave_out: Annotated[
         str | None, typer.Option(help="A laboratory that is not trained with: all its cells are for testing.")
