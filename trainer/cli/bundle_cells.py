@@ -14,7 +14,7 @@ from trainer.progress import console
 
 def bundle_cells(
     run: Annotated[Path, typer.Option(help="Folder that 'trainer train-cells' wrote.")],
-    data: Annotated[Path, typer.Option(help="Folder with the laboratories' pictures, under the paths of sources.toml.")],
+    data: Annotated[Path, typer.Option(help="Folder of the laboratories' pictures, under the paths of sources.toml.")],
     out: Annotated[Path, typer.Option(help="New folder for the bundle.")],
     version: Annotated[str, typer.Option(help="Version of the bundle: three numbers, such as 0.1.0.")],
     name: Annotated[
