@@ -1,4 +1,4 @@
-"""Video through OpenCV's FFmpeg: pictures as they were sent if each is compressed by itself."""
+"""Reads video through OpenCV's FFmpeg, and passes on pictures undecoded if each is compressed by itself."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ def bundle_probabilities(
 ) -> NDArray[np.float64]:
     """Probabilities (..., classes) of a bundle's own logits (..., classes). A head's are always a ``softmax``.
 
-    ``blast_offset`` is that of ``blast_first``; it changes nothing by another rule.
+    ``blast_offset`` is that of ``blast_first``; it has no effect with another rule.
     """
     if manifest.cells is not None and manifest.cells.probabilities == "blast-first@1":
         return blast_first(logits, manifest.temperature, blast_offset)

@@ -279,7 +279,7 @@ class SpoolWriter:
         return _Batch(
             pending=pending,
             messages=messages,
-            # Only those of this batch: an entry must not be durable before its message.
+            # Only the entries of this batch: an entry must not be durable before its message.
             state_entries={key: value for each in pending for key, value in each.state_entries.items()},
             size=size,
             leaving=self.ledger.leaving(),
