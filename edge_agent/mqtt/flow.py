@@ -152,8 +152,7 @@ class SpoolFlow:
                 self._spool.acknowledge(key)
 
     def settle(self, now: float) -> None:
-        """Delete messages from the spool that were acknowledged long enough ago; with ``now`` at infinity, all of
-        them."""
+        """Delete from the spool the messages acknowledged long enough ago; with ``now`` at infinity, all of them."""
         while self._settling and self._settling[0][0] <= now:
             self._spool.acknowledge(self._settling.popleft()[1])
 

@@ -34,8 +34,7 @@ class OwnStatus:
         return self._message(self._state, self._code, self._settings.status_expiry_s)
 
     def will(self) -> Outgoing:
-        """The message that the broker publishes if the device leaves without disconnecting, made as the connection
-        begins."""
+        """The message for the broker to publish if the device leaves without disconnecting; made when connecting."""
         return self._message(StatusState.LOST, None, None)
 
     def _message(self, state: StatusState, code: str | None, expiry_s: int | None) -> Outgoing:
