@@ -33,7 +33,7 @@ class Family:
     explanation: str
     labels: tuple[str, ...] = ()
     lasts: bool = False
-    """Of a counter: whether it goes on over restarts of the agent, rather than from zero."""
+    """For a counter: whether it continues over restarts of the agent, rather than from zero."""
 
     def metric(self) -> Metric:
         """An empty metric, to which ``add`` adds values."""

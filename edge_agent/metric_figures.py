@@ -31,7 +31,7 @@ class Figure:
     factor: float = 1.0
     """Factor from the message's unit to the base unit."""
     lasts: bool = False
-    """Of a counter: whether it goes on over restarts of the agent, rather than from zero."""
+    """For a counter: whether it continues over restarts of the agent, rather than from zero."""
 
     def value(self, metrics: Metrics) -> float | None:
         """The figure of a message; None if it has none."""

@@ -253,8 +253,7 @@ class Analyzer:
             return *fit(rgb, window, geometry), None
         reduction = choose_reduction(window, geometry)
         if self._by_cells and self._cells is not None:
-            # Decode once, as finely as the cells need. Beside a bundle for fields it would change what that bundle
-            # sees.
+            # Decode once, as finely as the cells need. Beside a bundle for fields this would change its input.
             reduction = min(reduction, self._cells.fine_reduction(header, self._um_per_pixel, reduction))
         decoded = decode_image(image.data, reduction=reduction, header=header)
         timer.lap("decode")

@@ -26,4 +26,4 @@ class CellJudgement:
     decision: Decision | None = None
     """The figures behind the decision; None if the network did not see the cell."""
     accelerator: str | None = None
-    """What ran the network; None for the processor."""
+    """The accelerator that ran the network; None for the processor."""

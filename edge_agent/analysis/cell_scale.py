@@ -1,7 +1,6 @@
 """The scale of images of single cells: as configured, measured by the red cells around them, or by usual sizes.
 
-One image says little about its scale. A run of images from one laboratory says more, so the scale is measured once for
-all.
+One image says little about its scale, but a run of images from one laboratory says more. So a run has one scale.
 """
 
 from __future__ import annotations
@@ -108,8 +107,7 @@ def measure_scale(images: Iterable[Encoded | Pixels]) -> CellScale:
     """The scale of a run of images, by those that ``spread`` chose of it. Images that cannot be read do not count.
 
     Red cells that lie alone are a ruler, but few images of one cell show enough of them. A guess by red cells in clumps
-    is too small in such images, as most are cut; nuclei differ by type. Where there are both guesses, they are
-    averaged.
+    is too small in such images, as most are cut; nuclei differ by type. So the two guesses are averaged if both exist.
     """
     found = []
     for image in images:

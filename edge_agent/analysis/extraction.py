@@ -72,4 +72,4 @@ class FailedFrame:
 
 
 Extraction: TypeAlias = ExtractedField | RejectedFrame | FailedFrame
-"""What extraction can return. Each has ``frame``, ``timer`` and ``thumbnail``."""
+"""The results of extraction. Each has ``frame``, ``timer`` and ``thumbnail``."""

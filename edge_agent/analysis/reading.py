@@ -49,8 +49,7 @@ class Explanation:
     window: Window | None = None
     """The part of the frame that the field shows."""
     cell_windows: tuple[CutCell, ...] = ()
-    """The window of each of the reading's cells, as a cells bundle saw it, in their order; empty if none judged the
-    field."""
+    """The window of each of the reading's cells, as a cells bundle saw it, in order; empty if none judged the field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,7 +27,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long readings took with a candidate."""
+    """The times of readings with a candidate."""
 
     candidate: Candidate
     p50_ms: float

@@ -24,4 +24,4 @@ class Verdict:
     class_activation_map: NDArray[np.float32] | None = None
     """(rows, columns, classes); None if the probabilities are None, and if cells decide."""
     accelerator: str | None = None
-    """What ran the network; None for the processor."""
+    """The accelerator that ran the network; None for the processor."""

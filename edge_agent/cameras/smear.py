@@ -155,7 +155,7 @@ def _light(rng: np.random.Generator, picture: NDArray[np.float32]) -> None:
 
 
 def _draw_scale_bar(image: NDArray[np.uint8], um_per_pixel: float) -> None:
-    """A white box with a black bar of 10 µm and its caption, as microscope software adds it."""
+    """Draw a white box with a black bar of 10 µm and its caption, as microscope software does."""
     height, width = image.shape[:2]
     bar = max(2, round(10 / um_per_pixel))
     box_height = max(10, height // 22)

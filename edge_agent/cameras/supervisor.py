@@ -30,7 +30,7 @@ _HANGS_S = 15.0
 
 
 class CameraPhase(StrEnum):
-    """What the camera is doing."""
+    """The phase that the camera is in."""
 
     OPENING = "opening"
     STREAMING = "streaming"
@@ -39,7 +39,7 @@ class CameraPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """A change in what the camera is doing. ``error`` is why it is lost."""
+    """A change of the camera's phase. ``error`` is why it is lost."""
 
     phase: CameraPhase
     error: EdgeAgentError | None = None

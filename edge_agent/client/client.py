@@ -99,7 +99,7 @@ class Client:
     ) -> None:
         """``broker`` is an address such as ``mqtts://user@broker.example:8883``; see ``broker_settings``.
 
-        ``site`` and ``device`` limit what is subscribed to. ``commands`` is needed for ``request``: the account at the
+        ``site`` and ``device`` limit the subscriptions. ``commands`` is needed for ``request``: the account at the
         broker must be allowed to read answers and write commands.
 
         Raises ``ConfigError`` for a wrong address, or a file with a password or certificate that cannot be used.

@@ -28,7 +28,7 @@ SILENT_AFTER_S = 180.0
 
 
 class Presence(StrEnum):
-    """Whether a device is there: what it says itself, or what its silence says."""
+    """The presence of a device, by its own status or by its silence."""
 
     INIT = "init"
     READY = "ready"
@@ -62,7 +62,7 @@ class Device:
     last: Result | None = None
     specimen: OpenSpecimen | None = None
     reported_health: Health | None = field(default=None, repr=False)
-    """As it was published; see ``health``."""
+    """The health as published; see ``health``."""
     heard_s: float | None = None
     """By the monotonic clock: when the device last sent a message; retained messages do not count."""
     status_s: float | None = None

@@ -1,4 +1,4 @@
-"""Parses a broker's deliveries. Each becomes a message of the contract, or an explanation why it is none."""
+"""Parses a broker's deliveries. Each becomes a message of the contract, or says why it is not one."""
 
 from __future__ import annotations
 

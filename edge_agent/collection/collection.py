@@ -238,7 +238,7 @@ class Collection:
         return found or entry
 
     def undo(self, set_name: str, *, by: str, entry_id: UUID | None = None) -> LabelEntry:
-        """Undo an answer: the one with that id, else the last one of this role in the set. Returns what was undone.
+        """Undo the answer with that id, else the last one of this role in the set. Returns the undone answer.
 
         Raises ``LabelInvalid`` if there is none, or an error of the disk.
         """
@@ -395,6 +395,6 @@ class Collection:
 
     def _ready(self) -> None:
         if not self._keeper.prepared and not self.folder.is_dir():
-            # Reading what is not there must not create it.
+            # Reading a missing collection must not create it.
             return
         self._keeper.prepare()

@@ -47,7 +47,7 @@ class Figures:
     waiting_count: int = 0
     """Messages that were received and not stored yet."""
     behind_s: float | None = None
-    """From capture to commit, the median of the live results of the last batch that had any."""
+    """Time from capture to commit: the median over the live results of the last batch that had any."""
     committed_at: datetime | None = None
     broker_error: EdgeAgentError | None = None
     """Why there is no connection to the broker; None if there is one."""

@@ -38,7 +38,7 @@ class DeviceSummary:
     newest_captured_at: datetime | None
     newest_received_at: datetime | None
     delay_s: float | None
-    """From capture to receipt of the newest result. Below zero the device's clock is ahead."""
+    """Time from capture to receipt of the newest result. Below zero the device's clock is ahead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Classification:
     unfamiliarity_score: float
     """Distance from the training images; see ``Familiarity``."""
     accelerator: str | None = None
-    """What ran the network; None for the processor."""
+    """The accelerator that ran the network; None for the processor."""
 
 
 class Classifier:

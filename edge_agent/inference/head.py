@@ -46,7 +46,7 @@ class Head:
     folder: Path
     manifest: HeadManifest
     sha256: str
-    """Of ``head.json``."""
+    """SHA-256 of ``head.json``."""
     signature: Signature
     weights: NDArray[np.float32]
     """(classes, features)."""
@@ -81,7 +81,7 @@ class HeadFolder:
     folder: Path
     manifest: HeadManifest
     sha256: str
-    """Of ``head.json``."""
+    """SHA-256 of ``head.json``."""
     signature: Signature
     arrays: bytes = field(repr=False)
     """Content of ``head.npz``."""
@@ -90,8 +90,7 @@ class HeadFolder:
 def open_head(folder: Path, trust: Trust | None = None) -> HeadFolder:
     """Read and verify the files of the head in ``folder``. Without ``trust`` no signature is checked.
 
-    Raises ``HeadMissing``, ``HeadError`` if it is damaged or needs a newer agent, and the errors of
-    ``verify_signature``.
+    Raises ``HeadMissing``, ``HeadError`` if it is damaged or needs a newer agent, and as ``verify_signature``.
     """
     missing = HeadMissing(f"There is no head in '{folder}'.")
     content = _read(folder, HEAD_MANIFEST, MAX_MANIFEST_BYTES, missing)

@@ -16,7 +16,7 @@ _LOCK = threading.Lock()
 
 @contextmanager
 def stderr_without(noise: re.Pattern[bytes]) -> Iterator[None]:
-    """Drop whole lines that match ``noise`` from what the process writes to file descriptor 2 meanwhile.
+    """Drop whole lines that match ``noise`` from the process's output to file descriptor 2 inside the block.
 
     All other lines are written at the end of the block, unchanged and in order, even if the block raises. This is for
     output that a library has no setting for, and that does not pass through ``sys.stderr``. The descriptor belongs to

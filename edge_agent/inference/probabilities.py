@@ -30,8 +30,8 @@ def softmax(logits: NDArray[np.floating], temperature: float) -> NDArray[np.floa
 def blast_first(logits: NDArray[np.floating], temperature: float, blast_offset: float = 0.0) -> NDArray[np.float64]:
     """Probabilities (..., classes), of which the first answers a question of its own: whether the cell is a blast.
 
-    The first of the logits (..., classes) are its log-odds. The others share what is left, by a softmax among them.
-    All are divided by ``temperature``; ``blast_offset`` is then added to the log-odds.
+    The first of the logits (..., classes) are its log-odds. The others share the rest, by a softmax among them. All are
+    divided by ``temperature``; ``blast_offset`` is then added to the log-odds.
     """
     # The two sides of the sigmoid, neither of which loses digits.
     log_odds = np.asarray(logits[..., :1], np.float64) / temperature + blast_offset

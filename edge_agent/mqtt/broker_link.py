@@ -188,8 +188,7 @@ class BrokerLink:
             return
         version = "5" if version_5 else "3.1.1"
         log.info("connected to the broker at %s (MQTT %s)", self._address, version)
-        # In 3.1.1 a broker does not say whether it retains messages. The will that it accepted, retained or not, shows
-        # it.
+        # In 3.1.1 a broker does not say whether it retains messages. It does if it accepted a will that is retained.
         self._limits = event.limits if version_5 else replace(event.limits, retain_available=self._retains.wanted)
         self._accepted_at = time.monotonic()
         self._rivals.accepted()

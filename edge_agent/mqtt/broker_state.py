@@ -39,7 +39,7 @@ class BrokerStateReporter:
         """The last reported state."""
 
     def connected(self, version: str, problem: EdgeAgentError | None, certificate_end: datetime | None = None) -> None:
-        """The broker has accepted a connection. ``problem``: what the device cannot do over it."""
+        """The broker has accepted a connection. ``problem`` says what the device cannot do over it."""
         self._problems = {} if problem is None else {_LIMITS: problem}
         # A problem is logged anew for each connection.
         self.state = BrokerState(connected=True, version=version, certificate_end=certificate_end)

@@ -59,5 +59,5 @@ class Suspects:
         self._losses.pop(key, None)
 
     def clear_all(self) -> None:
-        """Everything was sent: clear what is left."""
+        """Everything was sent: clear the rest."""
         self._losses.clear()

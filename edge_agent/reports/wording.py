@@ -44,7 +44,7 @@ def _outcome_of(code: str) -> Outcome:
 
 
 def share_words(share: Share | CellsShare, texts: Catalogue) -> tuple[str, str]:
-    """The share and its interval; empty where there is none."""
+    """The share and its interval; empty if there is none."""
     if share.ratio is None or share.low_ratio is None or share.high_ratio is None:
         return "", ""
     return (

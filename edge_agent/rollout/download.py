@@ -82,8 +82,7 @@ class Download:
         ``DownloadMismatch``. Only a download that failed or was cancelled leaves what has arrived.
         """
         partial = Partial(self._folder, sha256, source)
-        # A continued file may be a mix of two files, or have a hole left by a power cut: then fetch the whole once
-        # more.
+        # A continued file may mix two files, or have a hole left by a power cut: then fetch the whole once more.
         for continued in (True, False) if partial.size else (False,):
             try:
                 with partial.opened():

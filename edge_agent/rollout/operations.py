@@ -56,8 +56,7 @@ class RolloutOperations:
     load: Callable[[Choice], Classifier]
     """Load and verify a choice, for this thread alone."""
     begin_shadow: Callable[[Choice, int, Callable[[ShadowVerdict], None]], ShadowRun]
-    """Judge this many readings beside the model in use; the callback is called once, in any thread, unless
-    dismissed."""
+    """Judge this many readings beside the model in use. Calls back once, in any thread, unless dismissed."""
     use: Callable[[Choice], None]
     """Activate a choice and read with it from the next frame on."""
     changed: Callable[[], None]

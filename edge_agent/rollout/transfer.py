@@ -162,7 +162,7 @@ class Answer:
 
     @property
     def validator(self) -> str | None:
-        """What tells the server whether its file is still the same: a strong ETag, or the time of its change."""
+        """Tells the server whether its file is still the same: a strong ETag, or the time of its last change."""
         etag, modified = self._response.headers.get("ETag"), self._response.headers.get("Last-Modified")
         if etag is not None and etag.startswith('"'):
             return etag if _is_header(etag) else None

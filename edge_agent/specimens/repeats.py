@@ -18,7 +18,7 @@ SIDE_PX = 48
 MAX_SHIFT_PX = SIDE_PX // 4
 """The middle half of a picture is found if it is still inside the other one."""
 MIN_CORRELATION = 0.6
-"""Least correlation of one field in two views; two fields of one slide stay below 0.35. Chosen on half of the
+"""Least correlation of two views of one field; two fields of one slide stay below 0.35. Chosen on half of the
 images."""
 KEPT_COUNT = 500
 """Fields that a new one is compared with; beyond this number the oldest is forgotten."""

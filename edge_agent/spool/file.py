@@ -79,7 +79,7 @@ class Written:
 
 @dataclass(slots=True)
 class Change:
-    """What one transaction does."""
+    """The changes of one transaction."""
 
     appended: Sequence[tuple[Message, float]] = ()
     removed: Sequence[int] = ()
@@ -93,7 +93,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What is in a file."""
+    """The contents of a file."""
 
     counters: Counters
     stored_count: int

@@ -63,7 +63,7 @@ class DamagedRow:
     size: int
     """The result of SQLite's ``length(payload)``."""
     topic: str
-    """As far as it can be read."""
+    """The topic, as far as it can be read."""
     reason: str
     values: RawMessage
 

@@ -395,7 +395,7 @@ class SpoolWriter:
         self._on_change()
 
     def _make_room(self, acknowledged: list[int]) -> None:
-        """Copy the log into the file and delete what was delivered, using the reserve."""
+        """Copy the log into the file and delete delivered messages, using the reserve."""
         self._reserve.release()
         try:
             self._file.checkpoint()

@@ -50,7 +50,7 @@ MIN_BLACK_BORDER_RATIO = 0.9
 
 MARGIN_RATIO = 9 / 96
 SOFTNESS_RATIO = 1.5 / 96
-"""In sides of the window: the margin around the nucleus' convex hull, and sigma of the soft edge."""
+"""In sides of the window: the margin around the nucleus's convex hull, and sigma of the soft edge."""
 
 _SPECK_RATIO = 5 / 96
 

@@ -47,8 +47,7 @@ class CentralNucleus:
 def find_central_nuclei(windows: NDArray[np.uint8], red_cell_diameter_px: float) -> list[CentralNucleus]:
     """The nucleus nearest to the centre of each of n denoised uint8 RGB windows (n, h, w, 3).
 
-    Each step runs on all windows before the next begins: its data stay in the processor's cache, and one call does
-    much.
+    Each step runs on all windows before the next begins: its data stay in the cache, and one call does much of it.
     """
     if not len(windows):
         return []

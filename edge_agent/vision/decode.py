@@ -47,7 +47,7 @@ _WHY_NOT = {
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What an image file declares in its header."""
+    """The declared size of an image file, and whether it has an alpha channel."""
 
     width_px: int
     height_px: int

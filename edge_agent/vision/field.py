@@ -44,7 +44,7 @@ class Geometry:
 
     @property
     def pixel_aspect(self) -> float:
-        """Width of what a pixel of the field covers in the specimen, divided by its height."""
+        """Width by height of the area that a pixel of the field covers in the specimen."""
         return self.aspect_width / self.aspect_height
 
 
@@ -59,7 +59,7 @@ class Window:
     turned: bool = False
     """Whether its left side is the field's top. A smear has no right way up, but the window has long sides."""
     pixel_aspect: float = 1.0
-    """Width of what a pixel of the frame covers, divided by its height: 1 for a camera's frame."""
+    """Width by height of the area that a pixel of the frame covers: 1 for a camera's frame."""
     ready: bool = False
     """Whether the frame has the input's size, and so is a field already."""
 
@@ -90,7 +90,7 @@ class View:
 
     @property
     def pixel_aspect(self) -> float:
-        """Width of what a pixel covers, divided by its height: 1 unless the view is itself a squeezed field."""
+        """Width by height of the area that a pixel covers: 1 unless the view is itself a squeezed field."""
         return self.window.pixel_aspect
 
     @property

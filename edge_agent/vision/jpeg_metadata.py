@@ -72,7 +72,7 @@ def _harmless(marker: int, content: bytes) -> bytes | None:
 
 
 def _end_of_scan(data: bytes, at: int) -> int:
-    """Where the entropy-coded data from ``at`` on end: at the next marker that is not a restart."""
+    """The end of the entropy-coded data from ``at`` on: the next marker that is not a restart."""
     while True:
         at = data.find(_MARKER, at)
         if at < 0 or at + 1 >= len(data):

@@ -37,7 +37,7 @@ MIN_HUE_RATIO = -0.06
 pass and absorb blue, so pink red cells lie below this however dark they are."""
 
 MIN_CONTRAST_RATIO = 0.5
-"""How much more nuclear density a nucleus has than red cells, as a share of their density in green."""
+"""Least excess of a nucleus's nuclear density over that of red cells, as a share of their density in green."""
 
 MIN_AREA_RATIO = 0.5
 """Least area of a nucleus, in areas of a red cell. Platelets are smaller, with few exceptions."""

@@ -36,7 +36,7 @@ MAX_SPREAD_RATIO = 0.4
 """Beyond this interquartile distance, as a share of the median, the discs are not all red cells."""
 
 SYSTEMATIC_RATIO = 0.16
-"""How far the median diameter of a field's red cells is from what a person draws, in nine of ten fields."""
+"""Error of the median diameter of a field's red cells, relative to a person's outlines, in nine of ten fields."""
 
 _MIN_DENSITY = 0.15
 """Density in green from which on a pixel counts as a cell, to find how dense cells are."""

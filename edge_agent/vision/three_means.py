@@ -54,6 +54,5 @@ def three_means(histograms: NDArray[np.int64]) -> ThreeMeans:
     counts = np.diff(np.take_along_axis(s0, starts, axis=1), axis=1)
     sums = np.diff(np.take_along_axis(s1, starts, axis=1), axis=1)
     centres = (sums + lowest * counts) / counts
-    # Each level belongs to the nearest centre. No level that occurs is equally near to two: moving it would change the
-    # sum.
+    # Each level belongs to the nearest centre. No level that occurs is as near to two: moving it would change the sum.
     return ThreeMeans(centres, np.ceil((centres[:, :-1] + centres[:, 1:]) / 2).astype(np.int64))

@@ -153,7 +153,7 @@ def _have_neck(
 ) -> bool:
     """Whether the straight line between two peaks comes this near to the outside."""
     steps = max(2, int(math.hypot(one[0] - other[0], one[1] - other[1])))
-    # A neck is about half-way, so that few points are looked at.
+    # A neck is about half-way, so that few points have to be checked.
     middle = steps // 2
     for step in (*range(middle, steps), *range(middle)):
         way = step / (steps - 1)

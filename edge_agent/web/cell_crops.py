@@ -12,7 +12,7 @@ from edge_agent.contracts import Cell
 
 FOREMOST_COUNT = 10
 CROP_PX = 96
-"""Side of a cell's picture: about what the network saw, and some 3 kB."""
+"""Side of a cell's picture: about as fine as the network's input, and some 3 kB."""
 
 
 def foremost(cells: Sequence[Cell]) -> tuple[int, ...]:

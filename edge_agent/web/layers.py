@@ -12,8 +12,7 @@ _OUTLINE_RGB = (0, 200, 120)
 
 STRONG_RATIO = 0.5
 """Evidence that gets the strongest tint: half as much again as the field's average. It is the same for every field and
-model, so that pictures can be compared: if each were scaled to its own maximum, a flat map would look as telling as a
-sharp one."""
+model, so that pictures can be compared: scaled to its own maximum, a flat map would look as telling as a sharp map."""
 
 _STRONGEST_OPACITY = 0.45
 """Opacity at which cells remain visible under the strongest tint."""

@@ -114,7 +114,7 @@ def exposed_files(settings: WebSettings) -> list[SecretExposed]:
 
 
 def parse_access(content: bytes) -> AccessFile:
-    """The roles in the file's content. Raises ``ValueError`` that says what is wrong, without any hash."""
+    """The roles in the file's content. Raises ``ValueError`` that explains the error, without any hash."""
     if len(content) > _MAX_BYTES:
         raise ValueError(f"it is larger than {_MAX_BYTES // 1024} KiB")
     try:

@@ -31,8 +31,7 @@ class Sessions:
         self.lifetime_s = lifetime_s
         self._max_count = max_count
         self._clock = clock
-        # By digest, so that the time of a look-up reveals nothing about an id. Oldest first, so the next to end comes
-        # first.
+        # By digest, so that the time of a look-up reveals nothing about an id. The oldest, which end next, come first.
         self._by_digest: OrderedDict[bytes, _Session] = OrderedDict()
 
     def open(self, role: Role) -> str:
