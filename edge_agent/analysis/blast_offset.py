@@ -25,7 +25,7 @@ MIN_NEUTROPHIL_RATIO = 0.7
 
 MAX_BLAST_RATIO = 0.01
 """The offset leaves the median neutrophil of a run this probability of being a blast at most. In laboratories that a
-bundle was not trained on it was mostly 0.1 to 0.5 %."""
+bundle was not trained on, the median was mostly 0.1 to 0.5 %."""
 
 _LEAST_RATIO = 1e-6
 """Messages are rounded to this."""

@@ -1,6 +1,6 @@
 """The scale of images of single cells: as configured, measured by the red cells around them, or by usual sizes.
 
-One image says little about its scale, but a run of images from one laboratory says more. So a run has one scale.
+One image says little about its scale, but a run from one laboratory says more. So the scale is measured once per run.
 """
 
 from __future__ import annotations

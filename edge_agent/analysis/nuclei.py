@@ -31,7 +31,7 @@ def describe_nuclei(analysis: FieldAnalysis, view: View) -> Nuclei:
 def describe_cells(
     analysis: FieldAnalysis, view: View, judgements: Sequence[CellJudgement | None] | None = None
 ) -> tuple[Cell, ...]:
-    """Place in the frame and size of the nucleus of each nucleated cell; at most ``MAX_CELLS``.
+    """The position of each nucleated cell in the frame, and the size of its nucleus; at most ``MAX_CELLS``.
 
     ``judgements`` are those of a cells bundle, in the order of the cells; None if there is no cells bundle.
     """

@@ -233,7 +233,7 @@ def _is_divided(profile: Profile, period: float, parts: int) -> bool:
 
 
 def _lines(profile: Profile, period: float) -> tuple[Profile, Profile]:
-    """Places of the lines, in pixels along the profile, and their darkness. Raises ``ScaleUnreadable`` if too few."""
+    """Positions of the lines, in pixels along the profile, and their darkness. Raises ``ScaleUnreadable`` if few."""
     smooth = cv2.GaussianBlur(-profile[None, :], (0, 0), max(0.7, 0.08 * period))
     dark = np.asarray(smooth, dtype=np.float64).ravel()
     reach = max(1, int(0.35 * period))
@@ -253,7 +253,7 @@ def _lines(profile: Profile, period: float) -> tuple[Profile, Profile]:
 
 
 def _vertex(three: Profile) -> float:
-    """Place of the peak of the parabola through three neighbouring values, relative to the middle one."""
+    """Position of the peak of the parabola through three neighbouring values, relative to the middle one."""
     left, middle, right = three.tolist()
     curvature = left - 2 * middle + right
     return 0.0 if curvature >= 0 else float(np.clip(0.5 * (left - right) / curvature, -0.5, 0.5))

@@ -25,7 +25,7 @@ _WAVES = (2, 3, 5)
 
 @dataclass(frozen=True, slots=True)
 class Nucleus:
-    """Place of a drawn nucleus. ``radius_px`` is that of the circle of the same area, before outline noise."""
+    """Position of a drawn nucleus. ``radius_px`` is that of the circle of the same area, before outline noise."""
 
     x_px: float
     y_px: float

@@ -38,8 +38,7 @@ class Answers:
 
         ``model_label`` is the model's label, if the set has it. A single opinion counts unless the model said
         otherwise. Of several opinions, the most frequent one counts if at least two people gave it and no other has as
-        many, so the order of the answers does not matter. The model has no vote, because it may be trained with the
-        label.
+        many, so their order does not matter. The model has no vote, because it may be trained with the label.
         """
         opinions = self.opinions
         if not opinions:

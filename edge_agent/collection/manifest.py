@@ -35,7 +35,7 @@ def group_of(record: KeptFrame, *, any_specimen: bool) -> str:
     """The group that must stay in one part of a split: the specimen.
 
     A frame without a specimen may show any specimen of its session, so a session stays together. If no frame has a
-    specimen there is no group at all: one session could be all there is.
+    specimen there is no group at all: one session would be all there is.
     """
     if record.result.specimen is not None:
         return record.result.specimen.id

@@ -216,7 +216,7 @@ class FrameStore:
     def remove_old(self) -> None:
         """Delete frames that are older than allowed, labelled or not.
 
-        Does nothing while the clock is known to be wrong: that could delete everything.
+        Does nothing while the clock is known to be wrong: that would delete everything.
         """
         with self._lock:
             if not self._clock_is_right():

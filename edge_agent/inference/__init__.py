@@ -1,4 +1,4 @@
-"""Loads, verifies and runs bundles: signatures, TFLite runtime, classifier, familiarity, decision.
+"""Loads, verifies and runs bundles: TFLite runtime, classifier, familiarity, decision.
 
 Names are imported on first use: the process of an Edge TPU needs only the runtime.
 """

@@ -34,7 +34,7 @@ class Turn:
     wanted: ModelDesired | None
     """The message to follow; None if the request was withdrawn."""
     is_new: bool
-    """Whether the thread has not begun to follow that decision."""
+    """Whether that decision is new: nobody has begun to follow it."""
     look: bool
     """Whether the activation may have changed."""
 

@@ -88,7 +88,7 @@ class Progress:
         """Count a failed attempt. Returns the number of failed attempts."""
         count = self._record.failures_count + 1
         self._record = self._record.model_copy(update={"failures_count": count})
-        # It does little harm if this cannot be written: after a restart the count continues from a lower number.
+        # Nothing is lost if this cannot be written: after a restart the count continues from a lower number.
         with contextlib.suppress(EdgeAgentError):
             self._file.write(self._record)
         return count

@@ -21,7 +21,8 @@ MIN_SIDE_PX = 16
 """Smaller images are not searched."""
 
 MAX_OFFSET_RATIO = 0.25
-"""A nucleus whose centre is farther from the image's centre belongs to another cell; in sides of the centre square."""
+"""A nucleus whose centre is farther from the image's centre than this, in sides of the centre square, belongs to
+another cell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,8 +61,8 @@ PREPROCESSINGS: Mapping[str, Callable[[Array, Array], Array]] = MappingProxyType
 """
 
 WINDOW_PREPROCESSINGS: Mapping[str, Callable[[Array], Array]] = MappingProxyType({"cell_stain@1": standardise_cells})
-"""Preprocessings of cells' windows only, from n denoised RGB windows (n, h, w, 3) to the network's images, uint8 (n, h,
-w, 3). They rely on one cell in the middle of each window. A bundle for whole fields cannot name them.
+"""Preprocessings of cells' windows only, from n denoised RGB windows (n, h, w, 3) to as many network images, all uint8.
+They rely on one cell in the middle of each window. A bundle for whole fields cannot have them.
 
 * ``cell_stain@1``: the cell on white, in a standard stain.
 """

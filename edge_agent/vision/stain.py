@@ -28,7 +28,7 @@ ABSORBED_LEVELS = 64
 
 EOSIN_MARGIN = 0.15
 EOSIN_WEIGHT = 4
-"""Beyond an excess of ``EOSIN_MARGIN`` of density in blue over that in red, each unit lowers nuclear density by so
+"""Beyond an excess of ``EOSIN_MARGIN`` of density in blue over that in red, each unit lowers nuclear density by this
 many. The margin is for cameras whose blue channel is poor."""
 
 DENSITY_LEVELS = 80.0

@@ -39,7 +39,7 @@ class ReadingPicture:
     width_px: int
     height_px: int
     region: Region
-    """Place of the field in the frame."""
+    """Position of the field in the frame."""
     turned: bool
     """Whether the picture is turned clockwise by 90 degrees against the frame."""
     jpeg: bytes = field(repr=False)
