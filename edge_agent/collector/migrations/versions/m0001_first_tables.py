@@ -1,8 +1,8 @@
 """The first tables.
 
-In PostgreSQL, tables that grow with time are partitioned by day, or are hypertables if the database has the extension
-TimescaleDB. ``edge_agent.collector.partitions`` makes the partitions of the days; rows that belong to none of them,
-because a device's clock is far off, are in the partition ``..._default``.
+In PostgreSQL, what grows with time is partitioned by day, or a hypertable where this database has the extension
+TimescaleDB. ``edge_agent.collector.partitions`` makes the partitions of the days; what belongs to none of them, because
+a device's clock is far off, is in the partition ``..._default``.
 """
 
 from __future__ import annotations

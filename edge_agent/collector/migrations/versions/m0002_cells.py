@@ -1,4 +1,4 @@
-"""Columns for a cells bundle's answers about the cells of a reading and of a slide. In older rows they are empty."""
+"""What a cells bundle says of the cells of a reading and of a slide. Older rows have none of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FIGURES = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 
 def upgrade() -> None:
-    """Add the columns. Without a default value, PostgreSQL rewrites no row."""
+    """Add the columns. Without a value of their own, PostgreSQL touches no row."""
     for table in ("results", "reports"):
         for name in ("cells_judged_count", "cells_refused_count", "blasts_count"):
             op.add_column(table, sa.Column(name, sa.BigInteger(), nullable=True))
