@@ -1,1 +1,1 @@
-"""``edge-agent-collector``: stores the broker's messages in a database. Knows only the contract of the agent."""
+"""``edge-agent-collector``: stores the broker's messages in a database. Of the agent it knows only the contract."""

@@ -73,7 +73,7 @@ def write_bundles(
             bundle.add(derived_uuid("code-system", each["url"]), each, f"url={each['url']}")
     for slide, readings in groupby(_rows(connection, selection), _slide_of):
         written.slides_count += 1
-        # The first reading of each of these groups begins another Bundle of the slide.
+        # Each reading that this loop takes begins another Bundle of the slide.
         for part, first in enumerate(readings, start=1):
             summaries = _summaries(connection, selection, slide) if part == 1 else ()
             with (
