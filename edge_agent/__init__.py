@@ -1,7 +1,7 @@
 """Leukoscope's edge agent: from a camera on a microscope to readings over MQTT. Research use only.
 
-The public interface is exported here; everything else may change between releases. Names are imported when they are
-first used, so that ``import edge_agent`` stays cheap.
+The public interface is exported here; everything else may change between releases. Names are imported on first use, so
+that ``import edge_agent`` stays cheap.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ for _talkative in ("OPENCV_FFMPEG_DEBUG", "OPENCV_FFMPEG_SKIP_LOG_CALLBACK"):
     os.environ.pop(_talkative, None)
 # The first is OpenCV's own default, which the second would replace: packets marked as damaged are not decoded.
 os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_flags;prefer_tcp|fflags;+discardcorrupt")
-# Ten seconds by default: longer than the capture's deadline, so that each unplug would cost a thread.
+# The default of ten seconds is longer than the capture's deadline, so that each unplugging would cost a thread.
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "4")
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ def replace_file(path: Path, content: bytes, *, mode: int | None = None, keep_be
         _write(new, content, mode, found)
         if keep_before and found is not None:
             before = target.with_name(f"{target.name}.before")
-            # Removed first, because it may be a link.
+            # Remove it first, because it may be a link.
             before.unlink(missing_ok=True)
             shutil.copy2(target, before)
             _own(before, found)
@@ -57,13 +57,13 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def own_as_folder(path: Path) -> None:
-    """Give a new file or folder that root made the owner of the folder that it is in."""
+    """Give a new file or folder that root created the owner of its folder."""
     if os.geteuid() == 0:
         _own(path, path.parent.stat())
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the names in ``folder``. Raises ``OSError``."""
+    """Wait until the names in ``folder`` are on the disk. Raises ``OSError``."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -91,7 +91,7 @@ def _write(new: Path, content: bytes, mode: int | None, found: os.stat_result | 
 
 
 def _own(path: Path, found: os.stat_result) -> None:
-    # Without permission, a file of another user gets this user as its owner.
+    # Without permission to change the owner, a file of another user gets this user as its owner.
     with contextlib.suppress(PermissionError):
         os.chown(path, found.st_uid, found.st_gid)
 

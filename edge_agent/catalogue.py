@@ -1,8 +1,8 @@
-"""The message catalogue: what people read, in each language.
+"""The message catalogue: the texts for people, in each language.
 
-One JSON file of flat keys per language, ``web/assets/locales/{language}.json``, is used by the microscope page and by
+One JSON file of flat keys per language, ``web/assets/locales/{language}.json``, is used by the microscope page and for
 everything that is written on the device. A text may have ``{placeholders}``; a key with a number ends in ``.one`` or
-``.other``. What a language lacks is English.
+``.other``. A text that a language lacks is in English.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Catalogue:
 
 
 def languages() -> tuple[str, ...]:
-    """The languages that there are, English first."""
+    """The available languages, English first."""
     found = sorted(file.name.removesuffix(".json") for file in _LOCALES.iterdir() if file.name.endswith(".json"))
     return (FALLBACK, *(language for language in found if language != FALLBACK))
 
@@ -59,7 +59,7 @@ def placeholders(text: str) -> set[str]:
 
 
 def read_texts(language: str) -> dict[str, str]:
-    """What a language's own file has."""
+    """The texts in a language's own file."""
     texts: dict[str, str] = json.loads((_LOCALES / f"{language}.json").read_text(encoding="utf-8"))
     return texts
 

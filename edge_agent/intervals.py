@@ -1,18 +1,18 @@
-"""How far a share that was counted may be from the true one."""
+"""Confidence intervals: how far a counted share may be from the true one."""
 
 from __future__ import annotations
 
 from statistics import NormalDist
 
 CONFIDENCE_RATIO = 0.95
-"""Of every interval that leaves the device or decides something on it."""
+"""Confidence of every interval that leaves the device or decides something on it."""
 
 
 def wilson_interval(count: float, total: float, confidence: float = CONFIDENCE_RATIO) -> tuple[float, float]:
     """Ends of the score interval of the share ``count / total``, each a ratio (E. B. Wilson, 1927).
 
-    Unlike ``share ± z·spread`` it stays within 0 and 1 and has a width even if all or none were counted. It is (0, 1)
-    for a ``total`` of 0, which says nothing.
+    Unlike ``share ± z·spread`` it stays within 0 and 1 and has a width even if all or none were counted. For a
+    ``total`` of 0 nothing is known, and it is (0, 1).
     """
     if total == 0:
         return 0.0, 1.0

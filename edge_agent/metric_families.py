@@ -1,6 +1,7 @@
-"""What devices say in ``metrics`` and ``health``, as metrics of Prometheus.
+"""Turns the messages ``metrics`` and ``health`` of devices into metrics of Prometheus.
 
-The same names at the endpoint of a device and at that of a collector, so that a dashboard or an alert reads either.
+The names are the same at the endpoint of a device and at that of a collector, so that a dashboard or an alert works
+with both.
 
 prometheus-client is needed (extra ``prometheus``), so nothing that an agent without an endpoint loads imports this.
 """
@@ -19,23 +20,23 @@ PREFIX = "leukoscope_"
 DEVICE_LABELS = ("site", "device")
 
 MAX_VALUES_COUNT = 100
-"""Different values of a label that comes from a message, for each device. A message may name any reason."""
+"""Most values of a label that comes from messages, for each device. A message may name any reason."""
 MAX_VALUE_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric: its name without the prefix, and the labels that it has beside site and device."""
+    """A metric: its name without the prefix, and its labels besides site and device."""
 
     name: str
     kind: Kind
     explanation: str
     labels: tuple[str, ...] = ()
     lasts: bool = False
-    """Of a counter: whether it goes on over restarts of the agent, rather than from zero."""
+    """For a counter: whether it continues over restarts of the agent, rather than from zero."""
 
     def metric(self) -> Metric:
-        """An empty one, to which ``add`` adds."""
+        """An empty metric, to which ``add`` adds values."""
         return Metric(f"{PREFIX}{self.name}", self.explanation, self.kind.value)
 
     def add(self, metric: Metric, site: str, device: str, sample: Sample) -> None:
@@ -78,11 +79,11 @@ _PLAIN = tuple(
 )
 
 FAMILIES = (*(family for _, family in _PLAIN), READINGS, REFUSALS, LABELS, LATENCY, CHECK_OK, CHECK_STATE)
-"""All of them, in the order in which they are served."""
+"""All families, in the order in which they are served."""
 
 
 def samples_of_metrics(metrics: Metrics) -> Iterator[Sample]:
-    """Every figure of a message; what is null is left out."""
+    """Every figure of a message, without those that are null."""
     for figure, family in _PLAIN:
         value = figure.value(metrics)
         if value is not None:
@@ -100,7 +101,7 @@ def samples_of_metrics(metrics: Metrics) -> Iterator[Sample]:
 
 
 def samples_of_checks(checks: Iterable[Check]) -> Iterator[Sample]:
-    """The state of each part. Unknown ones are left out of ``check_ok``, so that no alert fires on them."""
+    """The state of each part. Unknown states are left out of ``check_ok``, so that no alert fires on them."""
     for check in list(checks)[:MAX_VALUES_COUNT]:
         if check.state is not CheckState.UNKNOWN:
             code = (check.code or "")[:MAX_VALUE_LENGTH]
@@ -110,7 +111,7 @@ def samples_of_checks(checks: Iterable[Check]) -> Iterator[Sample]:
 
 
 def metrics_of(samples: Iterable[tuple[str, str, Sample]], families: Iterable[Family] = FAMILIES) -> Iterator[Metric]:
-    """From samples, each with its site and device, to what prometheus-client serves. Empty families are left out."""
+    """Metrics for prometheus-client, from samples with their site and device. Empty families are left out."""
     metrics = {family.name: family.metric() for family in families}
     for site, device, sample in samples:
         sample.family.add(metrics[sample.family.name], site, device, sample)

@@ -1,6 +1,6 @@
 """The numbers of the ``metrics`` message as Prometheus names them: base units, and counters that end in ``_total``.
 
-Prometheus's conventions: prometheus.io/docs/practices/naming.
+Prometheus's conventions are at prometheus.io/docs/practices/naming.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number of the message, and what Prometheus calls it."""
+    """One number of the message, and its name in Prometheus."""
 
     path: str
     """Names of the message's fields, joined by dots."""
@@ -29,9 +29,9 @@ class Figure:
     """Without the prefix, and without a counter's ``_total``."""
     kind: Kind = Kind.GAUGE
     factor: float = 1.0
-    """From the message's unit to the base unit."""
+    """Factor from the message's unit to the base unit."""
     lasts: bool = False
-    """Of a counter: whether it goes on over restarts of the agent, rather than from zero."""
+    """For a counter: whether it continues over restarts of the agent, rather than from zero."""
 
     def value(self, metrics: Metrics) -> float | None:
         """The figure of a message; None if it has none."""
@@ -41,7 +41,7 @@ class Figure:
         return float(found) * self.factor if isinstance(found, int | float) else None
 
     def explanation(self) -> str:
-        """What it is, in the words of the contract."""
+        """The figure's description in the contract."""
         kind: type[Contract] = Metrics
         *steps, last = self.path.split(".")
         for step in steps:

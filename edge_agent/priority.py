@@ -1,4 +1,4 @@
-"""Lets the analysis come first where cores are few."""
+"""Gives the analysis priority where cores are few."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ NICENESS = 10
 
 
 def lower_priority() -> None:
-    """Give the calling thread a lower priority, where the system has one per thread (Linux) and lets it.
+    """Give the calling thread a lower priority, where the system has one per thread (Linux) and allows it.
 
-    The package's service does not: it may not set priorities at all. What is shown gives way to the analysis by itself.
+    The package's service may not set priorities at all. There, threads that only show something give way by themselves.
     """
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 class StallDetector:
     """Watches one thread. It rests or works, and no piece of work may take longer than ``limit_s``.
 
-    A thread may wait for something to do as long as it likes. One that ended by a defect is not detected here: it
-    reports its failure, and the whole process ends. ``stuck`` may be asked by any thread.
+    A thread may wait for work as long as it likes. A thread that ended by a defect is not detected here: it reports its
+    failure, and the whole process ends. Any thread may read ``stuck``.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -20,7 +20,7 @@ class StallDetector:
 
     @contextmanager
     def work(self) -> Iterator[None]:
-        """One piece of work. Pieces do not nest."""
+        """Do one piece of work inside the block. Pieces do not nest."""
         self._since = time.monotonic()
         try:
             yield

@@ -1,1 +1,1 @@
-"""From the camera to readings: the pipeline of threads, and when a frame is read."""
+"""Makes readings from a camera's frames: the pipeline of threads, and the decision when a frame is read."""

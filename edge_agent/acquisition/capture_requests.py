@@ -1,4 +1,4 @@
-"""Requests for a reading of what is under the microscope now."""
+"""Requests for a reading of the specimen that is under the microscope now."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CaptureRequest:
     """A caller that waits for a reading."""
 
     asked_ns: int
-    """``time.monotonic_ns()``."""
+    """``time.monotonic_ns()`` of the request."""
     result: Future[Result] = field(default_factory=Future)
     frames_count: int = 0
     """Frames handed over since the request."""
@@ -31,7 +31,7 @@ class CaptureRequest:
 
 
 class CaptureRequests:
-    """The requests that wait, and whether a frame is new enough for them. Any thread may use it."""
+    """The waiting requests, and whether a frame is new enough for them. Any thread may use it."""
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._clock_ns = clock_ns

@@ -1,4 +1,4 @@
-"""Requests to see the frames that pass, without taking them from the readings."""
+"""Requests to see the passing frames without taking them from the readings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FrameRequest:
         self._error: EdgeAgentError | None = None
 
     def next(self, timeout_s: float) -> Frame | None:
-        """The next frame; None if none comes in time. Raises what the request was cancelled with."""
+        """The next frame; None if none comes in time. Raises the error that the request was cancelled with."""
         with self._changed:
             self._changed.wait_for(lambda: self._frame is not None or self._error is not None, timeout_s)
             if self._frame is None and self._error is not None:
@@ -52,7 +52,7 @@ class FrameRequest:
     def cancel(self, error: EdgeAgentError) -> None:
         """No more frames will come."""
         with self._changed:
-            # A frame that still waits says nothing about now.
+            # A frame that still waits does not show the present.
             self._frame, self._error = None, error
             self._changed.notify_all()
 
@@ -76,12 +76,12 @@ class FrameRequests:
         return request
 
     def withdraw(self, request: FrameRequest) -> None:
-        """Offer it no more frames."""
+        """Offer no more frames to ``request``."""
         with self._lock:
             self._waiting = tuple(each for each in self._waiting if each is not request)
 
     def offer(self, frame: Frame, *, live: bool) -> None:
-        """Show a frame to all who wait."""
+        """Offer a frame to every request."""
         for request in self._waiting:
             request.offer(frame, live=live)
 

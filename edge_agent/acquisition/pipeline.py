@@ -26,14 +26,14 @@ from edge_agent.watchdog import StallDetector
 log = logging.getLogger(__name__)
 
 REFERENCE_MAX_AGE_S = 1.0
-"""A frame older than this, relative to the one that is read, says nothing about motion."""
+"""A frame that is older than the one being read by more than this says nothing about motion."""
 
 STUCK_S = 20.0
-"""No frame takes this long on any board, so a thread that does is stuck."""
+"""No frame takes this long on any board, so a thread that takes longer is stuck."""
 
 IN_HAND_MAX = 2
-"""Prepared frames that may wait for the network or be in it; with one, each thread would wait for every delay of the
-other."""
+"""Prepared frames that may wait for the network or be in it. With only one, each thread would wait for every delay of
+the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class PipelineCallbacks:
     """Called in the inference thread, the others in either thread. Returns the reading's message."""
     on_camera: Callable[[CameraState], None]
     on_end: Callable[[], None]
-    """There are no more frames, or enough were read; not called after ``stop``."""
+    """Called when there are no more frames, or enough were read; not after ``stop``."""
     on_failure: Callable[[BaseException], None]
 
 
 class AnalysisPipeline:
-    """The analysis threads from start to stop. To pause, or change more than the analyzer, create another.
+    """The analysis threads from start to stop. To pause, or change more than the analyzer, create another pipeline.
 
-    One thread takes frames and prepares them, while the other runs the network on the frame before.
+    One thread takes frames and prepares them, while the other runs the network on the previous frame.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class AnalysisPipeline:
         return self._supervisor.counters
 
     def switch(self, analyzer: Analyzer) -> None:
-        """Read with another analyzer, from the next frame on; what is in hand is finished with the one before."""
+        """Read with another analyzer from the next frame on; frames in hand are finished with the previous analyzer."""
         self._analyzer = analyzer
 
     def wake(self) -> None:
@@ -125,7 +125,7 @@ class AnalysisPipeline:
         self._requests.withdraw(request)
 
     def look_on(self) -> FrameRequest:
-        """See the frames that pass from now on. Nothing else changes: the same ones are read."""
+        """See the frames that pass from now on. The same frames are read as before."""
         request = self._onlookers.add()
         # A file waits until it is due, and may be shown meanwhile.
         self._woken.set()
@@ -174,7 +174,7 @@ class AnalysisPipeline:
             if self._enough.is_set():
                 return
             if live:
-                # Only now, so that onlookers are not busy with a frame while it is being prepared.
+                # Offer it only now, so that onlookers are not busy with a frame while it is being prepared.
                 self._onlookers.offer(frame, live=True)
 
     def _consider(self, frame: Frame, inference: Executor, in_hand: deque[Future[None]], *, live: bool) -> None:
@@ -190,7 +190,7 @@ class AnalysisPipeline:
             extracted = analyzer.extract(frame)
         before, self._before = self._before, extracted
         if live and before is None:
-            # The first frame of a burst is only what the second is compared with.
+            # The first frame of a burst only serves for comparison with the second.
             return
         if self._trigger.wants(extracted.thumbnail, now_s, requested=due):
             with self._preparing.work():
@@ -203,7 +203,7 @@ class AnalysisPipeline:
                 )
 
     def _wait_until_wanted(self, frame: Frame) -> bool:
-        """Wait until a file's frame is due, since every one of them counts. True if it was requested."""
+        """Wait until a file's frame is due, since every file counts. True if it was requested."""
         while not self._stop.is_set():
             if self._requests.due(frame, live=False):
                 return True

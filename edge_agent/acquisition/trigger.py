@@ -53,13 +53,13 @@ class Trigger:
             case "continuous":
                 wanted = self.needs_decoding(now_s)
                 if wanted:
-                    # Keeps the pace, but does not catch up when it is late.
+                    # Keep the pace, but do not catch up when late.
                     late = now_s - self._due_s > self._settings.interval_s
                     self._due_s = (now_s if late else self._due_s) + self._settings.interval_s
             case "triggered":
                 wanted = False
             case "settled":
-                # It counts resting frames also while it must not read yet.
+                # Resting frames count even while no reading is allowed yet.
                 wanted = self._has_settled(before, thumbnail) and self.needs_decoding(now_s)
         if wanted or requested:
             self._read, self._has_read, self._read_s = thumbnail, True, now_s

@@ -1,1 +1,1 @@
-"""Fitting a head on the device: 'trainer adapt' as a process of its own, beside the readings."""
+"""Fits a head on the device: runs 'trainer adapt' as a process of its own, beside the readings."""

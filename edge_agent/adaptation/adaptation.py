@@ -1,4 +1,4 @@
-"""Fits heads to what people have labelled on this device, one at a time, beside the readings."""
+"""Fits heads to frames that people have labelled on this device, one at a time, beside the readings."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ OnEvent = Callable[[EventKind, str, str | None], None]
 
 
 class HeadStore(Protocol):
-    """Where heads are installed."""
+    """The store in which heads are installed."""
 
     def require_allowed(self) -> None:
         """Raise ``UnsignedRefused`` if heads of this device's own may not be installed."""
@@ -70,13 +70,13 @@ class HeadStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a fit depends on, as it is when one begins."""
+    """The state of the device that a fit depends on, as of its beginning."""
 
     bundle: Callable[[], str]
     """The bundle in use: its name if it is shipped, else its folder."""
     bundle_name: Callable[[], str]
     reference: Callable[[], str]
-    """What 'select-model' calls that bundle."""
+    """The reference of that bundle for 'select-model'."""
     proof: Callable[[], ProofLimits]
     site: Callable[[], str]
 
@@ -105,7 +105,7 @@ class _Run:
 
 
 class Adaptation:
-    """Any thread may use it. A fit has a thread here that waits for its process, and nothing else of the agent does."""
+    """Fits heads. Any thread may use it. Only a thread of its own waits for a fit's process, no other of the agent."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Adaptation:
         on_event: OnEvent = lambda _kind, _message, _code: None,
         program: Sequence[str] | None = None,
     ) -> None:
-        """Nothing is read or written yet. ``program`` is what fits, instead of the trainer (for tests)."""
+        """Nothing is read or written yet. ``program`` does the fit instead of the trainer (for tests)."""
         self._settings = settings
         self._folder = folder
         self._collection = collection
@@ -142,11 +142,11 @@ class Adaptation:
 
     @property
     def installed(self) -> bool:
-        """Whether the program that fits is there. Nothing of it is imported."""
+        """Whether the fitting program is installed. Nothing of it is imported."""
         return self._program is not None or all(importlib.util.find_spec(name) is not None for name in _NEEDS)
 
     def start(self) -> None:
-        """Remove what a fit has left that a power cut or a kill has ended. Raises nothing."""
+        """Remove the remains of a fit that a power cut or a kill ended. Raises nothing."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def stop(self) -> None:
@@ -164,10 +164,10 @@ class Adaptation:
             run.thread.join()
 
     def fit(self, label_set: str | None, name: str) -> AdaptationState:
-        """Begin to fit a head with its whole report; it is installed when it is finished, and used by nobody.
+        """Begin to fit a head with its whole report. The finished head is installed, but not put into use.
 
-        ``label_set`` may be left out where there is only one. A running measurement of the figure gives way.
-        Raises ``AdaptationError``, ``LabelInvalid`` or ``UnsignedRefused`` if a fit cannot begin.
+        ``label_set`` may be left out if there is only one. A running measurement of the figure gives way. Raises
+        ``AdaptationError``, ``LabelInvalid`` or ``UnsignedRefused`` if a fit cannot begin.
         """
         collection = self._collection.state()
         found = self._find(collection, label_set)
@@ -199,7 +199,7 @@ class Adaptation:
         return self._describe(collection)
 
     def cancel(self) -> None:
-        """End the fit that is running. Raises ``AdaptationIdle`` if there is none."""
+        """End the running fit. Raises ``AdaptationIdle`` if there is none."""
         with self._lock:
             run = self._run
             if run is None or run.job.mode is not FitMode.HEAD:
@@ -207,12 +207,12 @@ class Adaptation:
             run.cancel()
 
     def forget(self) -> None:
-        """Frames were deleted: what is kept of any for the next fit goes, too. A running fit ends."""
+        """Frames were deleted: delete also anything kept of frames for the next fit. A running fit ends."""
         self._end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def state(self) -> AdaptationState:
-        """The state now. Raises what the disk says of the collection."""
+        """The state now. Raises the collection's errors of the disk."""
         return self._describe(self._collection.state())
 
     def _find(self, collection: CollectionState, label_set: str | None) -> LabelSetState:
@@ -274,7 +274,7 @@ class Adaptation:
         job = run.job
         with self._lock:
             if self._run is not run:
-                # It gave way to another, whose state this is now.
+                # It gave way to another job, to which the state now belongs.
                 return
             self._run = None
             self._state, self._stage = state, None
@@ -340,7 +340,7 @@ class Adaptation:
                 self._progress, self._stage = ratio, stage
 
     def _forget_what_is_gone(self, data: Path, cache: Path) -> None:
-        """What is cached shows a little of each frame, so it goes with the first frame that was deleted."""
+        """Delete the cache once any frame is deleted, since it shows a little of each frame."""
         now = frozenset(UUID(each.stem) for each in data.glob("*/*.jpg"))
         if not self._seen <= now:
             shutil.rmtree(cache, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""One run of the program that fits, from start to end."""
+"""One run of the fitting program, from start to end."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ TRAINER = (sys.executable, "-P", "-m", "trainer.cli", "adapt")
 
 _MAX_LINE_BYTES = 2000
 _MAX_LOGGED_COUNT = 50
-"""Lines that are not progress: the rest of them are only counted."""
+"""Lines other than progress that are logged; any more are only counted."""
 _TAIL_COUNT = 3
 _MAX_TOLD = 300
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "Unable to allocate")
 _INHERITED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 OnProgress = Callable[[float, str], None]
-"""Share that is done, and the name of the stage."""
+"""Gets the share that is done, and the name of the stage."""
 
 
 class FitCancelled(Exception):
@@ -43,7 +43,7 @@ class FitCancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FitLimits:
-    """What a run may use."""
+    """Limits of a run."""
 
     memory_bytes: int
     deadline_s: float
@@ -68,8 +68,8 @@ class FitProcess:
     def run(self) -> None:
         """Start it, and wait until it has ended.
 
-        Raises ``FitCancelled``, ``AdaptationTimeout``, ``AdaptationMemory``, or ``AdaptationError`` with what it
-        said last.
+        Raises ``FitCancelled``, ``AdaptationTimeout``, ``AdaptationMemory``, or ``AdaptationError`` with its last
+        output.
         """
         process = self._start()
         try:
@@ -87,7 +87,7 @@ class FitProcess:
             raise self._error(code)
 
     def cancel(self) -> None:
-        """End it at once. Does nothing if it has ended."""
+        """End the process at once. Does nothing if it has ended."""
         with self._lock:
             self._cancelled = True
         self._kill()
@@ -106,7 +106,7 @@ class FitProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
-                    # Not a session of its own: the kernel may give each session an equal share of the processor.
+                    # No session of its own: the kernel may give each session an equal share of the processor.
                     process_group=0,
                 )
             except OSError as error:
@@ -114,7 +114,7 @@ class FitProcess:
             return self._process
 
     def _listen(self, process: subprocess.Popen[bytes]) -> int:
-        """Take what it says until it has ended; its exit code."""
+        """Read its output until it has ended, and return its exit code."""
         deadline_s = time.monotonic() + self._limits.deadline_s
         try:
             if process.stderr is not None:
@@ -151,7 +151,7 @@ class FitProcess:
     def _kill(self) -> None:
         with self._lock:
             process = self._process
-            # Once it was waited for, its number may be another process's.
+            # After waiting for the process, its number may belong to another one.
             if process is None or process.returncode is not None:
                 return
             with suppress(ProcessLookupError, PermissionError):
@@ -168,7 +168,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "TMPDIR": str(folder),
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8:replace",
-        # A heap per thread would count against the bound.
+        # A heap per thread would count towards the limit.
         "MALLOC_ARENA_MAX": "1",
     }
 

@@ -1,4 +1,4 @@
-"""Installs a head in a process of its own: it is verified with the network, which would stay in the agent's memory.
+"""Installs a head in a process of its own: verifying it loads the network, which would stay in the agent's memory.
 
 ``python -m edge_agent.adaptation.installer HEAD MODELS SETTINGS``
 """
@@ -38,7 +38,7 @@ def install_apart(head: Path, models: Path, settings: ModelSettings) -> None:
 
 
 def main(head: str, models: str, settings: str) -> int:
-    """The exit status; an error is on standard output as JSON."""
+    """Install, and return the exit status; an error is on standard output as JSON."""
     try:
         ModelStore(Path(models), ModelSettings.model_validate_json(settings)).install(Path(head))
     except EdgeAgentError as error:

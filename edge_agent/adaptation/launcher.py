@@ -1,4 +1,4 @@
-"""Runs inside the new process: gives it bounds and the lowest priority, then becomes the program that fits.
+"""Runs inside the new process: sets its limits and the lowest priority, then becomes the fitting program.
 
 ``python -m edge_agent.adaptation.launcher PARENT MEMORY_BYTES PROGRAM ARGUMENTS …``
 
@@ -17,7 +17,7 @@ from contextlib import suppress
 _PR_SET_PDEATHSIG = 1
 _IOPRIO_SET_OF_PROCESS, _IDLE_CLASS = 1, 3 << 13
 _MAX_FILE_BYTES = 256 * 2**20
-"""Whatever the program writes, it must not fill the disk on which results wait."""
+"""Largest file that the program may write, so that it does not fill the disk on which results wait."""
 _LOWEST = 19
 
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(parent):
         os._exit(1)
-    # Private memory that can be written to: address space alone, of which the runtimes reserve much, costs nothing.
+    # Limit private writable memory: mere address space, of which the runtimes reserve much, costs nothing.
     resource.setrlimit(resource.RLIMIT_DATA, (int(memory_bytes), int(memory_bytes)))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _step_back() -> None:
-    """Take only what the readings leave over. Where a sandbox forbids it, the fit runs all the same."""
+    """Take only the resources that the readings leave. If a sandbox forbids this, the fit runs anyway."""
     with suppress(OSError):
         os.nice(_LOWEST)
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Reads what a fit has left: the record of its head, and the report beside it."""
+"""Reads the results of a fit: the record of its head, and the report beside it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MAX_WARNINGS_COUNT = 8
 _MAX_ADVICE_COUNT = 3
 _MAX_WARNING = 400
 _LEAST_GAIN_RATIO = 0.005
-"""Less is not worth anybody's afternoon."""
+"""A smaller gain is not worth the work of labelling."""
 _ITEM = re.compile(r"([0-9a-f-]{36})\.jpg$")
 
 
@@ -40,12 +40,12 @@ class Outcome:
 
     head: FittedHead
     figure: AccuracyFigure | None
-    """None if the program could not measure it, as with too few groups."""
+    """The accuracy; None if the program could not measure it, as with too few groups."""
     report: FitReport
 
 
 def read_outcome(head: Path, report: Path, proof: ProofLimits, bundle: str) -> Outcome:
-    """Of the folders ``head`` and ``report``; the head was fitted on ``bundle``.
+    """The outcome in the folders ``head`` and ``report``; the head was fitted on ``bundle``.
 
     Raises ``AdaptationError`` if there is no head that can be understood.
     """
@@ -104,7 +104,7 @@ def _read(path: Path, max_bytes: int) -> bytes:
 
 
 def _read_report(path: Path) -> FitReport:
-    """What the page shows of the report; parts that are missing or of another version are left out."""
+    """The report as the page shows it; parts that are missing or of another version are left out."""
     try:
         found = json.loads(_read(path, _MAX_REPORT_BYTES))
     except (AdaptationError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What the microscope page shows of fitting a head."""
+"""The state of fitting a head, as the microscope page shows it."""
 
 from __future__ import annotations
 

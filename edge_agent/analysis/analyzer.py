@@ -76,13 +76,13 @@ class Analyzer:
         proof: ProofLimits | None = DEFAULT_PROOF,
         appearance_interval_s: float | None = None,
     ) -> None:
-        """Judge with ``classifier`` the fields that are within ``limits``; of a cells bundle, by their cells alone.
+        """Judge the fields within ``limits`` with ``classifier``; a cells bundle judges them by their cells alone.
 
         ``cells`` is a cells bundle that types the cells beside a bundle that judges whole fields. A bundle or head
-        whose record does not reach ``proof`` answers nothing; None is for measuring such a one.
+        whose record does not reach ``proof`` answers nothing; pass None to measure such a bundle or head.
         ``um_per_pixel`` is the size of a pixel of the frames in the specimen, in micrometres, None if unknown.
-        ``max_pixels`` bounds what is decoded. ``appearance_interval_s`` is the least time between two judged fields
-        whose appearance is measured whatever is decided about them; None for never. Raises ``BundleWrongKind``.
+        ``max_pixels`` bounds the decoded images. ``appearance_interval_s`` is the least time between two judged fields
+        whose appearance is measured whatever the decision about them; None for never. Raises ``BundleWrongKind``.
         """
         manifest = classifier.manifest
         self._classifier = classifier
@@ -91,7 +91,7 @@ class Analyzer:
         self._max_pixels = max_pixels
         self._model = classifier.identity
         self.unproven_reasons = () if proof is None else unproven_reasons(classifier.labels, classifier.evidence, proof)
-        """What the record of the bundle, or of its head, lacks, each as a sentence; empty if it may be used."""
+        """What the bundle's or head's record lacks, each as a sentence; empty if the bundle or head may be used."""
         self._by_cells = manifest.kind is BundleKind.CELLS
         if cells is not None:
             require_kinds(manifest, cells.manifest)
@@ -116,7 +116,7 @@ class Analyzer:
 
     @property
     def cells_beside(self) -> CellJudge | None:
-        """What types the cells beside a bundle that judges whole fields; None if nothing does."""
+        """The judge that types the cells beside a bundle that judges whole fields; None if there is none."""
         return None if self._by_cells else self._cells
 
     @property
@@ -131,15 +131,15 @@ class Analyzer:
 
     @property
     def known_appearance(self) -> TrainingAppearance | None:
-        """How the fields look that the labels were learnt from; None if the bundle or head does not say.
+        """The appearance of the fields that the labels were learnt from; None if the bundle or head does not say.
 
-        What a cells bundle says is of single cells, which fields cannot be compared with.
+        A cells bundle records it for single cells, which fields cannot be compared with.
         """
         return None if self._by_cells else self._classifier.appearance
 
     @property
     def reference(self) -> Reference | None:
-        """What the model says of fields that had no part in training; None if the bundle or head does not say."""
+        """The model's answers for fields that had no part in training; None if bundle or head does not give them."""
         return None if self._by_cells else self._classifier.reference
 
     @property
@@ -149,7 +149,7 @@ class Analyzer:
 
     @property
     def provisional(self) -> bool:
-        """Whether the record of bundle or head does not show that its answers can be used, so that it gives none."""
+        """Whether the model gives no answers, as the record of bundle or head does not show that they are usable."""
         return bool(self.unproven_reasons)
 
     @property
@@ -158,7 +158,7 @@ class Analyzer:
         return self._classifier.has_compiled_model
 
     def accelerate(self, edge_tpu: EdgeTpu) -> None:
-        """As of ``Classifier``; a cells bundle beside another stays on the processor. Raises ``BundleError``."""
+        """As in ``Classifier``; a cells bundle beside another stays on the processor. Raises ``BundleError``."""
         self._classifier.accelerate(edge_tpu)
 
     def analyse(self, frame: Frame) -> Reading:
@@ -166,7 +166,7 @@ class Analyzer:
         return self.read(self.extract(frame))
 
     def measure_appearance(self, frame: Frame) -> Appearance | None:
-        """The simple measures of a frame's field, as for an unfamiliar one; None if it is not fit to be judged."""
+        """The simple measures of a frame's field, as for an unfamiliar field; None if it is not fit to be judged."""
         prepared = self.prepare(self.extract(frame), judge=False)
         return None if isinstance(prepared, Reading) else field_appearance(prepared.extracted, prepared.analysis)
 
@@ -198,8 +198,8 @@ class Analyzer:
     ) -> PendingReading | Reading:
         """The part of ``read`` before the network; returns a finished reading if the network is not needed.
 
-        One thread may prepare while another completes. Without ``judge`` the network is not started beside, for a
-        field that is not completed.
+        One thread may prepare while another completes. Pass ``judge=False`` for a field that is not going to be
+        completed: the network is then not started in its own thread.
         """
         extraction.timer.skip()
         match extraction:
@@ -253,7 +253,7 @@ class Analyzer:
             return *fit(rgb, window, geometry), None
         reduction = choose_reduction(window, geometry)
         if self._by_cells and self._cells is not None:
-            # Once, as finely as the cells need. Beside a bundle for fields it would change what that one sees.
+            # Decode once, as finely as the cells need. Beside a bundle for fields this would change its input.
             reduction = min(reduction, self._cells.fine_reduction(header, self._um_per_pixel, reduction))
         decoded = decode_image(image.data, reduction=reduction, header=header)
         timer.lap("decode")
@@ -275,7 +275,7 @@ class Analyzer:
             judged = self._network.start(network_input)
             timer.lap("preprocessing")
         view = extracted.view
-        # An image that is a field already is its own view, which most bundles have denoised alike.
+        # An image that is already a field is its own view, which most bundles denoise in the same way.
         same = view.rgb is extracted.rgb and self._denoise is SEGMENTATION_DENOISER
         cells = find_cells(
             denoised if same else SEGMENTATION_DENOISER(view.rgb),
@@ -393,7 +393,7 @@ class Analyzer:
             classification = self._classifier.classify(network_input)
             timer.lap("inference")
             return classification
-        # Only that thread may use the classifier, so one that was not started before is now.
+        # Only the network's thread may use the classifier, so a judgement that was not started before is started now.
         judged = (pending.judged or self._network.start(network_input)).result()
         timer.lap("inference-wait")
         timer.beside("inference", judged.inference_ms)
@@ -402,12 +402,12 @@ class Analyzer:
     def _preprocess_field(
         self, denoised: NDArray[np.uint8], nuclei_mask: NDArray[np.uint8] | None
     ) -> NDArray[np.uint8]:
-        """The network's input. The mask may be None if the preprocessing does not look at it."""
+        """The network's input. The mask may be None if the preprocessing does not use it."""
         mask = np.zeros(denoised.shape[:2], np.uint8) if nuclei_mask is None else nuclei_mask
         return PREPROCESSINGS[self._preprocessing_id](denoised, mask)
 
     def _choose(self) -> bool:
-        """Whether the field is one of those whose appearance is measured: often enough to notice a drift, not more."""
+        """Whether to measure the appearance of this field: often enough to notice a drift, no more often."""
         now_s = time.monotonic()
         if self._appearance_interval_s is None or now_s < self._appearance_due_at_s:
             return False
@@ -467,19 +467,19 @@ class Analyzer:
         return {label.code: rounded_ratio(p) for label, p in zip(self._labels, probabilities, strict=True)}
 
     def _configured_um_per_pixel(self, view: View) -> float | None:
-        """Of a pixel of the frame."""
+        """The configured size of a pixel of the frame."""
         if view.window.ready and self._um_per_pixel is not None:
-            # An image that is a field already has the scale of the training images, not that of the camera's frames.
+            # An image that is already a field has the scale of the training images, not that of the camera's frames.
             return self._model_um_per_pixel
         return self._um_per_pixel
 
     def _red_cell_diameter_px(self, view: View) -> float | None:
-        """In heights of a pixel of the view, if the scale is known."""
+        """The diameter in heights of a pixel of the view, if the scale is known."""
         scale = self._configured_um_per_pixel(view)
         return None if scale is None else DIAMETER_UM / (scale * view.frame_px_per_px)
 
 
 def _quality(measured: FieldQuality, motion_pct: float | None) -> Quality:
-    """Rounded to a thousandth: messages do not carry digits without meaning."""
+    """The measures rounded to a thousandth: messages do not carry digits without meaning."""
     values = {name: getattr(measured, name) for name in FieldQuality.__slots__} | {"motion_pct": motion_pct}
     return Quality(**{name: None if value is None else round(value, 3) for name, value in values.items()})

@@ -1,7 +1,7 @@
-"""How much a run of images of single cells makes every cell look like a blast, by its own neutrophils.
+"""Measures how much a run of single-cell images makes every cell look like a blast, by the run's own neutrophils.
 
 Another stain, lens or scale moves the blast's log-odds of all cells of a laboratory. Neutrophils are told from the
-other types by their form, and none of them is a blast: where they look like blasts, the laboratory is the cause.
+other types by their form, and none of them is a blast: if they look like blasts, the laboratory is the cause.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ NEUTROPHIL = "neutrophil"
 """Code of the label."""
 
 MIN_NEUTROPHILS_COUNT = 5
-"""Neutrophils that it takes."""
+"""The fewest neutrophils to measure by."""
 
 MIN_NEUTROPHIL_RATIO = 0.7
-"""A cell counts as one if, were it no blast, this would be its probability of being one."""
+"""A cell counts as a neutrophil if this is its probability of being one, provided it is not a blast."""
 
 MAX_BLAST_RATIO = 0.01
-"""The middle one of a run's neutrophils is a blast with this probability at most. In laboratories that a bundle was not
-trained on it was mostly 0.1 to 0.5 %."""
+"""The offset leaves the median neutrophil of a run this probability of being a blast at most. In laboratories that a
+bundle was not trained on, the median was mostly 0.1 to 0.5 %."""
 
 _LEAST_RATIO = 1e-6
-"""Messages round to this."""
+"""Messages are rounded to this."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlastOffset:
-    """What is added to the blast's log-odds of each cell of a run."""
+    """The offset that is added to the blast's log-odds of each cell of a run."""
 
     log_odds: float = 0.0
     """Never above 0: a laboratory never makes a cell more of a blast."""
     neutrophils_count: int = 0
-    """Those that it was measured by."""
+    """Neutrophils that the offset was measured by."""
 
     def describe(self) -> str | None:
         """One line for a terminal; None where nothing is changed."""
@@ -54,9 +54,9 @@ NO_OFFSET = BlastOffset()
 
 
 def measure_blast_offset(readings: Iterable[Reading]) -> BlastOffset:
-    """The offset of the run that these readings of single cells, made without one, are from.
+    """The offset of the run from which these readings of single cells come. They must have been made without an offset.
 
-    It only ever lowers. Without enough neutrophils there is none. Cells without a type say nothing.
+    It is never above 0, and 0 without enough neutrophils. Cells without a type do not count.
     """
     found = [log_odds for each in readings if (log_odds := _of_neutrophil(each)) is not None]
     if len(found) < MIN_NEUTROPHILS_COUNT:
@@ -66,7 +66,7 @@ def measure_blast_offset(readings: Iterable[Reading]) -> BlastOffset:
 
 
 def _of_neutrophil(reading: Reading) -> float | None:
-    """The blast's log-odds of a cell that would be a neutrophil if it were no blast; None of any other cell."""
+    """The blast's log-odds of a cell that would be a neutrophil if it were not a blast; None for any other cell."""
     probabilities = reading.probabilities
     if not probabilities:
         return None

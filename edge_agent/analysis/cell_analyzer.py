@@ -1,4 +1,4 @@
-"""Judges images that are one cell each, as data sets of single cells have them."""
+"""Judges images that show one cell each, as in data sets of single cells."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from edge_agent.vision.decode import DEFAULT_MAX_PIXELS, REDUCTIONS, decode_imag
 class CellAnalyzer:
     """Judges the cell in the middle of each frame, with a cells bundle. Belongs to one thread at a time.
 
-    Quality is not looked at: whoever cut the image out has chosen the cell.
+    Quality is not checked: whoever cut the image out has chosen the cell.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class CellAnalyzer:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         proof: ProofLimits | None = DEFAULT_PROOF,
     ) -> None:
-        """``scale`` is that of the run of images (``measure_scale``); ``max_pixels`` and ``proof`` as of ``Analyzer``.
+        """``scale`` is that of the run (``measure_scale``); ``max_pixels`` and ``proof`` are as for ``Analyzer``.
 
-        Raises ``BundleWrongKind`` unless it is a cells bundle.
+        Raises ``BundleWrongKind`` unless ``classifier`` has a cells bundle.
         """
         self._judge = CellJudge(classifier, proof)
         self._max_pixels = max_pixels
@@ -51,7 +51,7 @@ class CellAnalyzer:
 
     @property
     def blast_offset(self) -> BlastOffset:
-        """That of the run of images; may be set. It changes nothing with a head, or a bundle of another rule."""
+        """The offset of the run of images; may be set. It has no effect with a head, or a bundle of another rule."""
         return self._blast_offset
 
     @blast_offset.setter
@@ -60,7 +60,7 @@ class CellAnalyzer:
         self._judge.shift_blasts(offset.log_odds)
 
     def find_blast_offset(self, frames: Iterable[Frame]) -> None:
-        """Measure and set ``blast_offset`` by some frames of the run, those of ``spread``. The scale comes first."""
+        """Measure and set ``blast_offset`` by the frames of the run that ``spread`` chooses. Set the scale first."""
         self.blast_offset = NO_OFFSET
         if self._judge.asks_for_blasts_first:
             self.blast_offset = measure_blast_offset(self.analyse(each) for each in frames)
@@ -143,7 +143,7 @@ class CellAnalyzer:
         )
 
     def _decode(self, frame: Frame) -> tuple[NDArray[np.uint8], int, int]:
-        """uint8 RGB, perhaps scaled down as the window will be anyway; height and width of the image itself."""
+        """uint8 RGB, scaled down no further than its window will be; height and width are of the image itself."""
         image = frame.image
         if isinstance(image, ImageError):
             raise image

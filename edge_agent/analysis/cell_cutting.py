@@ -32,7 +32,7 @@ def cut_cells(
     """The windows of ``side_px`` around the nuclei of a field, in the order of its nuclei; at most ``MAX_CELLS``.
 
     They are cut from the frame, not from the view, which may have fewer pixels than the windows need. A compressed
-    frame is decoded again if that is so. Raises ``ImageError`` if it is damaged there.
+    frame that was decoded too coarsely is decoded again. Raises ``ImageError`` if damage shows then.
     """
     nuclei = analysis.segmentation.nuclei[:MAX_CELLS]
     height, width = analysis.segmentation.mask.shape
@@ -47,7 +47,7 @@ def cut_cells(
     high = windows.window_um / (scale * reduction)
     size_px = high / view.pixel_aspect, high
     if len(chosen) * math.prod(size_px) * to_reduce**2 > picture.shape[0] * picture.shape[1]:
-        # Windows that overlap are not reduced one by one.
+        # Reduce once for all windows, which may overlap.
         picture, to_reduce = reduce_areas(picture, to_reduce), 1
     for at in chosen:
         x, y = nuclei[at].centre_px
@@ -66,10 +66,10 @@ def fine_reduction(header: ImageHeader, um_per_pixel: float, wanted_um_per_pixel
 
 
 def usual_reduction(header: ImageHeader, coarse: int) -> int:
-    """The scale-down at decoding of a frame of unknown scale, if ``coarse`` is fine enough to find its nuclei.
+    """The scale-down at decoding of a frame of unknown scale; ``coarse`` is the one that is enough to find its nuclei.
 
-    Half of that is what windows need behind most objectives. To decode once, a little finer, takes half the time of
-    decoding twice; if it is still too coarse, ``cut_cells`` decodes again.
+    Half of ``coarse`` is what windows need behind most objectives. Decoding once, a little finer, takes half the time
+    of decoding twice; if the result is still too coarse, ``cut_cells`` decodes again.
     """
     return max(coarse // 2, min(_allowed(header)))
 
@@ -87,10 +87,10 @@ def _fine(reductions: Sequence[int], um_per_pixel: float, wanted_um_per_pixel: f
 
 
 def _um_per_pixel(extracted: ExtractedField, analysis: FieldAnalysis) -> float | None:
-    """Of the frame; None if nothing is known about it.
+    """The size of a pixel of the frame; None if nothing is known about it.
 
-    Where red cells lie in clumps, as in most fields that are full of blasts, their size is only guessed. That is no
-    scale to measure by, but near enough for windows, whose scale varied in training more than the guess errs.
+    Where red cells lie in clumps, as in most fields that are full of blasts, their size is only guessed. A guess is no
+    scale to measure by, but it is good enough for windows: their scale varied more in training than the guess errs.
     """
     known, guess_px = analysis.scale.um_per_pixel, analysis.red_cells.guess_px
     if known is not None or guess_px is None:
@@ -106,17 +106,17 @@ def _unfit(extracted: ExtractedField, scale: float | None, windows: CellWindows,
     if frame_side_px * MAX_UPSCALING < side_px:
         return Reason.FIELD_TOO_SMALL
     window = extracted.view.window
-    # It also bounds the work, whatever scale was configured.
+    # This also bounds the work, whatever scale was configured.
     return Reason.CELL_CUT if frame_side_px > min(window.height_px, window.width_px) else None
 
 
 def _picture(
     extracted: ExtractedField, um_per_pixel: float, wanted_um_per_pixel: float
 ) -> tuple[NDArray[np.uint8], ColourOrder, int, int]:
-    """The frame as uint8 (h, w, 3) and its colour order; by how much its windows are scaled down, and are still to be.
+    """The frame as uint8 (h, w, 3), its colour order, and the scale-down of its windows: in total, and still to do.
 
-    That is little enough if it can be. All of a frame, or else each window, is scaled in a fraction of the time that
-    areas of other than whole pixels take.
+    The windows stay fine enough if possible. Scaling by whole pixels, of all of a frame or of each window, takes a
+    fraction of the time of scaling by parts of pixels.
     """
     image, decoded = extracted.frame.image, extracted.decoded
     if isinstance(image, Pixels):

@@ -1,4 +1,4 @@
-"""Judges the cells of a field with a cells bundle, and sums up what it says of them."""
+"""Judges the cells of a field with a cells bundle, and sums up the judgements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edge_agent.vision.decode import ImageHeader
 from edge_agent.vision.preprocessing import preprocess_windows
 
 FIELD_RULE = "any-cell@1"
-"""How a field is decided by its cells: it is classified if at least one of them is."""
+"""The rule that decides a field by its cells: it is classified if at least one of them is."""
 
 _FIELD_REASONS = (
     Reason.LOW_CONFIDENCE,
@@ -32,14 +32,14 @@ _FIELD_REASONS = (
     Reason.SCALE_UNKNOWN,
     Reason.CELL_CUT,
 )
-"""Why a field without a judged cell is not classified: the first of these that any cell was refused for."""
+"""Why a field without a judged cell is not classified: the first of these reasons for which any cell was refused."""
 
 
 class CellJudge:
-    """A cells bundle, or a head on one, at work. Belongs to one thread at a time, but for ``cut``."""
+    """Judges cells with a cells bundle, or a head on one. Belongs to one thread at a time, except for ``cut``."""
 
     def __init__(self, classifier: Classifier, proof: ProofLimits | None) -> None:
-        """``proof`` as of ``Analyzer``. Raises ``BundleWrongKind`` unless it is a cells bundle."""
+        """``proof`` is as for ``Analyzer``. Raises ``BundleWrongKind`` unless ``classifier`` has a cells bundle."""
         manifest = classifier.manifest
         if manifest.kind is not BundleKind.CELLS or manifest.cells is None:
             raise BundleWrongKind(f"Bundle '{manifest.name}' judges whole fields, and no single cells.")
@@ -48,7 +48,7 @@ class CellJudge:
         self.side_px = manifest.input.height_px
         """Side of a window's image."""
         self.unproven_reasons = () if proof is None else unproven_reasons(classifier.labels, classifier.evidence, proof)
-        """What the record of the bundle, or of its head, lacks, each as a sentence."""
+        """What the bundle's or head's record lacks, each as a sentence."""
         self.model = classifier.identity
         self.labels = classifier.labels
         self.demonstration = classifier.demonstration
@@ -57,7 +57,7 @@ class CellJudge:
 
     @property
     def asks_for_blasts_first(self) -> bool:
-        """Whether the probability of a blast is its own question (``blast-first@1``), which a laboratory may shift."""
+        """Whether a blast's probability is a question of its own (``blast-first@1``), which a laboratory may shift."""
         return self._classifier.head is None and self.windows.probabilities == "blast-first@1"
 
     def shift_blasts(self, log_odds: float) -> None:
@@ -66,7 +66,7 @@ class CellJudge:
 
     @property
     def provisional(self) -> bool:
-        """Whether it gives no types, as its record does not show that they can be used."""
+        """Whether the model gives no types, as its record does not show that they can be used."""
         return bool(self.unproven_reasons)
 
     def cut(self, extracted: ExtractedField, analysis: FieldAnalysis) -> tuple[CutCell, ...]:
@@ -74,19 +74,19 @@ class CellJudge:
         return cut_cells(extracted, analysis, self.windows, self.side_px)
 
     def fine_reduction(self, header: ImageHeader, um_per_pixel: float | None, coarse: int) -> int:
-        """How much a frame may be scaled down at decoding, as ``cell_cutting.fine_reduction`` says for its scale.
+        """How much a frame may be scaled down at decoding: ``cell_cutting.fine_reduction`` if its scale is known.
 
-        ``coarse`` is what nuclei can be found in. If the scale is not known yet, half of it: windows mostly need that.
+        Otherwise ``cell_cutting.usual_reduction``; ``coarse`` is the scale-down in which nuclei can be found.
         """
         if um_per_pixel is None:
             return usual_reduction(header, coarse)
         return fine_reduction(header, um_per_pixel, self.windows.window_um / self.side_px)
 
     def judge(self, cells: Sequence[CutCell]) -> tuple[CellJudgement | None, ...]:
-        """What it says of each cell, in their order; None for one that is not looked at. Raises ``InferenceError``."""
+        """The judgement of each cell, in their order; None for one that is not looked at. Raises ``InferenceError``."""
         steps = self._classifier.manifest.preprocessing
         windows = [each for each in cells if isinstance(each, np.ndarray)]
-        # All windows at each step, not all steps of each window: what a step needs is in the processor's cache then.
+        # All windows at each step, not all steps of each window: a step's data stay in the processor's cache.
         images = preprocess_windows(windows, steps.id, steps.denoise)
         found = iter(self._classifier.classify_all(images))
         judged: list[CellJudgement | None] = []
@@ -131,12 +131,12 @@ class CellJudge:
         )
 
     def sum_up(self, judgements: Sequence[CellJudgement | None]) -> Verdict:
-        """What is decided about the field, where no other bundle decides.
+        """The decision about the field, where no other bundle decides.
 
-        A field with a malignant cell has that cell's label: it is what a person has to look at first. Of several
-        malignant types, and without one of all, the commonest is taken, and of equally common ones the likeliest.
-        Probabilities are means over the judged cells. The decision's figures are the familiarity of the most familiar
-        cell and the confidence of the surest of the familiar ones: they pass the limits if any cell does.
+        A field with a malignant cell gets that cell's label: a person has to look at it first. Of several malignant
+        types the commonest counts, without a malignant cell the commonest of all; among equally common types the
+        likeliest. Probabilities are means over the judged cells. The decision's figures are the familiarity of the most
+        familiar cell and the confidence of the surest of the familiar ones: they pass the limits if any cell does.
         """
         decision = _field_decision([each.decision for each in judgements if each is not None and each.decision])
         judged = [
@@ -166,7 +166,7 @@ class CellJudge:
 
 
 def _accelerator(judgements: Sequence[CellJudgement | None]) -> str | None:
-    """All cells of a field are judged by one."""
+    """The accelerator that ran the network; it is the same for all cells of a field."""
     return next((each.accelerator for each in judgements if each is not None and each.accelerator is not None), None)
 
 

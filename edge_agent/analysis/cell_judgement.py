@@ -1,4 +1,4 @@
-"""What a cells bundle says of one cell."""
+"""The judgement of a cells bundle on one cell."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class CellJudgement:
     type_ratio: float | None = None
     """Probability of the type; None if the cell was refused."""
     probabilities: NDArray[np.float64] | None = None
-    """(types,); None if the network did not see the cell, or they would mean nothing."""
+    """(types,); None if the network did not see the cell, or its probabilities would mean nothing."""
     blast_ratio: float | None = None
-    """Summed probability of the malignant types; None where the probabilities are."""
+    """Summed probability of the malignant types; None if ``probabilities`` is None."""
     decision: Decision | None = None
-    """The figures that decided; None if the network did not see the cell."""
+    """The figures behind the decision; None if the network did not see the cell."""
     accelerator: str | None = None
-    """What ran the network; None for the processor."""
+    """The accelerator that ran the network; None for the processor."""

@@ -1,6 +1,6 @@
-"""The scale of images of single cells: as configured, as the red cells around them show it, or as cells are large.
+"""The scale of images of single cells: as configured, measured by the red cells around them, or by usual sizes.
 
-One image says little about its scale, a run of them from one laboratory more: so it is measured once for all.
+One image says little about its scale, but a run from one laboratory says more. So the scale is measured once per run.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from edge_agent.vision.field import MAX_UPSCALING
 from edge_agent.vision.red_cells import DIAMETER_UM
 
 SAMPLE_COUNT = 64
-"""Images of a run that are measured at most."""
+"""The most images of a run that are measured."""
 
 MIN_RULERS_COUNT = 5
-"""Images with red cells that it takes to measure by them."""
+"""The fewest images with red cells to measure by."""
 
 USUAL_SIDE_UM = 32.0
 USUAL_NUCLEUS_UM = 10.5
-"""What an image of one cell shows, and the nucleus in it, where nothing else is known: the scale is half-way (as a
-geometric mean) between that of the one and that of the other."""
+"""Usual sizes of an image of one cell and of the nucleus in it, for when nothing else is known. The scale is the
+geometric mean of the scales that the two give."""
 
 SIDE_RANGE_UM = (20.0, 48.0)
-"""What is guessed lies within this, whatever was taken for a nucleus."""
+"""A guessed side lies within this range, whatever was taken for a nucleus."""
 
 MAX_MIRRORED_RATIO = 1.5
-"""Largest window, in shorter sides of the image. What is missing is mirrored."""
+"""Largest window, in shorter sides of the image. The part beyond the image is mirrored."""
 
 T = TypeVar("T")
 
 
 class CellScaleSource(StrEnum):
-    """Where the scale of a run comes from."""
+    """The source of the scale of a run."""
 
     CONFIGURED = "configured"
     RED_CELLS = "red_cells"
@@ -54,17 +54,17 @@ class CellScaleSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CellScale:
-    """The scale of a run of images. Either of the two sizes is known."""
+    """The scale of a run of images. One of the two sizes is known."""
 
     source: CellScaleSource
     um_per_pixel: float | None = None
     side_um: float | None = None
-    """What the shorter side of each image shows, however many pixels it has."""
+    """Size in the specimen of the shorter side of each image, however many pixels it has."""
     measured_count: int = 0
-    """Images that it was measured in."""
+    """Number of images that the scale was measured in."""
 
     def um_per_pixel_of(self, height_px: int, width_px: int) -> float:
-        """Of an image of this size."""
+        """The size of a pixel of an image of this size."""
         if self.um_per_pixel is not None:
             return self.um_per_pixel
         return (USUAL_SIDE_UM if self.side_um is None else self.side_um) / min(height_px, width_px)
@@ -88,11 +88,11 @@ _TOLD = {
 }
 
 USUAL_SCALE = CellScale(CellScaleSource.USUAL, side_um=USUAL_SIDE_UM)
-"""Where nothing was measured."""
+"""The scale if nothing was measured."""
 
 
 def configured_scale(um_per_pixel: float) -> CellScale:
-    """What a person has said."""
+    """The scale that a person has configured."""
     return CellScale(CellScaleSource.CONFIGURED, um_per_pixel=um_per_pixel)
 
 
@@ -104,10 +104,10 @@ def spread(items: Sequence[T], count: int = SAMPLE_COUNT) -> list[T]:
 
 
 def measure_scale(images: Iterable[Encoded | Pixels]) -> CellScale:
-    """The scale of the run that the images, those of ``spread``, are from. Those that cannot be read say nothing.
+    """The scale of a run of images, by those that ``spread`` chose of it. Images that cannot be read do not count.
 
-    Red cells that lie alone are a ruler, but few images of one cell show enough. A guess by those that do not is too
-    small in them, as most are cut; nuclei differ by type. So the two guesses are averaged, where there are both.
+    Red cells that lie alone are a ruler, but few images of one cell show enough of them. A guess by red cells in clumps
+    is too small in such images, as most are cut; nuclei differ by type. So the two guesses are averaged if both exist.
     """
     found = []
     for image in images:
@@ -134,12 +134,12 @@ def measure_scale(images: Iterable[Encoded | Pixels]) -> CellScale:
 def unfit_for_window(height_px: int, width_px: int, window_px: float, side_px: int) -> Reason | None:
     """Why no window of ``window_px`` can be cut out of an image of this size for a network of ``side_px``."""
     few = window_px * MAX_UPSCALING < side_px
-    # It also bounds the work, whatever scale was given.
+    # This also bounds the work, whatever scale was given.
     return Reason.FIELD_TOO_SMALL if few or window_px > MAX_MIRRORED_RATIO * min(height_px, width_px) else None
 
 
 class _Measured(NamedTuple):
-    """Diameters in one image, by its shorter side."""
+    """Diameters in one image, divided by its shorter side."""
 
     size: tuple[int, int]
     ruler_ratio: float | None
@@ -148,7 +148,7 @@ class _Measured(NamedTuple):
 
 
 def _measure(image: Encoded | Pixels) -> _Measured:
-    """Raises ``ImageError``."""
+    """Measure one image. Raises ``ImageError``."""
     if isinstance(image, Pixels):
         rgb = image.array if image.order is ColourOrder.RGB else np.ascontiguousarray(image.array[..., ::-1])
         size = rgb.shape[0], rgb.shape[1]

@@ -1,4 +1,4 @@
-"""What becomes of an unexpected exception: the reading of its frame fails, and the traceback is in the log."""
+"""Handles an unexpected exception: the reading of its frame fails, and the traceback is logged."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from edge_agent.contracts.manifest import MeasureRange
 from edge_agent.vision.appearance import Appearance, measure_appearance
 
 _LEAST_BEYOND_RATIO = 0.001
-"""Ranges are rounded, so what lies on the edge of a range must not count as beyond it."""
+"""Ranges are rounded, so a value on the edge of a range must not count as beyond it."""
 
 
 def field_appearance(extracted: ExtractedField, analysis: FieldAnalysis) -> Appearance:
@@ -35,7 +35,7 @@ def field_appearance(extracted: ExtractedField, analysis: FieldAnalysis) -> Appe
 
 
 def find_differences(appearance: Appearance, ranges: Mapping[Measure, MeasureRange]) -> tuple[Difference, ...]:
-    """What is outside the ``ranges``, at most one measure of each aspect, the farthest first.
+    """The measures outside the ``ranges``, at most one of each aspect, the farthest first.
 
     A measure that the field or the bundle lacks counts as inside.
     """
@@ -91,5 +91,5 @@ def _difference(measure: Measure, value: float, limits: MeasureRange) -> Differe
 
 
 def _rounded(value: float) -> float:
-    """Four digits: messages do not carry digits without meaning."""
+    """Round to four digits: messages do not carry digits without meaning."""
     return float(f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""What is extracted from a frame: its field, or the reason why there is none."""
+"""The result of extracting a frame: its field, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DecodedFrame:
     rgb: NDArray[np.uint8]
     """uint8 RGB (h, w, 3), the whole frame."""
     reduction: int
-    """By how much it is scaled down."""
+    """The factor by which it is scaled down."""
     header: ImageHeader
 
 
@@ -34,13 +34,13 @@ class ExtractedField:
     frame: Frame
     timer: StageTimer
     rgb: NDArray[np.uint8]
-    """uint8 RGB (size, size, 3), of the size of the model's input."""
+    """uint8 RGB (size, size, 3), at the size of the model's input."""
     view: View
     """The same part of the frame for finding cells in, with square pixels if the frame has them."""
     thumbnail: NDArray[np.uint8]
     """uint8 grey (32, 32), to compare fields by."""
     decoded: DecodedFrame | None = None
-    """Kept where cells are judged, whose windows are cut from it; None of a frame that was not compressed."""
+    """Kept if cells are judged, whose windows are cut from it; None for a frame that was not compressed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,4 +72,4 @@ class FailedFrame:
 
 
 Extraction: TypeAlias = ExtractedField | RejectedFrame | FailedFrame
-"""What extraction can return. Each has ``frame``, ``timer`` and ``thumbnail``."""
+"""The results of extraction. Each has ``frame``, ``timer`` and ``thumbnail``."""

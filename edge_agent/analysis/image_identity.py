@@ -1,4 +1,4 @@
-"""The hash by which the image of a reading is found again."""
+"""The hash by which the image of a reading can be found again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_agent.contracts import ImageIdentity
 
 
 def image_identity(frame: Frame, rgb: NDArray[np.uint8] | None = None) -> ImageIdentity | None:
-    """The hash of the compressed bytes if there are any, else of the pixels ``rgb`` of what is judged, uint8 (h, w, 3).
+    """The hash of the compressed bytes if there are any, else of the judged pixels ``rgb``, uint8 (h, w, 3).
 
     None if there are neither.
     """

@@ -21,9 +21,9 @@ class Judged:
 
 
 class NetworkThread:
-    """A classifier that judges one field after the other, in the order in which they come.
+    """A thread with a classifier that judges fields one after the other, in the order in which they come.
 
-    Only this thread may use the classifier. It ends with the object.
+    Only this thread may use the classifier. The thread ends with the object.
     """
 
     def __init__(self, classifier: Classifier) -> None:

@@ -31,9 +31,9 @@ def describe_nuclei(analysis: FieldAnalysis, view: View) -> Nuclei:
 def describe_cells(
     analysis: FieldAnalysis, view: View, judgements: Sequence[CellJudgement | None] | None = None
 ) -> tuple[Cell, ...]:
-    """Where each nucleated cell lies in the frame, and how large its nucleus is; at most ``MAX_CELLS``.
+    """The position of each nucleated cell in the frame, and the size of its nucleus; at most ``MAX_CELLS``.
 
-    ``judgements`` are what a cells bundle says of them, in their order; None if there is none.
+    ``judgements`` are those of a cells bundle, in the order of the cells; None if there is no cells bundle.
     """
     scale, px = analysis.scale.um_per_pixel, view.frame_px_per_px
     height, width = analysis.segmentation.mask.shape
@@ -57,7 +57,7 @@ def describe_cells(
 
 
 def describe_judgement(judgement: CellJudgement | None) -> dict[str, Any]:
-    """Those fields of a ``Cell`` that a cells bundle fills."""
+    """The fields of a ``Cell`` that a cells bundle fills."""
     if judgement is None:
         return {}
     decision = judgement.decision
@@ -71,7 +71,7 @@ def describe_judgement(judgement: CellJudgement | None) -> dict[str, Any]:
 
 
 def _box(nucleus: Nucleus, view: View) -> dict[str, float]:
-    """The box of a nucleus in the frame, which may lie on its side there."""
+    """The box of a nucleus in the frame. The view may be turned against the frame."""
     corners = [
         view.to_frame(y, x)
         for y, x in (

@@ -1,4 +1,4 @@
-"""What the analysis says of one frame."""
+"""The result of analysing one frame."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from edge_agent.vision.red_cells import RedCells
 from edge_agent.vision.segmentation import Segmentation
 
 CutCell: TypeAlias = NDArray[np.uint8] | Reason | None
-"""A cell's window, uint8 RGB (side, side, 3); or why there is none; or None: not looked at, as there are so many."""
+"""A cell's window, uint8 RGB (side, side, 3); or why there is none; or None if there were too many to look at it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,16 +45,16 @@ class Explanation:
     nuclei_mask: NDArray[np.uint8]
     """uint8 (size, size), 255 on nuclei."""
     class_activation_map: NDArray[np.float32] | None
-    """(rows, columns, classes); None for a field that was not judged, or is unfamiliar."""
+    """(rows, columns, classes); None for a field that was not judged or is unfamiliar."""
     window: Window | None = None
     """The part of the frame that the field shows."""
     cell_windows: tuple[CutCell, ...] = ()
-    """What a cells bundle saw of each of the reading's cells, in their order; empty if none judged the field."""
+    """The window of each of the reading's cells, as a cells bundle saw it, in order; empty if none judged the field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What the analysis says of one frame. Fields have the meaning and unit that ``contracts.Result`` gives them."""
+    """The result of analysing one frame. Fields have the meaning and unit that ``contracts.Result`` gives them."""
 
     frame: Frame
     outcome: Outcome
@@ -71,7 +71,7 @@ class Reading:
     decision: Decision | None = None
     differs: tuple[Difference, ...] | None = None
     appearance: Appearance | None = None
-    """The simple measures of a field that was chosen to be measured, whatever was decided about it; not published."""
+    """The simple measures of a field that was chosen for measuring, whatever the decision about it; not published."""
     quality: Quality | None = None
     nuclei: Nuclei | None = None
     scale: Scale | None = None
@@ -81,21 +81,21 @@ class Reading:
     image: ImageIdentity | None = None
     explanation: Explanation | None = field(default=None, repr=False)
     labels: tuple[Label, ...] = ()
-    """What the model's labels are called and mean."""
+    """Names and meanings of the model's labels."""
     cell_labels: tuple[Label, ...] = ()
-    """What the types of cells are called and mean; empty if no cells bundle judged the field."""
+    """Names and meanings of the cell types; empty if no cells bundle judged the field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FieldAnalysis:
-    """What is known about a field without the network."""
+    """The facts about a field that need no network."""
 
     segmentation: Segmentation
-    """Of the view."""
+    """The nuclei of the view."""
     red_cells: RedCells
-    """Of the view."""
+    """The red cells of the view."""
     nuclei_mask: NDArray[np.uint8]
-    """uint8 (size, size), 255 on nuclei: the field's."""
+    """uint8 (size, size), 255 on the nuclei of the field."""
     quality: Quality
     scale: Scale
 
@@ -113,6 +113,6 @@ class PendingReading:
     network_input: NDArray[np.uint8] | None
     """The preprocessed field, uint8 (size, size, 3); None if only its cells are judged."""
     judged: Future[Judged] | None = None
-    """What the network says of it, if that runs beside; None if it has not been started."""
+    """The network's output, if it runs in its own thread; None if it has not been started."""
     cells: tuple[CutCell, ...] = ()
-    """What a cells bundle judges; empty if there is none."""
+    """The cells for a cells bundle to judge; empty if there is no cells bundle."""

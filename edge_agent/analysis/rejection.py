@@ -37,9 +37,9 @@ def rejection_reason(
 
 
 def looks_unfit(thumbnail: NDArray[np.uint8], motion_pct: float | None, limits: QualityLimits) -> bool:
-    """Whether a field is about to be rejected, by what costs next to nothing to know.
+    """Whether a field is about to be rejected, by checks that cost next to nothing.
 
-    ``thumbnail`` is the field's, uint8 grey. Where it says no, ``rejection_reason`` may still find a reason.
+    ``thumbnail`` is the field's, uint8 grey. If the answer is no, ``rejection_reason`` may still find a reason.
     """
     if motion_pct is not None and motion_pct > limits.max_motion_pct:
         return True
@@ -47,7 +47,7 @@ def looks_unfit(thumbnail: NDArray[np.uint8], motion_pct: float | None, limits: 
 
 
 def _over_exposed(measured: FieldQuality, limits: QualityLimits) -> bool:
-    """Judged by the nuclei if there are any: clipped glass between the cells carries no information."""
+    """Judge exposure by the nuclei if there are any: clipped glass between the cells carries no information."""
     if measured.clipped_nuclei_pct is not None:
         return measured.clipped_nuclei_pct > limits.max_clipped_nuclei_pct
     return (

@@ -1,4 +1,4 @@
-"""The scale of a frame: as configured, as its red cells show it, or unknown."""
+"""The scale of a frame: as configured, measured by its red cells, or unknown."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from edge_agent.vision.red_cells import DIAMETER_RANGE_UM, DIAMETER_UM, RedCells
 
 
 def describe_scale(red_cells: RedCells, frame_px_per_px: float, configured_um_per_pixel: float | None) -> Scale:
-    """What is known about the size of a frame's pixels.
+    """Describe the size of a frame's pixels as far as it is known.
 
-    ``red_cells`` are those of the view, a pixel of which is ``frame_px_per_px`` pixels of the frame high. The
-    configured scale is that of the frame. It is used where there is one, since it may come from a micrometer.
+    ``red_cells`` are those of the view. A pixel of the view is ``frame_px_per_px`` pixels of the frame high. The
+    configured scale is that of the frame. If there is one it is used, since it may come from a micrometer.
     """
     estimate = low = high = diameter_px = None
     if red_cells.diameter_px is not None and red_cells.low_px is not None and red_cells.high_px is not None:
         diameter_px = red_cells.diameter_px * frame_px_per_px
         estimate = DIAMETER_UM / diameter_px
-        # The widest that fits both intervals: that of the pixels, and that of red cells between people.
+        # The widest interval from both uncertainties: that of the pixels, and that of red cells between people.
         low = DIAMETER_RANGE_UM[0] / (red_cells.high_px * frame_px_per_px)
         high = DIAMETER_RANGE_UM[1] / (red_cells.low_px * frame_px_per_px)
     disagrees = None
@@ -40,5 +40,5 @@ def describe_scale(red_cells: RedCells, frame_px_per_px: float, configured_um_pe
 
 
 def _rounded(value: float | None) -> float | None:
-    """Four digits: messages do not carry digits without meaning."""
+    """Round to four digits: messages do not carry digits without meaning."""
     return None if value is None else float(f"{value:.4g}")

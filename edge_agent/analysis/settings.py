@@ -12,19 +12,19 @@ from edge_agent.inference.edgetpu.options import DEADLINE_MS, LIBRARY
 from edge_agent.settings import Settings, refuse_home
 
 AUTO: Final = "auto"
-"""In place of a bundle or a number of threads: what this computer is fast enough for, found out at the start."""
+"""In place of a bundle or a number of threads: choose at the start what this computer is fast enough for."""
 
 
 MAX_THREADS = 64
 
 
 def _default_threads(values: dict[str, Any]) -> int | Literal["auto"]:
-    # Who leaves the choice of the bundle to the agent has named no number of threads on purpose.
+    # Whoever leaves the choice of the bundle to the agent did not set a number of threads on purpose.
     return AUTO if values.get("bundle") == AUTO else 1
 
 
 def _check_threads(value: object) -> object:
-    """One sentence, where each member of the union would have its own."""
+    """Raise one error, where each member of the union would raise its own."""
     if value == AUTO or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_THREADS):
         return value
     raise PydanticCustomError(

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 WARM_UP_READINGS = 2
 READINGS = 40
-"""So many show a 95th percentile: the third-longest of them."""
+"""This many readings show a 95th percentile: the third-longest of them."""
 
 MISSES_MAX = READINGS - math.ceil(0.95 * READINGS)
-"""So many of ``READINGS`` may take longer than the target."""
+"""This many of ``READINGS`` may take longer than the target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What may be chosen."""
+    """A combination that may be chosen."""
 
     bundle: str
     threads_count: int
@@ -27,7 +27,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long readings took with a candidate."""
+    """The times of readings with a candidate."""
 
     candidate: Candidate
     p50_ms: float
@@ -38,12 +38,12 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class SpeedChoice:
-    """What was chosen, and why."""
+    """The chosen candidate, and the timings that decided."""
 
     target_ms: float
     chosen: Timing
     timings: tuple[Timing, ...]
-    """Of every candidate that was timed, in the order of preference."""
+    """The timing of every candidate that was timed, in the order of preference."""
 
     @property
     def holds(self) -> bool:
@@ -62,8 +62,8 @@ class SpeedChoice:
 def time_readings(candidate: Candidate, read: Callable[[], float], target_ms: float) -> Timing:
     """Time a candidate. ``read`` makes one reading and returns its milliseconds.
 
-    Ends early once the target can no longer be held, as a slow board has no time for more. Where most readings held it,
-    something else kept the computer busy for a moment, as at a boot: then it starts over once.
+    Ends early once the target can no longer be held, as a slow board has no time for more. If most readings held the
+    target, something else kept the computer busy for a moment, as at boot: then timing starts over once.
     """
     for _ in range(WARM_UP_READINGS):
         read()
@@ -90,7 +90,7 @@ def choose(timings: Sequence[Timing], target_ms: float) -> SpeedChoice:
     Raises ``ValueError`` without timings.
     """
     holding = (each for each in timings if each.p95_ms <= target_ms)
-    # By the median, which a single interruption does not change.
+    # Compare medians, which a single interruption does not change.
     chosen = next(holding, None) or min(timings, key=lambda each: each.p50_ms)
     return SpeedChoice(target_ms, chosen, tuple(timings))
 
@@ -105,8 +105,8 @@ def time_until_held(
 ) -> Iterator[Timing]:
     """Time candidates in their order, the preferred first, until one holds the target.
 
-    Each bundle has the same share of ``budget_s``, by ``clock``; once it is spent, the next bundle's turn has come. At
-    least one candidate of each is timed.
+    Each bundle has the same share of ``budget_s``, by ``clock``; once its share is spent, the next bundle is timed. At
+    least one candidate of each bundle is timed.
     """
     bundles = tuple(dict.fromkeys(each.bundle for each in candidates))
     for bundle in bundles:

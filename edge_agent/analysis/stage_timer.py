@@ -1,4 +1,4 @@
-"""How long each stage of a reading took."""
+"""Times the stages of a reading."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StageTimer:
         self._last = now
 
     def beside(self, stage: str, milliseconds: float) -> None:
-        """Say how long ``stage`` took in another thread, while the stages of this one went on."""
+        """Record how long ``stage`` took in another thread while the stages of this thread went on."""
         self._beside_ms[stage] = milliseconds
 
     def skip(self) -> None:

@@ -1,4 +1,4 @@
-"""What is decided about a field, by its bundle or by its cells."""
+"""The decision about a field, by its bundle or by its cells."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Verdict:
     reason: Reason | None
     decision: Decision | None
     label: Label | None = None
-    """Of a classified field."""
+    """The label of a classified field."""
     probabilities: dict[str, float] | None = None
     malignant_ratio: float | None = None
     class_activation_map: NDArray[np.float32] | None = None
-    """(rows, columns, classes); None where the probabilities are, and where cells decide."""
+    """(rows, columns, classes); None if the probabilities are None, and if cells decide."""
     accelerator: str | None = None
-    """What ran the network; None for the processor."""
+    """The accelerator that ran the network; None for the processor."""

@@ -1,1 +1,1 @@
-"""Finds the scale of a camera's frames, and whether their light is right."""
+"""Measures the scale of a camera's frames, and checks whether their light is right."""

@@ -1,4 +1,4 @@
-"""Measures one frame after the other, and sums up what they say."""
+"""Measures one frame after the other, and sums up the measurements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TOLERANCE = {CalibrationMethod.SMEAR: 0.15, CalibrationMethod.MICROMETER: 0.02}
 """How far frames of the same scale may differ, as a share: cells of two fields differ, lines do not."""
 
 _NEW_FIELD_CHANGE_PCT = 4.0
-"""As the default of ``trigger.new_field_change_pct``."""
+"""The same as the default of ``trigger.new_field_change_pct``."""
 
 
 class Calibrator:
@@ -41,7 +41,7 @@ class Calibrator:
         configured_um_per_pixel: float | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
-        """``division_um`` is the distance of a micrometer's lines. ``max_pixels`` bounds what is decoded."""
+        """``division_um`` is the distance of a micrometer's lines. ``max_pixels`` bounds the decoded frames."""
         self.frames_count = 0
         self.frames_skipped_count = 0
         self._method = method
@@ -58,7 +58,7 @@ class Calibrator:
         self._field = 0
 
     def add(self, frame: Frame) -> ImageError | None:
-        """Measure a frame. Returns why it was skipped, None if it was not; never raises for what it contains."""
+        """Measure a frame. Returns why it was skipped, None if it was not; never raises for its content."""
         try:
             rgb = frame_rgb(frame, max_pixels=self._max_pixels)
             self._require_size(rgb.shape[1], rgb.shape[0])
@@ -101,7 +101,7 @@ class Calibrator:
         )
 
     def finish(self, at: datetime | None = None) -> Calibration:
-        """What was found. Raises ``ImageError`` if no frame could be read."""
+        """The calibration from all frames. Raises ``ImageError`` if no frame could be read."""
         if self._size_px is None:
             raise self._image_error or ImageError("There was no picture.")
         scale = self._scale()

@@ -15,7 +15,7 @@ MAX_PX = 320 * 240
 
 MIN_SIDE_PX = 64
 MIN_BACKGROUND_PCT = 5.0
-"""Share of the frame that must be free of cells. In a packed one the brightest parts are cells too."""
+"""Share of the frame that must be free of cells. In a packed frame the brightest parts are cells too."""
 
 _GRID = 8
 _MIN_TILES = 16
@@ -28,7 +28,7 @@ _TOLERANCE = 0.07
 """Background is within this share of the smooth light."""
 
 _MIN_ISLAND_PCT = 0.4
-"""Share of the frame that a piece of background covers at least: the pale middle of a red cell is smaller."""
+"""Least share of the frame that a piece of background covers: the pale middle of a red cell is smaller."""
 
 _ROUNDS = 8
 
@@ -64,9 +64,9 @@ class Illumination:
 def measure_illumination(rgb: NDArray[np.uint8]) -> Illumination:
     """Measure the background of a uint8 RGB (h, w, 3) frame.
 
-    A smooth surface (a polynomial of second order, for each frame one) is fitted to the brightest pixels of the green
+    A smooth surface (one polynomial of second order for each frame) is fitted to the brightest pixels of the green
     channel, in which blood is dark, and refitted to the pixels that lie close to it. Raises ``BackgroundMissing`` if
-    too little of the frame is background, or it is only in one part of it.
+    too little of the frame is background, or only one part of it has any.
     """
     height, width = rgb.shape[:2]
     if min(height, width) < MIN_SIDE_PX:
@@ -109,8 +109,8 @@ def _terms(height: int, width: int) -> NDArray[np.float32]:
 
 
 def _fit_background(green: Plane, terms: NDArray[np.float32]) -> tuple[Plane, NDArray[np.bool_]]:
-    """The light without cells, and where there are none."""
-    # Bright, or as bright as it gets in its surroundings: the corners may be darker than a cell in the centre.
+    """The light without cells, and a mask of the pixels without cells."""
+    # Bright, or as bright as the surroundings get: the corners may be darker than a cell in the centre.
     chosen = np.zeros(green.shape, np.bool_)
     for rows in np.array_split(np.arange(green.shape[0]), _GRID // 2):
         for columns in np.array_split(np.arange(green.shape[1]), _GRID // 2):
@@ -120,7 +120,7 @@ def _fit_background(green: Plane, terms: NDArray[np.float32]) -> tuple[Plane, ND
     for _ in range(_ROUNDS):
         coefficients = np.linalg.lstsq(terms[chosen], green[chosen], rcond=None)[0]
         light = np.maximum(np.asarray(terms @ coefficients, dtype=np.float32), 1.0)
-        # Closer from below than from above: cells and their edges are darker, and nothing is brighter.
+        # The limit is closer from below than from above: cells and their edges are darker, and nothing is brighter.
         relative = green / light - 1
         now = (relative > -_TOLERANCE) & (relative < 1.5 * _TOLERANCE)
         if now.sum() < terms.shape[-1] * 10 or np.array_equal(now, chosen):
@@ -130,7 +130,7 @@ def _fit_background(green: Plane, terms: NDArray[np.float32]) -> tuple[Plane, ND
 
 
 def _without_islands(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    # The edge of a cell passes through the light's level, and is no background.
+    # The edge of a cell passes through the light's level, but is not background.
     eroded = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(eroded, connectivity=4)
     large = stats[:count, cv2.CC_STAT_AREA] >= _MIN_ISLAND_PCT / 100 * mask.size

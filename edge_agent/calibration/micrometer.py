@@ -1,4 +1,4 @@
-"""Measures how many pixels a division of a stage micrometer has: evenly spaced parallel lines, turned in any way."""
+"""Measures how many pixels a division of a stage micrometer has: evenly spaced parallel lines at any angle."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MAX_SIDE_PX = 1024
 
 MIN_SIDE_PX = 64
 MIN_PERIOD_PX = 9.5
-"""Lines of less than half of this are not resolved, and of two of them one could be taken."""
+"""Lines closer than half of this are not resolved, and two of them could be taken for one."""
 MIN_LINES = 5
 """Fewer lines do not show that their distances are equal."""
 
 _MIN_CONTRAST_PCT = 2.0
 _MIN_COHERENCE = 0.25
-"""Share of the edges that runs in one direction: 1 for a ruler, near 0 for cells or noise."""
+"""Share of the edges that run in one direction: 1 for a ruler, near 0 for cells or noise."""
 
 _MIN_CORRELATION = 0.3
 _FINER = 4
@@ -30,7 +30,7 @@ _FINER = 4
 
 _MAX_FINER_CORRELATION = 0.15
 _MIN_ALTERNATING = 8
-"""Lines; of fewer, one that is long by itself decides."""
+"""Fewest lines; among fewer, a single long line would decide."""
 
 _ALTERNATION_RATIO = 1.1
 _MAX_UNEVENNESS = 0.08
@@ -51,7 +51,7 @@ class Divisions:
     period_px: float
     low_px: float
     high_px: float
-    """``low_px`` to ``high_px`` holds the true distance about 19 times in 20."""
+    """``low_px`` to ``high_px`` contains the true distance about 19 times in 20."""
     lines_count: int
     angle_deg: float
     """Direction across the lines, in degrees from the rows of the frame, 0 to below 180."""
@@ -74,7 +74,7 @@ def measure_divisions(rgb: NDArray[np.uint8]) -> Divisions:
     if scale == 1.0:
         return _measure(grey, 1.0)
     small_size = round(width / scale), round(height / scale)
-    # Rounding may change the proportions by a pixel in a thousand, in one direction only.
+    # Rounding may change the proportions by a pixel in a thousand, in only one direction.
     small = np.asarray(cv2.resize(grey, small_size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     try:
         return _measure(small, scale)
@@ -161,7 +161,7 @@ def _profile(relief: NDArray[np.float32], angle: float) -> Profile:
     part = (across - whole).ravel()
     bins, weights = whole.ravel(), relief.ravel()
     size = int(bins.max()) + 2
-    # Shared between the two nearest pixels, which keeps the places of lines exact below a pixel.
+    # Each pixel is shared between the two nearest bins, which keeps the places of lines exact below a pixel.
     count = np.bincount(bins, 1 - part, size) + np.bincount(bins + 1, part, size)
     total = np.bincount(bins, weights * (1 - part), size) + np.bincount(bins + 1, weights * part, size)
     enough = np.flatnonzero(count >= 0.25 * min(height, width))
@@ -176,7 +176,7 @@ def _first_period(profile: Profile) -> float:
     spectrum = np.fft.rfft(centred, 2 * size)
     # Finer than a pixel: lines 4.5 px apart repeat at 9 px, but neither at 4 nor at 5.
     correlation = np.fft.irfft(np.abs(spectrum) ** 2, 2 * size * _FINER)[: size * _FINER]
-    # For the smaller overlap at large distances.
+    # Correct for the smaller overlap at large distances.
     correlation = correlation / np.maximum(size - np.arange(size * _FINER) / _FINER, 1)
     correlation = correlation[: size * _FINER // (MIN_LINES - 1)] / max(correlation[0], 1e-12)
     inner = correlation[1:-1]
@@ -233,7 +233,7 @@ def _is_divided(profile: Profile, period: float, parts: int) -> bool:
 
 
 def _lines(profile: Profile, period: float) -> tuple[Profile, Profile]:
-    """Where the lines are, in pixels along the profile, and how dark. Raises ``ScaleUnreadable`` if there are few."""
+    """Positions of the lines, in pixels along the profile, and their darkness. Raises ``ScaleUnreadable`` if few."""
     smooth = cv2.GaussianBlur(-profile[None, :], (0, 0), max(0.7, 0.08 * period))
     dark = np.asarray(smooth, dtype=np.float64).ravel()
     reach = max(1, int(0.35 * period))
@@ -253,14 +253,14 @@ def _lines(profile: Profile, period: float) -> tuple[Profile, Profile]:
 
 
 def _vertex(three: Profile) -> float:
-    """Where the parabola through three neighbouring values has its peak, from the middle one."""
+    """Position of the peak of the parabola through three neighbouring values, relative to the middle one."""
     left, middle, right = three.tolist()
     curvature = left - 2 * middle + right
     return 0.0 if curvature >= 0 else float(np.clip(0.5 * (left - right) / curvature, -0.5, 0.5))
 
 
 def _half_width(numbers: Profile, places: Profile, slope: float, start: float) -> float:
-    """Half the width of the interval: three standard errors of the fit, or half of what its two halves differ by.
+    """Half the width of the interval: three standard errors of the fit, or half of the difference of its two halves.
 
     The halves differ where the lens distorts or the micrometer is tilted, which the standard error does not show.
     """

@@ -1,4 +1,4 @@
-"""The whole picture of a frame, as a camera delivered it."""
+"""Decodes the whole picture of a frame, as a camera delivered it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_agent.vision.decode import decode_image
 
 
 def frame_rgb(frame: Frame, *, max_pixels: int) -> NDArray[np.uint8]:
-    """uint8 RGB (h, w, 3) at full size. Raises ``ImageError``."""
+    """The frame as uint8 RGB (h, w, 3) at full size. Raises ``ImageError``."""
     image = frame.image
     if isinstance(image, ImageError):
         raise image

@@ -16,11 +16,11 @@ _MAX_BYTES = 64 * 1024
 
 
 def keep_calibration(folder: Path, found: Calibration) -> None:
-    """Replace the last one, in one step. ``folder`` must exist. Raises ``FileUnusable``."""
+    """Replace the last calibration, in one step. ``folder`` must exist. Raises ``FileUnusable``."""
     new = folder / f".{FILE}.{secrets.token_hex(4)}.new"
     try:
         try:
-            # Whoever may replace it may be another user than the one who wrote it.
+            # The user who replaces it may not be the one who wrote it.
             with new.open("xb") as file:
                 file.write(found.to_json() + b"\n")
                 file.flush()
@@ -33,10 +33,10 @@ def keep_calibration(folder: Path, found: Calibration) -> None:
 
 
 def last_calibration(folder: Path) -> Calibration | None:
-    """None if there is none. Raises ``FileUnusable`` if it cannot be read or understood."""
+    """The last calibration; None if there is none. Raises ``FileUnusable`` if it cannot be read or understood."""
     path = folder / FILE
     try:
-        # A bounded read: whatever was put there must not fill the memory.
+        # Read a bounded size: a file that was put there must not fill the memory.
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES)
         return Calibration.model_validate_json(content)

@@ -1,4 +1,4 @@
-"""The scales of single frames, and what they say together."""
+"""The scales of single frames, and how they are combined."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FrameScale:
     um_per_pixel: float
     low: float
     high: float
-    """``low`` to ``high`` holds the true scale at least nine times in ten."""
+    """``low`` to ``high`` contains the true scale at least nine times in ten."""
     marks_count: int
     """Lines of a micrometer, or red cells."""
     field: int = 0
@@ -31,8 +31,8 @@ class FrameScale:
 def combine(scales: Sequence[FrameScale], *, tolerance: float) -> MeasuredScale:
     """The median of the frames that are within ``tolerance`` (a share) of each other's median.
 
-    The interval is as wide as that of a usual frame, and holds every frame's value: what is wrong with one frame, such
-    as cells that are larger than usual, is wrong with all of them, so that more frames do not make it narrower.
+    The interval is as wide as that of a usual frame, and contains every frame's value. An error in one frame, such as
+    cells that are larger than usual, affects all of them, so more frames do not make the interval narrower.
 
     Raises ``ScaleUnreadable`` if there are none, or fewer than two thirds agree.
     """
@@ -61,5 +61,5 @@ def combine(scales: Sequence[FrameScale], *, tolerance: float) -> MeasuredScale:
 
 
 def _rounded(value: float) -> float:
-    """Four digits, which is more than any micrometer is made to."""
+    """Round to four digits, which is more than any micrometer is made to."""
     return float(f"{value:.4g}")

@@ -21,15 +21,15 @@ MIN_SIDE_PX = 64
 def measure_red_cell_scale(rgb: NDArray[np.uint8]) -> FrameScale:
     """The scale of a uint8 RGB (h, w, 3) frame, whose pixels are square.
 
-    The interval is that of the red cells' median diameter in pixels, widened by what is known of their size. Raises
-    ``ScaleUnreadable`` if too few red cells can be measured.
+    The interval is that of the red cells' median diameter in pixels, widened by the uncertainty of their real size.
+    Raises ``ScaleUnreadable`` if too few red cells can be measured.
     """
     height, width = rgb.shape[:2]
     if min(height, width) < MIN_SIDE_PX:
         raise ScaleUnreadable(
             f"The picture has only {width} x {height} px.", remedy="Use the camera's full resolution."
         )
-    # As many pixels as a reading finds cells in.
+    # As many pixels as the view in which a reading finds cells.
     shrinking = max(1.0, math.sqrt(height * width / MAX_VIEW_PX))
     size = round(width / shrinking), round(height / shrinking)
     view = rgb if shrinking == 1.0 else np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""What the figures of a calibration mean, and what to change."""
+"""Interprets the figures of a calibration, and says what to change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge_agent.contracts import CalibrationCheck, CalibrationMethod, MeasuredLi
 from edge_agent.errors import EdgeAgentError
 
 LEVEL_PCT = (60.0, 96.0)
-"""Of the background. Below it noise grows, above it the background is about to clip."""
+"""Good level of the background. Below it noise grows, above it the background is about to clip."""
 
 DARK_LEVEL_PCT = 20.0
 """Below this, colour and evenness are mostly noise."""
@@ -85,7 +85,7 @@ _CHANNELS = ("red_pct", "green_pct", "blue_pct")
 
 
 def _gain_change_pct(level_pct: float, wanted_pct: float) -> float:
-    """By how much a gain must change: it acts on light, and levels are its sRGB form (IEC 61966-2-1)."""
+    """By how much a gain must change: a gain acts on light, and levels are its sRGB form (IEC 61966-2-1)."""
     return round(100 * (_light(wanted_pct) / _light(level_pct) - 1), 1)
 
 

@@ -1,4 +1,4 @@
-"""Cameras: microscopes, files, streams and drawings, as one type of frame."""
+"""Cameras: microscopes, files, streams and drawings, which all give the same type of frame."""
 
 from edge_agent.cameras.camera import Camera
 from edge_agent.cameras.factory import camera_maker, make_camera

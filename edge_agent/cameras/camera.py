@@ -16,7 +16,7 @@ class Camera(Protocol):
 
     @property
     def id(self) -> str:
-        """One topic segment."""
+        """The camera's id, one topic segment."""
         ...
 
     @property

@@ -15,8 +15,8 @@ _log = logging.getLogger(__name__)
 class CameraWorker:
     """Opens one camera and reads from it until it fails or is ended. Used once.
 
-    Holds one frame at most. A newer frame of a live camera replaces the older one. A file is read further only after
-    its frame was taken, so that none is lost.
+    Holds one frame at most. A newer frame of a live camera replaces the older one. For files, the next frame is read
+    only after the last one was taken, so that none is lost.
     """
 
     def __init__(self, make: Callable[[], Camera]) -> None:
@@ -56,7 +56,7 @@ class CameraWorker:
             return self._changed.wait_for(lambda: self._frame is not None or self._failure is not None, timeout_s)
 
     def take(self) -> Frame:
-        """Return the waiting frame, or raise what the camera raised. Only when ``ready``."""
+        """Return the waiting frame, or raise the camera's error. Only when ``ready``."""
         with self._changed:
             if self._frame is None:
                 if self._failure is None:

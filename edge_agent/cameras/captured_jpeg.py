@@ -17,7 +17,7 @@ _START, _END = b"\xff\xd8", b"\xff\xd9"
 def captured_jpeg(
     raw: NDArray[np.uint8], name: str, *, size_px: tuple[int | None, int | None] = (None, None)
 ) -> Encoded | ImageError:
-    """The JPEG that ``name`` put into its buffer, or what is wrong with it.
+    """The JPEG that ``name`` put into its buffer, or the error in it.
 
     :param raw: uint8, the bytes as received. Zeros after the picture, with which drivers pad it, are removed.
     :param size_px: (width, height) that the camera declares; None where it does not report it.

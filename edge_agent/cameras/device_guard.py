@@ -1,4 +1,4 @@
-"""Closing a device from any thread although its driver allows only one at a time."""
+"""Closes a device from any thread although its driver allows only one at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DeviceGuard:
 
     @contextmanager
     def use(self) -> Iterator[None]:
-        """Around every call into the driver. Raises ``CameraLost`` once closed."""
+        """Wrap every call into the driver in this context. Raises ``CameraLost`` once closed."""
         with self._lock:
             if self._closed:
                 raise CameraLost(f"{self._name} was closed.")
@@ -36,7 +36,7 @@ class DeviceGuard:
             self._finish_use()
 
     def hold(self, release: Callable[[], None]) -> None:
-        """The device is open; ``release`` closes it. Called inside ``use``."""
+        """Register that the device is open and that ``release`` closes it. Called inside ``use``."""
         with self._lock:
             self._release = release
 

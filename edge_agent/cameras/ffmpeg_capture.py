@@ -1,4 +1,4 @@
-"""Video through OpenCV's FFmpeg: pictures as they were sent if each is compressed by itself."""
+"""Reads video through OpenCV's FFmpeg, and passes on pictures undecoded if each is compressed by itself."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class FfmpegCapture(OpenCvCapture):
     """A capture that detects damaged pictures, as far as FFmpeg allows.
 
     Motion JPEG is passed on packet by packet without decoding, and each picture is checked like a file, for its end and
-    size. FFmpeg's decoder would fill what is missing with the picture before, and OpenCV would squeeze a picture of a
-    new size into the first one's.
+    size. FFmpeg's decoder would fill missing parts with the picture before, and OpenCV would squeeze a picture of a new
+    size into the size of the first one.
 
     Any other video (H.264, MPEG-4, VP8, ...) comes decoded, as BGR, and is not covered: OpenCV does not report what the
     decoder had to fill in, so a lost packet shows as smears of earlier pictures, and a change of size is hidden.

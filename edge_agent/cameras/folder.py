@@ -23,11 +23,11 @@ FolderPosition = ReadPosition[tuple[str, ...]]
 
 
 class FolderCamera:
-    """Not live. The images of a folder and all below it, by name, or one file of any name.
+    """Not live. The images of a folder and its subfolders, by name, or one file of any name.
 
-    ``Frame.source`` is the file's name below the folder. What cannot be read still becomes a frame, with the error in
-    place of the picture: a file, a folder that cannot be listed, the pages of a TIFF after the first. A camera created
-    with the ``position`` of another continues where that one stopped.
+    ``Frame.source`` is the file's name below the folder. Anything that cannot be read still becomes a frame, with the
+    error in place of the picture: a file, a folder that cannot be listed, the pages of a TIFF after the first. A camera
+    created with the ``position`` of another continues where the other stopped.
     """
 
     def __init__(self, settings: FolderSettings, position: FolderPosition | None = None) -> None:

@@ -42,7 +42,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture, with when, where and how it was taken.
+    """One picture, with the time, place and settings of its capture.
 
     ``image`` may be an error in place of the picture (a file that cannot be read). Such a frame still becomes a
     reading, ``failed``, so that counts reconcile.

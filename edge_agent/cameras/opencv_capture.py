@@ -1,4 +1,4 @@
-"""``cv2.VideoCapture`` with the agent's errors, and a close that any thread may call."""
+"""Wraps ``cv2.VideoCapture`` with the agent's errors and a close that any thread may call."""
 
 from __future__ import annotations
 

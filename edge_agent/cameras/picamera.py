@@ -102,7 +102,7 @@ class PiCamera:
         settings = self._settings
         controls: dict[str, Any] = {}
         # A USB camera has its own frame rate, and picamera2 refuses controls that a camera lacks. Controls that fix the
-        # exposure are requested all the same: if they were set, pictures without them are of no use.
+        # exposure are requested anyway: if they were set, pictures without them are of no use.
         if paced:
             period_us = max(round(1e6 / settings.frame_rate_hz), settings.exposure_us or 0)
             controls["FrameDurationLimits"] = period_us, period_us

@@ -23,7 +23,7 @@ class ReadPosition(Generic[Key]):
         """The last item handed over; None before the first."""
 
     def begin(self, key: Key, *, after: Key | None) -> bool:
-        """Register that ``key`` is about to be read; ``after`` is what this camera read before, None for its first.
+        """Register that ``key`` is about to be read; ``after`` is the item this camera read before, None for its first.
 
         False if ``key`` was tried ``TRIES_MAX`` times and never finished.
         """

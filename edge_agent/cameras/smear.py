@@ -33,7 +33,7 @@ DEFAULT_UM_PER_PIXEL = 0.47
 
 @dataclass(frozen=True, slots=True)
 class SmearTruth:
-    """What was drawn. Only nuclei whose centre is inside the picture count."""
+    """The content of a drawing. Only nuclei whose centre is inside the picture count."""
 
     label: str
     nuclei: tuple[Nucleus, ...]
@@ -43,7 +43,7 @@ class SmearTruth:
 SMEAR_LABELS: tuple[str, ...] = tuple(LOOKS)
 
 STAINS = MappingProxyType({"wright-giemsa": (1.0, 1.0, 1.0), "blue": (1.8, 0.9, 0.3)})
-"""How strongly a stain takes red, green and blue light, against the one that the demonstration's bundle knows."""
+"""How strongly a stain absorbs red, green and blue light, relative to the one that the demonstration's bundle knows."""
 
 
 def draw_smear(  # noqa: PLR0913 - all of them describe one drawing
@@ -60,8 +60,8 @@ def draw_smear(  # noqa: PLR0913 - all of them describe one drawing
 ) -> tuple[NDArray[np.uint8], SmearTruth]:
     """Draw one picture of a smear at 100x, stained in the manner of Wright and Giemsa unless another stain is named.
 
-    Light is weakened by what it passes (Beer and Lambert): the layers' optical densities add up, and
-    overlapping red cells darken by themselves.
+    Each layer weakens the light (Beer and Lambert): the layers' optical densities add up, so that overlapping red cells
+    darken by themselves.
 
     :param rng: the source of all randomness: the same state draws the same picture.
     :param label: one of ``SMEAR_LABELS``.
@@ -95,7 +95,7 @@ def draw_smear(  # noqa: PLR0913 - all of them describe one drawing
             draw_white_cell(rng, density, nucleus, look, nuclear, um_per_pixel)
     for channel, strength in enumerate(STAINS[stain]):
         density[..., channel] *= strength
-    # In place, and one channel at a time below: the temporary planes of a large picture would be most of the memory.
+    # In place, and one channel at a time below: temporary planes of a large picture would take most of the memory.
     picture = np.negative(density[margin : margin + height, margin : margin + width])
     del density
     np.exp(picture, out=picture)
@@ -155,7 +155,7 @@ def _light(rng: np.random.Generator, picture: NDArray[np.float32]) -> None:
 
 
 def _draw_scale_bar(image: NDArray[np.uint8], um_per_pixel: float) -> None:
-    """A white box with a black bar of 10 µm and its caption, as microscope software adds it."""
+    """Draw a white box with a black bar of 10 µm and its caption, as microscope software does."""
     height, width = image.shape[:2]
     bar = max(2, round(10 / um_per_pixel))
     box_height = max(10, height // 22)

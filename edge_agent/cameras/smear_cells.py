@@ -25,7 +25,7 @@ _WAVES = (2, 3, 5)
 
 @dataclass(frozen=True, slots=True)
 class Nucleus:
-    """Where a nucleus was drawn. ``radius_px`` is that of the circle of the same area, before outline noise."""
+    """Position of a drawn nucleus. ``radius_px`` is that of the circle of the same area, before outline noise."""
 
     x_px: float
     y_px: float
@@ -77,7 +77,7 @@ def stain_density(
 def draw_red_cells(
     rng: np.random.Generator, density: NDArray[np.float32], nuclei: list[Nucleus], um_per_pixel: float
 ) -> None:
-    """Red cells on a jittered lattice, in varying numbers, none on a white cell."""
+    """Draw red cells on a jittered lattice, in varying numbers, none on a white cell."""
     radius = _RED_CELL_RADIUS_UM / um_per_pixel
     pallor = rng.uniform(0.15, 0.75)
     stamps = [_red_cell(rng, radius, pallor) for _ in range(_RED_CELL_VARIANTS)]
@@ -150,7 +150,7 @@ def draw_white_cell(
     stain: NDArray[np.float32],
     um_per_pixel: float,
 ) -> None:
-    """Cytoplasm, then the nucleus with its chromatin, over what is already drawn."""
+    """Draw the cytoplasm, then the nucleus with its chromatin, over everything drawn so far."""
     rim = rng.uniform(*look.rim) * nucleus.radius_px
     half = math.ceil(reach_ratio(look) * nucleus.radius_px + rim) + 2
     column, row = round(nucleus.x_px), round(nucleus.y_px)
@@ -168,7 +168,7 @@ def draw_white_cell(
 
 
 def draw_platelets(rng: np.random.Generator, density: NDArray[np.float32], um_per_pixel: float) -> None:
-    """A few small violet grains between the cells."""
+    """Draw a few small violet grains between the cells."""
     height, width = density.shape[:2]
     layer = np.zeros((height, width), np.float32)
     for _ in range(rng.poisson(4 * height * width * um_per_pixel**2 / REFERENCE_AREA_UM2)):

@@ -26,11 +26,11 @@ ABANDONED_MAX = 3
 _CLOSE_GRACE_S = 2.0
 _STOP_POLL_S = 0.2
 _HANGS_S = 15.0
-"""Beyond the deadline."""
+"""Time beyond the deadline."""
 
 
 class CameraPhase(StrEnum):
-    """What the camera is doing."""
+    """The phase that the camera is in."""
 
     OPENING = "opening"
     STREAMING = "streaming"
@@ -39,7 +39,7 @@ class CameraPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """A change in what the camera is doing. ``error`` is why it is lost."""
+    """A change of the camera's phase. ``error`` is why it is lost."""
 
     phase: CameraPhase
     error: EdgeAgentError | None = None
@@ -83,7 +83,7 @@ class CameraSupervisor:
         self._reopened_count = 0
         self._worker: CameraWorker | None = None
         self._woken = threading.Event()
-        # The deadline detects a camera that hangs; this detects that even the deadline failed.
+        # The deadline detects a camera that hangs; this detector notices if even the deadline fails.
         self.stall_detector = StallDetector(policy.deadline_s + _HANGS_S)
 
     def wake(self) -> None:
@@ -92,7 +92,7 @@ class CameraSupervisor:
 
     @property
     def counters(self) -> CaptureCounters:
-        """As of now."""
+        """The counters as of now."""
         worker = self._worker
         return CaptureCounters(
             frames_count=self._frames_count,
@@ -144,7 +144,7 @@ class CameraSupervisor:
             if self._stop.wait(min(_STOP_POLL_S, wait_s)):
                 return True
             wait_s -= _STOP_POLL_S
-        # Only now: a camera plugged in a moment ago must not wait for the next attempt.
+        # Clear it only now: a camera plugged in a moment ago must not wait for the next attempt.
         self._woken.clear()
         return self._stop.is_set()
 

@@ -1,4 +1,4 @@
-"""A camera without hardware: it shows one drawn field for a while, then the next."""
+"""A camera without hardware that shows one drawn field for a while, then the next."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHARP_SIGMA_PX = 0.05
 
 
 class Fault(StrEnum):
-    """What can be wrong with a field. Named in the frame's source."""
+    """Faults of a field. Named in the frame's source."""
 
     BLURRED = "blurred"
     EMPTY = "empty"

@@ -24,7 +24,7 @@ class VideoCamera:
     """Not live: every frame of the file counts. ``Encoded`` JPEG of Motion JPEG, else BGR pixels.
 
     ``Frame.source`` is ``name#frame=N``, counted from 0. A file that ends before its declared number of frames gives
-    one more frame, with an error about it. A camera created with the ``position`` of another continues where that one
+    one more frame, with an error about it. A camera created with the ``position`` of another continues where the other
     stopped.
     """
 

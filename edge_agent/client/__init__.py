@@ -1,4 +1,4 @@
-"""For programs that read what Leukoscope's devices publish: results exactly once, who is there, commands.
+"""For programs that read what Leukoscope's devices publish: results exactly once, presence of devices, commands.
 
 >>> async with Client("mqtt://127.0.0.1") as client:
 ...     async for result in client.results():

@@ -14,7 +14,7 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 def broker_settings(address: str, *, ca_file: Path | None = None, password_file: Path | None = None) -> BrokerSettings:
-    """The settings that ``address`` stands for. ``mqtts`` is encrypted, ``ca_file`` says whom to trust.
+    """The settings that ``address`` stands for. ``mqtts`` is encrypted; ``ca_file`` names the trusted authorities.
 
     A password in an address would end up in logs and process lists: it is refused. It comes from ``password_file`` or
     the environment variable ``LEUKOSCOPE_MQTT_PASSWORD``.

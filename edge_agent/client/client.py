@@ -1,4 +1,4 @@
-"""What a dashboard's author works with: results, devices and commands over one connection."""
+"""The client for a dashboard's author: results, devices and commands over one connection."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ from edge_agent.errors import BrokerError, CommandInvalid, CommandUnanswered, Co
 log = logging.getLogger(__name__)
 
 REORDER_S = 1.0
-"""So long a result waits for the one before it."""
+"""Time for which a result waits for the one before it."""
 
 TICK_S = 0.25
 
 _ESSENTIAL = ("result/+", "event", "report")
 _STATES = ("status", "info", "health", "metrics", "last", "specimen", "model/reported")
-"""With QoS 0: they are retained or repeated, and old ones say nothing to a client that was away."""
+"""Topics with QoS 0: they are retained or repeated, and old ones are of no use to a client that was away."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """What a client has met since it began."""
+    """Counts of a client since it began."""
 
     received_count: int = 0
     repeated_count: int = 0
-    """Results that came again."""
+    """Results that came more than once."""
     dropped_count: int = 0
     """States and figures that were not read in time."""
     unreadable_count: Counter[str] = field(default_factory=Counter)
-    """By ``Fault``."""
+    """Unreadable messages by ``Fault``."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Of which devices a reader wants results. None is any."""
+    """The devices whose results a reader wants. None is any."""
 
     reader: Reader[Result]
     site: str | None
@@ -67,7 +67,7 @@ class _Wanted:
 
 @dataclass(slots=True)
 class _Unread:
-    """A result that somebody still has to deal with, and how its newest delivery is acknowledged."""
+    """A result that a reader has not finished, and how its newest delivery is acknowledged."""
 
     acknowledge: Callable[[], None]
     readers_count: int = 0
@@ -76,14 +76,14 @@ class _Unread:
 class Client:
     """A connection to the broker, as an asynchronous context manager.
 
-    It connects again by itself, and keeps ``devices`` up to date. Results are iterated over with ``results``.
+    It reconnects by itself, and keeps ``devices`` up to date. Iterate over ``results`` for the results.
 
-    With a ``name`` the broker keeps what arrives while the client is away, and a result is acknowledged only when the
-    loop asks for the next one: what a killed program, or a loop that was left, had not finished comes again. Such a
-    client has to read ``results``; after 1000 unread ones the broker waits. Two running clients may not have the same
-    name.
+    With a ``name`` the broker keeps messages that arrive while the client is away, and a result is acknowledged only
+    when the loop asks for the next one: results that a killed program, or a loop that was left, had not finished come
+    again. Such a client has to read ``results``; after 1000 unread ones the broker waits. Two running clients may not
+    have the same name.
 
-    Leaving it ends all iterations.
+    Leaving the context ends all iterations.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Client:
     ) -> None:
         """``broker`` is an address such as ``mqtts://user@broker.example:8883``; see ``broker_settings``.
 
-        ``site`` and ``device`` limit what is subscribed to. ``commands`` is needed for ``request``: the account at the
+        ``site`` and ``device`` limit the subscriptions. ``commands`` is needed for ``request``: the account at the
         broker must be allowed to read answers and write commands.
 
         Raises ``ConfigError`` for a wrong address, or a file with a password or certificate that cannot be used.
@@ -136,7 +136,7 @@ class Client:
         """Why there is no connection now; None while there is one."""
 
     async def __aenter__(self) -> Self:
-        """Connect. Raises ``BrokerError`` if that fails; a connection that is lost later is made again."""
+        """Connect. Raises ``BrokerError`` if that fails; a connection that is lost later is restored."""
         self._first = asyncio.get_running_loop().create_future()
         self._tasks = [
             asyncio.create_task(self._connection.run(self._stop)),
@@ -172,7 +172,7 @@ class Client:
         """Every result from now on: each once, and those of one run of a device in their order.
 
         A result whose predecessor is missing waits for it up to ``reorder_s``. Then there is a gap, which is listed in
-        ``gaps``; a result that fills one comes as soon as it arrives.
+        ``gaps``; a result that fills a gap comes as soon as it arrives.
         """
         wanted = _Wanted(Reader(), site, device)
         self._wanted.append(wanted)
@@ -182,7 +182,7 @@ class Client:
         return _read(wanted.reader, lambda: self._leave(wanted))
 
     def messages(self) -> AsyncIterator[Message]:
-        """Every readable message from now on, as it arrives: repeats too, in no order."""
+        """Every readable message from now on, as it arrives: including repeats, and in no order."""
         reader: Reader[Message] = Reader()
         self._messages.append(reader)
         return _read(reader, lambda: self._messages.remove(reader))
@@ -318,7 +318,7 @@ class Client:
         key = (result.session, result.seq)
         unread = self._unread.get(key)
         if unread is not None:
-            # The connection was lost meanwhile: the new delivery is the one to acknowledge.
+            # The connection was lost meanwhile: acknowledge the new delivery.
             self.counts.repeated_count += 1
             unread.acknowledge = delivery.acknowledge
             return
@@ -349,7 +349,7 @@ class Client:
             each.reader.put(result, lambda: self._deal_with(key))
 
     def _leave(self, wanted: _Wanted) -> None:
-        """Its loop was left: what no other loop has, and was not finished, is for the next one."""
+        """A loop was left: unfinished results that no other loop has are for the next loop."""
         self._wanted.remove(wanted)
         for result in wanted.reader.unfinished():
             key = (result.session, result.seq)

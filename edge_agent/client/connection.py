@@ -1,4 +1,4 @@
-"""A connection to the broker that is made again whenever it is lost, and acknowledges nothing by itself."""
+"""A connection to the broker that is restored whenever it is lost, and acknowledges nothing by itself."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _NO_SHARED_SUBSCRIPTIONS = 0x9E
 _SESSION_TAKEN = 0x8E
 _ANSWER_S = 10.0
 _STABLE_S = 30.0
-"""After so long the pauses between attempts begin anew."""
+"""After a connection of this length the pauses between attempts start anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What is asked of the broker. ``topic`` may begin with ``$share/GROUP/``: then clients share the messages."""
+    """A subscription at the broker. ``topic`` may begin with ``$share/GROUP/``: then clients share the messages."""
 
     topic: str
     qos: int = 1
@@ -58,20 +58,20 @@ class Delivery:
     payload: bytes = field(repr=False)
     qos: int
     retained: bool
-    """Whether the broker had kept it from before; then nobody knows when it was sent."""
+    """Whether the broker had kept the message from before; then it is unknown when it was sent."""
     received_at: datetime
     expiry_s: int | None
-    """How long it stays valid from now on; None if the broker does not say."""
+    """How long the message stays valid from now on; None if the broker does not say."""
     correlation: bytes | None
     acknowledge: Callable[[], None] = field(repr=False)
-    """Tell the broker that it is dealt with. Without effect once the connection is another one: then it comes again."""
+    """Acknowledge the message to the broker. Has no effect over a later connection: then the message comes again."""
 
 
 class Connection:
-    """Connects, subscribes, and begins again. Calls back in the event loop; MQTT 5 only.
+    """Connects, subscribes, and reconnects. Calls back in the event loop; MQTT 5 only.
 
-    With a ``client_id`` the session is persistent: the broker keeps what arrives while the client is away, and sends
-    again what was not acknowledged. At most ``receive_maximum_count`` messages are unacknowledged at a time.
+    With a ``client_id`` the session is persistent: the broker keeps messages that arrive while the client is away, and
+    sends unacknowledged ones again. At most ``receive_maximum_count`` messages are unacknowledged at a time.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Connection:
         self._current: _Link | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Stay connected until ``stop``. What is unacknowledged then stays with the broker."""
+        """Stay connected until ``stop``. Messages that are unacknowledged then stay with the broker."""
         pause_s, told = 1.0, None
         while not stop.is_set():
             link = _Link(self._make_client(), self._settings, self._on_delivery)

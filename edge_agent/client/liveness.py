@@ -1,4 +1,4 @@
-"""Which devices there are, and what each says of itself: the session rule, in one place."""
+"""Keeps track of devices and their presence: the session rule, in one place."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from edge_agent.contracts import (
 )
 
 MAX_DEVICES_COUNT = 20_000
-"""A bound on the memory: whoever may publish at the broker may invent devices."""
+"""A bound on the memory: anyone who may publish at the broker could invent devices."""
 
 SILENT_AFTER_S = 180.0
 """Three heartbeats of an unchanged configuration."""
 
 
 class Presence(StrEnum):
-    """Whether a device is there: what it says itself, or what its silence says."""
+    """The presence of a device, by its own status or by its silence."""
 
     INIT = "init"
     READY = "ready"
@@ -37,7 +37,7 @@ class Presence(StrEnum):
     DISCONNECTED = "disconnected"
     LOST = "lost"
     SILENT = "silent"
-    """It says that it is there, but has not repeated it in time. Its will may still come."""
+    """Its last status says that it is there, but was not repeated in time. Its will may still come."""
     UNKNOWN = "unknown"
     """It has published, but no status that is still valid."""
 
@@ -47,7 +47,7 @@ _GONE = frozenset({Presence.DISCONNECTED, Presence.LOST, Presence.SILENT})
 
 @dataclass(slots=True)
 class Device:
-    """What is known of one device. A newer message replaces each part."""
+    """The known state of one device. A newer message replaces each part."""
 
     site: str
     id: str
@@ -55,20 +55,20 @@ class Device:
     session: UUID | None = None
     """The run of the agent that the device is in."""
     status: Status | None = None
-    """The newest status that counts."""
+    """The newest valid status."""
     info: Info | None = None
     metrics: Metrics | None = None
     model: ModelReported | None = None
     last: Result | None = None
     specimen: OpenSpecimen | None = None
     reported_health: Health | None = field(default=None, repr=False)
-    """As it was published; see ``health``."""
+    """The health as published; see ``health``."""
     heard_s: float | None = None
-    """By the monotonic clock: when it was last heard of, other than by what the broker had kept."""
+    """By the monotonic clock: when the device last sent a message; retained messages do not count."""
     status_s: float | None = None
-    """By the monotonic clock: when its status came last."""
+    """By the monotonic clock: when its last status came."""
     status_until_s: float = field(default=float("inf"), repr=False)
-    """By the monotonic clock: then it is silent unless the status was repeated."""
+    """By the monotonic clock: when it becomes silent unless the status is repeated."""
 
     @property
     def is_gone(self) -> bool:
@@ -82,7 +82,7 @@ class Device:
 
 
 class Devices:
-    """All devices that were heard of, by the session rule.
+    """All known devices, by the session rule.
 
     * A status other than ``lost`` makes its session the device's own.
     * ``lost`` is the last will of one session. It is ignored if the device is known to be in another: the broker
@@ -94,7 +94,7 @@ class Devices:
     """
 
     def __init__(self, *, silent_after_s: float = SILENT_AFTER_S) -> None:
-        """``silent_after_s`` applies where the broker does not say how long a status is valid (MQTT 3.1.1)."""
+        """``silent_after_s`` applies if the broker does not say how long a status is valid (MQTT 3.1.1)."""
         self._silent_after_s = silent_after_s
         self._devices: dict[tuple[str, str], Device] = {}
         self.ignored_count = 0
@@ -107,15 +107,15 @@ class Devices:
         return len(self._devices)
 
     def get(self, site: str, device: str) -> Device | None:
-        """The device; None if nothing was heard of it."""
+        """The device; None if it never sent anything."""
         return self._devices.get((site, device))
 
     def update(
         self, message: Message, now_s: float, *, retained: bool = False, expiry_s: int | None = None
     ) -> Device | None:
-        """Take over what ``message`` says. The device if its presence has changed, else None.
+        """Take over ``message``. Returns the device if its presence has changed, else None.
 
-        ``retained`` says that the broker had kept it from before, and ``expiry_s`` for how long it still would.
+        ``retained`` says that the broker had kept the message from before, and ``expiry_s`` how long it still would.
         """
         device = self._known(message.site, message.device)
         if device is None:
@@ -130,7 +130,7 @@ class Devices:
         return device if device.presence is not before else None
 
     def forget(self, site: str, device: str) -> None:
-        """Its retained status was cleared: the device is no longer in use."""
+        """Remove a device whose retained status was cleared: it is no longer in use."""
         self._devices.pop((site, device), None)
 
     def check_silence(self, now_s: float) -> list[Device]:
@@ -179,7 +179,7 @@ def _take_part(device: Device, body: OpenContract) -> None:
 
 
 def _is_newer(result: Result, than: Result | None, current: UUID | None) -> bool:
-    """Within a session by number. Of two sessions the device's current one if it is known, else what is no backlog."""
+    """Whether ``result`` is newer: by number within a session; else the current session, if known, else no backlog."""
     if than is None:
         return True
     if result.session == than.session:

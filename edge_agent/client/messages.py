@@ -1,4 +1,4 @@
-"""Reads what a broker delivers. Whatever it is, it becomes a message of the contract or says why it is none."""
+"""Parses a broker's deliveries. Each becomes a message of the contract, or says why it is not one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MODELS: dict[str, type[OpenContract]] = {
     "status": Status,
 }
 KINDS = tuple(_MODELS)
-"""What a device publishes, by the part of the topic that names it."""
+"""The kinds of messages of a device, as the part of the topic that names them."""
 
 _TOPIC = re.compile(
     r"leukoscope/v1/(?P<site>[a-z0-9-]+)/(?P<device>[a-z0-9-]+)/"
@@ -52,12 +52,12 @@ _SCHEMA = re.compile(r"leukoscope/(?P<name>[a-z-]+)/v(?P<version>[0-9]+)")
 
 
 class Fault(StrEnum):
-    """What is wrong with something that was delivered."""
+    """The fault of an unreadable delivery."""
 
     FOREIGN = "foreign"
-    """Of another product, or of another device than its topic says."""
+    """It is of another product, or of another device than its topic says."""
     FUTURE = "future"
-    """Of a later version of the contract."""
+    """It is of a later version of the contract."""
     DAMAGED = "damaged"
     TOO_LARGE = "too_large"
 
@@ -76,7 +76,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Something else that was delivered. Count it, and go on."""
+    """Any other delivery. Count it, and go on."""
 
     topic: str
     fault: Fault
@@ -85,7 +85,7 @@ class Unreadable:
 
 
 def parse(topic: str, payload: bytes) -> Message | Unreadable:
-    """The message that ``payload`` is, by the topic it came on. Fields that this release does not know are ignored.
+    """Parse ``payload`` as the message of its topic. Fields that this release does not know are ignored.
 
     Never raises.
     """

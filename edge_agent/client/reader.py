@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 MAX_UNREAD_COUNT = 10_000
-"""So many items that need no acknowledgement wait to be read; then the oldest are dropped."""
+"""Items without acknowledgement that may wait to be read; beyond this number the oldest are dropped."""
 
 
 class Reader(Generic[Item]):
@@ -23,7 +23,7 @@ class Reader(Generic[Item]):
         self._current: tuple[Item] | None = None
 
     def put(self, item: Item, done: Callable[[], None] | None = None) -> int:
-        """``done`` is called once the item has been dealt with. The number of items that were dropped for it."""
+        """Add an item. Returns how many were dropped for it. ``done`` is called once the item has been dealt with."""
         self._items.append((item, done))
         self._arrived.set()
         if done is None and len(self._items) > MAX_UNREAD_COUNT:
@@ -32,16 +32,16 @@ class Reader(Generic[Item]):
         return 0
 
     def end(self) -> None:
-        """The iteration ends after what is unread."""
+        """End the iteration after the unread items."""
         self._is_ended = True
         self._arrived.set()
 
     def unfinished(self) -> list[Item]:
-        """What was not dealt with when the loop was left: the item that it had last, and those that it had not seen."""
+        """The items not dealt with when the loop was left: the last one that it got, and those that it did not get."""
         return [*(self._current or ()), *(item for item, _ in self._items)]
 
     async def items(self) -> AsyncIterator[Item]:
-        """Each item has been dealt with once the next is asked for."""
+        """The items. Each counts as dealt with once the next is asked for."""
         while True:
             while self._items:
                 item, done = self._items.popleft()

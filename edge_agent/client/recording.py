@@ -1,4 +1,4 @@
-"""Messages as JSON lines: written by ``Client.recording``, and what ``edge-agent spool export`` writes."""
+"""Messages as JSON lines, as ``Client.recording`` and ``edge-agent spool export`` write them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Recorded:
 
 
 def to_line(topic: str, payload: bytes, received_at: datetime, *, retained: bool) -> str:
-    """One line, with its end. What is not JSON is kept as base64."""
+    """One line, with its end. A payload that is not JSON is kept as base64."""
     content: dict[str, Any] = {"topic": topic, "received_at": received_at.isoformat(), "retained": retained}
     try:
         return json.dumps({**content, "payload": json.loads(payload)}) + "\n"
@@ -42,7 +42,7 @@ def to_line(topic: str, payload: bytes, received_at: datetime, *, retained: bool
 
 
 class Recorder:
-    """Appends to a file, each line at once, so that a killed program leaves what it had received."""
+    """Appends each line to a file at once, so that a killed program leaves everything that it had received."""
 
     def __init__(self, path: Path) -> None:
         """Raises ``FileUnusable`` if it cannot be opened."""
@@ -70,7 +70,7 @@ class Recorder:
 
 
 def read_recording(path: Path) -> Iterator[Recorded]:
-    """Each line of a recording, in its order; a line that is none comes as ``Unreadable``.
+    """Each line of a recording, in order; a line that cannot be read comes as ``Unreadable``.
 
     Raises ``FileUnusable`` if the file cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Puts results in order, lets each through once, and says which are missing."""
+"""Puts results in order, lets each through once, and reports which are missing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from uuid import UUID
 from edge_agent.contracts import Result
 
 MAX_SESSIONS_COUNT = 16
-"""So many sessions of one device are remembered: the current one, and those whose backlog may still come."""
+"""Sessions of one device that are remembered: the current one, and those whose backlog may still come."""
 
 MAX_HELD_COUNT = 256
-"""So many results of one session wait for one before them; then they wait no longer."""
+"""Results of one session that may wait for an earlier one; beyond this number they wait no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class SeqRanges:
         return at >= 0 and number <= self.lasts[at]
 
     def add(self, number: int) -> bool:
-        """Whether it was new."""
+        """Add a number. Returns whether it was new."""
         if number in self:
             return False
         after = bisect_right(self.firsts, number)
@@ -76,7 +76,7 @@ class SeqRanges:
 class _Session:
     passed: SeqRanges = field(default_factory=SeqRanges)
     held: dict[int, tuple[float, Result]] = field(default_factory=dict)
-    """By number; with the time until which it waits for the one before it."""
+    """Held results by number, each with the time until which it waits for the one before it."""
 
     @property
     def expected(self) -> int | None:
@@ -87,11 +87,11 @@ class _Session:
 class ResultSequence:
     """The results of one device: each once, and those of one session in order.
 
-    The first result of a session that is seen is its beginning. A result whose predecessor has not come is held until
-    that comes, but no longer than ``wait_s``; then it is passed on and leaves a gap. One that fills a gap is passed on
-    at once. Numbers and sessions decide, never a clock of the device.
+    The first seen result of a session counts as its beginning. A result whose predecessor has not come is held until
+    the predecessor comes, but no longer than ``wait_s``; then it is passed on and leaves a gap. A result that fills a
+    gap is passed on at once. Numbers and sessions decide, never a clock of the device.
 
-    What was passed on is remembered as ranges of numbers, so that months of results take no room.
+    The results passed on are remembered as ranges of numbers, so that months of results take little memory.
     """
 
     def __init__(self, site: str, device: str, *, wait_s: float) -> None:
@@ -101,7 +101,7 @@ class ResultSequence:
         self._sessions: OrderedDict[UUID, _Session] = OrderedDict()
 
     def add(self, result: Result, now_s: float) -> list[Result]:
-        """What may be passed on now that ``result`` has come; empty if it is a repeat, or waits.
+        """The results to pass on now that ``result`` has come; empty if it is a repeat, or waits.
 
         ``now_s`` is of a monotonic clock.
         """
@@ -116,12 +116,12 @@ class ResultSequence:
         return [result, *self._following(session)]
 
     def is_held(self, result: Result) -> bool:
-        """Whether it waits for one before it."""
+        """Whether ``result`` waits for an earlier one."""
         session = self._sessions.get(result.session)
         return session is not None and result.seq in session.held
 
     def release(self, now_s: float) -> list[Result]:
-        """What has waited long enough, with all that follows it without a gap."""
+        """The results that have waited long enough, with all that follow them without a gap."""
         passed: list[Result] = []
         for session in self._sessions.values():
             due = [seq for seq, (until_s, _) in session.held.items() if until_s <= now_s]
@@ -131,7 +131,7 @@ class ResultSequence:
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
-        """What is missing between the results that were passed on."""
+        """The results missing between those that were passed on."""
         return tuple(
             Gap(self._site, self._device, identity, first, last)
             for identity, session in self._sessions.items()
@@ -143,7 +143,7 @@ class ResultSequence:
             self._sessions[identity] = _Session()
         self._sessions.move_to_end(identity)
         while len(self._sessions) > MAX_SESSIONS_COUNT:
-            # The one that was silent longest; nothing is lost with it but what it had held.
+            # Forget the session that was silent longest; only the results that it held are lost.
             oldest = next((each for each, session in self._sessions.items() if not session.held), None)
             if oldest is None or oldest == identity:
                 break
@@ -151,7 +151,7 @@ class ResultSequence:
         return self._sessions[identity]
 
     def _pass_until(self, session: _Session, seq: int) -> list[Result]:
-        """What is held up to ``seq``, and all that follows it without a gap."""
+        """The results held up to ``seq``, and all that follow without a gap."""
         numbers = sorted(each for each in session.held if each <= seq)
         for each in numbers:
             session.passed.add(each)

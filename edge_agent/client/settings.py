@@ -1,4 +1,4 @@
-"""How a client reaches the broker: the arguments of a program, or section ``[mqtt]`` of ``collector.toml``."""
+"""Settings of a client's broker: the arguments of a program, or section ``[mqtt]`` of ``collector.toml``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _check_host(value: str) -> str:
 
 
 class _BrokerSocket(ssl.SSLSocket):
-    """Closes itself where the handshake fails; paho would leave it open."""
+    """A socket that closes itself if the handshake fails; paho would leave it open."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - ssl's signature
         try:

@@ -1,1 +1,1 @@
-"""Frames that the clinic agreed to keep, and the labels that people give them."""
+"""Keeps frames that the clinic agreed to keep, and the labels that people give them."""

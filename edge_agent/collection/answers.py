@@ -1,4 +1,4 @@
-"""What the entries of the label file add up to."""
+"""Sums up the entries of the label file."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from edge_agent.collection.label_entry import LabelEntry
 
 
 class Standing(StrEnum):
-    """How far a frame has come in a label set."""
+    """The state of a frame in a label set."""
 
     UNLABELLED = "unlabelled"
     """Nobody has said what it shows."""
     LABELLED = "labelled"
-    """One person has, or at least two agree."""
+    """One person has said what it shows, or at least two agree."""
     DISPUTED = "disputed"
     """People disagree, or a single person disagrees with the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The entries about one frame in one set, without those that were undone, in the file's order."""
+    """The entries about one frame in one set, without undone ones, in the file's order."""
 
     entries: tuple[LabelEntry, ...] = ()
 
@@ -36,9 +36,9 @@ class Answers:
     def label(self, model_label: str | None) -> str | None:
         """The label that counts; None for a frame that is unlabelled or disputed.
 
-        ``model_label`` is what the model said, if the set has that label. A single opinion counts unless the model
-        said otherwise. Of several, the one that most people gave, if at least two did and no other has as many: it
-        does not depend on the order in which they answered. The model has no vote, because it may be trained with it.
+        ``model_label`` is the model's label, if the set has it. A single opinion counts unless the model said
+        otherwise. Of several opinions, the most frequent one counts if at least two people gave it and no other has as
+        many, so their order does not matter. The model has no vote, because it may be trained with the label.
         """
         opinions = self.opinions
         if not opinions:
@@ -49,7 +49,7 @@ class Answers:
         return first if first_count > 1 and all(count < first_count for _, count in others) else None
 
     def standing(self, model_label: str | None) -> Standing:
-        """How far it has come."""
+        """The frame's state in the set."""
         if not self.opinions:
             return Standing.UNLABELLED
         return Standing.DISPUTED if self.label(model_label) is None else Standing.LABELLED
@@ -71,14 +71,14 @@ class AnswerBook:
 
     @classmethod
     def of(cls, entries: Iterable[LabelEntry]) -> AnswerBook:
-        """The fold over a whole file."""
+        """Count all entries of a file."""
         book = cls()
         for each in entries:
             book.take(each)
         return book
 
     def take(self, entry: LabelEntry) -> None:
-        """Count one more entry. An undo may come before what it undoes, as in a file that was merged."""
+        """Count one more entry. An undo may come before the entry that it undoes, as in a merged file."""
         if entry.id in self._entries:
             return
         self._positions[entry.id] = len(self._entries) + 1
@@ -99,18 +99,18 @@ class AnswerBook:
         return self._entries.get(entry_id)
 
     def is_undone(self, entry_id: UUID) -> bool:
-        """Whether it does not count any more."""
+        """Whether the entry with this id was undone."""
         return entry_id in self._undone
 
     def answers(self, set_name: str, item: UUID) -> Answers:
-        """What was said of a frame in a set."""
+        """The answers about a frame in a set."""
         ids = self._by_item.get((set_name, item))
         if ids is None:
             return NO_ANSWERS
         return Answers(tuple(self._entries[each] for each in ids if each not in self._undone))
 
     def order(self, set_name: str, item: UUID) -> int:
-        """A number that is the larger, the later somebody last answered about a frame; 0 if nobody did."""
+        """A number that grows with the time of the last answer about a frame; 0 if there is none."""
         ids = self._by_item.get((set_name, item))
         return 0 if not ids else self._positions[ids[-1]]
 
@@ -119,7 +119,7 @@ class AnswerBook:
         return self._opinions[item] > 0
 
     def last(self, set_name: str, by: str) -> LabelEntry | None:
-        """The newest entry of a set that somebody in this role made and that was not undone."""
+        """The newest entry of a set that somebody in this role made and that is not undone."""
         return next(
             (
                 each

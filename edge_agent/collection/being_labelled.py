@@ -1,4 +1,4 @@
-"""Frames that somebody is labelling, which must not make room for others just then."""
+"""Frames that somebody is labelling, which must not be removed meanwhile to make room."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HELD_S = 900.0
 
 
 class BeingLabelled:
-    """The frames that were offered last: the oldest are offered first, and would be the first to go. Thread-safe."""
+    """The last offered frames. The oldest frames are offered first, and would be removed first. Thread-safe."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
@@ -21,7 +21,7 @@ class BeingLabelled:
         self._until_s: OrderedDict[UUID, float] = OrderedDict()
 
     def add(self, ids: Iterable[UUID]) -> None:
-        """These were offered now."""
+        """Register frames that were offered now."""
         with self._lock:
             for frame_id in ids:
                 self._until_s[frame_id] = self._clock_s() + HELD_S

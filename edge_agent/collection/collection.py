@@ -47,11 +47,11 @@ KEEP_DEADLINE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did. Every row of the file is in one of the counts."""
+    """The result of an import. Every row of the file is in one of the counts."""
 
     added_count: int
     known_count: int
-    """Answers that were there already."""
+    """Answers that were already known."""
     empty_count: int
     """Rows without a label."""
     unknown: tuple[UUID, ...]
@@ -60,10 +60,10 @@ class Imported:
 
 
 class Collection:
-    """What the agent, the microscope page and the commands use of the collection. Any thread may use it.
+    """The collection as the agent, the microscope page and the commands use it. Any thread may use it.
 
     ``offer`` is for the analysis and never waits; everything else may wait for the disk. Errors of the disk are raised
-    as ``CollectionError``, ``DiskFull`` or ``DiskLow`` to whoever asked, and are in ``error`` otherwise.
+    to the caller as ``CollectionError``, ``DiskFull`` or ``DiskLow``; without a caller they are in ``error``.
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class Collection:
     ) -> None:
         """Nothing is read or written yet.
 
-        ``folder`` is where the collection is unless the settings name another; ``labels`` tells those of the bundle in
-        use, for a device without label sets of its own; ``topics`` tells site and device; ``synthetic`` tells whether
+        ``folder`` is that of the collection unless the settings name another; ``labels`` returns those of the bundle in
+        use, for a device without label sets of its own; ``topics`` gives site and device; ``synthetic`` says whether
         frames are drawn. With ``beside_agent`` nothing is removed that a running agent may be writing.
         """
         self._settings = settings
@@ -124,13 +124,13 @@ class Collection:
     def start(self) -> None:
         """Start to keep frames, and to delete those that become too old. Raises nothing: ``error`` says what is wrong.
 
-        Where nothing is kept and nothing was kept before, nothing is started or written.
+        If nothing is kept and nothing was kept before, nothing is started or written.
         """
         if self._settings.keep is not Keep.NOTHING or self.folder.is_dir():
             self._keeper.start()
 
     def stop(self) -> None:
-        """Write what waits, and stop."""
+        """Write waiting frames, and stop."""
         self._keeper.stop()
 
     @property
@@ -144,7 +144,7 @@ class Collection:
         return label_sets(self._settings.label_sets, self._bundle_labels())
 
     def offer(self, result: Result, reading: Reading) -> None:
-        """Called for every reading: keep its frame if the settings say so. Never waits and never raises.
+        """Keep the frame of a reading if the settings say so. Called for every reading; never waits and never raises.
 
         Frames that cannot be read are never kept: there is nothing to label.
         """
@@ -164,7 +164,7 @@ class Collection:
     def keep(self, reading_id: UUID) -> None:
         """Keep the frame of a recent reading. Does nothing if it is kept already.
 
-        Raises ``FrameNotKept``, or what the disk says.
+        Raises ``FrameNotKept``, or an error of the disk.
         """
         self._ready()
         if self._store.find(reading_id) is not None:
@@ -224,7 +224,7 @@ class Collection:
     def label(self, item: UUID, set_name: str, label: str, *, by: str, entry_id: UUID | None = None) -> LabelEntry:
         """Give a frame a label; it is on the disk when this returns. With an ``entry_id`` that is known, nothing new.
 
-        Raises ``LabelInvalid``, ``FrameNotKept``, or what the disk says.
+        Raises ``LabelInvalid``, ``FrameNotKept``, or an error of the disk.
         """
         self._ready()
         label_set = self.find_set(set_name)
@@ -238,9 +238,9 @@ class Collection:
         return found or entry
 
     def undo(self, set_name: str, *, by: str, entry_id: UUID | None = None) -> LabelEntry:
-        """Undo an answer: the one with that id, else the last one of this role in the set. Returns what was undone.
+        """Undo the answer with that id, else the last one of this role in the set. Returns the undone answer.
 
-        Raises ``LabelInvalid`` if there is none, or what the disk says.
+        Raises ``LabelInvalid`` if there is none, or an error of the disk.
         """
         self._ready()
         self.find_set(set_name)
@@ -270,14 +270,14 @@ class Collection:
         return found
 
     def picture(self, item: UUID) -> bytes:
-        """The JPEG of a kept frame. Raises ``FrameNotKept``, or what the disk says."""
+        """The JPEG of a kept frame. Raises ``FrameNotKept``, or an error of the disk."""
         self._ready()
         return self._store.picture(item)
 
     def export(self, set_name: str, out: Path, *, unlabelled: bool = False) -> ExportSummary:
         """Write labelled frames, or those that nobody has labelled, to a new folder or zip file.
 
-        Raises ``LabelInvalid``, ``CollectionEmpty``, ``FileUnusable``, or what the disk says.
+        Raises ``LabelInvalid``, ``CollectionEmpty``, ``FileUnusable``, or an error of the disk.
         """
         self._ready()
         label_set = self.find_set(set_name)
@@ -288,7 +288,7 @@ class Collection:
         """Write labelled frames to a new private folder for a program on this device, which removes it afterwards.
 
         Pictures are not copied if that can be avoided. It does not count as an export: nothing leaves the device.
-        Raises ``LabelInvalid``, ``CollectionEmpty``, ``FileUnusable``, or what the disk says.
+        Raises ``LabelInvalid``, ``CollectionEmpty``, ``FileUnusable``, or an error of the disk.
         """
         self._ready()
         label_set = self.find_set(set_name)
@@ -303,7 +303,7 @@ class Collection:
     def export_zip(self, set_name: str) -> Path:
         """Write labelled frames to a zip file beside them, which the caller deletes. One at a time.
 
-        Raises ``LabelInvalid``, ``CollectionEmpty``, ``CollectionBusy``, or what the disk says.
+        Raises ``LabelInvalid``, ``CollectionEmpty``, ``CollectionBusy``, or an error of the disk.
         """
         self._ready()
         label_set = self.find_set(set_name)
@@ -343,7 +343,7 @@ class Collection:
     def import_labels(self, path: Path, set_name: str | None = None) -> Imported:
         """Take labels that were given elsewhere. ``set_name`` is for rows that do not name a set.
 
-        Raises ``FileUnusable``, ``LabelInvalid``, or what the disk says; a bad row is only left out.
+        Raises ``FileUnusable``, ``LabelInvalid``, or an error of the disk; a bad row is only left out.
         """
         self._ready()
         sets = self.sets
@@ -369,7 +369,7 @@ class Collection:
     def delete(self, specimen: str | None = None) -> int:
         """Delete all frames with all labels, or the frames of a specimen; the number of frames.
 
-        Raises what the disk says.
+        Raises an error of the disk.
         """
         self._ready()
         frames = self._store.frames()
@@ -395,6 +395,6 @@ class Collection:
 
     def _ready(self) -> None:
         if not self._keeper.prepared and not self.folder.is_dir():
-            # Reading what is not there must not create it.
+            # Reading a missing collection must not create it.
             return
         self._keeper.prepare()

@@ -30,7 +30,7 @@ UNLABELLED_FOLDER = "unlabelled"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the frames come from, for the export's own description."""
+    """The origin of the frames, for the export's own description."""
 
     site: str
     device: str
@@ -39,12 +39,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """What an export has, and what was left out of it."""
+    """Counts of an export, and of the frames left out of it."""
 
     counts: dict[str, int]
     """Number of pictures by label; in an export for labelling, ``unlabelled`` alone."""
     damaged: tuple[UUID, ...]
-    """Frames that could not be read, or have changed since they were kept."""
+    """Frames that could not be read or have changed since they were kept."""
     left_out_count: int
     """Frames that are not usable, or whose label does not count yet."""
     has_specimens: bool
@@ -113,7 +113,7 @@ def _export(
         synthetic = synthetic or record.synthetic
         answers = book.answers(label_set.name, frame.id)
         group = group_of(record, any_specimen=any_specimen)
-        # Blind: a person who labels it must not see what the model said.
+        # Blind: a person who labels the frame must not see the model's answer.
         row = row_of(path, record, label_set.name, label, group, answers, with_model=label is not None)
         rows.writerow(row)
         entries.writelines(each.to_json() + b"\n" for each in answers.entries)

@@ -1,4 +1,4 @@
-"""Where an export is written: a folder or a zip file, which appear when they are complete."""
+"""The target of an export: a folder or a zip file, which appears once it is complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Write = Callable[[str, bytes], None]
 
 @contextmanager
 def export_target(out: Path) -> Iterator[Write]:
-    """A new folder, or a new zip file if ``out`` ends with ``.zip``; nothing stays if the block fails.
+    """A new folder, or a new zip file if ``out`` ends with ``.zip``; nothing is left if the block fails.
 
     Raises ``FileUnusable`` if ``out`` exists already or cannot be written.
     """
@@ -57,9 +57,9 @@ def zip_file(path: Path) -> Iterator[Write]:
 
 
 def linked_folder(out: Path, pictures: Path) -> Write:
-    """Writes into ``out`` as a copy would, but each picture is another name of the file in the folder ``pictures``.
+    """Write into ``out`` as a copy would, but make each picture a hard link to the file in the folder ``pictures``.
 
-    Nothing is written twice to a card, and what only reads sees no difference. Where the two are on different disks,
+    Nothing is written twice to a card, and readers see no difference. If the two folders are on different disks,
     pictures are copied.
     """
 

@@ -14,14 +14,14 @@ MAX_BYTES = 64 * 2**20
 
 
 class HeldFrames:
-    """Bounded in number and bytes; the newest is always there. Any thread may use it."""
+    """The held frames, bounded in number and bytes; the newest is always held. Any thread may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._frames: OrderedDict[UUID, tuple[Result, Frame]] = OrderedDict()
 
     def add(self, result: Result, frame: Frame) -> None:
-        """Hold a frame; the oldest go."""
+        """Hold a frame, and drop the oldest."""
         with self._lock:
             self._frames[result.id] = result, frame
             size_bytes = sum(_size_bytes(each) for _, each in self._frames.values())

@@ -24,9 +24,9 @@ OnEvent = Callable[[EventKind, str, str | None], None]
 """Kind, message, and the code of an error."""
 
 MAX_WAITING = 4
-"""Frames may be large, and a disk that is too slow for four will be too slow for more."""
+"""Frames that may wait. They may be large, and a disk that is too slow for four will be too slow for more."""
 TIDY_S = 3600.0
-"""How often frames are looked for that have become too old."""
+"""Interval at which frames that have become too old are deleted."""
 STOP_S = 10.0
 
 
@@ -82,7 +82,7 @@ class FrameKeeper:
             self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits and end the thread. A disk that hangs is not waited for longer than ``STOP_S``."""
+        """Write waiting frames and end the thread. Waits no longer than ``STOP_S`` for a disk that hangs."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -156,13 +156,13 @@ class FrameKeeper:
         try:
             work()
         except ImageError as error:
-            # This frame's own problem, which its reading reports.
+            # The problem is the frame's own, and its reading reports it.
             return error
         except EdgeAgentError as error:
             self._report(error)
             return error
         except Exception as error:
-            # Whatever it is, readings go on.
+            # Whatever the error is, readings go on.
             log.exception("a frame could not be kept")
             problem = CollectionError(f"A frame could not be kept: {type(error).__name__}.")
             self._report(problem)

@@ -1,4 +1,4 @@
-"""A kept frame: the record beside its picture."""
+"""The record of a kept frame, stored beside its picture."""
 
 from __future__ import annotations
 
@@ -73,5 +73,5 @@ class FrameSummary(_Lenient):
 
     @property
     def model_label(self) -> str | None:
-        """What the model called it; None if it gave no label."""
+        """The model's label; None if it gave none."""
         return self.result.label

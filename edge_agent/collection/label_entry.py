@@ -12,7 +12,7 @@ from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.contracts.manifest import Slug
 
 Answer = Literal["not_usable"] | Slug
-"""A label's code, ``skip``, or that the field is not usable."""
+"""A label's code, ``skip``, or ``not_usable``."""
 By = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=64)]
 
 
@@ -35,12 +35,12 @@ class LabelEntry(Contract):
 
     @property
     def is_opinion(self) -> bool:
-        """Whether it says what the frame shows, or that it cannot be said."""
+        """Whether the entry says what the frame shows, or that this cannot be said."""
         return self.label not in {None, SKIP}
 
 
 def parse_entry(line: bytes) -> LabelEntry | None:
-    """The entry of a line; None if it is not one."""
+    """The entry in a line; None if the line is not an entry."""
     try:
         return LabelEntry.model_validate_json(line)
     except ValidationError:

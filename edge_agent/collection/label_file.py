@@ -1,4 +1,4 @@
-"""The file of labels: one entry per line, only ever appended to."""
+"""The file of labels, one entry per line, to which entries are only appended."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 
 FILE = "labels.jsonl"
 MAX_BYTES = 64 * 2**20
-"""Some 250,000 labels: more than people give, so that nothing else fills the disk through it."""
+"""Some 250,000 labels: more than people give, but a bound in case something else fills the disk through this file."""
 
 
 class LabelFile:
     """The labels of one collection. Any thread may use it, and another process may append at the same time.
 
     ``append`` returns once the entries are on the disk. A line that a power cut left incomplete is ended, so that the
-    next one stands alone; lines that cannot be read are counted and stay.
+    next line is separate; lines that cannot be read are counted and stay.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
@@ -49,7 +49,7 @@ class LabelFile:
             return self._unreadable_count
 
     def read(self) -> AnswerBook:
-        """All entries, also those that another process has appended. Raises ``CollectionError``."""
+        """All entries, including those that another process has appended. Raises ``CollectionError``."""
         with self._lock:
             try:
                 with self.path.open("rb") as file:
@@ -119,7 +119,7 @@ class LabelFile:
             _write_all(descriptor, lines)
             os.fsync(descriptor)
         except OSError:
-            # Whoever gave this label is told that it was not kept.
+            # The person who gave this label is told that it was not kept.
             os.ftruncate(descriptor, end)
             raise
 
@@ -130,7 +130,7 @@ class LabelFile:
             log.warning("the last line of %s was incomplete and was ended", self.path)
 
     def _read_on(self, descriptor: int) -> None:
-        """Take the whole lines from where reading last ended."""
+        """Read the whole lines from the place where reading last ended."""
         found = os.fstat(descriptor)
         if self._identity != (found.st_dev, found.st_ino) or found.st_size < self._offset:
             self._forget()

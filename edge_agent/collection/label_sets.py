@@ -8,7 +8,7 @@ from edge_agent.collection.settings import LabelChoice, LabelSet
 from edge_agent.contracts.manifest import Label
 
 DEFAULT_SET = "classes"
-"""Not named after the bundle: another one with the same classes goes on with the same labels."""
+"""Not named after the bundle, so that another bundle with the same classes continues with the same labels."""
 
 
 def label_sets(configured: Sequence[LabelSet], bundle: Iterable[Label]) -> Mapping[str, LabelSet]:

@@ -32,9 +32,9 @@ COLUMNS = (
 
 
 def group_of(record: KeptFrame, *, any_specimen: bool) -> str:
-    """What must stay in one part of a split: the specimen.
+    """The group that must stay in one part of a split: the specimen.
 
-    A frame without one may show any specimen of its session, so a session stays together. Where no frame has a
+    A frame without a specimen may show any specimen of its session, so a session stays together. If no frame has a
     specimen there is no group at all: one session would be all there is.
     """
     if record.result.specimen is not None:
@@ -54,7 +54,7 @@ def row_of(
 ) -> Sequence[str]:
     """The cells of a picture, in the order of ``COLUMNS``; empty where nothing is known.
 
-    Without ``with_model`` it does not say what the model said.
+    Without ``with_model`` the model's answers are left out.
     """
     result = record.result
     voters = [each for each in answers.opinions if each.label == label]

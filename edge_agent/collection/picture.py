@@ -17,11 +17,11 @@ from edge_agent.vision.jpeg_metadata import strip_metadata
 
 _QUALITY = 95
 _CHROMA = "444"
-"""Full colour: stains are told apart by it."""
+"""Chroma at full resolution: stains are told apart by their colour."""
 
 
 def make_picture(frame: Frame, *, max_pixels: int) -> tuple[bytes, KeptPicture]:
-    """The frame as JPEG without metadata, and what its record says of it.
+    """The frame as JPEG without metadata, and the part of its record about the JPEG.
 
     A JPEG keeps its compressed data, and so its exact pixels; anything else is encoded. Raises ``ImageError`` for a
     frame that cannot be read.
@@ -43,7 +43,7 @@ def _to_jpeg(image: Pixels | Encoded | ImageError, max_pixels: int) -> bytes:
                 try:
                     return strip_metadata(image.data)
                 except ValueError:
-                    # Decoders are more forgiving. Encoded again, it has no metadata either.
+                    # Decoders are more forgiving. Once encoded again, the picture has no metadata either.
                     pass
             return _encode(decode_image(image.data, max_pixels=max_pixels), "RGB")
 

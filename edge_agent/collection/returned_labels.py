@@ -34,7 +34,7 @@ class BadRow:
 
 @dataclass(slots=True)
 class Returned:
-    """Entries that could be read, in the file's order, and what could not."""
+    """Entries that could be read, in the file's order, and rows that could not."""
 
     lines: list[LabelEntry] = field(default_factory=list)
     """Entries of a label file, which have ids of their own."""
@@ -46,7 +46,7 @@ class Returned:
 
 
 def read_returned(path: Path, sets: Mapping[str, LabelSet], default_set: str | None) -> Returned:
-    """The labels of a file. ``default_set`` is for rows that do not name one.
+    """The labels of a file. ``default_set`` is for rows that do not name a set.
 
     Raises ``FileUnusable`` if the file cannot be read or has another form; a bad row is only left out.
     """
@@ -67,15 +67,15 @@ def read_returned(path: Path, sets: Mapping[str, LabelSet], default_set: str | N
     except OSError as error:
         raise FileUnusable.from_os_error(error) from error
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        # What zipfile raises for damaged, encrypted and exotic files.
+        # zipfile raises these for damaged, encrypted and exotic files.
         raise FileUnusable(f"{path} cannot be read: {error}.", remedy=_FORMS) from error
     return reader.found
 
 
 def new_entries(lines: Sequence[LabelEntry], rows: Sequence[LabelEntry], book: AnswerBook) -> Sequence[LabelEntry]:
-    """Those that say something new, so that importing a file twice changes nothing.
+    """The entries that say something new, so that importing a file twice changes nothing.
 
-    An entry of a label file is known by its id; a row, if somebody in the same role gave the same answer.
+    An entry of a label file is known by its id; a row is known if somebody in the same role gave the same answer.
     """
     found = {each.id: each for each in lines if book.find(each.id) is None}
     everything = AnswerBook.of((*book.entries.values(), *found.values()))
@@ -133,7 +133,7 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise FileUnusable(f"{name} is not UTF-8.", remedy="Save it as CSV in UTF-8.") from error
         header = text.partition("\n")[0]
-        # As spreadsheets write it where the comma is in numbers.
+        # Spreadsheets write a semicolon where numbers have a decimal comma.
         delimiter = max(",;\t", key=header.count)
         # Not in strict mode: one stray quote is one bad row, not the end of the file.
         rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -169,7 +169,7 @@ class _Reader:
         set_name = cells.get("set") or self._default_set
         if set_name is None:
             return "names no label set; add a column set, or give --set"
-        # A row of several roles is of all of them together.
+        # A row with several roles counts for all of them together.
         by = cells.get("labelled_by", "").split() or [DEFAULT_BY]
         try:
             return LabelEntry(
@@ -188,7 +188,7 @@ class _Reader:
             return "labelled_at is not a time such as 2026-11-29T12:00:00Z"
 
     def _code(self, set_name: str, label: str) -> str:
-        """The code of a label that may be written by its name."""
+        """The code of a label, which may be given by its name."""
         label_set = self._sets.get(set_name)
         names = {} if label_set is None else {each.name.casefold(): each.code for each in label_set.labels}
         code = label.casefold().replace(" ", "-") if label.casefold() not in {NOT_USABLE, "not usable"} else NOT_USABLE

@@ -1,4 +1,4 @@
-"""Which frames wait for a label, and how far a label set has come."""
+"""Finds the frames that wait for a label, and the progress of a label set."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _WAITING_FOR = {Queue.UNLABELLED: Standing.UNLABELLED, Queue.SECOND_LOOK: Standi
 
 
 def comparable_label(frame: FrameSummary, label_set: LabelSet) -> str | None:
-    """What the model said of a frame, if the set has that label."""
+    """The model's label of a frame, if the set has that label."""
     label = frame.model_label
     return label if label is not None and label in label_set.codes else None
 
 
 def standing(frame: FrameSummary, label_set: LabelSet, book: AnswerBook) -> Standing:
-    """How far a frame has come in a set."""
+    """The state of a frame in a set."""
     answers = book.answers(label_set.name, frame.id)
-    # Most frames of a large collection.
+    # This is the case for most frames of a large collection.
     if answers is NO_ANSWERS:
         return Standing.UNLABELLED
     return answers.standing(comparable_label(frame, label_set))
@@ -49,7 +49,7 @@ def label_of(frame: FrameSummary, label_set: LabelSet, book: AnswerBook) -> str 
 def waiting(
     frames: Iterable[FrameSummary], label_set: LabelSet, book: AnswerBook, queue: Queue
 ) -> Sequence[FrameSummary]:
-    """The frames of a queue: oldest first, but the later one was answered, the later it comes."""
+    """The frames of a queue, oldest first; an answered frame comes later, the later it was answered."""
     wanted = _WAITING_FOR[queue]
     found = [each for each in frames if standing(each, label_set, book) is wanted]
     return sorted(found, key=lambda frame: book.order(label_set.name, frame.id))

@@ -15,9 +15,9 @@ from edge_agent.contracts.manifest import Slug
 from edge_agent.settings import Settings
 
 NOT_USABLE = "not_usable"
-"""The answer that a field cannot be labelled. Its underscore keeps it apart from every label."""
+"""The answer that a field cannot be labelled. No label can have its underscore."""
 SKIP = "skip"
-"""The answer of somebody who leaves a field to others."""
+"""The answer of a person who leaves a field to others."""
 
 
 class Keep(StrEnum):

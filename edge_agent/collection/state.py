@@ -1,4 +1,4 @@
-"""What the microscope page shows of the collection."""
+"""The state of the collection, as the microscope page shows it."""
 
 from __future__ import annotations
 

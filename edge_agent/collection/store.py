@@ -23,7 +23,7 @@ from edge_agent.errors import CollectionError, CollectionFull, DiskFull, DiskLow
 log = logging.getLogger(__name__)
 
 MIN_FREE_BYTES = 256 * 2**20
-"""Below this, the space is left to results, which matter more. The disk's health check warns a little later."""
+"""Below this, the space is left for results, which matter more. The disk's health check warns a little later."""
 
 _PICTURE, _RECORD, _UNFINISHED = ".jpg", ".json", ".new"
 _JPEG_END = b"\xff\xd9"
@@ -35,7 +35,7 @@ def _free_bytes(folder: Path) -> int:
 
 
 def check_space(folder: Path, needed_bytes: int, free_bytes_of: Callable[[Path], int] = _free_bytes) -> None:
-    """Raise ``DiskLow`` if too little space would be left; ``OSError`` if that cannot be told."""
+    """Raise ``DiskLow`` if too little space would be left; ``OSError`` if that cannot be determined."""
     free_bytes = free_bytes_of(folder)
     if free_bytes - needed_bytes < MIN_FREE_BYTES:
         raise DiskLow(
@@ -56,9 +56,9 @@ class StoreLimits:
 class FrameStore:
     """The frames of one folder. Any thread may use it.
 
-    A frame is there once its record is, which is written last. Frames are not flushed to the disk one by one, which
-    would wear out a card: a power cut may take the last few, and ``open`` removes what is left of them.
-    ``make_durable`` flushes what is labelled.
+    A frame exists once its record exists, which is written last. Frames are not flushed to the disk one by one, which
+    would wear out a card: a power cut may destroy the last few, and ``open`` removes their remains. ``make_durable``
+    flushes labelled frames.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class FrameStore:
     ) -> None:
         """Nothing is read or written before ``open``.
 
-        ``labelled`` returns what tells whether a frame is labelled, or is being labelled, now; it may raise
+        ``labelled`` returns a function that says whether a frame is labelled, or is being labelled, now; it may raise
         ``CollectionError``.
         """
         self.folder = folder
@@ -95,7 +95,7 @@ class FrameStore:
         """Records that cannot be understood. They are left alone."""
 
     def open(self, *, make: bool = True) -> None:
-        """Read what is there, and remove what was left half-written. Raises ``CollectionError`` or ``DiskFull``.
+        """Read the folder, and remove half-written frames. Raises ``CollectionError`` or ``DiskFull``.
 
         Without ``make`` nothing is written or removed, so that a running agent is not disturbed.
         """
@@ -121,7 +121,7 @@ class FrameStore:
                 if make and frame_id is not None and f"{frame_id}{_RECORD}" not in names:
                     self.incomplete_count += 1
                     self._unlink(name)
-            # By age: ids of readings begin with their time.
+            # In order of age: ids of readings begin with their time.
             self._frames = dict(sorted(self._frames.items()))
 
     def _take(self, frame_id: UUID, picture_bytes: int | None, record_bytes: int, *, remove: bool) -> None:
@@ -136,7 +136,7 @@ class FrameStore:
             summary = FrameSummary.model_validate_json(content)
         except ValidationError:
             if content.strip(b"\0 \n").endswith(b"}"):
-                # Another release's, or somebody's own: not ours to delete.
+                # The file belongs to another release or to a person: it must not be deleted.
                 self.unreadable_count += 1
                 self._size_bytes += record_bytes + (picture_bytes or 0)
                 return
@@ -173,7 +173,7 @@ class FrameStore:
             return tuple(self._frames.values())
 
     def find(self, frame_id: UUID) -> FrameSummary | None:
-        """What is known of a frame; None if it is not kept."""
+        """The summary of a frame; None if it is not kept."""
         with self._lock:
             return self._frames.get(frame_id)
 
@@ -214,9 +214,9 @@ class FrameStore:
             self._enter(FrameSummary.model_validate_json(content), size_bytes)
 
     def remove_old(self) -> None:
-        """Delete what is older than allowed, labelled or not.
+        """Delete frames that are older than allowed, labelled or not.
 
-        Not while the clock is known to be wrong: it would delete everything.
+        Does nothing while the clock is known to be wrong: that would delete everything.
         """
         with self._lock:
             if not self._clock_is_right():
@@ -225,7 +225,7 @@ class FrameStore:
             self._remove_counted([each.id for each in self._frames.values() if each.kept_at < before])
 
     def remove(self, ids: Iterable[UUID]) -> int:
-        """Delete these frames; the number of those that were there. Raises ``CollectionError``."""
+        """Delete these frames and return how many of them existed. Raises ``CollectionError``."""
         count = 0
         with self._lock:
             for frame_id in ids:
@@ -332,7 +332,7 @@ class FrameStore:
 
 
 def _id_of(name: str) -> UUID | None:
-    """The id of a file that has the name of one of ours."""
+    """The id in a file's name, if it is the name of one of our files."""
     stem = name.partition(".")[0]
     try:
         found = UUID(stem)

@@ -1,1 +1,1 @@
-"""From the broker into a database: ``edge-agent-collector``. Knows of the agent only its contract."""
+"""``edge-agent-collector``: stores the broker's messages in a database. Of the agent it knows only the contract."""

@@ -1,4 +1,4 @@
-"""Columns that mean the same in PostgreSQL and in SQLite."""
+"""Column types that mean the same in PostgreSQL and in SQLite."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """As the database wants it."""
+        """The value as the database stores it."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -31,7 +31,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Always with its zone, UTC."""
+        """The moment, always with its zone, UTC."""
         del dialect
         if value is None:
             return None
@@ -59,18 +59,18 @@ def _on_sqlite(element: seconds_between, compiler: Any, **settings: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RawJson:
-    """A JSON document as it came, which is stored without being written anew."""
+    """A JSON document as it came, which is stored without serialising it again."""
 
     text: str
 
 
 def dump_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """What the engine serialises JSON columns with."""
+    """Serialise a value for a JSON column of the engine."""
     return value.text if isinstance(value, RawJson) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 PayloadJson = JSON(none_as_null=True)
-"""A message as it was published: PostgreSQL keeps its text."""
+"""Column of a message as it was published: PostgreSQL keeps its text."""
 
 FiguresJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-"""A small document that is searched."""
+"""Column of a small document that is searched."""

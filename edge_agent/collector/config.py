@@ -27,7 +27,7 @@ from edge_agent.toml_file.layout import KeyPath
 from edge_agent.toml_file.reading import config_error, parse_config, read_config_text
 
 SYSTEM_CONFIG = Path("/etc/leukoscope/collector.toml")
-"""Read if no other file is named and this one exists."""
+"""The file that is read if no other is named and it exists."""
 
 PREFIX = "LEUKOSCOPE_COLLECTOR_"
 """``LEUKOSCOPE_COLLECTOR_DATABASE_URL`` replaces ``url`` of ``[database]``, and so on for every key."""

@@ -23,8 +23,8 @@ from edge_agent.errors import (
 _BUSY_S = 30
 """SQLite waits this long for another process."""
 
-# A server that vanished without closing the connection is noticed within half a minute; a statement that waits for a
-# lock gives up, so that a reader that holds one cannot hold the collector for ever.
+# A server that vanished without closing the connection is noticed within half a minute. A statement that waits for a
+# lock gives up, so that a reader that holds the lock cannot block the collector for ever.
 _POSTGRESQL = {
     "application_name": "edge-agent-collector",
     "connect_timeout": 10,
@@ -47,7 +47,7 @@ _BY_STATE = (
     ("42501", DatabaseRefused, "the user may not do what the collector has to do"),
     ("25006", DatabaseRefused, "it is read-only"),
 )
-"""PostgreSQL's SQLSTATE, or the beginning of one."""
+"""Errors by PostgreSQL's SQLSTATE, or the beginning of one."""
 
 _BY_CODE = {
     sqlite3.SQLITE_FULL: (DatabaseFull, "the disk is full"),
@@ -57,16 +57,16 @@ _BY_CODE = {
     sqlite3.SQLITE_READONLY: (DatabaseRefused, "the file may not be written"),
     sqlite3.SQLITE_PERM: (DatabaseRefused, "the file may not be opened"),
 }
-"""SQLite's primary result code."""
+"""Errors by SQLite's primary result code."""
 
 _ROW_STATES = ("22", "54", "23502", "23514")
-"""PostgreSQL's: a value does not fit, a row is too large, or breaks a rule of its table."""
+"""PostgreSQL's states for a value that does not fit, and a row that is too large or breaks a rule of its table."""
 
 
 def open_database(settings: DatabaseSettings) -> Engine:
     """An engine; nothing is connected yet. Raises ``ConfigError`` if the password's file cannot be read."""
     url = settings.sqlalchemy_url()
-    # Parameters are what devices sent; they do not belong into a log.
+    # Parameters come from devices, and do not belong in a log.
     common: dict[str, Any] = {"hide_parameters": True, "json_serializer": dump_json}
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": _BUSY_S}, **common)
@@ -76,7 +76,7 @@ def open_database(settings: DatabaseSettings) -> Engine:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # What is acknowledged to the broker must outlive a power cut, so each commit is synced.
+    # Messages acknowledged to the broker must survive a power cut, so each commit is synced.
     for pragma in ("journal_mode = WAL", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -87,9 +87,9 @@ def shown_url(engine: Engine) -> str:
 
 
 def is_fault_of_a_row(error: Exception) -> bool:
-    """Whether the database works and only a value was not to its liking, so that other rows can be written."""
+    """Whether the database works and refused only a value, so that other rows can be written."""
     if not isinstance(error, DBAPIError):
-        # Values that the driver itself could not convert.
+        # The driver itself could not convert the values.
         return isinstance(error, StatementError | ValueError | OverflowError)
     if error.connection_invalidated:
         return False
@@ -106,7 +106,7 @@ def is_fault_of_a_row(error: Exception) -> bool:
 
 
 def explain_database_error(error: SQLAlchemyError, engine: Engine) -> DatabaseError:
-    """What is wrong with the database, without passwords and values."""
+    """The error that says what is wrong with the database, without passwords and values."""
     where = shown_url(engine)
     cause = error.orig if isinstance(error, DBAPIError) else None
     if isinstance(cause, sqlite3.Error):
@@ -115,7 +115,7 @@ def explain_database_error(error: SQLAlchemyError, engine: Engine) -> DatabaseEr
     state = getattr(cause, "sqlstate", None)
     if state is None:
         said = _first_line(cause or error)
-        # Before there is a connection, libpq has words only.
+        # Before there is a connection, libpq gives only a text.
         refused = "authentication failed" in said or "no password supplied" in said or "does not exist" in said
         return (DatabaseRefused if refused else DatabaseUnreachable)(f"{where}: {said}.")
     for beginning, kind, what in _BY_STATE:
@@ -131,7 +131,7 @@ def _first_line(error: BaseException | None) -> str:
 
 @contextmanager
 def database_errors(engine: Engine) -> Iterator[None]:
-    """Turns SQLAlchemy's errors into those of the tree."""
+    """Turn SQLAlchemy's errors into the project's own."""
     try:
         yield
     except SQLAlchemyError as error:

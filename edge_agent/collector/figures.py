@@ -24,7 +24,7 @@ def _batch_seconds() -> Histogram:
 
 @dataclass(slots=True)
 class Figures:
-    """Changed by the event loop only."""
+    """The figures. Only the event loop changes them."""
 
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     received_count: Counter[str] = field(default_factory=Counter)
@@ -34,20 +34,20 @@ class Figures:
     repeated_count: int = 0
     """Messages that were in the database already: delivered again after a kill or a lost connection."""
     unreadable_count: Counter[str] = field(default_factory=Counter)
-    """Messages that could not be read, by what was wrong: ``foreign``, ``future``, ``damaged``, ``too_large``..."""
+    """Messages that could not be read, by fault: ``foreign``, ``future``, ``damaged``, ``too_large``..."""
     dropped_count: int = 0
-    """Metrics that were let go while the database was gone. Nothing else ever is."""
+    """Metrics that were dropped while the database was gone. Nothing else is ever dropped."""
     acknowledged_count: int = 0
-    """Messages that the broker was told are stored."""
+    """Messages that were acknowledged to the broker as stored."""
     batches_count: int = 0
     batch_seconds: Histogram = field(default_factory=_batch_seconds)
-    """How long each batch took, with the attempts that failed."""
+    """How long each batch took, including failed attempts."""
     retries_count: int = 0
     """Attempts to write that failed because of the database."""
     waiting_count: int = 0
-    """Messages that are received and not stored yet."""
+    """Messages that were received and not stored yet."""
     behind_s: float | None = None
-    """From capture to commit, the median of the live results of the last batch that had any."""
+    """Time from capture to commit: the median over the live results of the last batch that had any."""
     committed_at: datetime | None = None
     broker_error: EdgeAgentError | None = None
     """Why there is no connection to the broker; None if there is one."""

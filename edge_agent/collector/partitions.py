@@ -1,6 +1,6 @@
-"""One partition per day of what grows with time. Only PostgreSQL has them; TimescaleDB makes its own.
+"""Partitions the tables that grow with time by day. Only PostgreSQL needs it; TimescaleDB makes its own partitions.
 
-A row of a day without a partition lies in ``..._default``, and moves when its day gets one.
+A row of a day without a partition lies in ``..._default``, and moves when its day gets a partition.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from edge_agent.collector.tables import BY_DAY
 log = logging.getLogger(__name__)
 
 DAYS_AHEAD = 3
-"""So many days after today get their partitions in advance: making one needs a lock that a long export may hold."""
+"""Days after today that get their partitions in advance: making one needs a lock that a long export may hold."""
 
 PAST = timedelta(days=366)
 FUTURE = timedelta(days=1)
-"""Days outside this window are those of a clock that is far off; they share the default partition."""
+"""Days outside this window come from a clock that is far off; they share the default partition."""
 
 _LOCK = 0x1E0C05C1
 _PAUSE_S = 60.0
-"""Between two attempts to make a partition that another process prevents."""
+"""Pause between two attempts to make a partition that another process prevents."""
 
 
 def has_timescale(connection: Connection) -> bool:
@@ -56,8 +56,8 @@ class DayPartitions:
     def prepare(self, moments: Mapping[str, Iterable[datetime]], now: datetime) -> None:
         """Make the partitions of these moments, by table, if they are within the window.
 
-        One that another process prevents is left for later; its rows lie in the default partition meanwhile. Raises
-        SQLAlchemy's errors of a database that does not work.
+        A partition that another process prevents is left for later; its rows lie in the default partition meanwhile.
+        Raises SQLAlchemy's errors of a database that does not work.
         """
         wanted = {
             table: {moment.astimezone(UTC).date() for moment in each if now - PAST <= moment < now + FUTURE}
@@ -72,7 +72,7 @@ class DayPartitions:
         self._make({table: days - self._known[table] for table in BY_DAY})
 
     def forget(self) -> None:
-        """Look at the database again: partitions may have been dropped."""
+        """Forget the known partitions, which may have been dropped, so that the database is asked again."""
         self._known = {table: set() for table in BY_DAY}
 
     def _make(self, wanted: dict[str, set[date]]) -> None:
@@ -107,12 +107,12 @@ class DayPartitions:
 
 
 def partition_name(table: str, day: date) -> str:
-    """Such as ``results_20261129``."""
+    """Name of a day's partition, such as ``results_20261129``."""
     return f"{table}_{day:%Y%m%d}"
 
 
 def partitions_of(connection: Connection, table: str) -> dict[date, str]:
-    """The partitions of days, by day."""
+    """The table's partitions by day."""
     found = connection.scalars(
         text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(:table)"), {"table": table}
     )

@@ -1,4 +1,4 @@
-"""Deletes what is older than the configuration wants to keep."""
+"""Deletes rows that are older than the configuration wants to keep."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _LOCK = 0x1E0C05C2
 def apply_retention(
     engine: Engine, settings: RetentionSettings, now: datetime, *, lock_timeout_s: float = 2.0
 ) -> dict[str, int]:
-    """Number of partitions dropped, or of rows deleted, by table. Several collectors may do this at the same time.
+    """Delete old rows. Returns the number of partitions dropped, or of rows deleted, by table.
 
-    Age counts from the device's own time. Rows of a clock that is far off, in the default partition, are as old as
-    their receipt. Raises SQLAlchemy's errors.
+    Several collectors may do this at the same time. Age counts from the device's own time. Rows of a clock that is far
+    off, in the default partition, are as old as their receipt. Raises SQLAlchemy's errors.
     """
     with engine.connect() as connection:
         timescale, partitioned = has_timescale(connection), is_partitioned(connection)
@@ -55,7 +55,7 @@ def apply_retention(
 
 
 def _is_old(table: Table, column: str, cut: datetime) -> ColumnElement[bool]:
-    """By the device's time, unless its clock is far off. Then, as in the default partition, the receipt counts."""
+    """The condition for old rows: by the device's time; by the receipt if its clock is far off (default partition)."""
     return or_(
         table.c.received_at < cut,
         and_(table.c[column] < cut, seconds_between(table.c[column], table.c.received_at) < PAST.total_seconds()),
@@ -75,7 +75,7 @@ def _delete_rows(engine: Engine, table: Table, is_old: ColumnElement[bool]) -> i
 
 
 def _drop_partitions(engine: Engine, table: str, cut: datetime, lock_timeout_s: float) -> int:
-    """Only whole days are dropped: that costs nothing, however many rows they have."""
+    """Drop whole days only: that costs nothing, however many rows they have."""
     with engine.connect() as connection:
         days = partitions_of(connection, table)
     # The day of the cut itself is not over yet.
@@ -86,7 +86,7 @@ def _drop_partitions(engine: Engine, table: str, cut: datetime, lock_timeout_s: 
 def _drop(engine: Engine, name: str, lock_timeout_s: float) -> bool:
     try:
         with engine.begin() as connection:
-            # Whoever waits for an exclusive lock holds up all who come after, so it does not wait long.
+            # A statement that waits for an exclusive lock blocks all that come after it, so it does not wait long.
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(1000 * lock_timeout_s)}")
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             if connection.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is None:
@@ -101,7 +101,7 @@ def _drop(engine: Engine, name: str, lock_timeout_s: float) -> bool:
 
 
 def _drop_chunks(engine: Engine, table: str, cut: datetime) -> int:
-    """TimescaleDB's own way."""
+    """Drop old chunks by TimescaleDB's own function."""
     with engine.begin() as connection:
         dropped = connection.execute(
             text("SELECT drop_chunks(to_regclass(:table), older_than => :cut)"), {"table": table, "cut": cut}

@@ -1,4 +1,4 @@
-"""From messages of the contract to rows of the tables."""
+"""Turns messages of the contract into rows of the tables."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from edge_agent.collector.tables import devices, events, metrics, reports, resul
 from edge_agent.contracts import Event, Health, Info, Metrics, ModelReported, Report, Result, Status
 
 KEPT_CHARACTERS = 2000
-"""Of the payload of a message that cannot be read."""
+"""Characters that are kept of the payload of an unreadable message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a message came from, and when."""
+    """The origin of a message: its topic, payload and time of receipt."""
 
     topic: str
     site: str
@@ -37,7 +37,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One message as a row. If the database does not take it, ``origin`` becomes a row of ``unreadable``."""
+    """One message as a row. If the database refuses it, ``origin`` becomes a row of ``unreadable``."""
 
     table: Table
     row: Mapping[str, Any]
@@ -62,7 +62,7 @@ def entry_of(origin: Origin, body: BaseModel) -> Entry | None:
 
 
 def unreadable_entry(origin: Origin, kind: str, reason: str) -> Entry:
-    """The row of a message that cannot be read, in a form that every database takes."""
+    """The row of a message that cannot be read, in a form that every database accepts."""
     beginning = origin.payload[: 4 * KEPT_CHARACTERS].decode(errors="replace")[:KEPT_CHARACTERS]
     row = {
         "received_at": origin.received_at,
@@ -76,7 +76,7 @@ def unreadable_entry(origin: Origin, kind: str, reason: str) -> Entry:
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL keeps no null character in a text."""
+    """``text`` without the null characters and lone surrogates that PostgreSQL cannot store."""
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
@@ -211,7 +211,7 @@ def _metrics(origin: Origin, figures: Metrics) -> dict[str, Any]:
 
 
 def _device(origin: Origin, body: Status | Health | Info | ModelReported) -> dict[str, Any]:
-    """The columns that this message says something of."""
+    """The columns of ``devices`` that this message has values for."""
     key = {"site": origin.site, "device": origin.device, "updated_at": origin.received_at}
     match body:
         case Status():

@@ -1,4 +1,4 @@
-"""Brings the tables of a database to what this release needs."""
+"""Migrates the tables of a database to what this release needs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LOCK = 0x1E0C05C0
 
 
 def migrate(engine: Engine) -> tuple[str | None, str]:
-    """The revisions before and after. Several processes may do this at the same time.
+    """Migrate the tables, and return the revisions before and after. Several processes may do this at the same time.
 
     Raises ``SchemaNewer`` if a later release has changed the tables already; nothing is touched then.
     """
     with engine.connect() as connection, ExitStack() as closing:
         if connection.dialect.name == "postgresql":
-            # Of the session, not of the transaction: it is held until everything is committed.
+            # The lock is the session's, not the transaction's: it is held until everything is committed.
             connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
             connection.commit()
             closing.callback(_unlock, connection)
@@ -54,7 +54,7 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def require_schema(engine: Engine) -> None:
-    """Raises ``SchemaMissing`` unless the tables are those of this release, or of a later one."""
+    """Raise ``SchemaMissing`` unless the tables are those of this release, or of a later one."""
     with engine.connect() as connection:
         found = current_revision(connection)
     known = [each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]

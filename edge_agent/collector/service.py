@@ -1,4 +1,4 @@
-"""The collector as a process: receives, stores, says how it is, and stops cleanly."""
+"""The collector as a process: receives, stores, reports its state, and stops cleanly."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ log = logging.getLogger(__name__)
 _STATUS_S = 5.0
 
 _STORED = ("result/+", "event", "report", "metrics")
-"""Of a group of collectors each message goes to one."""
+"""Topics of which each message goes to one collector of a group."""
 
 _STATES = ("status", "health", "info", "model/reported")
-"""Retained, and a shared subscription gets none that are: every collector reads them. QoS 0, so that the broker does
-not keep old ones for a collector that is away; it reads the newest when it comes back."""
+"""Retained topics. Every collector reads them, as a shared subscription gets no retained messages. QoS 0, so that the
+broker does not keep old ones for a collector that is away; it reads the newest when it comes back."""
 
 
 def subscriptions(settings: InstanceSettings) -> list[Subscription]:
-    """What a collector asks the broker for."""
+    """The subscriptions of a collector."""
     share = "" if settings.group is None else f"$share/{settings.group}/"
     devices_of = [f"leukoscope/v1/{site}/+" for site in settings.sites or ("+",)]
     return [
@@ -49,7 +49,7 @@ def subscriptions(settings: InstanceSettings) -> list[Subscription]:
 
 
 class Collector:
-    """One collector. Each of several has an instance name of its own."""
+    """One collector. If there are several, each has its own instance name."""
 
     def __init__(self, config: CollectorConfig, *, notifier: Notifier | None = None) -> None:
         """Raises ``ConfigError`` if a file with a secret cannot be used."""
@@ -71,7 +71,7 @@ class Collector:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Collect until ``stop``; what is received by then is stored if the database is there.
+        """Collect until ``stop``; messages received by then are stored if the database is available.
 
         Raises ``SchemaNewer``, ``DatabaseRefused`` if the database does not accept the collector at the start, and
         ``PrometheusPortTaken``.
@@ -94,14 +94,14 @@ class Collector:
         storing = Storing(self._config, self.engine, self._messages, self.figures, stop)
         self._on_arrival, self._is_stopping = storing.wake, stop.is_set
         all_stored = asyncio.Event()
-        # Connected first: whatever is published from now on waits at the broker, also if the database is not there yet.
+        # Connect first: messages published from now on wait at the broker, even if the database is not available yet.
         link = asyncio.create_task(self._connection.run(all_stored))
         work = asyncio.create_task(storing.run())
         report = asyncio.create_task(self._report(stop))
         try:
             await asyncio.wait({link, work}, return_when=asyncio.FIRST_COMPLETED)
             if link.done():
-                # Only a defect ends it before it is told to.
+                # Only a defect ends the task before it is told to stop.
                 stop.set()
             await work
         finally:
@@ -120,7 +120,7 @@ class Collector:
 
     def _on_delivery(self, delivery: Delivery) -> None:
         if self._is_stopping():
-            # Not acknowledged, so the broker gives it to another collector or keeps it.
+            # Unacknowledged, so the broker gives it to another collector or keeps it.
             return
         figures = self.figures
         kind, entry = self._entry(delivery)
@@ -154,7 +154,7 @@ class Collector:
         return kind, entry_of(origin, message.body)
 
     async def _report(self, stop: asyncio.Event) -> None:
-        """Tell systemd how it is, and that it is alive."""
+        """Report the collector's state to systemd, and that it is alive."""
         self._notifier.ready(self._status())
         interval_s = min(_STATUS_S, (self._notifier.watchdog_s or 2 * _STATUS_S) / 2)
         while not stop.is_set():

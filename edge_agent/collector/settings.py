@@ -1,4 +1,4 @@
-"""The sections of ``collector.toml``, except what the client's own package defines."""
+"""The sections of ``collector.toml``, except those that the client's own package defines."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class DatabaseSettings(Settings):
     )
 
     def sqlalchemy_url(self) -> URL:
-        """With the driver and the password. Raises ``ConfigError`` if the password's file cannot be read."""
+        """The URL with driver and password. Raises ``ConfigError`` if the password's file cannot be read."""
         url = make_url(self.url)
         return url.set(drivername=_DRIVERS[url.drivername], password=self._password())
 
@@ -105,7 +105,7 @@ class RetentionSettings(Settings):
     )
 
     def days(self) -> dict[str, int | None]:
-        """By table; None for those that are kept."""
+        """Days by table; None for tables that are kept for ever."""
         return {
             "results": self.results_days,
             "events": self.events_days,

@@ -1,4 +1,4 @@
-"""Stores what waits, batch after batch, and acknowledges only what is committed."""
+"""Stores waiting messages, batch after batch, and acknowledges only committed ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 Returned = TypeVar("Returned")
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-"""Between attempts while the database is gone; each pause is twice the one before."""
+"""Pauses between attempts while the database is gone; each is twice the one before."""
 
 MAINTENANCE_S = 3600.0
 OWN_FIGURES_S = 10.0
@@ -56,14 +56,14 @@ class Storing:
         self._maintenance_at = self._own_figures_at = 0.0
 
     def wake(self) -> None:
-        """Something has arrived."""
+        """Notice that something has arrived."""
         self._arrived.set()
 
     async def run(self) -> None:
-        """Store until stopped, and then what is left, once.
+        """Store until stopped, and then make one attempt to store the rest.
 
         Raises ``SchemaNewer``, and ``DatabaseRefused`` if the database does not accept the collector at the start: then
-        waiting is no use.
+        waiting is useless.
         """
         await self._prepare()
         while not self._stop.is_set():
@@ -87,7 +87,7 @@ class Storing:
             log.info("the tables were changed from revision %s to %s", before or "none", after)
 
     async def _wait_for_messages(self) -> None:
-        """Until there is a full batch, or something has waited long enough, or something else is due."""
+        """Wait until a batch is full, a message has waited long enough, or something else is due."""
         if not len(self._messages):
             self._arrived.clear()
             due_s = max(0.0, min(self._maintenance_at, self._own_figures_at) - time.monotonic())
@@ -116,7 +116,7 @@ class Storing:
         with self._figures.batch_seconds.time():
             written = await self._until_done(write)
         if written is None:
-            # Stopped meanwhile: the broker sends again what was not acknowledged.
+            # Stopped meanwhile: the broker sends unacknowledged messages again.
             return
         self._count(written, entries)
         for each in pending:
@@ -179,7 +179,7 @@ class Storing:
     async def _until_done(
         self, work: Callable[[], Returned], fatal: tuple[type[DatabaseError], ...] = ()
     ) -> Returned | None:
-        """Do it in the database's thread, again and again while the database is gone. None if stopped meanwhile."""
+        """Do ``work`` in the database's thread, and repeat it while the database is gone. None if stopped meanwhile."""
         figures = self._figures
         pause_s, failed_at, logged_at = FIRST_PAUSE_S, 0.0, 0.0
         while True:

@@ -1,4 +1,4 @@
-"""What a database holds: rows by table, the newest result of each device, and how far behind the collectors are."""
+"""Summarises a database: rows by table, the newest result of each device, and how far behind the collectors are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_agent.collector.partitions import FUTURE, PAST, is_partitioned
 from edge_agent.collector.tables import collectors, devices, events, metrics, reports, results, unreadable
 
 _COUNTED_UP_TO = 1_000_000
-"""Counting more rows takes PostgreSQL seconds; then its own estimate is shown."""
+"""Counting more rows takes PostgreSQL seconds, so beyond this its own estimate is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,17 @@ class DeviceSummary:
     site: str
     device: str
     state: str | None
-    """As it says itself; ``silent`` if it has not said anything for three heartbeats."""
+    """The state that it reported; ``silent`` if it has sent nothing for three heartbeats."""
     newest_seq: int | None
     newest_captured_at: datetime | None
     newest_received_at: datetime | None
     delay_s: float | None
-    """From capture to receipt of the newest result. Below zero the device's clock is ahead."""
+    """Time from capture to receipt of the newest result. Below zero the device's clock is ahead."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectorSummary:
-    """One collector, as it said itself at ``seen_at``; its counts are since it started."""
+    """One collector, as it reported itself at ``seen_at``; its counts are since it started."""
 
     instance: str
     software: str
@@ -60,7 +60,7 @@ class CollectorSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Everything."""
+    """The summary of a whole database."""
 
     tables: tuple[TableSummary, ...]
     clock_far_off_count: int
@@ -70,7 +70,7 @@ class Summary:
 
 
 def summarize(connection: Connection, now: datetime) -> Summary:
-    """Read all of it. Raises SQLAlchemy's errors."""
+    """Read the summary. Raises SQLAlchemy's errors."""
     shown = devices.c
     rows = connection.execute(select(devices).order_by(shown.site, shown.device)).all()
     return Summary(
@@ -96,7 +96,7 @@ def summarize(connection: Connection, now: datetime) -> Summary:
 
 
 def missing_seqs(connection: Connection, session: UUID) -> tuple[int, int]:
-    """Of one run of an agent: number of results, and of those that are missing between the first and the last."""
+    """Number of results of one run of an agent, and of those missing between its first and its last."""
     count, first, last = connection.execute(
         select(func.count(results.c.seq.distinct()), func.min(results.c.seq), func.max(results.c.seq)).where(
             results.c.session == session

@@ -1,7 +1,7 @@
-"""The tables, as SQLAlchemy Core. ``migrations`` makes them; a test holds that the two agree.
+"""The tables, as SQLAlchemy Core. ``migrations`` creates them; a test checks that the two agree.
 
-Numbers carry their unit in the name, as in the contract. Every row keeps the message that it was made of, in
-``payload``. ``received_at`` is the collector's clock; every other time is the device's own, which may be wrong.
+Numbers have their unit in the name, as in the contract. Every row keeps the message from which it was made in
+``payload``. ``received_at`` is by the collector's clock; every other time is the device's own, which may be wrong.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ results = Table(
     Column("blasts_count", BigInteger),
     Column("blast_ratio", Double),
     Column("types_count", FiguresJson),
-    # A delivery that comes twice has the same both, and partitions need the time in every key.
+    # Both are the same for a repeated delivery, and partitions need the time in every key.
     PrimaryKeyConstraint("captured_at", "id"),
     Index("ix_results_device", "site", "device", "captured_at"),
     Index("ix_results_session", "session", "seq"),
@@ -101,7 +101,7 @@ events = Table(
     Index("ix_events_device", "site", "device", "at"),
     postgresql_partition_by="RANGE (at)",
 )
-"""One row per thing that happened to a device."""
+"""One row per event of a device."""
 
 reports = Table(
     "reports",
@@ -191,10 +191,10 @@ devices = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("site", "device"),
 )
-"""What each device says of itself, by the session rule. ``newest`` is the result with the highest session and number.
+"""The state of each device, by the session rule. ``newest`` is the result with the highest session and number.
 
-``state`` is what the device said. One whose ``status_received_at`` is older than three heartbeats is silent, whatever
-it said.
+``state`` is as the device reported it. A device whose ``status_received_at`` is older than three heartbeats is silent,
+whatever it reported.
 """
 
 unreadable = Table(
@@ -228,7 +228,7 @@ collectors = Table(
 )
 """Each collector's own figures since its start, written with its batches and every few seconds.
 
-``behind_s`` is from capture to commit of the live result that was stored last.
+``behind_s`` is the time from capture to commit of the last stored live result.
 """
 
 BY_DAY = {results.name: "captured_at", events.name: "at", metrics.name: "at"}

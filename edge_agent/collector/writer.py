@@ -1,4 +1,4 @@
-"""Writes a batch of messages in one transaction. What is in the database already is left as it is."""
+"""Writes a batch of messages in one transaction. Rows that exist already are left as they are."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ _TRIMMED_EVERY = 100
 
 @dataclass(slots=True)
 class Written:
-    """What became of a batch."""
+    """The result of writing a batch."""
 
     stored_count: Counter[str] = field(default_factory=Counter)
-    """Rows that are new, by table."""
+    """New rows, by table."""
     repeated_count: int = 0
     """Messages that were in the database already."""
     refused_count: int = 0
-    """Messages that the database did not take; they are in ``unreadable``, which counts them as well."""
+    """Messages that the database refused; they are in ``unreadable``, which counts them as well."""
 
     def add(self, other: Written) -> None:
-        """Count another batch, too."""
+        """Add the counts of another batch."""
         self.stored_count += other.stored_count
         self.repeated_count += other.repeated_count
         self.refused_count += other.refused_count
 
 
 class Writer:
-    """The only one that writes messages.
+    """The only class that writes messages.
 
-    Its methods raise ``DatabaseError``, and may then be called again with the same: nothing is doubled.
+    Its methods raise ``DatabaseError``, and may then be called again with the same arguments: nothing is doubled.
     """
 
     def __init__(self, engine: Engine, *, unreadable_count: int) -> None:
@@ -63,7 +63,7 @@ class Writer:
     def write(self, entries: Sequence[Entry]) -> Written:
         """Store messages; all are in the database once this returns.
 
-        A message that the database does not take becomes a row of ``unreadable``, and the others are stored.
+        A message that the database refuses becomes a row of ``unreadable``, and the others are stored.
         """
         if not entries:
             return Written()
@@ -76,10 +76,10 @@ class Writer:
             raise self._explained(error) from error
 
     def write_states(self, entries: Iterable[Entry]) -> None:
-        """Store what devices say of themselves, the newest of each topic being enough.
+        """Store the states of devices, of which the newest of each topic is enough.
 
-        Each kind of message has its own transaction, which takes the devices in order: two collectors that write the
-        same never wait for each other in a circle.
+        Each kind of message has its own transaction, which takes the devices in order, so that two collectors that
+        write the same devices never wait for each other in a circle.
         """
         by_columns: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
         for entry in entries:
@@ -95,7 +95,7 @@ class Writer:
                 self._write_states_apart(alike, error)
 
     def write_own_figures(self, figures: Mapping[str, Any]) -> None:
-        """The row of this collector."""
+        """Write the row of this collector."""
         statement = self._insert(collectors).values(**figures)
         changed = {name: statement.excluded[name] for name in figures if name != "instance"}
         try:
@@ -134,7 +134,7 @@ class Writer:
         return written
 
     def _write_apart(self, entries: Sequence[Entry], error: Exception) -> Written:
-        """Halve a batch until the message that the database does not take is alone."""
+        """Halve a batch until the message that the database refuses is alone."""
         if len(entries) > 1:
             middle = len(entries) // 2
             written = self.write(entries[:middle])
@@ -174,13 +174,13 @@ class Writer:
                 and_(new.newest_session == devices.c.newest_session, new.newest_seq > devices.c.newest_seq),
             )
         elif "session" in rows[0]:
-            # The session rule: a will is that of one session, and no news once the device is in another.
+            # The session rule: a will belongs to one session, and is out of date once the device is in another.
             condition = or_(
                 devices.c.session.is_(None),
                 new.state != StatusState.LOST.value,
                 new.session == devices.c.session,
             )
-            # A retained status that is read again, perhaps much later, is no sign of life.
+            # A retained status that is read again, perhaps much later, does not show that the device is alive.
             changed["status_received_at"] = case(
                 (devices.c.status_at.is_distinct_from(new.status_at), new.status_received_at),
                 else_=devices.c.status_received_at,
@@ -189,7 +189,7 @@ class Writer:
         connection.execute(upsert, list(rows))
 
     def _trim(self, connection: Connection, added: int) -> None:
-        """Delete the oldest of ``unreadable`` beyond its limit."""
+        """Delete the oldest rows of ``unreadable`` beyond its limit."""
         self._untrimmed += added
         if self._untrimmed < _TRIMMED_EVERY:
             return
@@ -206,7 +206,7 @@ class Writer:
 def _newest(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The newest result of each device that is not backlog, in the order of the devices.
 
-    Within a session its number decides, else which came last: a clock that was set back makes a new session look old.
+    Within a session its number decides, else the order of arrival: a clock set back makes a new session look old.
     """
     newest: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in rows:

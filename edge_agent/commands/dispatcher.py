@@ -1,4 +1,4 @@
-"""Carries out commands: one at a time, each id once, with an answer to every request."""
+"""Carries out commands, one at a time and each id once, and answers every request."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ Reply = Callable[[bytes], None]
 """Sends the JSON of an answer, and must not wait."""
 
 MQTT = "mqtt"
-"""Who sent a command, in its event: the broker says nothing about the sender."""
+"""The sender of a command in its event: the broker does not say who it is."""
 
 COMMAND_LIMIT_S = 180.0
 """A command that takes longer is stuck.
 
 The longest is a calibration: 90 s for its frames, the last of which may still have to be measured, up to 10 s each
-before and after it for the spool, and an event in between, which may wait for the disk too. Next is a capture, which
-has 30 s for its frame.
+before and after it for the spool, and an event in between, which may wait for the disk too. The second longest is a
+capture, which has 30 s for its frame.
 """
 
 _RETAINED_MAX = 64
@@ -105,7 +105,7 @@ class CommandDispatcher:
             self._thread.join()
 
     def submit(self, request: Request, reply: Reply | None = None, *, by: str = MQTT) -> None:
-        """Accept a request. Every request is answered, whatever is in it, unless it was retained.
+        """Accept a request. Every request is answered, whatever its content, unless it was retained.
 
         ``by`` says in the command's event who sent it.
         """
@@ -163,7 +163,7 @@ class CommandDispatcher:
             self._on_failure(failure)
 
     def _carry_out(self, accepted: _Accepted) -> None:
-        """Whatever goes wrong, the senders get an answer and the next command can run."""
+        """Carry out a command. Whatever goes wrong, the senders get an answer and the next command can run."""
         parsed = accepted.request
         try:
             answer = self._answer(parsed.name, parsed.command.id, *self._handle(parsed))
@@ -177,7 +177,7 @@ class CommandDispatcher:
             self._record(accepted, answer)
             self._records.keep(parsed.command.id, CommandRecord(digest=parsed.digest, answer=answer))
         except EdgeAgentError as error:
-            # It was done, and the answer goes out; after a restart the id counts as interrupted.
+            # The command was carried out, and the answer goes out; after a restart the id counts as interrupted.
             log.error("%s", error)  # noqa: TRY400 - an expected state, not a traceback
         except Exception:
             log.exception("the command '%s' could not be recorded", parsed.name)

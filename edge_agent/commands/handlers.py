@@ -1,4 +1,4 @@
-"""What each command does."""
+"""The handlers of the commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Handler = Callable[[Command], Data]
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """What commands may do with the device. Each raises ``EdgeAgentError`` if it cannot be done now."""
+    """The operations on the device that commands use. Each raises ``EdgeAgentError`` if it is impossible now."""
 
     capture: Callable[[], Result]
     pause: Callable[[], None]
@@ -139,7 +139,7 @@ def _shadow_model(operations: Operations, command: Command) -> Data:
 
 
 def _adapt(operations: Operations, command: Command) -> Data:
-    """Answers when the fit has begun, which may take minutes: how it ended is an event."""
+    """Answer when the fit has begun. It may take minutes, and an event reports how it ended."""
     if not isinstance(command, Adapt):
         raise CommandInvalid("There is no name in the request.")
     return operations.adapt(command)

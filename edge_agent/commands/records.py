@@ -1,4 +1,4 @@
-"""Which commands were carried out and how they were answered, so that none is carried out twice."""
+"""Records which commands were carried out and how they were answered, so that none is carried out twice."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _EVERYWHERE = ipaddress.ip_address(0), ipaddress.IPv6Address(0)
 
 
 def find_conflicts(sections: Mapping[str, Any]) -> list[tuple[KeyPath, str]]:
-    """Servers on one port, and what shares a folder. ``sections`` are those of a ``Config`` that could be read."""
+    """Servers on one port, and parts that share a folder. ``sections`` are those of a ``Config`` that could be read."""
     found: list[tuple[KeyPath, str]] = []
     for (first, first_host, port), (second, second_host, other_port) in combinations(_servers(sections), 2):
         if port == other_port and _overlap(first_host, second_host):

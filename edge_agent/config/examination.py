@@ -87,7 +87,7 @@ def _check_model(sections: Mapping[str, Any]) -> Iterator[Problem]:
     trust = None if models is None else models.trust()
     deciding = None
     try:
-        # Which one is found out at the start; all of them are of the same kind.
+        # Which bundle it is is decided at the start; all candidates are of the same kind.
         bundle = auto_bundles(None)[0] if analysis.bundle == AUTO else analysis.bundle
         deciding = load_bundle(bundle, trust)
     except (BundleError, SigningMissing) as error:
@@ -213,7 +213,7 @@ def _check_state(settings: Any) -> Iterator[Problem]:
 
 
 def _check_collection(settings: Any) -> Iterator[Problem]:
-    # Below the state folder it is checked with that.
+    # A file below the state folder is checked with that folder.
     if settings.folder is not None:
         yield from _check_folder(("collection", "folder"), settings.folder)
 
@@ -225,7 +225,7 @@ def _check_folder(keys: KeyPath, folder: Path) -> Iterator[Problem]:
     if not nearest.is_dir():
         yield _error(keys, f"{nearest} is not a folder; move it away, or choose another folder")
     elif not os.access(nearest, os.W_OK | os.X_OK):
-        # The service runs as a user of its own.
+        # The service runs as its own user.
         yield _warning(keys, f"this user cannot write to {nearest}; make sure that the agent's user can")
     yield from _relative(keys, folder)
 

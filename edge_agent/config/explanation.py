@@ -53,7 +53,7 @@ def _advise(problem: ErrorDetails) -> str:
 
 
 def _shown(key: str, problem: ErrorDetails) -> str:
-    """The value, unless it may contain a password or is in the message already."""
+    """The value, unless it may contain a password or is already in the message."""
     given = problem["input"]
     if problem["type"] == "value_error" or not isinstance(given, str | int | float | bool):
         return ""
@@ -75,7 +75,7 @@ def _known_keys(section: KeyPath) -> list[str]:
 
 
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema that ``node`` refers to, also if null is allowed."""
+    """The schema that ``node`` refers to, even if null is allowed."""
     for option in (node, *node.get("anyOf", ())):
         if "$ref" in option:
             found: dict[str, Any] = schema["$defs"][option["$ref"].rpartition("/")[2]]

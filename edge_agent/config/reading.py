@@ -14,7 +14,7 @@ from edge_agent.toml_file.layout import KeyPath
 from edge_agent.toml_file.reading import config_error, parse_config, read_config_text
 
 _STAND_INS = {"device": {"site": "none", "id": "none"}, "camera": {"kind": "synthetic"}}
-"""Values for required sections."""
+"""Values that stand in for required sections."""
 
 
 def load_config(path: Path) -> Config:

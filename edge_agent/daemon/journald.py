@@ -15,12 +15,12 @@ _EXTRA_FIELDS = ("code", "check", "camera")
 
 
 def make_log_handler(environment: Mapping[str, str] = os.environ) -> logging.Handler:
-    """A handler that writes to the journal, with fields, if standard error goes there, else to standard error."""
+    """A handler that writes to the journal with fields, if standard error goes there; else to standard error."""
     if _stderr_is_journal(environment):
         try:
             return _journal_handler()
         except ImportError:
-            # Lines reach the journal too, only without fields.
+            # Lines on standard error reach the journal too, but without fields.
             return _line_handler("%(levelname)-7s %(message)s")
     return _line_handler("%(asctime)s %(levelname)-7s %(message)s")
 
@@ -32,7 +32,7 @@ def _line_handler(form: str) -> logging.Handler:
 
 
 def _stderr_is_journal(environment: Mapping[str, str]) -> bool:
-    """As systemd.exec(5) describes: the stream's device and inode are in the environment."""
+    """Whether standard error goes to the journal: its device and inode are in the environment (systemd.exec(5))."""
     try:
         found = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError, AttributeError):

@@ -1,6 +1,6 @@
 """Safe mode: a connection that reports why the agent cannot run with its configuration.
 
-Otherwise a device with a mistake in its file would restart again and again, and look dead to everyone else.
+Otherwise a device with a mistake in its file would restart again and again, and look dead from outside.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def find_connection(config: Path, folder: Path) -> Connection | None:
 
 
 def find_page(config: Path, folder: Path) -> PagePart | None:
-    """Where the microscope page is served, by the broken file, else by the last one that worked; None if it is not."""
+    """Settings of the microscope page from the broken file, else from the last one that worked; None if it is off."""
     found = _find_part(PagePart, config, folder)
     return found if found is not None and found.web.enabled else None
 
@@ -122,7 +122,7 @@ class SafeMode:
 
     @property
     def problem(self) -> EdgeAgentError:
-        """What keeps the agent from running."""
+        """The problem that keeps the agent from running."""
         return self._problem
 
     def start(self) -> None:

@@ -31,12 +31,12 @@ class SafeModeDevice:
 
     @property
     def collection(self) -> None:
-        """None: where it is, the configuration says."""
+        """None: only the configuration says where the collection is."""
         return
 
     @property
     def adaptation(self) -> None:
-        """None: there is nothing to fit to."""
+        """None: there are no frames to fit to."""
         return
 
     @property
@@ -46,7 +46,7 @@ class SafeModeDevice:
 
     @property
     def analysing(self) -> bool:
-        """Nothing is read."""
+        """False: nothing is read."""
         return False
 
     def state(self) -> DeviceState:
@@ -82,7 +82,7 @@ class SafeModeDevice:
         reply(refusal(request, self._problem, Topics(self._identity.site, self._identity.id), self._session).to_json())
 
     def record_failed_logins(self, count: int) -> None:
-        """Only the log gets to know: nothing is recorded in safe mode."""
+        """Write to the log only: no events are recorded in safe mode."""
         log.warning("%d log-ins to the microscope page failed", count)
 
     def look_on(self) -> FrameRequest:
@@ -90,4 +90,4 @@ class SafeModeDevice:
         raise AgentSafeMode(f"The agent is in safe mode: {self._problem.code}.")
 
     def look_away(self, request: FrameRequest) -> None:
-        """Nobody looks on."""
+        """Nothing to end: nobody looks on."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("edge_agent")
 
 RELOAD_MAX_S = 60.0
-"""A camera that hangs or a broker that does not answer takes less; a reload that takes longer is stuck."""
+"""A reload that takes longer is stuck; a camera that hangs or a broker that does not answer takes less."""
 RELOAD_POLL_S = 0.5
 RETRY_S = 60.0
 """How often safe mode checks whether another attempt makes sense."""
@@ -61,7 +61,7 @@ class Service:
     set_level: Callable[[str], None]
     """Sets the log's level, named as in ``[log]``."""
     has_safe_mode: bool
-    """Without it, an error at the start is raised, as expected in a terminal."""
+    """Whether there is a safe mode. Without it, an error at the start is raised, as expected in a terminal."""
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT, or until there are no more frames. Raises the failure of a thread."""
@@ -139,7 +139,7 @@ class Service:
         )
 
     def _reload(self, agent: Agent, feeder: WatchdogFeeder) -> None:
-        """In a thread of its own: it may wait for a camera or a broker longer than the watchdog does."""
+        """Reload in another thread: it may wait for a camera or a broker longer than the watchdog does."""
         detector = StallDetector(RELOAD_MAX_S)
 
         def reload() -> None:
@@ -200,9 +200,9 @@ class Service:
 
 
 def _spare_what_stays() -> None:
-    """Leave out of Python's full collections what was loaded for good.
+    """Exclude everything loaded so far from Python's full garbage collections.
 
-    To look at all of it takes 36 ms on a fast computer, in the middle of whatever reading it happens.
+    Collecting all of it takes 36 ms on a fast computer, in the middle of a reading.
     """
     gc.collect()
     gc.freeze()

@@ -11,7 +11,7 @@ from edge_agent.daemon.notify import Notifier
 log = logging.getLogger("edge_agent")
 
 STATUS_S = 5.0
-"""Between two status lines."""
+"""Time between two status lines."""
 
 
 class WatchdogFeeder:

@@ -1,1 +1,1 @@
-"""What happened to the device: event recorder and audit log."""
+"""Records events of the device: event recorder and audit log."""

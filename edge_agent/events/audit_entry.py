@@ -17,10 +17,10 @@ from typing import Self
 from pydantic_core import from_json, to_json
 
 BEGINNING = "0" * 64
-"""What the first line of all follows."""
+"""The hash that the first line of all follows."""
 
 MAX_LINE_BYTES = 128 * 1024
-"""Including the newline. An event is at most as large as a message, which is half of this."""
+"""Size with the newline. An event is at most as large as a message, which is half of this."""
 
 _LINE = re.compile(rb"([0-9a-f]{64}) (\{.*\})", re.DOTALL)
 _TORN = re.compile(rb"[0-9a-f]{0,64}|[0-9a-f]{64} (\{.*)?", re.DOTALL)
@@ -78,5 +78,5 @@ def chain(before: str, record: bytes) -> str:
 
 
 def is_torn_line(rest: bytes) -> bool:
-    """Whether ``rest``, without a newline, is what a power cut leaves: the beginning of a line, or zeros."""
+    """Whether ``rest``, without a newline, looks like the result of a power cut: the beginning of a line, or zeros."""
     return len(rest) < MAX_LINE_BYTES and _TORN.fullmatch(rest.rstrip(b"\0")) is not None

@@ -1,4 +1,4 @@
-"""The audit log: what happened to the device, one line per event, chained by hashes so that changes show.
+"""The audit log: one line per event of the device, chained by hashes so that changes show.
 
 The events at the broker carry the same hashes, so that a log that was rewritten as a whole can be detected by comparing
 the two. The log is bounded: full files are renamed, and the oldest is deleted once there are too many. The chain runs
@@ -42,12 +42,12 @@ SET_ASIDE_MAX = 8
 """Number of damaged files that are kept, so that a disk that damages a file at each start is not filled by them."""
 
 _NOT_A_LOG = frozenset({errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EACCES, errno.EPERM, errno.ETXTBSY})
-"""Opening fails with these because of what is in the file's place. Other errors, such as a full disk, are temporary."""
+"""Errors of opening that something else in the file's place causes. Others, such as a full disk, are temporary."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """A power cut had left the last line unfinished; it was cut off."""
+    """A power cut left the last line unfinished; it was cut off."""
 
     path: Path
 
@@ -57,7 +57,7 @@ class SetAside:
     """A damaged file, or something that is not an audit log, was renamed."""
 
     path: Path
-    """Where it is now."""
+    """Its new path."""
     problem: str
 
 
@@ -68,7 +68,7 @@ class AuditLog:
     """
 
     def __init__(self, path: Path, *, segment_bytes: int = SEGMENT_BYTES, segments_max: int = SEGMENTS_MAX) -> None:
-        """The log whose newest file is ``path``; nothing is opened yet."""
+        """Describe the log whose newest file is ``path``; nothing is opened yet."""
         self._path = path
         self._segment_bytes = segment_bytes
         self._segments_max = segments_max
@@ -93,7 +93,7 @@ class AuditLog:
     def append(self, values: Mapping[str, object]) -> AuditPosition:
         """Append an entry and return its position. Raises ``AuditUnwritable``.
 
-        ``values`` is what JSON can represent, without ``seq`` and ``previous``.
+        ``values`` must be representable in JSON, without ``seq`` and ``previous``.
         """
         try:
             return self._append(values)
@@ -102,7 +102,7 @@ class AuditLog:
             raise self._unwritable(error) from error
 
     def pop_incidents(self) -> list[Repaired | SetAside]:
-        """What was found damaged since the last call."""
+        """The damage found since the last call."""
         incidents, self._incidents = self._incidents, []
         return incidents
 
@@ -187,7 +187,7 @@ class AuditLog:
             self._last = self._end_of_older()
 
     def _open_or_refuse(self) -> tuple[int, Tail]:
-        """Raises ``AuditBroken`` if what is there has to be renamed, ``OSError``."""
+        """Raises ``AuditBroken`` if the existing file has to be renamed, ``OSError``."""
         try:
             descriptor = open_regular(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         except OSError as error:
@@ -280,7 +280,7 @@ class AuditLog:
 
 
 def _write_whole(descriptor: int, line: bytes) -> None:
-    """Write and sync. Raises ``OSError``, also if there was room for only a part."""
+    """Write and sync. Raises ``OSError``, even if there was room for only a part."""
     if os.write(descriptor, line) != len(line):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.fsync(descriptor)

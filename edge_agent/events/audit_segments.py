@@ -34,12 +34,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Where a file of the log ends."""
+    """The end of a file of the log."""
 
     position: AuditPosition | None
     """Position of the last complete line; None if there is none."""
     whole_bytes: int
-    """Size up to the end of the last complete line; what follows is incomplete."""
+    """Size up to the end of the last complete line; the rest is incomplete."""
 
 
 def older_segments(log: Path) -> list[Segment]:

@@ -29,15 +29,15 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class AuditSummary:
-    """What a verified log contains."""
+    """The extent of a verified log."""
 
     files: tuple[Path, ...]
-    """Oldest first."""
+    """The log's files, oldest first."""
     entries_count: int
     oldest: AuditPosition | None
     """The first entry that is kept; earlier ones were deleted to make room. None for an empty log."""
     oldest_at: str | None
-    """When that happened: RFC 3339, UTC."""
+    """Time of the oldest entry: RFC 3339, UTC."""
     last: AuditPosition | None
     set_aside: tuple[Path, ...]
     """Renamed damaged files beside the log. They are not part of it."""
@@ -79,7 +79,7 @@ def _verify(path: Path) -> AuditSummary:
 
 @dataclass(slots=True)
 class _Check:
-    """The chain so far."""
+    """The state of the check: the chain so far."""
 
     last: AuditPosition | None = None
     oldest: AuditPosition | None = None
@@ -158,7 +158,7 @@ def _open_older(segment: Segment, stack: ExitStack) -> BinaryIO:
 
 
 def _open(path: Path, stack: ExitStack) -> BinaryIO | None:
-    """None if there is no such file."""
+    """Open a file; None if there is no such file."""
     try:
         return stack.enter_context(os.fdopen(open_regular(path, os.O_RDONLY), "rb"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Records what happened to the device: in its audit log, and through the spool at the broker."""
+"""Records the device's events: in its audit log, and through the spool at the broker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EventRecorder:
     """Records events. Any thread may use it."""
 
     def __init__(self, folder: Path, spool: Spool, topics: Topics, session: UUID) -> None:
-        """``folder`` has the audit log. Whatever is there, nothing is raised: ``error`` says what is wrong."""
+        """``folder`` has the audit log. Nothing is raised, whatever is in it: ``error`` says what is wrong."""
         self.topics = topics
         self._spool = spool
         self._session = session
@@ -67,7 +67,7 @@ class EventRecorder:
     ) -> None:
         """Write an event to the audit log and hand it, with ``state_entries``, to the spool.
 
-        An event that the spool refuses is counted there, and is in the audit log all the same.
+        An event that the spool refuses is counted there, and is in the audit log nevertheless.
         """
         with self._lock:
             self._record(kind, message, details, code, state_entries)

@@ -1,1 +1,1 @@
-"""How a device appears in Home Assistant, which discovers it over MQTT."""
+"""Presents a device in Home Assistant, which discovers it over MQTT."""

@@ -1,6 +1,6 @@
 """The message by which Home Assistant discovers a device with all its entities.
 
-Device-based discovery, as Home Assistant has it since 2024.11: one retained message per device.
+This is device-based discovery, which Home Assistant has had since 2024.11: one retained message per device.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from edge_agent.homeassistant.entities import is_removed, make_entities
 from edge_agent.homeassistant.settings import HomeAssistantSettings
 
 BIRTH = b"online"
-"""What Home Assistant publishes when it starts."""
+"""Payload that Home Assistant publishes when it starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What is published for Home Assistant, and where."""
+    """The message for Home Assistant, and its topic."""
 
     topic: str
     payload: bytes
 
 
 def make_discovery(settings: HomeAssistantSettings, topics: Topics, *, status_expiry_s: int) -> Discovery:
-    """The message for one device. ``status_expiry_s``: for how long a status counts that is not repeated.
+    """The message for one device. ``status_expiry_s`` is how long a status is valid if it is not repeated.
 
-    The topic names site and device in two parts, as the user name SITE/DEVICE does, so that an access list can let each
-    device announce itself only.
+    The topic names site and device in two parts, like the user name SITE/DEVICE, so that an access list can let each
+    device announce only itself.
     """
     entities = make_entities(topics, status_expiry_s=status_expiry_s, buttons=settings.buttons)
-    # '_' is in no site and in no device, so that no two devices share an identifier.
+    # Sites and devices never contain '_', so no two devices share an identifier.
     identity = f"leukoscope_{topics.site}_{topics.device}"
     content = {
         "device": {

@@ -1,7 +1,7 @@
 """The entities that Home Assistant makes of a device, by platform and topic.
 
-The templates are Jinja and read the messages of ``edge_agent.contracts``. They leave out what does not belong into the
-history of a home: identifiers of specimens and slides, file names, probabilities.
+The templates are Jinja and read the messages of ``edge_agent.contracts``. They leave out anything that does not belong
+in the history of a home: identifiers of specimens and slides, file names, probabilities.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Options = dict[str, object]
 """One entity, with the names of Home Assistant's own options."""
 
 METRICS_EXPIRY_S = 3 * round(METRICS_INTERVAL_S)
-"""Metrics are not retained: a figure that was not renewed three times is not known any more."""
+"""Metrics are not retained: a figure that was not renewed three times counts as unknown."""
 
 ALIVE = tuple(state.value for state in StatusState if state not in {StatusState.DISCONNECTED, StatusState.LOST})
 
@@ -43,7 +43,7 @@ BUTTONS = {
     CommandName.SELF_TEST: "Self-test",
 }
 
-# Home Assistant has no filter that makes a UUID. This is one of version 4, from eight random numbers of 16 bits.
+# Home Assistant has no filter that makes a UUID. This makes one of version 4 from eight random numbers of 16 bits.
 _NEW_UUID = "'%04x%04x-%04x-4%03x-a%03x-%04x%04x%04x' | format({})".format(
     ", ".join(f"range({2**bits}) | random" for bits in (16, 16, 16, 12, 12, 16, 16, 16))
 )
@@ -55,7 +55,7 @@ class _Source:
 
     topic: str
     expiry_s: int | None = None
-    """After so many seconds without a message the entity is unavailable; None if what was said stays true."""
+    """Seconds without a message after which the entity is unavailable; None if the last message stays true."""
 
     def sensor(self, name: str, value: str, **options: object) -> Options:
         """``value`` is a Jinja expression over ``value_json``, as is ``attributes`` among the options."""
@@ -64,7 +64,7 @@ class _Source:
     def binary(self, name: str, condition: str, *, given: str = "", **options: object) -> Options:
         """``condition`` is a Jinja expression that is true, false or, if unknown, none.
 
-        ``given`` is a statement that stands before it and before the attributes.
+        ``given`` is a statement that is placed before the condition and before the attributes.
         """
         value = f"{{% set found = {condition} %}}{{{{ 'None' if found is none else 'ON' if found else 'OFF' }}}}"
         return self._entity("binary_sensor", name, f"{given}{value}", options, given)
@@ -98,7 +98,7 @@ def make_entities(topics: Topics, *, status_expiry_s: int, buttons: bool) -> dic
         **_model(_Source(topics.info)),
         **(_buttons(topics) if buttons else {}),
     }
-    # Home Assistant keeps an entity that is merely left out: only its platform, without a word more, removes it.
+    # Home Assistant keeps an entity that is merely left out. Only its platform, and nothing else, removes it.
     removed: dict[str, Options] = (
         {} if buttons else {_button_key(command): {"platform": "button"} for command in BUTTONS}
     )
@@ -111,7 +111,7 @@ def make_entities(topics: Topics, *, status_expiry_s: int, buttons: bool) -> dic
 
 
 def is_removed(options: Options) -> bool:
-    """Whether this takes an entity away."""
+    """Whether these options remove an entity."""
     return {*options} == {"platform"}
 
 
@@ -151,7 +151,7 @@ def _last(last: _Source) -> dict[str, Options]:
 
 def _health(health: _Source) -> dict[str, Options]:
     degraded = "value_json.checks | selectattr('state', 'eq', 'degraded')"
-    # In safe mode there is one check alone, of the configuration.
+    # In safe mode there is only one check, that of the configuration.
     unknown = "{'state': 'unknown', 'code': none, 'message': none, 'remedy': none}"
     found = {
         "problem": health.binary(

@@ -1,6 +1,6 @@
-"""Bundles and what runs them: load and verify, TFLite runtime, classifier, familiarity, decision.
+"""Loads, verifies and runs bundles: TFLite runtime, classifier, familiarity, decision.
 
-Names are imported when they are first used: the process of an Edge TPU needs the runtime alone.
+Names are imported on first use: the process of an Edge TPU needs only the runtime.
 """
 
 from __future__ import annotations

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_ARRAYS_BYTES = 16 * 2**20
-"""The largest file of ours, of a bundle with 96 channels, unpacks to 0.2 MiB."""
+"""The largest of our own files, of a bundle with 96 channels, unpacks to 0.2 MiB."""
 
 
 def read_arrays(content: bytes, names: Sequence[str], *, max_bytes: int = MAX_ARRAYS_BYTES) -> dict[str, NDArray[Any]]:
     """The named arrays of the content of an ``.npz`` file.
 
     Nothing is unpickled, and no more than ``max_bytes`` is unpacked. Raises ``ValueError`` with a text for people if
-    the file cannot be read, is too large or lacks one.
+    the file cannot be read, is too large or lacks one of the arrays.
     """
     try:
         file = io.BytesIO(content)

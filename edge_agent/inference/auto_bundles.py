@@ -14,9 +14,9 @@ AUTO_BUNDLES = ("accurate", "fast")
 
 
 def auto_bundles(head: Path | None, trust: Trust | None = None) -> tuple[str, ...]:
-    """The names of those that may be chosen, the most accurate first; with a head, of the one that it was fitted on.
+    """The names of the bundles to choose from, the most accurate first; with a head, only the bundle it was fitted on.
 
-    Raises ``HeadMismatch`` if it was fitted on none of them, and as ``open_head`` and ``load_bundle``.
+    Raises ``HeadMismatch`` if the head was fitted on none of them, and what ``open_head`` and ``load_bundle`` raise.
     """
     if head is None:
         return AUTO_BUNDLES

@@ -38,7 +38,7 @@ from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS, WINDOW_PR
 MANIFEST = "manifest.json"
 MODEL = "model.tflite"
 EDGE_TPU_MODEL = "model_edgetpu.tflite"
-"""What the Edge TPU's compiler makes of the model; few bundles have it."""
+"""The model as the Edge TPU's compiler translates it; few bundles have it."""
 GOLDEN = "golden.npz"
 OOD = "ood.npz"
 CARD = "card.md"
@@ -52,10 +52,10 @@ class Bundle:
     folder: Path
     manifest: Manifest
     sha256: str
-    """Of ``manifest.json``."""
+    """SHA-256 of ``manifest.json``."""
     signature: Signature
     contents: Mapping[str, bytes] = field(repr=False, compare=False)
-    """What was verified, by file name: the files that are used. The folder is not read again."""
+    """Verified contents of the files that are used, by file name. The folder is not read again."""
 
     @property
     def model_path(self) -> Path:
@@ -86,12 +86,12 @@ def shipped_bundles() -> dict[str, Path]:
 def load_bundle(name_or_folder: str | Path, trust: Trust | None = None) -> Bundle:
     """Load and verify a shipped bundle by its name, or any bundle by its folder.
 
-    A ``Path`` is always a folder, also one that is called as a shipped bundle is. Without ``trust`` no signature is
-    looked at. Files that the manifest does not name are never read.
+    A ``Path`` is always a folder, even if it has the name of a shipped bundle. Without ``trust`` no signature is
+    checked. Files that the manifest does not name are never read.
 
     Raises ``BundleMissing``, ``BundleFileMissing``, ``BundleHashMismatch``, ``BundleUnsupported`` (unknown
-    preprocessing, agent too old), ``BundleError`` (an invalid manifest; a file that is a link or too large), and what
-    ``verify_signature`` does.
+    preprocessing, agent too old), ``BundleError`` (an invalid manifest; a file that is a link or too large), and the
+    errors of ``verify_signature``.
     """
     shipped = shipped_bundles()
     is_shipped = isinstance(name_or_folder, str) and name_or_folder in shipped
@@ -110,7 +110,7 @@ def load_bundle(name_or_folder: str | Path, trust: Trust | None = None) -> Bundl
     elif trust is None:
         vouched = Signature.UNSIGNED
     else:
-        # Before anything in it is parsed.
+        # Verify the signature before parsing the content.
         vouched = verify_signature(text, signature, trust, f"Bundle '{folder.name}'")
     try:
         manifest = Manifest.model_validate_json(text)

@@ -28,7 +28,7 @@ PIXEL_MEAN = PIXEL_SCALE = 127.5
 """MobileNetV2's input: a pixel p of 0 to 255 has the real value (p - 127.5) / 127.5."""
 
 EDGE_TPU = "edge_tpu"
-"""What readings call the accelerator that ran the network."""
+"""The accelerator's name in readings whose network it ran."""
 
 _SIGN = np.uint8(128)
 
@@ -44,8 +44,9 @@ GOLDEN_HEAD_LOGITS_RATIO = 0.1
 """Largest difference of a head's logits from the golden ones, as a ratio to the largest of them."""
 
 CONSISTENT_STEPS = 8.0
-"""Largest difference of the class activation map's mean from the logits, which it is, in quantization steps of the
-coarser of the two. Up to 3 on the shipped bundles, for random pixels, where both end at the limits of their range."""
+"""Largest difference between the class activation map's mean and the logits, which should be equal, in quantization
+steps of the coarser of the two. Up to 3 on the shipped bundles, for random pixels, where both reach the limits of their
+range."""
 
 GOLDEN_PIXEL_LEVELS = 0.5
 """Largest mean absolute difference of preprocessed images from the golden ones, in levels of 255."""
@@ -68,7 +69,7 @@ class Classification:
     unfamiliarity_score: float
     """Distance from the training images; see ``Familiarity``."""
     accelerator: str | None = None
-    """What ran the network; None for the processor."""
+    """The accelerator that ran the network; None for the processor."""
 
 
 class Classifier:
@@ -79,9 +80,9 @@ class Classifier:
     ) -> None:
         """Allocate the model and check it against the manifest.
 
-        ``head`` is a head's folder, and ``trust`` says whose signatures of it count; without it none is looked at.
+        ``head`` is a head's folder, and ``trust`` says whose signatures of it count; without ``trust`` none is checked.
         Raises ``RuntimeMissing``, ``BundleError`` for an unreadable file, ``BundleMismatch`` if tensors and manifest
-        disagree, ``HeadError``, and what ``verify_signature`` does for the head.
+        disagree, ``HeadError``, and the errors of ``verify_signature`` for the head.
         """
         self.bundle = bundle
         self.threads_count = threads
@@ -98,7 +99,7 @@ class Classifier:
         self._only_signed = bool((self._table == np.arange(256, dtype=np.uint8) ^ _SIGN).all())
         self._buffer = np.empty(self._runtime.input.shape, self._runtime.input.dtype)
         self.blast_offset = 0.0
-        """Added to the blast's log-odds by a bundle of the rule ``blast-first@1``, but not with a head. May be set."""
+        """Added to the blast's log-odds if the bundle's rule is ``blast-first@1``, but not with a head. May be set."""
         self._edge_tpu: tuple[EdgeTpu, CompiledModel] | None = None
 
     @property
@@ -107,7 +108,7 @@ class Classifier:
         return EDGE_TPU_MODEL in self.bundle.contents
 
     def accelerate(self, edge_tpu: EdgeTpu) -> None:
-        """Judge on ``edge_tpu`` from now on, where it works, with the bundle's model for it if it has one.
+        """Judge on ``edge_tpu`` from now on, if it works, with the bundle's model for an Edge TPU if it has one.
 
         Raises ``BundleError`` for an unreadable file.
         """
@@ -125,32 +126,32 @@ class Classifier:
 
     @property
     def _judge(self) -> Manifest | HeadManifest:
-        """Of what gives the labels."""
+        """The manifest of the bundle or head that gives the labels."""
         return self.bundle.manifest if self.head is None else self.head.manifest
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """What is told apart, in the order of the probabilities."""
+        """The labels, in the order of the probabilities."""
         return self._judge.labels
 
     @property
     def thresholds(self) -> Thresholds:
-        """Of the decision."""
+        """The thresholds of the decision."""
         return self._judge.thresholds
 
     @property
     def evidence(self) -> Evidence | None:
-        """The record by which the labels may be used or not."""
+        """The record that decides whether the labels may be used."""
         return self._judge.evidence
 
     @property
     def appearance(self) -> TrainingAppearance | None:
-        """How the images look that the labels were learnt from."""
+        """The appearance of the images that the labels were learnt from."""
         return self._judge.appearance
 
     @property
     def reference(self) -> Reference | None:
-        """What it says of images that had no part in training."""
+        """The model's answers for images that had no part in training."""
         return self._judge.reference
 
     @property
@@ -177,7 +178,7 @@ class Classifier:
         return self.classify_all([image])[0]
 
     def classify_all(self, images: Sequence[NDArray[np.uint8]]) -> list[Classification]:
-        """As ``classify`` for each of several images, in less time: what surrounds the network is done once for all."""
+        """Classify several images in less time: the work around the network is done once for all. As ``classify``."""
         if not images:
             return []
         outputs, accelerator = self._outputs(images)
@@ -186,7 +187,7 @@ class Classifier:
     def _describe(
         self, images: Sequence[NDArray[np.uint8]], outputs: Outputs, accelerator: str | None = None
     ) -> list[Classification]:
-        """What the head says of the network's outputs for images, or else the bundle."""
+        """The answers of the head, or else of the bundle, from the network's outputs for images."""
         head, kind = self.head, self._kind
         if head is None or kind is None:
             return self._as_bundle(images, outputs, accelerator)
@@ -210,11 +211,11 @@ class Classifier:
         return found
 
     def run(self, image: NDArray[np.uint8]) -> Classification:
-        """What the bundle alone says, without the head; as ``classify``."""
+        """Classify with the bundle alone, without the head; as ``classify``."""
         return self._as_bundle([image], *self._outputs([image]))[0]
 
     def _outputs(self, images: Sequence[NDArray[np.uint8]]) -> tuple[Outputs, str | None]:
-        """The network's outputs, and what ran it if it was not the processor."""
+        """The network's outputs, and the accelerator that ran it, None for the processor."""
         if len(images) > len(self._buffer):
             self._buffer = np.empty((len(images), *self._buffer.shape[1:]), self._buffer.dtype)
         values = self._buffer[: len(images)]
@@ -227,7 +228,7 @@ class Classifier:
         return self._runtime.run(values), None
 
     def _quantize(self, images: Sequence[NDArray[np.uint8]], into: NDArray[np.integer]) -> None:
-        """Write images as the network takes them."""
+        """Write images into the network's input in its own format."""
         for image, values in zip(images, into.view(np.uint8), strict=True):
             if self._only_signed:
                 np.bitwise_xor(image, _SIGN, out=values)
@@ -298,7 +299,7 @@ class Classifier:
             self._check_golden(golden, number, outputs)
 
     def _check_golden(self, golden: Golden, number: int, outputs: Outputs) -> None:
-        """Compare the network's outputs for a golden field with what was recorded. Raises ``GoldenMismatch``, ..."""
+        """Compare the network's outputs for a golden field with the recorded ones. Raises ``GoldenMismatch``, ..."""
         image, logits, unfamiliarity = golden.image[number], golden.logits[number], golden.unfamiliarity[number]
         name = self.manifest.name
         found = self._as_bundle([image], outputs)[0]

@@ -16,7 +16,7 @@ def decide(
 
     Returns the outcome, the reason if it is not ``classified``, and the figures that decided.
 
-    An unproven model answers nothing, but says of a field that it is unfamiliar, which does not depend on its classes.
+    An unproven model answers nothing, but still reports an unfamiliar field, which does not depend on its classes.
 
     Familiarity comes first: the probabilities of an unfamiliar field mean nothing, so its confidence is left out.
     The second test is the reject rule of C. K. Chow, "On optimum recognition error and reject tradeoff", 1970.

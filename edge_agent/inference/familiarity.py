@@ -1,9 +1,9 @@
-"""How far a field is from those that a bundle was trained on.
+"""Measures how far a field is from those that a bundle was trained on.
 
 A network gives every picture a label, and softmax is no guard: it is as sure of another laboratory's slide as of its
 own. So familiarity is measured where training changed nothing: in a middle layer with its general-purpose weights. The
-Mahalanobis distance of its activations' statistics from those of the training images is small for images that vary as
-they do and large for all others (Lee, Lee, Lee and Shin, 2018; here with one Gaussian for all classes).
+Mahalanobis distance of its activations' statistics from those of the training images is small for images that vary like
+the training images and large for all others (Lee, Lee, Lee and Shin, 2018; here with one Gaussian for all classes).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STRIDE_PX = 4
 """Every fourth pixel in each direction is enough for the field's colours; all of them would take ten times as long."""
 
 _PIXEL = np.dtype((np.void, 3))
-"""As one item: numpy copies three bytes at once sooner than three times one."""
+"""A pixel as one item: numpy copies three bytes at once faster than one byte three times."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,9 +38,9 @@ class Familiarity:
 
     @classmethod
     def load(cls, bundle: Bundle, channels_count: int) -> Self:
-        """Load it from a verified bundle whose middle map has ``channels_count`` channels.
+        """Load the familiarity of a verified bundle whose middle map has ``channels_count`` channels.
 
-        Raises ``BundleError`` if the file cannot be read, ``BundleMismatch`` if it is for another map.
+        Raises ``BundleError`` if its file cannot be read, ``BundleMismatch`` if it is for another map.
         """
         name = bundle.manifest.name
         try:
@@ -61,7 +61,7 @@ class Familiarity:
     def scores(self, images: Sequence[NDArray[np.uint8]], middle_maps: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mahalanobis distances (n,), at least 0; about the square root of the description's size if familiar.
 
-        ``images`` are preprocessed fields or windows, ``middle_maps`` theirs; see ``describe_all``.
+        ``images`` are preprocessed fields or windows, ``middle_maps`` their middle maps; see ``describe_all``.
         """
         return self.distances(describe_all(images, middle_maps))
 
@@ -97,5 +97,5 @@ def describe_all(images: Sequence[NDArray[np.uint8]], middle_maps: NDArray[np.fl
 
 
 def description_size(channels_count: int) -> int:
-    """Length of the description of a field whose middle map has so many channels."""
+    """Length of the description of a field whose middle map has this many channels."""
     return 2 * (channels_count + 3)

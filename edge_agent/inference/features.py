@@ -1,7 +1,7 @@
-"""What a head looks at: numbers of a field that the bundle's network gives anyway.
+"""The features that a head judges by: numbers of a field that the bundle's network gives anyway.
 
-Each is a statistic over the places of the middle map, so that a head's logits can be divided among the places: that is
-the head's activation map, and its mean is the logits.
+Each is a statistic over the places of the middle map, so that a head's logits can be divided among the places. The
+result is the head's activation map, and its mean is the logits.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ Floats: TypeAlias = NDArray[np.float32]
 
 _COLOURS = 3
 _SAMPLES = 4
-"""Pixels of the image that each place is the mean of, each way."""
+"""Each place is the mean of this many pixels of the image in each direction."""
 _LEAST_SPREAD = 1e-3
-"""Of a channel that does not vary over the field, so that nothing is divided by 0 or by what rounding leaves."""
+"""The spread of a channel that does not vary over the field, so that nothing is divided by 0 or a rounding error."""
 
 _BACKGROUND_RATIO = 0.75
 """The brightest quarter of the places is background unless the smear is packed with cells."""
 _CENTRE_SIGMA_RATIO = 0.3
 """Standard deviation of the weight of a place by its distance from the centre, as a ratio to the field's side."""
 _LEAST_DARKNESS = 4.0
-"""In squared levels of 255, so that a field without stained cells is described as a whole."""
+"""Least darkness in squared levels of 255, so that a field without stained cells is described as a whole."""
 _MIDDLE_LEVEL = 128
-"""Taken from CIE LAB of 8 bits, so that squares stay small enough for float32."""
+"""Subtracted from CIE LAB of 8 bits, so that squares stay small enough for float32."""
 
 
 class FieldFeatures(Protocol):
-    """The features of one field, and which place they come from."""
+    """The features of one field, and the places that they come from."""
 
     @property
     def values(self) -> Floats:
@@ -58,7 +58,7 @@ class FeatureKind:
     describe: Callable[[Image, Floats], FieldFeatures]
     """Takes the preprocessed field, uint8 (h, w, 3), and the middle map, float32 (rows, columns, channels)."""
     size: Callable[[int], int]
-    """Number of features of a middle map with so many channels."""
+    """Number of features of a middle map with this many channels."""
     whole_field_ratio: float = 1.0
     """Share of the features, the first ones, that describe the field as a whole. Familiarity is measured from them."""
 
@@ -68,14 +68,14 @@ class FeatureKind:
 
 
 class WholeField:
-    """``field-description@1``: what the bundle's own familiarity is measured from (``familiarity.describe``)."""
+    """``field-description@1``: the description that the bundle's own familiarity uses (``familiarity.describe``)."""
 
     def __init__(self, image: Image, middle_map: Floats) -> None:
         self.values: Floats = describe(image, middle_map)
         self._map = middle_map
 
     def explain(self, weights: Floats, bias: Floats) -> Floats:
-        """As ``FieldFeatures``. What the colours of the whole field say is the same everywhere.
+        """As ``FieldFeatures``. The colours of the whole field contribute the same everywhere.
 
         The mean and the spread of a channel are sums over places: of x / n, and of (x - mean)² / (n · spread).
         """
@@ -99,7 +99,7 @@ class CellsInField:
     def __init__(self, image: Image, middle_map: Floats) -> None:
         rows, columns, channels = middle_map.shape
         self._shape = rows, columns
-        # A sixteenth of the pixels is enough, and takes a quarter of the time that all of them do.
+        # A sixteenth of the pixels is enough, and takes a quarter of the time of all.
         some = cv2.resize(image, (_SAMPLES * columns, _SAMPLES * rows), interpolation=cv2.INTER_NEAREST)
         small = np.asarray(cv2.resize(some, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
         count = channels + _COLOURS
@@ -117,7 +117,7 @@ class CellsInField:
         squared = np.square(self._mean)
         variance = sums[:, count:-1] - squared
         self._spread = np.sqrt(np.maximum(variance, _LEAST_SPREAD**2 * (1 + squared)))
-        # What a spread that was raised to the least has beyond the sum over places.
+        # The excess over the sum over places of a spread that was raised to the least.
         self._raised = self._spread - variance / self._spread
         self.values: Floats = np.concatenate([self._mean, self._spread], axis=1).reshape(-1)
 
@@ -171,4 +171,4 @@ FEATURES: Mapping[str, FeatureKind] = MappingProxyType(
         "field-description@2": FeatureKind(CellsInField, _cells_size, whole_field_ratio=0.5),
     }
 )
-"""By the name in ``head.json``. What a released name means never changes."""
+"""Kinds of features by their names in ``head.json``. The meaning of a released name never changes."""

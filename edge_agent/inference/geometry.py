@@ -1,4 +1,4 @@
-"""The geometry of a model's training images, from the words of a manifest to what cuts the field."""
+"""Converts the geometry of a model's training images from the manifest's terms to those that cut the field."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edge_agent.vision.field import Geometry
 
 
 def field_geometry(field: TrainingField | None, size_px: int) -> Geometry:
-    """What fields of ``size_px`` look like to a model whose manifest has this section; None is the centre square."""
+    """The geometry of fields of ``size_px`` for a model whose manifest has this section; None is the centre square."""
     if field is None:
         return Geometry(size_px)
     wide, high = (field.aspect_width, field.aspect_height) if field.fit == "stretch" else (1, 1)
@@ -16,8 +16,8 @@ def field_geometry(field: TrainingField | None, size_px: int) -> Geometry:
 
 
 CELLS_GEOMETRY = Geometry(224, 4, 3)
-"""The field in which a cells bundle looks for cells: nearly all of a camera's picture, at the size that the limits of
-quality were chosen at."""
+"""The field in which a cells bundle looks for cells: nearly all of a camera's picture, at the size for which the limits
+of quality were chosen."""
 
 
 def bundle_geometry(manifest: Manifest) -> Geometry:

@@ -1,7 +1,7 @@
 """A head: a linear classifier with its own familiarity, fitted at a site on the features of a bundle.
 
-The bundle's network stays as it is. A head replaces only what the network's last layer says: its labels, thresholds and
-what is familiar are those of the site.
+The bundle's network stays as it is. A head replaces only the answers of the network's last layer: labels, thresholds
+and familiarity are those of the site.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ _NAMES = ("weights", "bias", "familiarity_mean", "familiarity_whitening", "golde
 class Head:
     """A verified head.
 
-    The logits of features x are ``weights @ x + bias``, which the temperature divides.
+    The logits of features x are ``weights @ x + bias``; they are divided by the temperature.
     """
 
     folder: Path
     manifest: HeadManifest
     sha256: str
-    """Of ``head.json``."""
+    """SHA-256 of ``head.json``."""
     signature: Signature
     weights: NDArray[np.float32]
     """(classes, features)."""
     bias: NDArray[np.float32]
     """(classes,)."""
     familiarity: Familiarity
-    """Of the first of the features: of all that have a weight in the distance."""
+    """Familiarity by the first features: all those that have a weight in the distance."""
     golden_logits: NDArray[np.float32]
     """(n, classes): the logits of the bundle's golden fields."""
     golden_unfamiliarity: NDArray[np.float32]
-    """(n,)."""
+    """(n,): the unfamiliarity scores of the same fields."""
 
     @property
     def identity(self) -> HeadIdentity:
@@ -81,16 +81,16 @@ class HeadFolder:
     folder: Path
     manifest: HeadManifest
     sha256: str
-    """Of ``head.json``."""
+    """SHA-256 of ``head.json``."""
     signature: Signature
     arrays: bytes = field(repr=False)
     """Content of ``head.npz``."""
 
 
 def open_head(folder: Path, trust: Trust | None = None) -> HeadFolder:
-    """Read and verify the files of the head in ``folder``. Without ``trust`` no signature is looked at.
+    """Read and verify the files of the head in ``folder``. Without ``trust`` no signature is checked.
 
-    Raises ``HeadMissing``, ``HeadError`` if it is damaged or needs a newer agent, and what ``verify_signature`` does.
+    Raises ``HeadMissing``, ``HeadError`` if it is damaged or needs a newer agent, and as ``verify_signature``.
     """
     missing = HeadMissing(f"There is no head in '{folder}'.")
     content = _read(folder, HEAD_MANIFEST, MAX_MANIFEST_BYTES, missing)
@@ -102,7 +102,7 @@ def open_head(folder: Path, trust: Trust | None = None) -> HeadFolder:
             raise HeadError(f"{folder}: {error}.") from error
         except OSError as error:
             raise missing from error
-        # Before anything in it is parsed.
+        # Verify the signature before parsing the content.
         vouched = verify_signature(content, signature, trust, f"Head '{folder.name}'")
     manifest = _parse(content, folder)
     arrays = b""
@@ -118,7 +118,7 @@ def open_head(folder: Path, trust: Trust | None = None) -> HeadFolder:
 def load_head(folder: Path, bundle: Bundle, channels_count: int, trust: Trust | None = None) -> Head:
     """Load and verify the head in ``folder`` for ``bundle``, whose middle map has ``channels_count`` channels.
 
-    Raises what ``open_head`` does, and ``HeadMismatch`` if it is for another bundle or has other shapes.
+    Raises the errors of ``open_head``, and ``HeadMismatch`` if it is for another bundle or has other shapes.
     """
     opened = open_head(folder, trust)
     manifest = opened.manifest
@@ -143,7 +143,7 @@ def load_head(folder: Path, bundle: Bundle, channels_count: int, trust: Trust | 
 
 
 def _familiarity(mean: NDArray[np.float32], whitening: NDArray[np.float32]) -> Familiarity:
-    """Without the last features, if they have no weight: fetching zeros from memory takes longer than computing."""
+    """Drop the last features if they have no weight: fetching zeros from memory takes longer than computing."""
     weighty = np.flatnonzero(whitening.any(axis=0) | whitening.any(axis=1))
     count = int(weighty[-1]) + 1 if len(weighty) else len(mean)
     return Familiarity(mean[:count], np.ascontiguousarray(whitening[:count, :count]))

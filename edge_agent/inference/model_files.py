@@ -13,11 +13,11 @@ MAX_MANIFEST_BYTES = 2**20
 MAX_MODEL_BYTES = 64 * 2**20
 MAX_FILE_BYTES = 16 * 2**20
 MAX_FOLDER_BYTES = 192 * 2**20
-"""All files of a folder together."""
+"""Size limit of all files of a folder together."""
 
 
 class FileRefused(Exception):
-    """A file is not one to read. Its text is for people."""
+    """A file must not be read. The exception's text is for people."""
 
 
 def read_file(folder: Path, name: str, max_bytes: int) -> bytes:
@@ -27,7 +27,7 @@ def read_file(folder: Path, name: str, max_bytes: int) -> bytes:
     """
     path = folder / name
     try:
-        # Without waiting for a writer, if it is a pipe.
+        # If it is a pipe, do not wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno == errno.ELOOP:
@@ -39,7 +39,7 @@ def read_file(folder: Path, name: str, max_bytes: int) -> bytes:
             raise FileRefused(f"{name} is not a plain file")
         if found.st_size > max_bytes:
             raise FileRefused(f"{name} has {found.st_size} bytes, more than {max_bytes}")
-        # It may be growing at this moment.
+        # The file may be growing at this moment.
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise FileRefused(f"{name} has more than {max_bytes} bytes")

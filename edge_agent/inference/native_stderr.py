@@ -16,11 +16,12 @@ _LOCK = threading.Lock()
 
 @contextmanager
 def stderr_without(noise: re.Pattern[bytes]) -> Iterator[None]:
-    """Drop whole lines that match ``noise`` from what the process writes to file descriptor 2 meanwhile.
+    """Drop whole lines that match ``noise`` from the process's output to file descriptor 2 inside the block.
 
-    All other lines are written at the end of the block, unchanged and in order, also when it raises. For output that a
-    library has no setting for, and that does not pass through ``sys.stderr``. The descriptor is the whole process's, so
-    what other threads write is delayed until the end too; keep the block short. One block runs at a time.
+    All other lines are written at the end of the block, unchanged and in order, even if the block raises. This is for
+    output that a library has no setting for, and that does not pass through ``sys.stderr``. The descriptor belongs to
+    the whole process, so output of other threads is delayed until the end too; keep the block short. One block runs at
+    a time.
     """
     with _LOCK:
         try:
@@ -43,7 +44,7 @@ def stderr_without(noise: re.Pattern[bytes]) -> Iterator[None]:
 
 
 def _flush() -> None:
-    """Python's own buffer, so that its text lands on the side of the block where it was written."""
+    """Flush Python's own buffer, so that its text stays inside or outside the block, where it was written."""
     if sys.stderr is not None:
         sys.stderr.flush()
 

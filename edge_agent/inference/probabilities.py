@@ -13,7 +13,7 @@ def bundle_probabilities(
 ) -> NDArray[np.float64]:
     """Probabilities (..., classes) of a bundle's own logits (..., classes). A head's are always a ``softmax``.
 
-    ``blast_offset`` is that of ``blast_first``; it changes nothing by another rule.
+    ``blast_offset`` is that of ``blast_first``; it has no effect with another rule.
     """
     if manifest.cells is not None and manifest.cells.probabilities == "blast-first@1":
         return blast_first(logits, manifest.temperature, blast_offset)
@@ -30,8 +30,8 @@ def softmax(logits: NDArray[np.floating], temperature: float) -> NDArray[np.floa
 def blast_first(logits: NDArray[np.floating], temperature: float, blast_offset: float = 0.0) -> NDArray[np.float64]:
     """Probabilities (..., classes), of which the first answers a question of its own: whether the cell is a blast.
 
-    The first of the logits (..., classes) are its log-odds. The others share what is left, by a softmax among them.
-    All are divided by ``temperature``; ``blast_offset`` is then added to the log-odds.
+    The first of the logits (..., classes) are its log-odds. The others share the rest, by a softmax among them. All are
+    divided by ``temperature``; ``blast_offset`` is then added to the log-odds.
     """
     # The two sides of the sigmoid, neither of which loses digits.
     log_odds = np.asarray(logits[..., :1], np.float64) / temperature + blast_offset

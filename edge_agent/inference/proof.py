@@ -1,7 +1,7 @@
 """Whether a bundle's or head's own record shows that its answers can be used.
 
-The judgement is made anew from the counts in the manifest, on the device as in the trainer. Nothing that the manifest
-says of itself, such as an interval or a verdict, is believed.
+The judgement is made anew from the counts in the manifest, on the device as in the trainer. Anything that the manifest
+concludes from them, such as an interval or a verdict, is ignored.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DEFAULT_PROOF = ProofLimits()
 
 
 def unproven_reasons(labels: Sequence[Label], evidence: Evidence | None, limits: ProofLimits) -> tuple[str, ...]:
-    """What the record of a bundle or head with these labels lacks, each as a sentence; empty if it may be used."""
+    """What the record of a bundle or head with these labels lacks, each as a sentence; empty if it lacks nothing."""
     if evidence is None:
         return ("There is no record of figures on held-out images.",)
     reasons = []

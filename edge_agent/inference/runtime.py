@@ -23,10 +23,10 @@ _RUNTIMES = (
 )
 
 MAX_TENSORS_BYTES = 256 * 2**20
-"""Of all tensors, as if none shared memory with another; those of the largest bundle that ships need 9 MiB."""
+"""Size of all tensors, as if none shared memory with another; those of the largest shipped bundle need 9 MiB."""
 
 EDGE_TPU_OP = b"edgetpu-custom-op"
-"""What the Edge TPU's compiler puts in place of the ops that it compiled."""
+"""The op that the Edge TPU's compiler puts in place of those that it compiled."""
 
 _DELEGATE_NOTICE = re.compile(rb"INFO: Created TensorFlow Lite XNNPACK delegate for CPU\.")
 """Written for every interpreter, whatever TF_CPP_MIN_LOG_LEVEL says. It is of no use to a user."""
@@ -38,7 +38,7 @@ class Tensor:
 
     index: int
     name: str
-    """In the file, where the compiler for the Edge TPU keeps it; not that of the signature."""
+    """The name in the file, which the compiler for the Edge TPU keeps; not the name in the signature."""
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     scale: float
@@ -68,8 +68,8 @@ class Runtime:
     ) -> None:
         """Load the content of a TFLite file and allocate its tensors.
 
-        ``delegate`` is a library that takes over the ops that it can, such as that of an Edge TPU. ``outputs`` has the
-        outputs' names in the file by those to use, of a file that has no signature. ``file`` is what errors call it.
+        ``delegate`` is a library that takes over the ops that it can, such as that of an Edge TPU. ``outputs`` maps the
+        names to use to the outputs' names in the file, for a file without a signature. ``file`` is its name in errors.
         Raises ``RuntimeMissing``, ``EdgeTpuLibraryMissing``, ``EdgeTpuError`` if the delegate refuses, or
         ``BundleMismatch`` if it is not a usable model.
         """
@@ -114,18 +114,18 @@ class Runtime:
     def run(self, values: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """Run on ``values`` of the input's dtype; the real values of every output, by name.
 
-        ``values`` have the input's shape, or more than one along its first axis: then one after the other, and so have
-        the outputs. Raises ``InferenceError``.
+        ``values`` have the input's shape, or more entries along its first axis: then the model runs on one after the
+        other, and the outputs have as many entries. Raises ``InferenceError``.
         """
         found: dict[str, list[NDArray[Any]]] = {name: [] for name in self.outputs}
         for each in values:
             for name, answer in self.answer(each).items():
                 found[name].append(answer)
-        # Once for all: numpy's own work is most of what a few thousand numbers take.
+        # Dequantize once for all: numpy's overhead is most of the time that a few thousand numbers take.
         return {name: tensor.dequantize(np.concatenate(found[name])) for name, tensor in self.outputs.items()}
 
     def answer(self, values: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Run on one image (h, w, 3) of the input's dtype; the outputs as they are, by name. As ``run``."""
+        """Run on one image (h, w, 3) of the input's dtype; the outputs, not dequantized, by name. As ``run``."""
         try:
             np.copyto(self._input_view()[0], values, casting="no")
             self.invoke()
@@ -135,7 +135,7 @@ class Runtime:
 
 
 def _check_sizes(tensors: list[dict[str, Any]]) -> None:
-    """Raise ``ValueError`` if the tensors would take too much memory, before they do."""
+    """Raise ``ValueError`` if the tensors would take too much memory, before they are allocated."""
     needed = sum(math.prod(map(int, each["shape"])) * np.dtype(each["dtype"]).itemsize for each in tensors)
     if needed > MAX_TENSORS_BYTES or any(int(side) < 0 for each in tensors for side in each["shape"]):
         raise ValueError(f"its tensors need {needed} bytes, more than {MAX_TENSORS_BYTES}")
@@ -155,13 +155,13 @@ def _tensor(detail: dict[str, Any]) -> Tensor:
 
 def _load_delegate(module: Any, library: str) -> object:  # noqa: ANN401 - one of two modules of the same shape
     try:
-        # By itself first: of a library that cannot be loaded, load_delegate leaves an object that cannot be deleted.
+        # Load the library by itself first: if that fails in load_delegate, it leaves an object that cannot be deleted.
         ctypes.CDLL(library)
         return module.load_delegate(library)
     except OSError as error:
         raise EdgeTpuLibraryMissing(f"The library {library} cannot be loaded: {error}.") from error
     except (ValueError, AttributeError) as error:
-        # ValueError: it gives no delegate, and mostly no reason. AttributeError: it is some other library.
+        # ValueError: the library gives no delegate, and mostly no reason. AttributeError: it is some other library.
         reason = str(error).strip().replace("\n", " ")
         raise EdgeTpuError(f"{library} gives no access to an Edge TPU: {reason}.") from error
 

@@ -1,7 +1,7 @@
 """Signatures of bundles and heads: Ed25519 (RFC 8032) over the exact bytes of ``manifest.json`` or ``head.json``.
 
-Those name the SHA-256 of every other file, so that one signature vouches for the whole folder. It is in the file
-``signature``, which names its key. Anybody can verify one: OpenSSL does, with the key and the two files.
+These files name the SHA-256 of every other file, so that one signature vouches for the whole folder. It is in the file
+``signature``, which names its key. Anybody can verify it with OpenSSL, the key and the two files.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Trust:
 
     @classmethod
     def of(cls, keys: Iterable[str], *, unsigned_allowed: bool) -> Self:
-        """Trust these public keys, in base64. Raises ``ValueError`` for one that is not a key."""
+        """Trust these public keys, in base64. Raises ``ValueError`` for a text that is not a key."""
         decoded = [decode_public_key(key) for key in keys]
         return cls({key_id(key): key for key in decoded}, unsigned_allowed)
 
@@ -62,7 +62,7 @@ def signature_file(public_key: bytes, signature: bytes) -> bytes:
 
 
 def verify_signature(content: bytes, signature: bytes | None, trust: Trust, what: str) -> Signature:
-    """Who vouches for ``content``, by the content of the file ``signature``; None if there is none.
+    """Verify who vouches for ``content``; ``signature`` is the content of that file, None if there is none.
 
     ``what`` is for messages, such as "Bundle 'accurate'". Raises ``SignatureInvalid``, ``SignatureUnknownKey``,
     ``UnsignedRefused``, or ``SigningMissing`` if signatures cannot be verified on this machine.
@@ -97,7 +97,7 @@ class _Document(Contract):
 
 def _verify(public_key: bytes, raw: bytes, content: bytes, what: str) -> None:
     try:
-        # Not at the top: it is an extra, and an agent whose bundle is shipped never needs its 10 MB.
+        # Not at the top: cryptography is an extra, and an agent whose bundle is shipped never needs its 10 MB.
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - an extra, and too large for the agent's start
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - as above
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""From the spool to the broker, and from the broker to the commands. Knows neither cameras nor models."""
+"""Carries messages from the spool to the broker, and commands from the broker. Knows neither cameras nor models."""
 
 from edge_agent.mqtt.broker_state import BrokerState
 from edge_agent.mqtt.publisher import Publisher

@@ -20,9 +20,9 @@ class BackgroundCall(Generic[T]):
         on_done: Callable[[], None],
         discard: Callable[[], None] = lambda: None,
     ) -> None:
-        """``name``: of the thread. ``on_done`` is called in it when the function has returned or raised.
+        """``name`` is that of the thread. ``on_done`` is called in the thread when the function has returned or raised.
 
-        ``discard`` releases what the function has acquired, if the call is abandoned.
+        ``discard`` releases anything that the function has acquired, if the call is abandoned.
         """
         self._function = function
         self._on_done = on_done
@@ -46,13 +46,13 @@ class BackgroundCall(Generic[T]):
 
     @property
     def result(self) -> T | None:
-        """What the function returned; None until then, and if it raised."""
+        """The function's result; None until it has returned, and if it raised."""
         with self._lock:
             return self._result
 
     @property
     def error(self) -> Exception | None:
-        """What the function raised; None until then, and if it returned."""
+        """The exception that the function raised; None until then, and if it returned."""
         with self._lock:
             return self._error
 
@@ -61,7 +61,7 @@ class BackgroundCall(Generic[T]):
         self._thread.start()
 
     def abandon(self) -> None:
-        """Discard what the function has acquired: now if it is done, otherwise when it is."""
+        """Discard anything that the function has acquired: now if it is done, otherwise as soon as it is."""
         with self._lock:
             self._abandoned = True
             if self._thread.ident is not None and not self._done:

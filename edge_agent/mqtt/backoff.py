@@ -1,14 +1,14 @@
-"""Decides when to connect again."""
+"""Decides when to reconnect."""
 
 from __future__ import annotations
 
 import random
 
 LASTED_S = 30.0
-"""A connection that lasted this long counts as good, whatever it carried."""
+"""A connection that lasted this long counts as good, even if it carried nothing."""
 
 DELIVERED_S = 5.0
-"""With an acknowledged spooled message a connection counts as good sooner."""
+"""After an acknowledged spooled message a connection counts as good this early."""
 
 TAKEN_MAX_S = 600.0
 """Longest pause after another client took the session; otherwise two devices with one name would disconnect each other

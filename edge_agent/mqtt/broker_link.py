@@ -1,4 +1,4 @@
-"""Maintains the connection to the broker: when to try again, with which version, and what is wrong."""
+"""Maintains the connection to the broker: decides when and with which version to try, and what is wrong."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class BrokerLink:
         self._connection: Connection | None = None
         self._abandoned: Connection | None = None
         self._limits = ServerLimits()
-        """Those of the last connection, for the will of the next."""
+        """The limits of the last connection, for the will of the next."""
         self._unanswered_count = 0
         self._foreign: BrokerForeign | None = None
         self._accepted_at = 0.0
@@ -110,7 +110,7 @@ class BrokerLink:
         return self._attempt_at if self._connection is None else self._connection.due_at
 
     def serve(self) -> None:
-        """Read and write what can be, and react to what happened."""
+        """Read and write as much as possible now, and react to the events."""
         connection = self._connection
         if connection is None:
             return
@@ -140,7 +140,7 @@ class BrokerLink:
     def _connect(self) -> None:
         """Begin one attempt."""
         if self._abandoned is not None and self._abandoned.connecting:
-            # One thread in a look-up that does not end is enough.
+            # One thread that hangs in a look-up is enough.
             self._lose(BrokerUnreachable(f"The look-up of {self._settings.host} does not finish."))
             return
         self._abandoned = None
@@ -152,7 +152,7 @@ class BrokerLink:
             client_id(self._topics.site, self._topics.device),
             version_5=version_5,
             will=limits.adapt(self._delivery.status.will()),
-            # Not the first times: a broker that is starting hangs up as well.
+            # Ignore the first times: a broker that is starting hangs up as well.
             suspects_tls=self._unanswered_count % (UNANSWERED_MAX + 1) == UNANSWERED_MAX,
             on_change=self._on_change,
         )
@@ -188,7 +188,7 @@ class BrokerLink:
             return
         version = "5" if version_5 else "3.1.1"
         log.info("connected to the broker at %s (MQTT %s)", self._address, version)
-        # In 3.1.1 a broker does not say whether it retains messages. It has accepted the will, which says how it does.
+        # In 3.1.1 a broker does not say whether it retains messages. It does if it accepted a will that is retained.
         self._limits = event.limits if version_5 else replace(event.limits, retain_available=self._retains.wanted)
         self._accepted_at = time.monotonic()
         self._rivals.accepted()
@@ -211,7 +211,7 @@ class BrokerLink:
             self._lose(explain_refusal(self._address, event.reason, event.text, event.server))
 
     def _on_unanswered(self, event: Unanswered, connection: Connection) -> None:
-        """No CONNACK came. Some brokers that do not understand MQTT 5 only hang up, or say nothing at all."""
+        """No CONNACK came. Some brokers that do not understand MQTT 5 only hang up, or stay silent."""
         self._unanswered_count += 1
         self._versions.unanswered()
         if not connection.version_5:
@@ -278,7 +278,7 @@ class BrokerLink:
             self._reporter.set_problem(_RIVAL, error)
 
     def _count_ended(self) -> None:
-        """An accepted connection has ended: what was learned about the broker may no longer be true."""
+        """An accepted connection has ended: earlier findings about the broker may no longer be true."""
         self._backoff.ended(time.monotonic() - self._accepted_at, delivered=self._delivery.delivered)
         self._versions.ended()
         self._retains.ended()

@@ -24,9 +24,9 @@ class BrokerState:
     connected: bool
     error: EdgeAgentError | None = None
     version: str | None = None
-    """Of MQTT, while it is connected."""
+    """Version of MQTT, while it is connected."""
     certificate_end: datetime | None = None
-    """When the certificate ends that the broker showed, while it is connected with encryption."""
+    """When the broker's certificate expires, while it is connected with encryption."""
 
 
 class BrokerStateReporter:
@@ -36,10 +36,10 @@ class BrokerStateReporter:
         self._on_state = on_state
         self._problems: dict[Hashable, EdgeAgentError] = {}
         self.state = BrokerState(connected=False)
-        """The last one that was reported."""
+        """The last reported state."""
 
     def connected(self, version: str, problem: EdgeAgentError | None, certificate_end: datetime | None = None) -> None:
-        """The broker has accepted a connection. ``problem``: what the device cannot do over it."""
+        """The broker has accepted a connection. ``problem`` says what the device cannot do over it."""
         self._problems = {} if problem is None else {_LIMITS: problem}
         # A problem is logged anew for each connection.
         self.state = BrokerState(connected=True, version=version, certificate_end=certificate_end)
@@ -51,11 +51,11 @@ class BrokerStateReporter:
         self._set(BrokerState(connected=False, error=error))
 
     def problem(self, key: Hashable) -> EdgeAgentError | None:
-        """What is wrong with the connection in one respect."""
+        """The connection's problem in one respect; None if there is none."""
         return self._problems.get(key)
 
     def set_problem(self, key: Hashable, error: EdgeAgentError | None) -> None:
-        """Something about the connection is wrong now, or no longer. The oldest problem is the one that is reported."""
+        """Something about the connection is wrong now, or no longer. The oldest problem is reported."""
         known = self._problems.get(key)
         if error is None:
             self._problems.pop(key, None)

@@ -33,23 +33,23 @@ from edge_agent.mqtt.settings import MqttSettings
 log = logging.getLogger(__name__)
 
 ANSWER_DEADLINE_S = 5.0
-"""For a TCP connection to one of the name's addresses, for a step of TLS, and for the broker's CONNACK."""
+"""Limit for a TCP connection to one of the name's addresses, for a step of TLS, and for the broker's CONNACK."""
 
 CONNECT_DEADLINE_S = 30.0
-"""For the look-up of the name, TCP and TLS together."""
+"""Limit for the look-up of the name, TCP and TLS together."""
 
 FAREWELL_S = 1.0
-"""For the last bytes to leave this machine."""
+"""Limit for the last bytes to leave this machine."""
 
 _PACKETS_MAX = 100
-"""So many are read before something else has its turn."""
+"""Packets that are read before other work has its turn."""
 
 
 class Connection:
     """An attempt to connect and, if it succeeds, the connection.
 
     The owner calls ``serve``. Only the look-up of the name, TCP and TLS, which may block for any time, run in a thread.
-    Nothing waits for it: ``close`` abandons it, and a connection that it makes after that is closed.
+    Nothing waits for that thread: ``close`` abandons it, and a connection that it makes afterwards is closed.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Connection:
         suspects_tls: bool = False,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """``will``: what the broker publishes if the connection ends without a DISCONNECT.
+        """``will`` is the message that the broker publishes if the connection ends without a DISCONNECT.
 
         ``suspects_tls``: if the server hangs up without an answer, check whether it expects TLS.
 
@@ -97,7 +97,7 @@ class Connection:
         self._first_bytes = b""
         self._tls_socket: BrokerSocket | None = None
         self._hung_up: Unanswered | None = None
-        """Held back while ``_tls_check`` finds out why."""
+        """The event, held back while ``_tls_check`` finds out why the server hung up."""
 
     @property
     def connecting(self) -> bool:
@@ -111,17 +111,17 @@ class Connection:
 
     @property
     def socket(self) -> socket.socket | None:
-        """What to wait for; None while there is no connection."""
+        """The socket to wait for; None while there is no connection."""
         return self._client.socket if self._reached and not self._over else None
 
     @property
     def certificate_end(self) -> datetime | None:
-        """When the certificate ends that the broker showed; None without encryption."""
+        """When the broker's certificate expires; None without encryption."""
         return certificate_end(self.socket)
 
     @property
     def wants_write(self) -> bool:
-        """Whether something waits to be written."""
+        """Whether data wait to be written."""
         return self._client.wants_write
 
     def open(self) -> None:
@@ -130,7 +130,7 @@ class Connection:
         self._attempt.start()
 
     def serve(self) -> list[Event]:
-        """Read and write what can be, and return what happened. Nothing follows one of ``FINAL_EVENTS``."""
+        """Read and write as much as possible now, and return the events. Nothing follows one of ``FINAL_EVENTS``."""
         if not self._over:
             if not self._reached:
                 self._check_attempt()
@@ -148,14 +148,14 @@ class Connection:
         return found
 
     def flush(self) -> None:
-        """Write what can be written now."""
+        """Write as much as can be written now."""
         if self.socket is not None and self._client.wants_write:
             # Read first: a write that fails would end the connection before the broker's reason was read.
             self._run_paho(self._read_all)
             self._run_paho(self._client.write)
 
     def publish(self, item: Outgoing) -> int:
-        """Send a message; the number that its ``Acknowledged`` will have. Raises ``ValueError`` for a bad topic."""
+        """Send a message and return the number of its ``Acknowledged``. Raises ``ValueError`` for a bad topic."""
         return self._client.publish(item)
 
     def packet_bytes(self, item: Outgoing) -> int:
@@ -163,11 +163,11 @@ class Connection:
         return self._client.packet_bytes(item)
 
     def subscribe(self, topic: str) -> int:
-        """Ask for the messages on ``topic``; the number that its ``Subscribed`` will have."""
+        """Ask for the messages on ``topic`` and return the number of its ``Subscribed``."""
         return self._client.subscribe(topic)
 
     def close(self, *, farewell: bool = False) -> None:
-        """Close it at once. With ``farewell`` it disconnects properly, so that the broker does not publish the will."""
+        """Close at once. With ``farewell`` it disconnects properly, so that the broker does not publish the will."""
         if farewell and self.socket is not None:
             self._client.disconnect()
             until = time.monotonic() + FAREWELL_S
@@ -215,7 +215,7 @@ class Connection:
                 self._events.append(NotReached(foreign))
 
     def _run_paho(self, work: Callable[[], None]) -> None:
-        """Let paho read or write. It may raise anything at data that it does not expect."""
+        """Let paho read or write. It may raise anything on unexpected data."""
         try:
             work()
         except Exception:
@@ -248,7 +248,7 @@ class Connection:
             self._events.append(NotReached(error))
 
     def _on_closed(self, reason: int) -> None:
-        """The connection ended without a packet from the broker; ``reason`` is what paho found."""
+        """The connection ended without a packet from the broker; ``reason`` is paho's."""
         text = {
             KEEP_ALIVE_TIMEOUT: "it did not answer a ping",
             PROTOCOL_ERROR: "it sent data that is not valid MQTT",
@@ -270,5 +270,5 @@ class Connection:
         if self._tls_socket is not None or self._first_bytes or not self._suspects_tls:
             self._events.append(hung_up)
         else:
-            # A broker that expects TLS hangs up without a word.
+            # A broker that expects TLS hangs up without an answer.
             self._tls_check.start()

@@ -1,4 +1,4 @@
-"""What happens to a connection to the broker."""
+"""The events of a connection to the broker."""
 
 from __future__ import annotations
 
@@ -91,4 +91,4 @@ class Received:
 
 Event = Accepted | Refused | NotReached | Unanswered | Lost | Acknowledged | Subscribed | Received
 FINAL_EVENTS = (Refused, NotReached, Unanswered, Lost)
-"""After one of these nothing follows."""
+"""The events after which nothing follows."""

@@ -1,4 +1,4 @@
-"""Who a device is to the broker, and how it proves it."""
+"""The identity of a device at the broker, and the secrets that prove it."""
 
 from __future__ import annotations
 

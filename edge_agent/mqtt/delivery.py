@@ -1,4 +1,4 @@
-"""Sends what waits over a connection, and decides what becomes of it."""
+"""Sends waiting messages over a connection, and handles the broker's answers."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _SPOOL = "spool"
 
 
 class Delivery:
-    """The subscriptions first, then what the device says of itself, then the spool.
+    """Sends the subscriptions first, then the messages about the device itself, then the spool.
 
-    One message must not cost all others the connection: what the broker refuses for good, closes the connection at, or
-    never acknowledges is quarantined if it comes from the spool, and withheld otherwise.
+    One message must not cost all others the connection: a message that the broker refuses for good, closes the
+    connection at, or never acknowledges is quarantined if it comes from the spool, and withheld otherwise.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Delivery:
         on_problem: Callable[[Hashable, EdgeAgentError | None], None],
         listens_to: Collection[str] = (),
     ) -> None:
-        """``on_problem`` is called with what the broker refuses, and with None for what it accepts again.
+        """``on_problem`` is called with the error when the broker refuses something, and with None once it accepts it.
 
-        ``listens_to``: topics of others to subscribe to.
+        ``listens_to`` are topics of others to subscribe to.
         """
         self._topics = topics
         self._address = format_address(settings.host, settings.port)
@@ -108,7 +108,7 @@ class Delivery:
         return None if oldest is None else oldest.at_s + self._acknowledge_s
 
     def due_at(self) -> float:
-        """``time.monotonic()`` at which there may be something to do, whatever comes from the broker."""
+        """``time.monotonic()`` at which there may be something to do, even if nothing comes from the broker."""
         moments = [self.status.due_at, self.overdue_at]
         if self._connection is not None and self._has_room() and self._may_take_from_spool():
             moments.append(self._flow.due_at())
@@ -120,11 +120,11 @@ class Delivery:
         return number in self._in_flight
 
     def settle(self) -> None:
-        """What the broker has acknowledged leaves the spool now: the agent is about to disconnect cleanly."""
+        """Delete acknowledged messages from the spool now: the agent is about to disconnect cleanly."""
         self._flow.settle(float("inf"))
 
     def begin(self, connection: Connection, limits: ServerLimits, *, watch_status: bool) -> None:
-        """The broker has accepted a connection. ``watch_status``: subscribe to the device's own status as well."""
+        """The broker has accepted a connection. With ``watch_status``, subscribe to the device's own status as well."""
         self._connection, self._limits = connection, limits
         self._in_flight.clear()
         self._accepts = False
@@ -154,12 +154,12 @@ class Delivery:
         self.outbox.put_status(self.status.change(state, code))
 
     def repeat_status_if_due(self) -> None:
-        """Publish the status once more if its time has come."""
+        """Publish the status once more if it is due."""
         if time.monotonic() >= self.status.due_at:
             self.outbox.put_status(self.status.repeat())
 
     def send_waiting(self) -> None:
-        """Send as much as the broker may be sent now."""
+        """Send as much as the broker allows now."""
         connection = self._connection
         if connection is None:
             return
@@ -178,7 +178,7 @@ class Delivery:
         connection.flush()
 
     def send_goodbye(self) -> int | None:
-        """Publish the last status; the number to await, if it is to be acknowledged."""
+        """Publish the last status and return the number to await, None if it is not to be acknowledged."""
         connection = self._connection
         if connection is None or self._topics.status in self._withheld:
             return None
@@ -200,7 +200,7 @@ class Delivery:
             )
             self._on_problem(_COMMANDS, error)
         elif not event.ok and sent.key == _DESIRED:
-            # Not a problem of its own: where nobody rolls out models this way, nothing is missing.
+            # This alone is no problem: where nobody rolls out models this way, nothing is missing.
             log.warning(
                 "the broker at %s does not let this device read %s, so that no model can be rolled out: %s",
                 self._address,
@@ -231,7 +231,7 @@ class Delivery:
             self._on_problem(sent.key, None)
 
     def on_closed(self, reason: str, *, blamed: bool) -> None:
-        """The broker has closed the connection, perhaps because of a message. ``blamed``: it said so."""
+        """The broker has closed the connection, perhaps because of a message. ``blamed`` says that it said so."""
         poison = self._suspects.lost(self._in_flight.keys, blamed=blamed)
         if poison is not None:
             sent = self._in_flight.find(poison)
@@ -243,13 +243,13 @@ class Delivery:
         if oldest is None:
             return
         overtaken = self._in_flight.is_overtaken(oldest)
-        # One that was overtaken before need not be again: there may be no other message left.
+        # A message that was overtaken before need not be overtaken again: there may be no other message left.
         passed_over = overtaken or (self._accepts and oldest.key in self._suspects)
         if passed_over and self._suspects.overtaken(oldest.key):
             self._give_up(oldest, "The broker does not acknowledge this, though it acknowledges other messages.")
 
     def _give_up(self, sent: Sent, reason: str) -> None:
-        """Stop sending this."""
+        """Stop sending ``sent``."""
         if isinstance(sent.key, UUID):
             # A broker that accepts nothing at all refuses the device, not the message.
             if self._accepts and sent.item is not None:
@@ -264,7 +264,7 @@ class Delivery:
             log.error("nothing is published on %s until %s: %s", sent.item.topic, until, reason)
 
     def _release_withheld(self) -> None:
-        """The broker accepts something after all, so what was withheld provisionally is sent again."""
+        """The broker accepts something after all, so send again all that was withheld provisionally."""
         released = self._withheld.release()
         self.outbox.repeat_retained(released)
         if self._topics.status in released:
@@ -307,8 +307,8 @@ class Delivery:
             return False
         if not self._suspects.any:
             return True
-        # What was sent last cost the connection. What the device says of itself goes first, alone, so that it shows
-        # whether it was that.
+        # The messages sent last cost the connection. Those about the device itself go first, alone, to show whether one
+        # of them was the cause.
         introduced = self.outbox.idle and not self._subscriptions
         return introduced and all(isinstance(key, UUID) for key in self._in_flight.keys)
 
@@ -327,7 +327,7 @@ class Delivery:
         return item
 
     def _send(self, connection: Connection, item: Outgoing) -> int | None:
-        """Publish within the broker's limits; the number to await, if it is to be acknowledged."""
+        """Publish within the broker's limits; return the number to await, None if it is not to be acknowledged."""
         item = self._limits.adapt(item)
         maximum_bytes = self._limits.maximum_packet_bytes
         try:
@@ -349,7 +349,7 @@ class Delivery:
         return number
 
     def _reject(self, item: Outgoing, code: str, reason: str) -> None:
-        """The broker could not take this, and is not sent it."""
+        """The broker could not take this message, so it is not sent."""
         self._suspects.clear(item.key)
         if isinstance(item.key, UUID):
             self._flow.quarantine(item.key, code, reason, topic=item.topic)

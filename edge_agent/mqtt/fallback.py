@@ -1,4 +1,4 @@
-"""What to do without, and for how long, at a broker that does not answer CONNECT."""
+"""Decides which feature to do without, and for how long, at a broker that does not answer CONNECT."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ UNANSWERED_MAX = 3
 
 
 class Fallback:
-    """Something that is wanted of a broker, and left out only if it has to be.
+    """A feature that is wanted of a broker, and left out only if necessary.
 
-    Silence alone proves nothing: a broker that is starting up hangs up, too. It is left out only if an attempt without
-    it is answered and another attempt with it is not, and only until that connection ends.
+    Silence alone proves nothing: a broker that is starting up hangs up, too. The feature is left out only if an attempt
+    without it is answered and another attempt with it is not, and only until that connection ends.
     """
 
     def __init__(self) -> None:

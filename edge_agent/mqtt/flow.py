@@ -45,19 +45,19 @@ class _Deferred:
 class SpoolFlow:
     """Sends live messages first, and beside them the backlog at a limited rate, marked ``replayed``.
 
-    A message leaves the spool when the broker has acknowledged it and, if there is a time to settle, has stayed
-    connected for so long since. It is quarantined if it is damaged, too large for
-    the broker, or refused for good. A refusal counts only if the broker has accepted something else over the same
-    connection. A broker that accepts nothing at all refuses the device, not the message: then everything waits.
+    A message leaves the spool when the broker has acknowledged it and, if there is a time to settle, the connection has
+    lasted for that time since. It is quarantined if it is damaged, too large for the broker, or refused for good. A
+    refusal counts only if the broker has accepted something else over the same connection. A broker that accepts
+    nothing at all refuses the device, not the message: then everything waits.
     """
 
     def __init__(
         self, spool: Spool, replay_rate_hz: float, max_in_flight: int, retry_max_s: float, settle_s: float = 0.0
     ) -> None:
-        """``retry_max_s``: longest pause before the next attempt at a broker that refuses everything.
+        """``retry_max_s`` is the longest pause before the next attempt at a broker that refuses everything.
 
-        ``settle_s``: so long a broker may take to save what it has acknowledged. If the connection is lost within that
-        time, the message is sent again.
+        ``settle_s`` is the time that a broker may take to save an acknowledged message. If the connection is lost
+        within that time, the message is sent again.
         """
         self._spool = spool
         self._replay_interval_s = 1 / replay_rate_hz
@@ -65,7 +65,7 @@ class SpoolFlow:
         self._retry_max_s = retry_max_s
         self._settle_s = settle_s
         self._settling: deque[tuple[float, UUID]] = deque()
-        """What was acknowledged, with the time at which it leaves the spool; oldest first."""
+        """Acknowledged messages, each with the time at which it leaves the spool; oldest first."""
         self._sent: dict[UUID, _Sent] = {}
         self._deferred: list[_Deferred] = []
         self._tries: dict[UUID, int] = {}
@@ -93,7 +93,7 @@ class SpoolFlow:
 
     @property
     def idle(self) -> bool:
-        """Whether no spooled message is in flight or scheduled. One that settles is neither."""
+        """Whether no spooled message is in flight or scheduled. A settling message is neither."""
         return not self._sent and not self._deferred and not self._backlog_waits
 
     def begin(self) -> None:
@@ -114,7 +114,7 @@ class SpoolFlow:
 
     @property
     def settles_at(self) -> float | None:
-        """``time.monotonic()`` at which ``settle`` may let something go."""
+        """``time.monotonic()`` at which ``settle`` may have something to delete."""
         return self._settling[0][0] if self._settling else None
 
     def due_at(self) -> float | None:
@@ -152,12 +152,12 @@ class SpoolFlow:
                 self._spool.acknowledge(key)
 
     def settle(self, now: float) -> None:
-        """What was acknowledged long enough ago leaves the spool. With ``now`` at infinity everything does."""
+        """Delete from the spool the messages acknowledged long enough ago; with ``now`` at infinity, all of them."""
         while self._settling and self._settling[0][0] <= now:
             self._spool.acknowledge(self._settling.popleft()[1])
 
     def retry_unproven(self) -> None:
-        """The broker has accepted something from this device: what it refused before is sent again."""
+        """The broker has accepted something from this device: send again the messages that it refused before."""
         if self.refused_entirely:
             self._refusals = 0
             self._deferred = [
@@ -166,7 +166,7 @@ class SpoolFlow:
             ]
 
     def refused(self, key: Hashable, reason: int, text: str, *, accepts: bool, now: float) -> None:
-        """The broker has refused a message. ``accepts``: it has accepted something else over this connection."""
+        """The broker has refused a message. ``accepts`` says whether it has accepted another over this connection."""
         if not isinstance(key, UUID) or key not in self._sent:
             return
         sent = self._sent.pop(key)
@@ -190,10 +190,10 @@ class SpoolFlow:
         """Stop sending a message; the spool keeps it in quarantine."""
         self._forget(message_id)
         self._spool.quarantine(message_id, code, reason)
-        # If the broker refuses a whole topic, one warning says enough.
+        # If the broker refuses a whole topic, one warning is enough.
         level = logging.DEBUG if (topic, code) in self._reported else logging.WARNING
         self._reported.add((topic, code))
-        # A topic that cannot be published may have halves of characters, which no log can be written with.
+        # A topic that cannot be published may contain halves of characters, which cannot be written to a log.
         shown = topic.encode(errors="backslashreplace").decode()
         log.log(level, "a message for %s is quarantined: %s", shown, reason, extra={"code": code})
 
@@ -220,7 +220,7 @@ class SpoolFlow:
         if message is None:
             self._backlog_waits = False
             return None
-        # A delay of up to a tenth of a second is made up for.
+        # Make up for a delay of up to a tenth of a second.
         self._replay_at = max(self._replay_at, now - 0.1) + self._replay_interval_s
         try:
             return Outgoing(message.id, message.topic, mark_replayed(message.payload))

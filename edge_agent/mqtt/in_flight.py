@@ -1,4 +1,4 @@
-"""What was sent over a connection and not acknowledged yet."""
+"""Messages and subscriptions that were sent over a connection and not acknowledged yet."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class InFlight:
 
     @property
     def keys(self) -> list[Hashable]:
-        """Keys of what is in flight."""
+        """Keys of everything in flight."""
         return [sent.key for sent in self._sent.values()]
 
     @property
@@ -45,7 +45,7 @@ class InFlight:
 
     @property
     def oldest(self) -> Sent | None:
-        """The one that has waited longest."""
+        """The message or subscription that has waited longest."""
         return next(iter(self._sent.values()), None)
 
     def clear(self) -> None:
@@ -54,19 +54,19 @@ class InFlight:
         self._newest_acknowledged = self._order
 
     def add(self, number: int, key: Hashable, item: Outgoing | None) -> None:
-        """Add one that was just sent."""
+        """Add a message or subscription that was just sent."""
         self._order += 1
         self._sent[number] = Sent(key, item, self._order, time.monotonic())
 
     def take(self, number: int) -> Sent | None:
-        """Remove one that was acknowledged; None for a number that is not in flight."""
+        """Remove and return an acknowledged message or subscription; None for a number that is not in flight."""
         sent = self._sent.pop(number, None)
         if sent is not None and sent.item is not None:
             self._newest_acknowledged = max(self._newest_acknowledged, sent.order)
         return sent
 
     def find(self, key: Hashable) -> Sent:
-        """The one with this key. Raises ``StopIteration`` if there is none."""
+        """The message or subscription with this key. Raises ``StopIteration`` if there is none."""
         return next(sent for sent in self._sent.values() if sent.key == key)
 
     def is_overtaken(self, sent: Sent) -> bool:

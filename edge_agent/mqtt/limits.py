@@ -26,7 +26,7 @@ class ServerLimits:
         return replace(item, qos=min(item.qos, self.maximum_qos), retain=item.retain and self.retain_available)
 
     def problem(self, address: str) -> BrokerLimits | None:
-        """What this device cannot do with such limits; None if it can do everything."""
+        """The error that says what this device cannot do with these limits; None if it can do everything."""
         if self.maximum_qos < 1:
             return BrokerLimits(
                 f"The broker at {address} accepts only QoS 0, which it never acknowledges, so results wait.",

@@ -24,10 +24,10 @@ RETAINED = "retained_topic:"
 
 
 class Outbox:
-    """Keeps what is to be sent over each new connection, and what could not be sent yet.
+    """Keeps messages to send over each new connection, and those that could not be sent yet.
 
     Each topic with a retained message is stored in the spool's state. After a change of site or id the device clears
-    its old topics, so that they do not show a device that is gone. The same goes for a topic elsewhere, such as that of
+    its old topics, so that they do not show a device that is gone. It also clears a topic elsewhere, such as that of
     Home Assistant, once nothing is to be retained there any more.
     """
 
@@ -62,7 +62,7 @@ class Outbox:
         self._waiting.clear()
 
     def put_status(self, status: Outgoing) -> None:
-        """The device's status has changed, or is to be repeated. Nothing is kept of it without a connection."""
+        """The device's status has changed, or is to be repeated. Without a connection it is not kept."""
         if self._connected:
             self._put(status)
 
@@ -89,7 +89,7 @@ class Outbox:
     def clear_former_topics(self) -> None:
         """Clear the retained messages of this device under a former name, and those elsewhere that are not wanted now.
 
-        Below the device's own prefix all remain: what is not retained now may be again in a moment.
+        Below the device's own prefix all remain: a topic without a retained message now may get one in a moment.
         """
         for entry in sorted(self._noted):
             topic = entry.removeprefix(RETAINED)
@@ -116,7 +116,7 @@ class Outbox:
             self._spool.write_state_entries({entry: b""})
 
     def acknowledged(self, item: Outgoing) -> None:
-        """The broker has accepted it."""
+        """The broker has accepted ``item``."""
         self._answers.pop(item.key, None)
         if item.retain and not item.payload and item.topic not in self._retained:
             entry = f"{RETAINED}{item.topic}"
@@ -125,11 +125,11 @@ class Outbox:
             log.info("cleared %s, which this device used before", item.topic)
 
     def refused(self, item: Outgoing) -> None:
-        """The broker refused it: it is sent again when it changes, or over the next connection."""
+        """The broker refused ``item``: it is sent again when it changes, or over the next connection."""
         self._answers.pop(item.key, None)
 
     def repeat_retained(self, keys: set[Hashable]) -> None:
-        """Send those of the retained messages once more."""
+        """Send the retained messages with these keys once more."""
         for topic, item in self._retained.items():
             if topic in keys and self._connected:
                 self._put(item)
@@ -139,7 +139,7 @@ class Outbox:
             return
         for number, other in enumerate(self._waiting):
             if other.key == item.key:
-                # Not sent yet: replace it, since it is no longer true.
+                # The waiting message was not sent yet: replace it, since it is no longer true.
                 self._waiting[number] = item
                 return
         self._waiting.append(item)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What is published, and how."""
+    """A message, and how it is published."""
 
     key: Hashable
-    """Identifies it: the id of a spooled message, the topic of a retained one."""
+    """Identifies the message: the id of a spooled message, the topic of a retained one."""
     topic: str
     payload: bytes = field(repr=False)
     retain: bool = False

@@ -21,7 +21,7 @@ class OwnStatus:
         self._state = StatusState.INIT
         self._code: str | None = None
         self.due_at = time.monotonic() + settings.heartbeat_s
-        """``time.monotonic()`` at which it is to be repeated."""
+        """``time.monotonic()`` at which the status is to be repeated."""
 
     def change(self, state: StatusState, code: str | None = None) -> Outgoing:
         """A new status."""
@@ -34,7 +34,7 @@ class OwnStatus:
         return self._message(self._state, self._code, self._settings.status_expiry_s)
 
     def will(self) -> Outgoing:
-        """What the broker publishes if the device is gone without disconnecting, made as the connection begins."""
+        """The message for the broker to publish if the device leaves without disconnecting; made when connecting."""
         return self._message(StatusState.LOST, None, None)
 
     def _message(self, state: StatusState, code: str | None, expiry_s: int | None) -> Outgoing:

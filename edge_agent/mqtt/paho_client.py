@@ -1,4 +1,4 @@
-"""paho's client without a thread of its own: packets to send, and events from what the broker sends."""
+"""paho's client without a thread of its own: sends packets, and turns the broker's packets into events."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class PahoClient:
         on_event: Callable[[Event], None],
         on_closed: Callable[[int], None],
     ) -> None:
-        """``will``: what the broker publishes for a client that is gone without disconnecting.
+        """``will`` is the message that the broker publishes for a client that leaves without disconnecting.
 
-        ``on_closed`` gets paho's own reason where the connection ends without a packet from the broker.
+        ``on_closed`` gets paho's own reason if the connection ends without a packet from the broker.
         """
         self.accepted = False
-        """Whether the broker's CONNACK has let the client in."""
+        """Whether the broker's CONNACK has accepted the client."""
         self._settings = settings
         self._version_5 = version_5
         self._on_event = on_event
@@ -55,17 +55,17 @@ class PahoClient:
 
     @property
     def wants_write(self) -> bool:
-        """Whether something waits to be written."""
+        """Whether data wait to be written."""
         return self._client.want_write()
 
     def connect(self, timeout_s: float) -> None:
-        """Look up the broker's name, connect, and send CONNECT. Blocks, and raises what is in the way.
+        """Look up the broker's name, connect, and send CONNECT. Blocks, and raises any error on the way.
 
-        ``timeout_s``: for a TCP connection to one of the name's addresses, and for each step of TLS.
+        ``timeout_s`` limits a TCP connection to one of the name's addresses, and each step of TLS.
         """
         options: dict[str, object] = {}
         if self._version_5:
-            # A session that lives as long as the will waits: the will is not published if the client is back by then.
+            # The session lives as long as the will waits: the will is not published if the client is back by then.
             expiry_s = self._settings.will_delay_s
             options = {
                 "clean_start": False,
@@ -84,7 +84,7 @@ class PahoClient:
         self._client.loop_read()
 
     def write(self) -> None:
-        """Write what can be written now."""
+        """Write as much as can be written now."""
         self._client.loop_write()
 
     def keep_alive(self) -> None:
@@ -92,7 +92,7 @@ class PahoClient:
         self._client.loop_misc()
 
     def publish(self, item: Outgoing) -> int:
-        """Send a message; the number of its packet. Raises ``ValueError`` for a bad topic."""
+        """Send a message and return the number of its packet. Raises ``ValueError`` for a bad topic."""
         if not item.topic or "\0" in item.topic:
             raise ValueError("a topic must not be empty or contain a null character")
         properties = self._publish_properties(item)
@@ -108,7 +108,7 @@ class PahoClient:
         return 1 + length_bytes + size
 
     def subscribe(self, topic: str) -> int:
-        """Ask for the messages on ``topic``; the number of the packet."""
+        """Ask for the messages on ``topic`` and return the number of the packet."""
         if self._version_5:
             # Keep the retain flag as published; otherwise it is set only on messages from before the subscription.
             _, number = self._client.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=True))
@@ -122,7 +122,7 @@ class PahoClient:
         self._client.disconnect()
 
     def drop(self) -> None:
-        """Close the socket without a word to the broker."""
+        """Close the socket without a DISCONNECT."""
         self._client.on_disconnect = None
         connection = self._client.socket()
         if connection is not None:
@@ -135,7 +135,7 @@ class PahoClient:
             CallbackAPIVersion.VERSION2,
             client_id=name,
             protocol=MQTTProtocolVersion.MQTTv5 if self._version_5 else MQTTProtocolVersion.MQTTv311,
-            # After a failure there is a new client, so that nothing of the old one is sent again.
+            # After a failure a new client is created, so that nothing of the old client is sent again.
             reconnect_on_failure=False,
         )
         client.on_connect = self._on_connect
@@ -148,7 +148,7 @@ class PahoClient:
         # Without these callbacks paho writes by itself, in whatever thread publishes.
         client.on_socket_register_write = lambda *_: None
         client.on_socket_unregister_write = lambda *_: None
-        # The publisher counts what is in flight, for all kinds of messages.
+        # The publisher counts the messages in flight, of all kinds.
         client.max_inflight_messages_set(0)
         if settings.username is not None:
             password = credentials.password

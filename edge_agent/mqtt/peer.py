@@ -34,7 +34,7 @@ class BrokerSocket(ssl.SSLSocket):
     """TLS's reason why the server ended the connection."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the base
-        """See the base. Raises ``HandshakeError``, or what is wrong with the certificate."""
+        """See the base. Raises ``HandshakeError``, or the error in the certificate."""
         try:
             super().do_handshake(block)
         except ssl.SSLCertVerificationError:
@@ -59,14 +59,14 @@ class BrokerSocket(ssl.SSLSocket):
 
 
 def certificate_end(connection: object) -> datetime | None:
-    """When the certificate of an encrypted connection's server ends; None of another connection."""
+    """When the certificate of an encrypted connection's server expires; None for another connection."""
     if not isinstance(connection, ssl.SSLSocket):
         return None
     try:
         certificate = connection.getpeercert() or {}
         return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
     except (KeyError, ValueError, OverflowError):
-        # It was closed meanwhile, or ends in a year that no calendar has.
+        # The connection was closed meanwhile, or the certificate expires in a year that no calendar has.
         return None
 
 

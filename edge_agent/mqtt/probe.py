@@ -26,7 +26,7 @@ class BrokerFound:
     version: str
     limits: ServerLimits
     certificate_end: datetime | None
-    """When its certificate ends; None without encryption."""
+    """When its certificate expires; None without encryption."""
 
 
 def probe_broker(settings: MqttSettings, site: str, device: str) -> BrokerFound:
@@ -61,7 +61,7 @@ def probe_broker(settings: MqttSettings, site: str, device: str) -> BrokerFound:
 
 
 def _ask(connection: Connection, calls: Calls) -> ServerLimits | tuple[bool, BrokerError]:
-    """The limits of a broker that accepts; else whether to try another version, and the error."""
+    """The limits of a broker that accepts the connection; else whether to try another version, and the error."""
     address = connection.address
     until = time.monotonic() + DEADLINE_S
     while time.monotonic() < until:

@@ -23,7 +23,7 @@ from edge_agent.watchdog import StallDetector
 log = logging.getLogger(__name__)
 
 STUCK_S = 60.0
-"""The thread's work never waits for the network; the disk may take many seconds."""
+"""The thread never waits for the network, but the disk may take many seconds."""
 
 GOODBYE_S = 1.0
 """Wait for the acknowledgement of the last status."""
@@ -54,8 +54,8 @@ class Publisher:
         """Raises ``ConfigError`` if password or certificates cannot be read.
 
         The callbacks are called in the publisher's thread and must not wait; after ``on_failure`` it has ended.
-        ``on_desired`` gets each payload of ``model/desired``, unchecked: empty if the topic was cleared.
-        ``listeners`` get those of other programs' topics, by topic; they are no problem if the broker refuses them.
+        ``on_desired`` gets each payload of ``model/desired``, unchecked: empty if the topic was cleared. ``listeners``
+        get the payloads of other programs' topics, by topic; if the broker refuses these, it is no problem.
         """
         self.stall_detector = StallDetector(STUCK_S)
         self._spool = spool
@@ -119,7 +119,7 @@ class Publisher:
         self._calls.put(lambda: self._delivery.outbox.put_answer(topic, payload, correlation))
 
     def stop(self) -> None:
-        """Wait up to ``drain_s`` for the broker to accept what is left, publish ``disconnected``, and disconnect.
+        """Wait up to ``drain_s`` for the broker to accept the rest, publish ``disconnected``, and disconnect.
 
         A broker that does not read costs at most two more seconds; an unfinished connection is not waited for.
         """
@@ -159,7 +159,7 @@ class Publisher:
         return min(moment for moment in moments if moment is not None)
 
     def _wait_until(self, moment: float) -> None:
-        """Until then, or until there is a call, or the connection's socket is ready."""
+        """Wait until then, or until there is a call, or the connection's socket is ready."""
         timeout_s = moment - time.monotonic()
         connection = self._link.connection
         if connection is None:

@@ -90,7 +90,7 @@ _LIMITS = frozenset(
 
 
 class Refusal(Enum):
-    """What a negative acknowledgement means for the message."""
+    """The meaning of a negative acknowledgement for the message."""
 
     MESSAGE = "message"
     """This message will be refused again: its topic, size or content is not allowed."""
@@ -99,7 +99,7 @@ class Refusal(Enum):
 
 
 def refusal_of(value: int) -> Refusal:
-    """What the reason code of a PUBACK says."""
+    """The meaning of the reason code of a PUBACK."""
     return Refusal.MESSAGE if value in _MESSAGE_CODES else Refusal.TRANSIENT
 
 

@@ -59,6 +59,6 @@ def read_request(message: mqtt.MQTTMessage, topics: Topics) -> Request:
 
 
 def _may_answer_to(topic: str, topics: Topics) -> bool:
-    """A device that answers on any topic could be used to send messages in another's name."""
+    """Whether answers may go to ``topic``. A device that answers on any topic could send messages in another's name."""
     rest = topic.removeprefix(topics.answers)
     return rest not in {topic, ""} and len(topic) <= 256 and not set(rest) & {"+", "#", "\0"}

@@ -8,14 +8,14 @@ from uuid import UUID
 from edge_agent.contracts import Status, StatusState
 
 CLOCKS_DIFFER = timedelta(minutes=1)
-"""By so much, at most, the clocks of two devices are expected to differ."""
+"""The most by which the clocks of two devices are expected to differ."""
 
 
 class RivalWatch:
     """Some brokers, mosquitto 2.0.11 among them, close the older of two connections with one name without a reason.
 
-    The retained status shows it: if it is of another session, and newer than this device's connection before the last,
-    another client has published it.
+    The retained status reveals a rival: if it is of another session, and newer than this device's connection before the
+    last, another client has published it.
     """
 
     def __init__(self, session: UUID) -> None:
@@ -34,7 +34,7 @@ class RivalWatch:
         self.looks = unexplained
 
     def sees(self, payload: bytes) -> bool:
-        """Whether this status is a rival's. Raises ``ValueError`` if it is none."""
+        """Whether this status is a rival's. Raises ``ValueError`` if it is no status."""
         if not payload:
             return False
         status = Status.model_validate_json(payload)

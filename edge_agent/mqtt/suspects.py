@@ -11,8 +11,8 @@ LOSSES_MAX = 3
 class Suspects:
     """Counts, per message, the connections in a row that were lost, or stalled, while it was not acknowledged.
 
-    An MQTT 3.1.1 broker cannot refuse a message: it hangs up, each time it is sent. While a message is suspect, nothing
-    else is sent with it, so that the next loss shows which one it is.
+    An MQTT 3.1.1 broker cannot refuse a message: it hangs up each time the message is sent. While a message is suspect,
+    nothing else is sent with it, so that the next loss shows which message is the cause.
     """
 
     def __init__(self) -> None:
@@ -34,8 +34,8 @@ class Suspects:
     def lost(self, in_flight: Sequence[Hashable], *, blamed: bool = False) -> Hashable | None:
         """A connection was lost with these in flight.
 
-        Returns the one that is proven to be the cause, if any. ``blamed``: the broker said that something it was sent
-        was the reason.
+        Returns the message that is proven to be the cause, if any. ``blamed`` says that the broker named something that
+        it was sent as the reason.
         """
         poison: Hashable | None = None
         if len(in_flight) == 1 and self._losses.get(in_flight[0], 0) >= LOSSES_MAX:
@@ -47,7 +47,7 @@ class Suspects:
         return poison
 
     def overtaken(self, key: Hashable) -> bool:
-        """The broker did not acknowledge this one in time, though it did later ones. True if that is proven."""
+        """The broker did not acknowledge this message in time, but later ones. True if it is proven to be the cause."""
         self._losses[key] = self._losses.get(key, 0) + 1
         if self._losses[key] < LOSSES_MAX:
             return False
@@ -55,9 +55,9 @@ class Suspects:
         return True
 
     def clear(self, key: Hashable) -> None:
-        """It was acknowledged, or is no longer sent."""
+        """The message was acknowledged, or is no longer sent."""
         self._losses.pop(key, None)
 
     def clear_all(self) -> None:
-        """Everything was sent: clear what is left."""
+        """Everything was sent: clear the rest."""
         self._losses.clear()

@@ -1,4 +1,4 @@
-"""What is not sent any more, because it costs the connection."""
+"""Messages that are not sent any more, because they cost the connection."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Hashable
 
 
 class Withheld:
-    """What the broker closes the connection at, or never acknowledges, beside the spool's messages.
+    """Messages, other than the spool's, that the broker closes the connection at or never acknowledges.
 
-    While the broker has acknowledged nothing at all, it may be the device that it does not want. What is withheld then
-    is provisional: it gets one more chance when the broker has acknowledged something else.
+    While the broker has acknowledged nothing at all, it may be refusing the device. A message that is withheld then is
+    provisional: it gets one more chance when the broker has acknowledged something else.
     """
 
     def __init__(self) -> None:
@@ -21,14 +21,14 @@ class Withheld:
         return key in self._keys
 
     def add(self, key: Hashable, *, provisional: bool) -> bool:
-        """Send this no more. Whether that is provisional, which it is only once."""
+        """Withhold the message. Returns whether that is provisional, which it is only once."""
         self._keys.add(key)
         if provisional and key not in self._released:
             self._provisional.add(key)
         return key in self._provisional
 
     def release(self) -> set[Hashable]:
-        """Allow, and return, what was withheld provisionally."""
+        """Allow, and return, all that was withheld provisionally."""
         released, self._provisional = self._provisional, set()
         self._released |= released
         self._keys -= released

@@ -13,7 +13,7 @@ from edge_agent.specimens.statement import statement
 COLUMNS = ("report", "specimen", "slide", "measure", "of", "value")
 
 _Row = tuple[str, str, object]
-"""Measure, what it is of, and value."""
+"""Measure, the code that it belongs to, and value."""
 
 
 def report_csv(report: Report, texts: Catalogue) -> bytes:

@@ -1,4 +1,4 @@
-"""The fonts of a report, which are part of the document: it looks the same on every screen and in ten years.
+"""The fonts of a report, which are embedded in the document: it looks the same on every screen and in ten years.
 
 Bitstream Vera comes with reportlab, and has the letters of Western Europe.
 """
@@ -16,7 +16,7 @@ REGULAR, BOLD = "Vera", "VeraBd"
 
 @cache
 def register_fonts() -> None:
-    """Make both known to reportlab. To be called before anything is laid out."""
+    """Register both fonts with reportlab. Call it before anything is laid out."""
     for name in (REGULAR, BOLD):
         pdfmetrics.registerFont(TTFont(name, f"{name}.ttf"))
 

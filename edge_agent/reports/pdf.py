@@ -52,7 +52,7 @@ _HEADING = ParagraphStyle(
 )
 
 _NUMBERS = {"count", "fields", "cells", "share", "interval"}
-"""Columns whose title stands above numbers."""
+"""Columns of numbers."""
 
 _GRID = TableStyle(
     [
@@ -241,7 +241,7 @@ def _head(texts: Catalogue, *names: str) -> list[Flowable]:
 
 
 def _table(rows: list[list[Flowable]], *shares: float) -> Flowable:
-    # A title without its first row would say nothing; a long table goes on on the next page below the same titles.
+    # A title without its first row would be useless; a long table continues on the next page below the same titles.
     table = Table(rows, colWidths=[share * _WIDTH for share in shares], repeatRows=1)
     table.setStyle(_GRID)
     return table

@@ -1,4 +1,4 @@
-"""How a report's parts are worded in a language."""
+"""Words the parts of a report in a language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ABSTENTIONS = frozenset(
         Reason.UNFAMILIAR,
         Reason.LOW_CONFIDENCE,
         Reason.MODEL_UNPROVEN,
-        # Of a field that only its cells decide about.
+        # Reasons of a field that is decided only by its cells.
         Reason.SCALE_UNKNOWN,
         Reason.CELL_CUT,
     }
@@ -18,7 +18,7 @@ _ABSTENTIONS = frozenset(
 
 
 def reason_words(code: str, texts: Catalogue) -> str:
-    """What a reason or an error's code means. A code of another release gets no more than its name."""
+    """The meaning of a reason's or an error's code. For a code of another release it is only the name."""
     translated = texts.find(f"reason.{code}.sentence")
     if translated is not None:
         return translated
@@ -44,7 +44,7 @@ def _outcome_of(code: str) -> Outcome:
 
 
 def share_words(share: Share | CellsShare, texts: Catalogue) -> tuple[str, str]:
-    """The share and its interval; empty where there is none."""
+    """The share and its interval; empty if there is none."""
     if share.ratio is None or share.low_ratio is None or share.high_ratio is None:
         return "", ""
     return (

@@ -1,4 +1,4 @@
-"""Models that are installed and activated on this device, and how it goes back to the one before."""
+"""Installs and activates models on this device, and rolls back to the previous one."""
 
 from edge_agent.contracts import ModelKind
 from edge_agent.rollout.activation import Activation, Active, Choice, RollBack, Trial

@@ -1,9 +1,9 @@
-"""Which bundle and head are used now, what was used before, and whether the new one is still on trial.
+"""Records which bundle and head are used now, which were used before, and whether the new model is still on trial.
 
-All of it is one small file, ``active.json``, that is replaced by one atomic rename. So a power cut at any point leaves
-the model before or the new one, never something between. Each start of the agent with a model on trial is counted
-before the model is loaded, and taken back when the agent stops in order: a start that finds one counted already knows
-that the run before it ended in a crash or a power cut.
+The whole record is one small file, ``active.json``, that is replaced by one atomic rename. So a power cut at any point
+leaves the previous model or the new one, never anything between. Each start of the agent with a model on trial is
+counted before the model is loaded, and the count is taken back when the agent stops in order: a start that finds a
+count already knows that the previous run ended in a crash or a power cut.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Choice(Contract):
 
     @classmethod
     def of(cls, bundle: str, head: Path | None) -> Self:
-        """What the section ``[analysis]`` of a configuration names."""
+        """The choice that the section ``[analysis]`` of a configuration names."""
         return cls(bundle=bundle, head=None if head is None else str(head))
 
     def __str__(self) -> str:
@@ -106,7 +106,7 @@ class Activation:
 
     @property
     def version(self) -> tuple[int, int] | None:
-        """Changes whenever the file is replaced; None if there is none. To notice what another process activated."""
+        """A value that changes when the file is replaced, such as by another process; None if there is no file."""
         try:
             found = self._path.stat()
         except OSError:
@@ -114,7 +114,7 @@ class Activation:
         return found.st_mtime_ns, found.st_ino
 
     def read(self) -> Active | None:
-        """What is active; None if that is what the configuration names.
+        """The active choice; None if it is what the configuration names.
 
         Raises ``StateEntryInvalid`` if the file is damaged or of another release.
         """
@@ -140,15 +140,15 @@ class Activation:
             return None
 
     def chosen(self, configured: Choice) -> Choice:
-        """What to use where the configuration names ``configured``. Raises ``StateEntryInvalid``."""
+        """The choice to use if the configuration names ``configured``. Raises ``StateEntryInvalid``."""
         active = self._current(configured)
         return configured if active is None else active.chosen
 
     def activate(self, choice: Choice, configured: Choice) -> Active:
         """Use ``choice`` from now on, first on trial. It must have been verified.
 
-        What is on trial now, if anything, is not what a roll-back returns to: that is the model before it. A choice
-        that has proved itself already, such as the previous or the configured one, needs no trial.
+        A roll-back never returns to a model that is on trial now, but to the one before it. A choice that has proved
+        itself already, such as the previous or the configured one, needs no trial.
         """
         with self._changing():
             before = self._readable(configured)
@@ -171,7 +171,7 @@ class Activation:
             return self._write(Active(configured=configured, chosen=choice, previous=configured))
 
     def begin(self, configured: Choice) -> Active | None:
-        """The agent is about to load the model: count the start, or go back if the last one did not end in order.
+        """The agent is about to load the model: count the start, or go back if the last run did not end in order.
 
         Returns what is active now; None if that is ``configured``. A new roll-back is in ``rolled_back``, with a new
         ``id``. A file that cannot be read is renamed to ``active.json.damaged``, and raises ``StateEntryInvalid`` once.
@@ -214,9 +214,9 @@ class Activation:
     def roll_back(
         self, configured: Choice, reason: RollBackReason = RollBackReason.ASKED, error: EdgeAgentError | None = None
     ) -> Active:
-        """Go back to the model before, or to the configured one after a failure without one before.
+        """Go back to the previous model, or to the configured one after a failure if there is no previous one.
 
-        Raises ``ModelNoPrevious`` if ``ASKED`` and there is none, ``StateEntryInvalid``.
+        Raises ``ModelNoPrevious`` if ``ASKED`` and there is no previous model, ``StateEntryInvalid``.
         """
         with self._changing():
             active = self._current(configured)
@@ -225,7 +225,7 @@ class Activation:
             return self._roll_back(active, reason, error)
 
     def _current(self, configured: Choice) -> Active | None:
-        """What is active, if it was chosen for this configuration."""
+        """The active choice, if it was made for this configuration."""
         active = self.read()
         return active if active is not None and active.configured == configured else None
 
@@ -237,7 +237,7 @@ class Activation:
             return None
 
     def _readable_trial(self, activation: UUID) -> Active | None:
-        """What is active, if it is this activation and on trial: another process may have activated something else."""
+        """What is active, if it is this activation and on trial. Another process may have activated something else."""
         try:
             active = self.read()
         except StateEntryInvalid:
@@ -271,7 +271,7 @@ class Activation:
             replace_file(self._path, content, mode=0o644)
         except (OSError, RuntimeError) as error:
             raise explain(self._path, error) from error
-        # As it will be read: times are to the millisecond there.
+        # Return it as it will be read: the file has times to the millisecond.
         return Active.model_validate_json(content)
 
     def _set_aside(self) -> None:
@@ -291,7 +291,7 @@ class Activation:
         except OSError as error:
             raise explain(self._folder, error) from error
         try:
-            # Of the folder itself, so that it works whoever made what is in it.
+            # Lock the folder itself, so that it works whoever created the files in it.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:

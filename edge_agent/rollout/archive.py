@@ -1,7 +1,7 @@
-"""A bundle or head as one zip file.
+"""Packs and unpacks a bundle or head as one zip file.
 
-An archive is made by anybody, so nothing in it is believed: the number, names, kinds and sizes of its files are
-checked before the first one is unpacked, and again while they are. It has plain files only, and no folders.
+Anybody can make an archive, so nothing in it is trusted: the number, names, kinds and sizes of its files are checked
+before the first one is unpacked, and again during unpacking. It has only plain files, and no folders.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edge_agent.rollout.problems import explain
 
 MAX_FILES_COUNT = 32
 MAX_RATIO = 100
-"""Of unpacked to packed bytes. Weights and arrays hardly shrink, and text shrinks by less than 10."""
+"""Largest ratio of unpacked to packed bytes. Weights and arrays hardly shrink, and text by less than 10."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,55}\.(json|npz|tflite|md|csv)|signature")
 _END = struct.Struct("<4s4H2LH")
@@ -58,9 +58,9 @@ def pack(folder: Path, names: tuple[str, ...]) -> bytes:
 def unpack(archive: Path, into: Path, *, max_bytes: int, on_size: Callable[[int], None]) -> None:
     """Unpack a zip file of at most ``max_bytes`` bytes into an empty folder, and wait for the disk.
 
-    ``on_size`` is called first, with the number of bytes that it unpacks to, and may raise. What the files hold is not
-    verified here. Raises ``ModelArchiveInvalid``, ``DiskFull`` or ``ModelStoreError``;
-    then the folder has some of the files.
+    ``on_size`` is called first, with the number of unpacked bytes, and may raise. The content of the files is not
+    verified here. Raises ``ModelArchiveInvalid``, ``DiskFull`` or ``ModelStoreError``; then the folder has some of the
+    files.
     """
     try:
         file = archive.open("rb")

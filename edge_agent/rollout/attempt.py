@@ -41,16 +41,16 @@ LOOK_S = 60.0
 """Longest wait for a moment of the wall clock, which may be set meanwhile."""
 
 TRANSIENT = (DownloadFailed, DiskFull, DiskLow, FileUnusable, ConfigError, ModelStoreError)
-"""After these another attempt may succeed; anything else would only happen again."""
+"""Errors after which another attempt may succeed; any other error would only happen again."""
 
 
 class Attempt:
-    """The steps to the activation. Each of them can be done again without harm, and finds what was done before."""
+    """The steps to the activation. Each can be repeated without harm, and continues from its earlier result."""
 
     def __init__(
         self, downloads: Path, activation: Activation, operations: RolloutOperations, inbox: Inbox, progress: Progress
     ) -> None:
-        """``downloads`` is the folder of what has arrived."""
+        """``downloads`` is the folder of downloaded archives."""
         self._downloads = downloads
         self._activation = activation
         self._do = operations
@@ -58,7 +58,7 @@ class Attempt:
         self._progress = progress
 
     def run(self, wanted: ModelDesired) -> None:
-        """Do all of it. Raises ``EdgeAgentError``, ``Superseded``."""
+        """Do all steps. Raises ``EdgeAgentError``, ``Superseded``."""
         self._progress.note_used(self._do.model())
         require_no_downgrade(wanted, self._progress.record.highest)
         self._wait_for_turn(wanted)
@@ -137,7 +137,7 @@ class Attempt:
         try:
             model = self._do.store().install(archive, Origin.REMOTE)
         except TRANSIENT:
-            # It is kept, for the next attempt.
+            # Keep the archive for the next attempt.
             raise
         except EdgeAgentError:
             shutil.rmtree(archive.parent, ignore_errors=True)

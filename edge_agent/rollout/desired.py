@@ -11,7 +11,7 @@ from edge_agent.contracts.rollout import MAX_DESIRED_BYTES, ModelDesired, ModelK
 from edge_agent.errors import DesiredInvalid, DesiredStale, ModelDowngrade
 
 AHEAD_MAX = timedelta(days=1)
-"""A message from further in the future would lock out all others until then."""
+"""A message from further in the future would lock out all others until that time."""
 
 
 def read_desired(payload: bytes) -> ModelDesired:
@@ -21,14 +21,14 @@ def read_desired(payload: bytes) -> ModelDesired:
     try:
         return ModelDesired.model_validate_json(payload)
     except ValidationError as error:
-        # What was sent is not repeated: a source may hold a secret.
+        # The content is not repeated: a source may contain a secret.
         problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(_printable(str(part)) for part in problem["loc"]) or "message"
         raise DesiredInvalid(f"{where}: {_printable(problem['msg'].removeprefix('Value error, '))}.") from error
 
 
 def require_new(desired: ModelDesired, accepted_at: datetime | None, *, now: datetime | None) -> None:
-    """Raise ``DesiredStale`` unless it is newer than what was accepted last, ``DesiredInvalid`` if it is of the future.
+    """Raise ``DesiredStale`` unless it is newer than the last accepted one, ``DesiredInvalid`` if it is of the future.
 
     ``now`` is None while the clock is not set.
     """
@@ -54,7 +54,7 @@ def require_no_downgrade(desired: ModelDesired, highest: Mapping[str, str]) -> N
 
 
 def model_key(kind: ModelKind, name: str) -> str:
-    """What the versions of a model have in common."""
+    """The key that all versions of a model share."""
     return f"{kind}/{name}"
 
 

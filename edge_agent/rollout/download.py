@@ -1,4 +1,4 @@
-"""Fetches an archive over HTTPS or from a file: resumed, bounded in size and time, and verified as a whole."""
+"""Fetches an archive over HTTPS or from a file: resumes it, bounds size and time, and verifies the whole."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from edge_agent.rollout.transfer import Continuation, Watch, get, shown, watched
 
 CHUNK_BYTES = 64 * 1024
 MIN_FREE_BYTES = 256 * 2**20
-"""Below this, the space is left to results, which matter more."""
+"""Below this, the space is left for results, which matter more."""
 
 OnProgress = Callable[[int, int | None], None]
-"""Bytes that have arrived, and the size of the whole if it is known. Called for every chunk; must not wait."""
+"""Gets the bytes received, and the size of the whole if it is known. Called for every chunk; must not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Download:
         on_progress: OnProgress = lambda _received, _size: None,
         free_bytes_of: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
-        """``folder`` belongs to downloads alone: what other archives left there is deleted."""
+        """``folder`` belongs to downloads alone: remains of other archives in it are deleted."""
         self._folder = folder
         self._limits = limits
         self._on_progress = on_progress
@@ -71,18 +71,18 @@ class Download:
         self._watch = Watch(deadline_s=limits.deadline_s, stall_s=limits.stall_s)
 
     def cancel(self) -> None:
-        """End it soon: ``fetch`` raises ``Cancelled``."""
+        """End the download soon: ``fetch`` raises ``Cancelled``."""
         self._watch.cancel()
 
     def fetch(self, source: str, sha256: str) -> Path:
-        """Fetch what has this SHA-256, and return the file. What an earlier attempt left of it is continued.
+        """Fetch the archive with this SHA-256, and return the file. Continues an earlier attempt.
 
         Raises ``Cancelled``. Another attempt may succeed after ``DownloadFailed`` and its kinds, ``DiskFull``,
         ``DiskLow``, ``FileUnusable`` and ``ConfigError``; none will after ``DownloadUnsafe``, ``DownloadTooLarge`` and
         ``DownloadMismatch``. Only a download that failed or was cancelled leaves what has arrived.
         """
         partial = Partial(self._folder, sha256, source)
-        # What was continued may be of two files, or have a hole that a power cut left: then once more as a whole.
+        # A continued file may mix two files, or have a hole left by a power cut: then fetch the whole once more.
         for continued in (True, False) if partial.size else (False,):
             try:
                 with partial.opened():
@@ -92,7 +92,7 @@ class Download:
                         self._copy(source, partial)
                 whole = partial.is_whole(self._watch.check)
             except (DiskFull, DownloadTooLarge):
-                # The room is needed by results.
+                # Results need the space.
                 partial.delete()
                 raise
             if whole:
@@ -110,7 +110,7 @@ class Download:
                 partial.restart(answer.validator)
             for chunk in answer.chunks(CHUNK_BYTES):
                 self._keep(chunk, partial, answer.size)
-        # A connection that was shut down to cancel looks like one that ended.
+        # A connection that was shut down to cancel looks like one that ended by itself.
         self._watch.check()
         if answer.size is not None and partial.size != answer.size:
             raise DownloadFailed(f"{shown(source)} ended after {partial.size} of {answer.size} bytes.")
@@ -118,7 +118,7 @@ class Download:
     def _copy(self, source: str, partial: Partial) -> None:
         path = Path(unquote(urlsplit(source).path) if source.startswith("file:") else source)
         try:
-            # Without blocking, because it may be a pipe that nobody writes to.
+            # Open without blocking: it may be a pipe that nobody writes to.
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
@@ -159,6 +159,6 @@ def _read(path: Path, read: Callable[[int], bytes | None]) -> bytes | None:
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> DownloadFailed:
-    # Another attempt may succeed: it may be on a stick that is plugged in later.
+    # Another attempt may succeed: the file may be on a stick that is plugged in later.
     reason = error.strerror if isinstance(error, OSError) else error
     return DownloadFailed(f"{path} cannot be read: {reason}.", remedy="Put the archive there, readable for the agent.")

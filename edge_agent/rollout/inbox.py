@@ -1,4 +1,4 @@
-"""The messages on ``model/desired``: which one is to be followed, and what interrupts whoever follows one before."""
+"""Decides which message on ``model/desired`` is to be followed, and interrupts the work on an earlier one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Superseded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the roll-out's thread does next."""
+    """The next work of the roll-out's thread."""
 
     number: int
-    """Of the newest decision."""
+    """Number of the newest decision."""
     wanted: ModelDesired | None
-    """What was decided; None if the request was withdrawn."""
+    """The message to follow; None if the request was withdrawn."""
     is_new: bool
-    """Whether nobody has begun to follow that decision."""
+    """Whether that decision is new: nobody has begun to follow it."""
     look: bool
     """Whether the activation may have changed."""
 
@@ -49,14 +49,14 @@ class Inbox:
         report: StatusReport,
         operations: RolloutOperations,
     ) -> None:
-        """``desired`` was accepted before the agent started, and is the first thing to follow."""
+        """``desired`` was accepted before the agent started, and is followed first."""
         self._report = report
         self._do = operations
         self._changed = threading.Condition()
         self._wanted = desired
         self._accepted_at = accepted_at
         self._number = 1
-        """Of the newest decision; the thread has ``_followed`` one."""
+        """Number of the newest decision; ``_followed`` is that of the decision that the thread follows."""
         self._followed = 0
         self._look = False
         self._stopping = False
@@ -68,11 +68,11 @@ class Inbox:
 
     @property
     def accepted_at(self) -> datetime | None:
-        """When the newest message that was accepted was issued."""
+        """When the newest accepted message was issued."""
         return self._accepted_at
 
     def submit(self, payload: bytes) -> None:
-        """A message came on ``model/desired``. Never waits and never raises, whatever is in it."""
+        """Take a message that came on ``model/desired``. Never waits and never raises, whatever its content."""
         try:
             with self._changed:
                 if payload:
@@ -93,13 +93,13 @@ class Inbox:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Interrupt what is under way, and let ``next_turn`` end."""
+        """Interrupt the current work, and let ``next_turn`` end."""
         with self._changed:
             self._stopping = True
             self._interrupt()
 
     def wake(self) -> None:
-        """Let ``pause`` see whether what it waits for has happened. Any thread may call it."""
+        """Let ``pause`` check whether its condition is fulfilled. Any thread may call it."""
         with self._changed:
             self._changed.notify_all()
 
@@ -115,7 +115,7 @@ class Inbox:
             return Turn(self._number, self._wanted, self._number != self._followed, look)
 
     def follow(self, turn: Turn) -> None:
-        """From now on, whatever is newer than this supersedes it."""
+        """From now on, anything newer than ``turn`` supersedes it."""
         self._followed = turn.number
 
     def record_refused_messages(self) -> None:
@@ -126,7 +126,7 @@ class Inbox:
             self._do.record(EventKind.MODEL_REFUSED, message, code=error.code)
 
     def pause(self, seconds: float | None, *, unless: Callable[[], bool] = lambda: False) -> None:
-        """Wait so long; None: until something else is wanted. Raises ``Superseded`` then."""
+        """Wait for ``seconds``, with None without end. Raises ``Superseded`` once something else is wanted."""
         with self._changed:
             self._changed.wait_for(lambda: self._superseded or unless(), seconds)
         self.require_wanted()
@@ -143,7 +143,7 @@ class Inbox:
 
     @contextlib.contextmanager
     def cancelled_by(self, cancel: Callable[[], None]) -> Iterator[None]:
-        """Inside the block ``cancel`` is called when something else is wanted."""
+        """Call ``cancel`` inside the block when something else is wanted."""
         with self._changed:
             self.require_wanted()
             self._cancel = cancel
@@ -160,7 +160,7 @@ class Inbox:
     def _accept(self, payload: bytes) -> None:
         desired = read_desired(payload)
         if desired == self._wanted:
-            # It comes again with each connection.
+            # The message comes again with each connection.
             return
         now, reliable = self._do.now()
         require_new(desired, self._accepted_at, now=now if reliable else None)
@@ -186,6 +186,6 @@ class Inbox:
             count = self._report.status.messages_refused_count + 1
             self._report.change(message_error=ErrorReport.from_error(error), messages_refused_count=count)
             if first:
-                # Not each of many: they would push everything else out of the audit log.
+                # Do not record each of many: they would push everything else out of the audit log.
                 self._unrecorded.append(error)
                 self._changed.notify_all()

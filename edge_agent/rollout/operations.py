@@ -1,4 +1,4 @@
-"""What a roll-out does on the device."""
+"""The operations of a roll-out on the device."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ class ShadowRun(Protocol):
         ...
 
     def dismiss(self) -> None:
-        """End it."""
+        """End the shadow run."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ShadowVerdict:
-    """What a model has shown in the shadow."""
+    """The result of a model's run in the shadow."""
 
     compared_count: int
     agreement_ratio: float | None
     failure: str | None
-    """Why it ended early; None if it judged as many readings as were asked for."""
+    """Why the run ended early; None if the model judged as many readings as requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutOperations:
-    """The few things that it acts on. Called in its thread, unless it says otherwise."""
+    """The functions through which a roll-out acts. Called in its thread, unless stated otherwise."""
 
     settings: Callable[[], RolloutSettings]
-    """Those in force."""
+    """The settings in force."""
     store: Callable[[], ModelStore]
     """Where models are installed, under the settings in force."""
     place: Callable[[], tuple[str, str]]
@@ -52,11 +52,11 @@ class RolloutOperations:
     model: Callable[[], ModelIdentity]
     """The model in use."""
     chosen: Callable[[], Choice]
-    """What was chosen as that model."""
+    """The choice of that model."""
     load: Callable[[Choice], Classifier]
     """Load and verify a choice, for this thread alone."""
     begin_shadow: Callable[[Choice, int, Callable[[ShadowVerdict], None]], ShadowRun]
-    """Judge so many readings beside the model in use; the last is called once, in any thread, unless dismissed."""
+    """Judge this many readings beside the model in use. Calls back once, in any thread, unless dismissed."""
     use: Callable[[Choice], None]
     """Activate a choice and read with it from the next frame on."""
     changed: Callable[[], None]

@@ -1,4 +1,4 @@
-"""What has arrived of an archive, as a file that a power cut does not end."""
+"""The received part of an archive, as a file that survives a power cut."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from edge_agent.errors import DiskFull, FileUnusable
 
 SYNC_BYTES = 4 * 2**20
-"""So much may have to be fetched again after a power cut."""
+"""Bytes that may have to be fetched again after a power cut."""
 
 _READ_BYTES = 256 * 1024
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -30,13 +30,13 @@ class _About(BaseModel):
 
 
 class Partial:
-    """The file, and beside it where it comes from. Raises ``DiskFull`` or ``FileUnusable`` where the disk does."""
+    """The file, with its origin beside it. Raises errors of the disk as ``DiskFull`` or ``FileUnusable``."""
 
     def __init__(self, folder: Path, sha256: str, source: str) -> None:
-        """Continue what is there of this archive from this address. Everything else in ``folder`` is deleted."""
+        """Continue the existing part of this archive from this address. Everything else in ``folder`` is deleted."""
         self.path = folder / f"{sha256}.part"
         self.validator: str | None = None
-        """What the server said about its file, by which it knows whether it is still the same one."""
+        """The server's validator, by which it knows whether its file is still the same."""
         self.size = 0
         self._sha256 = sha256
         self._source = source
@@ -55,7 +55,7 @@ class Partial:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Write to it inside the block; after it, what was written is on the disk."""
+        """Write to the file inside the block; after it, everything written is on the disk."""
         with explained(self.path.parent):
             self._file = self.path.open("ab")
             if not self.size:
@@ -66,19 +66,19 @@ class Partial:
                 self._sync(self._file)
         finally:
             file, self._file = self._file, None
-            # What cannot be written is missing, which its hash will show.
+            # Anything that could not be written is missing, which the hash will show.
             with contextlib.suppress(OSError):
                 file.close()
 
     def restart(self, validator: str | None) -> None:
-        """Begin again, with a file of which the server says this."""
+        """Begin again, with a file that has this validator."""
         with explained(self.path.parent):
             self._opened.truncate(0)
             self.size, self.validator = 0, validator
             self._about.write_text(_About(source=self._source, validator=validator).model_dump_json())
 
     def write(self, chunk: bytes) -> None:
-        """Add what has arrived."""
+        """Append received bytes."""
         file = self._opened
         with explained(self.path.parent):
             file.write(chunk)
@@ -89,7 +89,7 @@ class Partial:
                 self._sync(file)
 
     def is_whole(self, check: Callable[[], None]) -> bool:
-        """Whether it is what was asked for. ``check`` is called now and then, and may raise."""
+        """Whether the file has the expected hash. ``check`` is called now and then, and may raise."""
         digest = hashlib.sha256()
         with explained(self.path.parent), self.path.open("rb") as file:
             while chunk := file.read(_READ_BYTES):
@@ -98,7 +98,7 @@ class Partial:
         return digest.hexdigest() == self._sha256
 
     def delete(self) -> None:
-        """Give the room back."""
+        """Delete the file to free its space."""
         with explained(self.path.parent):
             self.path.unlink(missing_ok=True)
             self._about.unlink(missing_ok=True)
@@ -124,7 +124,7 @@ class Partial:
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Inside the block an ``OSError`` becomes ``DiskFull`` or ``FileUnusable``."""
+    """Turn an ``OSError`` inside the block into ``DiskFull`` or ``FileUnusable``."""
     try:
         yield
     except OSError as error:

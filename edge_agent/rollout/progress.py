@@ -1,4 +1,4 @@
-"""How far a roll-out is: kept in its record, and reported as its status."""
+"""Keeps the progress of a roll-out in its record, and reports it as its status."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from edge_agent.rollout.status import StatusReport
 log = logging.getLogger(__name__)
 
 TESTS_MAX = 3
-"""So many tests that ended with the process are enough: the model may be why."""
+"""After this many tests that ended with the process no more are made: the model may be the cause."""
 WRITE_AGAIN_S = 60.0
-"""Pause after the record could not be written."""
+"""Pause after a failure to write the record."""
 
 
 class Progress:
     """The record and the status. It belongs to the roll-out's thread."""
 
     def __init__(self, file: RecordFile, record: RolloutRecord, report: StatusReport, inbox: Inbox) -> None:
-        """``record`` is what the file has."""
+        """``record`` is the content of the file."""
         self._file = file
         self._record = record
         self._report = report
@@ -36,7 +36,7 @@ class Progress:
 
     @property
     def record(self) -> RolloutRecord:
-        """What is kept."""
+        """The kept record."""
         return self._record
 
     def report(self, **changes: Any) -> None:  # noqa: ANN401 - the fields of the status
@@ -85,17 +85,17 @@ class Progress:
                 return
 
     def count_failure(self) -> int:
-        """Count an attempt that failed. Returns how many have."""
+        """Count a failed attempt. Returns the number of failed attempts."""
         count = self._record.failures_count + 1
         self._record = self._record.model_copy(update={"failures_count": count})
-        # Nothing is lost if it cannot be written: it is counted from less after a restart.
+        # Nothing is lost if this cannot be written: after a restart the count continues from a lower number.
         with contextlib.suppress(EdgeAgentError):
             self._file.write(self._record)
         return count
 
     @contextlib.contextmanager
     def counted_test(self) -> Iterator[None]:
-        """Inside the block a model that nobody knows runs here: a process that ends in it is counted.
+        """Run an unknown model inside the block: if the process ends in it, that is counted.
 
         Raises ``RolloutInterrupted`` after ``TESTS_MAX``, ``DiskFull``, ``ModelStoreError``.
         """
@@ -110,7 +110,7 @@ class Progress:
                 self.keep(tests_count=count)
 
     def note_used(self, model: ModelIdentity) -> None:
-        """Remember the versions in use, so that nobody goes back behind them unnoticed. Raises as ``keep`` does."""
+        """Remember the versions in use, so that no downgrade goes unnoticed. Raises as ``keep`` does."""
         used = {model_key(ModelKind.BUNDLE, model.name): model.version}
         if model.head is not None:
             used[model_key(ModelKind.HEAD, model.head.name)] = model.head.version

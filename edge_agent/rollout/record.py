@@ -1,4 +1,4 @@
-"""What a device remembers of roll-outs, so that a power cut at any point is only a delay."""
+"""The record of a device's roll-outs, so that a power cut at any point is only a delay."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class RecordFile:
         self._path = folder / RECORD
 
     def read(self) -> RolloutRecord:
-        """What was written last; an empty record if nothing was.
+        """The record written last; an empty record if there is none.
 
-        Raises ``StateEntryInvalid`` once if it is damaged: it was renamed. Raises ``ModelStoreError``.
+        Raises ``StateEntryInvalid`` once if it is damaged and was renamed. Raises ``ModelStoreError``.
         """
         try:
             with self._path.open("rb") as file:
@@ -78,7 +78,7 @@ class RecordFile:
             raise StateEntryInvalid(f"{self._path} cannot be read: {error.errors()[0]['msg']}.") from error
 
     def write(self, record: RolloutRecord) -> None:
-        """Replace it, and wait for the disk. Raises ``DiskFull`` or ``ModelStoreError``."""
+        """Replace the file, and wait for the disk. Raises ``DiskFull`` or ``ModelStoreError``."""
         try:
             replace_file(self._path, record.to_json(), mode=0o644)
         except (OSError, RuntimeError) as error:

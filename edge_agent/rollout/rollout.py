@@ -1,8 +1,8 @@
 """Follows ``model/desired``: one thread that fetches, verifies, tests and activates, while the model in use answers.
 
-What was accepted, and how it ended, is written before anything is done about it. Every step before the activation can
-be done again without harm: a download continues, an installation that was finished is found, and a test has no effect.
-The activation is one rename. So a kill or a power cut at any point is followed by the same end, only later.
+An accepted message, and how it ended, is written before anything is done about it. Every step before the activation can
+be repeated without harm: a download continues, a finished installation is found, and a test has no effect. The
+activation is one rename. So a kill or a power cut at any point leads to the same end, only later.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from edge_agent.rollout.status import RolloutStatus, StatusReport
 log = logging.getLogger(__name__)
 
 DOWNLOADS = "download"
-"""Folder of what has arrived, beside the installed models."""
+"""Folder of downloaded archives, beside the installed models."""
 RETRY_MAX_S = 3600.0
 STOP_S = 10.0
 
@@ -50,7 +50,7 @@ class Rollout:
             record, self._damaged = RolloutRecord(), error
         state = record.state
         if state is RolloutState.ACTIVE and record.desired and not _is_in_use(record.desired, operations.model()):
-            # What became of it is looked at soon, and it must not be said to be in use until then.
+            # The model's fate is checked soon, and it must not be reported as in use until then.
             state = RolloutState.IDLE
         self._report = StatusReport(
             RolloutStatus(
@@ -65,21 +65,21 @@ class Rollout:
 
     @property
     def status(self) -> RolloutStatus:
-        """How far it is."""
+        """The roll-out's status."""
         return self._report.status
 
     def start(self) -> None:
-        """Start the thread: what was interrupted goes on."""
+        """Start the thread, which continues interrupted work."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End what is under way, which goes on at the next start."""
+        """End the current work, which continues at the next start."""
         self._inbox.stop()
         if self._thread.ident is not None:
             self._thread.join(STOP_S)
 
     def submit(self, payload: bytes) -> None:
-        """A message came on ``model/desired``. Never waits and never raises, whatever is in it."""
+        """Take a message that came on ``model/desired``. Never waits and never raises, whatever its content."""
         self._inbox.submit(payload)
 
     def look_again(self) -> None:
@@ -112,7 +112,7 @@ class Rollout:
                     self._refuse(RolloutError(f"{type(error).__name__}: {error}."))
 
     def _follow(self, wanted: ModelDesired | None) -> None:
-        """Do what is wanted, to its end. Raises ``Superseded``."""
+        """Follow the message to its end. Raises ``Superseded``."""
         if wanted != self._progress.record.desired:
             self._begin(wanted)
         if wanted is None:
@@ -155,7 +155,7 @@ class Rollout:
             )
 
     def _try(self, wanted: ModelDesired) -> None:
-        """Bring it into use, unless it is, or was given up. Raises ``EdgeAgentError``, ``Superseded``."""
+        """Bring the model into use, unless it is in use or was given up. Raises ``EdgeAgentError``, ``Superseded``."""
         if not _is_in_use(wanted, self._do.model()):
             given_up = self._given_up(wanted)
             if given_up is not None:
@@ -176,7 +176,7 @@ class Rollout:
         )
 
     def _look_at_activation(self) -> None:
-        """What became of the model that was activated."""
+        """Check whether the activated model is still in use."""
         wanted = self._progress.record.desired
         if wanted is None or self._progress.record.state is RolloutState.REFUSED:
             return
@@ -187,7 +187,7 @@ class Rollout:
             if given_up is not None:
                 self._progress.finish(RolloutState.ROLLED_BACK, given_up)
             else:
-                # Another one was chosen on the device.
+                # Another model was chosen on the device.
                 self._progress.enter(RolloutState.IDLE)
 
     def _given_up(self, wanted: ModelDesired) -> ModelRolledBack | None:
@@ -206,7 +206,7 @@ class Rollout:
         return ModelRolledBack(f"{what} ({back.reason}){'' if back.message is None else f': {back.message}'}")
 
     def _refuse(self, error: EdgeAgentError) -> None:
-        """The end, until another message comes."""
+        """Refuse the model. This is final until another message comes."""
         log.warning("%s", error)
         self._progress.finish(RolloutState.REFUSED, error)
         wanted = self._progress.record.desired
@@ -219,7 +219,7 @@ class Rollout:
         )
 
     def _wait_to_try_again(self, error: EdgeAgentError) -> bool:
-        """False if there were enough attempts, and it is refused. Raises ``Superseded``."""
+        """Wait. False if there were enough attempts and the model is refused. Raises ``Superseded``."""
         count = self._progress.count_failure()
         if count >= self._do.settings().max_attempts_count:
             self._refuse(error)

@@ -1,4 +1,4 @@
-"""Whether a model gives its golden outputs on this machine, and fast enough."""
+"""Tests whether a model gives its golden outputs on this machine, and fast enough."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def self_test(
 ) -> None:
     """Compare the candidate's golden outputs, and its median time per golden field with that of the model in use.
 
-    The two take turns, so that whatever else the machine does meets both. Neither may be in use by another thread.
-    Raises ``GoldenMismatch``, ``BundleError``, ``InferenceError`` or ``SelfTestSlow``.
+    The two take turns, so that other work of the machine slows both. Neither may be in use by another thread. Raises
+    ``GoldenMismatch``, ``BundleError``, ``InferenceError`` or ``SelfTestSlow``.
     """
     candidate.verify_golden()
     candidate_s, active_s = [], []

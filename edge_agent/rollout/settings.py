@@ -52,6 +52,6 @@ class ModelSettings(Settings):
     )
 
     def trust(self, origin: Origin = Origin.LOCAL) -> Trust:
-        """Whose signatures count for what comes from there, and whether it needs one."""
+        """Whose signatures count for models of this origin, and whether they need one."""
         allowed = {"never": (), "local": (Origin.LOCAL,), "always": tuple(Origin)}
         return Trust.of(self.trusted_keys, unsigned_allowed=origin in allowed[self.unsigned])

@@ -1,4 +1,4 @@
-"""How far a roll-out is, as it is reported."""
+"""The progress of a roll-out, as it is reported."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class RolloutStatus:
     messages_refused_count: int = 0
 
     def fields(self) -> dict[str, Any]:
-        """By name, as they are in the message."""
+        """The fields by name, as in the message."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 class StatusReport:
-    """The newest status, and whoever is told of each change. Any thread may use it."""
+    """The newest status, and the function that is told of each change. Any thread may use it."""
 
     def __init__(self, status: RolloutStatus, changed: Callable[[], None]) -> None:
         """``changed`` is called in the thread that made the change, and must not wait."""
@@ -44,11 +44,11 @@ class StatusReport:
 
     @property
     def status(self) -> RolloutStatus:
-        """How far it is."""
+        """The newest status."""
         return self._status
 
     def change(self, **changes: Any) -> None:  # noqa: ANN401 - the fields of the status
-        """Replace some fields. Nobody is told of a change that is none."""
+        """Replace some fields. ``changed`` is not called if nothing differs."""
         with self._lock:
             status = replace(self._status, **changes)
             if status == self._status:

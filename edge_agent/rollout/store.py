@@ -1,4 +1,4 @@
-"""The bundles and heads that are installed on this device."""
+"""Stores the bundles and heads that are installed on this device."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ from edge_agent.rollout.problems import explain
 from edge_agent.rollout.settings import ModelSettings, Origin
 
 FOLDER = "models"
-"""Of the state folder."""
+"""Folder of the models, in the state folder."""
 
 MIN_FREE_BYTES = 256 * 2**20
-"""Below this, the space is left to results, which matter more."""
+"""Below this, the space is left for results, which matter more."""
 
 _INCOMING = ".incoming-"
 _REFERENCE = re.compile(r"([a-z0-9]+(?:-[a-z0-9]+)*)(?:@([0-9]+\.[0-9]+\.[0-9]+))?")
@@ -57,13 +57,13 @@ class InstalledModel:
 
     kind: ModelKind
     reference: str
-    """What activates it: the name of a shipped bundle, else NAME@VERSION."""
+    """The reference that activates it: the name of a shipped bundle, else NAME@VERSION."""
     folder: Path
     manifest: Manifest | HeadManifest
     sha256: str
-    """Of manifest.json or head.json, which name the hash of every other file."""
+    """SHA-256 of manifest.json or head.json, which name the hash of every other file."""
     model_sha256: str
-    """Of model.tflite: the bundle's own, or of the bundle that the head fits."""
+    """SHA-256 of model.tflite: the bundle's own, or that of the bundle that the head fits."""
     signature: Signature
 
 
@@ -97,7 +97,7 @@ class ModelStore:
 
     @property
     def version(self) -> tuple[int, ...]:
-        """Changes whenever something is installed or removed."""
+        """A value that changes whenever something is installed or removed."""
         times = []
         for kind in ModelKind:
             try:
@@ -116,7 +116,7 @@ class ModelStore:
         return self._scan()[0]
 
     def damaged(self) -> tuple[DamagedModel, ...]:
-        """What cannot be used, and why."""
+        """The folders that cannot be used, and why."""
         return self._scan()[1]
 
     def find(self, kind: ModelKind, reference: str) -> InstalledModel:
@@ -129,7 +129,7 @@ class ModelStore:
         return self._shipped(place) if isinstance(place, str) else self._read(kind, place)
 
     def locate(self, kind: ModelKind, reference: str) -> str | Path:
-        """As ``find``, but unread: the name of a shipped bundle, or a folder. Raises ``ModelUnknown``."""
+        """As ``find``, but without reading: the name of a shipped bundle, or a folder. Raises ``ModelUnknown``."""
         shipped = shipped_bundles() if kind is ModelKind.BUNDLE else {}
         match = _REFERENCE.fullmatch(reference) if len(reference) <= _MAX_REFERENCE_CHARS else None
         if match is not None:
@@ -207,7 +207,7 @@ class ModelStore:
         self._discard(model.folder)
 
     def clean(self) -> int:
-        """Delete what killed installations and activations left, at the start of the agent. Returns how many."""
+        """Delete the remains of killed installations and activations, at the start of the agent. Returns how many."""
         count = 0
         try:
             left = [path for path in self.folder.glob(f"{_INCOMING}*") if path.is_dir()]
@@ -217,7 +217,7 @@ class ModelStore:
                         shutil.rmtree(path)
                         count += 1
             if self.folder.is_dir():
-                # Whoever writes one holds this lock, so these are of the dead.
+                # A process that writes one holds this lock, so these are remains of processes that ended.
                 with _locked(self.folder, wait=True):
                     for path in self.folder.glob(f".{ACTIVE}.*.new"):
                         path.unlink()
@@ -255,7 +255,7 @@ class ModelStore:
         )
 
     def _read(self, kind: ModelKind, folder: Path, trust: Trust | None = None, *, named: bool = True) -> InstalledModel:
-        """The model in a folder, every file of it verified; if ``named``, its folder must have its name."""
+        """The model in a folder, with every file verified; if ``named``, its folder must have its name."""
         trust = trust or self._settings.trust()
         manifest: Manifest | HeadManifest
         if kind is ModelKind.BUNDLE:
@@ -313,7 +313,7 @@ class ModelStore:
                 raise explain(path, error) from error
 
     def _require_space(self, needed_bytes: int) -> None:
-        """Raise ``DiskLow`` or ``ModelStoreFull`` if so much more does not fit."""
+        """Raise ``DiskLow`` or ``ModelStoreFull`` if this many more bytes do not fit."""
         free_bytes = self._free_bytes_of(self.folder)
         if free_bytes - needed_bytes < MIN_FREE_BYTES:
             raise DiskLow(
@@ -335,7 +335,7 @@ class ModelStore:
             try:
                 return _same(self._read(found.kind, target), found)
             except BundleError:
-                # What is there cannot be used, and this is how to repair it.
+                # The existing folder cannot be used, and replacing it is the repair.
                 self._discard(target)
         try:
             target.parent.mkdir(mode=0o755, exist_ok=True)
@@ -353,7 +353,7 @@ class ModelStore:
         return self._read(found.kind, target)
 
     def _discard(self, folder: Path) -> None:
-        """Delete a folder, which is gone in one step."""
+        """Delete a folder, which disappears in one step."""
         with self._incoming(folder.name) as place:
             try:
                 folder.rename(place)
@@ -363,7 +363,7 @@ class ModelStore:
 
     @contextlib.contextmanager
     def _incoming(self, name: str) -> Iterator[Path]:
-        """A new folder ``name`` that is deleted in the end, with all that is still in it.
+        """A new folder ``name`` that is deleted at the end, with everything that is still in it.
 
         The folder around it is locked, so that ``clean`` knows whether a process still works in it.
         """
@@ -383,7 +383,7 @@ class ModelStore:
                     folder.mkdir(mode=0o755)
                     own_as_folder(folder)
                 except OSError as error:
-                    # Not there any more: it was cleaned away before it was locked.
+                    # The folder is gone: it was cleaned away before it was locked.
                     raise explain(folder, error) from error
                 yield folder
         finally:
@@ -408,7 +408,7 @@ def _size_bytes(path: Path) -> int:
     try:
         return path.lstat().st_size
     except OSError:
-        # Removed at this moment.
+        # The folder was removed at this moment.
         return 0
 
 
@@ -424,7 +424,7 @@ def _kind_of(folder: Path) -> ModelKind:
 
 
 def _same(there: InstalledModel, found: InstalledModel) -> InstalledModel:
-    """What is installed already, if it is what was found. Raises ``ModelConflict``."""
+    """The installed model, if it is the same as the one found. Raises ``ModelConflict``."""
     if there.sha256 == found.sha256:
         return there
     raise ModelConflict(

@@ -1,4 +1,4 @@
-"""One answer of a file server over HTTPS: bounded in time, whatever the server does."""
+"""Reads one answer of a file server over HTTPS, bounded in time whatever the server does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge_agent.errors import DownloadFailed, DownloadStalled, DownloadUnsafe, D
 
 REDIRECTIONS_MAX = 3
 SLOWEST_BYTES_PER_S = 256
-"""A server that sends less than this, over the time after which silence is a stall, has stalled too."""
+"""A server that sends less than this over the time after which silence counts as a stall has stalled too."""
 
 _OK, _PART, _NOT_THERE = 200, 206, 416
 _REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
@@ -29,11 +29,11 @@ _LENGTH = re.compile(r"[0-9]{1,15}")
 
 
 class Cancelled(Exception):
-    """The download was cancelled. What has arrived is kept."""
+    """The download was cancelled. The received part is kept."""
 
 
 class Watch:
-    """The clock of one download, which every read from the network asks. ``cancel`` may be called by any thread."""
+    """The clock of one download, which every read from the network checks. Any thread may call ``cancel``."""
 
     def __init__(self, *, deadline_s: float, stall_s: float) -> None:
         self._deadline_s = deadline_s
@@ -46,21 +46,21 @@ class Watch:
         self._window_bytes = 0
 
     def cancel(self) -> None:
-        """End it soon."""
+        """End the download soon."""
         with self._lock:
             self._cancelled = True
             if self._socket is not None:
                 self._shut_down(self._socket)
 
     def follow(self, connection: socket.socket) -> None:
-        """Shut this down when the download is cancelled, instead of the one before."""
+        """Shut ``connection`` down when the download is cancelled, instead of the previous one."""
         with self._lock:
             self._socket = connection
             if self._cancelled:
                 self._shut_down(connection)
 
     def check(self) -> None:
-        """Raises ``Cancelled``, or ``DownloadStalled`` when the time is over."""
+        """Raise ``Cancelled``, or ``DownloadStalled`` when the time is over."""
         if self._cancelled:
             raise Cancelled
         if time.monotonic() >= self._end_at:
@@ -72,7 +72,7 @@ class Watch:
         return max(0.001, min(self._stall_s, self._end_at - time.monotonic()))
 
     def received(self, count: int) -> None:
-        """So many bytes came. Raises ``DownloadStalled`` if that is too little for the time that it took."""
+        """Count received bytes. Raises ``DownloadStalled`` if they are too few for the time that they took."""
         now = time.monotonic()
         self._window_bytes += count
         elapsed_s = now - self._window_at
@@ -85,12 +85,12 @@ class Watch:
     @staticmethod
     def _shut_down(connection: socket.socket) -> None:
         with suppress(OSError):
-            # Not that of TLS, which would go on in the clear in the thread that reads.
+            # Not the shutdown of TLS, after which the reading thread would go on without encryption.
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class _WatchedSocket(ssl.SSLSocket):
-    """A TLS socket that asks the clock before each read."""
+    """A TLS socket that checks the clock before each read."""
 
     watch: Watch | None = None
 
@@ -126,7 +126,7 @@ class _Connection(http.client.HTTPSConnection):
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """What is there already, from the beginning of the file."""
+    """The part that is there already, from the beginning of the file."""
 
     size: int
     validator: str | None
@@ -136,7 +136,7 @@ class Answer:
     """The server's answer to a request for a file, or for the rest of it."""
 
     def __init__(self, response: http.client.HTTPResponse, asked: Continuation) -> None:
-        """Raises ``DownloadFailed`` if it is not an answer to what was asked."""
+        """Raises ``DownloadFailed`` if the response does not answer the request."""
         self._response = response
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding != "identity":
@@ -145,13 +145,13 @@ class Answer:
                 remedy="Switch compression off for archives at the file server.",
             )
         self.start = 0
-        """Where in the file the body begins."""
+        """Offset in the file at which the body begins."""
         self.size: int | None = None
         """Size of the whole file; None if the server does not say it."""
         if response.status == _PART and asked.size:
             self.start, self.size = _read_range(response, asked)
         elif response.status == _NOT_THERE and asked.size:
-            # There is no more: it is the whole, or of another file, which its hash will show.
+            # There is no more: the part is the whole file, or of another file, which its hash will show.
             self.start = self.size = asked.size
         elif response.status == _OK:
             self.size = _read_length(response)
@@ -162,14 +162,14 @@ class Answer:
 
     @property
     def validator(self) -> str | None:
-        """By what the server knows whether its file is still the same: a strong ETag, or the time of its change."""
+        """Tells the server whether its file is still the same: a strong ETag, or the time of its last change."""
         etag, modified = self._response.headers.get("ETag"), self._response.headers.get("Last-Modified")
         if etag is not None and etag.startswith('"'):
             return etag if _is_header(etag) else None
         return modified if modified is not None and _is_header(modified) else None
 
     def chunks(self, most_bytes: int) -> Iterator[bytes]:
-        """The body from ``start`` on, in pieces of at most so many bytes."""
+        """The body from ``start`` on, in pieces of at most ``most_bytes``."""
         if self._response.status == _NOT_THERE:
             return
         while chunk := self._response.read1(most_bytes):
@@ -203,13 +203,13 @@ def get(address: str, context: ssl.SSLContext, watch: Watch, asked: Continuation
 
 
 def watched_context(context: ssl.SSLContext) -> ssl.SSLContext:
-    """``context``, whose connections ask the clock of their download."""
+    """``context``, with connections that check the clock of their download."""
     context.sslsocket_class = _WatchedSocket
     return context
 
 
 def shown(address: str) -> str:
-    """An address for a message: without its query, which may hold a token."""
+    """An address for a message, without its query, which may contain a token."""
     parts = urlsplit(address)
     return parts._replace(query="", fragment="").geturl()[:200]
 
@@ -249,7 +249,7 @@ def _read_length(response: http.client.HTTPResponse) -> int | None:
         return None
     length = response.headers.get("Content-Length")
     if length is None or not _LENGTH.fullmatch(length.strip()):
-        # The end of the connection would be the end of the file, so that a part of it looked like the whole.
+        # The end of the connection would count as the end of the file, so that a part would look like the whole.
         raise DownloadFailed(
             "The file server does not say how long the archive is.",
             remedy="Use a file server that sends Content-Length, as all common ones do.",
@@ -279,5 +279,5 @@ def _is_header(value: str) -> bool:
 
 
 def _short(text: str) -> str:
-    """What a server sent, for a message."""
+    """A server's text, shortened for a message."""
     return "".join(character if character.isprintable() else "?" for character in text[:60])

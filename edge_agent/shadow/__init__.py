@@ -1,1 +1,1 @@
-"""A candidate for the model in use: it judges the same fields beside it, and nothing that it says is published."""
+"""Runs a candidate beside the model in use: it judges the same fields, and none of its answers is published."""

@@ -1,4 +1,4 @@
-"""Compares what two models say of the same fields."""
+"""Compares the answers of two models for the same fields."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Comparison:
         self._candidate_refusals: Counter[str] = Counter()
 
     def add(self, active: Reading, candidate: Reading) -> bool | None:
-        """Count a pair; whether the two agree, or None for a frame that neither could judge."""
+        """Count a pair. Returns whether the two agree, None for a frame that neither could judge."""
         if not (_judged(active) or _judged(candidate)):
             self.unfit_count += 1
             return None
@@ -44,7 +44,7 @@ class Comparison:
         return agrees
 
     def figures(self) -> AgreementFigures:
-        """What was counted so far."""
+        """The counts so far."""
         low, high = wilson_interval(self._agreeing_count, self.compared_count)
         return AgreementFigures(
             compared_count=self.compared_count,
@@ -76,7 +76,7 @@ def _judged(reading: Reading) -> bool:
 
 
 def _refusal(reading: Reading) -> tuple[str, ...]:
-    """Why a reading has no label, as a reason's code, or an error's with hyphens; nothing if it has one."""
+    """Why a reading has no label: a reason's code, or an error's with hyphens. Empty if it has a label."""
     if reading.outcome is Outcome.CLASSIFIED:
         return ()
     if reading.reason is not None:

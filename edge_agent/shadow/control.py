@@ -16,7 +16,7 @@ OnSummary = Callable[[ShadowSummary], None]
 
 @dataclass(frozen=True, slots=True)
 class ShadowCallbacks:
-    """What is told of candidates."""
+    """Functions that are called about candidates."""
 
     on_start: Callable[[ModelIdentity], None]
     """Called by ``start``."""
@@ -27,7 +27,7 @@ class ShadowCallbacks:
 class ShadowControl:
     """None or one candidate. Any thread may use it.
 
-    The candidate's interpreter and arrays are there from ``start`` to the end alone.
+    The candidate's interpreter and arrays exist only from ``start`` to the end.
     """
 
     def __init__(self, callbacks: ShadowCallbacks) -> None:
@@ -39,22 +39,22 @@ class ShadowControl:
 
     @property
     def figures(self) -> ShadowMetrics | None:
-        """Of the candidate that judges now; None if there is none."""
+        """Figures of the current candidate; None if there is none."""
         shadow = self._shadow
         return None if shadow is None else shadow.figures
 
     @property
     def last(self) -> ShadowSummary | None:
-        """What the candidate before has shown, until the next one starts or this one is dismissed."""
+        """The summary of the previous candidate, until the next one starts or this one is dismissed."""
         return self._last
 
     def start(
         self, analyzer: Analyzer, *, enough_count: int | None = None, on_summary: OnSummary | None = None
     ) -> None:
-        """Judge beside the model in use with ``analyzer``, in place of the candidate before; after a restart no longer.
+        """Judge beside the model in use with ``analyzer``, replacing any candidate. It does not survive a restart.
 
-        With ``enough_count``, at least 1, the candidate ends when so many fields were compared. ``on_summary`` is
-        called once with what it has shown, whatever ends it, in the candidate's thread: it must not call this object.
+        With ``enough_count``, at least 1, the candidate ends when this many fields were compared. ``on_summary`` is
+        called once with its summary, whatever ends it, in the candidate's thread: it must not call this object.
         """
 
         def ended(shadow: Shadow, summary: ShadowSummary) -> None:
@@ -76,7 +76,7 @@ class ShadowControl:
             shadow.start()
 
     def dismiss(self) -> None:
-        """End the candidate, if there is one, and forget what the one before has shown."""
+        """End the candidate, if there is one, and forget the summary of the previous one."""
         with self._control:
             self._stop()
             self._last = None
@@ -88,7 +88,7 @@ class ShadowControl:
             self._stop()
 
     def offer(self, reading: Reading) -> None:
-        """A reading of the model in use. Never blocks and never raises."""
+        """Pass on a reading of the model in use. Never blocks and never raises."""
         shadow = self._shadow
         if shadow is not None:
             shadow.offer(reading)

@@ -1,4 +1,4 @@
-"""One candidate: a thread that judges the newest frame after the model in use has, as long as nothing else needs it."""
+"""One candidate: a thread that judges the newest frame after the model in use, while nothing else needs the frame."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge_agent.shadow.comparison import Comparison, percentiles
 log = logging.getLogger(__name__)
 
 FAILURES_MAX = 5
-"""So many in a row end a candidate: it would not do better as the model in use."""
+"""This many failures in a row end a candidate: it would not do better as the model in use."""
 
 LATENCIES_MAX = 1000
 
@@ -29,9 +29,9 @@ class ShadowEnd(StrEnum):
     """Why a candidate judges no longer."""
 
     STOPPED = "stopped"
-    """It was told to, or another took its place."""
+    """It was told to stop, or another took its place."""
     ENOUGH = "enough"
-    """It was compared on as many fields as were asked for."""
+    """It was compared on as many fields as requested."""
     FAILED = "failed"
     """It failed several times in a row."""
     IN_USE = "in_use"
@@ -40,12 +40,12 @@ class ShadowEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShadowSummary:
-    """What a candidate's time in the shadow has shown."""
+    """The result of a candidate's time in the shadow."""
 
     end: ShadowEnd
     figures: ShadowMetrics
     last_failure: str | None
-    """What went wrong last, if anything did."""
+    """The last failure, if there was one."""
 
 
 class Shadow:
@@ -57,7 +57,7 @@ class Shadow:
     def __init__(
         self, analyzer: Analyzer, *, enough_count: int | None, on_end: Callable[[Shadow, ShadowSummary], None]
     ) -> None:
-        """Judge with ``analyzer``, which belongs to this alone, until ``enough_count`` fields were compared, if given.
+        """Judge with ``analyzer``, which nothing else may use, until ``enough_count`` fields were compared, if given.
 
         ``on_end`` is called once, in the thread, after the last judgement. Nothing runs before ``start``.
         """
@@ -80,9 +80,9 @@ class Shadow:
 
     @property
     def figures(self) -> ShadowMetrics:
-        """What was counted so far. Any thread may ask."""
+        """The counts so far. Any thread may ask."""
         with self._changed:
-            # Copied, since a reading that is offered must not wait for the percentiles.
+            # Copied, since ``offer`` must not wait for the percentiles.
             agreement, latencies_ms = self._comparison.figures(), list(self._latencies_ms)
             since, passed_over_count, failures_count = self._since, self._passed_over_count, self._failures_count
         return ShadowMetrics(
@@ -100,7 +100,7 @@ class Shadow:
         self._thread.start()
 
     def offer(self, reading: Reading) -> None:
-        """A reading of the model in use: the candidate judges its frame next, unless a newer one comes first.
+        """Offer a reading of the model in use: the candidate judges its frame next, unless a newer one comes first.
 
         Never blocks and never raises.
         """
@@ -118,7 +118,7 @@ class Shadow:
             self._changed.notify()
 
     def stop(self) -> None:
-        """Finish the current judgement, and end. From any thread but its own, it has ended when this returns."""
+        """Finish the current judgement, and end. If called from another thread, waits until the candidate has ended."""
         with self._changed:
             self._end = self._end or ShadowEnd.STOPPED
             self._changed.notify()
@@ -166,7 +166,7 @@ class Shadow:
             return
         with self._changed:
             if active.model != self._active:
-                # What another model said of earlier fields does not count.
+                # Another model's answers for earlier fields do not count.
                 if self._active is not None:
                     self._begin_counting()
                 self._active = active.model

@@ -1,4 +1,4 @@
-"""The reports of finished slides, as the device keeps them."""
+"""Keeps the reports of finished slides."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ Source = Callable[[str], dict[str, bytes]]
 
 
 class ReportArchive:
-    """Reads the kept reports and says what has to be written to keep another one.
+    """Reads the kept reports, and creates the entries that keep another one.
 
-    They are state entries of the spool, so that a report and the message with it are written in one transaction: there
-    is never one without the other, whenever the device is killed. They follow the spool's repair and its locking too,
-    and need no place of their own. Any thread may use it.
+    Reports are state entries of the spool, so that a report and the message with it are written in one transaction:
+    there is never one without the other, whenever the device is killed. The spool's repair and locking cover the
+    reports too, and they need no place of their own. Any thread may use the archive.
     """
 
     def __init__(self, source: Source) -> None:
-        """``source`` is a spool's ``state_entries``, or reads them from a spool's file."""
+        """``source`` is a spool's ``state_entries``, or a function that reads them from a spool's file."""
         self._source = source
 
     def entries_with(self, report: Report) -> StateEntries:
-        """What to write, together with the report's message, so that it is kept."""
+        """The entries to write, together with the report's message, to keep the report."""
         kept = list(self._source(PREFIX))
         oldest = kept[: max(0, len(kept) + 1 - KEPT_COUNT)]
         return {**dict.fromkeys(oldest), _key(report.id): report.to_json()}
 
     def reports(self) -> list[Report]:
-        """All kept reports, the newest first. One that cannot be read is left where it is, and logged."""
+        """All kept reports, the newest first. A report that cannot be read is left in place and logged."""
         return list(self._read(self._source(PREFIX)))[::-1]
 
     def find(self, report_id: UUID) -> Report | None:

@@ -13,7 +13,7 @@ from edge_agent.specimens.shares import share_of_cells
 from edge_agent.specimens.tallied_labels import TalliedLabel, with_labels, with_nameless
 
 MODELS_MAX = 32
-"""Models that a report names, the last ones, so that it never outgrows a message."""
+"""A report names this many of the last models, so that it never outgrows a message."""
 
 
 class CellTally(Contract):

@@ -10,7 +10,7 @@ from edge_agent.specimens.tally import Tally
 
 
 def open_slide_message(tally: Tally | None, *, topics: Topics, session: UUID) -> OpenSpecimen:
-    """The counts of the open slide as ``specimen`` is published; None if no slide is open."""
+    """The counts of the open slide, as published on ``specimen``. ``tally`` is None if no slide is open."""
     if tally is None:
         return OpenSpecimen(
             site=topics.site, device=topics.device, session=session, at=datetime.now(UTC), specimen=None

@@ -1,9 +1,9 @@
 """Finds a field that a slide has shown before, even if the stage came back a little beside it.
 
-The grey field is reduced to 48 by 48 pixels, and what varies slowly across it (the lamp, the background's tint) is
-taken away. The middle half of one picture is then looked for in another by normalised cross-correlation, which
-brightness and contrast do not change, and the best place is confirmed on all that the two have in common. Method:
-J. P. Lewis, Fast Normalized Cross-Correlation, Vision Interface 1995. The figures are in ``docs/slides.md``.
+The grey field is reduced to 48 by 48 pixels, and slow variations across it (the lamp, the background's tint) are
+removed. The middle half of one picture is then searched for in another by normalised cross-correlation, which does not
+depend on brightness and contrast, and the best place is confirmed on the whole area that the two share. Method: J. P.
+Lewis, Fast Normalized Cross-Correlation, Vision Interface 1995. The figures are in ``docs/slides.md``.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ SIDE_PX = 48
 MAX_SHIFT_PX = SIDE_PX // 4
 """The middle half of a picture is found if it is still inside the other one."""
 MIN_CORRELATION = 0.6
-"""Of one field in two views; two fields of one slide stay below 0.35. Chosen on one half of the images."""
+"""Least correlation of two views of one field; two fields of one slide stay below 0.35. Chosen on half of the
+images."""
 KEPT_COUNT = 500
-"""Fields that are compared with; beyond it the oldest is forgotten."""
+"""Fields that a new one is compared with; beyond this number the oldest is forgotten."""
 
 _MIN_SPREAD = 2.0
-"""Grey levels. A picture with less detail than noise has nothing to be recognised by."""
+"""In grey levels. A picture with less detail than noise has nothing to be recognised by."""
 _SLOW_PX = SIDE_PX / 8
 _LEVELS_PER_SPREAD = 32
 
 Picture = NDArray[np.uint8]
-"""uint8 (48, 48), what a field is recognised by."""
+"""uint8 (48, 48), the picture by which a field is recognised."""
 
 
 def recognisable(field: NDArray[np.uint8]) -> Picture | None:
-    """What a field, uint8 RGB (height, width, 3), is recognised by; None if it shows next to nothing."""
+    """The picture by which a field, uint8 RGB (height, width, 3), is recognised; None if it shows next to nothing."""
     grey = cv2.cvtColor(field, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
     detail = small - cv2.GaussianBlur(small, (0, 0), _SLOW_PX)
@@ -46,14 +47,14 @@ def recognisable(field: NDArray[np.uint8]) -> Picture | None:
 def correlation(one: Picture, other: Picture, *, least: float = -1.0) -> float:
     """How alike two pictures are where they overlap best, -1 to 1; shifts of up to a quarter are tried.
 
-    What is less than ``least`` is not confirmed, which saves time, and may be too much.
+    A value below ``least`` is not confirmed, which saves time; it may be too high.
     """
     inner = one[MAX_SHIFT_PX:-MAX_SHIFT_PX, MAX_SHIFT_PX:-MAX_SHIFT_PX]
     likeness = cv2.matchTemplate(other, inner, cv2.TM_CCOEFF_NORMED)
     _, best, _, (x, y) = cv2.minMaxLoc(likeness)
     if best < least:
         return best
-    # The middle alone may resemble another field's by chance; what surrounds it does not.
+    # The middle alone may resemble another field's by chance; its surroundings do not.
     down, right = y - MAX_SHIFT_PX, x - MAX_SHIFT_PX
     shared_one, shared_other = _shared(one, down, right), _shared(other, -down, -right)
     whole = cv2.matchTemplate(shared_other, shared_one, cv2.TM_CCOEFF_NORMED)
@@ -76,7 +77,7 @@ class SeenFields:
     def find(self, picture: Picture) -> int | None:
         """Number of the field that this picture shows, the latest one if several fit; None if it is new.
 
-        Takes about 0.1 ms for each field that it has to compare with. A stage that stands still shows the latest.
+        Takes about 0.1 ms for each field that it has to compare with. A stage that stands still shows the latest field.
         """
         latest_first = reversed(self._pictures.items())
         fitting = (

@@ -1,4 +1,4 @@
-"""Counts as shares with their intervals."""
+"""Turns counts into shares with their intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report in sentences, from the same figures and always in the same words."""
+"""Puts a report into sentences, from the same figures and always in the same words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEW_CELLS_COUNT = 100
 
 
 def statement(report: Report, texts: Catalogue) -> str:
-    """What was counted, of how many fields, with intervals, and what it may be used for. Never a finding."""
+    """The counts, of how many fields, with intervals, and what they may be used for. Never a finding."""
     sentences = [
         *_warnings(report, texts),
         *_counted(report, texts),

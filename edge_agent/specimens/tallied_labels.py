@@ -1,4 +1,4 @@
-"""What the labels of the models in use are called, as a tally keeps it."""
+"""The names of the labels of the models in use, as a tally keeps them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def with_labels(known: tuple[TalliedLabel, ...], labels: Iterable[Label]) -> tup
 
 
 def with_nameless(known: tuple[TalliedLabel, ...], counted: Iterable[str]) -> tuple[TalliedLabel, ...]:
-    """``known``, followed by the codes that were counted and that nobody named."""
+    """``known``, followed by the counted codes that have no name in it."""
     codes = {each.label for each in known}
     nameless = (TalliedLabel(label=code, name=code, malignant=None) for code in counted if code not in codes)
     return (*known, *nameless)

@@ -44,9 +44,9 @@ class Tally(Contract):
     began_at: UtcTime
     wished_fields_count: int | None = None
     readings_count: int = 0
-    """With the repeated ones."""
+    """Including repeated fields."""
     judged_count: int = 0
-    """Different fields that were classified or abstained from: what ``wished_fields_count`` is compared with."""
+    """Different fields that were classified or abstained from, for comparison with ``wished_fields_count``."""
     repeated_count: int = 0
     outcomes_count: dict[str, int] = Field(default_factory=dict)
     reasons_count: dict[str, int] = Field(default_factory=dict)
@@ -62,7 +62,7 @@ class Tally(Contract):
 
     @classmethod
     def restore(cls, entry: bytes) -> Self:
-        """From the state entry that ``to_json`` made, in this release or an older one. Raises ``ValueError``."""
+        """Restore the state entry that ``to_json`` made, in this release or an older one. Raises ``ValueError``."""
         found = cls.model_validate_json(entry)
         if found.judged_count or not JUDGED & found.outcomes_count.keys():
             return found
@@ -136,7 +136,7 @@ class Tally(Contract):
         return (self.cells or CellTally()).adding(result.differential, types)
 
     def _label_shares(self, classified: int) -> Iterable[LabelShare]:
-        # A slide that an older release began has counts of labels whose names it did not keep.
+        # An older release may have begun the slide without keeping the names of the counted labels.
         for each in with_nameless(self.labels, self.labels_count):
             share = share_of_fields(self.labels_count.get(each.label, 0), classified)
             yield LabelShare(**each.model_dump(), **share.model_dump())

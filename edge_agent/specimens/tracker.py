@@ -23,7 +23,7 @@ STATE_KEY = "specimen"
 """Key of the state entry with the tally, which is as durable as the results that it counts."""
 
 FIELD_PREFIX = "seen-field/"
-"""Begins the keys of the fields that the open slide has counted; then come the slide's beginning and the number."""
+"""Prefix of the keys of the fields that the open slide has counted; the slide's beginning and the number follow."""
 
 
 class SpecimenTracker:
@@ -64,7 +64,7 @@ class SpecimenTracker:
             return self._tally
 
     def set(self, specimen: Specimen, wished_fields_count: int | None = None) -> None:
-        """From the next reading on, readings belong to this slide. Raises ``SpecimenOpen``."""
+        """Open a slide, to which readings belong from the next one on. Raises ``SpecimenOpen``."""
         with self._lock:
             if self._tally is not None:
                 raise SpecimenOpen("A slide is already open.")
@@ -109,7 +109,7 @@ class SpecimenTracker:
     def append(
         self, reading: Reading, make: Callable[[SpecimenField | None], Result]
     ) -> tuple[Result, EdgeAgentError | None]:
-        """Make a reading a result, and append it to the spool together with the updated count of its slide.
+        """Turn a reading into a result, and append it to the spool together with the updated count of its slide.
 
         ``make`` gets the place of the reading in the slide. Returns the error if the spool refused the result, which
         then does not count.
@@ -159,7 +159,7 @@ class SpecimenTracker:
     def _restore_seen(self) -> SeenFields:
         """The counted fields of the open slide. Those of another slide are deleted.
 
-        A release that knows nothing of them may have finished their slide.
+        A release that does not know these entries may have finished their slide.
         """
         prefix = None if self._tally is None else _field_key(self._tally)
         kept = self._spool.state_entries(FIELD_PREFIX)
@@ -182,14 +182,14 @@ class SpecimenTracker:
 
 
 def _picture(reading: Reading) -> Picture | None:
-    """What a judged field is recognised by. A field that was refused counts once it is fit to be judged."""
+    """The picture by which a judged field is recognised. A refused field counts once it is fit to be judged."""
     if reading.outcome not in JUDGED or reading.explanation is None:
         return None
     return recognisable(reading.explanation.field)
 
 
 def _field_key(tally: Tally, number: int | None = None) -> str:
-    """Key of a counted field of this slide; without a number, what all of them begin with."""
+    """Key of a counted field of this slide; without a number, the prefix of all of them."""
     began_at = tally.began_at.isoformat(timespec="milliseconds")
     return f"{FIELD_PREFIX}{began_at}/{'' if number is None else number}"
 

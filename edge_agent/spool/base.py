@@ -65,7 +65,7 @@ class SpoolStats:
     stored_bytes: int
     """Size of the payloads that wait or are in flight; the quarantine has a limit of its own."""
     oldest_age_s: float | None
-    """How long the oldest message has waited, counting only time during which a spool was open; None if none waits."""
+    """How long the oldest message has waited, counting only time when a spool was open; None if none waits."""
     commits_count: int
     """Durable writes since the spool was opened."""
     checkpoints_count: int

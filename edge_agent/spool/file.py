@@ -79,7 +79,7 @@ class Written:
 
 @dataclass(slots=True)
 class Change:
-    """What one transaction does."""
+    """The changes of one transaction."""
 
     appended: Sequence[tuple[Message, float]] = ()
     removed: Sequence[int] = ()
@@ -93,7 +93,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What is in a file."""
+    """The contents of a file."""
 
     counters: Counters
     stored_count: int
@@ -267,7 +267,7 @@ class SpoolFile:
             after = rows[-1][0]
 
     def contents(self) -> Contents:
-        """Everything that is read when the file is opened. Raises ``sqlite3.Error``."""
+        """All that is read when the file is opened. Raises ``sqlite3.Error``."""
         count, size, first, last = self._writer.execute(
             "SELECT count(*), coalesce(sum(length(payload)), 0), coalesce(min(number), 0), coalesce(max(number), 0) "
             "FROM messages"
@@ -286,7 +286,7 @@ class SpoolFile:
         )
 
     def counters(self) -> Counters:
-        """As last committed. Raises ``sqlite3.Error``."""
+        """The counters as last committed. Raises ``sqlite3.Error``."""
         return read_counters(self._writer)
 
     def close(self) -> None:

@@ -205,7 +205,7 @@ class Ledger:
         return counters
 
     def hand_over(self, rows: Sequence[Row], numbers: Sequence[int], successor: Ledger) -> None:
-        """Pass what is in flight or unreported to the ledger of a new file, in which ``rows`` have ``numbers``."""
+        """Pass messages in flight or unreported to the ledger of a new file, in which ``rows`` have ``numbers``."""
         new_numbers = dict(zip((row.number for row in rows), numbers, strict=True))
         successor._in_flight = {
             key: replace(row, number=new_numbers[row.number])

@@ -51,7 +51,7 @@ class MemorySpool:
         """See ``Spool``."""
         with self._lock:
             count = len(self._live) + len(self._backlog) + len(self._in_flight)
-            # Full is what has no room for a message like those before.
+            # A spool is full if it has no room for a message like those before.
             return self._full() if self._stored_bytes + self._stored_bytes // max(1, count) > self._max_bytes else None
 
     def _full(self) -> SpoolFull:

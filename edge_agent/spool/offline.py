@@ -17,7 +17,7 @@ Figures = dict[str, int | float | list[str] | None]
 
 
 def summarize(path: Path) -> Figures:
-    """Figures of a spool's file by name: what waits, and counts of the other messages. Raises ``SpoolError``."""
+    """Figures of a spool's file by name: waiting messages, and counts of the others. Raises ``SpoolError``."""
     with open_for_reading(path) as connection:
         try:
             counters = read_counters(connection)

@@ -81,7 +81,7 @@ def explain_unwritable(path: Path, reason: str) -> EdgeAgentError:
 
 
 def _explain_folder(folder: Path) -> SpoolError | None:
-    """What is wrong with the folder itself; None if it is usable."""
+    """The problem with the folder itself; None if it is usable."""
     try:
         if not folder.is_dir():
             nearest = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))

@@ -140,7 +140,7 @@ def salvage_closed(path: Path, cause: EdgeAgentError) -> Salvage:
 
 
 def replace(path: Path, saved: Salvage, max_bytes: int) -> Opened:
-    """Create a new file with what was salvaged. Raises ``SpoolError``, ``DiskFull``; then it can be tried again."""
+    """Create a new file with the salvaged content. Raises ``SpoolError``, ``DiskFull``; then it can be tried again."""
     counters = copy(saved.counters)
     _reconcile(counters, len(saved.rows), len(saved.quarantined))
     change = Change(
@@ -209,7 +209,7 @@ def _open_in_reserve(path: Path, reserve: Reserve) -> SpoolFile:
 
 
 def _reconcile(counters: Counters, stored_count: int, quarantined_count: int) -> None:
-    """Make the counters agree with the file: what is missing counts as dropped."""
+    """Make the counters agree with the file: missing messages count as dropped."""
     found = stored_count + quarantined_count
     held = counters.accepted - counters.acknowledged - counters.dropped
     counters.accepted += max(0, found - held)

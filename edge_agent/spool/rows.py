@@ -19,7 +19,7 @@ COLUMNS = "number, length(payload), id, topic, payload, accepted_s"
 
 _ID_BYTES = 16
 _TOPIC = re.compile(r"[^+#]{1,1000}")
-"""Wildcards, which a publisher must not use."""
+"""A topic without the wildcards, which a publisher must not use."""
 
 RawMessage = tuple[object, object, object, object]
 """Id, topic, payload and time of acceptance, unchecked."""
@@ -63,7 +63,7 @@ class DamagedRow:
     size: int
     """The result of SQLite's ``length(payload)``."""
     topic: str
-    """As far as it can be read."""
+    """The topic, as far as it can be read."""
     reason: str
     values: RawMessage
 
@@ -157,7 +157,7 @@ def read_quarantine(
 
 
 def read_counters(connection: sqlite3.Connection) -> Counters:
-    """As last committed; one that is not a number counts as 0. Raises ``sqlite3.Error``."""
+    """The counters as last committed; a value that is not a number counts as 0. Raises ``sqlite3.Error``."""
     values = dict(connection.execute("SELECT name, value FROM counters").fetchall())
 
     def number(name: str) -> float:

@@ -13,7 +13,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.settings import Settings
 
 STATE_VARIABLE = "STATE_DIRECTORY"
-"""systemd sets it for a unit with ``StateDirectory=``."""
+"""The variable that systemd sets for a unit with ``StateDirectory=``."""
 
 
 def default_state_folder() -> Path:
@@ -23,7 +23,7 @@ def default_state_folder() -> Path:
         return Path(folder)
     path = platformdirs.user_state_path("leukoscope")
     if not path.is_absolute():
-        # An unknown user without HOME: a folder named '~' would be made wherever the agent starts.
+        # An unknown user without HOME: a folder named '~' would be created wherever the agent starts.
         raise ConfigError("This user has no home folder to keep the state in.", remedy="Set state.folder, or HOME.")
     return path
 

@@ -17,7 +17,7 @@ from edge_agent.watchdog import StallDetector
 log = logging.getLogger(__name__)
 
 _PENDING_MAX_BYTES = 4 * 1024 * 1024
-"""Bytes that may wait to be written; so many collect only while the disk is full or does not respond."""
+"""Bytes that may wait to be written; this many collect only while the disk is full or does not respond."""
 
 
 class SqliteSpool:

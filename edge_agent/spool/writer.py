@@ -279,7 +279,7 @@ class SpoolWriter:
         return _Batch(
             pending=pending,
             messages=messages,
-            # Only those of this batch: an entry must not be durable before its message.
+            # Only the entries of this batch: an entry must not be durable before its message.
             state_entries={key: value for each in pending for key, value in each.state_entries.items()},
             size=size,
             leaving=self.ledger.leaving(),
@@ -395,7 +395,7 @@ class SpoolWriter:
         self._on_change()
 
     def _make_room(self, acknowledged: list[int]) -> None:
-        """Copy the log into the file and delete what was delivered, using the reserve."""
+        """Copy the log into the file and delete delivered messages, using the reserve."""
         self._reserve.release()
         try:
             self._file.checkpoint()

@@ -1,1 +1,1 @@
-"""TOML files as people write them: reads them, and says in which line an error is. Knows no settings."""
+"""Reads TOML files as people write them, and says in which line an error is. Knows no settings."""

@@ -1,6 +1,6 @@
-"""What a field looks like, in a few simple figures: its colours, its texture, and the size of its cells.
+"""The appearance of a field in a few simple figures: its colours, its texture, and the size of its cells.
 
-They decide nothing. Of a field that is unlike the training images they say whether it is so in a simple way.
+The figures decide nothing. They show whether a field that is unlike the training images differs in a simple way.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _MIN_SHARE_RATIO = 0.002
 _STRIP_ROWS = 8 * _ROWS_STRIDE
 
 _CYTOPLASM = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
-"""So far around a nucleus there is cytoplasm, and no red cell."""
+"""The area this close to a nucleus is cytoplasm, not red cells."""
 
 _FINE_SIGMA_PX, _COARSE_SIGMA_PX = 1.0, 2.0
 
 _NOISE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _NOISE_GAIN = 6.0 * 0.6745
-"""Root of the sum of squares of the kernel, and the median of the absolute value of a standard normal variable."""
+"""The root of the kernel's sum of squares, times the median absolute value of a standard normal variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ class Appearance:
     red_cells_redness_delta_e: float | None
     red_cells_yellowness_delta_e: float | None
     sharpness_ratio: float | None
-    """Strength of the finest details of cells (below 1 px) by that of the next coarser ones (1 to 2 px)."""
+    """Strength of the finest details of cells (below 1 px), divided by that of the next coarser ones (1 to 2 px)."""
     noise_ratio: float | None
-    """Noise of the background by the strength of the cells' details of 1 to 2 px."""
+    """Noise of the background, divided by the strength of the cells' details of 1 to 2 px."""
     nucleus_diameter_px: float | None
-    """Of a disc of the median area of whole nuclei, in heights of a pixel of the field."""
+    """Diameter of a disc with the median area of whole nuclei, in heights of a pixel of the field."""
     red_cell_diameter_px: float | None
-    """The median, in heights of a pixel of the field."""
+    """Median diameter, in heights of a pixel of the field."""
 
 
 def measure_appearance(
@@ -71,7 +71,7 @@ def measure_appearance(
 ) -> Appearance:
     """Measure a uint8 RGB field (h, w, 3), not denoised, with the mask of its nuclei (h, w), 255 on them.
 
-    The diameters are of cells in heights of a pixel of the field, and are passed on.
+    The diameters, in heights of a pixel of the field, are passed on unchanged.
 
     Strength is the root mean square of lightness in a band of a Gaussian pyramid (P. J. Burt and E. H. Adelson, "The
     Laplacian pyramid as a compact image code", 1983), so that contrast cancels out of both ratios. Noise is measured
@@ -102,7 +102,7 @@ def measure_appearance(
 def _lab(field: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Sequence[NDArray[np.float32]]]:
     """L* (h, w) of CIE LAB, and the planes L*, a* and b* of every fourth row."""
     lightness, rows = np.empty(field.shape[:2], np.float32), []
-    # In strips that fit into the processor's cache, in half of the time.
+    # Strips that fit into the processor's cache take half the time.
     for top in range(0, len(field), _STRIP_ROWS):
         strip = slice(top, top + _STRIP_ROWS)
         lab = np.asarray(cv2.cvtColor(field[strip].astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
@@ -140,13 +140,13 @@ def _middle(values: NDArray[np.generic]) -> float:
 
 
 def _quantile(plane: NDArray[np.float32], ratio: float) -> float:
-    """The least of the values that are above so large a share of them."""
+    """The least of the values that are above this share of them."""
     at = math.ceil(ratio * (plane.size - 1))
     return float(np.partition(plane, at, axis=None)[at])
 
 
 def _strength(band: NDArray[np.float32], where: NDArray[np.uint8]) -> float | None:
-    """Root mean square where the mask is not 0."""
+    """Root mean square of the band where the mask is not 0."""
     count = cv2.countNonZero(where)
     return math.sqrt(cv2.norm(band, cv2.NORM_L2SQR, where) / count) if _is_enough(count, where.size) else None
 

@@ -1,4 +1,4 @@
-"""What an image of one cell shows: where its nucleus lies, and how large it and the red cells around it are."""
+"""Measures an image of one cell: where its nucleus lies, and how large the nucleus and the red cells around it are."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from edge_agent.vision.nuclei import Nucleus
 from edge_agent.vision.preprocessing import SEGMENTATION_DENOISER
 
 VIEW_PX = 160
-"""Side of the view that a cell is looked for in: a red cell is some thirty pixels wide there."""
+"""Side of the view in which a cell is searched for: a red cell is some thirty pixels wide in it."""
 
 MIN_SIDE_PX = 16
-"""In a smaller image nothing is looked for."""
+"""Smaller images are not searched."""
 
 MAX_OFFSET_RATIO = 0.25
-"""A nucleus whose centre is farther from the image's than this, in sides of its centre square, is of another cell."""
+"""A nucleus whose centre is farther from the image's centre than this, in sides of the centre square, belongs to
+another cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +37,20 @@ class CellBox:
 
     @property
     def centre_px(self) -> tuple[float, float]:
-        """X and y."""
+        """X and y of the centre."""
         return self.left_px + self.width_px / 2, self.top_px + self.height_px / 2
 
 
 @dataclass(frozen=True, slots=True)
 class CellImage:
-    """Of one image."""
+    """The measurements of one image."""
 
     nucleus: CellBox | None
     """The nucleus nearest to the centre; None if there is none."""
     red_cell_diameter_px: float | None
     """As ``RedCells.diameter_px``, in pixels of the image: few images of one cell show enough red cells for it."""
     red_cell_guess_px: float | None
-    """As ``RedCells.guess_px``. Between the cuts of a small image it is a tenth to a third too small."""
+    """As ``RedCells.guess_px``. In a small image, whose edges cut cells, it is a tenth to a third too small."""
 
 
 def measure_cell_image(rgb: NDArray[np.uint8], red_cell_diameter_px: float | None = None) -> CellImage:
@@ -98,7 +99,7 @@ def _box_of(mask: NDArray[np.uint8]) -> CellBox | None:
 
 
 def _placed(box: CellBox | None, factor: float, left_px: int, top_px: int) -> CellBox | None:
-    """From pixels of the view to those of the image."""
+    """Convert a box from pixels of the view to pixels of the image."""
     if box is None:
         return None
     return CellBox(

@@ -1,10 +1,10 @@
 """Makes the cells of all laboratories look alike: one cell, on white, half-way to a standard stain.
 
-A network that sees neighbours, background and the strength of the stain learns the laboratory by them. What is left
-here is the cell that the window is centred on: around the convex hull of its nucleus, with as much cytoplasm as fits
-into a margin. By the law of Beer and Lambert a stain's strength is a factor of the optical density. So each channel's
-density is scaled towards that of a standard nucleus, but only by the square root of what is missing: pale and dark
-nuclei of one laboratory still differ.
+A network that sees neighbours, background and the strength of the stain learns to recognise the laboratory by them.
+This module keeps only the cell that the window is centred on: the convex hull of its nucleus, with as much cytoplasm as
+fits into a margin. By the law of Beer and Lambert a stain's strength is a factor of the optical density. So each
+channel's density is scaled towards that of a standard nucleus, but only by the square root of what is missing: pale and
+dark nuclei of one laboratory still differ.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ from edge_agent.vision.touching import Contour
 Array = NDArray[np.uint8]
 
 WHITE = 235
-"""Level of the background, and of all that is not the cell."""
+"""Level of the background, and of everything else that is not the cell."""
 
 STANDARD_DENSITIES = (0.95, 1.25, 0.75)
 """Optical densities of a standard nucleus in red, green and blue: about the mean of the laboratories at hand."""
 
 STANDARD_SHARE = 0.5
-"""How far each cell goes towards them: the exponent of the factor."""
+"""How far each cell is moved towards the standard densities: the exponent of the factor."""
 
 _MIN_DENSITY = 0.1
 _FACTOR_RANGE = (0.3, 4.0)
 """A nucleus paler than this, and a factor beyond these, are not corrected further: they come from no stain."""
 
 _MIN_BACKGROUND = 60
-"""A background darker than this would make its noise a stain."""
+"""With a background darker than this, its noise would count as stain."""
 
 CUT_OUT_BACKGROUND = (232, 228, 235)
 """Levels of red, green and blue that stand for the background of a cell that was cut out on black."""
 
 MAX_BLACK_LEVEL = 12
 MIN_BLACK_BORDER_RATIO = 0.9
-"""Where this share of the border's pixels is no brighter, in any channel, the cell was cut out on black."""
+"""If this share of the border's pixels is no brighter in any channel, the cell was cut out on black."""
 
 MARGIN_RATIO = 9 / 96
 SOFTNESS_RATIO = 1.5 / 96
-"""In sides of the window: the margin around the nucleus' convex hull, and sigma of the soft edge."""
+"""In sides of the window: the margin around the nucleus's convex hull, and sigma of the soft edge."""
 
 _SPECK_RATIO = 5 / 96
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Found:
-    """What of a window is kept, and by what its stain is measured."""
+    """The part of a window that is kept, and the nucleus and background that its stain is measured by."""
 
     background: tuple[int, int, int]
     nucleus: Array
@@ -76,22 +76,23 @@ def standardise_cell(window: Array) -> Array:
 def standardise_cells(windows: Array) -> Array:
     """The cell in the middle of each of n uint8 RGB windows (n, h, w, 3) on white, in a standard stain; the same shape.
 
-    Each window is as wide as ``cells.CELL_WINDOW_UM`` and centred on a nucleus, or shows one cell cut out on black. One
-    without a nucleus in its middle gives an image that is white all over: there is no cell, and nothing is guessed.
+    Each window is as wide as ``cells.CELL_WINDOW_UM`` and centred on a nucleus, or shows one cell cut out on black. A
+    window without a nucleus in its middle gives an image that is white all over: there is no cell, and nothing is
+    guessed.
 
-    Step by step for all windows: they are so small that calls, and what each of them finds missing in the processor's
-    cache, take longer than the work.
+    Each step runs on all windows before the next begins: windows are so small that calls and cache misses take longer
+    than the work.
     """
     windows = np.ascontiguousarray(windows)
     found = _find(windows)
-    # What is absorbed of white, so that what is not kept is nothing.
+    # How much of white is absorbed, so that pixels that are not kept are 0.
     absorbed = np.zeros_like(windows)
     kept = [at for at, each in enumerate(found) if each is not None]
     cells = [each for each in found if each is not None]
     medians = [_median_levels(windows[at], cell.nucleus) for at, cell in zip(kept, cells, strict=True)]
     tables = _tables([each.background for each in cells], medians)
     softness_px = SOFTNESS_RATIO * max(windows.shape[1:3])
-    # Two sigmas of the kernel take a third of the time that all of it does.
+    # A kernel cut off at two sigmas takes a third of the time of a whole one.
     kernel = np.asarray(cv2.getGaussianKernel(2 * math.ceil(2 * softness_px) + 1, softness_px), np.float64)
     for at, cell, table in zip(kept, cells, tables, strict=True):
         _absorb(windows[at], cell, table, kernel, absorbed[at])
@@ -99,7 +100,7 @@ def standardise_cells(windows: Array) -> Array:
 
 
 def _absorb(window: Array, found: _Found, table: Array, kernel: NDArray[np.float64], absorbed: Array) -> None:
-    """Write to ``absorbed`` what the cell absorbs of white, its edge softened by ``kernel`` (2 * reach + 1, 1)."""
+    """Write to ``absorbed`` how much of white the cell absorbs, its edge softened by ``kernel`` (2 * reach + 1, 1)."""
     height, width = window.shape[:2]
     left, top, wide, high = cv2.boundingRect(found.kept)
     # The cell takes a third to a half of the window.
@@ -113,7 +114,7 @@ def _absorb(window: Array, found: _Found, table: Array, kernel: NDArray[np.float
     if found.cut_out:
         # Black is no stain: it would darken the soft edge.
         cell = cv2.copyTo(cell, kept)
-    # The same with GaussianBlur takes twice the time: of bytes, it promises the last bit on every machine.
+    # GaussianBlur takes twice the time: for bytes, it promises the same last bit on every machine.
     soft = cv2.sepFilter2D(kept, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
     absorbed[box] = cv2.multiply(cell, cv2.merge((soft, soft, soft)), scale=1 / 255)
 
@@ -154,7 +155,7 @@ def is_cut_out(window: Array) -> bool:
     """Whether a uint8 RGB image (h, w, 3) shows a cell that was cut out on black, by its border."""
     edges_px = 2 * (window.shape[0] + window.shape[1])
     if np.count_nonzero(window[0, :, 1] > MAX_BLACK_LEVEL) > (1 - MIN_BLACK_BORDER_RATIO) * edges_px + 1:
-        # As soon as one edge shows it: this is asked for every cell, and few are cut out.
+        # Stop at the first edge that decides: this is asked for every cell, and few are cut out.
         return False
     edges = np.concatenate((window[0], window[-1], window[:, 0], window[:, -1]))
     black = cv2.countNonZero(cv2.inRange(edges[None], _BLACK, _ALMOST_BLACK))
@@ -162,7 +163,7 @@ def is_cut_out(window: Array) -> bool:
 
 
 def cut_out_mask(window: Array) -> Array:
-    """Where the cell is in such an image: 255 in a uint8 mask (h, w), else 0."""
+    """The cell in an image that ``is_cut_out``: 255 in a uint8 mask (h, w), else 0."""
     red, green, blue = cv2.split(window)
     brightest = cv2.max(cv2.max(red, green), blue)
     cell = cv2.threshold(brightest, MAX_BLACK_LEVEL, 255, cv2.THRESH_BINARY)[1]
@@ -172,7 +173,7 @@ def cut_out_mask(window: Array) -> Array:
 
 
 def _median_levels(window: Array, mask: Array) -> Array:
-    """Of red, green and blue where the mask, which is not empty, is 255: uint8 (3,). Every other pixel is enough."""
+    """Median red, green and blue where the non-empty mask is 255: uint8 (3,). Every other pixel is enough."""
     left, top, width, height = cv2.boundingRect(mask)
     for stride in (2, 1):
         box = slice(top, top + height, stride), slice(left, left + width, stride)
@@ -184,7 +185,7 @@ def _median_levels(window: Array, mask: Array) -> Array:
 
 
 def _tables(backgrounds: Sequence[tuple[int, int, int]], nuclei: Sequence[Array]) -> Array:
-    """From a level to what is absorbed of white in the standard stain, in each channel: uint8 (n, 1, 256, 3)."""
+    """Tables from a level to the part of white absorbed in the standard stain, per channel: uint8 (n, 1, 256, 3)."""
     if not nuclei:
         return np.empty((0, 1, LEVELS, 3), np.uint8)
     white = np.maximum(np.array(backgrounds, np.float32), _MIN_BACKGROUND) + 1
@@ -199,6 +200,6 @@ def _tables(backgrounds: Sequence[tuple[int, int, int]], nuclei: Sequence[Array]
 
 _BLACK, _ALMOST_BLACK = (0, 0, 0), (MAX_BLACK_LEVEL,) * 3
 _PIXEL = np.dtype((np.void, 3))
-"""A pixel as one item: numpy picks three bytes at once far sooner than three times one."""
+"""A pixel as one item: numpy picks three bytes at once much faster than one byte three times."""
 _STANDARD = np.array(STANDARD_DENSITIES, np.float32)
 _LEVELS = np.arange(1, LEVELS + 1, dtype=np.float32)

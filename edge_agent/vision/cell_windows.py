@@ -23,8 +23,8 @@ def cut_window(
 ) -> NDArray[np.uint8]:
     """The window around ``centre_px`` of a uint8 (h, w, 3) array, as uint8 (side, side, 3) with the same colour order.
 
-    ``centre_px`` is x and y, ``size_px`` width and height of the window, in pixels of ``picture`` as ``reduce_areas``
-    makes it by ``reduction``. Beyond its edge the picture is mirrored.
+    ``centre_px`` is x and y, ``size_px`` width and height of the window, in pixels of ``picture`` after
+    ``reduce_areas`` with ``reduction``. Beyond its edge the picture is mirrored.
     """
     width, height = (max(1, round(each)) for each in size_px)
     left, top = round(centre_px[0] - width / 2), round(centre_px[1] - height / 2)
@@ -55,7 +55,7 @@ class CutWindow:
     centre_px: tuple[float, float]
     """x and y of its centre in the image."""
     nucleus: CellBox | None
-    """What it is centred on; None if no nucleus was found, and it is centred on the image."""
+    """The nucleus that the window is centred on; None if none was found, and the window is centred on the image."""
 
 
 def cut_cell(rgb: NDArray[np.uint8], um_per_pixel: float, window_um: float, side_px: int) -> CutWindow:
@@ -67,7 +67,7 @@ def cut_cell(rgb: NDArray[np.uint8], um_per_pixel: float, window_um: float, side
 
 
 def _scale(part: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
-    """``part`` at (side, side, 3). Areas of 2 x 2 px are averaged as long as it stays large enough: that is fastest."""
+    """``part`` at (side, side, 3). While it stays large enough, areas of 2 x 2 px are averaged: that is fastest."""
     while min(part.shape[:2]) // 2 >= side_px:
         part = _halved(part)
     if part.shape[:2] == (side_px, side_px):

@@ -1,8 +1,8 @@
 """Finds the nucleus that a cell's window is centred on, in a fraction of the time that all nuclei of a field take.
 
-That there is a nucleus is known: whoever cut the window out has judged it. What is left is where it ends. So what
-k-means proposes by stain need not be compared with red cells; touching nuclei are separated, and lobes of one joined,
-as in a field.
+The window is known to show a nucleus: whoever cut it out has judged that. Only the outline is left to find. So the
+regions that k-means proposes by stain need not be compared with red cells; touching nuclei are separated, and lobes of
+one nucleus joined, as in a field.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ MAX_OFFSET_RATIO = 0.5
 
 
 FEW_WINDOWS = 3
-"""So many are made one by one in less time than all at once."""
+"""Up to this many windows are faster one by one than all at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CentralNucleus:
-    """What lies in the middle of a window."""
+    """The nucleus in the middle of a window."""
 
     background: tuple[int, int, int]
     """The window's background: levels of red, green and blue."""
@@ -47,13 +47,13 @@ class CentralNucleus:
 def find_central_nuclei(windows: NDArray[np.uint8], red_cell_diameter_px: float) -> list[CentralNucleus]:
     """The nucleus nearest to the centre of each of n denoised uint8 RGB windows (n, h, w, 3).
 
-    Step by step for all: what a step needs is in the processor's cache then, and much is done in one call.
+    Each step runs on all windows before the next begins: its data stay in the cache, and one call does much of it.
     """
     if not len(windows):
         return []
     backgrounds, nuclear = measure_stains(windows)
     levels = _nuclear_levels(absorbed_histograms(nuclear))
-    # Bytes are compared with bytes in a tenth of the time. No level is above the highest.
+    # Comparing bytes with bytes takes a tenth of the time. No level is above the highest.
     proposed = nuclear > (levels - 1).astype(np.uint8)[:, None, None]
     few = len(windows) <= FEW_WINDOWS
     closed = [open_and_close(each) for each in proposed.view(np.uint8)] if few else open_and_close_all(proposed)
@@ -65,9 +65,9 @@ def find_central_nuclei(windows: NDArray[np.uint8], red_cell_diameter_px: float)
 
 
 def _nuclear_levels(histograms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """From which level of ``Stain.nuclear`` on k-means proposes a nucleus, by absorbed light (n, 256).
+    """The level of ``Stain.nuclear`` from which on k-means proposes a nucleus, by absorbed light (n, 256).
 
-    As ``segmentation.nuclear_levels``. 256 where there is only one.
+    As ``segmentation.nuclear_levels``. 256 where only one level occurs.
     """
     least = np.full(len(histograms), LEVELS)
     many = np.count_nonzero(histograms, axis=1) >= CLUSTERS
@@ -90,7 +90,7 @@ def _nearest_to_centre(
     least_px = LOBE_MIN_AREA_RATIO * np.pi / 4 * red_cell_diameter_px**2
     found = [each for each in regions if contour_area_px(each) >= least_px]
     centre = shape[1] / 2, shape[0] / 2
-    # What is farther away than two gaps between lobes belongs to other cells.
+    # A region farther away than two gaps between lobes belongs to another cell.
     near_px = -(MAX_OFFSET_RATIO + 2 * LOBES_MAX_GAP_RATIO) * red_cell_diameter_px
     near = [each for each in found if cv2.pointPolygonTest(each, centre, measureDist=True) >= near_px]
     parts = [part for each in near for part in separate(each, 1.0, red_cell_diameter_px)]

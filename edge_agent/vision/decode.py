@@ -47,7 +47,7 @@ _WHY_NOT = {
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What an image file declares in its header."""
+    """The declared size of an image file, and whether it has an alpha channel."""
 
     width_px: int
     height_px: int
@@ -103,7 +103,7 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _bits_per_channel(image: Image.Image, data: bytes) -> int:
-    """As declared in the file, since Pillow shows 16-bit colour as the mode RGB. 8 for formats with nothing else."""
+    """Bits as declared in the file, since Pillow shows 16-bit colour as mode RGB. 8 for formats that have only 8."""
     if isinstance(image, TiffImageFile):
         return max(int(bits) for bits in image.tag_v2.get(BITSPERSAMPLE, (8,)))
     if image.format == "PNG":

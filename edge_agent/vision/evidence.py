@@ -1,8 +1,8 @@
-"""Where in a field the evidence for a class lies: the class activation map, made comparable between fields and models.
+"""Locates the evidence for a class in a field: the class activation map, comparable between fields and models.
 
 The map's mean over the field is the class's logit (B. Zhou et al., "Learning deep features for discriminative
-localization", 2016). A constant added to all classes changes no probability, so the mean over the classes is taken off
-first. What all parts of a field have in common says nothing about place: evidence is what a part has beyond the field's
+localization", 2016). A constant added to all classes changes no probability, so the mean over the classes is subtracted
+first. A value that all parts of a field share says nothing about place: evidence is a part's excess over the field's
 average, in units of that average.
 """
 

@@ -32,7 +32,7 @@ eleven times as large: it resembles them more than averaging does, and takes a t
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """What of a camera's picture the training images show, and how it was brought to the input's size."""
+    """The part of a camera's picture that the training images show, and how it was brought to the input's size."""
 
     size_px: int = 224
     """Height and width of the input."""
@@ -44,7 +44,7 @@ class Geometry:
 
     @property
     def pixel_aspect(self) -> float:
-        """Width of what a pixel of the field covers in the specimen, divided by its height."""
+        """Width by height of the area that a pixel of the field covers in the specimen."""
         return self.aspect_width / self.aspect_height
 
 
@@ -57,11 +57,11 @@ class Window:
     height_px: int
     width_px: int
     turned: bool = False
-    """Whether its left side is the top of the field: a smear has no right way up, but the window has long sides."""
+    """Whether its left side is the field's top. A smear has no right way up, but the window has long sides."""
     pixel_aspect: float = 1.0
-    """Width of what a pixel of the frame covers, divided by its height: 1 for a camera's frame."""
+    """Width by height of the area that a pixel of the frame covers: 1 for a camera's frame."""
     ready: bool = False
-    """Whether the frame is of the input's size, and so a field already."""
+    """Whether the frame has the input's size, and so is a field already."""
 
     def reduced(self, reduction: int) -> Window:
         """The same part of a frame that was decoded at 1 / ``reduction``."""
@@ -80,17 +80,17 @@ class Window:
 class View:
     """The window for finding cells in: not squeezed, and with more pixels than the field if the frame has them.
 
-    An image that is a field already has no other pixels, so that its view is the field itself, squeezed as it is.
+    An image that is already a field has no more pixels, so its view is the field itself, squeezed as it is.
     """
 
     rgb: NDArray[np.uint8]
     """uint8 RGB (h, w, 3), of at most ``MAX_VIEW_PX`` unless it is the field itself; turned like the field."""
     window: Window
-    """What it shows of the frame."""
+    """The part of the frame that the view shows."""
 
     @property
     def pixel_aspect(self) -> float:
-        """Width of what a pixel covers, divided by its height: 1 unless the view is itself a squeezed field."""
+        """Width by height of the area that a pixel covers: 1 unless the view is itself a squeezed field."""
         return self.window.pixel_aspect
 
     @property
@@ -153,7 +153,7 @@ def choose_reduction(window: Window, geometry: Geometry) -> int:
 
 
 def take(array: NDArray[np.uint8], window: Window, geometry: Geometry, *, reduction: int = 1) -> NDArray[np.uint8]:
-    """The pixels of ``window``, with no more of them than the field and its view need: what ``fit`` makes both from.
+    """The pixels of ``window``, no more of them than the field and its view need. ``fit`` makes both from them.
 
     ``array`` is uint8 (h, w, 3) in any order of colours, decoded at 1 / ``reduction``. Areas of 2 x 2 px are averaged
     as long as the window stays at least as large as the input.
@@ -202,7 +202,7 @@ def _scale(rgb: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
 def shrink(rgb: NDArray[np.uint8], most_px: int = MAX_VIEW_PX) -> NDArray[np.uint8]:
     """A uint8 (h, w, 3) array with at most ``most_px`` pixels.
 
-    Linear, as ``take`` leaves less than four times as many.
+    Linear interpolation is enough, as ``take`` leaves fewer than four times as many.
     """
     height, width = rgb.shape[:2]
     if height * width <= most_px:
@@ -217,7 +217,7 @@ def _turn(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _halve_chroma(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The colour at half the resolution and the brightness as it was: what storing a JPEG with 4:2:0 does."""
+    """Halve the resolution of the colour and keep the brightness, as storing a JPEG with 4:2:0 does."""
     fine = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)
     half = (size + 1) // 2
     coarse = cv2.resize(fine, (half, half), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""A score to focus by, of a whole picture and whatever it shows."""
+"""A focus score for a whole picture, whatever it shows."""
 
 from __future__ import annotations
 

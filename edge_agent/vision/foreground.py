@@ -1,4 +1,4 @@
-"""How much of a field is anything but background."""
+"""Measures how much of a field is not background."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_ABSORPTION_RATIO = 0.1
-"""How much less light than the background a point must let through to count as foreground."""
+"""Share of the background's light that a point must absorb to count as foreground."""
 
 _GRID = 56
 """Points along each side of the field. A red cell is several points wide; camera noise averages out."""
@@ -27,17 +27,17 @@ def foreground_pct(green: NDArray[np.uint8]) -> float:
     Microscopy 197, 2000, with a simpler fit. Where cells leave no gap it is fitted to the lightest parts of the cells,
     and their darker parts still count.
     """
-    # In two steps, since OpenCV averages whole pixels several times faster than parts of them.
+    # Two steps, since OpenCV averages whole pixels several times faster than parts of them.
     half = cv2.resize(green, (green.shape[1] // 2, green.shape[0] // 2), interpolation=cv2.INTER_AREA)
     small = np.asarray(cv2.resize(half, (_GRID, _GRID), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
     brightest = cv2.dilate(small, _TILE)[_MIDDLE::_STEP, _MIDDLE::_STEP].ravel().astype(np.float32)
-    # Not by matrix products, whose threads wait for each other on a busy machine.
+    # No matrix products, whose threads wait for each other on a busy machine.
     background = np.einsum("ij,i->j", _SURFACE, np.einsum("ij,j->i", _FIT, brightest))
     return 100.0 * float(np.count_nonzero(small.ravel() < (1.0 - MIN_ABSORPTION_RATIO) * background)) / small.size
 
 
 def _along(points: int) -> NDArray[np.float32]:
-    """The middles of so many equal parts of [-1, 1]."""
+    """The middles of ``points`` equal parts of [-1, 1]."""
     return ((2.0 * np.arange(points) + 1.0) / points - 1.0).astype(np.float32)
 
 
@@ -45,7 +45,7 @@ def _terms(points: int) -> NDArray[np.float32]:
     """The terms of a quadratic surface on a square grid over [-1, 1]; shape (points * points, 6).
 
     They are orthogonal to each other on the tiles, so that each is fitted by itself. numpy's solvers would load a
-    library of more than a megabyte for it.
+    library of more than a megabyte for the fit.
     """
     y, x = (axis.ravel() for axis in np.meshgrid(_along(points), _along(points), indexing="ij"))
     square = np.mean(_along(_TILES) ** 2)

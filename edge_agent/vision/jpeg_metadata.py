@@ -1,6 +1,6 @@
-"""Removes from a JPEG what says who, where and with what it was taken. The pixels stay as they are.
+"""Removes the metadata of a JPEG: who took it, where, and with what. The pixels stay as they are.
 
-The format of the segments is that of ITU-T T.81, annex B.
+The segments have the format of ITU-T T.81, annex B.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _STANDALONE = {0x01, *_RESTARTS}
 _SOS, _EOI, _JFIF, _ADOBE, _COMMENT = 0xDA, 0xD9, 0xE0, 0xEE, 0xFE
 _APPLICATION = range(0xE0, 0xF0)
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12
-"""Length of what these two say of the pixels: density, and the transform of the colours."""
+"""Length of what these two segments say about the pixels: density, and the transform of the colours."""
 
 
 def strip_metadata(data: bytes) -> bytes:
     """The same compressed picture without EXIF, XMP, ICC profile, comments, thumbnails and anything after its end.
 
-    Of the segments for applications only the heads of JFIF and Adobe stay, by which decoders know the colours. Raises
+    Of the application segments only the heads of JFIF and Adobe stay, since decoders take the colours from them. Raises
     ``ValueError`` if ``data`` does not have the form of a whole JPEG.
     """
     if not data.startswith(START_OF_IMAGE):
@@ -49,7 +49,7 @@ def strip_metadata(data: bytes) -> bytes:
 
 
 def _next_marker(data: bytes, at: int) -> tuple[int, int]:
-    """The marker at or after ``at``, and where what follows it begins. Fill bytes before it are passed over."""
+    """The marker at or after ``at``, and the offset just after it. Fill bytes before the marker are skipped."""
     if data[at : at + 1] != bytes((_MARKER,)):
         raise ValueError("no marker where one is due")
     while at < len(data) and data[at] == _MARKER:
@@ -60,7 +60,7 @@ def _next_marker(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _harmless(marker: int, content: bytes) -> bytes | None:
-    """What may stay of a segment; None if nothing."""
+    """The part of a segment that may stay; None if nothing may."""
     if marker == _JFIF and content.startswith(b"JFIF\0") and len(content) >= _JFIF_BYTES:
         # Without its thumbnail.
         return content[: _JFIF_BYTES - 2] + b"\0\0"
@@ -72,7 +72,7 @@ def _harmless(marker: int, content: bytes) -> bytes | None:
 
 
 def _end_of_scan(data: bytes, at: int) -> int:
-    """Where the entropy-coded data from ``at`` on end: at the next marker that is not a restart."""
+    """The end of the entropy-coded data from ``at`` on: the next marker that is not a restart."""
     while True:
         at = data.find(_MARKER, at)
         if at < 0 or at + 1 >= len(data):

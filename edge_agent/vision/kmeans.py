@@ -29,7 +29,7 @@ class Clusters:
     counts: NDArray[np.int64]
     """Pixels in each cluster, shape (k,)."""
     histogram: NDArray[np.integer]
-    """What was clustered: the count of each level, shape (256,)."""
+    """The clustered histogram: the count of each level, shape (256,)."""
     labels: NDArray[np.uint8]
     """Cluster of each level, shape (256,): a look-up table.
 
@@ -100,7 +100,7 @@ def _optimal_starts(values: NDArray[np.intp], weights: NDArray[np.float64], k: i
         total = before + cost[ends]
         ended = total.argmin(axis=1)
         choices[cluster, ends] = ended
-        # To pick these takes a seventh of the time of looking for the minima again.
+        # Picking these takes a seventh of the time of searching for the minima again.
         best = total[_LEVELS[: ended.size], ended]
     starts = np.zeros(k, dtype=np.intp)
     end = n - 1

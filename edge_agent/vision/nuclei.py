@@ -24,26 +24,26 @@ MIN_DENSITY = 0.2
 
 MIN_PURITY_RATIO = 0.9
 MIN_PURE_DENSITY = 0.1
-"""Least share of nuclear density in the density in green of what absorbs hardly anything but green, and its least
-density."""
+"""For regions that absorb hardly anything but green: least nuclear density as a share of the density in green, and as
+such."""
 
 MOST_RATIO = 1.25
 MIN_DENSITY_OF_MOST = 0.65
-"""Least density where what is proposed is more than ``MOST_RATIO`` times all other cells. Then it may well be the red
-cells: on a green or yellow background they look blue, and there is little else to compare them with."""
+"""Least density where the proposed regions are more than ``MOST_RATIO`` times all other cells. They may well be the red
+cells then: on a green or yellow background these look blue, and there is little else to compare them with."""
 
 MIN_HUE_RATIO = -0.06
 """Least surplus of the density in red over that in blue, as a share of that in green. Eosin and haemoglobin let red
 pass and absorb blue, so pink red cells lie below this however dark they are."""
 
 MIN_CONTRAST_RATIO = 0.5
-"""How much more nuclear density a nucleus has than red cells, as a share of their density in green."""
+"""Least excess of a nucleus's nuclear density over that of red cells, as a share of their density in green."""
 
 MIN_AREA_RATIO = 0.5
 """Least area of a nucleus, in areas of a red cell. Platelets are smaller, with few exceptions."""
 
 CUT_AREA_RATIO = 0.3
-"""The same for what the edge of the field cuts."""
+"""The same for nuclei that the edge of the field cuts."""
 
 MIN_FIELD_RATIO = 0.0012
 """Least area as a share of the field where the size of red cells is unknown: a disc of 9 px at 224 x 224 px."""
@@ -51,8 +51,8 @@ MIN_FIELD_RATIO = 0.0012
 LOBE_MIN_AREA_RATIO = 0.04
 LOBE_MAX_AREA_RATIO = 1.0
 LOBES_MAX_AREA_RATIO = 3.0
-"""In areas of a red cell: the smallest lobe; the largest one that is not a nucleus of its own; all lobes of one
-nucleus."""
+"""In areas of a red cell: the smallest lobe; the largest lobe that is not a nucleus of its own; all lobes of one
+nucleus together."""
 
 LOBES_MAX_GAP_RATIO = 0.5
 """Widest gap between two lobes of one nucleus, in diameters of a red cell."""
@@ -61,13 +61,13 @@ _MIN_CELL_DENSITY = 0.18
 """Density in green from which on a pixel is no longer background."""
 
 _MIN_REFERENCE_RATIO = 0.01
-"""Share of the field that must be other cells, for them to be a reference."""
+"""Share of the field that other cells must cover to be a reference."""
 
 _ROWS_STRIDE = 6
 """Every sixth row is enough for the reference."""
 
 _BESIDE = np.ones((1, 7), np.uint8)
-"""Along a row, what is so near a nucleus is no reference."""
+"""Pixels this near to a nucleus, along a row, are not used as a reference."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +77,7 @@ class Nucleus:
     contours: tuple[Contour, ...]
     """Outlines of its parts as OpenCV gives them, int32 (n, 1, 2) of x and y."""
     area_px: float
-    """In squares of a pixel's height."""
+    """Area in squares of a pixel's height."""
     left_px: int
     top_px: int
     width_px: int
@@ -107,8 +107,8 @@ def find_nuclei(
     ``proposed`` is a uint8 mask (h, w), 255 where a nucleus may be. ``pixel_aspect`` is width by height of what one
     pixel covers; ``red_cell_diameter_px`` the median diameter of the red cells in heights of a pixel, None if unknown.
 
-    If no region is stained like a nucleus, or with ``only_pure``, those count that absorb hardly anything but green:
-    red cells never do, so these may be paler, and may be most of what lies in the field.
+    If no region is stained like a nucleus, or with ``only_pure``, regions that absorb hardly anything but green count:
+    red cells never do, so these regions may be paler, and may be most of what lies in the field.
     """
     red_cell_area = None if red_cell_diameter_px is None else np.pi / 4 * red_cell_diameter_px**2
     least_area = MIN_FIELD_RATIO * stain.nuclear.size * pixel_aspect
@@ -139,7 +139,7 @@ def find_nuclei(
 
 
 def contour_area_px(contour: Contour) -> float:
-    """Pixels in a filled contour: by Pick's theorem, as the contour runs through the outermost pixels' centres."""
+    """Pixels in a filled contour, by Pick's theorem, as the contour runs through the outermost pixels' centres."""
     return cv2.contourArea(contour) + len(contour) / 2 + 1
 
 
@@ -150,7 +150,7 @@ def _nucleus(parts: Sequence[Contour], pixel_aspect: float) -> Nucleus:
 
 
 def _reference(stain: Stain, proposed: NDArray[np.uint8]) -> tuple[float, float]:
-    """The nuclear density that a nucleus has at least: by the other cells, and as such."""
+    """The least nuclear density of a nucleus: relative to the other cells, and as such."""
     rgb, near = stain.rgb[::_ROWS_STRIDE], cv2.dilate(proposed[::_ROWS_STRIDE], _BESIDE)
     least_green = stain.level(_MIN_CELL_DENSITY, channel=1)
     background = cv2.threshold(stain.green[::_ROWS_STRIDE], least_green, 255, cv2.THRESH_BINARY)[1]
@@ -166,7 +166,7 @@ def _reference(stain: Stain, proposed: NDArray[np.uint8]) -> tuple[float, float]
 
 
 class _Densities(NamedTuple):
-    """Of n regions, float64 (n,) each."""
+    """The densities of n regions, float64 (n,) each."""
 
     red: NDArray[np.float64]
     green: NDArray[np.float64]
@@ -179,7 +179,7 @@ def _densities(stain: Stain, proposed: NDArray[np.uint8], contours: Sequence[Con
     for at, contour in enumerate(contours):
         left, top, width, height = cv2.boundingRect(contour)
         box = slice(top, top + height), slice(left, left + width)
-        # What else is proposed in the box is stained alike; drawing the contour would take as long as all the rest.
+        # Other proposed pixels in the box are stained alike; drawing the contour would take as long as all the rest.
         levels[at] = cv2.mean(stain.rgb[box], mask=proposed[box])
     return _Densities(*stain.densities_of(levels[:, :3]))
 
@@ -193,7 +193,7 @@ def _choose(contours: Sequence[Contour], chosen: NDArray[np.bool_]) -> list[Cont
 
 
 def join_lobes(parts: Sequence[Contour], pixel_aspect: float, red_cell_diameter_px: float) -> list[list[Contour]]:
-    """Parts in groups: lobes that are near each other and together no larger than one nucleus, nearest first."""
+    """Group parts: lobes that are near each other and together no larger than one nucleus, nearest first."""
     gap = LOBES_MAX_GAP_RATIO * red_cell_diameter_px
     red_cell_area = np.pi / 4 * red_cell_diameter_px**2
     areas = [pixel_aspect * contour_area_px(part) / red_cell_area for part in parts]
@@ -241,7 +241,7 @@ def _near_boxes(parts: Sequence[Contour], pixel_aspect: float, gap: float) -> It
     for at, part in enumerate(parts):
         left, top, width, height = cv2.boundingRect(part)
         boxes.append((left * pixel_aspect, (left + width) * pixel_aspect, top, top + height, at))
-    # From left to right, so that each is compared with those only that begin before it ends.
+    # From left to right, so that each box is compared only with those that begin before it ends.
     boxes.sort()
     for number, (_, right, top, bottom, one) in enumerate(boxes, start=1):
         for other_left, _, other_top, other_bottom, other in islice(boxes, number, None):

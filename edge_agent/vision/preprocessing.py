@@ -35,7 +35,7 @@ DENOISERS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
 """Denoising functions by name, from uint8 (h, w, 3) to the same shape."""
 
 SEGMENTATION_DENOISER = DENOISERS["median3"]
-"""What a view is denoised with before its nuclei are looked for, whatever the network's input is denoised with."""
+"""Denoises a view before its nuclei are searched for, however the network's input is denoised."""
 
 
 def _rgb_1(denoised: Array, _nuclei: Array) -> Array:
@@ -61,27 +61,27 @@ PREPROCESSINGS: Mapping[str, Callable[[Array, Array], Array]] = MappingProxyType
 """
 
 WINDOW_PREPROCESSINGS: Mapping[str, Callable[[Array], Array]] = MappingProxyType({"cell_stain@1": standardise_cells})
-"""Those of cells' windows only, from n denoised RGB windows (n, h, w, 3) to the network's images (n, h, w, 3), uint8.
-They know that one cell lies in the middle of each. A bundle for whole fields cannot have them.
+"""Preprocessings of cells' windows only, from n denoised RGB windows (n, h, w, 3) to as many network images, all uint8.
+They rely on one cell in the middle of each window. A bundle for whole fields cannot have them.
 
 * ``cell_stain@1``: the cell on white, in a standard stain.
 """
 
 WITHOUT_NUCLEI = frozenset({"rgb@1", "lab@1"})
-"""Those that do not look at the mask, so that the network needs no nuclei to be found first."""
+"""Preprocessings that do not use the mask, so that no nuclei have to be found first."""
 
 
 def preprocess(field: Array, preprocessing_id: str, denoise: str) -> Array:
-    """All steps in a row on a uint8 RGB field, or window of a cell, (h, w, 3). ``KeyError`` for an unknown name.
+    """Run all steps on a uint8 RGB field, or window of a cell, (h, w, 3). ``KeyError`` for an unknown name.
 
-    The analyzer runs the same steps of a field one by one, to time them and to use intermediate results.
+    The analyzer runs the same steps on a field one by one, to time them and to use intermediate results.
     """
     if preprocessing_id in WINDOW_PREPROCESSINGS:
         return preprocess_windows([field], preprocessing_id, denoise)[0]
     denoised = DENOISERS[denoise](field)
     finish = PREPROCESSINGS[preprocessing_id]
     if preprocessing_id in WITHOUT_NUCLEI:
-        # Finding them takes as long as a small network.
+        # Finding nuclei takes as long as a small network.
         return finish(denoised, np.zeros(denoised.shape[:2], np.uint8))
     return finish(denoised, find_cells(SEGMENTATION_DENOISER(field)).segmentation.mask)
 

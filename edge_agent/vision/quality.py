@@ -1,4 +1,4 @@
-"""Measures of whether a field is fit to be judged, and of a picture's exposure."""
+"""Measures whether a field is fit to be judged, and the exposure of a picture."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _WHITE_LEVEL = 253
 """From this level on a channel counts as clipped: JPEG leaves white slightly below 255."""
 
 _ROWS_STRIDE = 4
-"""Shares and means of every fourth row differ from those of all by less than they do from frame to frame."""
+"""Shares and means of every fourth row differ less from those of all rows than those of one frame from the next."""
 
 _NEAR_NUCLEI = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 _MARGIN_PX = 3
-"""What is near nuclei is within 2 px of them, and its slope depends on 1 px more."""
+"""Pixels near nuclei are within 2 px of them, and their slope depends on 1 px more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How bright a picture is, and how much of it is clipped: every channel at its end."""
+    """The brightness of a picture, and how much of it is clipped: every channel at its end."""
 
     brightness_pct: float
     clipped_dark_pct: float
@@ -58,7 +58,7 @@ def measure(field: NDArray[np.uint8], denoised: NDArray[np.uint8], nuclei_mask: 
     else but the foreground is measured on every fourth row.
     """
     mask = nuclei_mask[::_ROWS_STRIDE]
-    # On planes, for which OpenCV needs a fraction of the time that interleaved channels take.
+    # OpenCV needs only a fraction of the time for separate planes that it needs for interleaved channels.
     least, middle, most = _ranked(*_planes(field[::_ROWS_STRIDE]))
     lightness, a_star, b_star = _planes(to_lab(denoised[::_ROWS_STRIDE]))
     grey = np.asarray(cv2.cvtColor(field, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
@@ -85,7 +85,7 @@ def measure(field: NDArray[np.uint8], denoised: NDArray[np.uint8], nuclei_mask: 
 
 
 def measure_exposure(rgb: NDArray[np.uint8], grey: Plane) -> Exposure:
-    """The exposure of a uint8 array (h, w, 3) in any order of colours, and its grey form, as ``measure`` has it."""
+    """The exposure of a uint8 array (h, w, 3), in any order of colours, and its grey form; as ``measure`` gives it."""
     least, _, most = _ranked(*_planes(rgb[::_ROWS_STRIDE]))
     return _exposure(grey, least, most)
 
@@ -141,7 +141,7 @@ def _tenengrad(grey: Plane, mask: Plane) -> float:
 def thumbnail(field: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A uint8 grey thumbnail (32, 32) of an RGB array, to compare frames by."""
     grey = cv2.cvtColor(field, cv2.COLOR_RGB2GRAY)
-    # Halving takes a fraction of the time that other areas take.
+    # Halving takes a fraction of the time of averaging other areas.
     while min(grey.shape) >= 4 * THUMBNAIL_PX and not any(side % 2 for side in grey.shape):
         grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(grey, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8)

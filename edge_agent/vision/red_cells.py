@@ -25,18 +25,18 @@ MIN_COUNT = 5
 """With fewer measured cells there is no ruler."""
 
 MIN_DIAMETER_PX = 8.0
-"""Smaller discs are not measured: an error of a pixel would be too much of one."""
+"""Smaller discs are not measured: an error of a pixel would be too large a part of them."""
 
 MAX_DISCS_SPREAD_RATIO = 0.7
 MAX_VIEW_RATIO = 0.3
-"""Discs that fit into clumps are of one size, within this distance of the quartiles as a share of the median, and no
+"""Discs that fit into clumps are of one size, within this interquartile distance as a share of the median, and no
 larger than this share of the view's shorter side."""
 
 MAX_SPREAD_RATIO = 0.4
-"""Beyond this distance of the quartiles, as a share of the median, the discs are not all red cells."""
+"""Beyond this interquartile distance, as a share of the median, the discs are not all red cells."""
 
 SYSTEMATIC_RATIO = 0.16
-"""How far the median diameter of a field's red cells is from what a person draws, in nine of ten fields."""
+"""Error of the median diameter of a field's red cells, relative to a person's outlines, in nine of ten fields."""
 
 _MIN_DENSITY = 0.15
 """Density in green from which on a pixel counts as a cell, to find how dense cells are."""
@@ -45,7 +45,7 @@ _MIN_CELLS_RATIO = 0.02
 _ROWS_STRIDE = 6
 _MIN_OUTLINE_PX = 20
 _PARENT = 3
-"""Where OpenCV's tree of contours names the outline around a hole."""
+"""Index at which OpenCV's tree of contours names the outline around a hole."""
 _MAX_LENGTH_RATIO = 4 / 3
 _MIN_BOX_RATIO = 0.7
 _MIN_CONVEX_RATIO = 0.92
@@ -53,7 +53,7 @@ _MIN_CONVEX_RATIO = 0.92
 
 _GREY_STRIDE = 8
 _MAX_GREY_LEVELS = 2
-"""A picture whose channels are nowhere further apart is grey: there, a red cell cannot be told from a nucleus."""
+"""A picture whose channels are nowhere further apart is grey: a red cell in it cannot be told from a nucleus."""
 
 _PEAK = np.ones((7, 7), np.uint8)
 _MIN_DISCS_COUNT = 3
@@ -68,12 +68,12 @@ class RedCells:
     """The red cells of a view."""
 
     count: int = 0
-    """How many lie alone, and were measured."""
+    """How many cells lie alone and were measured."""
     diameter_px: float | None = None
     """Their median diameter in heights of a pixel; None if it cannot be trusted."""
     low_px: float | None = None
     high_px: float | None = None
-    """In nine of ten fields the diameter is within these."""
+    """``low_px`` to ``high_px`` contains the diameter in nine of ten fields."""
     guess_px: float | None = None
     """The diameter within a fifth or so, from clumps of red cells if few lie alone; None if there are none."""
 
@@ -81,8 +81,8 @@ class RedCells:
 def measure_red_cells(stain: Stain, pixel_aspect: float = 1.0) -> RedCells:
     """Measure the red cells of a view.
 
-    ``pixel_aspect`` is width by height of what one pixel covers. A grey picture has none: their colour tells them from
-    nuclei.
+    ``pixel_aspect`` is width by height of what one pixel covers. In a grey picture no red cells are measured: only
+    their colour tells them from nuclei.
     """
     if _is_grey(stain):
         return RedCells()
@@ -95,7 +95,7 @@ def measure_red_cells(stain: Stain, pixel_aspect: float = 1.0) -> RedCells:
     low, median, high = _quartiles(diameters)
     if high - low > MAX_SPREAD_RATIO * median:
         return RedCells(diameters.size, guess_px=median)
-    # The standard error of a median of normally distributed values, from the distance of their quartiles.
+    # The standard error of a median of normally distributed values, from their interquartile distance.
     random_ratio = 1.645 * 1.253 * (high - low) / 1.349 / median / np.sqrt(diameters.size)
     margin = float(np.hypot(SYSTEMATIC_RATIO, random_ratio))
     return RedCells(diameters.size, median, median * (1 - margin), median * (1 + margin), median)
@@ -115,11 +115,11 @@ def _is_grey(stain: Stain) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Found:
-    """Cells and clumps of them."""
+    """Cells and clumps of cells."""
 
     outlines: list[Contour]
     mask: NDArray[np.uint8]
-    """uint8 (h, w), 255 on them; pale middles of red cells are filled."""
+    """uint8 (h, w), 255 on cells and clumps; pale middles of red cells are filled."""
 
 
 def _find_cells(stain: Stain) -> _Found:
@@ -140,18 +140,18 @@ def _find_cells(stain: Stain) -> _Found:
         if parent < 0:
             (cells if len(contour) >= _MIN_OUTLINE_PX else specks).append(np.asarray(contour, dtype=np.int32))
         elif parents[parent] < 0 and len(contours[parent]) >= _MIN_OUTLINE_PX:
-            # What lies within a hole is filled with it.
+            # Contours within a hole are filled together with it.
             holes.append(contour)
-    # Holes and specks are much less to draw than the cells.
+    # Drawing holes and specks takes much less time than drawing the cells.
     cv2.drawContours(mask, specks, -1, 0, cv2.FILLED)
     cv2.drawContours(mask, holes, -1, 255, cv2.FILLED)
     return _Found(cells, mask)
 
 
 def _inscribed_diameter(stain: Stain, mask: NDArray[np.uint8], pixel_aspect: float) -> float | None:
-    """Median diameter of the discs that fit into red cells and clumps, the edge of the view being none of theirs."""
+    """Median diameter of the discs that fit into red cells and clumps. The view's edge does not limit the discs."""
     height, width = mask.shape
-    # At half the size, and with square pixels.
+    # Half the size, and square pixels.
     size = round(width * pixel_aspect / 2), height // 2
     half = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
     padded = cv2.copyMakeBorder(half, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
@@ -166,7 +166,7 @@ def _inscribed_diameter(stain: Stain, mask: NDArray[np.uint8], pixel_aspect: flo
     if radii.size < _MIN_DISCS_COUNT:
         return None
     low, median, high = _quartiles(radii)
-    # Where cells leave no gap, and in dark corners, discs are of all sizes, or far too large.
+    # Where cells leave no gap, and in dark corners, discs have all sizes or are far too large.
     plausible = high - low <= MAX_DISCS_SPREAD_RATIO * median and 4 * median <= MAX_VIEW_RATIO * min(height, width)
     return 4 * median if plausible else None
 
@@ -177,7 +177,7 @@ def _is_nuclear(stain: Stain, levels: Sequence[float]) -> bool:
 
 
 def _diameter(stain: Stain, contour: Contour, pixel_aspect: float) -> float | None:
-    """Of a disc of the same area; None unless it is a red cell that lies alone."""
+    """Diameter of a disc with the contour's area; None unless the contour is a red cell that lies alone."""
     left, top, width, height = cv2.boundingRect(contour)
     field_height, field_width = stain.nuclear.shape
     if left == 0 or top == 0 or left + width == field_width or top + height == field_height:

@@ -1,4 +1,4 @@
-"""Finds the nuclei of a field: what k-means proposes by stain is judged by what makes it a nucleus.
+"""Finds the nuclei of a field: k-means proposes regions by stain, and each is judged by the properties of a nucleus.
 
 k-means finds three clusters in anything. So its top cluster is only a proposal: each of its connected regions must be
 stained as nuclei are, against the background and against the field's own red cells, and be of a nucleus' size.
@@ -24,8 +24,8 @@ CLUSTERS = 3
 """Background, red cells, nuclei."""
 
 MIN_PALE_RATIO = 0.65
-"""Where some nuclei are much darker than others, the top cluster is these alone. From this share of its nuclear density
-on, the cluster below is proposed too."""
+"""Where some nuclei are much darker than others, the top cluster holds only the dark ones. A cluster below with at
+least this share of its nuclear density is proposed too."""
 
 _OPEN = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 _CLOSE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
@@ -39,7 +39,7 @@ class Segmentation:
     mask: NDArray[np.uint8]
     """255 on nuclei, else 0; shape (h, w)."""
     nuclei: tuple[Nucleus, ...]
-    """Those found. Lobes of one nucleus count as one, touching nuclei as several."""
+    """The nuclei found. Lobes of one nucleus count as one, touching nuclei as several."""
     clusters: Clusters
     """Clusters of ``stain.absorbed_level``."""
 
@@ -83,9 +83,9 @@ def segment(stain: Stain, *, pixel_aspect: float = 1.0, red_cell_diameter_px: fl
 
 
 def nuclear_levels(clusters: Clusters) -> NDArray[np.bool_]:
-    """Which levels of absorbed light may be nuclei, bool (256,), of two clusters or more.
+    """The levels of absorbed light that may be nuclei, bool (256,), from two clusters or more.
 
-    Those of the top cluster, and of the one below if it is stained much alike.
+    These are the levels of the top cluster, and of the cluster below if it is stained much alike.
     """
     top = clusters.centres.size - 1
     pale = top > 1 and is_pale(*clusters.centres[-2:].tolist())
@@ -93,19 +93,19 @@ def nuclear_levels(clusters: Clusters) -> NDArray[np.bool_]:
 
 
 def is_pale(lower: float, upper: float) -> bool:
-    """Whether the cluster below the top one may be nuclei too, by how much light the means of the two absorb."""
+    """Whether the cluster below the top one may be nuclei too, by how much light the two clusters' means absorb."""
     return density_of(lower) >= max(MIN_DENSITY, MIN_PALE_RATIO * density_of(upper))
 
 
 def propose(stain: Stain, allowed: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """A uint8 mask (h, w), 255 on the pixels of the ``allowed`` levels, bool (256,): specks go, gaps close.
 
-    From the first that is allowed on, all are.
+    All levels from the first allowed one on are allowed.
     """
     levels = allowed[absorbed_level]
     if not levels[-1]:
         return np.zeros_like(stain.nuclear)
-    # The same as a look-up, in a tenth of the time.
+    # This does the same as a look-up, in a tenth of the time.
     _, raw = cv2.threshold(stain.nuclear, int(levels.argmax()) - 1, 255, cv2.THRESH_BINARY)
     return open_and_close(np.asarray(raw, np.uint8))
 

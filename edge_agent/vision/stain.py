@@ -5,8 +5,8 @@ taken relative to the light that passes beside the cell (A. C. Ruifrok and D. A.
 histochemical staining by color deconvolution", 2001). So the colour of lamp, glass and camera cancels out.
 
 Azure B colours nuclei blue to purple: they absorb green and let blue pass. Haemoglobin and eosin absorb both, and let
-red pass. So what marks a nucleus, in Wright, Giemsa, Leishman and May-Gruenwald stains alike, is the density in green
-beyond that in blue, less what is there of a density in blue beyond that in red.
+red pass. So a nucleus is marked, in Wright, Giemsa, Leishman and May-Gruenwald stains alike, by the excess of density
+in green over that in blue, less any excess of density in blue over that in red.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ABSORBED_LEVELS = 64
 
 EOSIN_MARGIN = 0.15
 EOSIN_WEIGHT = 4
-"""From this density in blue beyond that in red on, each unit counts as so many less of nuclear density. The margin is
-for cameras whose blue channel is poor."""
+"""Beyond an excess of ``EOSIN_MARGIN`` of density in blue over that in red, each unit lowers nuclear density by this
+many. The margin is for cameras whose blue channel is poor."""
 
 DENSITY_LEVELS = 80.0
 """Levels per unit of optical density (natural logarithm); 255 levels are a density of 3.2."""
@@ -43,14 +43,14 @@ _STRIDE_PX = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stain:
-    """What a field's cells absorb."""
+    """The light that a field's cells absorb."""
 
     rgb: NDArray[np.uint8]
     """The denoised field, uint8 RGB (h, w, 3)."""
     green: Plane
     """The field's green channel, uint8 (h, w)."""
     background: tuple[int, int, int]
-    """Its background's levels of red, green and blue."""
+    """The background's levels of red, green and blue."""
     nuclear: Plane
     """Nuclear density times ``DENSITY_LEVELS``, 0 where it is negative; uint8 (h, w)."""
 
@@ -63,11 +63,11 @@ class Stain:
         return self.density(levels[0], 0), self.density(levels[1], 1), self.density(levels[2], 2)
 
     def level(self, density: float, channel: int) -> float:
-        """The level of a channel that has an optical density: the reverse of ``density``."""
+        """The level of a channel with this optical density: the inverse of ``density``."""
         return (self.background[channel] + 1.0) * math.exp(-density) - 1.0
 
     def nuclear_density(self, levels: Sequence[float]) -> float:
-        """Density that marks a nucleus, of levels of red, green and blue; negative for what is stained otherwise."""
+        """Density that marks a nucleus, of levels of red, green and blue; negative for other stains."""
         red, green, blue = self.densities(levels)
         return green - blue - EOSIN_WEIGHT * max(0.0, blue - red - EOSIN_MARGIN)
 
@@ -78,17 +78,17 @@ class Stain:
         return np.array([red, green, blue, nuclear])
 
     def absorbed_histogram(self) -> NDArray[np.int64]:
-        """How many pixels absorb how much of the light by nuclear density: int64 (256,).
+        """Histogram of the light that pixels absorb by nuclear density: int64 (256,).
 
-        From 0 (nothing) to ``ABSORBED_LEVELS`` - 1 (all); ``absorbed_level`` says which density is in which. Every
-        other row is counted.
+        The levels run from 0 (nothing) to ``ABSORBED_LEVELS`` - 1 (all); ``absorbed_level`` maps densities to them.
+        Every other row is counted.
         """
         histogram: NDArray[np.int64] = absorbed_histograms(self.nuclear[None])[0]
         return histogram
 
 
 def absorbed_histograms(nuclear: Plane) -> NDArray[np.int64]:
-    """Of each of n planes of nuclear density, uint8 (n, h, w), as of ``Stain.absorbed_histogram``: int64 (n, 256)."""
+    """``Stain.absorbed_histogram`` of each of n planes of nuclear density, uint8 (n, h, w): int64 (n, 256)."""
     counts = np.zeros((len(nuclear), LEVELS), np.int64)
     levels = np.stack([level_histogram(each[::2]) for each in nuclear])
     np.add.reduceat(levels, _FIRST_OF_ABSORBED, axis=1, out=counts[:, : _FIRST_OF_ABSORBED.size])
@@ -96,7 +96,7 @@ def absorbed_histograms(nuclear: Plane) -> NDArray[np.int64]:
 
 
 def density_of(absorbed: float) -> float:
-    """Nuclear density that absorbs so much light: 0 (nothing) to ``ABSORBED_LEVELS`` - 1 (all)."""
+    """Nuclear density that absorbs this much light: 0 (nothing) to ``ABSORBED_LEVELS`` - 1 (all)."""
     return -math.log(1.0 - absorbed / ABSORBED_LEVELS)
 
 
@@ -112,9 +112,9 @@ def measure_stain(rgb: NDArray[np.uint8]) -> Stain:
 
 
 def measure_stains(windows: NDArray[np.uint8]) -> tuple[list[tuple[int, int, int]], Plane]:
-    """Background and nuclear density, as of ``Stain``, of each of n windows, uint8 RGB (n, h, w, 3); (n, h, w).
+    """Background and nuclear density, as in ``Stain``, of each of n windows, uint8 RGB (n, h, w, 3); (n, h, w).
 
-    Of windows as small as those of cells, what surrounds OpenCV's and numpy's work takes longer than the work.
+    For windows as small as those of cells, the overhead of OpenCV's and numpy's calls takes longer than the work.
     """
     count, height, width, _ = windows.shape
     sample = windows[:, ::_STRIDE_PX, ::_STRIDE_PX].reshape(count, -1, 3)
@@ -138,7 +138,7 @@ def _nuclear(in_red: cv2.typing.MatLike, in_green: cv2.typing.MatLike, in_blue: 
 
 
 def _density_tables(raised_by: float) -> NDArray[np.uint8]:
-    """Density level by background level and level; uint8 (256, 256). One is added to both, so that black has one."""
+    """Density level by background level and level; uint8 (256, 256). 1 is added to both, so that black has one too."""
     levels = np.arange(LEVELS) + 1.0
     density = DENSITY_LEVELS * (np.log(levels[:, None] / levels) + raised_by)
     return np.clip(np.rint(density), 0, LEVELS - 1).astype(np.uint8)
@@ -152,4 +152,4 @@ absorbed_level = np.rint((ABSORBED_LEVELS - 1) * (1 - np.exp(-np.arange(LEVELS) 
 """How much of the light a level of ``Stain.nuclear`` absorbs, int (256,)."""
 
 _FIRST_OF_ABSORBED = np.flatnonzero(np.diff(absorbed_level, prepend=-1))
-"""The first level of ``Stain.nuclear`` that absorbs so much: none is left out from 0 to the most."""
+"""The first level of ``Stain.nuclear`` that absorbs each amount; no amount from 0 to the most is missing."""

@@ -1,7 +1,7 @@
 """Exact k-means of several histograms at once, into three clusters each.
 
-The histograms of cells' windows are so small that to cluster one by one takes several times as long as the sums do.
-What is found is what ``kmeans.kmeans_histogram`` finds, in the same way.
+The histograms of cells' windows are so small that clustering them one by one takes several times as long as the sums.
+The clusters are those that ``kmeans.kmeans_histogram`` finds, by the same method.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class ThreeMeans(NamedTuple):
     centres: NDArray[np.float64]
     """Mean levels (n, 3), ascending."""
     firsts: NDArray[np.int64]
-    """From which level on a pixel belongs to the middle and to the upper cluster, (n, 2), whether it occurs or not."""
+    """First levels of the middle and the upper cluster, (n, 2), whether they occur or not."""
 
 
 def three_means(histograms: NDArray[np.int64]) -> ThreeMeans:
@@ -28,7 +28,7 @@ def three_means(histograms: NDArray[np.int64]) -> ThreeMeans:
     rows = np.arange(len(histograms))
     levels_count = np.count_nonzero(histograms, axis=1)
     most = int(levels_count.max())
-    # Those that occur, in their order, before those that do not.
+    # Levels that occur come first, in their order; those that do not occur follow.
     levels = np.argsort(histograms == 0, axis=1, kind="stable")[:, :most]
     weights = np.take_along_axis(histograms, levels, axis=1).astype(np.float64)
     lowest = levels[:, :1]
@@ -42,7 +42,7 @@ def three_means(histograms: NDArray[np.int64]) -> ThreeMeans:
     np.minimum(sizes, -1.0, out=sizes)
     cost /= sizes
     cost += EMPTY_ABOVE[:most, :most]
-    # before[:, i]: the first i values in the clusters before.
+    # before[:, i]: the cost of the first i values in the clusters before.
     before = np.full((len(rows), most), np.inf)
     before[:, 1:] = cost[:, :-1, 0]
     uppers = cost[rows, levels_count - 1]
@@ -54,5 +54,5 @@ def three_means(histograms: NDArray[np.int64]) -> ThreeMeans:
     counts = np.diff(np.take_along_axis(s0, starts, axis=1), axis=1)
     sums = np.diff(np.take_along_axis(s1, starts, axis=1), axis=1)
     centres = (sums + lowest * counts) / counts
-    # Each level belongs to the nearest centre. None that occurs is as near to two: to move it would be better or worse.
+    # Each level belongs to the nearest centre. No level that occurs is as near to two: moving it would change the sum.
     return ThreeMeans(centres, np.ceil((centres[:, :-1] + centres[:, 1:]) / 2).astype(np.int64))

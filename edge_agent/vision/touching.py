@@ -77,7 +77,7 @@ def _scaled(region: NDArray[np.uint8], pixel_aspect: float) -> NDArray[np.uint8]
 
 
 def _is_single(contour: Contour, width: float, height: float, pixel_aspect: float, min_radius_px: float) -> bool:
-    """Whether a region is too small for two nuclei or has no waist: a first look that takes little time."""
+    """Whether a region is too small for two nuclei or has no waist: a quick first check."""
     area = cv2.contourArea(contour)
     if min(width, height) < 2 * min_radius_px or area * pixel_aspect < 2 * np.pi * min_radius_px**2 * _OVERLAP_RATIO:
         return True
@@ -85,7 +85,7 @@ def _is_single(contour: Contour, width: float, height: float, pixel_aspect: floa
 
 
 def _shares(region: NDArray[np.uint8], min_radius_px: float) -> list[NDArray[np.uint8]] | None:
-    """What is nearest to each disc in a uint8 region (h, w) and around, as masks of that size.
+    """The area nearest to each disc, in a uint8 region (h, w) and around it, as masks of that size.
 
     None if all of the region is one nucleus.
     """
@@ -108,14 +108,14 @@ def _shares(region: NDArray[np.uint8], min_radius_px: float) -> list[NDArray[np.
 def _by_power(shape: tuple[int, ...], discs: Sequence[tuple[float, float, float]]) -> Iterator[NDArray[np.uint8]]:
     """The pixels whose power is least to each disc, as uint8 masks of ``shape`` (h, w), 255 on them."""
     x, y = np.arange(shape[1], dtype=np.float64), np.arange(shape[0], dtype=np.float64)
-    # Less x * x + y * y, which all have: a plane.
+    # Without x * x + y * y, which all powers contain, it is a plane.
     powers = [np.add.outer(cx * cx + cy * cy - r * r - 2 * cy * y, -2 * cx * x) for cx, cy, r in discs]
     least = powers[0]
     for power in powers[1:]:
         least = np.minimum(least, power)
     left = np.full(shape, 255, np.uint8)
     for power in powers[:-1]:
-        # What has the least power to two belongs to the first.
+        # A pixel with the least power to two discs belongs to the first.
         share = np.asarray(cv2.bitwise_and(left, cv2.compare(power, least, cv2.CMP_LE)), dtype=np.uint8)
         left = np.asarray(cv2.subtract(left, share), dtype=np.uint8)
         yield share
@@ -129,7 +129,7 @@ def _separate_discs(distance: NDArray[np.float32], min_radius_px: float) -> list
     summits = (distance >= around) & (distance >= min_radius_px)
     peaks = cv2.dilate(summits.view(np.uint8), _BESIDE)
     if len(cv2.findContours(peaks, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)[0]) == 1:
-        # One peak, as most regions have, is all one nucleus. To label it takes more time than all before.
+        # A region with one peak, as most have, is one nucleus. Labelling takes more time than all steps before.
         return []
     _, labels, boxes, centres = cv2.connectedComponentsWithStats(peaks, ltype=cv2.CV_16U)
     found = []
@@ -151,9 +151,9 @@ def _have_neck(
     other: tuple[float, float, float],
     max_radius_px: float,
 ) -> bool:
-    """Whether the straight way between two peaks comes so near to the outside."""
+    """Whether the straight line between two peaks comes this near to the outside."""
     steps = max(2, int(math.hypot(one[0] - other[0], one[1] - other[1])))
-    # A neck is about half-way, so that few points are looked at.
+    # A neck is about half-way, so that few points have to be checked.
     middle = steps // 2
     for step in (*range(middle, steps), *range(middle)):
         way = step / (steps - 1)

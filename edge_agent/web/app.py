@@ -1,6 +1,6 @@
 """The microscope page's application: its parts, and the requests that they answer.
 
-``/`` is the page. ``edge_agent.web.routes`` has a module for each part of what it asks for.
+``/`` is the page. ``edge_agent.web.routes`` has a module for each group of the page's requests.
 """
 
 from __future__ import annotations

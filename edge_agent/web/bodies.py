@@ -1,4 +1,4 @@
-"""What visitors send, read with a bound."""
+"""Reads the bodies of requests, up to a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hands what happens on the device to everyone who has the page open."""
+"""Passes the device's events to everyone who has the page open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 QUEUE_MAX = 32
-"""Events that may wait for a browser. One that falls further behind is disconnected, and starts afresh."""
+"""Events that may wait for a browser. A browser that falls further behind is disconnected, and starts afresh."""
 
 LISTENERS_MAX = 64
 
@@ -40,20 +40,20 @@ class Broadcast:
         return bool(self._queues)
 
     def tell(self, happening: Happening) -> None:
-        """Hand it to every listener, without waiting."""
+        """Pass ``happening`` to every listener, without waiting."""
         with self._lock:
             if self._loop is not None and self._queues:
                 self._loop.call_soon_threadsafe(self._put, happening)
 
     def end(self) -> None:
-        """Let every listener come to its end: the server stops."""
+        """End every listener: the server stops."""
         with self._lock:
             if self._loop is not None and self._queues:
                 self._loop.call_soon_threadsafe(self._end)
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[asyncio.Queue[Happening | None]]:
-        """A queue of what happens from now on. None ends it: the listener fell too far behind, or the server stops.
+        """A queue of the events from now on. None ends it: the listener fell too far behind, or the server stops.
 
         Raises ``TooManyListeners``.
         """

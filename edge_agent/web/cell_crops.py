@@ -1,4 +1,4 @@
-"""The cells of a reading that look most like blasts, side by side in one picture."""
+"""Draws the cells of a reading that look most like blasts, side by side in one picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_agent.contracts import Cell
 
 FOREMOST_COUNT = 10
 CROP_PX = 96
-"""Side of a cell's picture: about what the network saw, and some 3 kB."""
+"""Side of a cell's picture: about as fine as the network's input, and some 3 kB."""
 
 
 def foremost(cells: Sequence[Cell]) -> tuple[int, ...]:
@@ -24,7 +24,7 @@ def foremost(cells: Sequence[Cell]) -> tuple[int, ...]:
 def side_by_side(windows: Sequence[NDArray[np.uint8]], *, turned: bool = False) -> NDArray[np.uint8]:
     """The windows of cells, each uint8 RGB (side, side, 3), as one uint8 RGB (96, 96 · windows, 3).
 
-    They are what the network judged. ``turned`` turns each clockwise, as the picture of its field is.
+    The network judged these windows. ``turned`` turns each clockwise, like the picture of its field.
     """
     return np.hstack([_square(window, turned=turned) for window in windows])
 

@@ -1,4 +1,4 @@
-"""What the microscope page needs of the device, and what it shows of its state."""
+"""The device as the microscope page uses it, and the parts of its state that the page shows."""
 
 from __future__ import annotations
 
@@ -100,12 +100,12 @@ class Device(Protocol):
 
     @property
     def collection(self) -> Collection | None:
-        """Frames that are kept, and their labels; None in safe mode."""
+        """The kept frames and their labels; None in safe mode."""
         ...
 
     @property
     def adaptation(self) -> Adaptation | None:
-        """Fits heads to what was labelled here; None in safe mode."""
+        """Fits heads to frames that were labelled here; None in safe mode."""
         ...
 
     @property
@@ -115,7 +115,7 @@ class Device(Protocol):
 
     @property
     def analysing(self) -> bool:
-        """Whether a frame is being analysed at this moment: what only shows something can wait."""
+        """Whether a frame is being analysed at this moment: work that only shows something can wait."""
         ...
 
     def state(self) -> DeviceState:
@@ -135,5 +135,5 @@ class Device(Protocol):
         ...
 
     def look_away(self, request: FrameRequest) -> None:
-        """End that request."""
+        """End ``request``."""
         ...

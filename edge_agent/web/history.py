@@ -12,25 +12,25 @@ from edge_agent.contracts import Label, Result
 from edge_agent.web.pictures import ReadingPicture
 
 KEPT_COUNT = 200
-"""With their pictures some thirty megabytes where fields are rich in detail."""
+"""Readings that are kept: with their pictures some thirty megabytes if fields are rich in detail."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShownReading:
-    """A reading's message, its picture, and what the labels of its models mean."""
+    """A reading's message, its picture, and the meanings of its models' labels."""
 
     result: Result
     picture: ReadingPicture | None
     labels: tuple[Label, ...]
     types: tuple[Label, ...] = ()
-    """The same of the model of its cells; empty if none judged single cells."""
+    """Meanings of the labels of the model that judged its cells; empty if none judged single cells."""
     recalled: bool = False
-    """Whether it is from before the start of the device."""
+    """Whether the reading was made before the start of the device."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which readings are wanted; what is None does not matter."""
+    """Which readings are wanted; None accepts any value."""
 
     outcome: str | None = None
     reason: str | None = None
@@ -55,9 +55,9 @@ class Filter:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
     shown: ShownReading
-    """With a result that lacks its lists."""
+    """The reading, with a result that lacks its lists."""
     message: bytes
-    """The whole result. As text its lists take a tenth of what they take as objects."""
+    """The whole result. As text its lists take a tenth of the memory that they take as objects."""
 
     def whole(self) -> ShownReading:
         return replace(self.shown, result=Result.model_validate_json(self.message))
@@ -72,7 +72,7 @@ class History:
         self._by_id: OrderedDict[UUID, _Kept] = OrderedDict()
 
     def add(self, shown: ShownReading) -> None:
-        """Make this the latest; the oldest is forgotten."""
+        """Make this the latest reading, and forget the oldest."""
         result = shown.result
         short = result.model_copy(update={"cells": (), "differs": ()})
         kept = _Kept(replace(shown, result=short), result.to_json())
@@ -88,7 +88,7 @@ class History:
         return None if latest is None or latest.shown.recalled else latest.whole()
 
     def find(self, reading_id: UUID) -> ShownReading | None:
-        """The reading with this id; None where it is no longer kept."""
+        """The reading with this id; None if it is no longer kept."""
         with self._lock:
             kept = self._by_id.get(reading_id)
         return None if kept is None else kept.whole()

@@ -12,10 +12,10 @@ _OUTLINE_RGB = (0, 200, 120)
 
 STRONG_RATIO = 0.5
 """Evidence that gets the strongest tint: half as much again as the field's average. It is the same for every field and
-model, so that pictures can be compared: scaled to its own maximum, a flat map would look as telling as a sharp one."""
+model, so that pictures can be compared: scaled to its own maximum, a flat map would look as telling as a sharp map."""
 
 _STRONGEST_OPACITY = 0.45
-"""Cells remain visible under the strongest tint."""
+"""Opacity at which cells remain visible under the strongest tint."""
 
 _COLOURS = cv2.cvtColor(
     cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB
@@ -29,7 +29,7 @@ _LEGEND_SIZE_PX = 12, 240
 def outline_nuclei(mask: NDArray[np.uint8], size_px: tuple[int, int]) -> NDArray[np.uint8]:
     """The nuclei's outlines on a transparent layer: uint8 RGBA (height, width, 4).
 
-    ``mask`` is uint8, 255 on nuclei, and may have a size and proportions of its own.
+    ``mask`` is uint8, 255 on nuclei, and may have another size and other proportions.
     """
     height, width = size_px
     enlarged = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -55,7 +55,7 @@ def draw_legend() -> NDArray[np.uint8]:
 
 
 def tint(evidence: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Colours as strong and as opaque as ``evidence`` (h, w) says: uint8 RGBA (h, w, 4)."""
+    """Colours whose strength and opacity follow ``evidence`` (h, w): uint8 RGBA (h, w, 4)."""
     strength = np.clip(evidence / STRONG_RATIO, 0, 1)
     opacity = np.rint(255 * _STRONGEST_OPACITY * strength).astype(np.uint8)
     return np.dstack([_COLOURS[np.rint(255 * strength).astype(np.uint8)], opacity])

@@ -1,4 +1,4 @@
-"""Makes the pictures of readings beside the analysis, so that it never waits for them."""
+"""Makes the pictures of readings in its own thread, so that the analysis never waits for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge_agent.web.pictures import ReadingPicture, make_picture
 log = logging.getLogger(__name__)
 
 WAITING_MAX = 4
-"""Readings whose pictures are not made yet, with their frames. Those beyond are shown without a picture."""
+"""Readings with their frames that may wait for their pictures. Any more are shown without a picture."""
 
 
 class PictureMaker:
@@ -29,12 +29,12 @@ class PictureMaker:
         self._thread: threading.Thread | None = None
 
     def start(self, recall: Callable[[], Iterable[ShownReading]] = tuple) -> None:
-        """Start the thread. ``recall`` is called in it first, for readings of before the start, the oldest first."""
+        """Start the thread. It first calls ``recall`` for readings from before the start, the oldest first."""
         self._thread = threading.Thread(target=self._run, args=(recall,), name="pictures", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Make the pictures that wait, and end the thread."""
+        """Make the waiting pictures, and end the thread."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._waiting.put(None)

@@ -21,7 +21,7 @@ from edge_agent.web.cell_crops import foremost, side_by_side
 from edge_agent.web.layers import outline_nuclei, tint_evidence, to_png
 
 LONG_SIDE_PX = 640
-"""Of a field's picture: as sharp as a phone shows it, at some 40 kB."""
+"""Longer side of a field's picture: as sharp as a phone shows it, at some 40 kB."""
 THUMBNAIL_PX = 160
 LAYER_PX = 320
 _QUALITY = 85
@@ -34,12 +34,12 @@ Region = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadingPicture:
-    """A field as the camera saw it, compressed, and what its layers are drawn from."""
+    """A field as the camera saw it, compressed, and the data for drawing its layers."""
 
     width_px: int
     height_px: int
     region: Region
-    """Where the field lies in the frame."""
+    """Position of the field in the frame."""
     turned: bool
     """Whether the picture is turned clockwise by 90 degrees against the frame."""
     jpeg: bytes = field(repr=False)
@@ -48,7 +48,7 @@ class ReadingPicture:
     activation_map: NDArray[np.float16] | None = field(repr=False)
     """(rows, columns, classes)."""
     class_index: int | None
-    """Of the label."""
+    """Index of the label's class."""
     frame_size_px: tuple[int, int] | None = None
     """Height and width of the frame, in whose pixels the cells lie; None if it is not known."""
     foremost: tuple[int, ...] = ()
@@ -62,7 +62,7 @@ class ReadingPicture:
         return self.activation_map is not None and self.class_index is not None
 
     def evidence_png(self) -> bytes | None:
-        """The layer of evidence for the reading's label; None if nothing is explained."""
+        """The layer of evidence for the reading's label; None if there is no evidence to show."""
         if self.activation_map is None or self.class_index is None:
             return None
         size = self.height_px * LAYER_PX // LONG_SIDE_PX, self.width_px * LAYER_PX // LONG_SIDE_PX
@@ -99,7 +99,7 @@ def make_picture(result: Result, reading: Reading) -> ReadingPicture | None:
 
 
 def picture_of_frame(rgb: NDArray[np.uint8]) -> ReadingPicture:
-    """The picture of a reading of which only the frame is known, uint8 RGB (h, w, 3): without layers."""
+    """The picture, without layers, of a reading of which only the frame is known, uint8 RGB (h, w, 3)."""
     height, width = rgb.shape[0], rgb.shape[1]
     ratio = LONG_SIDE_PX / max(height, width)
     shown = _resized(rgb, max(1, round(height * ratio)), max(1, round(width * ratio)))
@@ -154,7 +154,7 @@ def _frame_size_px(frame: Frame) -> tuple[int, int] | None:
         return image.array.shape[0], image.array.shape[1]
     if isinstance(image, ImageError):
         return None
-    # It was read before, within whatever limit is configured.
+    # The frame was read before, within the configured limit.
     header = read_header(image.data, max_pixels=sys.maxsize)
     return header.height_px, header.width_px
 
@@ -173,7 +173,7 @@ def _cut(frame: Frame, window: Window) -> NDArray[np.uint8] | None:
             reduction = next((each for each in REDUCTIONS if longest // each >= LONG_SIDE_PX), 1)
             rgb = decode_image(image.data, reduction=reduction, header=header)
         except ImageError as error:
-            # It was decoded for the reading, but is larger than is worth decoding again for a picture.
+            # The frame was decoded for the reading, but is too large to be worth decoding again for a picture.
             log.debug("the picture is that of the model's input: %s", error)
             return None
     place = window.reduced(reduction)

@@ -1,4 +1,4 @@
-"""Readings of before the start of the device, from the frames that its collection kept."""
+"""Recalls readings from before the start of the device, from the frames that its collection kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def recall(collection: Collection | None) -> Iterator[ShownReading]:
     try:
         kept = collection.recent(KEPT_COUNT)
     except EdgeAgentError:
-        # The collection's own error, which the device shows, says why.
+        # The collection's own error says why, and the device shows it.
         return
     for frame in reversed(kept):
         yield ShownReading(frame.result, _picture(collection, frame.result.id), (), recalled=True)

@@ -1,4 +1,4 @@
-"""Errors as the microscope page's server answers them."""
+"""Turns errors into answers of the microscope page's server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edge_agent.errors import EdgeAgentError, RequestInvalid
 
 
 def refuse_with(status: int, error: EdgeAgentError) -> JSONResponse:
-    """An error with its code and what to do about it."""
+    """An error with its code and remedy."""
     return JSONResponse({"code": error.code, "message": error.message, "remedy": error.remedy}, status_code=status)
 
 

@@ -39,16 +39,16 @@ from edge_agent.web.settings import WebSettings
 log = logging.getLogger(__name__)
 
 _CLOSING_S = 2
-"""How long a stop waits for answers that are being sent."""
+"""How long a stop waits for answers in progress."""
 
 _BACKLOG = 128
 _RENEWAL_S = 3600
 
 
 class MicroscopePage:
-    """The server of the page of a ``Device``. ``update`` is what the agent calls for each reading.
+    """The server of the page of a ``Device``. The agent calls ``update`` for each reading.
 
-    Holds the port from ``start`` to ``stop``, both of which may be called repeatedly.
+    Holds the port from ``start`` to ``stop``; both may be called repeatedly.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class MicroscopePage:
                 hosts,
                 strict_transport=settings.tls is not None,
             ),
-            # The listener counts connections, which uvloop would accept by itself.
+            # The listener counts connections; uvloop would accept them by itself.
             loop="asyncio",
             http=header_deadline(),
             ws="websockets-sansio",
             ws_max_size=MAX_BODY_BYTES,
             backlog=_BACKLOG,
-            # A peer could give itself any address.
+            # With these headers a peer could claim any address.
             proxy_headers=False,
             ssl_context_factory=None if tls is None else lambda _config, _default: tls.context,
             callback_notify=None if tls is None else tls.renew,
@@ -178,7 +178,7 @@ class MicroscopePage:
             raise WebPortTaken(f"{host} cannot be resolved: {error.strerror}.", remedy=_OTHER_HOST) from error
         except OSError as error:
             number = error.errno or 0
-            # error.strerror has more text from create_server behind the reason.
+            # create_server appends more text to the reason in error.strerror.
             raise WebPortTaken(
                 f"The microscope page cannot listen on {host} port {port}: {os.strerror(number)}.",
                 remedy=_REMEDIES.get(number),

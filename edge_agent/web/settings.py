@@ -15,8 +15,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.settings import Settings
 
 OWN_CERTIFICATE = Path("web", "certificate.pem")
-"""Below the state folder: what the device makes for itself. Key and certificate are one file, so that they always
-belong together."""
+"""The device's own certificate, below the state folder. Key and certificate are one file, so that they always match."""
 
 
 class WebTlsSettings(Settings):
@@ -26,7 +25,7 @@ class WebTlsSettings(Settings):
     key_file: Path = Field(description="Its private key (PEM, not encrypted).")
 
     def load_into(self, context: ssl.SSLContext) -> None:
-        """Use the certificate from now on. Raises ``ConfigError`` if the files cannot be used."""
+        """Load the certificate into ``context``. Raises ``ConfigError`` if the files cannot be used."""
         try:
             # Otherwise OpenSSL would ask for a password on a terminal, which a device does not have.
             context.load_cert_chain(credential(self.certificate_file), credential(self.key_file), password=lambda: "")

@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Entry point of ``edge-agent-collector``. Ctrl+C ends it quietly, also while it is loading."""
+    """Entry point of ``edge-agent-collector``. Ctrl+C ends it quietly, even while it is loading."""
     try:
         from edge_agent.collector.cli.app import main as run
 

@@ -12,11 +12,11 @@ from edge_agent.cli.terminal import EXIT_FAILED, NOTICE, print_error
 from edge_agent.errors import CollectorMissing
 
 _ITS_OWN = {"alembic", "fhir", "psycopg", "pyarrow", "sqlalchemy"}
-"""What the extra brings."""
+"""Packages that the extra installs."""
 
 
 class Commands(LazyCommands):
-    """One module each."""
+    """The commands, one module each."""
 
     lazy = {  # noqa: RUF012 - the base declares it
         "run": LazyCommand(

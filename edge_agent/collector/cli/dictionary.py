@@ -12,7 +12,7 @@ from edge_agent.collector.export.dictionary import dictionary_csv, dictionary_ma
 
 
 class Format(StrEnum):
-    """How it is written."""
+    """Format of the output."""
 
     MARKDOWN = "markdown"
     CSV = "csv"

@@ -21,7 +21,7 @@ from edge_agent.collector.export.selection import Selection, check_selection, op
 
 
 class Format(StrEnum):
-    """What is written."""
+    """Kind of file."""
 
     CSV = "csv"
     PARQUET = "parquet"
@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 
 class TableName(StrEnum):
-    """What is exported."""
+    """Table to export."""
 
     RESULTS = "results"
     EVENTS = "events"
@@ -37,7 +37,7 @@ class TableName(StrEnum):
 
 
 def parse_moment(text: str) -> datetime:
-    """A day, which stands for its beginning, or a moment; in UTC unless it says otherwise."""
+    """Parse a day, which stands for its beginning, or a moment; in UTC unless the text says otherwise."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
@@ -130,7 +130,7 @@ def _check_options(
 
 
 def _export_fhir(connection: Connection, selection: Selection, out: Path, *, transaction: bool) -> None:
-    # Its models take a second to load.
+    # The models of FHIR take a second to load.
     from edge_agent.collector.export.fhir.bundles import write_bundles
 
     written = write_bundles(connection, selection, out, transaction=transaction)

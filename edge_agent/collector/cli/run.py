@@ -31,6 +31,6 @@ def run(
         served = settings.prometheus.model_copy(update={"enabled": True})
         settings = settings.model_copy(update={"prometheus": served})
     set_up_logging(settings.log.level)
-    # Each migration is told of by the collector itself.
+    # The collector itself reports each migration.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     asyncio.run(run_until_signal(Collector(settings, notifier=make_notifier())))

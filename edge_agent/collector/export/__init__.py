@@ -1,1 +1,1 @@
-"""From the collector's database into files: CSV, Parquet and FHIR R4. Reads only, and never more than a few rows."""
+"""Exports the collector's database to CSV, Parquet and FHIR R4. Only reads, and only a few rows at a time."""

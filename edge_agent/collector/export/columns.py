@@ -1,6 +1,6 @@
-"""What every exported table consists of: the one source of headers, types, units and the data dictionary.
+"""The columns of every exported table: the one source of headers, types, units and the data dictionary.
 
-The order is part of the promise: a later release adds columns at the end, and never moves, renames or removes one.
+Their order is guaranteed: a later release adds columns at the end, and never moves, renames or removes one.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Column:
     kind: Kind
     description: str
     null: str | None
-    """What it means that there is no value; None if there always is one."""
+    """The meaning of a missing value; None if there always is a value."""
     repeats: bool = False
-    """Whether few different values come again and again."""
+    """Whether a few different values repeat often."""
 
     @property
     def unit(self) -> str:
-        """As people write it; empty if there is none."""
+        """The unit as people write it; empty if there is none."""
         unit = unit_of(self.name)
         return unit.name if unit else ""
 
@@ -59,12 +59,12 @@ class ExportedTable:
     schema: str
     """Name and version of the columns."""
     time: str
-    """The column that a time range is about."""
+    """The column to which a time range applies."""
     columns: tuple[Column, ...]
 
 
 def _described(model: type[BaseModel], path: str) -> str:
-    """What the contract says of a field; ``path`` such as ``quality.focus_score``."""
+    """The contract's description of a field; ``path`` is such as ``quality.focus_score``."""
     name, _, rest = path.partition(".")
     field = model.model_fields[name]
     if not rest:
@@ -80,7 +80,7 @@ def _parts(annotation: object) -> Iterator[object]:
 
 
 class _Columns:
-    """Makes columns of one message's fields: what is said here, followed by what the contract says."""
+    """Makes columns of one message's fields. A column's description is the text given here, then the contract's."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
@@ -244,4 +244,4 @@ EXPORTED = {
     "events": ExportedTable(tables.events, "leukoscope/export/events/v1", "at", tuple(_events())),
     "reports": ExportedTable(tables.reports, "leukoscope/export/reports/v1", "finished_at", tuple(_reports())),
 }
-"""By the name of the table in the database."""
+"""The exported tables by their name in the database."""

@@ -1,4 +1,4 @@
-"""CSV as RFC 4180 has it, in UTF-8, which a spreadsheet can open without running anything in it."""
+"""Writes CSV according to RFC 4180, in UTF-8, which a spreadsheet can open without running anything in it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 from edge_agent.collector.export.columns import Column, Kind
 
 _FORMULA = tuple("=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20")
-"""What a spreadsheet takes for the beginning of a formula or skips before one, and what marks text as text. The last
-four are the first four in full width."""
+"""Characters that a spreadsheet takes for the beginning of a formula or skips before one, and the mark of text. The
+last four are the first four in full width."""
 
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 """A null character ends the text for many readers; a surrogate alone has no UTF-8."""
@@ -22,7 +22,7 @@ _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 def write_csv(file: BinaryIO, columns: Sequence[Column], rows: Iterable[Sequence[Sequence[Any]]]) -> int:
     """Write a header, and one line per row. Returns the number of rows. ``rows`` come in groups."""
-    # Written through: the caller's file stays open, and knows what could not be written.
+    # Write through: the caller's file stays open, and reports what could not be written.
     text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([column.name for column in columns])
@@ -43,7 +43,7 @@ def _cells(makers: Sequence[Callable[[Any], str]], row: Sequence[Any]) -> list[s
 def safe_text(text: str) -> str:
     """``text``, behind a ``'`` if a spreadsheet might run it or if it begins with a ``'``.
 
-    A reader gets the text back by taking one leading ``'`` away.
+    A reader restores the text by removing one leading ``'``.
     """
     text = _UNWRITABLE.sub("\ufffd", text)
     return f"'{text}" if text.startswith(_FORMULA) else text

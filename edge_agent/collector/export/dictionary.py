@@ -1,4 +1,4 @@
-"""The data dictionary: what each column of an exported table means."""
+"""The data dictionary: the meaning of each column of an exported table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _fields(column: Column) -> tuple[str, ...]:
 
 
 def dictionary_csv() -> str:
-    """RFC 4180, with a header."""
+    """The dictionary as CSV (RFC 4180), with a header."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(HEADER)
@@ -29,7 +29,7 @@ def dictionary_csv() -> str:
 
 
 def dictionary_markdown() -> str:
-    """One table of Markdown per exported table, each below its heading."""
+    """The dictionary as Markdown: one table per exported table, each below its heading."""
     parts = []
     for name, exported in EXPORTED.items():
         lines = [f"### {name.capitalize()}", "", f"Schema `{exported.schema}`.", ""]

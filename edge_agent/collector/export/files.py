@@ -29,14 +29,14 @@ def write_table(
 ) -> int:
     """Write the selected rows of a table as CSV, or as Parquet. Returns their number.
 
-    A file appears under its name when it is whole. Raises ``OSError``, and SQLAlchemy's errors.
+    A file appears under its name once it is complete. Raises ``OSError``, and SQLAlchemy's errors.
     """
     exported = EXPORTED[name]
     groups = _groups(connection, exported, selection)
     with _opened(target) as file:
         if not parquet:
             return write_csv(file, exported.columns, groups)
-        # Half a second and 60 MB, which CSV does not need.
+        # The import takes half a second and 60 MB, which CSV does not need.
         from edge_agent.collector.export.parquet_file import write_parquet  # noqa: PLC0415 - as above
 
         return write_parquet(file, exported.columns, groups, _about(exported, selection))

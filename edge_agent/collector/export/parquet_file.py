@@ -1,4 +1,4 @@
-"""Parquet, with the unit and the meaning of each column in the file itself."""
+"""Writes Parquet, with the unit and the meaning of each column in the file itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TYPES: dict[Kind, pa.DataType] = {
 
 
 def parquet_schema(columns: Sequence[Column], about: Mapping[str, str]) -> pa.Schema:
-    """With ``unit``, ``description`` and ``null`` as metadata of the fields, and ``about`` as that of the file."""
+    """The schema, with ``unit``, ``description`` and ``null`` as metadata of its fields, and ``about`` as its own."""
     return pa.schema([_field(column) for column in columns], metadata=dict(about))
 
 
@@ -46,7 +46,7 @@ def write_parquet(
     """Write all rows. Returns their number. ``rows`` come in groups."""
     schema = parquet_schema(columns, about)
     rows_count = 0
-    # Where every value is another one, a dictionary only costs time.
+    # If all values differ, a dictionary only costs time.
     dictionary = [column.name for column in columns if column.repeats]
     with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=dictionary) as writer:
         waiting: list[pa.RecordBatch] = []
@@ -81,7 +81,7 @@ def _value(kind: Kind, value: Any) -> Any:  # noqa: ANN401 - a value of any colu
         case Kind.NUMBERS:
             return sorted(value.items())
         case Kind.INTEGERS:
-            # JSON has no largest integer; Parquet has.
+            # JSON has no largest integer, but Parquet does.
             return [(name, each if abs(each) <= _LARGEST else None) for name, each in sorted(value.items())]
         case Kind.DETAILS:
             return object_text(value)

@@ -1,4 +1,4 @@
-"""Which rows are exported, and reads them a few at a time."""
+"""Selects the rows to export, and reads them a few at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge_agent.collector.tables import devices, reports, results
 from edge_agent.errors import SelectionUnknown
 
 FETCHED_COUNT = 2000
-"""Rows that are in memory at the same time."""
+"""Most rows in memory at the same time."""
 
 _LISTED_COUNT = 20
 
@@ -26,7 +26,7 @@ _LISTED_COUNT = 20
 class Selection:
     """Rows of a time range, a site, a device, a specimen; None for all of them.
 
-    The range is half open: it begins with ``since`` and ends before ``until``, so that ranges that meet share no row.
+    The range is half open: it begins with ``since`` and ends before ``until``, so that adjacent ranges share no row.
     """
 
     since: datetime | None = None
@@ -36,7 +36,7 @@ class Selection:
     specimen: str | None = None
 
     def conditions(self, table: Table, time: str) -> list[ColumnElement[bool]]:
-        """For a ``WHERE`` over ``table``, whose column ``time`` the range is about."""
+        """Conditions for a ``WHERE`` over ``table``; the range applies to its column ``time``."""
         found = []
         if self.since is not None:
             found.append(table.c[time] >= self.since)
@@ -49,7 +49,7 @@ class Selection:
         return found
 
     def described(self) -> dict[str, str]:
-        """What was asked for, for the metadata of a file; only what was given."""
+        """The given conditions, for the metadata of a file."""
         asked = {
             "from": None if self.since is None else self.since.isoformat(),
             "to": None if self.until is None else self.until.isoformat(),
@@ -64,7 +64,7 @@ class Selection:
 def open_reading(engine: Engine) -> Iterator[Connection]:
     """A connection that sees the database as it is now, until the end, whatever the collector writes meanwhile.
 
-    Raises ``DatabaseError``, also for errors within the block.
+    Raises ``DatabaseError``, even for errors within the block.
     """
     with database_errors(engine):
         require_schema(engine)
@@ -74,7 +74,7 @@ def open_reading(engine: Engine) -> Iterator[Connection]:
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
             else:
-                # Without it SQLite's driver would begin no transaction for a SELECT.
+                # Without this SQLite's driver would begin no transaction for a SELECT.
                 connection.exec_driver_sql("BEGIN")
             yield connection
 
@@ -97,7 +97,7 @@ def rows_query(exported: ExportedTable, selection: Selection) -> Select[Any]:
 
 
 def check_selection(connection: Connection, selection: Selection) -> None:
-    """Raises ``SelectionUnknown``, which says what there is, for a site, device or specimen that never was."""
+    """Raise ``SelectionUnknown``, which names the existing ones, for an unknown site, device or specimen."""
     known = connection.execute(select(devices.c.site, devices.c.device).order_by(devices.c.site, devices.c.device))
     by_site: dict[str, list[str]] = {}
     for site, device in known:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """As people write it, and as its code in UCUM, the Unified Code for Units of Measure."""
+    """A unit as people write it, and its code in UCUM, the Unified Code for Units of Measure."""
 
     name: str
     ucum: str
@@ -25,5 +25,5 @@ _BY_ENDING = {
 
 
 def unit_of(name: str) -> Unit | None:
-    """None for what has no unit: names, moments, and plain numbers of something, such as a slide's."""
+    """The unit of a figure; None for names, moments, and plain numbers of something, such as a slide's."""
     return next((unit for ending, unit in _BY_ENDING.items() if name == ending or name.endswith(f"_{ending}")), None)

@@ -1,4 +1,4 @@
-"""The endpoint itself."""
+"""The HTTP endpoint for Prometheus."""
 
 from __future__ import annotations
 

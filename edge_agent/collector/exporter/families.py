@@ -1,4 +1,4 @@
-"""What the endpoint serves beside the figures that devices send: their states, and the collector itself."""
+"""The metrics besides the figures that devices send: the devices' states, and the collector's own figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STATES = tuple(presence for presence in Presence if presence is not Presence.UNK
 
 
 def fleet_metrics(fleet: Fleet) -> Iterator[Metric]:
-    """Every device."""
+    """The states of every device."""
     shown = fleet.read()
     yield from _states(shown)
     yield from metrics_of((each.device.site, each.device.id, sample) for each in shown for sample in each.samples)
@@ -47,7 +47,7 @@ def _states(shown: list[Shown]) -> Iterator[Metric]:
 
 
 def collector_metrics(figures: Figures, fleet: Fleet, instance: str) -> Iterator[Metric]:
-    """The collector's own figures, since it started. Their counters are copied at once; the event loop goes on."""
+    """The collector's own figures, since it started. Their counters are copied at once, as the event loop goes on."""
     base = f"{PREFIX}collector_"
 
     def gauge(name: str, explanation: str, value: float | None) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""What the devices have said last, and what their counters add up to."""
+"""The last messages of the devices, and the sums of their counters."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from edge_agent.contracts import Metrics
 from edge_agent.metric_families import Sample, samples_of_checks, samples_of_metrics
 
 STALE_AFTER_S = 180.0
-"""Six intervals of ``metrics``. Figures that are older say nothing of now."""
+"""Six intervals of ``metrics``. Older figures do not describe the present."""
 
 
 FORMER_COUNT = 8
-"""So many ended sessions of a device are remembered."""
+"""Ended sessions of a device that are remembered."""
 
 
 @dataclass(slots=True)
 class Figures:
-    """What a device measures of itself."""
+    """The figures that a device measures of itself."""
 
     gauges: list[Sample] = field(default_factory=list)
     heard_s: float = 0.0
-    """By the monotonic clock."""
+    """When they came, by the monotonic clock."""
     session: UUID | None = None
     former: deque[UUID] = field(default_factory=lambda: deque(maxlen=FORMER_COUNT))
     """Sessions that have ended."""
@@ -43,7 +43,7 @@ class Shown:
 
     device: Device
     heartbeat_age_s: float | None
-    """Since its status came last; None if none has."""
+    """Time since its last status came; None if none has come."""
     samples: list[Sample]
 
 
@@ -58,11 +58,11 @@ class Fleet:
 
     @property
     def ignored_count(self) -> int:
-        """Messages of more devices than are kept."""
+        """Messages that were ignored, as there are too many devices."""
         return self._devices.ignored_count
 
     def take(self, message: Message, *, retained: bool = False, expiry_s: int | None = None) -> None:
-        """A message of a device; arguments as those of ``Devices.update``."""
+        """Take a message of a device; the arguments are as for ``Devices.update``."""
         with self._lock:
             now_s = self._monotonic_s()
             self._devices.update(message, now_s, retained=retained, expiry_s=expiry_s)
@@ -72,7 +72,7 @@ class Fleet:
                 _take_metrics(figures, message.body, now_s)
 
     def forget(self, site: str, device: str) -> None:
-        """Its retained status was cleared: the device is no longer in use."""
+        """Remove a device whose retained status was cleared: it is no longer in use."""
         with self._lock:
             self._devices.forget(site, device)
             self._figures.pop((site, device), None)
@@ -93,7 +93,7 @@ class Fleet:
 
 
 def _take_metrics(figures: Figures, metrics: Metrics, now_s: float) -> None:
-    """They have QoS 0 and may come late. Older ones than those that are known would turn the counters back."""
+    """Take figures, unless newer ones are known: with QoS 0 they may come late, and would turn the counters back."""
     is_older = metrics.session == figures.session and metrics.uptime_s < figures.uptime_s
     if is_older or metrics.session in figures.former:
         return
@@ -106,7 +106,7 @@ def _take_metrics(figures: Figures, metrics: Metrics, now_s: float) -> None:
 
 
 def _samples(device: Device, figures: Figures | None, now_s: float) -> Iterator[Sample]:
-    """Counters always; what describes the present only while the device is there."""
+    """The device's samples: counters always, figures about the present only while the device is there."""
     if figures is not None:
         yield from figures.counters.samples()
     if device.is_gone:

@@ -1,1 +1,1 @@
-"""Changes of the schema, by Alembic. A released migration is never edited."""
+"""Migrations of the schema, with Alembic. A released migration is never edited."""

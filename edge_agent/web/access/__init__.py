@@ -1,1 +1,1 @@
-"""Who may open the microscope page: passwords and roles, hosts and other sites, TLS, and limits."""
+"""Controls access to the microscope page: passwords and roles, hosts and other sites, TLS, and limits."""

@@ -1,4 +1,4 @@
-"""Who a visitor of the microscope page is: by a session's cookie, by a token, or, on the device itself, anyone."""
+"""Identifies a visitor of the microscope page: by a session's cookie, by a token, or, on the device itself, anyone."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Access:
         attempts: Attempts | None = None,
         on_failed_logins: Callable[[int], None] = lambda _count: None,
     ) -> None:
-        """With ``known`` None everyone may do everything.
+        """If ``known`` is None, everyone may do everything.
 
-        ``on_failed_logins`` gets how many wrong passwords and tokens there were, at most once a minute.
+        ``on_failed_logins`` gets the number of wrong passwords and tokens, at most once a minute.
         """
         self._known = known
         self._sessions = sessions
         self._encrypted = encrypted
         self._attempts = attempts or Attempts()
         self._failed = FailedLogins(on_failed_logins)
-        # One at a time: each takes 19 MiB and a processor.
+        # One at a time: each hash takes 19 MiB and a processor.
         self._hashing = ThreadPoolExecutor(1, "web-password")
 
     @property
@@ -53,7 +53,7 @@ class Access:
 
     @property
     def cookie_name(self) -> str:
-        """Browsers accept ``__Host-`` over TLS only, from this host only, and for all its paths (RFC 6265bis)."""
+        """The cookie's name. Browsers accept ``__Host-`` only over TLS, from this host, for all paths (RFC 6265bis)."""
         return "__Host-leukoscope" if self._encrypted else "leukoscope"
 
     def identify(self, visitor: HTTPConnection) -> tuple[Role, bool]:
@@ -97,7 +97,7 @@ class Access:
         self._hashing.shutdown(wait=False, cancel_futures=True)
 
     def set_cookie(self, response: Response, session_id: str | None) -> None:
-        """Give the browser its session, or take it away."""
+        """Set the browser's session cookie, or delete it."""
         response.set_cookie(
             self.cookie_name,
             session_id or "",
@@ -112,8 +112,8 @@ class Access:
 class AccessGuard:
     """Writes the visitor's ``role`` into the scope, for ``requires``, and ``by_token``, for ``CrossSiteGuard``.
 
-    What is neither the page itself nor the way to log in gets 401 without a role, also where a route should have
-    forgotten to say whom it serves.
+    Every request except those for the page itself and for logging in gets 401 without a role, even if a route forgets
+    to say whom it serves.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:

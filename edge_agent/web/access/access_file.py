@@ -6,8 +6,8 @@
     password = "$argon2id$v=19$m=19456,t=2,p=1$..."
     token = "sha256:..."
 
-A password is hashed with Argon2id, since it can be guessed. A token is 256 random bits, which nobody can guess, so that
-one round of SHA-256 protects it as well and costs a device nothing at each request.
+A password is hashed with Argon2id, since it can be guessed. A token is 256 random bits, which nobody can guess, so one
+round of SHA-256 protects it as well and costs a device nothing at each request.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from edge_agent.errors import ConfigError, SecretExposed
 from edge_agent.web.settings import WebSettings
 
 ROLES = ("look", "work", "administer")
-"""From the one that may do least to the one that may do most."""
+"""The roles, from the one that may do least to the one that may do most."""
 
 _MAX_BYTES = 64 * 1024
 
@@ -38,7 +38,7 @@ _PASSWORD = re.compile(
     re.ASCII,
 )
 _MAX_MEMORY_KIB, _MAX_TIME, _MAX_LANES = 65536, 10, 4
-"""A hash with more would stop a device with 512 MB at every log-in."""
+"""A hash with higher parameters would stop a device with 512 MB at every log-in."""
 
 _TOKEN = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 
@@ -47,7 +47,7 @@ _REMEDY = "Write it anew with 'edge-agent web password' and 'edge-agent web toke
 
 @dataclass(frozen=True, slots=True)
 class RoleAccess:
-    """How a role proves itself: an Argon2id hash of its password, a digest of its token; None where it has none."""
+    """The proofs of a role: the Argon2id hash of its password and the digest of its token; None where it has none."""
 
     password: str | None = None
     token: str | None = None
@@ -69,7 +69,7 @@ class AccessFile:
         }
 
     def role_of_token(self, token: str) -> str | None:
-        """The role of a token, the one that may do most; None if there is no such token."""
+        """The role of a token; of several, the one that may do most; None if there is no such token."""
         digest = token_digest(token)
         found = None
         for name in ROLES:
@@ -114,7 +114,7 @@ def exposed_files(settings: WebSettings) -> list[SecretExposed]:
 
 
 def parse_access(content: bytes) -> AccessFile:
-    """The roles in the file's content. Raises ``ValueError`` that says what is wrong, without any hash."""
+    """The roles in the file's content. Raises ``ValueError`` that explains the error, without any hash."""
     if len(content) > _MAX_BYTES:
         raise ValueError(f"it is larger than {_MAX_BYTES // 1024} KiB")
     try:
@@ -122,7 +122,7 @@ def parse_access(content: bytes) -> AccessFile:
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8 text") from None
     except (tomllib.TOMLDecodeError, RecursionError):
-        # The parser's own words may repeat a part of the file.
+        # The parser's own message may repeat a part of the file.
         raise ValueError("it is not TOML") from None
     roles = {_known_role(name): _role_access(name, table) for name, table in tables.items()}
     if not roles:
@@ -133,7 +133,7 @@ def parse_access(content: bytes) -> AccessFile:
 def changed_access(content: bytes, role: str, key: str, value: str) -> bytes:
     """The file's content with one value changed; comments and other roles stay. ``key`` is ``password`` or ``token``.
 
-    Raises ``ValueError`` if it was no access file before.
+    Raises ``ValueError`` if ``content`` is not an access file.
     """
     if content.strip():
         parse_access(content)
@@ -155,7 +155,7 @@ def new_token() -> str:
 
 
 def token_digest(token: str) -> str:
-    """What the access file keeps of a token."""
+    """The digest of a token that the access file keeps."""
     return f"sha256:{hashlib.sha256(token.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 

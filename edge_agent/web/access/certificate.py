@@ -1,8 +1,8 @@
 """The certificate that the device makes for its own page.
 
-It is signed by itself, so a browser asks about it once; ``edge-agent web address`` prints the fingerprint to compare.
-It stays the same while it can, since every new one is asked about again: it changes when a name is added or half a
-year before it ends, and not with the device's address.
+It is self-signed, so a browser asks about it once; ``edge-agent web address`` prints the fingerprint to compare. It
+stays the same as long as possible, since browsers ask again about every new one: it changes when a name is added or
+half a year before it expires, but not with the device's address.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LIFETIME = timedelta(days=825)
 """The longest that Apple's devices accept (support.apple.com/103769)."""
 
 RENEWAL = timedelta(days=180)
-"""How long before its end it is replaced."""
+"""How long before its expiry it is replaced."""
 
 
 def own_certificate(settings: WebSettings, state_folder: Path, now: datetime) -> Path:
@@ -49,7 +49,7 @@ def own_certificate(settings: WebSettings, state_folder: Path, now: datetime) ->
 
 
 def load_own_certificate(context: ssl.SSLContext, path: Path) -> None:
-    """Use the certificate from now on. Raises ``FileUnusable``."""
+    """Load the certificate into ``context``, for new connections. Raises ``FileUnusable``."""
     try:
         context.load_cert_chain(path)
     except OSError as error:
@@ -107,7 +107,7 @@ def _make(names: Iterable[str], addresses: Iterable[str], now: datetime) -> byte
 
 
 def _general_names(hosts: Iterable[str]) -> list[x509.GeneralName]:
-    """Names that a certificate cannot hold are left out: no browser sends them either."""
+    """The names as a certificate holds them. Those that it cannot hold are left out: no browser sends them either."""
     found: list[x509.GeneralName] = []
     for host in hosts:
         try:

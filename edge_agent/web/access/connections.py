@@ -1,6 +1,6 @@
-"""Bounds of the connections to the microscope page, so that no number of them uses up the device's file descriptors.
+"""Bounds the connections to the microscope page, so that they never use up the device's file descriptors.
 
-The camera, the spool and the broker need some too; a process has 1,024 (systemd's ``LimitNOFILE=``).
+The camera, the spool and the broker need descriptors too; a process has 1,024 (systemd's ``LimitNOFILE=``).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from edge_agent.web.refusals import refuse_with
 
 MAX_CONNECTIONS = 100
 MAX_PER_ADDRESS = 40
-"""A browser opens six, and one for a live picture; the other devices in the room still get theirs."""
+"""A browser opens six, and one for a live picture; this leaves some for the other devices in the room."""
 
 HEADER_S = 10.0
 UNREAD_S = 20.0
 
 
 class BoundedListener(socket.socket):
-    """A listening socket that keeps few connections open, and closes those beyond at once.
+    """A listening socket that keeps few connections open, and closes any more at once.
 
-    Without TLS they are told why. A peer that leaves what it was sent unread for ``unread_s`` is dropped by the kernel
+    Without TLS it tells them why. A peer that leaves data unread for ``unread_s`` is dropped by the kernel
     (``TCP_USER_TIMEOUT``, Linux), whatever waits to be sent.
     """
 
@@ -44,7 +44,7 @@ class BoundedListener(socket.socket):
         max_per_address: int = MAX_PER_ADDRESS,
         unread_s: float = UNREAD_S,
     ) -> None:
-        """Takes ``listener`` over."""
+        """Take over ``listener``."""
         super().__init__(listener.family, listener.type, listener.proto, fileno=listener.detach())
         self._encrypted = encrypted
         self._max_connections = max_connections
@@ -55,11 +55,11 @@ class BoundedListener(socket.socket):
 
     @property
     def connections_count(self) -> int:
-        """How many connections are open."""
+        """Number of open connections."""
         return self._open.total()
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next connection. Raises ``ConnectionAbortedError`` after one too many, which asyncio passes over."""
+        """The next connection. Raises ``ConnectionAbortedError`` if it is one too many, which asyncio ignores."""
         accepted, peer = super().accept()
         address = peer[0]
         if self._open.total() >= self._max_connections or self._open[address] >= self._max_per_address:
@@ -81,14 +81,14 @@ class BoundedListener(socket.socket):
 
 
 class _Connection(socket.socket):
-    """A connection that tells when it is closed."""
+    """A connection that reports when it is closed."""
 
     def __init__(self, accepted: socket.socket, on_close: Callable[[], None]) -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         self._on_close: Callable[[], None] | None = on_close
 
     def close(self) -> None:
-        """Close it, and tell so once."""
+        """Close the connection, and report it once."""
         on_close, self._on_close = self._on_close, None
         super().close()
         if on_close is not None:
@@ -98,7 +98,7 @@ class _Connection(socket.socket):
 def header_deadline(header_s: float = HEADER_S) -> type[H11Protocol]:
     """An HTTP protocol for uvicorn that drops clients whose request has no complete head ``header_s`` after it began.
 
-    By itself it waits for ever once a byte has come.
+    By itself uvicorn waits for ever once a byte has come.
     """
 
     class Deadline(H11Protocol):
@@ -129,7 +129,7 @@ def header_deadline(header_s: float = HEADER_S) -> type[H11Protocol]:
 
         def _begin(self) -> None:
             if self._head_timer is None:
-                # Not closed: over TLS that would wait for an answer.
+                # Do not close it: over TLS that would wait for an answer.
                 self._head_timer = self.loop.call_later(header_s, self.transport.abort)
 
         def _end(self) -> None:

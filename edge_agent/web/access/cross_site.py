@@ -1,4 +1,4 @@
-"""Refuses what another web page makes a visitor's browser send to this device (cross-site request forgery).
+"""Refuses requests that another web page makes a visitor's browser send to this device (cross-site request forgery).
 
 The browser would add the session's cookie, and where no password is needed, every page in it could give commands. But
 browsers say where a request comes from (``Sec-Fetch-Site``, W3C Fetch Metadata; before that ``Origin``), and send
@@ -35,7 +35,7 @@ def is_own_origin(origin: str, host: str, *, encrypted: bool) -> bool:
 
 
 class CrossSiteGuard:
-    """Answers 403 to changes and WebSockets that another page may have caused. A token proves that none did."""
+    """Answers 403 to changes and WebSockets that another page may have caused. A token proves that no page did."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

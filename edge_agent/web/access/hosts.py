@@ -26,7 +26,7 @@ class HostRule:
     """Whether a request's ``Host`` header names this device."""
 
     def __init__(self, listening_on: str, allowed: Iterable[str] = ()) -> None:
-        """``listening_on`` is the address or name that the server is bound to; ``allowed`` are further names."""
+        """``listening_on`` is the address or name that the server is bound to; ``allowed`` are additional names."""
         self._only_loopback = is_loopback(listening_on)
         names = {"localhost", listening_on, *allowed}
         if not self._only_loopback:
@@ -35,7 +35,7 @@ class HostRule:
         self._names = {_normal(name) for name in names}
 
     def allows(self, header: str) -> bool:
-        """``header`` is the value of ``Host``: a name or an address, IPv6 in brackets, with or without a port."""
+        """Check the value of ``Host``: a name or an address, IPv6 in brackets, with or without a port."""
         found = _HOST.fullmatch(header.strip().lower())
         if found is None:
             return False
@@ -63,7 +63,7 @@ class HostGuard:
 
 
 def _normal(host: str) -> str:
-    """A canonical form: lower case, without a final dot, one spelling per address."""
+    """The canonical form: lower case, without a final dot, one spelling per address."""
     name = host.lower().removesuffix(".")
     address = _address(name)
     return name if address is None else str(address)

@@ -1,4 +1,4 @@
-"""Under which names and addresses other machines find this device, and the URLs of its page."""
+"""The names and addresses under which other machines find this device, and the URLs of its page."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 
 
 def own_names() -> list[str]:
-    """The host name, and the one that multicast DNS gives it."""
+    """The host name, and the name that multicast DNS gives the device."""
     own = socket.gethostname()
     return list(dict.fromkeys([own, f"{own.split('.', 1)[0]}.local"]))
 
 
 def own_addresses() -> list[str]:
-    """Addresses by which the network reaches this device, IPv4 first; none of loopback, none that needs a zone."""
+    """Addresses by which the network reaches this device, IPv4 first, without loopback and those that need a zone."""
     found = [
         ip_address(each.address.partition("%")[0])
         for addresses in psutil.net_if_addrs().values()
@@ -31,7 +31,7 @@ def own_addresses() -> list[str]:
 
 
 def page_urls(settings: WebSettings) -> list[str]:
-    """The URLs of the page. On the network addresses come first, which every phone finds; names may not be known."""
+    """The URLs of the page. On the network addresses come first, as every phone finds them; names may be unknown."""
     if settings.host in _EVERYWHERE:
         wanted = 4 if settings.host == "0.0.0.0" else 6  # noqa: S104 - compared, not bound
         # An IPv6 socket serves IPv4 too.

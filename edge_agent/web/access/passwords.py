@@ -1,4 +1,4 @@
-"""Passwords of the microscope page: new ones, their hashes, and whether one fits.
+"""Creates, hashes and checks the passwords of the microscope page.
 
 Argon2id with 19 MiB, two passes and one lane: the least that OWASP's Password Storage Cheat Sheet accepts, since a
 Raspberry Pi Zero 2 has 512 MB for everything.
@@ -19,7 +19,7 @@ MAX_CHARACTERS = 256
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-"""Without characters that look alike in print."""
+"""Characters of a password, without those that look alike in print."""
 
 
 def new_password() -> str:
@@ -28,7 +28,7 @@ def new_password() -> str:
 
 
 def password_problem(password: str) -> str | None:
-    """Why it cannot be a password, in a sentence; None if it can."""
+    """Why this cannot be a password, in a sentence; None if it can."""
     if "\ufffd" in password:
         return "The password is not UTF-8 text."
     if len(password) < MIN_CHARACTERS:
@@ -60,5 +60,5 @@ def _fits(known: str, password: str) -> bool:
 
 
 def _normal(password: str) -> bytes:
-    """An umlaut is one character on one keyboard and two on another (Unicode's NFC makes them one)."""
+    """The password's bytes in NFC, which makes an umlaut one character: some keyboards send one, some two."""
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Everything that a request to the microscope page has to pass before a route sees it."""
+"""The guards that a request to the microscope page has to pass before a route sees it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def protect(app: ASGIApp, access: Access, hosts: HostRule, *, strict_transport: 
     guarded = SecurityHeaders(guarded, strict_transport=strict_transport)
 
     async def protected(scope: Scope, receive: Receive, send: Send) -> None:
-        # What is neither a request nor a WebSocket is the server's own.
+        # Anything that is neither a request nor a WebSocket is the server's own.
         await (guarded if scope["type"] in {"http", "websocket"} else app)(scope, receive, send)
 
     return protected

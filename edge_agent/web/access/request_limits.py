@@ -1,4 +1,4 @@
-"""Bounds of each request to the microscope page, before anything looks at it."""
+"""Bounds each request to the microscope page before anything else processes it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edge_agent.web.refusals import refuse_with
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_REQUESTS = 64
-"""Answered at the same time: a viewer has two that last, its events and its picture."""
+"""Requests that are answered at the same time: a viewer has two that last, its events and its picture."""
 
 BODY_S = 20.0
 
 
 class RequestLimits:
-    """Lets a request through once its whole body is here, if that is small and came in time.
+    """Lets a request through once its whole body has arrived, if the body is small and came in time.
 
     A refused request's connection is closed, so that the rest of its body is never read.
     """

@@ -1,4 +1,4 @@
-"""Who may do what on the microscope page."""
+"""The roles of the microscope page, and the rights of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Role(IntEnum):
-    """What a visitor may do; each role may do what the ones before it may."""
+    """The rights of a visitor; each role includes the rights of the roles before it."""
 
     NONE = 0
     LOOK = 1

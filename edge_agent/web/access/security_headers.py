@@ -1,4 +1,4 @@
-"""Headers that keep browsers from doing more with the microscope page than it needs."""
+"""Adds headers that keep browsers from doing more with the microscope page than it needs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _STRICT_TRANSPORT = "max-age=31536000"
 
 
 class SecurityHeaders:
-    """Adds them to every answer. What does not say how long it may be kept is not kept."""
+    """Adds the headers to every answer. An answer that does not say how long it may be cached is not cached."""
 
     def __init__(self, app: ASGIApp, *, strict_transport: bool) -> None:
-        """``strict_transport`` is for a certificate that browsers trust: with another one they could not return."""
+        """``strict_transport`` is for a certificate that browsers trust: with any other they could not return."""
         self._app = app
         self._headers = _HEADERS | ({"Strict-Transport-Security": _STRICT_TRANSPORT} if strict_transport else {})
 

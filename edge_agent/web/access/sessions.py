@@ -1,4 +1,4 @@
-"""Who is logged in to the microscope page. Kept in memory: a restart of the agent logs everyone out."""
+"""The sessions of the microscope page. They are kept in memory, so a restart of the agent logs everyone out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from edge_agent.web.access.roles import Role
 
 MAX_SESSIONS = 200
-"""More than a laboratory has browsers; the oldest session ends for a new one."""
+"""More sessions than a laboratory has browsers; beyond this number the oldest session ends for a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ class Sessions:
     def __init__(
         self, lifetime_s: float, *, max_count: int = MAX_SESSIONS, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """``clock`` gives seconds."""
+        """``clock`` returns seconds."""
         self.lifetime_s = lifetime_s
         self._max_count = max_count
         self._clock = clock
-        # By their digests, so that the time of a look-up says nothing of an id. Oldest first, so the next to end too.
+        # By digest, so that the time of a look-up reveals nothing about an id. The oldest, which end next, come first.
         self._by_digest: OrderedDict[bytes, _Session] = OrderedDict()
 
     def open(self, role: Role) -> str:

@@ -28,7 +28,7 @@ class PageTls:
             self._use_own()
 
     async def renew(self) -> None:
-        """Replace the device's own certificate before it ends; new connections get the new one. Never raises."""
+        """Replace the device's own certificate before it expires; new connections get the new one. Never raises."""
         if self._settings.tls is not None:
             return
         try:
@@ -37,7 +37,7 @@ class PageTls:
             log.warning("the old certificate of the microscope page stays: %s", error, extra={"code": error.code})
 
     def _use_own(self) -> None:
-        # It takes seven megabytes, and a page for this device alone needs none.
+        # The module takes seven megabytes, and a page for this device alone needs no certificate.
         from edge_agent.web.access.certificate import (  # noqa: PLC0415 - see above
             load_own_certificate,
             own_certificate,

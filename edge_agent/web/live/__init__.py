@@ -1,1 +1,1 @@
-"""The moving picture of the camera on the microscope page, with what to focus and expose by."""
+"""The moving picture of the camera on the microscope page, with meters for focus and exposure."""

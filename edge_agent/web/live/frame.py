@@ -1,4 +1,4 @@
-"""A frame as viewers see it: measured, cut out, scaled and compressed, each once for all of them."""
+"""Prepares a frame for viewers: measures, cuts, scales and compresses it, each step once for all viewers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edge_agent.web.live.pixels import FramePixels, fitted, fitting_reduction, s
 
 _QUALITY = 80
 _LEAST_PX = 8
-"""A region with fewer pixels across or down shows this many."""
+"""Fewest pixels of a region, across and down; a smaller region is enlarged to this."""
 _THUMBNAIL_SOURCE_PX = 320, 240
 
 

@@ -1,4 +1,4 @@
-"""Shows the camera's newest frame to everyone who looks, and does nothing while nobody does."""
+"""Shows the camera's newest frame to all viewers, and does nothing while there are none."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ VIEWERS_MAX = 16
 INTERVAL_S = 0.08
 """Least time between two frames: a focus knob needs no more, and the analysis needs the processor."""
 GIVE_WAY_S = 0.1
-"""Longest time that a frame waits for the analysis of another one."""
+"""Longest time that a frame waits for the analysis of another frame."""
 _GLANCE_S = 0.002
 _POLL_S = 0.1
 _ABSENT_S = 0.7
-"""Time without a frame after which viewers are told why, and how long that answer stands."""
+"""Time without a frame after which viewers are told why, and the time for which that answer is valid."""
 _SAME_FIELD_PCT = TriggerSettings().rest_change_pct
 
 _THUMBNAILS_KEPT = 16
-"""A reading is known a few frames after its own."""
+"""Thumbnails that are kept, since a reading is finished a few frames after its own frame."""
 
 _SOON = NoPicture(state="waiting", message="The next picture of the camera is awaited.")
 
@@ -46,7 +46,7 @@ class TooManyViewers(Exception):
 
 
 class Viewer:
-    """Someone who looks: gets one picture for each that they ask for, always of the newest frame."""
+    """A person who is looking. Gets one picture for each request, always of the newest frame."""
 
     def __init__(self, hub: LiveHub, deliver: Callable[[bytes], None]) -> None:
         self._hub = hub
@@ -57,27 +57,27 @@ class Viewer:
         """Number of the frame, and view, of the last picture."""
 
     def ask(self, view: View) -> None:
-        """Get a picture that was not seen yet, as soon as there is one. Replaces a wish that still waits."""
+        """Ask for a picture that was not seen yet, as soon as there is one. Replaces a request that still waits."""
         self._hub.ask(self, view)
 
     @property
     def waits(self) -> bool:
-        """Whether a picture was asked for and is not there yet."""
+        """Whether a picture was asked for and not delivered yet."""
         return self.wanted is not None
 
     def leave(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         self._hub.leave(self)
 
 
 class LiveHub:
-    """Takes frames from the device while somebody looks, in one thread of lower priority. Any thread may call it.
+    """Takes frames from the device while there are viewers, in one thread of lower priority. Any thread may call it.
 
     A frame is decoded and measured once for all viewers, and compressed once for those with the same view.
     """
 
     def __init__(self, device: Device, *, viewers_max: int = VIEWERS_MAX, interval_s: float = INTERVAL_S) -> None:
-        """Nothing runs until somebody looks."""
+        """Nothing runs until the first viewer joins."""
         self._device = device
         self._viewers_max = viewers_max
         self._interval_s = interval_s
@@ -89,15 +89,15 @@ class LiveHub:
 
     @property
     def absence(self) -> NoPicture:
-        """Why there is no picture, for viewers who wait for one."""
+        """The reason why there is no picture, for waiting viewers."""
         return self._absence
 
     def update(self, result: Result, reading: Reading) -> None:
-        """Say in the headers from now on whether a frame still shows the field of this reading."""
+        """From now on, say in the headers whether a frame still shows the field of this reading."""
         self._reading = result.id, reading.frame
 
     def join(self, deliver: Callable[[bytes], None]) -> Viewer:
-        """Begin to look. Raises ``TooManyViewers``."""
+        """Add a viewer. Raises ``TooManyViewers``."""
         with self._changed:
             if len(self._viewers) >= self._viewers_max:
                 raise TooManyViewers
@@ -189,7 +189,7 @@ class LiveHub:
                 return
 
     def _hand_out(self, showing: _Showing) -> None:
-        """Give the frame that is shown to everyone who has asked and has not seen it."""
+        """Give the current frame to every viewer who has asked and has not seen it."""
         messages: dict[View, bytes] = {}
         for viewer in self._viewers:
             view = viewer.wanted
@@ -200,7 +200,7 @@ class LiveHub:
                 return
             messages[view] = message
             with self._changed:
-                # They may have asked for another view meanwhile, which they get next.
+                # The viewer may have asked for another view meanwhile, which comes next.
                 if viewer.wanted == view:
                     viewer.wanted = None
                 viewer.seen = showing.current.number, view
@@ -208,7 +208,7 @@ class LiveHub:
 
 
 class _Showing:
-    """What the hub's thread knows from its start to its end."""
+    """The state of the hub's thread from its start to its end."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -221,10 +221,10 @@ class _Showing:
         self._skipped_count = 0
         self.current: LiveFrame | None = None
         self.error: EdgeAgentError | None = None
-        """What is wrong with the latest frame."""
+        """The error in the latest frame; None if there is none."""
 
     def next(self) -> Frame | None:
-        """The next frame; None if there is none for now. Raises why there will be none."""
+        """The next frame; None if there is none for now. Raises the reason if there will be none."""
         if self._request is None:
             try:
                 self._request = self._device.look_on()
@@ -239,7 +239,7 @@ class _Showing:
             return None
 
     def take(self, frame: Frame, views: set[View]) -> None:
-        """Make this the frame that is shown, unless it cannot be."""
+        """Make this the current frame, unless it cannot be shown."""
         self._frame_at_s = time.monotonic()
         self._count += 1
         self.error = None
@@ -250,7 +250,7 @@ class _Showing:
             self._skip(error)
 
     def message(self, view: View, latest: tuple[UUID, Frame] | None) -> bytes | None:
-        """What a viewer gets of the frame that is shown; None if it cannot be shown after all."""
+        """A viewer's message with the current frame; None if it cannot be shown after all."""
         if self.current is None:
             return None
         try:
@@ -284,7 +284,7 @@ class _Showing:
         return _SOON
 
     def _reading_shown(self, latest: tuple[UUID, Frame] | None) -> UUID | None:
-        """The latest reading, if the frame that is shown still shows its field."""
+        """The latest reading, if the current frame still shows its field."""
         if latest is None or self.current is None:
             return None
         reading, frame = latest
@@ -296,7 +296,7 @@ class _Showing:
         return reading
 
     def _thumbnail_of(self, frame: Frame) -> Thumbnail | None:
-        """Of a frame that was read: most of them were shown a moment ago. None for one that cannot be decoded."""
+        """The thumbnail of a frame that was read; most were shown a moment ago. None if it cannot be decoded."""
         for captured_ns, known in self._thumbnails:
             if captured_ns == frame.monotonic_ns:
                 return known

@@ -1,4 +1,4 @@
-"""What passes over the web socket of the moving picture, besides the pictures."""
+"""The messages on the web socket of the moving picture, besides the pictures."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MAX_WIDTH_PX = 1280
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Extent = Annotated[float, Field(gt=0, le=1)]
 _ROUNDING = 1e-6
-"""Sums of shares that a browser computed may be so much larger than 1."""
+"""Sums of shares that a browser computed may exceed 1 by this much."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a viewer wants to see of a frame."""
+    """The part of a frame that a viewer wants to see, and its size."""
 
     region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     """Left, top, width and height as shares of the frame's."""
@@ -40,8 +40,8 @@ class _Request(BaseModel):
 def read_request(text: str) -> View:
     """The view that a viewer asks for: ``{"next": true, "region": [x, y, w, h], "max_width_px": n}``.
 
-    ``region`` is the whole frame and ``max_width_px`` the largest if they are left out. A width beyond
-    ``MAX_WIDTH_PX`` gets that one. Raises ``RequestInvalid``.
+    ``region`` is the whole frame and ``max_width_px`` the largest width if they are left out. A width beyond
+    ``MAX_WIDTH_PX`` is reduced to it. Raises ``RequestInvalid``.
     """
     try:
         request = _Request.model_validate_json(text)

@@ -1,4 +1,4 @@
-"""The pixels of a frame, decoded no finer and no more often than needed."""
+"""Decodes the pixels of a frame, no finer and no more often than needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FramePixels:
     """The pixels of one frame. Belongs to one thread."""
 
     def __init__(self, frame: Frame) -> None:
-        """Read its size; nothing is decoded yet. Raises ``ImageError``."""
+        """Read the frame's size; nothing is decoded yet. Raises ``ImageError``."""
         image = frame.image
         if isinstance(image, ImageError):
             raise image
@@ -34,15 +34,15 @@ class FramePixels:
 
     @property
     def order(self) -> ColourOrder:
-        """Of the channels of ``decoded``."""
+        """Order of the channels of ``decoded``."""
         return self._image.order if isinstance(self._image, Pixels) else ColourOrder.RGB
 
     @property
     def sendable_jpeg(self) -> bytes | None:
-        """The camera's own JPEG, if a browser shows it as it is meant.
+        """The camera's own JPEG, if a browser shows it correctly; else None.
 
         Motion JPEG may leave out the tables that browsers need, and EXIF data may turn the picture or say more than
-        who looks should know.
+        viewers should know.
         """
         data = self._image.data if isinstance(self._image, Encoded) else b""
         head = data[: data.find(_START_OF_SCAN)]
@@ -63,7 +63,7 @@ class FramePixels:
     def shrunk(self, size_px: tuple[int, int], *, reduction: int = REDUCTIONS[0]) -> NDArray[np.uint8]:
         """The whole frame as uint8 RGB (h, w, 3), of at most this width and height. Raises ``ImageError``.
 
-        It is decoded as finely as ``reduction`` says, or finer if need be.
+        It is decoded at the scale of ``reduction``, or finer if needed.
         """
         width, height = fitted(self.width_px, self.height_px, size_px)
         array, _ = self.decoded(min(reduction, fitting_reduction(self.width_px, self.height_px, width, height)))
@@ -80,15 +80,14 @@ def fitted(width: int, height: int, most_px: tuple[int, int]) -> tuple[int, int]
 
 
 def fitting_reduction(width: int, height: int, needed_width: int, needed_height: int) -> int:
-    """The largest scale-down at decoding that leaves so many pixels."""
+    """The largest scale-down at decoding that leaves this many pixels."""
     return next((each for each in REDUCTIONS if width // each >= needed_width and height // each >= needed_height), 1)
 
 
 def scaled_down(array: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """``array`` at this size, or itself if it has it.
+    """``array`` at this size; ``array`` itself if it has it already.
 
-    It is halved as often as it can be, and interpolated for the rest: averaging any other areas takes five times as
-    long.
+    It is halved as often as possible, and interpolated for the rest: averaging other areas takes five times as long.
     """
     while (half := (array.shape[1] // 2, array.shape[0] // 2))[0] >= width and half[1] >= height:
         # An odd row and column are dropped, so that areas are whole pixels.

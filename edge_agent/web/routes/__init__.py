@@ -1,1 +1,1 @@
-"""The requests that the microscope page's server answers, a module for each part of the page."""
+"""The requests that the microscope page's server answers, with one module for each part of the page."""

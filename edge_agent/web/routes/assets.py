@@ -1,4 +1,4 @@
-"""``/``: the page itself, with its scripts, styles and texts. They hold nothing secret: everyone may fetch them."""
+"""``/``: the page itself, with its scripts, styles and texts. They contain no secrets: everyone may fetch them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Files:
         content = self._contents.get(name)
         if content is None:
             return PlainTextResponse("There is no such file.", status_code=404)
-        # Checked with the device each time, so that a page never runs scripts of another version.
+        # Browsers check with the device each time, so that a page never runs scripts of another version.
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == tag:

@@ -1,4 +1,4 @@
-"""``/collection``: frames that were kept, their labels, and the data set that they make.
+"""``/collection``: kept frames, their labels, and the data set made of them.
 
 * ``GET /collection``: the ``CollectionState``.
 * ``GET /collection/next?set=&queue=``: the frame to be labelled now (``Offered``); 204 if the queue is empty.
@@ -75,7 +75,7 @@ class _Keep(Body):
 
 
 def collection_routes(collection: Collection) -> list[BaseRoute]:
-    """The collection: to look at, to work with, and for administrators to take away."""
+    """The collection: roles that look may see it, those that work may label, and administrators may export."""
     desk = _Desk(collection)
     look, work, administer = requires(Role.LOOK), requires(Role.WORK), requires(Role.ADMINISTER)
     return [
@@ -90,7 +90,7 @@ def collection_routes(collection: Collection) -> list[BaseRoute]:
 
 
 def _explained(endpoint: Endpoint) -> Endpoint:
-    """Errors of the collection and of the request as JSON."""
+    """Answer errors of the collection and of the request as JSON."""
 
     @wraps(endpoint)
     async def explained(request: Request) -> Response:
@@ -161,7 +161,7 @@ class _Desk:
         )
 
     def _set(self, request: Request) -> str:
-        """The set that the address names; it need not, if there is only one."""
+        """The set that the address names; if there is only one set, it need not be named."""
         sets = self._collection.sets
         name = request.query_params.get("set") or (next(iter(sets)) if len(sets) == 1 else "")
         return self._collection.find_set(name).name
@@ -172,7 +172,7 @@ def _json(content: bytes) -> Response:
 
 
 def _take(path: Path) -> tuple[BinaryIO, int]:
-    """Open a file that is gone once it is closed, however that happens."""
+    """Open a file that disappears once it is closed, however that happens."""
     file = path.open("rb")
     path.unlink()
     return file, _size_of(file)

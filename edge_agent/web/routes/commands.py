@@ -1,4 +1,4 @@
-"""``/commands/{name}``: the commands of the MQTT contract, with the same answers, from the page."""
+"""``/commands/{name}``: the commands of the MQTT contract from the page, with the same answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/events``: what happens on the device, as server-sent events.
+"""``/events``: the device's events, as server-sent events.
 
 * ``state``: the ``DeviceState``; at once, and whenever it changes.
 * ``reading``: a ``Result``, once its pictures can be fetched; at once if there is one.
@@ -54,14 +54,14 @@ def event_routes(device: Device, history: History, broadcast: Broadcast) -> list
 async def follow(
     device: Device, history: History, queue: asyncio.Queue[Happening | None], *, heartbeat_s: float = HEARTBEAT_S
 ) -> AsyncIterator[Happening]:
-    """The state and the latest reading, then what happens, until the listener falls behind."""
+    """The state and the latest reading, then the events, until the listener falls behind."""
     known = None
     latest = history.latest()
     if latest is not None:
         yield Happening("reading", latest.result.to_json().decode())
     while True:
         state = await asyncio.to_thread(device.state)
-        # The clock always differs.
+        # The clock differs each time.
         if state.model_copy(update={"at": None}) != known:
             known = state.model_copy(update={"at": None})
             yield Happening("state", state.to_json().decode())

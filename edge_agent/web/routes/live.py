@@ -1,9 +1,9 @@
 """``/live``: the moving picture of the camera, over a web socket.
 
 A viewer sends ``{"next": true, "region": [x, y, w, h], "max_width_px": n}`` once it has drawn a picture, and gets the
-newest one in one binary message (see ``LiveFrame.message``): each viewer at its own pace, without a queue. While none
-comes, a ``NoPicture`` as text says why, at least every second. A message that is not understood is answered with its
-error, and the connection is closed with 1008; with too many viewers it is closed with 1013.
+newest picture in one binary message (see ``LiveFrame.message``): each viewer at its own pace, without a queue. While no
+picture comes, a ``NoPicture`` as text says why, at least every second. A message that is not understood is answered
+with its error, and the connection is closed with 1008; with too many viewers it is closed with 1013.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from edge_agent.web.refusals import refuse_with
 SILENCE_S = 0.9
 """Longest time without a message to a viewer who waits."""
 SEND_S = 30.0
-"""A viewer whose connection takes nothing for so long is gone."""
+"""A viewer whose connection accepts nothing for this long is gone."""
 
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 
@@ -54,7 +54,7 @@ def live_routes(hub: LiveHub) -> list[BaseRoute]:
 
 
 async def _serve(websocket: WebSocket, hub: LiveHub, viewer: Viewer, inbox: _Inbox) -> None:
-    """Until the viewer leaves, or sends something that is not understood."""
+    """Serve until the viewer leaves, or sends something that is not understood."""
     tasks = asyncio.create_task(_listen(websocket, viewer)), asyncio.create_task(_show(websocket, hub, viewer, inbox))
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -92,7 +92,7 @@ async def _show(websocket: WebSocket, hub: LiveHub, viewer: Viewer, inbox: _Inbo
 
 
 class _Inbox:
-    """Brings messages from the hub's thread to the connection's event loop. A newer one replaces one that waits."""
+    """Brings messages from the hub's thread to the connection's event loop. A newer message replaces a waiting one."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -106,7 +106,7 @@ class _Inbox:
             self._loop.call_soon_threadsafe(self._fill, message)
 
     async def take(self, timeout_s: float) -> bytes | None:
-        """The message that waits; None if none comes in time."""
+        """The waiting message; None if none comes in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._filled.wait()
@@ -120,7 +120,7 @@ class _Inbox:
 
 
 async def _close(websocket: WebSocket, code: int, error: EdgeAgentError) -> None:
-    """Tell why, and close the connection. Its own reason has no room for more than the code."""
+    """Send the error, and close the connection. The close frame's reason has room only for the code."""
     refusal = {"code": error.code, "message": error.message, "remedy": error.remedy}
     with contextlib.suppress(WebSocketDisconnect, TimeoutError):
         async with asyncio.timeout(SEND_S):

@@ -1,4 +1,4 @@
-"""``/readings``: the last readings of this device with their pictures. What a URL with an id returns never changes."""
+"""``/readings``: the last readings of this device with their pictures. A URL with an id always has the same content."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 * ``GET``: ``{"role": "none" | "look" | "work" | "administer", "needs_login": true}``.
 * ``POST`` with ``{"password": "..."}``: 204 and a cookie; 401 ``access_denied``; 429 ``too_many_attempts`` with
-  ``Retry-After``. The password decides the role, and a wrong one says nothing of any role.
+  ``Retry-After``. The password decides the role, and the answer to a wrong one reveals nothing about any role.
 * ``DELETE``: 204; the session has ended.
 """
 

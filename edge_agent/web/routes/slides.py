@@ -26,7 +26,7 @@ def _json(report: Report, _texts: Catalogue) -> bytes:
 
 
 def _pdf(report: Report, texts: Catalogue) -> bytes:
-    # reportlab is large, and most devices never write one.
+    # reportlab is large, and most devices never write a PDF.
     from edge_agent.reports.pdf import report_pdf  # noqa: PLC0415 - see above
 
     return report_pdf(report, texts)
@@ -40,7 +40,7 @@ _KINDS: dict[str, tuple[Callable[[Report, Catalogue], bytes], str]] = {
 
 
 def slides_routes(archive: ReportArchive, open_slide: Callable[[], Tally | None]) -> list[BaseRoute]:
-    """Slides, for everyone who may look. ``open_slide`` gives the counts of the open one."""
+    """Slides, for everyone who may look. ``open_slide`` returns the counts of the open slide."""
     look = requires(Role.LOOK)
 
     async def slides(request: Request) -> Response:
@@ -51,7 +51,7 @@ def slides_routes(archive: ReportArchive, open_slide: Callable[[], Tally | None]
         name, _, kind = request.path_params["name"].rpartition(".")
         if kind not in _KINDS:
             return _missing()
-        # Reading the archive and writing a PDF take some tenths of a second, in which live pictures must go on.
+        # Reading the archive and writing a PDF take some tenths of a second. Live pictures must go on meanwhile.
         return await asyncio.to_thread(_document, archive, name, kind, request.query_params.get("language", ""))
 
     return [Route("/slides", look(slides)), Route("/slides/{name}", look(report))]

@@ -1,4 +1,4 @@
-"""``/teaching``: how far this microscope has been taught.
+"""``/teaching``: the progress of teaching this microscope.
 
 * ``GET /teaching``: the ``AdaptationState``.
 * ``POST /teaching/figure`` ``{"set"}``: measure the accuracy with the labels so far, if it is not known; the state.
@@ -29,7 +29,7 @@ class _Figure(Body):
 
 
 def teaching_routes(adaptation: Adaptation) -> list[BaseRoute]:
-    """For everyone to look at; to measure needs the right to work with the device, since it takes its time."""
+    """Teaching, for everyone who may look. Measuring needs the right to work with the device, since it takes time."""
 
     async def state(_request: Request) -> Response:
         try:

@@ -1,5 +1,5 @@
-"""Readings as FHIR R4 (4.0.1), one Bundle per slide.
+"""Writes readings as FHIR R4 (4.0.1), one Bundle per slide.
 
-Nothing in it may be taken for a finding: there is no patient, nothing is final, every resource says what it is for, and
-a label of a model that proved nothing is not in it.
+Nothing in a Bundle may be taken for a finding: there is no patient, nothing is final, every resource says what it is
+for, and labels of an unproven model are left out.
 """

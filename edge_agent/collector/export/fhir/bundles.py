@@ -1,4 +1,4 @@
-"""Writes one Bundle per slide, entry by entry: neither a slide nor the readings of one must fit into memory."""
+"""Writes one Bundle per slide, entry by entry: neither the slides nor the readings of one need fit into memory."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from edge_agent.collector.export.selection import Selection, stream
 from edge_agent.collector.tables import reports, results
 
 READINGS_COUNT = 5000
-"""Readings of one Bundle: about 25 MB. A slide with more has several."""
+"""Most readings of one Bundle: about 25 MB. A slide with more readings has several Bundles."""
 
 CODE_SYSTEMS_NAME = "code-systems.json"
 
 
 @dataclass(slots=True)
 class WrittenBundles:
-    """What was written."""
+    """Counts of the written Bundles and readings."""
 
     readings_count: int = 0
     slides_count: int = 0
@@ -45,7 +45,7 @@ class WrittenBundles:
     first_fault: str | None = None
 
     def count(self, row: Row[Any], fault: str | None) -> None:
-        """A reading, and why it could not be written."""
+        """Count a reading; ``fault`` says why it could not be written."""
         if fault is None:
             self.readings_count += 1
             return
@@ -63,8 +63,8 @@ def write_bundles(
 ) -> WrittenBundles:
     """Write ``SITE_SPECIMEN_SLIDE.json`` for each slide with a selected reading, and the code systems, into ``folder``.
 
-    With ``transaction`` a server takes a Bundle as it is, and a second time without making anything twice. Raises
-    ``OSError``, and SQLAlchemy's errors.
+    With ``transaction`` a server accepts a Bundle as it is, and accepting it a second time creates nothing twice.
+    Raises ``OSError``, and SQLAlchemy's errors.
     """
     written = WrittenBundles()
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def write_bundles(
             bundle.add(derived_uuid("code-system", each["url"]), each, f"url={each['url']}")
     for slide, readings in groupby(_rows(connection, selection), _slide_of):
         written.slides_count += 1
-        # Each reading that is first here begins another Bundle of the slide.
+        # Each reading that this loop takes begins another Bundle of the slide.
         for part, first in enumerate(readings, start=1):
             summaries = _summaries(connection, selection, slide) if part == 1 else ()
             with (
@@ -131,7 +131,7 @@ def _summaries(connection: Connection, selection: Selection, slide: Slide) -> It
 
 
 class _Bundle:
-    """A Bundle as it is written: its entries are in the file already."""
+    """A Bundle that is being written: its entries so far are in the file already."""
 
     def __init__(self, file: BinaryIO, *, transaction: bool) -> None:
         self._file, self._transaction = file, transaction
@@ -145,17 +145,17 @@ class _Bundle:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
-            # Last, because only now it is known what the entries are.
+            # Written last, because only now it is known what the entries are.
             meta = markings(demonstration=self._demonstration, provisional=self._provisional)
             self._file.write(b'\n],"meta":' + _json(meta) + b"}\n")
 
     def mark(self, *, demonstration: bool, provisional: bool) -> None:
-        """Say of the whole what one of its entries is."""
+        """Mark the whole Bundle like one of its entries."""
         self._demonstration |= demonstration
         self._provisional |= provisional
 
     def add(self, identity: UUID, resource: dict[str, Any], search: str | None = None) -> None:
-        """An entry; ``search`` is how a server finds the resource that it has already."""
+        """Add an entry; ``search`` is the query by which a server finds a resource that it already has."""
         entry: dict[str, Any] = {"fullUrl": urn(identity), "resource": resource}
         if self._transaction:
             kind, known = resource["resourceType"], identifier(identity)
@@ -182,7 +182,7 @@ class _SlideBundle:
                 self._summaries.append(row.id)
 
     def add(self, row: Row[Any]) -> str | None:
-        """A reading, and its device before it. Returns why it cannot be added."""
+        """Add a reading, after its device. Returns why it cannot be added, None if it was."""
         if self._readings is not None and row.id in self._readings.identities:
             return "it is stored twice, with another time"
         reader = device_identity(row)
@@ -211,7 +211,7 @@ class _SlideBundle:
         readings.provisional |= row.provisional
 
     def finish(self) -> None:
-        """The report, which refers to everything before it."""
+        """Add the report, which refers to everything before it."""
         if self._readings is None:
             return
         self._bundle.mark(demonstration=self._readings.demonstration, provisional=self._readings.provisional)

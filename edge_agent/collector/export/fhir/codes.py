@@ -1,7 +1,7 @@
 """The codes that the resources use, and the project's own code systems as FHIR resources.
 
-Codes of HL7 and UCUM are used where their definition says just that. What an automated reading of a smear is, and what
-it measures, has a code of the project's own: none of SNOMED CT or LOINC could be checked, so none is claimed.
+Codes of HL7 and UCUM are used where their definition fits exactly. An automated reading of a smear, and its
+measurements, have codes of the project's own: none of SNOMED CT or LOINC could be checked, so none is claimed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edge_agent.collector.export.units import unit_of
 from edge_agent.contracts import Reason
 
 BASE = "https://leukoscope.invalid/fhir"
-"""Begins the names of the project's own systems. They are names only: ``.invalid`` belongs to nobody, for ever."""
+"""Prefix of the names of the project's own systems. They are only names: ``.invalid`` never belongs to anybody."""
 
 UCUM = "http://unitsofmeasure.org"
 URI = "urn:ietf:rfc:3986"
@@ -58,7 +58,7 @@ def coding(system: str, code: str, display: str | None = None) -> dict[str, str]
 
 
 def concept(code: str) -> dict[str, Any]:
-    """What an observation, a report, a specimen or a device is."""
+    """The ``CodeableConcept`` that says what an observation, a report, a specimen or a device is."""
     text = _CONCEPTS[code]
     return {"coding": [coding("concept", code, display_of(code))], "text": text}
 
@@ -69,7 +69,7 @@ def display_of(code: str) -> str:
 
 
 def absent(code: str) -> dict[str, str]:
-    """HL7's reason why there is no value."""
+    """HL7's reason for a missing value."""
     return {"system": f"{_HL7}/data-absent-reason", "code": code, "display": _ABSENT[code]}
 
 
@@ -87,7 +87,7 @@ def quantity(name: str, value: float, unit_name: str | None = None) -> dict[str,
 
 
 def markings(*, demonstration: bool, provisional: bool) -> dict[str, Any]:
-    """``meta`` of a resource: what it may be used for."""
+    """``meta`` of a resource, which says what it may be used for."""
     tags = ["research-only", *(["demonstration"] if demonstration else []), *(["provisional"] if provisional else [])]
     return {
         "security": [RESEARCH, *([TEST_DATA] if demonstration else [])],
@@ -103,7 +103,7 @@ def code_systems() -> Iterator[dict[str, Any]]:
         "reason", "Why a field has no label.", {each.value: f"{each.sentence} {each.next_step}" for each in Reason}
     )
     yield _system("measure", "Figures of a reading or of a slide.", _measures())
-    # Their codes are each model's own, or an error's, so they cannot be listed.
+    # The codes of these systems are each model's own, or an error's, so they cannot be listed.
     yield _system("label", "Classes of the models; a model's manifest says what they mean.")
     yield _system("label-probability", "The probability that a model gives to the class of that code.")
     yield _system("label-count", "How many classified fields have the class of that code.")
@@ -127,7 +127,7 @@ PLAIN_NUMBERS = ("field", "repeats_field")
 
 
 def _system(name: str, description: str, concepts: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """With its concepts, or without if they are not to be listed."""
+    """A code system with its concepts, or without them if they are not to be listed."""
     title = f"Leukoscope: {display_of(name).lower()}"
     listed: Sequence[dict[str, str]] = [
         {"code": code, "display": display_of(code), "definition": definition}

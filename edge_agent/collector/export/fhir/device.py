@@ -1,4 +1,4 @@
-"""A device in the state in which it read: another program, model or head makes it another ``Device``."""
+"""A device in the state in which it made a reading: with another program, model or head it is another ``Device``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_agent.collector.export.fhir.narrative import narrative, plain_text
 
 
 def device_identity(row: Row[Any]) -> UUID:
-    """Of the device that made the reading ``row``."""
+    """The identity of the device that made the reading ``row``."""
     return derived_uuid("device", row.site, row.device, row.camera, *_state(row))
 
 

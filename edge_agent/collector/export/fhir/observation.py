@@ -33,10 +33,10 @@ _MEASURES = (
     "um_per_pixel",
     "latency_total_ms",
 )
-"""What describes the picture and the reading. It is no answer, so that it is always given."""
+"""Figures that describe the picture and the reading. They are no answers, so they are always given."""
 
 _ANSWERS = ("malignant_ratio", "confidence_ratio")
-"""What the model says of the field."""
+"""The model's answers about the field."""
 
 _ABSENT = {Outcome.ABSTAINED: "unknown", Outcome.REJECTED: "not-performed", Outcome.FAILED: "error"}
 
@@ -44,8 +44,8 @@ _ABSENT = {Outcome.ABSTAINED: "unknown", Outcome.REJECTED: "not-performed", Outc
 def observation(row: Row[Any], *, slide: UUID, device: UUID) -> dict[str, Any]:
     """The reading ``row`` of the table ``results``.
 
-    A reading that gives no label has a ``dataAbsentReason`` in its place. So has every one of a demonstration or of a
-    provisional model, together with its probabilities: they mean nothing, or nobody knows what they mean.
+    A reading without a label has a ``dataAbsentReason`` in its place. So has every reading of a demonstration or of a
+    provisional model, which also leaves out its probabilities: they mean nothing, or nobody knows what they mean.
     """
     withheld = row.demonstration or row.provisional
     said = _answer(row, withheld=withheld)

@@ -1,4 +1,4 @@
-"""The specimen by its opaque id, and the slide that was made of it. Neither says whose it is."""
+"""The specimen by its opaque id, and the slide that was made of it. Neither identifies a person."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Slide:
 
     @property
     def name(self) -> str:
-        """Within its site."""
+        """The slide's name within its site."""
         return f"{self.specimen}/{self.number}"
 
     @property
     def identity(self) -> UUID:
-        """Of the slide's resource."""
+        """Identity of the slide's resource."""
         return derived_uuid("slide", self.site, self.specimen, self.number)
 
     @property
     def specimen_identity(self) -> UUID:
-        """Of the specimen's resource."""
+        """Identity of the specimen's resource."""
         return derived_uuid("specimen", self.site, self.specimen)
 
 

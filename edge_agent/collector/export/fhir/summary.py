@@ -30,7 +30,7 @@ _ANSWERS_ON_CELLS = ("blasts_count", "blast_ratio", "blast_low_ratio", "blast_hi
 
 
 def slide_summary(row: Row[Any], slide: Slide) -> dict[str, Any]:
-    """The report ``row`` of the table ``reports``. What the model answered is left out where it is withheld."""
+    """The report ``row`` of the table ``reports``. The model's answers are left out where they are withheld."""
     withheld = row.demonstration or row.provisional
     return {
         "resourceType": "Observation",
@@ -49,7 +49,7 @@ def slide_summary(row: Row[Any], slide: Slide) -> dict[str, Any]:
 
 
 def _components(row: Row[Any], *, withheld: bool) -> Iterator[dict[str, Any]]:
-    # Of cells that all were refused, a count of 0 blasts would look like an answer.
+    # If all cells were refused, a count of 0 blasts would look like an answer.
     typed = not withheld and bool(row.cells_judged_count)
     for name in (*_COUNTS, *(() if withheld else _ANSWERS), *(_ANSWERS_ON_CELLS if typed else ())):
         value = getattr(row, name)
@@ -67,10 +67,10 @@ def _components(row: Row[Any], *, withheld: bool) -> Iterator[dict[str, Any]]:
 
 @dataclass(slots=True)
 class ReportedReadings:
-    """What a report has to know of the readings of a Bundle."""
+    """The facts about a Bundle's readings that its report needs."""
 
     identities: dict[UUID, None]
-    """In their order; each once."""
+    """Identities of the readings, in order; each once."""
     first_at: datetime
     last_at: datetime
     newest_received_at: datetime
@@ -100,5 +100,5 @@ def slide_report(identity: UUID, slide: Slide, readings: ReportedReadings, summa
 
 
 def _period(start: datetime, end: datetime) -> dict[str, str]:
-    # A clock that was set back in between must not make an interval that ends before it begins.
+    # If the clock was set back meanwhile, the interval must not end before it begins.
     return {"start": time_text(min(start, end)), "end": time_text(max(start, end))}

@@ -1,6 +1,6 @@
 """Checks every resource before it is written, by the models of ``fhir.resources``.
 
-They are those of R4B (4.3.0). In the resources that are used here R4B changed nothing of R4; tests hold the files
+The models are those of R4B (4.3.0). R4B changed nothing in the resources that are used here; tests check the files
 against HL7's own definitions of R4 (4.0.1), with their invariants.
 """
 
@@ -19,7 +19,7 @@ _MODELS = {each.__name__: each for each in (CodeSystem, Device, DiagnosticReport
 
 
 def fault_of(resource: dict[str, Any]) -> str | None:
-    """What is wrong with ``resource``; None if it is valid."""
+    """The fault of ``resource``; None if it is valid."""
     try:
         _MODELS[resource["resourceType"]].model_validate(resource)
     except ValidationError as error:

@@ -1,1 +1,1 @@
-"""One file per change, numbered in order."""
+"""The migrations, one file each, numbered in order."""
