@@ -201,6 +201,13 @@ class EdgeTpu:
             self._try(model, devices[0])
         self._report()
 
+    def wait_s(self) -> float:
+        """How long the thread waits after a round, in seconds, unless something happens before."""
+        # For one that is not plugged in no time is set: the next look finds it.
+        if self._running is not None or self._problem is None or isinstance(self._problem, EdgeTpuMissing):
+            return LOOK_INTERVAL_S
+        return min(LOOK_INTERVAL_S, max(0.05, self._retry_at_s - self._clock_s()))
+
     def _is_time(self) -> bool:
         # One that was plugged in again is not made to wait for what happened before.
         return self._clock_s() >= self._retry_at_s or isinstance(self._problem, EdgeTpuMissing)
@@ -335,11 +342,6 @@ class EdgeTpu:
             except Exception:
                 # A defect of ours here must not end the readings, which the processor makes.
                 log.exception("the Edge TPU cannot be looked after")
-            self._woken.wait(self._wait_s())
+            self._woken.wait(self.wait_s())
         with suppress(Exception):
             self._release(_RELEASE_S)
-
-    def _wait_s(self) -> float:
-        if self._running is not None or self._problem is None:
-            return LOOK_INTERVAL_S
-        return min(LOOK_INTERVAL_S, max(0.05, self._retry_at_s - self._clock_s()))

@@ -9,7 +9,7 @@ import pytest
 from edge_agent.errors import EdgeTpuStalled
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL, shipped_bundles
-from edge_agent.inference.edgetpu.edge_tpu import EdgeTpuLost, EdgeTpuReady
+from edge_agent.inference.edgetpu.edge_tpu import LOOK_INTERVAL_S, EdgeTpuLost, EdgeTpuReady
 from tests.edge_tpu.stand_in import add_compiled, compile_stand_in
 from tests.heads import write_head
 from tests.unit.inference.edgetpu.conftest import MakeRig
@@ -131,6 +131,21 @@ def test_one_that_is_required_is_a_problem_as_long_as_it_is_missing(make_rig: Ma
     rig.usb.unplug()
     rig.edge_tpu.do_round()
     assert rig.problem == "edge_tpu_missing"
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+def test_one_that_is_missing_is_looked_for_no_more_often_than_at_any_other_time(
+    make_rig: MakeRig, *, used_before: bool
+) -> None:
+    rig = make_rig(required=True)
+    if used_before:
+        rig.edge_tpu.do_round()
+    rig.usb.unplug()
+    for _ in range(3):
+        rig.edge_tpu.do_round()
+        rig.now_s += 10
+    assert rig.problem == "edge_tpu_missing"
+    assert rig.edge_tpu.wait_s() == LOOK_INTERVAL_S
 
 
 def test_attempts_that_fail_alike_are_told_once_and_come_less_and_less_often(make_rig: MakeRig) -> None:
