@@ -16,6 +16,9 @@ from edge_agent.inference.edgetpu.channel import Layout, SharedTensors, TensorLa
 from edge_agent.inference.edgetpu.process import EdgeTpuProcess
 from edge_agent.inference.runtime import Runtime
 
+_FOR_THE_AGENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that the process gets too, from a terminal or from systemd."""
+
 _OWNER = """
 import sys, time
 from pathlib import Path
@@ -55,12 +58,17 @@ def test_the_process_loads_nothing_but_numpy_and_the_runtime() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_without_a_library_it_runs_the_bundles_own_model(bundle_for_coral: Path) -> None:
+def test_without_a_library_it_runs_the_bundles_own_model_until_the_agent_has_judged_its_last_frame(
+    bundle_for_coral: Path,
+) -> None:
     content = (bundle_for_coral / MODEL).read_bytes()
     cpu = Runtime(content)
     process = EdgeTpuProcess(content, None, cpu.input, cpu.outputs, deadline_s=5.0)
     try:
         process.wait_until_ready()
+        # A service that is stopped gets its signal in every process.
+        for number in _FOR_THE_AGENT:
+            os.kill(process.pid, number)
         picture = np.random.default_rng(1).integers(-128, 128, cpu.input.shape[1:], dtype=np.int8)
         found, expected = process.answer(picture), cpu.answer(picture)
         assert all(np.array_equal(found[name], expected[name]) for name in expected)
