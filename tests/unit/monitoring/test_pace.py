@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.contracts import MachineMetrics
 from edge_agent.monitoring.pace import Pace
 from edge_agent.monitoring.settings import PaceSettings
@@ -82,6 +84,15 @@ def test_a_computer_that_is_well_reads_at_full_rate(figures: MachineMetrics) -> 
 def test_the_first_step_is_felt_at_the_configured_interval() -> None:
     assert sorted(set(Watched(SETTINGS, 2.0).stay(HOT))) == [0.0, 4.0, 8.0]
     assert set(Watched(SETTINGS, 60.0).stay(HOT)) == {0.0}
+
+
+@pytest.mark.parametrize(("mode", "slows_down"), [("continuous", True), ("settled", True), ("triggered", False)])
+def test_where_only_requests_are_read_nothing_is_slowed_down(
+    mode: Literal["continuous", "settled", "triggered"], *, slows_down: bool
+) -> None:
+    pace = Watched(SETTINGS, TriggerSettings(mode=mode).pace_interval_s)
+    assert (max(pace.stay(HOT)) > 0) == slows_down
+    assert (pace.problem is not None) == slows_down
 
 
 @pytest.mark.parametrize("figures", FINE.values(), ids=FINE.keys())
