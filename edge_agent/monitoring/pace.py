@@ -34,6 +34,9 @@ class Pace:
         self._settings = settings
         self._first_s = max(2 * interval_s, LEAST_PAUSE_S)
         self._pause_s = min(self._pause_s, self._limit_s)
+        if self._pause_s <= interval_s:
+            # Shorter than what is asked for now, it slows nothing down.
+            self._pause_s = 0.0
 
     @property
     def pause_s(self) -> float:

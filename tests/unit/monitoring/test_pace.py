@@ -156,3 +156,14 @@ def test_other_settings_count_at_once() -> None:
     assert pace.pause_s == 3.0
     pace.use(PaceSettings(enabled=False), 0.0)
     assert (pace.pause_s, pace.problem) == (0.0, None)
+
+
+def test_a_pause_is_over_where_less_is_asked_for_from_now_on() -> None:
+    pace = Watched(SETTINGS, 0.5)
+    pace.update(HOT, pace.now_s)
+    assert pace.pause_s == 1.0
+    pace.use(SETTINGS, 2.0)
+    # 78 °C would keep the pause, which is not felt.
+    assert set(pace.stay(WARM)) == {0.0}
+    assert pace.problem is None
+    assert pace.stay(HOT)[-1] == 8.0
