@@ -73,8 +73,11 @@ class SpeedTests:
     def settle_as(self, config: Config, in_use: Config) -> Config:
         """``config`` with what was found for ``in_use`` wherever it says ``auto``, without a test of its own.
 
-        For what is loaded beside the model in use. Raises as ``settle`` does.
+        For what is loaded beside the model in use. Only ``auto`` beside a bundle that is named is tested, if it was
+        not before: that bundle is no choice. Raises as ``settle`` does.
         """
+        if config.analysis.bundle == AUTO and in_use.analysis.bundle != AUTO:
+            return self.settle(config)
         return _with(config, _candidate(self.settle(in_use)))
 
     def choice(self, config: Config) -> SpeedChoice | None:

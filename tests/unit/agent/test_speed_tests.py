@@ -115,6 +115,17 @@ def test_the_same_setting_is_tested_once(timed: list[Candidate]) -> None:
     assert len(timed) > count
 
 
+def test_auto_beside_a_bundle_that_is_named_is_not_that_bundle(timed: list[Candidate]) -> None:
+    tests = SpeedTests(cores_count=2)
+    configured = config(bundle="auto")
+    tests.settle(configured)
+    count = len(timed)
+    # As after another one was activated: the number of threads is still chosen.
+    beside = tests.settle_as(configured, config(bundle="demo", threads_count="auto"))
+    assert (beside.analysis.bundle, beside.analysis.threads_count) == ("fast", 2)
+    assert len(timed) == count
+
+
 def test_a_head_leaves_only_the_bundle_that_it_was_fitted_on(timed: list[Candidate], tmp_path: Path) -> None:
     head = write_head(tmp_path / "head", bundle="accurate")
     settled = SpeedTests(cores_count=2).settle(config(bundle="auto", head=str(head), target_ms=25))
