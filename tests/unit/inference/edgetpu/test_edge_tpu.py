@@ -163,6 +163,18 @@ def test_attempts_that_fail_alike_are_told_once_and_come_less_and_less_often(mak
     assert rig.judge() is None
 
 
+def test_attempts_that_fail_alike_are_told_once_also_where_it_comes_and_goes(make_rig: MakeRig) -> None:
+    rig = make_rig(library="/nowhere/libedgetpu.so.1")
+    for _ in range(2):
+        rig.edge_tpu.do_round()
+        assert rig.problem == "edge_tpu_library_missing"
+        rig.usb.unplug()
+        rig.edge_tpu.do_round()
+        assert rig.problem == "edge_tpu_missing"
+        rig.usb.plug_in()
+    assert len(rig.changes) == 1
+
+
 def test_a_library_that_gives_no_device_is_one_clear_error(make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.command("absent")
