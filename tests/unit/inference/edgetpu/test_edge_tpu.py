@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import shutil
+import weakref
 from pathlib import Path
 
 import psutil
@@ -9,7 +11,8 @@ import pytest
 from edge_agent.errors import EdgeTpuStalled
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL, shipped_bundles
-from edge_agent.inference.edgetpu.edge_tpu import LOOK_INTERVAL_S, EdgeTpuLost, EdgeTpuReady
+from edge_agent.inference.edgetpu.edge_tpu import LOOK_INTERVAL_S, EdgeTpu, EdgeTpuLost, EdgeTpuReady
+from edge_agent.inference.edgetpu.options import EdgeTpuOptions
 from tests.edge_tpu.stand_in import add_compiled, compile_stand_in
 from tests.heads import write_head
 from tests.unit.inference.edgetpu.conftest import MakeRig
@@ -241,6 +244,22 @@ def test_another_model_takes_its_place(make_rig: MakeRig, bundle_for_coral: Path
     assert rig.edge_tpu.process_id != first
     # A frame that was in hand is not judged by a model that is not its own.
     assert rig.judge() is None
+
+
+def test_a_model_whose_place_was_taken_is_not_kept(bundle_for_coral: Path) -> None:
+    edge_tpu = EdgeTpu(EdgeTpuOptions())
+    first, second = (Classifier(load_bundle(bundle_for_coral)) for _ in range(2))
+    first.accelerate(edge_tpu)
+    kept = weakref.ref(first)
+    # Python's collections spare what was loaded before the first reading.
+    gc.disable()
+    try:
+        second.accelerate(edge_tpu)
+        del first
+        assert kept() is None
+    finally:
+        gc.enable()
+    edge_tpu.close()
 
 
 def test_a_head_judges_what_the_edge_tpu_gives_as_what_the_processor_does(make_rig: MakeRig, tmp_path: Path) -> None:
