@@ -146,7 +146,8 @@ def _candidate(settled: Config) -> Candidate:
 
 def _key(config: Config) -> str:
     """All that the choice depends on, as long as the software stays the same."""
-    return f"{config.analysis.model_dump_json()} {config.camera.kind} {_size_px(config.camera)}"
+    camera = config.camera
+    return f"{config.analysis.model_dump_json()} {camera.kind} {_size_px(camera)} {camera.um_per_pixel}"
 
 
 def _size_px(camera: CameraSettings) -> tuple[int, int]:

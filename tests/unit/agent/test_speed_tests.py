@@ -115,6 +115,15 @@ def test_the_same_setting_is_tested_once(timed: list[Candidate]) -> None:
     assert len(timed) > count
 
 
+def test_another_scale_is_another_setting(timed: list[Candidate]) -> None:
+    tests = SpeedTests(cores_count=1)
+    # Where a pixel is smaller, the window that is judged is larger.
+    for um_per_pixel in (0.5, 0.25, 0.5):
+        camera = {"kind": "v4l2", "um_per_pixel": um_per_pixel}
+        tests.settle(configuration(1, analysis={"bundle": "demo", "threads_count": "auto"}, camera=camera))
+    assert len(timed) == 2
+
+
 def test_auto_beside_a_bundle_that_is_named_is_not_that_bundle(timed: list[Candidate]) -> None:
     tests = SpeedTests(cores_count=2)
     configured = config(bundle="auto")
