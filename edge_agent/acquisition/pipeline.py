@@ -78,9 +78,11 @@ class AnalysisPipeline:
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._enough = threading.Event()
-        self._before: Extraction | None = None
+        self._before = _Before()
         self._preparing, self._completing = StallDetector(STUCK_S), StallDetector(STUCK_S)
-        self._supervisor = CameraSupervisor(make_camera, policy, self._stop, self._camera_changed)
+        self._supervisor = CameraSupervisor(
+            make_camera, policy, self._stop, _camera_changed(self._before, callbacks.on_camera)
+        )
         self._thread = threading.Thread(target=self._run, name="analysis", daemon=True)
 
     @property
@@ -183,12 +185,12 @@ class AnalysisPipeline:
         now_s = time.monotonic()
         if self._stop.is_set() or not (self._requests.waiting or self._trigger.needs_decoding(now_s)):
             # While no frame is decoded, the next burst needs its own first frame.
-            self._before = None
+            self._before.extraction = None
             return
         analyzer = self._analyzer
         with self._preparing.work():
             extracted = analyzer.extract(frame)
-        before, self._before = self._before, extracted
+        before, self._before.extraction = self._before.extraction, extracted
         if live and before is None:
             # The first frame of a burst only serves for comparison with the second.
             return
@@ -237,11 +239,28 @@ class AnalysisPipeline:
                 self._enough.set()
                 self._end()
 
-    def _camera_changed(self, state: CameraState) -> None:
+
+@dataclass(slots=True)
+class _Before:
+    """The frame before the current one, None if it says nothing about motion."""
+
+    extraction: Extraction | None = None
+
+
+def _camera_changed(before: _Before, on_camera: Callable[[CameraState], None]) -> Callable[[CameraState], None]:
+    """What the supervisor calls.
+
+    No method of the pipeline, which would be kept by what it keeps itself, and with it its model: what was loaded
+    before the first reading is spared by Python's collections.
+    """
+
+    def changed(state: CameraState) -> None:
         if state.phase is not CameraPhase.STREAMING:
             # A frame from before the camera was opened again says nothing about motion.
-            self._before = None
-        self._callbacks.on_camera(state)
+            before.extraction = None
+        on_camera(state)
+
+    return changed
 
 
 def _reference(before: Extraction | None, extracted: Extraction) -> Extraction | None:

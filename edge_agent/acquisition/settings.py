@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -39,5 +40,14 @@ class TriggerSettings(Settings):
 
     @property
     def pace_interval_s(self) -> float:
-        """Time between two readings that nobody requests, if nothing slows them down; 0 if frames decide."""
-        return self.interval_s if self.mode == "continuous" else 0.0
+        """Time between two readings that nobody requests, if nothing slows them down.
+
+        0 if frames decide; infinite if there are none, so that nothing can slow them down.
+        """
+        match self.mode:
+            case "continuous":
+                return self.interval_s
+            case "settled":
+                return 0.0
+            case "triggered":
+                return math.inf

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from edge_agent.agent.factory import assemble, make_cells_classifier, make_classifier
+from edge_agent.analysis.extraction import RejectedFrame
 from edge_agent.analysis.settings import AUTO
 from edge_agent.analysis.speed_choice import Candidate, SpeedChoice, Timing, choose, time_readings, time_until_held
 from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels, frame_now
@@ -45,7 +46,9 @@ _UNLIMITED = QualityLimits(
     min_foreground_pct=0,
     max_motion_pct=100,
 )
-"""A rejected field would cost less than one that is judged."""
+
+_ANY_MEGAPIXELS = 1000.0
+"""More than any frame has that can be asked for."""
 
 
 class SpeedTests:
@@ -70,8 +73,11 @@ class SpeedTests:
     def settle_as(self, config: Config, in_use: Config) -> Config:
         """``config`` with what was found for ``in_use`` wherever it says ``auto``, without a test of its own.
 
-        For what is loaded beside the model in use. Raises as ``settle`` does.
+        For what is loaded beside the model in use. Only ``auto`` beside a bundle that is named is tested, if it was
+        not before: that bundle is no choice. Raises as ``settle`` does.
         """
+        if config.analysis.bundle == AUTO and in_use.analysis.bundle != AUTO:
+            return self.settle(config)
         return _with(config, _candidate(self.settle(in_use)))
 
     def choice(self, config: Config) -> SpeedChoice | None:
@@ -93,11 +99,15 @@ def _test(config: Config, cores_count: int) -> SpeedChoice:
     bundles = auto_bundles(settings.head, config.models.trust()) if settings.bundle == AUTO else (settings.bundle,)
     candidates = [Candidate(name, count) for name in bundles for count in threads]
     picture = _picture(config.camera)
-    unlimited = config.model_copy(update={"quality": _UNLIMITED})
+    unlimited = _unlimited(config)
 
     def measure(candidate: Candidate) -> Timing:
         configured = _with(unlimited, candidate)
-        analyzer = assemble(configured, make_classifier(configured), make_cells_classifier(configured))
+        classifier, cells = make_classifier(configured), make_cells_classifier(configured)
+        analyzer = assemble(configured, classifier, cells)
+        if isinstance(analyzer.extract(frame_now(config.camera.id, picture)), RejectedFrame):
+            # Frames of this scale show more than the drawn one does, so all of that is the field.
+            analyzer = assemble(_without_scale(configured), classifier, cells)
 
         def read() -> float:
             began = time.perf_counter()
@@ -110,6 +120,16 @@ def _test(config: Config, cores_count: int) -> SpeedChoice:
     choice = choose(tuple(timings), settings.target_ms)
     log.log(logging.INFO if choice.holds else logging.WARNING, "auto chose %s", choice)
     return choice
+
+
+def _unlimited(config: Config) -> Config:
+    """``config`` that refuses nothing: a field that is not judged would cost less than one that is."""
+    analysis = config.analysis.model_copy(update={"max_image_megapixels": _ANY_MEGAPIXELS})
+    return config.model_copy(update={"quality": _UNLIMITED, "analysis": analysis})
+
+
+def _without_scale(config: Config) -> Config:
+    return config.model_copy(update={"camera": config.camera.model_copy(update={"um_per_pixel": None})})
 
 
 def _with(config: Config, candidate: Candidate) -> Config:
@@ -126,7 +146,8 @@ def _candidate(settled: Config) -> Candidate:
 
 def _key(config: Config) -> str:
     """All that the choice depends on, as long as the software stays the same."""
-    return f"{config.analysis.model_dump_json()} {config.camera.kind} {_size_px(config.camera)}"
+    camera = config.camera
+    return f"{config.analysis.model_dump_json()} {camera.kind} {_size_px(camera)} {camera.um_per_pixel}"
 
 
 def _size_px(camera: CameraSettings) -> tuple[int, int]:

@@ -133,20 +133,23 @@ class CameraSupervisor:
                 self._end(worker)
             _log.warning("%s Opening it again in %g s.", lost, wait_s)
             self._on_state(CameraState(CameraPhase.LOST, lost))
-            if self._rest(wait_s):
+            woken = self._rest(wait_s)
+            if self._stop.is_set():
                 return
-            wait_s = min(2 * wait_s, self._policy.reopen_max_s)
+            # A camera that was plugged in a moment ago may need another one.
+            wait_s = self._policy.reopen_initial_s if woken else min(2 * wait_s, self._policy.reopen_max_s)
             self._reopened_count += 1
 
     def _rest(self, wait_s: float) -> bool:
-        """Wait for ``wait_s`` or until woken. True if ``stop`` was set meanwhile."""
+        """Wait for ``wait_s``, until woken or until ``stop`` is set. Whether it was woken."""
         while wait_s > 0 and not self._woken.is_set():
             if self._stop.wait(min(_STOP_POLL_S, wait_s)):
-                return True
+                return False
             wait_s -= _STOP_POLL_S
+        woken = self._woken.is_set()
         # Clear it only now: a camera plugged in a moment ago must not wait for the next attempt.
         self._woken.clear()
-        return self._stop.is_set()
+        return woken
 
     def _stream(self, worker: CameraWorker) -> Iterator[Frame]:
         """The worker's frames, without repetitions, until ``stop`` is set."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,8 @@ class Classifier:
         self._buffer = np.empty(self._runtime.input.shape, self._runtime.input.dtype)
         self.blast_offset = 0.0
         """Added to the blast's log-odds if the bundle's rule is ``blast-first@1``, but not with a head. May be set."""
-        self._edge_tpu: tuple[EdgeTpu, CompiledModel] | None = None
+        # A weak reference, as the model refers to this object: the Edge TPU keeps the model while it serves it.
+        self._edge_tpu: tuple[EdgeTpu, weakref.ref[CompiledModel]] | None = None
 
     @property
     def has_compiled_model(self) -> bool:
@@ -117,7 +119,7 @@ class Classifier:
             return
         model = self._compiled_model()
         edge_tpu.serve(model)
-        self._edge_tpu = edge_tpu, model
+        self._edge_tpu = edge_tpu, weakref.ref(model)
 
     @property
     def manifest(self) -> Manifest:
@@ -221,8 +223,9 @@ class Classifier:
         values = self._buffer[: len(images)]
         self._quantize(images, values)
         if self._edge_tpu is not None:
-            edge_tpu, model = self._edge_tpu
-            found = edge_tpu.run(model, values)
+            edge_tpu, served = self._edge_tpu
+            model = served()
+            found = None if model is None else edge_tpu.run(model, values)
             if found is not None:
                 return found, EDGE_TPU
         return self._runtime.run(values), None

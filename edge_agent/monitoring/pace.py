@@ -23,7 +23,7 @@ class Pace:
     """The pause, from the figures of the computer and the time. No clock of its own; belongs to one thread."""
 
     def __init__(self, settings: PaceSettings, interval_s: float) -> None:
-        """``interval_s`` is how often the agent reads at full rate; 0 for as often as it can."""
+        """``interval_s`` is how often the agent reads at full rate; 0 for as often as it can, infinite for never."""
         self._pause_s = 0.0
         self._changed_s = self._strained_s = float("-inf")
         self._cause: EdgeAgentError | None = None
@@ -34,6 +34,9 @@ class Pace:
         self._settings = settings
         self._first_s = max(2 * interval_s, LEAST_PAUSE_S)
         self._pause_s = min(self._pause_s, self._limit_s)
+        if self._pause_s <= interval_s:
+            # Shorter than what is asked for now, it slows nothing down.
+            self._pause_s = 0.0
 
     @property
     def pause_s(self) -> float:

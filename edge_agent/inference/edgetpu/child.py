@@ -27,8 +27,10 @@ _PR_SET_PDEATHSIG = 1
 def main(arguments: list[str]) -> None:
     """Run until the agent closes the socket or ends."""
     descriptor, model, memory = map(int, arguments)
-    # Ctrl-C reaches every process of a terminal; the agent ends this one when it has judged its last frame.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and the end of a terminal reach every process of it, and systemd's SIGTERM every one of the service; the
+    # agent ends this one when it has judged its last frame.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     # A crash is expected here, and its image would only fill the disk on which results wait.
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -15,7 +15,7 @@ Outputs: TypeAlias = dict[str, NDArray[np.float32]]
 """The real values of every output by name, each with one more axis in front: one row for each picture."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class CompiledModel:
     """What runs on an Edge TPU in place of a bundle's own model."""
 

@@ -99,6 +99,7 @@ class EdgeTpu:
         self._killed: list[EdgeTpuProcess] = []
         self._lost: list[EdgeTpuLost] = []
         self._problem: EdgeAgentError | None = None
+        self._told: str | None = None
         self._seen = False
         self._lost_at_s: float | None = None
         self._retry_at_s = float("-inf")
@@ -146,7 +147,7 @@ class EdgeTpu:
         """Judge with ``model`` as soon as possible, in place of the one before; None to judge nothing."""
         with self._lock:
             self._model = model
-            self._problem = None
+            self._problem = self._told = None
             self._retry_at_s = float("-inf")
             self._pause_s = self._options.retry_initial_s
             self._lost_at_s = None
@@ -200,6 +201,13 @@ class EdgeTpu:
         if running is None and model is not None and devices and self._is_time():
             self._try(model, devices[0])
         self._report()
+
+    def wait_s(self) -> float:
+        """How long the thread waits after a round, in seconds, unless something happens before."""
+        # For one that is not plugged in no time is set: the next look finds it.
+        if self._running is not None or self._problem is None or isinstance(self._problem, EdgeTpuMissing):
+            return LOOK_INTERVAL_S
+        return min(LOOK_INTERVAL_S, max(0.05, self._retry_at_s - self._clock_s()))
 
     def _is_time(self) -> bool:
         # One that was plugged in again is not made to wait for what happened before.
@@ -288,7 +296,8 @@ class EdgeTpu:
             away_s = None if self._lost_at_s is None else now_s - self._lost_at_s
             change = EdgeTpuReady(running.device, away_s, self._by_processor_count)
             running.since_s = now_s
-            self._running, self._problem, self._lost_at_s, self._by_processor_count = running, None, None, 0
+            self._running, self._lost_at_s, self._by_processor_count = running, None, 0
+            self._problem = self._told = None
         self._on_change(change)
 
     def _lose(self, running: _Running, error: EdgeAgentError) -> None:
@@ -304,9 +313,10 @@ class EdgeTpu:
     def _fail(self, error: EdgeAgentError, answers_count: int, unchecked_count: int) -> None:
         """Remember why it does not judge, and when to try again. Called with the lock held."""
         now_s = self._clock_s()
-        # Of attempts that fail alike, the first is told.
-        if answers_count or self._problem is None or self._problem.code != error.code:
+        # Of attempts that fail alike, the first is told. One that lacks power is missing for a moment after each.
+        if answers_count or self._told != error.code:
             self._lost.append(EdgeTpuLost(error, answers_count, unchecked_count))
+            self._told = error.code
         self._problem = error
         self._lost_at_s = now_s if self._lost_at_s is None else self._lost_at_s
         self._retry_at_s = now_s + self._pause_s
@@ -335,11 +345,6 @@ class EdgeTpu:
             except Exception:
                 # A defect of ours here must not end the readings, which the processor makes.
                 log.exception("the Edge TPU cannot be looked after")
-            self._woken.wait(self._wait_s())
+            self._woken.wait(self.wait_s())
         with suppress(Exception):
             self._release(_RELEASE_S)
-
-    def _wait_s(self) -> float:
-        if self._running is not None or self._problem is None:
-            return LOOK_INTERVAL_S
-        return min(LOOK_INTERVAL_S, max(0.05, self._retry_at_s - self._clock_s()))

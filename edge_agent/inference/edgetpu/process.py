@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,14 @@ class EdgeTpuProcess:
         return {name: output.copy() for name, output in self._shared.outputs.items()}
 
     def kill(self) -> None:
-        """Kill it, without waiting until it has ended: one that waits for a device in the kernel may take a while."""
+        """Kill it, without waiting until it has ended: one that waits for a device in the kernel may take a while.
+
+        Whoever waits for its answer in another thread waits no longer.
+        """
         self._process.kill()
+        # Its own end of the socket stays open until it has ended.
+        with suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
 
     def release(self, timeout_s: float) -> bool:
         """Give back what a killed one holds, once it has ended and nobody waits for an answer. False if it has not."""

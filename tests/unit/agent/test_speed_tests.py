@@ -8,8 +8,12 @@ import pytest
 from edge_agent.agent import speed_tests
 from edge_agent.agent.factory import make_analyzer
 from edge_agent.agent.speed_tests import SpeedTests
+from edge_agent.analysis import Reading
+from edge_agent.analysis.analyzer import Analyzer
 from edge_agent.analysis.speed_choice import READINGS, Candidate, Timing
+from edge_agent.cameras import Frame
 from edge_agent.config import Config
+from edge_agent.contracts import Outcome
 from edge_agent.errors import ConfigError, HeadMismatch
 from edge_agent.inference import load_bundle
 from edge_agent.inference.auto_bundles import AUTO_BUNDLES
@@ -72,6 +76,33 @@ def test_what_is_named_is_left_alone(timed: list[Candidate]) -> None:
     assert timed == []
 
 
+@pytest.mark.parametrize(
+    ("analysis", "camera"),
+    [
+        pytest.param({"max_image_megapixels": 1}, {}, id="frames that are smaller than the drawn one"),
+        pytest.param({}, {"um_per_pixel": 0.05}, id="frames that are larger than the drawn one"),
+    ],
+)
+def test_what_is_timed_is_a_field_that_is_judged(
+    timed: list[Candidate], monkeypatch: pytest.MonkeyPatch, analysis: dict[str, object], camera: dict[str, object]
+) -> None:
+    outcomes: list[Outcome] = []
+
+    def analyse(analyzer: Analyzer, frame: Frame) -> Reading:
+        reading = analyzer.read(analyzer.extract(frame))
+        outcomes.append(reading.outcome)
+        return reading
+
+    monkeypatch.setattr(Analyzer, "analyse", analyse)
+    folder = {"kind": "folder", "path": "smears", **camera}
+    configured = configuration(1, analysis={"bundle": "demo", "threads_count": "auto", **analysis}, camera=folder)
+    settled = SpeedTests(cores_count=1).settle(configured)
+    assert timed
+    assert set(outcomes) <= {Outcome.CLASSIFIED, Outcome.ABSTAINED}
+    assert settled.camera == configured.camera
+    assert settled.analysis.max_image_megapixels == configured.analysis.max_image_megapixels
+
+
 def test_the_same_setting_is_tested_once(timed: list[Candidate]) -> None:
     tests = SpeedTests(cores_count=2)
     tests.settle(config(bundle="auto"))
@@ -82,6 +113,26 @@ def test_the_same_setting_is_tested_once(timed: list[Candidate]) -> None:
     assert len(timed) == count
     tests.settle(config(bundle="auto", target_ms=100))
     assert len(timed) > count
+
+
+def test_another_scale_is_another_setting(timed: list[Candidate]) -> None:
+    tests = SpeedTests(cores_count=1)
+    # Where a pixel is smaller, the window that is judged is larger.
+    for um_per_pixel in (0.5, 0.25, 0.5):
+        camera = {"kind": "v4l2", "um_per_pixel": um_per_pixel}
+        tests.settle(configuration(1, analysis={"bundle": "demo", "threads_count": "auto"}, camera=camera))
+    assert len(timed) == 2
+
+
+def test_auto_beside_a_bundle_that_is_named_is_not_that_bundle(timed: list[Candidate]) -> None:
+    tests = SpeedTests(cores_count=2)
+    configured = config(bundle="auto")
+    tests.settle(configured)
+    count = len(timed)
+    # As after another one was activated: the number of threads is still chosen.
+    beside = tests.settle_as(configured, config(bundle="demo", threads_count="auto"))
+    assert (beside.analysis.bundle, beside.analysis.threads_count) == ("fast", 2)
+    assert len(timed) == count
 
 
 def test_a_head_leaves_only_the_bundle_that_it_was_fitted_on(timed: list[Candidate], tmp_path: Path) -> None:

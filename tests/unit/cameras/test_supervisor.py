@@ -194,6 +194,24 @@ def test_a_camera_that_was_plugged_in_is_looked_for_at_once() -> None:
     assert [frame.source for frame in patient.frames()] == sources(1)
 
 
+def test_one_that_was_plugged_in_and_is_not_ready_yet_is_tried_again_soon() -> None:
+    absent = [ScriptedCamera(on_open=CameraAbsent("not there")) for _ in range(5)]
+    stop = RecordedStop()
+    lost: list[CameraState] = []
+
+    def wake_at_the_fourth_loss(state: CameraState) -> None:
+        if state.phase is CameraPhase.LOST:
+            lost.append(state)
+            if len(lost) == 4:
+                patient.wake()
+
+    patient = CameraSupervisor(
+        CameraShelf([*absent, folder(*levels(1))]), CapturePolicy(**POLICY), stop, wake_at_the_fourth_loss
+    )
+    assert [frame.source for frame in patient.frames()] == sources(1)
+    assert stop.waits_s == [0.001, 0.002, 0.004, 0.001]
+
+
 def test_stop_ends_the_wait_for_the_next_try() -> None:
     stop = threading.Event()
     states: list[CameraState] = []

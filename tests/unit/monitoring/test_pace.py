@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.acquisition.settings import TriggerSettings
 from edge_agent.contracts import MachineMetrics
 from edge_agent.monitoring.pace import Pace
 from edge_agent.monitoring.settings import PaceSettings
@@ -84,6 +86,15 @@ def test_the_first_step_is_felt_at_the_configured_interval() -> None:
     assert set(Watched(SETTINGS, 60.0).stay(HOT)) == {0.0}
 
 
+@pytest.mark.parametrize(("mode", "slows_down"), [("continuous", True), ("settled", True), ("triggered", False)])
+def test_where_only_requests_are_read_nothing_is_slowed_down(
+    mode: Literal["continuous", "settled", "triggered"], *, slows_down: bool
+) -> None:
+    pace = Watched(SETTINGS, TriggerSettings(mode=mode).pace_interval_s)
+    assert (max(pace.stay(HOT)) > 0) == slows_down
+    assert (pace.problem is not None) == slows_down
+
+
 @pytest.mark.parametrize("figures", FINE.values(), ids=FINE.keys())
 def test_it_returns_by_itself_in_steps_and_more_slowly(figures: MachineMetrics) -> None:
     pace = Watched(SETTINGS, 0.0)
@@ -145,3 +156,14 @@ def test_other_settings_count_at_once() -> None:
     assert pace.pause_s == 3.0
     pace.use(PaceSettings(enabled=False), 0.0)
     assert (pace.pause_s, pace.problem) == (0.0, None)
+
+
+def test_a_pause_is_over_where_less_is_asked_for_from_now_on() -> None:
+    pace = Watched(SETTINGS, 0.5)
+    pace.update(HOT, pace.now_s)
+    assert pace.pause_s == 1.0
+    pace.use(SETTINGS, 2.0)
+    # 78 °C would keep the pause, which is not felt.
+    assert set(pace.stay(WARM)) == {0.0}
+    assert pace.problem is None
+    assert pace.stay(HOT)[-1] == 8.0

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import shutil
+import weakref
 from pathlib import Path
 
 import psutil
@@ -9,7 +11,8 @@ import pytest
 from edge_agent.errors import EdgeTpuStalled
 from edge_agent.inference import Classifier, load_bundle
 from edge_agent.inference.bundle import MODEL, shipped_bundles
-from edge_agent.inference.edgetpu.edge_tpu import EdgeTpuLost, EdgeTpuReady
+from edge_agent.inference.edgetpu.edge_tpu import LOOK_INTERVAL_S, EdgeTpu, EdgeTpuLost, EdgeTpuReady
+from edge_agent.inference.edgetpu.options import EdgeTpuOptions
 from tests.edge_tpu.stand_in import add_compiled, compile_stand_in
 from tests.heads import write_head
 from tests.unit.inference.edgetpu.conftest import MakeRig
@@ -133,6 +136,21 @@ def test_one_that_is_required_is_a_problem_as_long_as_it_is_missing(make_rig: Ma
     assert rig.problem == "edge_tpu_missing"
 
 
+@pytest.mark.parametrize("used_before", [False, True])
+def test_one_that_is_missing_is_looked_for_no_more_often_than_at_any_other_time(
+    make_rig: MakeRig, *, used_before: bool
+) -> None:
+    rig = make_rig(required=True)
+    if used_before:
+        rig.edge_tpu.do_round()
+    rig.usb.unplug()
+    for _ in range(3):
+        rig.edge_tpu.do_round()
+        rig.now_s += 10
+    assert rig.problem == "edge_tpu_missing"
+    assert rig.edge_tpu.wait_s() == LOOK_INTERVAL_S
+
+
 def test_attempts_that_fail_alike_are_told_once_and_come_less_and_less_often(make_rig: MakeRig) -> None:
     rig = make_rig(library="/nowhere/libedgetpu.so.1", retry_initial_s=1.0, retry_max_s=2.0)
     attempts: list[float] = []
@@ -146,6 +164,18 @@ def test_attempts_that_fail_alike_are_told_once_and_come_less_and_less_often(mak
     assert rig.problem == "edge_tpu_library_missing"
     assert len(rig.changes) == 1
     assert rig.judge() is None
+
+
+def test_attempts_that_fail_alike_are_told_once_also_where_it_comes_and_goes(make_rig: MakeRig) -> None:
+    rig = make_rig(library="/nowhere/libedgetpu.so.1")
+    for _ in range(2):
+        rig.edge_tpu.do_round()
+        assert rig.problem == "edge_tpu_library_missing"
+        rig.usb.unplug()
+        rig.edge_tpu.do_round()
+        assert rig.problem == "edge_tpu_missing"
+        rig.usb.plug_in()
+    assert len(rig.changes) == 1
 
 
 def test_a_library_that_gives_no_device_is_one_clear_error(make_rig: MakeRig) -> None:
@@ -214,6 +244,22 @@ def test_another_model_takes_its_place(make_rig: MakeRig, bundle_for_coral: Path
     assert rig.edge_tpu.process_id != first
     # A frame that was in hand is not judged by a model that is not its own.
     assert rig.judge() is None
+
+
+def test_a_model_whose_place_was_taken_is_not_kept(bundle_for_coral: Path) -> None:
+    edge_tpu = EdgeTpu(EdgeTpuOptions())
+    first, second = (Classifier(load_bundle(bundle_for_coral)) for _ in range(2))
+    first.accelerate(edge_tpu)
+    kept = weakref.ref(first)
+    # Python's collections spare what was loaded before the first reading.
+    gc.disable()
+    try:
+        second.accelerate(edge_tpu)
+        del first
+        assert kept() is None
+    finally:
+        gc.enable()
+    edge_tpu.close()
 
 
 def test_a_head_judges_what_the_edge_tpu_gives_as_what_the_processor_does(make_rig: MakeRig, tmp_path: Path) -> None:

@@ -4,17 +4,23 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import psutil
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.errors import EdgeTpuCrashed
 from edge_agent.inference.bundle import EDGE_TPU_MODEL, MODEL
 from edge_agent.inference.edgetpu.channel import Layout, SharedTensors, TensorLayout, make_memory
 from edge_agent.inference.edgetpu.process import EdgeTpuProcess
 from edge_agent.inference.runtime import Runtime
+
+_FOR_THE_AGENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that the process gets too, from a terminal or from systemd."""
 
 _OWNER = """
 import sys, time
@@ -55,15 +61,43 @@ def test_the_process_loads_nothing_but_numpy_and_the_runtime() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_without_a_library_it_runs_the_bundles_own_model(bundle_for_coral: Path) -> None:
+def test_without_a_library_it_runs_the_bundles_own_model_until_the_agent_has_judged_its_last_frame(
+    bundle_for_coral: Path,
+) -> None:
     content = (bundle_for_coral / MODEL).read_bytes()
     cpu = Runtime(content)
     process = EdgeTpuProcess(content, None, cpu.input, cpu.outputs, deadline_s=5.0)
     try:
         process.wait_until_ready()
+        # A service that is stopped gets its signal in every process.
+        for number in _FOR_THE_AGENT:
+            os.kill(process.pid, number)
         picture = np.random.default_rng(1).integers(-128, 128, cpu.input.shape[1:], dtype=np.int8)
         found, expected = process.answer(picture), cpu.answer(picture)
         assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    finally:
+        process.kill()
+        assert process.release(10)
+
+
+def test_nobody_waits_for_one_that_was_killed_and_cannot_end_yet(
+    bundle_for_coral: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = (bundle_for_coral / MODEL).read_bytes()
+    cpu = Runtime(content)
+    process = EdgeTpuProcess(content, None, cpu.input, cpu.outputs, deadline_s=5.0)
+    try:
+        process.wait_until_ready()
+        with monkeypatch.context() as patched:
+            # As while the kernel waits for a device: no signal reaches it.
+            os.kill(process.pid, signal.SIGSTOP)
+            patched.setattr(subprocess.Popen, "kill", lambda _process: None)
+            killer = threading.Thread(target=process.kill)
+            killer.start()
+            # Not that it did not answer in time.
+            with pytest.raises(EdgeTpuCrashed, match="stopped answering"):
+                process.answer(np.zeros(cpu.input.shape[1:], cpu.input.dtype), 2.0)
+            killer.join()
     finally:
         process.kill()
         assert process.release(10)
