@@ -1,4 +1,4 @@
-"""What 'trainer evaluate' measures beside the figures on images as they are."""
+"""The measurements of 'trainer evaluate' besides the figures on images as they are."""
 
 from __future__ import annotations
 
