@@ -75,8 +75,7 @@ class BundleAnalyzer:
         return self.classifier.manifest
 
     def find_scale(self, images: Iterable[Pixels | Encoded]) -> None:
-        """Measure in ``images`` the scale of the pictures of single cells that are read next; for fields, do
-        nothing."""
+        """Measure in ``images`` the scale of the single cells that are read next; nothing is measured of fields."""
         if self._cell_analyzer is not None:
             self._cell_analyzer.scale = measure_scale(images)
 

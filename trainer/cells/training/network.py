@@ -163,7 +163,8 @@ def build_cells_network(weights: CellsWeights) -> keras.Model:
 
     ``logits`` (n, 9) are the blast's log-odds and then the logits of the other types; ``class_activation_map``
     (n, 1, 1, 9) are the same numbers, as a cell is one place; ``features`` (n, 1280) are the averaged last map of the
-    types' branch; ``middle_map`` (n, 6, 6, 32) is the last frozen map. Raises ``WeightsError`` for weights of other layers.
+    types' branch; ``middle_map`` (n, 6, 6, 32) is the last frozen map. Raises ``WeightsError`` for weights of other
+    layers.
     """
     inputs = keras.Input((WINDOW_PX, WINDOW_PX, 3), name=INPUT_NAME)
     shared = build_trunk(weights.frozen)(inputs)
