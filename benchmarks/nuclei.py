@@ -55,7 +55,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What a method found in a view."""
+    """The findings of a method in a view."""
 
     mask: Image
     cells: Sequence[Detection]

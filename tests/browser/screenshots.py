@@ -1,6 +1,6 @@
 """Takes the pictures of the page for the documentation: ``python -m tests.browser.screenshots --out FOLDER``.
 
-Fields are drawn, never real. Every view is taken at the width of a phone and of a desktop, light and dark.
+Fields are drawn, never real. Every view at the width of a phone and of a desk, light and dark.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ def test_doctor_finds_nothing_wrong_with_a_device_that_works(tmp_path: Path, bro
         ],
         "ok",
     )
-    # As this machine is.
+    # These depend on this machine.
     assert clock in {"ok", "clock_unset"}
     assert machine in {"ok", "machine_hot", "machine_throttled", "memory_short"}
 

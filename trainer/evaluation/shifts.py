@@ -98,7 +98,7 @@ def measure_shifts(
     seed: int = 0,
     shifts: Sequence[Shift] | None = None,
 ) -> tuple[ShiftFigures, ...]:
-    """One row per shift of fields uint8 RGB (n, 224, 224, 3). The same seed draws the same shifts."""
+    """One row per shift, for fields uint8 RGB (n, 224, 224, 3). The same seed draws the same shifts."""
     return tuple(
         _measure(analyzer, shift, fields, truth, groups, draws if shift.random else 1, seed)
         for shift in (all_shifts() if shifts is None else shifts)

@@ -51,8 +51,7 @@ def rename(tensors: dict[str, NDArray[np.generic]]) -> Weights:
 def _renamed(tensors: dict[str, NDArray[np.generic]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
     for theirs, layer, norm in _layers():
         kernel = tensors[f"{theirs[0]}.weight"]
-        # (out, in, h, w) becomes (h, w, in, out); for depthwise kernels, (channels, 1, h, w) becomes (h, w, channels,
-        # 1).
+        # (out, in, h, w) becomes (h, w, in, out); depthwise, (channels, 1, h, w) becomes (h, w, channels, 1).
         axes = (2, 3, 0, 1) if layer.endswith("_depthwise") else (2, 3, 1, 0)
         yield f"{layer}/kernel", kernel.transpose(axes).astype(np.float32)
         for variable, ours in _VARIABLES.items():

@@ -66,7 +66,7 @@ def cache_outputs(outputs: Mapping[Path, keras.Model], variants: Variants, what:
 
 
 def read_outputs(path: Path, *, mapped: bool = False) -> NDArray[np.float16]:
-    """What ``cache_outputs`` wrote, float16 (n, ...); with ``mapped``, from the disk as needed. Raises ``RunError``."""
+    """Read a file of ``cache_outputs``, float16 (n, ...); with ``mapped``, only as needed. Raises ``RunError``."""
     try:
         return np.asarray(np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False))
     except (OSError, EOFError, ValueError) as error:

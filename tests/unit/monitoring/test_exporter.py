@@ -182,7 +182,7 @@ def numbers_of(model: type[Contract], prefix: str = "") -> Iterator[str]:
 
 
 def test_no_number_of_the_message_is_forgotten() -> None:
-    # The readings are there by outcome.
+    # The endpoint has the readings by outcome.
     assert sorted(numbers_of(Metrics)) == sorted(["readings_count", *(figure.path for figure in FIGURES)])
 
 

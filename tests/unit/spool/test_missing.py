@@ -235,7 +235,7 @@ def test_a_disk_that_turned_read_only_is_no_full_disk(tmp_path: Path) -> None:
     if mounted.returncode != 0:
         pytest.skip(f"a disk cannot be mounted here: {mounted.stderr.strip()}")
     try:
-        # As an image that is read-only from the beginning has no byte to spare.
+        # Full like an image that has always been read-only, which has no free space.
         fill_up(tmp_path)
         assert has_no_room(tmp_path)
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)

@@ -28,7 +28,7 @@ from trainer.spec import IMAGENET
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CardFigures:
-    """What was measured, through the int8 file."""
+    """The figures for the cards, measured through the int8 file."""
 
     test: HeldOut
     foreign: HeldOut | None
