@@ -1,4 +1,4 @@
-"""Whether the readings notice that a head is fitted beside them: their rate, and the agent's own memory."""
+"""Measures how fitting a head beside the readings affects their rate and the agent's own memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from edge_agent.contracts import Result
 from edge_agent.errors import EdgeAgentError
 
 SETTLE_S = 1.0
-"""After a fit began or ended, until readings count."""
+"""Time after the start or end of a fit until readings count."""
 LABELS = "benign", "pre-b"
 
 COLUMNS = {
@@ -52,9 +52,9 @@ class Run:
     version: str
     block_s: float
     blocks: int
-    """With and without a fit, each."""
+    """Number of blocks with a fit, and of blocks without."""
     fields: int
-    """Labelled fields."""
+    """Number of labelled fields."""
 
 
 @app.command("adaptation")
@@ -107,7 +107,7 @@ def adaptation(
 
 
 def _collect(what: Run, state: str) -> None:
-    """Labelled fields in a stain that the model does not know, as the camera draws them."""
+    """Collect labelled fields in a stain that the model does not know, as the camera draws them."""
     truth: dict[UUID, str] = {}
 
     def on_result(result: Result, _reading: Reading) -> None:
@@ -135,7 +135,7 @@ def _settings(what: Run, state: str, *, keep: str) -> dict[str, Any]:
 
 
 def _agent(what: Run) -> dict[str, Any]:
-    """The agent, and blocks of readings with and without a fit beside them."""
+    """Run the agent, with blocks of readings with and without a fit beside them."""
     found: dict[str, Any] = {kind: {"readings_hz": [], "resident_mb": []} for kind in ("alone", "fitting")}
     found["fits_count"] = 0
     process = psutil.Process()
@@ -152,7 +152,7 @@ def _agent(what: Run) -> dict[str, Any]:
                     before, began_s = agent.counts.readings_count, time.perf_counter()
                     until_s = began_s + what.block_s
                     while time.perf_counter() < until_s:
-                        # Asking takes time of its own.
+                        # Asking takes time, too.
                         time.sleep(1)
                         if kind == "fitting":
                             _go_on(agent, found)
@@ -171,7 +171,7 @@ def _nothing() -> Iterator[None]:
 
 @contextmanager
 def _fitting(agent: Agent, found: dict[str, Any]) -> Iterator[None]:
-    """A fit is running inside the block."""
+    """Keep a fit running inside the block."""
     _go_on(agent, found)
     try:
         yield
@@ -181,7 +181,7 @@ def _fitting(agent: Agent, found: dict[str, Any]) -> Iterator[None]:
 
 
 def _go_on(agent: Agent, found: dict[str, Any]) -> None:
-    """Begin the next fit if there is none."""
+    """Start the next fit if none is running."""
     state = agent.adaptation.state()
     if state.state is FitState.RUNNING:
         return

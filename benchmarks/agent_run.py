@@ -25,7 +25,7 @@ from edge_agent.cli.local_broker import free_port, local_broker
 from edge_agent.config import Config
 
 ENVIRONMENT = {**os.environ, "MALLOC_ARENA_MAX": "1"}
-"""As in the systemd unit: a heap per thread costs 2.5 MB and gains nothing here."""
+"""As in the systemd unit: a separate heap for each thread costs 2.5 MB and gains nothing here."""
 
 WARM_UP = 100
 PATIENCE_S = 900.0
@@ -64,7 +64,7 @@ def surroundings(jpeg_quality: int) -> Iterator[tuple[Path, int, str]]:
 
 
 def configuration(frames: str, port: int, version: str, state: str, *, bundle: str, threads: int) -> dict[str, object]:
-    """Every frame is judged, as fast as possible; rejected ones would cost less."""
+    """The agent's settings: every frame is judged, as fast as possible, because rejected frames would cost less."""
     return {
         "device": {"site": "benchmark", "id": "scope-1"},
         "camera": {"kind": "folder", "path": frames, "loop": True},
@@ -77,7 +77,7 @@ def configuration(frames: str, port: int, version: str, state: str, *, bundle: s
 
 
 def run(what: Run) -> dict[str, float]:
-    """Run it in a child process; returns readings per second after the warm-up. Raises ``CalledProcessError``."""
+    """Run the agent in a child process; readings per second after the warm-up. Raises ``CalledProcessError``."""
     command = [sys.executable, "-m", "benchmarks.agent_run", json.dumps(asdict(what))]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S, env=ENVIRONMENT)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

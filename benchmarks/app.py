@@ -1,4 +1,4 @@
-"""The Typer application that every benchmark adds its command to."""
+"""The Typer application to which every benchmark adds its command."""
 
 from __future__ import annotations
 

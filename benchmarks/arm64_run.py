@@ -1,7 +1,7 @@
 """Runs every case of ``instructions`` in an emulated arm64 Python; ``arm64_instructions.c`` prints the counts.
 
-Before and after the frames of a case it calls ``getppid``, at which QEMU's plugin prints how many instructions were
-executed so far. README.md says how to run it.
+Before and after the frames of a case, it calls ``getppid``; QEMU's plugin then prints the number of instructions
+executed so far. README.md says how to run this.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ WARM_UP_FRAMES = 3
 
 
 def main() -> None:
-    """Count, on standard error, all cases of both bundles on one thread."""
-    # It needs scikit-learn, which is not counted here.
+    """Count all cases of both bundles on one thread, with the counts on standard error."""
+    # The import needs scikit-learn, which is not counted here.
     recipe = ModuleType("benchmarks.recipe")
     recipe.__dict__["published_recipe"] = None
     sys.modules["benchmarks.recipe"] = recipe

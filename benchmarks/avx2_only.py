@@ -2,11 +2,9 @@
 
 ``python -m benchmarks.avx2_only device --seconds 60``, and so on.
 
-``python -m benchmarks.avx2_only device --seconds 60``, and so on.
-
-LiteRT chooses its kernels by what CPUID says, and has no switch. So a copy of its libraries asks a handler instead,
-which answers without wide vectors; OpenCV and NumPy have switches. Needs gcc and binutils, and an x86-64 processor. The
-kernels that run are those of an older processor; caches, clock and memory stay those of this one.
+LiteRT chooses its kernels by CPUID, and has no switch. So a copy of its libraries asks a handler instead, which answers
+without wide vectors; OpenCV and NumPy have switches. Needs gcc and binutils, and an x86-64 processor. The kernels are
+those of an older processor; caches, clock and memory remain those of this one.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ _SWITCHES = {
 
 
 def main(arguments: list[str]) -> int:
-    """Run ``python -m benchmarks`` with ``arguments``; its exit status."""
+    """Run ``python -m benchmarks`` with ``arguments``; returns its exit status."""
     with tempfile.TemporaryDirectory(prefix="leukoscope-avx2-") as name:
         folder = Path(name)
         library = folder / "avx2_only.so"
@@ -53,14 +51,14 @@ def _copy_runtime(folder: Path) -> None:
         raise SystemExit(f"{DISTRIBUTION} is not installed")
     place = Path(found.origin).parent
     shutil.copytree(place, folder / PACKAGE)
-    # The version that reports name.
+    # The version that reports contain.
     shutil.copytree(Path(str(metadata.distribution(DISTRIBUTION)._path)), folder / f"{DISTRIBUTION}.dist-info")  # type: ignore[attr-defined]  # noqa: SLF001 - no public name for it
     for library in (folder / PACKAGE).glob("*.so"):
         _ask_by_illegal_instruction(library)
 
 
 def _ask_by_illegal_instruction(library: Path) -> None:
-    """Replace every cpuid of a library, which only its disassembly finds."""
+    """Replace every cpuid instruction of a library. Only disassembling the library finds them."""
     code = _output("objdump", "-d", "--no-show-raw-insn", str(library))
     headers = _output("readelf", "-lW", str(library))
     segments = [tuple(int(each, 16) for each in found) for found in _SEGMENT.findall(headers)]

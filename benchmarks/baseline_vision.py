@@ -1,4 +1,4 @@
-"""What release 0.2 did in place of today's vision, kept as a baseline: for accuracy, and for time in one run.
+"""Release 0.2 in place of today's vision, kept as a baseline: for accuracy, and for time in one run.
 
 Nuclei were the k-means cluster with the highest a* of CIE LAB (M. Ghaderzadeh et al., 2022), cleaned up; quality was
 measured on every pixel.
@@ -65,10 +65,10 @@ def measure_all_pixels(field: NDArray[np.uint8], lab: NDArray[np.uint8], mask: P
 
 
 def segment_watershed(rgb: NDArray[np.uint8]) -> Plane:
-    """Mask of nuclei by the textbook: Otsu's threshold on green, distance transform, watershed (OpenCV).
+    """Mask of nuclei by the textbook method: Otsu's threshold on green, distance transform, watershed (OpenCV).
 
-    ``rgb`` is a denoised uint8 field (h, w, 3). The borders that the watershed draws are left out of the mask, so that
-    its connected regions are the nuclei.
+    ``rgb`` is a denoised uint8 field (h, w, 3). The borders drawn by the watershed are left out of the mask, so its
+    connected regions are the nuclei.
     """
     green = np.asarray(cv2.extractChannel(rgb, 1), dtype=np.uint8)
     _, dark = cv2.threshold(green, 0, 255, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)

@@ -1,4 +1,4 @@
-"""Counts the instructions of a piece of Python with valgrind's callgrind, which does not depend on load or clock."""
+"""Counts the instructions of a piece of Python with valgrind's callgrind, independently of load and clock."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _TOTAL = re.compile(r"^(?:summary|totals):\s*(\d+)", re.MULTILINE)
 
 
 class Counter:
-    """Counts instructions, of all threads, in a process that ``command`` started."""
+    """Counts the instructions of all threads in a process that ``command`` started."""
 
     def __init__(self, folder: Path) -> None:
-        """``folder`` is that of ``command``. Raises ``OSError`` if this kind of processor is not known."""
+        """``folder`` is the one given to ``command``. Raises ``OSError`` if this kind of processor is not known."""
         if platform.machine() != "x86_64":
             raise OSError(f"requests to valgrind are written for x86_64, not for {platform.machine()}")
         self._folder = folder
@@ -40,7 +40,7 @@ class Counter:
         self._function = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t)(address)
 
     def count(self, call: Callable[[], object], *, times: int) -> int:
-        """Instructions of one ``call``, as the mean of ``times`` of them."""
+        """Instructions of one ``call``: the mean over ``times`` calls."""
         before = set(self._folder.iterdir())
         self._request(_START)
         self._request(_ZERO_STATISTICS)
@@ -49,7 +49,7 @@ class Counter:
         label = ctypes.c_char_p(b"counted")
         self._request(_DUMP_STATISTICS_AT, ctypes.cast(label, ctypes.c_void_p).value or 0)
         self._request(_STOP)
-        # A dump of what comes after it may be there as well; the first one counts.
+        # There may also be a dump of what follows; the first one counts.
         dumps = sorted(set(self._folder.iterdir()) - before, key=lambda path: path.stat().st_mtime_ns)
         found = _TOTAL.findall(dumps[0].read_text()) if dumps else []
         if not found:
@@ -62,7 +62,7 @@ class Counter:
 
 
 def command(folder: Path) -> list[str]:
-    """What to put before a command so that a ``Counter`` works in it; ``folder`` is an empty one for its figures."""
+    """A prefix for a command in which a ``Counter`` works; ``folder`` is an empty folder for its figures."""
     return [
         "valgrind",
         "--tool=callgrind",
@@ -73,5 +73,5 @@ def command(folder: Path) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Variables that make counts repeatable."""
+    """Environment variables that make counts repeatable."""
     return {**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -1,4 +1,4 @@
-"""What 16 cells of a field cost, one by one, beside a bundle that judges the whole field."""
+"""Measures the cost of judging 16 cells of a field one by one, beside a bundle that judges the whole field."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ ARRAY, MJPEG, MEASURED = "1280x960 array", "1280x960 MJPEG", "1280x960 MJPEG, sc
 PARTS = f"{CELLS_COUNT} cells, step by step"
 
 MAX_RATIO = 1.2
-"""To reach it takes a smaller network, too: its 16 invokes alone were 1.46 times the one of 'accurate'."""
+"""Reaching this also takes a smaller network: its 16 invokes alone were 1.46 times the single one of 'accurate'."""
 MAX_MS, BESIDE_MAX_MS = 15.0, 13.0
-"""Of a field with all its cells, on a machine where the other bundle takes no longer than the second."""
+"""Goal for a field with all its cells, on a machine where the other bundle takes no longer than the second time."""
 MAX_MB = 3.0
 
 COLUMNS = {
@@ -90,7 +90,7 @@ def cells(
 def beside(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows, with the ratio of each cells bundle's median to that of the other bundle in the same case.
 
-    A measured scale changes nothing for the other bundle, so its case is that of the same frame.
+    A measured scale does not affect the other bundle, so that case is compared with the one of the same frame.
     """
     p50_ms = {row["case"]: row["p50_ms"] for row in rows if row["bundle"] == BESIDE}
     return [
@@ -112,7 +112,7 @@ def goals(rows: list[dict[str, Any]], size_mb: float | None) -> list[Goal]:
         for case in (ARRAY, MJPEG)
     ]
     p50_ms = {(row["bundle"] == BESIDE, row["case"]): row["p50_ms"] for row in rows}
-    # A slower machine says nothing about it.
+    # A slower machine cannot say whether this goal is reached.
     in_ms = [
         Goal(
             f"{case} with {CELLS_COUNT} cells, ms",
@@ -134,7 +134,7 @@ def field_of_cells() -> NDArray[np.uint8]:
 
 
 def answering(bundle: Bundle) -> Bundle:
-    """The bundle, with limits that every field and cell passes: one that is refused takes another time."""
+    """The bundle, with limits that every field and cell passes: a refused one would take a different time."""
     thresholds = bundle.manifest.thresholds.model_copy(
         update={"max_unfamiliarity_score": 1e9, "min_confidence_ratio": 0.0}
     )
@@ -161,7 +161,7 @@ def _field_cases(bundle: Bundle) -> Iterator[Case]:
 
 
 def _cells_cases(bundle: Bundle) -> Iterator[Case]:
-    """Raises ``EdgeAgentError``, and ``ValueError`` if the field has not as many cells as it should."""
+    """Raises ``EdgeAgentError``, or ``ValueError`` if the field does not have as many cells as it should."""
     array, jpeg = _frames()
     configured, measured = _analyzer(bundle, UM_PER_PIXEL), _analyzer(bundle, None)
     name = bundle.manifest.name
@@ -186,12 +186,12 @@ def _whole(analyzer: Analyzer, image: Pixels | Encoded, cells_count: int = 0) ->
 
 
 def judged_count(reading: Reading) -> int:
-    """Cells of a reading that have a type."""
+    """The number of cells in a reading that have a type."""
     return 0 if reading.differential is None else reading.differential.judged_count
 
 
 def _steps(bundle: Bundle, analyzer: Analyzer, image: Encoded) -> Callable[[], dict[str, float]]:
-    """Each step for all cells; what is left of judging them is the decision."""
+    """Time each step for all cells; the rest of judging them is the decision."""
     prepared = analyzer.prepare(analyzer.extract(frame_now("camera0", image)))
     if isinstance(prepared, Reading):
         raise TypeError("the field is not judged")

@@ -1,4 +1,4 @@
-"""Whether the dashboard keeps up with many devices: what it counts, how long it stands still, and its memory."""
+"""Measures whether the dashboard keeps up with many devices: its counts, how long it blocks, and its memory."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).resolve().parent.parent / "deploy" / "dashboard" / "page"
 SITES = 4
-"""One process of devices each."""
+"""Number of sites, each with one process of devices."""
 NICENESS = 19
-"""Of the devices: they are other machines."""
+"""Niceness of the devices: they are other machines."""
 STEPS = 10
 ACT_S = 1.0
-"""Between two presses of a key, as a person at the page does."""
+"""Time between two presses of a key, as of a person at the page."""
 VIEWS = ("overview", "readings", "overview", "reports")
 SETTLED_STEP = 2
-"""From the end of this step on every store of the page is full, and its memory must stay."""
+"""From the end of this step on, every store of the page is full, and its memory must not grow."""
 PATIENCE_S = 120.0
 
-# What the browser reports of itself: tasks longer than 50 ms, and keys from the press until something is drawn.
+# The browser's own reports: tasks longer than 50 ms, and the time from the press of a key until something is drawn.
 OBSERVE = """
 window.observed = {long_tasks_ms: [], inputs_ms: []};
 new PerformanceObserver((list) => list.getEntries().forEach((each) => observed.long_tasks_ms.push(each.duration)))
@@ -65,7 +65,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The page in a part of the run; memory is what is left after a garbage collection at its end."""
+    """The page in a part of the run; its memory is measured after a garbage collection at the end of the part."""
 
     at_s: float
     results_count: int
@@ -73,7 +73,7 @@ class Step:
     nodes_count: int
     busy_ratio: float
     load_average: float
-    """Programs of the machine that want a processor, over the last minute. Above its cores, the page waits, too."""
+    """Programs that want a processor, over the last minute. If there are more than cores, the page waits, too."""
     long_tasks_count: int
     long_tasks_ms: float
     longest_task_ms: float
@@ -86,7 +86,7 @@ class Load:
 
     steps: tuple[Step, ...]
     published_count: int
-    """Results that the devices have published, and the broker acknowledged."""
+    """Results that the devices have published and the broker has acknowledged."""
     shown_count: int
     """Results that the page has counted."""
     repeats_count: int
@@ -110,7 +110,7 @@ def wait_until_open(port: int) -> None:
 
 @contextmanager
 def _opened(browser: Browser, port: int) -> Iterator[Page]:
-    """The page, connected."""
+    """Open the page, connected."""
     page = browser.new_page(locale="en-GB", viewport={"width": 1280, "height": 900})
     page.add_init_script(OBSERVE)
     page.goto(f"http://{LOOPBACK}:{port}/")
@@ -144,14 +144,14 @@ def _publish(port: int, devices_count: int, each_count: int) -> list[subprocess.
 
 
 def _counts(page: Page) -> dict[str, int]:
-    """What the overview says that it has counted."""
+    """The counts that the overview shows."""
     text = page.locator("#counts").inner_text()
     found = re.findall(r"(readings|repeats left out|missing|messages not read) ([\d,]+)", text)
     return {name: int(count.replace(",", "")) for name, count in found}
 
 
 class _Watched:
-    """The page while somebody uses it by keys, and what its browser says of it."""
+    """The page while somebody uses it by keys, with its browser's reports."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
@@ -161,7 +161,7 @@ class _Watched:
         self._began = time.monotonic()
 
     def step(self, seconds: float) -> Step:
-        """Use two views for so long."""
+        """Use two views for this long."""
         self._page.evaluate("() => { observed.long_tasks_ms.length = 0; observed.inputs_ms.length = 0; }")
         busy_s, since = self._metric("TaskDuration"), time.monotonic()
         self._use(since + seconds / 2)
@@ -169,7 +169,7 @@ class _Watched:
         busy_s, elapsed_s = self._metric("TaskDuration") - busy_s, time.monotonic() - since
         seen: dict[str, list[float]] = self._page.evaluate("() => observed")
         self._page.locator("#nav-overview").click()
-        # The collection stops the page, so it is not a part of any step.
+        # The collection stops the page, so it is not part of any step.
         self._session.send("HeapProfiler.collectGarbage")
         heap = self._session.send("Runtime.getHeapUsage")
         tasks_ms, inputs_ms = seen["long_tasks_ms"], seen["inputs_ms"]
@@ -198,9 +198,9 @@ class _Watched:
 
 
 def load(browser: Browser, devices_count: int, seconds: int, steps_count: int = STEPS) -> Load:
-    """One result per second of each device for so long, while the page is used by keys.
+    """Use the page by keys while each device publishes one result per second.
 
-    Raises ``RuntimeError`` where mosquitto is not installed or the devices fail.
+    Raises ``RuntimeError`` if mosquitto is not installed or the devices fail.
     """
     mosquitto = find_mosquitto()
     if mosquitto is None:
@@ -250,7 +250,7 @@ def dashboard(
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - of this measurement alone
 
     findings = Findings("load", COLUMNS)
-    # Broker, devices and browser are other processes, which run beside each other on purpose.
+    # Broker, devices and browser are other processes, which are meant to run beside each other.
     with reported(findings, as_json=as_json, out=out, max_others_pct=100.0):
         with sync_playwright() as playwright:
             program = shutil.which("chromium") or shutil.which("chromium-browser")

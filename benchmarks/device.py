@@ -116,7 +116,7 @@ def device(
 
 
 def _load(case: Case, seconds: float) -> Sample:
-    """Run a case without a pause; the board's sensors are read once a second."""
+    """Run a case without pauses, and read the board's sensors once a second."""
     sample = Sample()
     until = time.monotonic() + seconds
     next_look = 0.0
@@ -156,7 +156,7 @@ def _row(case: Case, sample: Sample, p50_ms: dict[tuple[str, str, int], float]) 
 
 
 def _edge_tpu(model: Path | None, absent: list[Absent]) -> list[Case]:
-    """The invoke of a compiled model on an Edge TPU, if the hardware and library are available."""
+    """The invoke of a compiled model on an Edge TPU, if the hardware and the library are available."""
     case = "Edge TPU, bare invoke"
     if model is None:
         absent.append(Absent(case, "no compiled model: name one with --edge-tpu-model"))

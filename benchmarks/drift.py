@@ -1,4 +1,4 @@
-"""How often drift is said where there is none, and whether it is said before the refusals where there is."""
+"""Counts how often drift is reported without any, and whether real drift is reported before the refusals."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ err = Console(stderr=True, highlight=False)
 
 SPLIT = Path("trainer/splits/all4.csv")
 REFUSED_RATIO = 0.05
-"""Drift is to be said before more than this share of the fields gets no label."""
+"""Drift should be reported before more than this share of the fields gets no label."""
 
 WINDOWS = 200
 FIELDS = 200
-"""Test images that change; each strength is judged anew."""
+"""Number of test images that change; each strength is judged anew."""
 
 RUN_STRIDE = 10
 PATHS = 10
-"""Windows drawn at each strength: each is one microscope whose fields change step by step."""
+"""Number of windows at each strength: each is one microscope whose fields change step by step."""
 
 COLUMNS = {
     "case": "case",
@@ -58,7 +58,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that drifts: how it looks at a strength, in per cent of what ``what`` says."""
+    """A drifting property: ``apply`` shows it at a strength, in per cent of what ``what`` says."""
 
     name: str
     what: str
@@ -66,7 +66,7 @@ class Change:
     apply: Callable[[Image, float], Image]
     """Takes a field and the strength as a ratio."""
     named: str
-    """Regular expression of the words that name it rightly."""
+    """Regular expression for the words that name the change correctly."""
 
 
 _STAIN = r"(Nuclei|Red cells) are (?!only|[\d.]+ times)"
@@ -119,7 +119,7 @@ def drift(
         bench = Bench(data / "all4" / "images", bundle)
         for row in (*bench.false_alarms(), *map(bench.detection, CHANGES)):
             findings.rows.append(row)
-            # It takes long, and each row is a finding of its own.
+            # This takes long, and each row is a finding of its own.
             err.print(row, style="dim")
         rows = findings.rows
         alarms = [row["alarms_count"] for row in rows if "before_count" not in row]
@@ -131,7 +131,7 @@ def drift(
 
 
 class Bench:
-    """The images of a split, and what a bundle says of them."""
+    """The images of a split, with a bundle's judgement of them."""
 
     def __init__(self, images: Path, bundle: str) -> None:
         self._images = images
@@ -141,9 +141,9 @@ class Bench:
         self._rng = np.random.default_rng(0)
 
     def false_alarms(self) -> Iterable[dict[str, Any]]:
-        """Images that had no part in training in random order, and runs of neighbours of one class, of all images.
+        """Rows without drift: held-out images in random order, and of all images, runs of neighbours of one class.
 
-        The images of a class are numbered in the order in which its slides were photographed, so that a run is of few
+        The images of a class are numbered in the order in which its slides were photographed, so a run comes from few
         slides.
         """
         readings = {each.file.path: self._read(self._load(each)) for each in self._assignments}
@@ -152,13 +152,13 @@ class Bench:
         yield _alarms("no change, random order", windows, self._analyzer)
         for label in sorted({each.file.label for each in self._assignments}):
             run = [readings[each.file.path] for each in self._assignments if each.file.label == label]
-            # More than a window, since fields that were photographed twice count once.
+            # More than a window, because fields that were photographed twice count once.
             starts = range(0, len(run) - WINDOW_COUNT, RUN_STRIDE)
             runs = (run[start : start + 2 * WINDOW_COUNT] for start in starts)
             yield _alarms(f"no change, neighbours of {label}", runs, self._analyzer)
 
     def detection(self, change: Change) -> dict[str, Any]:
-        """A row for one change: where it is first said, and where the refusals would have been noticed."""
+        """A row for one change: when it is first reported, and when the refusals would have been noticed."""
         files = [each for each in self._assignments if each.part is Part.TEST]
         fields = [self._load(files[i]) for i in np.random.default_rng(1).permutation(len(files))[:FIELDS]]
         refused: list[float] = []
@@ -191,7 +191,7 @@ class Bench:
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
     def _read(self, field: Image) -> Reading:
-        """Without what is not needed here, since thousands are kept."""
+        """Judge a field, without the parts that are not needed here, because thousands of readings are kept."""
         found = self._analyzer.analyse(frame_now("benchmark", Pixels(field, ColourOrder.RGB)))
         if found.explanation is None:
             return found
@@ -203,7 +203,7 @@ class Bench:
 
 
 def _check(readings: Iterable[Reading], analyzer: Analyzer) -> Check:
-    """What is said as soon as the window is full."""
+    """The result of the drift check as soon as the window is full."""
     monitor = DriftMonitor()
     monitor.use(analyzer.model, analyzer.known_appearance, analyzer.reference)
     check = monitor.check()
@@ -226,7 +226,7 @@ def _first(checks: Sequence[Check]) -> int | None:
 
 
 def _commonest(messages: Sequence[str]) -> str | None:
-    """The sentences that say what changed, of the message that says so most often, without amounts."""
+    """The commonest sentence that says what changed, without amounts."""
     words = [
         re.sub(r" \(.*?\)|(only )?[\d.]+ times ", "", sentence)
         for message in messages

@@ -1,4 +1,4 @@
-"""What it costs to run a model in another process, as the Edge TPU's library does."""
+"""Measures the cost of running a model in another process, as for the Edge TPU's library."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _measure(name: str, pictures_count: int) -> dict[str, Any]:
         start_ms = (time.perf_counter() - began) * 1e3
         times_ms = []
         for _ in range(pictures_count):
-            # In turn, so that both meet the same machine.
+            # Alternating, so that both meet the same machine.
             picture = rng.integers(-128, 128, here.input.shape[1:], dtype=np.int8)
             first = time.perf_counter()
             here.answer(picture)
@@ -87,6 +87,6 @@ def _measure(name: str, pictures_count: int) -> dict[str, Any]:
 
 
 def _private_kb(pid: int) -> int:
-    """Memory that would be free if the process ended: what it shares with nobody."""
+    """Memory that would be free if the process ended: the part that it shares with no other process."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     return sum(int(kb) for kb in re.findall(r"^Private_\w+:\s+(\d+) kB", rollup, re.MULTILINE))

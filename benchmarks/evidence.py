@@ -1,11 +1,11 @@
-"""Whether the evidence that the microscope page shows lies on cells.
+"""Measures whether the evidence that the microscope page shows lies on cells.
 
 A share alone says little: evidence spread evenly lies on cells too, and data sets that centre their cells favour any
-map with a bright centre. Each map is therefore compared with the share by chance, the area of cells, and with the map
-of another image of the same set.
+map with a bright centre. Each map is therefore compared with the share by chance, which is the area of cells, and with
+the map of another image of the same set.
 
 Whether the label depends on cells is another question than whether the map shows it: the last columns say how far the
-label's logit falls back towards the next one if the cells are painted over, and if as much of the rest is.
+label's logit falls towards the next one if the cells are painted over, and if the same area of the rest is.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BUNDLES = ("accurate", "fast", "demo")
 SETS = ("all4", "tecom300", "cellavision100")
 RESAMPLES = 2000
 ALL4_PIXEL_ASPECT = 4 / 3
-"""Its images are 4:3 fields squeezed into a square."""
+"""The images of ``all4`` are 4:3 fields squeezed into a square."""
 COLUMNS = {
     "set": "images",
     "bundle": "bundle",
@@ -61,7 +61,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """A field and where its cells are, both at the size of the network's input."""
+    """A field and its mask of cells, both at the size of the network's input."""
 
     field: Image
     cells: Mask
@@ -79,7 +79,7 @@ def evidence(
 
     Truth: hand-drawn masks of nuclei and cytoplasm, and for all4, which has none, the nuclei that the agent finds.
     """
-    # No figure here is a time, so a busy machine does no harm.
+    # No figure here is a time, so the machine may be busy.
     with reported(Findings("evidence", COLUMNS), as_json=as_json, out=out, max_others_pct=math.inf) as findings:
         for name in SETS:
             examples = load_examples(data, name, count, seed)
@@ -124,7 +124,7 @@ def measure(classifier: Classifier, examples: Sequence[Example], seed: int) -> d
     dropped = np.array(drops)
     shown = [index for index, map_ in enumerate(maps) if map_.any()]
     own = np.array([to_chance(maps[index], examples[index].cells) for index in shown])
-    # The next image's map: every map is used once as a control, with the same centre bias.
+    # The next image's map: every map serves once as a control, with the same centre bias.
     other = np.array([to_chance(maps[following], examples[index].cells) for index, following in _following(shown)])
     if own.size < 2:
         return {"images": len(examples), "without": len(examples) - own.size}
@@ -155,7 +155,7 @@ def without_cells(example: Example) -> Image:
 
 
 def without_other(example: Example) -> Image:
-    """The field with the same shapes painted over half a field away; cells that lie there are spared."""
+    """The field with the same shapes painted over half a field away; cells in that place are spared."""
     height, width = example.cells.shape
     cells = _with_edges(example.cells)
     return _painted(example, np.roll(cells, (height // 2, width // 2), axis=(0, 1)) & ~cells)
@@ -173,7 +173,7 @@ def _painted(example: Example, where: Mask) -> Image:
 
 
 def _margin(judged: Classification, winner: int) -> float:
-    """How far the logit of a class is above the best of the others."""
+    """The difference between the logit of a class and the highest of the others."""
     return float(judged.logits[winner] - np.delete(judged.logits, winner).max())
 
 
@@ -192,7 +192,7 @@ def _following(shown: Sequence[int]) -> list[tuple[int, int]]:
 
 def _example(path: Path, truth: Path | None) -> Example:
     size_px = 224
-    # Images of other laboratories are smaller than a field: what is measured is where the map lies, not the label.
+    # Images of other laboratories are smaller than a field: this measures where the map lies, not the label.
     field = _centre_square(decode_image(path.read_bytes()), size_px, cv2.INTER_LINEAR)
     if truth is None:
         return Example(field, _nuclei(field))

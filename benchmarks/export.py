@@ -39,9 +39,9 @@ COLUMNS = {
 }
 
 SEEDED_COUNT = 2000
-"""Different readings; a larger database repeats them under other ids, times and specimens."""
+"""Number of different readings; a larger database repeats them with other ids, times and specimens."""
 FIELDS_COUNT = 200
-"""Readings of a slide."""
+"""Number of readings of a slide."""
 
 
 @app.command("export")
@@ -91,7 +91,7 @@ def export(
         findings.draw = _draw(findings.rows)
 
 
-# The kernel's account of a child begins with the memory of the process that forked it, so a small one has to.
+# The kernel's account of a child starts with the memory of the process that forked it, so that must be small.
 _LAUNCHER = (
     "import resource, subprocess, sys; "
     "subprocess.run(sys.argv[1:], check=True, stdin=subprocess.DEVNULL); "
@@ -109,7 +109,7 @@ class Run:
 
 
 def measure(config: Path, kind: str, target: Path) -> Run:
-    """Export everything to ``target``, which is removed again."""
+    """Export everything to ``target``, then remove it."""
     command = [sys.executable, "-m", "edge_agent.collector", "export", "--config", str(config), "--format", kind]
     began = time.perf_counter()
     done = subprocess.run(
@@ -125,7 +125,7 @@ def measure(config: Path, kind: str, target: Path) -> Run:
 
 
 def database_of(folder: Path, count: int) -> Path:
-    """The configuration of a database with so many readings, which is made if it is not there."""
+    """The configuration of a database with this many readings, which is made if it does not exist."""
     config, file = folder / f"{count}.toml", folder / f"{count}.db"
     if config.exists():
         return config
@@ -156,7 +156,7 @@ def _multiply(engine: Engine, times: int) -> None:
         "id": "lower(hex(randomblob(16)))",
         "captured_at": f"strftime('%Y-%m-%d %H:%M:%f000', captured_at, (:n * {SEEDED_COUNT}) || ' seconds')",
         "specimen": "printf('S-%04d-A', :n)",
-        # No export reads it, and it is nine tenths of a database.
+        # No export reads this part, and it is nine tenths of a database.
         "payload": "'{}'",
     }
     names = [column.name for column in results.c]

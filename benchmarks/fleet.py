@@ -1,4 +1,4 @@
-"""A thousand devices at one broker, and at a cluster of three: what is lost while brokers fail, and what it costs."""
+"""Runs a thousand devices at one broker, and at a cluster of three: results lost while brokers fail, and costs."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ IMPATIENT = {"keepalive_s": 15, "acknowledge_s": 30, "reconnect_max_s": 10}
 """A device notices within half a minute that its broker is gone. The defaults are 30, 60 and 30."""
 
 PLAIN_SESSIONS = {"will_delay_s": 0}
-"""With RabbitMQ: otherwise each device has a quorum queue, and after the loss of a node a thousand of them find no
-leader for minutes."""
+"""For RabbitMQ: otherwise, each device has a quorum queue.
+
+After the loss of a node, a thousand such queues find no leader for minutes."""
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - memory as a disk, in a folder of its own
 
@@ -55,17 +56,17 @@ COLUMNS = {
 
 
 class Broker(StrEnum):
-    """What the devices connect to."""
+    """The broker to which the devices connect."""
 
     MOSQUITTO = "mosquitto"
     RABBITMQ = "rabbitmq"
 
 
 class Spool(StrEnum):
-    """Where the devices keep what the broker has not acknowledged."""
+    """The place where the devices keep results that the broker has not acknowledged."""
 
     DISK = "disk"
-    """As on a device: SQLite, committed with fsync, here on a file system in memory."""
+    """As on a device: SQLite, committed with fsync, but on a file system in memory."""
     MEMORY = "memory"
 
 
@@ -73,12 +74,12 @@ RATES_HZ = {
     Broker.MOSQUITTO: {Spool.DISK: 0.1, Spool.MEMORY: 0.5},
     Broker.RABBITMQ: {Spool.DISK: 0.1, Spool.MEMORY: 0.2},
 }
-"""Results a second and device, for a thousand devices with all else on the same two cores."""
+"""Results per second and device, for a thousand devices with everything else on the same two cores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A broker at work."""
+    """A running broker."""
 
     address: str
     receiver: Sequence[str]
@@ -109,7 +110,7 @@ def fleet(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     Exit status 1: a result was lost, or the broker cannot be run.
     """
     findings = Findings(broker.value, COLUMNS)
-    # The brokers are other processes, too.
+    # The brokers are also other processes.
     with reported(findings, as_json=as_json, out=out, max_others_pct=100):
         for spool, asked_hz in ((Spool.DISK, disk_rate_hz), (Spool.MEMORY, memory_rate_hz)):
             rate_hz = RATES_HZ[broker][spool] if asked_hz is None else asked_hz
@@ -193,7 +194,7 @@ def _three_rabbits(folder: Path) -> Iterator[Place]:
             (folder / f"hosts-{number}").write_text("".join(f"{address} broker.fleet\n" for address in turned))
 
         def wrap(number: int, command: Sequence[str]) -> list[str]:
-            """Each process finds the nodes' addresses in another order, as with a name server that takes turns."""
+            """Let each process find the nodes' addresses in another order, as by a name server that rotates them."""
             hosts = str(folder / f"hosts-{number % len(addresses)}")
             script = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
             return inside(found.network.hub, ["sh", "-c", script, "client", hosts, *command])

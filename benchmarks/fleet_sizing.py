@@ -1,4 +1,4 @@
-"""What larger fleets need, computed from the measured fleet. docs/scaling.md has the tables that this prints."""
+"""Computes what larger fleets need from the measured fleet. docs/scaling.md contains the tables that this prints."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from edge_agent.testing.simulated_device import SimulatedDevice
 FIGURES = Path(__file__).parents[1] / "docs" / "figures" / "fleet"
 
 RATE_HZ = 0.5
-"""A result every two seconds, while slides are read."""
+"""One result every two seconds, while slides are read."""
 USE_RATIO = 0.5
-"""Of a core: the other half is for peaks, and for a backlog after an outage."""
+"""Used part of a core: the other half is for peaks, and for a backlog after an outage."""
 HEADER_BYTES = 60
-"""Topic and MQTT's own fields, beside the payload."""
+"""Topic and MQTT's own fields, besides the payload."""
 SIZES = (1_000, 10_000, 100_000)
 AWAY_S = 3600
 
@@ -39,7 +39,7 @@ def fleet_sizing(
 
 
 def tables(figures: Path) -> Iterator[str]:
-    """Lines in Markdown."""
+    """The lines of the tables, in Markdown."""
     found = {path.stem: json.loads(path.read_text())["rows"] for path in sorted(figures.glob("*.json"))}
     yield from _measured(found)
     yield ""
@@ -69,7 +69,7 @@ def _measured(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
 
 
 def _predicted(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
-    """Cores by the broker's processor time per result, which is taken to be the same at any size."""
+    """Cores from the broker's processor time per result, which is assumed to be the same at any size."""
     size_bytes = result_bytes()
     yield (
         "| Devices | results/s | to the broker, predicted | kept for an hour without a collector, predicted | "
@@ -77,7 +77,7 @@ def _predicted(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         + " |"
     )
     yield f"| --- | --- | --- | --- |{' --- | --- |' * len(found)}"
-    # The run with the most results a second spends the least share of its time on an idle broker.
+    # The run with the most results per second spends the smallest share of its time on an idle broker.
     best = {broker: max(rows, key=lambda row: row["reached_hz"]) for broker, rows in found.items()}
     measured = {(row["devices_count"], row["wished_hz"]) for row in best.values()}
     for devices, rate_hz in sorted({*measured, *((devices, devices * RATE_HZ) for devices in SIZES)}):

@@ -1,4 +1,4 @@
-"""Instructions per frame: the figure that depends neither on load nor on clock, and little on the machine."""
+"""Instructions per frame: a figure that does not depend on load or clock, and hardly on the machine."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from benchmarks.report import Absent, AsJson, Findings, Goal, Out, ratio, report
 COMMITTED = Path(__file__).parent / "instructions.json"
 
 MAX_RATIO = 1.05
-"""To the committed figure. Two runs of the same code differ by less than a hundredth."""
+"""Largest ratio to the committed figure. Two runs of the same code differ by less than a hundredth."""
 
 GOAL_RATIO = 0.7
-"""To the figure at the start."""
+"""Ratio to the figure at the start."""
 
 COLUMNS = {
     "bundle": "bundle",
@@ -51,7 +51,7 @@ def instructions(
     """
     findings = Findings("instructions", COLUMNS)
     before: dict[str, Any] = json.loads(committed.read_text()) if committed.exists() else {}
-    # Other processes make it slower, and change nothing else.
+    # Other processes only make this slower.
     with reported(findings, as_json=as_json, out=out, max_others_pct=100):
         try:
             counts = count(frames)
@@ -86,7 +86,7 @@ def count(frames: int) -> Counts:
 
 
 def beside(counts: Counts) -> Counts:
-    """What every case takes beside the bare invoke of its bundle."""
+    """Instructions of every case beyond the bare invoke of its bundle."""
     return {
         bundle: {name: number - cases[BARE_INVOKE] for name, number in cases.items() if name != BARE_INVOKE}
         for bundle, cases in counts.items()
@@ -94,7 +94,7 @@ def beside(counts: Counts) -> Counts:
 
 
 def rows(counts: Counts, before: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per case, compared with those before by what they take beside the network."""
+    """One row per case. The instructions beyond the network's are compared with earlier figures."""
     found, start = beside(counts), beside(before.get("start", {}))
     committed = beside(before.get("committed", {}))
     return [

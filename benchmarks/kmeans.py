@@ -1,4 +1,4 @@
-"""Speed of the exact k-means compared with scikit-learn's and OpenCV's, on the same pixels in the same run."""
+"""Speed of the exact k-means compared with scikit-learn's and OpenCV's, for the same pixels in the same run."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _measure(fields: int) -> list[dict[str, Any]]:
         rgb, _ = draw_smear(rng, SMEAR_LABELS[number % len(SMEAR_LABELS)], size_px=(224, 224))
         pixels = to_lab(rgb)[:, :, 1].ravel()
         for name, method in METHODS.items():
-            # On one thread each: on two cores scikit-learn's threads cost it a factor of two to four, at random.
+            # On one thread each: on two cores, scikit-learn's threads slow it down two to four times, at random.
             with threadpool_limits(limits=1):
                 method(pixels)
                 started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Milliseconds per image, with everything counted: from a frame in memory to the bytes of its message."""
+"""Milliseconds per image, including everything from a frame in memory to the bytes of its message."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DECODE_AND_INVOKE = "decode and invoke (1280x960 MJPEG)"
 UNFAMILIAR, CROWDED = "224x224 array, unfamiliar", "1280x960 MJPEG, 340 nuclei"
 
 COMPRESSED = (MJPEG, CROWDED)
-"""Cases that cannot take less than ``DECODE_AND_INVOKE``."""
+"""Cases that cannot be faster than ``DECODE_AND_INVOKE``."""
 
 COLUMNS = {
     "bundle": "bundle",
@@ -65,7 +65,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Something that is timed. ``stages`` returns the times of its parts, if known."""
+    """A timed case. ``stages`` returns the times of its parts, if known."""
 
     name: str
     bundle: str
@@ -76,7 +76,7 @@ class Case:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """Unique."""
+        """A unique key."""
         return self.bundle, self.name, self.threads
 
 
@@ -92,7 +92,7 @@ def latency(
 ) -> None:
     """Latency per stage and in total, interleaved with the bare invoke, the published recipe and the usual example."""
     findings = Findings("latency", COLUMNS)
-    # Loading, and converting the recipe's network, is not measured.
+    # Loading is not measured, nor is converting the recipe's network.
     cases = list(_cases(thread_counts() if threads is None else sorted({1, threads}), findings.absent))
     with reported(findings, as_json=as_json, out=out, max_others_pct=max_others_pct):
         findings.rows = measure(cases, rounds)
@@ -108,21 +108,22 @@ def latency(
 
 
 def thread_counts() -> list[int]:
-    """One, two and all cores, as far as there are so many."""
+    """One, two and all cores, up to the number of cores."""
     cores = os.cpu_count() or 1
     return sorted({1, min(2, cores), cores})
 
 
 JPEG_QUALITY = 75
-"""Gives 198 kB for a frame that is full of small cells."""
+"""Makes 198 kB of a frame that is full of small cells."""
 
 _FINE_JPEG_QUALITY = 92
-"""Gives 179 kB for a frame with cells as large as a microscope shows them. Twenty real frames of that size from a
-camera have 153 to 225 kB."""
+"""Makes 179 kB of a frame with cells as large as in a microscope.
+
+Twenty real frames of that size from a camera have 153 to 225 kB."""
 
 
 def frames() -> dict[str, Pixels | Encoded]:
-    """One drawn field in the forms that a camera may deliver, and one with seventeen times as many cells."""
+    """One drawn field in the forms that a camera may deliver, and one field with seventeen times as many cells."""
     return {
         FIELD: Pixels(_drawn(224, 224), ColourOrder.RGB),
         UNFAMILIAR: Pixels(_drawn(224, 224), ColourOrder.RGB),
@@ -134,7 +135,7 @@ def frames() -> dict[str, Pixels | Encoded]:
 
 
 def _drawn(height: int, width: int, um_per_pixel: float | None = None) -> Array:
-    """Uint8 RGB (height, width, 3), by default as high in the specimen as a field of 224 px."""
+    """Draw uint8 RGB (height, width, 3), by default covering the height of a field of 224 px in the specimen."""
     fine = DEFAULT_UM_PER_PIXEL * 224 / height
     size_px = height, width
     return draw_smear(np.random.default_rng(7), "pre-b", size_px=size_px, um_per_pixel=um_per_pixel or fine)[0]
@@ -170,7 +171,7 @@ def bundle_cases(name: str, thread_counts: list[int], absent: list[Absent]) -> I
 
 
 def _all_familiar(bundle: Bundle) -> Bundle:
-    """The bundle with a limit that even a drawing passes: fields of its own laboratory are judged so, without more."""
+    """The bundle with a limit that even a drawing passes, so that it is judged as a field of its own laboratory is."""
     thresholds = bundle.manifest.thresholds.model_copy(update={"max_unfamiliarity_score": 1e6})
     return replace(bundle, manifest=bundle.manifest.model_copy(update={"thresholds": thresholds}))
 
@@ -204,7 +205,7 @@ def _whole(analyzer: Analyzer, image: Pixels | Encoded) -> Callable[[], dict[str
 
 
 def _decode_and_invoke(runtime: Runtime, image: Pixels | Encoded, bundle: Bundle) -> Callable[[], None]:
-    """The least that a frame of a camera that compresses can take: decoded as the agent does it, and no more."""
+    """The least work for a frame of a camera that compresses: decode as the agent does, then invoke."""
     if not isinstance(image, Encoded):
         raise TypeError("a compressed frame is needed")
     geometry = bundle_geometry(bundle.manifest)
@@ -221,7 +222,7 @@ def _decode_and_invoke(runtime: Runtime, image: Pixels | Encoded, bundle: Bundle
 
 
 def _example(runtime: Runtime, rgb: Array) -> Callable[[], None]:
-    """Like the examples of picamera2 and Coral: no denoising, no segmentation, no refusal."""
+    """Work like the examples of picamera2 and Coral: no denoising, no segmentation, no refusal."""
     side = runtime.input.shape[1]
 
     def call() -> None:
@@ -241,11 +242,11 @@ def _quiet(judge: Callable[[Array], object], rgb: Array) -> Callable[[], None]:
 def measure(cases: list[Case], rounds: int) -> list[dict[str, Any]]:
     """Run all cases in turn, ``rounds`` times.
 
-    One row each, with the ratio of its median to that of its bare invoke.
+    Returns one row per case, with the ratio of its median to that of its bare invoke.
     """
     times: dict[tuple[str, str, int], list[float]] = {case.key: [] for case in cases}
     stages: dict[tuple[str, str, int], dict[str, list[float]]] = {case.key: {} for case in cases}
-    # OpenCV would use all cores, whatever the runtime is told.
+    # Otherwise, OpenCV would use all cores, whatever the runtime's setting.
     cv2.setNumThreads(1)
     for number in track(range(-WARM_UP_ROUNDS, rounds), "Measuring", console=Console(stderr=True), transient=True):
         for case in cases:
@@ -284,7 +285,7 @@ def measure(cases: list[Case], rounds: int) -> list[dict[str, Any]]:
 
 
 def goals(rows: list[dict[str, Any]]) -> list[Goal]:
-    """The goals, against the least that the same threads can do, and for one thread those between cases."""
+    """The goals, relative to the least work of the same threads and, for one thread, between cases."""
     p50 = {(row["bundle"], row["case"], row["threads_count"]): row["p50_ms"] for row in rows}
     found = []
     for threads, limit in ((1, 1.4), (2, 1.25)):
@@ -315,7 +316,7 @@ def _draw(rows: list[dict[str, Any]]) -> Callable[[Axes], None]:
             widths = np.array([row["stages_p50_ms"].get(stage, 0.0) for row in shown])
             axes.barh(names, widths, left=left, label=stage, color=f"C{number}")
             left += widths
-        # Cases without stages, and the message and other work around the stages.
+        # Cases without stages, and the time outside the stages, such as for the message.
         rest = np.maximum(0, np.array([row["p50_ms"] for row in shown]) - left)
         axes.barh(names, rest, left=left, label="message, or all of it", color="lightgrey")
         axes.invert_yaxis()

@@ -105,11 +105,11 @@ class Watched:
     first_result_s: float | None = None
     """From the start of the process to the arrival of its first result."""
     resident_mb: dict[int, float] = field(default_factory=dict)
-    """By number of readings."""
+    """Resident memory by number of readings."""
 
 
 def watch(bundle: str, frames: str, port: int, version: str, marks: tuple[int, ...]) -> Watched:
-    """Run the command like the service, until the last of ``marks`` or the first result."""
+    """Run the command as the service does, until the last of ``marks`` or the first result."""
     watched = Watched()
     results: queue.SimpleQueue[int] = queue.SimpleQueue()
     client = Client(CallbackAPIVersion.VERSION2)

@@ -1,4 +1,4 @@
-"""How well nuclei are found: against hand-drawn boxes and masks, beside release 0.2 and a textbook watershed."""
+"""Measures how well nuclei are found: by hand-drawn boxes and masks, beside release 0.2 and a textbook watershed."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Image = NDArray[np.uint8]
 MASK_SETS = ("tecom300", "cellavision100")
 EMPTY_SET = "frames-1280x960"
 MISLABELLED_COUNT = 20
-"""A field with more white cells than this has its red cells labelled as white ones: three of 260."""
+"""A field with more white cells than this has its red cells labelled as white: three fields of 260."""
 
 _MARGIN_PX = 4
-"""How far a centre may be outside a hand-drawn box."""
+"""Distance by which a centre may be outside a hand-drawn box."""
 
 COLUMNS = {
     "set": "set",
@@ -55,7 +55,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What a method found in a view."""
+    """The findings of a method in a view."""
 
     mask: Image
     cells: Sequence[Detection]
@@ -124,7 +124,7 @@ def _of(rows: dict[str, dict[str, Any]], key: str) -> float:
 
 
 def measure(data: Path, methods: Sequence[str] = tuple(METHODS)) -> list[dict[str, Any]]:
-    """A row for each set and method. ``data`` is the folder that holds the sets."""
+    """A row for each set and method. ``data`` is the folder that contains the sets."""
     fields = [field for field in read_boxes(data / "boxes") if len(field.white_cells) <= MISLABELLED_COUNT]
     odd = [field for field in fields if field_number(field) % 2]
     even = [field for field in fields if not field_number(field) % 2]
@@ -150,7 +150,7 @@ def measure(data: Path, methods: Sequence[str] = tuple(METHODS)) -> list[dict[st
             }
         )
         found = sum(len(find(view).cells) for view in views)
-        # One nucleus in these frames is real: that of the neutrophil in the first.
+        # Only one nucleus in these frames is real: that of the neutrophil in the first frame.
         rows.append(
             {
                 "set": EMPTY_SET,
@@ -192,7 +192,7 @@ def read_masks(data: Path, name: str) -> Iterator[tuple[Image, NDArray[np.bool_]
 
 
 def draw_sheet(data: Path, columns: int = 6) -> Image:
-    """Fields of every set with what was found outlined (green) and hand-drawn white cells boxed (red); uint8 RGB."""
+    """Fields of every set, with findings outlined (green) and hand-drawn white cells boxed (red); uint8 RGB."""
     tiles = []
     for field in [each for each in read_boxes(data / "boxes") if not field_number(each) % 2][:: 130 // (4 * columns)]:
         tile = _outlined(field.view)
@@ -225,7 +225,7 @@ def _padded(tile: Image, height_px: int, width_px: int) -> Image:
 
 
 def field_number(field: BoxedField) -> int:
-    """Of its file's name: odd fields are for tuning."""
+    """The number in the file's name: odd fields are for tuning."""
     return int(field.name.removeprefix("field-").removesuffix(".jpg"))
 
 
@@ -245,7 +245,7 @@ def _count(fields: Sequence[BoxedField], find: Callable[[Image], Found]) -> dict
 
 
 def _quarters_without(field: BoxedField) -> Iterator[Image]:
-    """The quarters of a field in or near which no white cell was drawn."""
+    """The quarters of a field with no hand-drawn white cell in or near them."""
     height, width = field.view.shape[0] // 2, field.view.shape[1] // 2
     for top in (0, height):
         for left in (0, width):
@@ -261,7 +261,7 @@ def _quarters_without(field: BoxedField) -> Iterator[Image]:
 
 
 def _matches(boxes: NDArray[np.float64], found: Sequence[Detection]) -> int:
-    """How many boxes have a detection of their own: a second one in the same box is a false one."""
+    """The number of boxes with a detection of their own: a second one in the same box counts as false."""
     free = [tuple(box) for box in boxes]
     for cell in found:
         inside = [

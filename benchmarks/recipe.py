@@ -1,4 +1,4 @@
-"""The published recipe, implemented plainly: what the device has to beat."""
+"""The published recipe in a plain implementation, which the device has to beat."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SIZE_PX = 224
 def published_recipe(clusters: int = 3) -> Callable[[Pixels], NDArray[np.float32]]:
     """Resize, non-local means, CIE LAB, k-means of the A channel, cells cut out, MobileNetV2 in float.
 
-    Colour conversion and denoising by OpenCV, k-means by scikit-learn with its ten starts, the network (random weights:
-    they cost the same) by the TFLite runtime. Takes a uint8 RGB array of any size. Raises ``ImportError`` where there
-    is no TensorFlow to convert the network with.
+    Colour conversion and denoising are OpenCV's, k-means is scikit-learn's with its ten starts, and the network (random
+    weights, at the same cost) is run by the TFLite runtime. The function takes a uint8 RGB array of any size. Raises
+    ``ImportError`` without TensorFlow to convert the network with.
     """
     invoke = _float_network()
 
@@ -45,7 +45,7 @@ def _float_network() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - a device may have tflite-runtime instead
 
     network = keras.applications.MobileNetV2((SIZE_PX, SIZE_PX, 3), weights=None, classes=4)
-    # Keras prints every variable to the output that the figures go to.
+    # Keras would print every variable to the output of the figures.
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         model = tf.lite.TFLiteConverter.from_keras_model(network).convert()

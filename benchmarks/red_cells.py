@@ -1,4 +1,4 @@
-"""How well the red cells of a field tell its scale: against hand-drawn boxes."""
+"""Measures how well the red cells of a field show its scale, against hand-drawn boxes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
-    """The red cells of a view, and how wide hand-drawn boxes say they are."""
+    """The red cells of a view, and their width by hand-drawn boxes."""
 
     found: RedCells
     truth_px: float
@@ -63,7 +63,7 @@ def red_cells(
 
 
 def measure(data: Path) -> list[dict[str, Any]]:
-    """A row for each half of the fields and each way to show them. ``data`` is the folder that holds ``boxes``."""
+    """A row for each half of the fields and each way of showing them. ``data`` is the folder that holds ``boxes``."""
     fields = [(field, truth) for field in read_boxes(data / "boxes") if (truth := true_diameter_px(field)) is not None]
     halves = {
         "boxes, kept aside": [each for each in fields if not field_number(each[0]) % 2],
@@ -91,7 +91,7 @@ def _of_view(view: Image) -> RedCells:
 
 
 def _of_squeezed(view: Image) -> RedCells:
-    """Measured in an image squeezed like those of ``all4``, and scaled to pixels of the view."""
+    """Measure the red cells in an image squeezed like those of ``all4``, and scale them to pixels of the view."""
     squeezed = np.asarray(cv2.resize(view, (_SQUEEZED_PX, _SQUEEZED_PX), interpolation=cv2.INTER_LINEAR), np.uint8)
     height, width = view.shape[:2]
     found = measure_red_cells(measure_stain(SEGMENTATION_DENOISER(squeezed)), width / height)

@@ -40,7 +40,7 @@ class Goal:
 
     @property
     def reached(self) -> bool:
-        """False also if it could not be measured."""
+        """Whether the goal was measured and reached."""
         if self.measured is None:
             return False
         return self.measured <= self.limit if self.at_most else self.measured >= self.limit
@@ -60,7 +60,7 @@ class Findings:
 
     benchmark: str
     columns: dict[str, str]
-    """Heading of each key that the table shows."""
+    """Headings of the table, by key."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
@@ -76,7 +76,7 @@ def reported(
 ) -> Iterator[Findings]:
     """Watch the machine while the body fills in the findings, then report them.
 
-    Exits with 0 even if the figures are not valid, which the report says.
+    Exits with 0 even if the figures are not valid; the report says so.
     """
     with observed(max_others_pct) as conditions:
         yield findings
@@ -94,7 +94,7 @@ def reported(
 
 
 def ratio(above: float | None, below: float | None) -> float | None:
-    """The ratio to three places; None if one of them is missing."""
+    """The ratio to three places; None if either figure is missing."""
     return None if above is None or below is None else round(above / below, 3)
 
 

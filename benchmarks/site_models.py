@@ -1,4 +1,4 @@
-"""What 'trainer adapt' is worth: heads fitted to a few labels, judged on all that was kept apart."""
+"""Measures the heads of 'trainer adapt': fitted to a few labels, judged on everything that was kept apart."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ COLUMNS = {
 
 _SHUFFLES = 100
 _MIN_IMAGES = 20
-"""Of a type of cell in ``tecom300``, for it to be a class: one type has a single image."""
+"""Images of a type of cell in ``tecom300`` for it to be a class: one type has a single image."""
 _PERMUTATIONS = 1000
 
 Indices = NDArray[np.int64]
@@ -66,10 +66,10 @@ class LabelledSet:
     features: SiteFeatures
 
     def draw(self, per_class: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
-        """Indices to fit to, ``per_class`` of each class if there are as many, and those kept apart.
+        """Indices to fit to, ``per_class`` of each class if there are enough, and those kept apart.
 
-        Where specimens are named, those of a half are kept apart; elsewhere all that shares no group with what is
-        fitted to.
+        If specimens are named, half of them are kept apart; if not, everything that shares no group with the fitted
+        images.
         """
         labels, groups = self.examples.labels, self.examples.groups
         if self.examples.grouping == "specimen":
@@ -140,7 +140,7 @@ def _goals(rows: dict[tuple[str, int], dict[str, Any]], let_through: float) -> l
 
 
 def measure(labelled: LabelledSet, per_class: int, draws: int, sets: Iterable[LabelledSet]) -> dict[str, Any]:
-    """One row: ``draws`` heads, each fitted to ``per_class`` images of each class."""
+    """One row for ``draws`` heads, each fitted to ``per_class`` images of each class."""
     found = [_fit(labelled, per_class, seed, list(sets)) for seed in range(draws)]
     accuracy = np.array([each["accuracy"] for each in found])
     areas = [each["auroc"] for each in found if each["auroc"] is not None]
@@ -183,7 +183,7 @@ def _fit(labelled: LabelledSet, per_class: int, seed: int, sets: list[LabelledSe
     logits = head.logits(labelled.features.features[apart])
     right = logits.argmax(axis=1) == truth
     accuracy = float(right.mean())
-    # In the mix of classes that was labelled, which is what the interval is of.
+    # In the mix of classes that was labelled, to which the interval applies.
     shares = examples.class_counts / len(examples.labels)
     mixed = float(sum(share * right[truth == label].mean() for label, share in enumerate(shares)))
     low, high = accuracy_interval(validation.top == examples.labels, examples.groups)
@@ -203,7 +203,7 @@ def _fit(labelled: LabelledSet, per_class: int, seed: int, sets: list[LabelledSe
 
 
 def validate(examples: Examples, features: SiteFeatures) -> CrossValidation:
-    """As 'trainer adapt' does."""
+    """Cross-validate as 'trainer adapt' does."""
     return cross_validate(
         features.features,
         features.varied,
@@ -220,7 +220,7 @@ def _lacking(examples: Examples, validation: CrossValidation) -> tuple[str, ...]
 
 
 def let_through_pct(labelled: LabelledSet, per_class: int = 20) -> float:
-    """How many of a hundred heads, fitted to labels given at random, pass the gate's permutation test."""
+    """Percentage of heads, fitted to random labels, that pass the gate's permutation test."""
     passed = 0
     for seed in range(_SHUFFLES):
         rng = np.random.default_rng(seed)
@@ -233,7 +233,7 @@ def let_through_pct(labelled: LabelledSet, per_class: int = 20) -> float:
 
 
 def read_sets(data: Path, bundle: str, cache: Path | None) -> Iterator[LabelledSet]:
-    """Every set, the four with labels first. The others have made-up ones, and are only to be refused."""
+    """Every set, starting with the four that have labels. The others have made-up ones, and should only be refused."""
     classifier = Classifier(load_bundle(bundle))
     with TemporaryDirectory() as folder:
         tables = Path(folder)

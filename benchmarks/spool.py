@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 CARD_BYTES = 32e9
 CARD_CYCLES = 500
-"""Of a consumer card's TLC flash; makers rarely publish it."""
+"""Write cycles of a consumer card's TLC flash; makers rarely publish this."""
 AMPLIFICATION = 10
 """Bytes that the card's controller writes for each byte of a small synced write. A guess, not measured."""
 PATIENCE_S = 60.0
@@ -107,7 +107,7 @@ def _life(costs: list[Cost], results: int) -> str:
 
 
 def measure(group: int, results: int, folder: Path) -> Cost:
-    """Run one group size in its own process, under strace if installed."""
+    """Run one group size in its own process, under strace if it is installed."""
     strace = shutil.which("strace")
     with tempfile.TemporaryDirectory(dir=folder, prefix="spool-benchmark-") as place:
         log = Path(place, "syncs")
@@ -115,7 +115,7 @@ def measure(group: int, results: int, folder: Path) -> Cost:
         plain = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         fsyncs = None
         if strace is not None:
-            # A second run for the times, which tracing slows down.
+            # A second run for the times, because tracing slows the first down.
             traced = [strace, "-f", "-q", "-e", "trace=fsync,fdatasync", "-o", str(log), *command]
             counted = subprocess.run(traced, capture_output=True, text=True, check=False)
             if counted.returncode == 0:

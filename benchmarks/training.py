@@ -94,7 +94,7 @@ def _random_weights(path: Path, alpha: float) -> Path:
 
 
 def _fine_tuning(run: Path) -> dict[str, Any]:
-    """From the epochs' own times, including validation."""
+    """The speed of fine-tuning, from the epochs' own times, including validation."""
     with (run / "curves.csv").open(newline="") as file:
         seconds = [float(row["seconds"]) for row in csv.DictReader(file) if int(row["epoch"]) > 0]
     with (run / "manifest.csv").open(newline="") as file:

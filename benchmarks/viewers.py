@@ -1,4 +1,4 @@
-"""Whether the analysis notices who looks: latency of readings with and without viewers of the moving picture."""
+"""Measures whether viewers of the moving picture slow the analysis down: latency of readings with and without them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 VIEWERS = 5
 SETTLE_S = 1.0
-"""After viewers came or left, until readings count."""
+"""Time after viewers came or left until readings count."""
 NICENESS = 19
-"""Of the viewers: on a device they are other machines."""
+"""Niceness of the viewers: on a device they are other machines."""
 STEPS = (50, 90, 95, 99)
 
 COLUMNS = {
@@ -64,7 +64,7 @@ class Run:
     frame_rate_hz: float
     block_s: float
     blocks: int
-    """With and without viewers, each."""
+    """Number of blocks with viewers, and of blocks without."""
     width_px: int
 
 
@@ -154,7 +154,7 @@ def _draw(latencies: dict[int, Any]) -> Callable[[Axes], None]:
 
 
 def _agent(what: Run) -> dict[str, Any]:
-    """The agent, the page's server, and blocks of readings with and without viewers."""
+    """Run the agent and the page's server, with blocks of readings with and without viewers."""
     from edge_agent.web.server import MicroscopePage  # noqa: PLC0415 - an extra
     from edge_agent.web.settings import WebSettings  # noqa: PLC0415 - an extra, loaded by this measurement alone
 
@@ -198,7 +198,7 @@ def _agent(what: Run) -> dict[str, Any]:
 
 @contextmanager
 def _viewers(address: str, width_px: int) -> Iterator[Callable[[bool], int]]:
-    """A process of viewers. The function makes them look or stop, and returns how many pictures they got."""
+    """Start a process of viewers. The function starts or stops their viewing, and returns how many pictures came."""
     command = [sys.executable, "-m", "benchmarks.viewers", "viewers", address, str(width_px)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None  # noqa: S101 - pipes were asked for
@@ -217,7 +217,7 @@ def _viewers(address: str, width_px: int) -> Iterator[Callable[[bool], int]]:
 
 
 def _look(address: str, width_px: int) -> None:
-    """Look and leave as standard input says, until it ends."""
+    """Start and stop viewing as told on standard input, until its end."""
     os.nice(NICENESS)
     request = json.dumps({"next": True, "max_width_px": width_px})
     leaving: list[Callable[[], int]] = []
@@ -231,7 +231,7 @@ def _look(address: str, width_px: int) -> None:
 
 
 def _viewer(address: str, request: str) -> Callable[[], int]:
-    """One viewer that looks; the function makes it leave, and returns how many pictures it got."""
+    """Connect one viewer; the returned function disconnects it, and returns how many pictures it got."""
     from websockets.exceptions import ConnectionClosed  # noqa: PLC0415 - an extra
     from websockets.sync.client import connect  # noqa: PLC0415 - an extra, loaded by this measurement alone
     from websockets.typing import Origin  # noqa: PLC0415 - an extra, loaded by this measurement alone

@@ -1,4 +1,4 @@
-"""How long the vision takes beside that of release 0.2, in one run: cells, nuclei, red cells and quality."""
+"""Measures the time of the vision beside that of release 0.2, in one run: cells, nuclei, red cells and quality."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _real(data: Path, frame: str, fields: int) -> list[Image]:
 
 
 def _measure(frame: str, pictures: list[Image]) -> dict[str, Any]:
-    # On one thread each: a second one, when another process has the core, only makes both wait.
+    # On one thread each: while another process has the core, a second thread only makes both wait.
     cv2.setNumThreads(1)
     before_ms, now_ms = zip(*(_timed(*_prepare(frame, picture)) for picture in pictures), strict=True)
     ratios = np.divide(now_ms, before_ms)
@@ -99,7 +99,7 @@ def _prepare(frame: str, picture: Image) -> tuple[Image, Image, View]:
 
 
 def _timed(field: Image, denoised: Image, view: View, rounds: int = 15) -> tuple[float, float]:
-    """Median milliseconds of release 0.2 and of this one, in turn."""
+    """Median milliseconds of release 0.2 and of this release, alternating."""
     taken_ms: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         started = time.perf_counter()

@@ -77,7 +77,7 @@ class KeyUnusable(TrainerError):
 
 
 class PassphraseNeeded(KeyUnusable):
-    """A private key is encrypted, and no or another passphrase was given."""
+    """A private key is encrypted, and no passphrase or a wrong one was given."""
 
     code = "passphrase_needed"
     remedy = "Give the passphrase that the key was made with."

@@ -32,7 +32,7 @@ def holds_files(folder: Path) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Create ``folder`` and what is above it, where it is missing. Raises ``OutputUnwritable``."""
+    """Create ``folder`` and its parents where they are missing. Raises ``OutputUnwritable``."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -41,9 +41,9 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that replaces ``path`` once it is complete, so that a kill leaves the old one.
+    """Open a binary file that replaces ``path`` once it is complete, so that a kill leaves the old one.
 
-    Raises ``OutputUnwritable`` if it cannot be written, such as on a full disk; the old file stays then, too.
+    Raises ``OutputUnwritable`` if the file cannot be written, such as on a full disk; the old one stays then, too.
     """
     draft = path.with_name(f"{path.name}.part")
     try:

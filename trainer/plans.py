@@ -1,4 +1,4 @@
-"""What a long command was asked for, kept in its output folder, so that it resumes only the same."""
+"""Keeps the plan of a long command in its output folder, so that only the same plan is resumed there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spreads independent work over processes, with one progress bar, and one error where the system kills one."""
+"""Spreads independent work over processes, with one progress bar, and one error if the system kills a process."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ Found = TypeVar("Found")
 def in_processes(
     work: Callable[[Sequence[Item]], list[Found]], items: Sequence[Item], what: str, *, processes: int, chunk: int
 ) -> Iterator[Found]:
-    """What ``work`` finds for each item, in their order; ``work`` is given ``chunk`` of them at a time, and pickled.
+    """Yield the results of ``work`` for ``items``, in their order.
 
-    With one process it is this one. Raises what ``work`` raises, and ``OutOfMemory`` if the system killed a process.
+    ``work`` is given ``chunk`` items at a time, and is pickled. With one process, it runs in this process. Raises what
+    ``work`` raises, and ``OutOfMemory`` if the system killed a process.
     """
     chunks = [items[start : start + chunk] for start in range(0, len(items), chunk)]
     if processes == 1:
         yield from itertools.chain.from_iterable(map(work, track(chunks, what)))
         return
-    # A fork of a process that has threads, such as TensorFlow's, may hang.
+    # Forking a process that has threads, such as TensorFlow's, may hang.
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_begin_process)
     try:
         for done in track([pool.submit(work, each) for each in chunks], what):
@@ -42,6 +43,6 @@ def in_processes(
 
 
 def _begin_process() -> None:
-    """The processes are the parallelism, and only the first of them answers to Ctrl-C, which all of them get."""
+    """Use one thread, as the processes are the parallelism, and leave Ctrl-C, which all of them get, to the first."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

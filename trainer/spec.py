@@ -8,7 +8,7 @@ INPUT_SIZE_PX = 224
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 """Widths for which ImageNet weights of MobileNetV2 exist."""
 IMAGENET = "imagenet"
-"""In place of a path of weights: Keras' own download or, of EfficientNet-Lite0, the installed package."""
+"""Stands in for a path of weights: Keras' own download or, for EfficientNet-Lite0, the installed package."""
 
 
 class Network(StrEnum):
@@ -29,8 +29,8 @@ MIDDLE_MAP = "middle_map"
 def middle_layer(alpha: float, network: Network = Network.MOBILENET_V2) -> str:
     """The layer on which familiarity is computed: it and all before it keep their ImageNet weights.
 
-    It ends the first stage of 14x14 positions. A narrow network has too few trainable weights behind that, so it keeps
-    fewer blocks.
+    It ends the first stage of 14x14 positions. A narrow network has too few trainable weights behind that layer, so
+    fewer of its blocks are frozen.
     """
     if network is Network.EFFICIENTNET_LITE0:
         return "block_7_add"

@@ -29,7 +29,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window. Closed before other tests, since Playwright's event loop runs until then."""
+    """Debian's Chromium, headless. It is closed before other tests, because Playwright's event loop runs until then."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("chromium is not installed (apt-get install chromium)")
@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page in a context of its own, in English. A script that fails makes its test fail."""
+    """A page in its own context, in English. A failing script makes its test fail."""
     context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
     context.set_default_timeout(PATIENCE_MS)
     found = context.new_page()
@@ -55,7 +55,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @dataclass
 class RunningDevice:
-    """An agent in a process of its own, which can be killed and started again."""
+    """An agent in its own process, which can be killed and started again."""
 
     config: Path
     port: int
@@ -72,7 +72,7 @@ class RunningDevice:
         )
 
     def kill(self) -> None:
-        """As a power cut does it."""
+        """Kill the agent, as a power cut does."""
         assert self.process is not None
         self.process.kill()
         self.process.communicate()
@@ -151,7 +151,7 @@ def readings() -> Readings:
 
 @pytest.fixture(scope="session")
 def field() -> NDArray[np.uint8]:
-    """What the moving picture shows, uint8 RGB (720, 960, 3)."""
+    """The picture that the moving picture shows, uint8 RGB (720, 960, 3)."""
     return draw("pre-b", 7)
 
 

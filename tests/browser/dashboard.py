@@ -31,7 +31,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DASHBOARD = REPOSITORY / "deploy" / "dashboard"
 PASSWORD = "a-password-of-the-test"
 TESTER = "tester"
-"""May publish anything, as no device can."""
+"""An account that may publish anything, unlike any device."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ def dashboard_broker(
     page: Path = DASHBOARD / "page",
     ports: DashboardBroker | None = None,
 ) -> Iterator[DashboardBroker]:
-    """mosquitto by the shipped ``dashboard.conf`` and ``acl``; ``devices`` are SITE/DEVICE, with a password each.
+    """mosquitto with the shipped ``dashboard.conf`` and ``acl``; ``devices`` are SITE/DEVICE, with a password each.
 
-    It listens on the ports of an earlier one, if that is given.
+    It listens on ``ports`` of an earlier broker, if given.
     """
     deploy = REPOSITORY / "deploy" / "mosquitto"
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def log_in(page: Page, address: str, view: str = "overview", *, version: str = "
 
 
 class Speaker:
-    """Publishes as any device, and as what no device would."""
+    """Publishes as any device would, and as no device would."""
 
     def __init__(self, port: int) -> None:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
@@ -113,7 +113,7 @@ class Speaker:
 
 
 class Witness:
-    """Keeps what the broker delivers, as the page gets it."""
+    """Keeps what the broker delivers, as the page receives it."""
 
     def __init__(self, port: int) -> None:
         self._heard = threading.Condition()
@@ -140,7 +140,7 @@ class Witness:
             self._heard.notify_all()
 
     def until(self, wanted: Callable[[str, Any], bool]) -> None:
-        """Wait for a message, given by its topic and body."""
+        """Wait for a message for whose topic and body ``wanted`` is true."""
         with self._heard:
             assert self._heard.wait_for(lambda: self._last[0] != "" and wanted(*self._last), PATIENCE_S)
 
@@ -159,7 +159,7 @@ class Witness:
 
 @dataclass
 class SimulatedProcess:
-    """A simulated device in a process of its own, which can be killed and started again."""
+    """A simulated device in its own process, which can be killed and started again."""
 
     command: list[str]
     process: subprocess.Popen[str] | None = None
@@ -169,14 +169,14 @@ class SimulatedProcess:
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, env=environment)
 
     def kill(self) -> None:
-        """As a power cut does it."""
+        """Kill the device, as a power cut does."""
         assert self.process is not None
         self.process.kill()
         self.process.communicate()
         self.process = None
 
     def end(self) -> None:
-        """Kill it if it runs."""
+        """Kill the device if it runs."""
         if self.process is not None:
             self.kill()
 
@@ -195,7 +195,7 @@ def simulated(*commands: list[str]) -> Iterator[list[SimulatedProcess]]:
 
 @contextmanager
 def nginx_in_front(program: str, folder: Path, broker: DashboardBroker, certificates: Path) -> Iterator[str]:
-    """nginx by the shipped ``nginx.conf``; yields the page's address, whose certificate is for ``localhost``."""
+    """nginx with the shipped ``nginx.conf``; yields the page's address, whose certificate is for ``localhost``."""
     port = free_port()
     shipped = (DASHBOARD / "nginx.conf").read_text()
     for shipped_text, own in {
@@ -228,7 +228,7 @@ def nginx_in_front(program: str, folder: Path, broker: DashboardBroker, certific
 
 
 def copied_page(folder: Path, **config: object) -> Path:
-    """A copy of the page with a ``config.json`` of the test's own."""
+    """A copy of the page with the test's own ``config.json``."""
     place = folder / "page"
     shutil.copytree(DASHBOARD / "page", place)
     (place / "config.json").write_text(json.dumps(config))

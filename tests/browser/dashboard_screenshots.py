@@ -40,7 +40,7 @@ def _now() -> str:
 
 
 def _make_trouble(speaker: Speaker, witness: Witness) -> None:
-    """What a person has to look at, of each kind a little."""
+    """Make a few examples of each problem that a person has to look at."""
     for number, (name, (code, message, remedy)) in enumerate(PROBLEMS.items(), 1):
         topic = f"south-lab/scope-{number}/health"
         health = witness.newest(f"leukoscope/v1/{topic}")
@@ -120,7 +120,7 @@ def main() -> None:
         speaker.say("east-ward/scope-1/command/set-specimen", slide)
         witness.newest(f"leukoscope/v1/{LOST}/info")
         with _page(browser, broker, "light", 1280) as desk, _page(browser, broker, "dark", 360) as phone:
-            # Metrics come every half minute, and with them the latencies and the backlog.
+            # Metrics arrive every half minute, and with them the latencies and the backlog.
             witness.newest("leukoscope/v1/north-clinic/scope-2/metrics")
             lost.kill()
             expect(desk.locator(f'#attention [data-device="{LOST}"]')).to_be_visible()

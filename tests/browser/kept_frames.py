@@ -31,7 +31,7 @@ class Given(NamedTuple):
 
 @dataclass
 class KeptFrames:
-    """Frames to label, each an RGB array; ``given`` is what the page said of them, in order."""
+    """Frames to label, each an RGB array; ``given`` has the page's labels for them, in order."""
 
     pictures: Sequence[NDArray[np.uint8]]
     given: list[Given] = field(default_factory=list)
@@ -41,7 +41,7 @@ class KeptFrames:
         self.ids = [str(uuid4()) for _ in self.pictures]
 
     def attach(self, page: Page) -> None:
-        """Answer what ``page`` asks of the collection."""
+        """Answer the requests of ``page`` to the collection."""
         page.route("**/collection**", self._answer)
         page.route("**/collection/**", self._answer)
 
@@ -63,7 +63,7 @@ class KeptFrames:
                 self.given.append(Given(posted["item"], posted["label"], posted["id"]))
                 route.fulfill(json={"item": posted["item"], "label": posted["label"]})
             case ["undo"]:
-                # Without an id it is the last one of the role, whoever gave it.
+                # Without an id, this is the last label of the role, whoever gave it.
                 undone = next((each for each in self.given if each.id == posted.get("id")), self.given[-1])
                 self.given.remove(undone)
                 route.fulfill(json={"item": undone.item})

@@ -54,7 +54,7 @@ LIMITS = {name: float(value) for name, value in QualityLimits().model_dump().ite
 
 
 class ScriptedDevice(FakeDevice):
-    """``changes`` replaces parts of its state, ``answers`` what it says to a command."""
+    """``changes`` replaces parts of its state, ``answers`` its answers to commands."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Readings:
         specimen: SpecimenField | None = None,
         **changes: object,
     ) -> tuple[Result, Reading]:
-        """The reading of a drawn field, with ``changes`` to what the analysis says of it."""
+        """The reading of a drawn field, with ``changes`` to the result of the analysis."""
         picture = draw(kind, seed, focus_sigma_px)
         found = self._analyzer.analyse(frame_now("camera0", Pixels(picture, ColourOrder.RGB)))
         found = dataclasses.replace(found, demonstration=False, **changes)  # type: ignore[arg-type]  # any field
@@ -101,8 +101,8 @@ class Readings:
     ) -> tuple[Result, Reading]:
         """A reading whose cells, the largest first, got these types, or were refused for these reasons.
 
-        ``blast_ratios`` are those of the cells; by default of a blast 0.9 and of others 0.1, and a cell that is cut or
-        unfamiliar has none.
+        ``blast_ratios`` are those of the cells. The default is 0.9 for a blast, 0.1 for others, and none for a cell
+        that is cut or unfamiliar.
         """
         _, found = self.make(seed=seed)
         assert len(found.cells) >= len(fates)
@@ -155,7 +155,7 @@ class Readings:
 
 
 def typed_cell(cell: Cell, fate: str | Reason, blast_ratio: float | None = None) -> Cell:
-    """A cell with the box of a round nucleus, and a type or a reason for none."""
+    """A cell with the box of a round nucleus, and a type or a reason for having none."""
     side = 2 * math.sqrt(cell.nucleus_area_px / math.pi)
     box = {
         "left_px": cell.x_px - side / 2,
@@ -172,7 +172,7 @@ def typed_cell(cell: Cell, fate: str | Reason, blast_ratio: float | None = None)
 
 
 def window_around(picture: NDArray[np.uint8], cell: Cell) -> NDArray[np.uint8]:
-    """What a cells model sees of a cell, uint8 RGB (160, 160, 3)."""
+    """The window of a cell that a cells model sees, uint8 RGB (160, 160, 3)."""
     edged = np.pad(picture, ((80, 80), (80, 80), (0, 0)), mode="reflect")
     top, left = round(cell.y_px), round(cell.x_px)
     return edged[top : top + 160, left : left + 160]
@@ -186,9 +186,9 @@ def draw(label: str, seed: int, focus_sigma_px: float = 0.6) -> NDArray[np.uint8
 
 @dataclass
 class Moving:
-    """The moving picture: what a viewer asked for, and frames that a test sends.
+    """The moving picture: a viewer's requests, and frames that a test sends.
 
-    It takes the place of the route, whose own tests are elsewhere, so that every figure is the test's.
+    It replaces the route, which has its own tests elsewhere, so that the test controls every figure.
     """
 
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -198,7 +198,7 @@ class Moving:
     shown_count: int = 0
 
     def attach(self, page: Page) -> None:
-        """Answer what ``page`` opens."""
+        """Answer the connection that ``page`` opens."""
         page.route_web_socket("**/live", self._open)
 
     def _open(self, socket: WebSocketRoute) -> None:
@@ -241,7 +241,7 @@ def live_message(picture: NDArray[np.uint8], **header: object) -> bytes:
 
 @dataclass
 class Scene:
-    """A served page and what is behind it."""
+    """A served page, and the objects behind it."""
 
     device: ScriptedDevice
     server: MicroscopePage
@@ -253,7 +253,7 @@ class Scene:
         return self.server.address
 
     def show(self, made: tuple[Result, Reading]) -> Result:
-        """Publish a reading with its pictures, at once."""
+        """Publish a reading with its pictures immediately."""
         result, reading = made
         self.server.update(result, reading)
         deadline_s = time.monotonic() + PATIENCE_S

@@ -36,7 +36,7 @@ FOCUSED, BLURRED = 0.6, 4.0
 
 
 def _fill(made: Scene, readings: Readings) -> Result:
-    """A slide that is being read: labels, an unsure field, a blurred one, and an unfamiliar one."""
+    """Fill a slide that is being read: labels, an unsure field, a blurred one, and an unfamiliar one."""
     tally = Tally(specimen=SPECIMEN, began_at=datetime.now(UTC) - timedelta(minutes=9), wished_fields_count=20)
     kinds = ["pre-b", "benign", "pre-b", "early-pre-b", "pre-b", "pro-b", "pre-b", "pre-b", "benign", "pre-b"]
     for number, kind in enumerate([*kinds, *kinds[::-1]]):
@@ -80,7 +80,7 @@ def _fill(made: Scene, readings: Readings) -> Result:
 
 
 def _moving(made: Scene, latest: Result, kind: str, seed: int) -> None:
-    """The picture comes into focus and stays, on the field of the latest reading."""
+    """Let the picture come into focus and stay, on the field of the latest reading."""
     steps = iter([2.0, 1.2, *[FOCUSED] * 1000])
 
     def answer(socket: WebSocketRoute, request: dict[str, object]) -> None:
@@ -126,7 +126,7 @@ def _page(made: Scene, browser: Browser, width: int, scheme: str, language: str)
 
 def _take(page: Page, out: Path, name: str) -> None:
     page.wait_for_load_state("load")
-    # The whole page as one screen, so that the menu of a phone is at its end and every picture is loaded.
+    # Take the whole page as one screen, so that a phone's menu is at its end and every picture is loaded.
     size = page.viewport_size or {"width": 0, "height": 0}
     for _ in range(2):
         height = page.evaluate("document.documentElement.scrollHeight")
@@ -188,7 +188,7 @@ def _german(made: Scene, browser: Browser, out: Path) -> None:
 
 
 def _cells(readings: Readings, browser: Browser, out: Path) -> None:
-    """Types by lot: nothing that ships was trained on drawn cells."""
+    """Types are drawn at random: no shipped bundle was trained on drawn cells."""
     types = ["blast", "lymphocyte", "blast", "neutrophil", Reason.CELL_CUT, "monocyte", "blast", "lymphocyte"]
     types += ["neutrophil", "smudge", Reason.CELL_CUT, "eosinophil", Reason.LOW_CONFIDENCE, "lymphocyte"]
     ratios = [0.97, 0.04, 0.91, 0.01, 0, 0.22, 0.83, 0.06, 0.02, 0.11, 0, 0.01, 0.48, 0.09]

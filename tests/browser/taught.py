@@ -1,4 +1,4 @@
-"""How far a microscope was taught, answered in the browser as ``/teaching`` would."""
+"""The state of a microscope's teaching, answered in the browser as ``/teaching`` would."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def report(*items: str) -> FitReport:
 
 
 def state(labelled: Mapping[str, int], **changes: object) -> AdaptationState:
-    """Of a set with two classes."""
+    """The state for a set with two classes."""
     labels = tuple(
         NeededLabels(code=code, name=NAMES[code], labelled_count=count, needed_count=NEEDED)
         for code, count in labelled.items()
@@ -101,7 +101,7 @@ def state(labelled: Mapping[str, int], **changes: object) -> AdaptationState:
 
 @dataclass
 class Taught:
-    """``state`` is what the page gets; ``measured`` the sets that it asked the figure of."""
+    """``state`` is what the page gets; ``measured`` lists the sets whose figure it requested."""
 
     state: AdaptationState = field(
         default_factory=lambda: state({"benign": 24, "pre-b": 20}, figures=GROWING, head=fitted(), state=FitState.DONE)
@@ -109,7 +109,7 @@ class Taught:
     measured: list[Any] = field(default_factory=list)
 
     def attach(self, page: Page) -> None:
-        """Answer what ``page`` asks."""
+        """Answer the requests of ``page``."""
         page.route("**/teaching", self._answer)
         page.route("**/teaching/**", self._answer)
 

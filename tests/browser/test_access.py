@@ -82,7 +82,7 @@ def test_a_role_does_what_it_may_and_no_more(page: Page, launch: Launch, tmp_pat
     log_in(page, PASSWORDS["look"])
     page.locator("#reading-picture .field-picture").wait_for()
     expect(page.get_by_role("button", name="Read this field")).to_be_disabled()
-    # The button is a courtesy; the device decides.
+    # The button is only a convenience; the device decides.
     assert page.evaluate(PAUSE, [device.address, {"headers": {"Content-Type": "application/json"}}]) == ["basic", 403]
     page.goto(f"{device.address}#/device")
     page.get_by_role("button", name="Log out").click()
@@ -105,7 +105,7 @@ def test_a_role_does_what_it_may_and_no_more(page: Page, launch: Launch, tmp_pat
 def test_another_site_cannot_have_the_device_do_anything(
     page: Page, launch: Launch, elsewhere: str, options: dict[str, object]
 ) -> None:
-    """On the device itself nobody needs a password, so that only the request's origin tells."""
+    """On the device itself nobody needs a password, so only the request's origin shows this."""
     device = launch()
     device.wait_until_served()
     page.goto(elsewhere)

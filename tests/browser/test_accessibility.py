@@ -1,4 +1,4 @@
-"""The page for those who do not see it, or not well: barriers, words that are spoken, keys, languages, phones."""
+"""The page for people who see it badly or not at all: barriers, spoken words, keys, languages, phones."""
 
 from __future__ import annotations
 

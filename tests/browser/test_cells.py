@@ -118,7 +118,7 @@ def test_the_most_blast_like_cells_are_shown_in_order_with_type_and_probability(
 
 
 def test_without_their_pictures_the_most_blast_like_cells_are_still_named(made: Scene, page: Page) -> None:
-    """As of a reading of before the start of the device."""
+    """This is so for a reading from before the start of the device."""
     result, reading = made.readings.typed(FATES, blast_ratios=RATIOS)
     assert reading.explanation is not None
     made.show((result, replace(reading, explanation=replace(reading.explanation, cell_windows=()))))
@@ -159,7 +159,7 @@ def test_a_field_bundle_has_nothing_of_this(made: Scene, page: Page, field: NDAr
     show_once_asked(made, page)
     page.keyboard.press("n")
     show_frame(made, page, field, 1)
-    # Nothing that could lie over the picture is missing.
+    # Nothing that could cover the picture is missing.
     expect(page.locator("#live-moved")).to_be_hidden()
 
 

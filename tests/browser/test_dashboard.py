@@ -1,4 +1,4 @@
-"""The dashboard in a browser, with a broker as it ships and twenty devices, one of them a real agent."""
+"""The dashboard in a browser, with a broker as shipped and twenty devices, one of them a real agent."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def options(broker: DashboardBroker, site: str, device: str, username: str, *mor
 class FleetOfTwenty:
     broker: DashboardBroker
     witness: Witness
-    """Hears what the broker delivers, beside the page."""
+    """Receives what the broker delivers, independently of the page."""
     speaker: Speaker
     lone: SimulatedProcess
-    """south-lab/scope-a, a process of its own."""
+    """south-lab/scope-a, in its own process."""
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def fleet(mosquitto: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @contextmanager
 def collecting(broker: DashboardBroker, folder: Path) -> Iterator[Path]:
-    """The collector in a process of its own; yields its SQLite file."""
+    """The collector in its own process; yields its SQLite file."""
     database = folder / "collected.db"
     config = folder / "collector.toml"
     config.write_text(
@@ -126,7 +126,7 @@ def collecting(broker: DashboardBroker, folder: Path) -> Iterator[Path]:
 
 
 def rows_of(database: Path, table: Table) -> list[dict[str, Any]]:
-    """What is committed; nothing while there is no such table yet."""
+    """The committed rows; none while the table does not exist yet."""
     engine = create_engine(f"sqlite:///{database}")
     try:
         with engine.connect() as connection:
@@ -138,7 +138,7 @@ def rows_of(database: Path, table: Table) -> list[dict[str, Any]]:
 
 
 def as_text(value: object) -> str:
-    """As a CSV file of the page has it."""
+    """The value as in a CSV file of the page."""
     match value:
         case None:
             return ""
@@ -186,7 +186,7 @@ def test_a_killed_device_is_lost_comes_back_and_an_old_will_is_ignored(page: Pag
 
 
 def test_a_device_that_stands_still_is_silent_by_its_own_rule(page: Page, fleet: FleetOfTwenty) -> None:
-    """Its connection is still there: the broker says nothing yet."""
+    """Its connection is still there, so the broker reports nothing yet."""
     log_in(page, fleet.broker.address)
     expect(row(page, "south-lab/scope-a").locator(".chip")).to_have_text("working")
     process = fleet.lone.process
@@ -247,7 +247,7 @@ def test_its_file_has_the_rows_of_the_collectors_database(page: Page, mosquitto:
         speaker = Speaker(broker.port)
         closing.callback(speaker.close)
         ready = Status(site="clinic", device="first", session=uuid7(), state=StatusState.READY, code=None, at=None)
-        # Whoever stores and shows this hears all that comes later.
+        # Any program that stores or shows this gets everything that comes later.
         speaker.say("clinic/first/status", ready.to_json(), retain=True)
         expect(row(page, "clinic/first")).to_be_visible()
         until(page, lambda: len(rows_of(database, devices)) == 1)
@@ -329,7 +329,7 @@ def test_it_speaks_both_versions_and_remembers_the_password_only_in_the_tab(page
 
 
 def test_the_account_of_the_page_can_change_nothing(fleet: FleetOfTwenty) -> None:
-    """Neither ask a device, nor speak for one, nor for a site of the account's own name."""
+    """It can neither send commands to a device, nor publish as one, nor for a site of the account's own name."""
     said: queue.SimpleQueue[str] = queue.SimpleQueue()
     client = mqtt.Client(CallbackAPIVersion.VERSION2, transport="websockets", protocol=MQTTProtocolVersion.MQTTv5)
     client.username_pw_set("viewer", PASSWORD)
@@ -405,7 +405,7 @@ def test_without_its_broker_the_page_says_so_and_calls_no_device_lost(
         speaker = Speaker(broker.port)
         ready = Status(site="clinic", device="scope-1", session=uuid7(), state=StatusState.READY, code=None, at=None)
         log_in(page, broker.address)
-        # Only now: on a busy machine a status of two seconds is over before the page has loaded.
+        # Only now: on a busy machine, a status of two seconds is over before the page has loaded.
         speaker.say("clinic/scope-1/status", ready.to_json(), retain=True, expiry_s=2)
         expect(row(page, "clinic/scope-1").locator(".chip")).to_have_text("working")
         speaker.close()

@@ -1,4 +1,4 @@
-"""The dashboard with as many devices as it is made for. ``make dashboard-load`` measures it over ten minutes."""
+"""The dashboard with its intended number of devices. ``make dashboard-load`` measures it over ten minutes."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_a_slide_survives_a_kill_in_the_middle_and_its_report_is_a_pdf(page: Pag
     device.start()
     expect(banner(page, "lost")).to_be_hidden()
     expect(page.locator("#slide-name")).to_have_text("S-7K3F-92QX, slide 1")
-    # The camera begins again with the fields that it showed before.
+    # The camera starts again with the fields that it showed before.
     expect(page.locator("#slide-outcomes")).to_contain_text("already counted")
     expect(page.locator("#slide-count")).to_have_text(re.compile("[2-9] of 3 fields counted"))
     page.get_by_role("button", name="Finish slide").click()
@@ -138,7 +138,7 @@ def test_actions_are_done_by_the_device_and_its_words_are_shown(page: Page, laun
     device = launch(trigger='mode = "triggered"')
     open_page(page, device)
     expect(page.locator("#reading-waiting")).to_be_visible()
-    # A key does nothing before its button does.
+    # A key works only once its button does.
     expect(page.get_by_role("button", name="Read this field")).to_be_enabled()
     page.keyboard.press("c")
     page.locator("#reading-picture .field-picture").wait_for()
@@ -174,7 +174,7 @@ def test_the_history_finds_readings_again_with_everything(page: Page, launch: La
 def test_frames_that_the_device_kept_are_labelled_and_the_trainer_takes_their_export(
     page: Page, launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Files, each read when it is asked for: what is kept, and so what its labels are, is the same on every machine.
+    # Files, each read on request: the kept frames, and so their labels, are the same on every machine.
     folder = tmp_path / "fields"
     folder.mkdir()
     for number, drawn in enumerate(["benign", "pre-b"] * (FRAMES // 2)):
@@ -199,12 +199,12 @@ def test_frames_that_the_device_kept_are_labelled_and_the_trainer_takes_their_ex
         expect(picture).to_have_attribute("data-item", re.compile(f"{another}[0-9a-f-]{{36}}$"))
         item = picture.get_attribute("data-item")
         assert item is not None
-        # As the model said: what contradicts it waits for a second look.
+        # The same as the model's label: a label that contradicts it waits for a second look.
         reading = page.request.get(f"{device.address}readings/{item}").json()
         codes = [label["code"] for label in reading["labels"]]
         labels[item] = reading["result"]["label"]
         page.keyboard.press(str(1 + codes.index(labels[item])))
-    # A label is acknowledged once it is on the disk, and the next field is shown then.
+    # A label is acknowledged once it is on the disk; then the next field is shown.
     expect(picture).not_to_have_attribute("data-item", list(labels)[-1])
     with page.expect_download() as download:
         page.locator("#label-export").click()

@@ -1,4 +1,4 @@
-"""Focusing by the page of a real agent, whose synthetic camera moves its focus away and back."""
+"""Focusing with the page of a real agent, whose synthetic camera moves its focus away and back."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_focus_meter_rises_and_falls_with_the_picture_and_is_full_at_the_sha
     sharpness, focus, best, bar_pct = np.array(page.evaluate(WATCH, FRAMES)).T
     assert focus.max() > 4 * focus.min()
     assert np.corrcoef(ranks(sharpness), ranks(focus))[0, 1] > 0.9
-    # The sharpest picture is among the very best by the meter, and there the bar is full.
+    # By the meter, the sharpest picture is among the very best; there the bar is full.
     assert focus[sharpness.argmax()] > 0.9 * focus.max()
     assert bar_pct[focus.argmax()] == 100
     assert np.allclose(bar_pct, 100 * focus / best, atol=0.1)

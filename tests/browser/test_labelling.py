@@ -27,7 +27,7 @@ NUMBER = 30
 
 @pytest.fixture
 def kept(tmp_path: Path) -> dict[UUID, str]:
-    """Fields of fifteen specimens, and what is drawn on them."""
+    """Fields of fifteen specimens, and the kind of smear drawn on each."""
     readings, found = Readings(), dict[UUID, str]()
     for number in range(NUMBER):
         code = CODES[number % 3]
@@ -49,7 +49,7 @@ def test_thirty_fields_are_labelled_by_keys_and_the_trainer_takes_the_export(
         picture = page.locator("#label-picture")
         seen: list[str] = []
         for _ in range(NUMBER):
-            # An id, and not that of the last field.
+            # An id that is not the last field's.
             another = f"^(?!{seen[-1]})" if seen else "^"
             expect(picture).to_have_attribute("data-item", re.compile(f"{another}[0-9a-f-]{{36}}$"))
             item = picture.get_attribute("data-item")
@@ -58,7 +58,7 @@ def test_thirty_fields_are_labelled_by_keys_and_the_trainer_takes_the_export(
             page.keyboard.press(str(1 + CODES.index(kept[UUID(item)])))
         expect(page.locator("#label-nothing")).to_be_visible()
         assert len(set(seen)) == NUMBER
-        # The last answer is taken back, and given again.
+        # The last answer is undone, and given again.
         page.keyboard.press("u")
         expect(picture).to_have_attribute("data-item", seen[-1])
         page.keyboard.press(str(1 + CODES.index(kept[UUID(seen[-1])])))

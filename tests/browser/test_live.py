@@ -76,7 +76,7 @@ def test_overlays_are_those_of_the_reading_that_the_picture_still_shows_and_can_
     expect(page.locator("#live-moved")).to_be_hidden()
 
     def outlined() -> int:
-        """Pixels in the colour of the outlines, once another picture was drawn."""
+        """Pixels in the colour of the outlines, once another picture has been drawn."""
         frame = canvas.get_attribute("data-frame")
         page.wait_for_function("frame => document.getElementById('live').dataset.frame !== frame", arg=frame)
         return int(

@@ -59,14 +59,14 @@ def test_layers_belong_to_the_field_that_was_read_and_follow_the_part_that_is_sh
     expect(page.locator("#live-moved")).to_be_hidden()
     whole = outlined(page)
     assert whole.sum() > 500
-    # A frame of the part before the zoom still comes.
+    # A frame of the part before the zoom still arrives.
     page.keyboard.press("+")
     show_frame(made, page, field, 3, reading=str(result.id))
     assert np.array_equal(outlined(page), whole)
     show_frame(made, page, field[:360, :480], 4, reading=str(result.id), region=[0, 0, 0.5, 0.5])
     part = outlined(page)
     rows, columns = np.nonzero(part)
-    # Every outline is where the whole one has it, within the width of a line.
+    # Every outline is where it is in the whole picture, within the width of a line.
     near = sum(
         bool(whole[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4].any()) for y, x in zip(rows, columns, strict=True)
     )

@@ -1,4 +1,4 @@
-"""What the page says of the device and of a reading."""
+"""The page's text about the device and about a reading."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_silent_device_is_noticed_within_three_seconds(page: Page, made: Scene
     page.locator("#reading-picture .field-picture").wait_for()
     expect(page.get_by_test_id("banner-lost")).to_be_hidden()
     page.clock.pause_at(page.evaluate("Date.now() + 1000"))
-    # The page hears the device once more while its clock stands still.
+    # The page hears from the device once more while its clock stands still.
     made.device.changes |= {"site": "other-clinic"}
     expect(page.locator("#device-name")).to_have_text("other-clinic / scope-1")
     made.server.stop()
@@ -110,7 +110,7 @@ def test_a_refused_field_says_why_and_how_far_it_is_from_the_limit(page: Page, m
 
 
 def test_the_figure_beside_a_reason_is_the_one_that_refused_the_field(page: Page, made: Scene) -> None:
-    """A field may be over-exposed by its nuclei although its brightness is as it should be."""
+    """A field may be over-exposed by its nuclei although its brightness is right."""
     quality = made.readings.make()[1].quality
     assert quality is not None
     assert quality.brightness_pct < LIMITS["max_brightness_pct"]

@@ -47,7 +47,7 @@ def results(subscriber: Subscriber) -> Iterator[Result]:
 
 
 def drawn(result: Result) -> str:
-    """What the camera has drawn: its frames name it."""
+    """The kind of smear that the camera has drawn, which its frames name."""
     return str(result.source).split(":")[1]
 
 
@@ -74,14 +74,14 @@ def test_a_microscope_is_taught_a_stain_that_its_bundle_refuses(
         expect(picture).to_have_attribute("data-item", AN_ID)
         item = str(picture.get_attribute("data-item"))
         while item not in truth:
-            # It came while reading was being paused.
+            # It arrived while reading was being paused.
             result = next(came)
             truth[str(result.id)] = drawn(result)
         page.keyboard.press(KEYS[truth[item]])
     expect(page.locator("#label-progress")).to_contain_text(re.compile(f"^{FIELDS_COUNT} of"))
 
     page.locator("#nav-teach").click()
-    # It is measured in a process of its own, of the lowest priority.
+    # The figure is measured in its own process of the lowest priority.
     expect(page.locator("#teach-accuracy")).to_have_text(re.compile(r"^(100|9\d)%$"), timeout=4 * PATIENCE_MS)
     page.get_by_label("Name of the head").fill("north-clinic")
     page.get_by_role("button", name="Fit the head").click()
@@ -95,7 +95,7 @@ def test_a_microscope_is_taught_a_stain_that_its_bundle_refuses(
     judged = list(islice((each for each in came if each.model.head is not None), 10))
     assert {each.model.head.name for each in judged if each.model.head is not None} == {"north-clinic"}
     answered = [each for each in judged if each.outcome is Outcome.CLASSIFIED]
-    # A head refuses a few of its own site's fields, too.
+    # A head also refuses a few fields of its own site.
     assert len(answered) >= 7
     assert [each.label for each in answered] == [CODES[drawn(each)] for each in answered]
     expect(page.locator("#reading .outcome.classified")).to_be_visible()

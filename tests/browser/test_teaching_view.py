@@ -1,4 +1,4 @@
-"""The view that teaches: what it asks of the device, and when it lets a person go on."""
+"""The teaching view: its requests to the device, and when it lets a person continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the page with a scripted device share."""
+"""Helpers of the tests of the page with a scripted device."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SPECIMEN = Specimen(id="S-7K3F-92QX", slide=2)
 
 
 def until(page: Page, condition: Callable[[], bool]) -> None:
-    """Let the page go on until something is so in this process."""
+    """Let the page go on until ``condition`` is true in this process."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline_s
@@ -33,7 +33,7 @@ def until(page: Page, condition: Callable[[], bool]) -> None:
 
 
 def canvas_pixels(page: Page) -> NDArray[np.uint8]:
-    """What the canvas shows, uint8 RGBA (h, w, 4)."""
+    """The pixels of the canvas, uint8 RGBA (h, w, 4)."""
     size, data = page.evaluate(
         """() => { const c = document.getElementById("live");
         const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;

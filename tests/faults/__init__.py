@@ -1,1 +1,1 @@
-"""What must not happen when everything else goes wrong. ``python -m tests.faults`` is the long form."""
+"""Tests of what must not happen when everything else goes wrong. ``python -m tests.faults`` is the long form."""

@@ -1,4 +1,4 @@
-"""Kills collectors, the broker and the database while results arrive, and counts what the database has in the end.
+"""Kills collectors, the broker and the database while results arrive, and counts the stored results at the end.
 
 python -m tests.faults.collector_kills [--results 100000] [--kills 20] [--sqlite]
 """
@@ -30,13 +30,13 @@ from tests.postgres import Postgres, run_postgres
 
 PUBLISHERS_COUNT = 2
 DEVICES_COUNT = 5
-"""Of each publisher."""
+"""Devices of each publisher."""
 RESEND_S = 5.0
-"""Longer than what mosquitto may lose: what it acknowledged since it wrote its file the last time."""
+"""Longer than the time that mosquitto may lose: everything acknowledged since it last wrote its file."""
 
 _LOOK_S = 0.1
 _PATIENCE_S = 120.0
-"""Without a new row."""
+"""Longest wait without a new row."""
 
 _SETTLED_S = 15.0
 
@@ -68,13 +68,13 @@ user root
 
 @dataclass(frozen=True, slots=True)
 class CollectorKillsReport:
-    """What became of numbered results."""
+    """The fate of numbered results."""
 
     database: str
     results_count: int
     rows_count: int
     doubled_count: int
-    """Rows beside the first with the same id."""
+    """Additional rows with the same id."""
     gaps_count: int
     """Missing numbers, over all sessions."""
     unreadable_count: int
@@ -82,15 +82,15 @@ class CollectorKillsReport:
     sent_again_count: int
     """Results that the publishers sent again because a killed broker may have forgotten them."""
     unheard_count: int
-    """Acknowledgements that said that nobody had subscribed: until the collectors are back after a broker's restart."""
+    """Acknowledgements without subscribers: they occur until the collectors are back after a broker's restart."""
     stored_by: dict[str, int]
-    """Rows that each collector stored since it was started last."""
+    """Rows that each collector stored since its last start."""
     duration_s: float
     rows_rate_hz: float
 
     @property
     def is_well(self) -> bool:
-        """Whether each accepted result is there exactly once."""
+        """Whether each accepted result is stored exactly once."""
         return (self.rows_count, self.doubled_count, self.gaps_count) == (self.results_count, 0, 0)
 
 
@@ -107,13 +107,13 @@ class Child:
         self._wait()
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     def stop(self) -> int:
-        """SIGTERM; the exit status."""
+        """Send SIGTERM; returns the exit status."""
         if self.process is None:
             return 0
         self.process.terminate()
@@ -121,7 +121,7 @@ class Child:
 
 
 class Stored:
-    """Looks into the database, also while it is being killed."""
+    """Reads the database, also while it is being killed."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -134,7 +134,7 @@ class Stored:
             return list(connection.execute(query.encode()).fetchall())
 
     def count(self) -> int:
-        """Number of rows; 0 while it cannot be seen."""
+        """Number of rows; 0 while the database cannot be read."""
         try:
             return int(self.rows("SELECT count(*) FROM results")[0][0])
         except (psycopg.Error, sqlite3.Error):
@@ -151,9 +151,10 @@ def kill_collectors(
     resend_s: float = RESEND_S,
     on_kill: Callable[[str, int], None] = lambda _name, _rows: None,
 ) -> CollectorKillsReport:
-    """Two collectors on PostgreSQL, or one on SQLite. Raises ``RuntimeError`` if nothing arrives any more.
+    """Kill two collectors on PostgreSQL, or one on SQLite. Raises ``RuntimeError`` if nothing arrives any more.
 
-    With a ``resend_s`` of 0 the publishers are as the agent is, and the report says what a killed broker has lost.
+    With a ``resend_s`` of 0, the publishers behave as the agent does, and the report says what a killed broker has
+    lost.
     """
     mosquitto = find_mosquitto()
     if mosquitto is None:
@@ -200,7 +201,7 @@ def kill_collectors(
         ended = [_stop_publisher(each) for each in publishers]
         stored_by: dict[str, int] = {}
         for collector in collectors:
-            # One that was killed last may still be loading, when SIGTERM simply ends it.
+            # A collector that was just killed may still be loading; SIGTERM then simply ends it.
             if collector.stop() not in {0, -signal.SIGTERM}:
                 raise RuntimeError(f"{collector.name} did not end cleanly, see {folder}")
         for name, count in stored.rows("SELECT instance, stored_count FROM collectors"):
@@ -240,7 +241,7 @@ def _report(
 
 
 def _until(stored: Stored, count: int) -> int:
-    """Wait until there are so many rows; their number."""
+    """Wait until there are ``count`` rows; returns their number."""
     most, until = 0, time.monotonic() + _PATIENCE_S
     while True:
         rows = stored.count()
@@ -254,7 +255,7 @@ def _until(stored: Stored, count: int) -> int:
 
 
 def _until_settled(stored: Stored) -> None:
-    """Until there are no new rows any more."""
+    """Wait until no new rows arrive."""
     most, until = -1, 0.0
     while (rows := stored.count()) != most or time.monotonic() < until:
         if rows != most:
@@ -263,7 +264,7 @@ def _until_settled(stored: Stored) -> None:
 
 
 def _until_subscribed(folder: Path, collectors: list[Child]) -> None:
-    """Until each collector has its session at the broker; before that, nothing is kept for it."""
+    """Wait until each collector has its session at the broker; before that, nothing is kept for it."""
     until = time.monotonic() + _PATIENCE_S
     for collector in collectors:
         while "connected to" not in (folder / f"{collector.name}.log").read_text():
@@ -320,7 +321,7 @@ def _publisher(name: str, port: int, count: int, resend_s: float) -> Iterator[su
 
 
 def _stop_publisher(process: subprocess.Popen[str]) -> tuple[int, int]:
-    """Number of results that it sent again, and of those that nobody heard."""
+    """Numbers of results that the publisher sent again, and of those without subscribers."""
     said, _ = process.communicate("", timeout=60)
     words = said.splitlines()[-1].split() if said else ["0"] * 6
     return int(words[2]), int(words[5])

@@ -1,10 +1,10 @@
-"""Publishes numbered results of several devices over one connection, and does not stop before all are acknowledged.
+"""Publishes numbered results of several devices over one connection, and continues until all are acknowledged.
 
     python -m tests.faults.collector_publisher PORT NAME DEVICES COUNT RESEND_S
 
-A broker that is killed forgets what it had acknowledged and not written yet. Those acknowledged less than ``RESEND_S``
+A killed broker forgets messages that it had acknowledged but not yet written. Those acknowledged less than ``RESEND_S``
 seconds before a connection was lost are therefore sent again, and so are those that the broker acknowledged without
-passing them on to anybody. With 0 they are not, as the agent does it. Prints one line whenever everything has been
+passing them on to anybody. With 0 they are not, as with the agent. Prints one line whenever everything has been
 acknowledged, and ends when its input is closed.
 """
 
@@ -29,14 +29,14 @@ from tests.collecting import make_result
 IN_FLIGHT_COUNT = 100
 NO_SUBSCRIBERS = 0x10
 PAUSE_S = 0.2
-"""After a message that nobody has subscribed to yet."""
+"""Pause after a message to which nobody has subscribed yet."""
 SITE = "north-clinic"
 
 _TEMPLATES_COUNT = 50
 
 
 class NumberedResults:
-    """The same message for the same number, each time that it is asked for."""
+    """Makes the same message whenever it is asked for the same number."""
 
     def __init__(self, name: str, devices_count: int, count: int) -> None:
         self.topics = [Topics(SITE, f"{name}-{number}").result("camera0") for number in range(devices_count)]
@@ -47,7 +47,7 @@ class NumberedResults:
         self._templates = [json.loads(make_result().to_json()) for _ in range(_TEMPLATES_COUNT)]
 
     def make(self, number: int) -> tuple[str, bytes]:
-        """Topic and payload. Its time of capture is that of the first call."""
+        """Topic and payload. The time of capture is that of the first call."""
         device, seq = number % len(self.topics), number // len(self.topics)
         if not self._times[number]:
             self._times[number] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -75,7 +75,7 @@ class Changed:
 
 
 class NumberedPublisher:
-    """One connection. paho's thread only queues what happened; the caller's thread decides."""
+    """One connection. paho's thread only queues events; the caller's thread decides."""
 
     def __init__(self, port: int, name: str, results: NumberedResults, count: int, resend_s: float) -> None:
         self._port, self._results, self._count, self._resend_s = port, results, count, resend_s
@@ -84,12 +84,12 @@ class NumberedPublisher:
         self._in_flight: dict[int, int] = {}
         """Number of the message by number of its packet."""
         self._acknowledged: deque[tuple[float, int]] = deque()
-        """The last ones, with the time."""
+        """The last acknowledged messages, with the time."""
         self._is_connected = False
         self._paused_until = 0.0
         self.sent_again_count = 0
         self.unheard_count = 0
-        """Acknowledgements of messages that nobody had subscribed to."""
+        """Acknowledgements of messages to which nobody had subscribed."""
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.max_inflight_messages_set(0)
         self._client.reconnect_delay_set(1, 1)
@@ -102,7 +102,7 @@ class NumberedPublisher:
         )
 
     def run(self) -> None:
-        """Publish until all is acknowledged; after a lost connection, until it is so again. Never returns."""
+        """Publish until all is acknowledged, and again after every lost connection. Never returns."""
         self._client.connect_async("127.0.0.1", self._port)
         self._client.loop_start()
         told = False
@@ -123,7 +123,7 @@ class NumberedPublisher:
         return self._is_connected and bool(self._unsent) and len(self._in_flight) < IN_FLIGHT_COUNT
 
     def _take_in(self) -> None:
-        """Everything that has happened; wait for something if there is nothing to do."""
+        """Take in one event; wait for one if there is nothing to do."""
         pause_s = self._paused_until - time.monotonic()
         idle = not self._has_work() or pause_s > 0
         try:
@@ -148,7 +148,7 @@ class NumberedPublisher:
                     self._acknowledged.popleft()
 
     def _take_back(self) -> None:
-        """The connection was lost."""
+        """Take back unacknowledged and doubtful messages after the connection was lost."""
         since = time.monotonic() - self._resend_s
         doubted = [number for at, number in self._acknowledged if at > since]
         self._acknowledged.clear()
@@ -157,7 +157,7 @@ class NumberedPublisher:
         self._in_flight.clear()
 
     def _on_disconnect(self, client: mqtt.Client, *_: object) -> None:
-        # What paho would send again by itself is sent from here.
+        # Messages that paho would send again by itself are sent from here.
         client._out_messages.clear()
         self._happened.put(Changed(is_connected=False))
 

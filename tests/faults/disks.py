@@ -12,7 +12,7 @@ import pytest
 
 @contextmanager
 def small_disk(folder: Path, size_kib: int) -> Iterator[Path]:
-    """A tmpfs of so many KiB, mounted on ``folder``."""
+    """A tmpfs of ``size_kib`` KiB, mounted on ``folder``."""
     folder.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(folder)],
@@ -29,7 +29,7 @@ def small_disk(folder: Path, size_kib: int) -> Iterator[Path]:
 
 
 def fill_up(folder: Path, *, but_kib: int = 0) -> Path:
-    """Write a file until nothing more fits, but for so many KiB."""
+    """Write a file until only ``but_kib`` KiB are free."""
     path = folder / "somebody-elses-file"
     with path.open("wb", buffering=0) as file:
         for size in (65536, 4096, 1):

@@ -1,6 +1,6 @@
 """An Edge TPU that fails again and again: no reading is lost, and nothing is left behind.
 
-``python -m tests.faults.edge_tpu`` says how long the way back takes after each kind of fault, then lets it stall 1,000
+``python -m tests.faults.edge_tpu`` measures how long recovery takes after each kind of fault, then lets it stall 1,000
 times in a row.
 """
 
@@ -37,7 +37,9 @@ from tests.edge_tpu.stand_in import NO_COMPILER, FakeUsb, build_library, coral_b
 FAULTS = ("stall", "crash", "segv", "exit", "refuse", "stale", "garble", "unplug")
 WARM_UP_SHARE = 0.2
 MAX_GROWTH_KB = 1024
-"""Of resident memory over the stalls after the warm-up; one picture each would be 147 kB times their number."""
+"""Limit for resident memory over the stalls after the warm-up.
+
+One picture per stall would be 147 kB times their number."""
 MAX_ATTEMPTS = 50
 PROGRESS_COUNT = 50
 PICTURES_COUNT = 8
@@ -49,7 +51,7 @@ console = Console(soft_wrap=True, highlight=False)
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """One fault: how long the picture took that met it, and until the Edge TPU judged again."""
+    """One fault: the time of the picture during the fault, and the time until the Edge TPU judged again."""
 
     fault: str
     picture_ms: float
@@ -58,7 +60,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class StallsReport:
-    """What many stalls in a row leave. ``wrong_count`` pictures were judged otherwise than by the processor."""
+    """The state after many stalls in a row. ``wrong_count`` pictures were judged differently from the processor."""
 
     seconds: float
     stalls_count: int
@@ -76,7 +78,7 @@ class StallsReport:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is not as it should be."""
+        """Every figure that is not as it should be."""
         checks = {
             "pictures were judged wrongly": self.wrong_count > 0,
             "memory grows": self.resident_last_kb - self.resident_first_kb > MAX_GROWTH_KB,
@@ -88,7 +90,7 @@ class StallsReport:
 
 
 class Bench:
-    """A classifier with a fake Edge TPU, and one on the processor alone to compare with."""
+    """A classifier with a fake Edge TPU, and one on the processor alone for comparison."""
 
     def __init__(self, folder: Path, *, deadline_s: float) -> None:
         library, bundle = build_library(folder), coral_bundle(folder / "bundle")
@@ -106,14 +108,14 @@ class Bench:
         self.pictures_count = self.wrong_count = 0
 
     def command(self, word: str) -> None:
-        """What the fake does from the next picture on."""
-        # Never half a word.
+        """Set what the fake does from the next picture on."""
+        # Written in one step, so that half a word is never read.
         draft = self._command.with_suffix(".new")
         draft.write_text(word)
         draft.rename(self._command)
 
     def judge(self) -> str | None:
-        """Judge another picture, and compare it with what the processor says of it."""
+        """Judge another picture, and compare the result with the processor's."""
         picture = self._pictures[self.pictures_count % len(self._pictures)]
         found = self._classifier.classify(picture)
         expected = self._alone.classify(picture)
@@ -124,7 +126,7 @@ class Bench:
         return found.accelerator
 
     def hollow(self, folder: Path, stalls_after: int) -> None:
-        """From now on a process has no library, starts in no time, and stalls after so many answers."""
+        """From now on, a process loads no library, starts at once, and stalls after ``stalls_after`` answers."""
         folder.mkdir()
         runtime = Runtime(self._classifier.bundle.contents[MODEL])
         pictures = [*load_golden(self._classifier.bundle).image, *self._pictures]
@@ -132,13 +134,13 @@ class Bench:
         for picture in pictures:
             values = np.ascontiguousarray(table[picture])
             outputs = [each.tobytes() for each in runtime.answer(values).values()]
-            # As SharedTensors lays them out.
+            # In the layout of SharedTensors.
             answer = b"".join(each + bytes(-len(each) % 64) for each in outputs)
             (folder / hashlib.sha256(values.tobytes()).hexdigest()).write_bytes(answer)
         os.environ["HOLLOW_ANSWERS"], os.environ["HOLLOW_STALLS_AFTER"] = str(folder), str(stalls_after)
 
     def recover(self) -> None:
-        """Until the Edge TPU judges again."""
+        """Wait until the Edge TPU judges again."""
         for _ in range(MAX_ATTEMPTS):
             self.edge_tpu.do_round()
             if self.edge_tpu.active:
@@ -148,7 +150,7 @@ class Bench:
 
 @contextmanager
 def bench(deadline_s: float) -> Iterator[Bench]:
-    """A bench in a folder of its own."""
+    """A bench in its own folder."""
     with tempfile.TemporaryDirectory(prefix="leukoscope-edge-tpu-") as folder:
         os.environ["FAKE_EDGETPU_COMMAND"] = str(Path(folder) / "command")
         found = Bench(Path(folder), deadline_s=deadline_s)
@@ -160,7 +162,7 @@ def bench(deadline_s: float) -> Iterator[Bench]:
 
 
 def recoveries() -> tuple[Recovery, ...]:
-    """Each fault once, with the deadline that is the default."""
+    """Each fault once, with the default deadline."""
     found = []
     for fault in FAULTS:
         with bench(EdgeTpuOptions().deadline_s) as each:
@@ -195,7 +197,7 @@ def stall_often(
 ) -> StallsReport:
     """Let each process stall at its second picture, ``count`` times.
 
-    ``hollow`` processes load nothing, so that many of them start soon: what they leave in the agent is the same.
+    ``hollow`` processes load nothing, so that many of them start quickly: they leave the same behind in the agent.
     """
     this = psutil.Process()
     others = {each.pid for each in this.children()}
@@ -219,7 +221,7 @@ def stall_often(
             times_ms.append((time.perf_counter() - started) * 1e3)
             while each.judge() is not None:
                 pass
-        # What was killed is released at the next start.
+        # The killed process is released at the next start.
         each.edge_tpu.close()
         last = _held(this)
         seconds = time.monotonic() - began

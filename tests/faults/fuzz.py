@@ -71,14 +71,17 @@ class FuzzReport:
 
 
 def fuzz(broker_port: int, payloads_count: int) -> FuzzReport:
-    """Send so many. Raises ``AssertionError`` if one is not refused, or changes what the agent does."""
+    """Send ``payloads_count`` payloads.
+
+    Raises ``AssertionError`` if one is not refused, or changes what the agent does.
+    """
     report = FuzzReport()
     began = time.monotonic()
     requester = Requester(broker_port, TOPICS)
     try:
         with serving(configuration(broker_port, trigger={"mode": "triggered"}), requester) as agent:
             _throw(agent, requester, report, payloads_count)
-            # It still listens, and nothing has come of all that.
+            # The agent still listens, and the payloads had no effect.
             assert requester.ask("get-config").state is AnswerState.DONE
             assert agent.counts.readings_count == 0
             assert requester.ask("finish-specimen").state is AnswerState.REFUSED

@@ -37,7 +37,7 @@ VALID: dict[str, object] = {
     "shadow_readings_count": 10,
 }
 FOLLOWED = {**VALID, "name": "demo", "wave": None, "shadow_readings_count": None}
-"""What the agent runs anyway."""
+"""A message for the model that the agent runs anyway."""
 
 _sources = st.sampled_from(
     [
@@ -70,7 +70,7 @@ _values = {
 
 @st.composite
 def nearly_valid(draw: st.DrawFn) -> bytes:
-    """A message of which one or two fields are wrong, missing, or too old."""
+    """A message with one or two fields that are wrong, missing, or too old."""
     message = dict(VALID)
     for name in draw(st.lists(st.sampled_from([*VALID, "more"]), min_size=1, max_size=2)):
         if draw(st.integers(0, 4)) == 0:
@@ -81,7 +81,7 @@ def nearly_valid(draw: st.DrawFn) -> bytes:
 
 
 def is_wrong(payload: bytes) -> bool:
-    """Whether a device that follows a message of ``ISSUED_AT`` must refuse this."""
+    """Whether a device that follows a message of ``ISSUED_AT`` must refuse this payload."""
     if not payload:
         return False
     try:
@@ -102,7 +102,10 @@ class DesiredFuzzReport:
 
 
 def fuzz_desired(broker_port: int, payloads_count: int) -> DesiredFuzzReport:
-    """Send so many. Raises ``AssertionError`` if one is not refused, or changes what the agent does."""
+    """Send ``payloads_count`` payloads.
+
+    Raises ``AssertionError`` if one is not refused, or changes what the agent does.
+    """
     report = DesiredFuzzReport()
     began = time.monotonic()
     requester, subscriber = Requester(broker_port, TOPICS), Subscriber(broker_port)
@@ -116,7 +119,7 @@ def fuzz_desired(broker_port: int, payloads_count: int) -> DesiredFuzzReport:
             before = next_reported(subscriber, lambda each: each.state is RolloutState.ACTIVE)
             _throw(sender, subscriber, report, payloads_count)
             after = _ask_for_more(agent, subscriber, broker_port)
-            # Nothing has come of all that, and the model in use still answers.
+            # The payloads had no effect, and the model in use still answers.
             assert after.model == before.model
             assert requester.ask("capture").state is AnswerState.DONE
     finally:
@@ -147,7 +150,7 @@ def _throw(sender: mqtt.Client, subscriber: Subscriber, report: DesiredFuzzRepor
             if reported.messages_refused_count > report.refused_count:
                 assert reported.message_error is not None
                 code = reported.message_error.code
-                # Reports that follow each other at once are sent as one.
+                # Reports that follow each other immediately are sent as one.
                 count = reported.messages_refused_count - report.refused_count
                 report.codes_count[code] = report.codes_count.get(code, 0) + count
                 report.refused_count = reported.messages_refused_count
@@ -158,7 +161,7 @@ def _throw(sender: mqtt.Client, subscriber: Subscriber, report: DesiredFuzzRepor
 
 
 def _ask_for_more(agent: Agent, subscriber: Subscriber, broker_port: int) -> ModelReported:
-    """One more message that is followed: it still listens."""
+    """Send one more message, which is followed: the agent still listens."""
     newer = {**FOLLOWED, "version": agent.model.version, "issued_at": (ISSUED_AT + timedelta(seconds=1)).isoformat()}
     publish_desired(broker_port, json.dumps(newer).encode())
     return next_reported(

@@ -1,4 +1,4 @@
-"""``edge-agent run``, killed the first time that a roll-out comes to a certain point. Run as a program."""
+"""``edge-agent run``, killed the first time that a roll-out reaches a given point. Run as a program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Method = Callable[..., Any]
 
 
 def die() -> None:
-    """At once, as in a power cut."""
+    """Die at once, as in a power cut."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -11,7 +11,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class BadProxy:
-    """Forwards between a port of its own and the broker's. All methods may be called from any thread."""
+    """Forwards between its own port and the broker's. All methods may be called from any thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, target_port: int) -> None:
         self._loop = loop
@@ -32,15 +32,15 @@ class BadProxy:
         self._loop.call_soon_threadsafe(self._abort_all)
 
     def stall(self) -> None:
-        """Let nothing through, and tell nobody, until ``flow``."""
+        """Forward nothing, without telling anyone, until ``flow``."""
         self._loop.call_soon_threadsafe(self._flows.clear)
 
     def flow(self) -> None:
-        """Let everything through again."""
+        """Forward everything again."""
         self._loop.call_soon_threadsafe(self._flows.set)
 
     def halve(self) -> None:
-        """Forward the first half of what comes next, in the middle of a packet, and cut."""
+        """Forward the first half of what comes next, up to the middle of a packet, and cut."""
 
         def begin() -> None:
             self._halve = True
@@ -82,7 +82,7 @@ class BadProxy:
 
 @contextlib.contextmanager
 def bad_proxy(target_port: int) -> Iterator[BadProxy]:
-    """A proxy in a thread of its own."""
+    """A proxy in its own thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="proxy", daemon=True)
     thread.start()

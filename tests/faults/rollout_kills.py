@@ -1,4 +1,4 @@
-"""A device that is killed at one point of a roll-out after another, and what it comes to."""
+"""Kills a device at one point of a roll-out after another, and checks its final state."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ ENDS = {RolloutState.ACTIVE, RolloutState.ROLLED_BACK, RolloutState.REFUSED}
 
 @dataclass(frozen=True, slots=True)
 class KilledRollout:
-    """What a device came to that was killed at these points, one after another."""
+    """The final state of a device that was killed at these points, one after another."""
 
     points: tuple[str, ...]
     state: str
     code: str | None
     model: str
-    """The one in use at the end, which has answered."""
+    """The model in use at the end, which has answered."""
 
 
 def roll_out_and_kill(folder: Path, broker_port: int, points: Sequence[str]) -> KilledRollout:
     """Ask for a model, kill the device at each of the points, then let it run until the roll-out has ended.
 
-    Raises ``RuntimeError`` if it does not come to one of the points.
+    Raises ``RuntimeError`` if the device does not reach one of the points.
     """
     folder.mkdir(parents=True, exist_ok=True)
     archive = make_archive(folder)
@@ -50,7 +50,7 @@ def roll_out_and_kill(folder: Path, broker_port: int, points: Sequence[str]) -> 
                 if process.wait(PATIENCE_S) != -signal.SIGKILL:
                     raise RuntimeError(f"it was not killed {point}: {(folder / 'agent.log').read_text()[-2000:]}")
         subscriber = Subscriber(broker_port)
-        # Ids are in the order of time: those of the sessions before are smaller.
+        # Ids are ordered by time: those of earlier sessions are smaller.
         session = uuid7()
         try:
             with _agent(config, "") as process:
@@ -64,7 +64,7 @@ def roll_out_and_kill(folder: Path, broker_port: int, points: Sequence[str]) -> 
 
 
 def _answered(subscriber: Subscriber, after: UUID) -> ModelReported:
-    """The end of the roll-out, once the model that it says is in use has answered."""
+    """The end of the roll-out, once the reported model has answered."""
     reported = next_reported(subscriber, lambda each: each.session > after and each.state in ENDS)
     while True:
         result = subscriber.next("result").body()
@@ -100,7 +100,7 @@ def _write_config(folder: Path, broker_port: int, ca_file: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class KillsReport:
-    """What is printed. Wrong must be empty."""
+    """The printed figures. ``wrong`` must be empty."""
 
     points_count: int
     ends: dict[str, str]
@@ -112,7 +112,7 @@ ON_TRIAL = ("when it is in use", "active")
 
 
 def kill_everywhere(folder: Path) -> KillsReport:
-    """A roll-out for each point, killed there once."""
+    """A roll-out for each point, with one kill at that point."""
     program = find_mosquitto()
     if program is None:
         raise RuntimeError("mosquitto is not installed")

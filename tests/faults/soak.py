@@ -15,9 +15,9 @@ SAMPLES = 100
 WARM_UP_SHARE = 0.5
 """Allocators and caches settle for tens of thousands of readings; a leak would go on after that."""
 AT_ONCE = 10
-"""Each frame is a file that is open for a moment: the fewest of so many samples are those that stay open."""
+"""Each frame is a file that is open for a moment: the fewest of this many samples are those that stay open."""
 MAX_GROWTH_KB_PER_1000 = 1.0
-"""At a reading every two seconds that is 43 kB a day."""
+"""At a reading every two seconds, this is 43 kB a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class SoakReport:
     files_first_count: int
     files_last_count: int
     resident_mb: tuple[float, ...]
-    """All samples, the warm-up included, at even steps."""
+    """All samples at even steps, including the warm-up."""
 
 
 def soak(folder: Path, readings_count: int) -> SoakReport:
-    """Run an agent for so many readings that are delivered, and look at its process meanwhile."""
+    """Run an agent until ``readings_count`` readings are delivered, and watch its process meanwhile."""
     broker = Broker(folder)
     collector = Collector(broker.port, keep=False)
     agent = AgentProcess(folder, broker.port)
@@ -63,7 +63,7 @@ def soak(folder: Path, readings_count: int) -> SoakReport:
         collector.close()
         broker.stop()
     settled = samples[int(SAMPLES * WARM_UP_SHARE) :]
-    # The median of the slopes of all pairs (Theil, 1950; Sen, 1968): one step of an allocator does not move it.
+    # The median of the slopes of all pairs (Theil, 1950; Sen, 1968): a single step of an allocator does not move it.
     slope, _, low, high = stats.theilslopes(
         [rss / 1000 for _, rss, _ in settled], [count / 1000 for count, _, _ in settled], 0.95
     )

@@ -1,6 +1,6 @@
-"""A spool that is written to, for ``torn_spool`` to watch from outside: ``python -m tests.faults.spool_writes FOLDER``.
+"""A spool that is written while ``torn_spool`` watches from outside: ``python -m tests.faults.spool_writes FOLDER``.
 
-Each line says what the spool holds once it is committed, after the line before and before the next.
+Each line lists the spool's contents once they are committed, after the line before and before the next.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
         waiting |= dict(zip(written.numbers, (message.id for message in messages), strict=True))
         _tell(waiting)
         file.checkpoint_if_due()
-    # Closed it would be copied into the file once more; a power cut closes nothing.
+    # Closing would copy the log into the file once more; a power cut closes nothing.
     os._exit(0)
 
 

@@ -1,8 +1,8 @@
-"""A real agent, a real broker and a real subscriber, in a storm.
+"""A real agent, a real broker and a real subscriber in a storm.
 
-Kills, broker restarts, and a network that stalls, halves and cuts.
+The storm consists of kills, broker restarts, and a network that stalls, halves and cuts.
 
-What was accepted is read from the spool's own durable counter; what was delivered, from the subscriber.
+The accepted messages are counted by the spool's own durable counter, the delivered ones by the subscriber.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LABELS = ("benign", "early-pre-b", "pre-b", "pro-b")
 
 @dataclass(frozen=True, slots=True)
 class StormReport:
-    """What is printed. Lost and holes must be 0."""
+    """The printed figures. Lost messages and holes must be 0."""
 
     seconds: float
     kills_count: int
@@ -68,7 +68,7 @@ class StormReport:
 
 
 class Broker:
-    """mosquitto, which keeps what it has acknowledged over a restart."""
+    """A mosquitto that keeps across a restart what it has acknowledged."""
 
     def __init__(self, folder: Path) -> None:
         program = find_mosquitto()
@@ -82,7 +82,7 @@ class Broker:
         self._configuration.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
             f"persistence_location {store}/\nautosave_interval 1\nautosave_on_changes false\nmax_queued_messages 0\n"
-            # As another user it could not write into a folder of ours.
+            # As another user, it could not write into our folder.
             "user root\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -100,10 +100,10 @@ class Broker:
 
 
 class Collector:
-    """A subscriber whose session the broker keeps, so that nothing is lost on its side of the promise."""
+    """A subscriber whose session the broker keeps, so that nothing is lost on the broker's side."""
 
     def __init__(self, port: int, *, keep: bool = True) -> None:
-        """Without ``keep`` messages are only counted."""
+        """Without ``keep``, messages are only counted."""
         self._keep = keep
         self.payloads: dict[UUID, tuple[str, bytes]] = {}
         self.received = Counter[str]()
@@ -120,7 +120,7 @@ class Collector:
         properties.SessionExpiryInterval = 86400
         self._client.connect_async("127.0.0.1", port, clean_start=False, properties=properties)
         self._client.loop_start()
-        # What the broker took before anybody had subscribed would be missing.
+        # Messages that the broker takes before anybody has subscribed would be missing.
         if not subscribed.wait(PATIENCE_S):
             raise RuntimeError("the broker does not let the collector subscribe")
 
@@ -161,7 +161,7 @@ class Collector:
 
 @dataclass
 class AgentProcess:
-    """``edge-agent run``, over and over on the same state."""
+    """``edge-agent run``, again and again with the same state."""
 
     folder: Path
     port: int
@@ -211,7 +211,7 @@ folder = "{self.folder / "state"}"
             )
 
     def kill(self) -> None:
-        """At once, wherever it is."""
+        """Kill the process immediately, whatever it is doing."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(PATIENCE_S)
@@ -221,7 +221,7 @@ folder = "{self.folder / "state"}"
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
             code = self.process.wait(PATIENCE_S)
-            # One that was started just before may not listen to signals yet: then it has not begun anything either.
+            # A process that was started just before may not handle signals yet: then it has not begun anything either.
             if code not in {0, -signal.SIGTERM}:
                 raise RuntimeError(f"the agent ended with {code}: {self.log_tail()}")
 
@@ -229,7 +229,7 @@ folder = "{self.folder / "state"}"
         return (self.folder / "agent.log").read_text()[-4000:]
 
     def spool(self) -> tuple[Counter[str], int]:
-        """The durable counters, and how many messages wait."""
+        """The durable counters, and the number of waiting messages."""
         connection = sqlite3.connect(f"file:{self.folder / 'state' / 'spool.db'}?mode=ro", uri=True)
         try:
             counters = Counter({name: int(value) for name, value in connection.execute("SELECT * FROM counters")})
@@ -256,7 +256,7 @@ def _world(folder: Path) -> Iterator[tuple[Broker, BadProxy, Collector, AgentPro
 
 
 def storm(folder: Path, *, results_count: int, kills_count: int, seed: int) -> StormReport:
-    """Run until so many results arrived and so many kills were done; then wait for calm, and count."""
+    """Run until ``results_count`` results and ``kills_count`` kills are reached; then wait for calm, and count."""
     rng = random.Random(seed)
     began = time.monotonic()
     done = Counter[str]()
@@ -271,7 +271,7 @@ def storm(folder: Path, *, results_count: int, kills_count: int, seed: int) -> S
                 case "kill":
                     agent.kill()
                     agent.start()
-                    # Long enough for it to get somewhere, most of the time.
+                    # Long enough for the agent to make progress, most of the time.
                     time.sleep(rng.uniform(0.0, 2.5))
                 case "restart broker":
                     broker.stop()
@@ -293,7 +293,7 @@ def storm(folder: Path, *, results_count: int, kills_count: int, seed: int) -> S
 
 
 def _drain(agent: AgentProcess) -> None:
-    """Let it deliver what is left without making more results; each run tells of its start and its end."""
+    """Let the agent deliver the rest without making more results; each run reports its start and its end."""
     deadline = time.monotonic() + PATIENCE_S
     while agent.spool()[1]:
         if time.monotonic() > deadline:
@@ -351,7 +351,7 @@ def _report(
 
 
 def _recoveries(kills: list[float], first_results: list[float]) -> Iterator[float]:
-    """From each kill to the first result of a later life, unless it was killed again before there was one."""
+    """Seconds from each kill to the first result of a later run, unless it was killed again before there was one."""
     for kill, following in zip(kills, [*kills[1:], float("inf")], strict=True):
         first = next((at for at in first_results if at > kill), None)
         if first is not None and first < following:

@@ -1,4 +1,4 @@
-"""Brokers that behave badly, and a status that does not lie."""
+"""Brokers that behave badly, and a status that stays true."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIMITS = SpoolLimits(max_bytes=2**30, max_age_s=3600, commit_delay_s=0)
 
 
 class MuteBroker:
-    """Accepts every connection, and acknowledges nothing after that."""
+    """Accepts every connection, then acknowledges nothing."""
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -147,7 +147,7 @@ def test_a_broker_that_never_acknowledges_costs_nothing(
 def test_live_messages_go_before_the_backlog_which_is_marked(tmp_path: Path, mosquitto: str) -> None:
     port = free_port()
     with bad_proxy(port) as proxy, device(tmp_path, proxy.port) as scope:
-        # The subscriber has to be there before the backlog comes.
+        # The subscriber has to be there before the backlog arrives.
         proxy.stall()
         scope.append(200)
         with run_mosquitto(mosquitto, port):
@@ -159,12 +159,12 @@ def test_live_messages_go_before_the_backlog_which_is_marked(tmp_path: Path, mos
             watcher.close()
     replayed = [b'"replayed":true' in body for body in bodies]
     assert replayed.count(False) == 5
-    # They are all sent long before the backlog has gone out at its rate.
+    # All of them are sent long before the backlog has been sent at its rate.
     assert max(number for number, late in enumerate(replayed) if not late) < 150
 
 
 def test_a_quick_restart_is_no_loss(tmp_path: Path, broker_port: int, subscriber: Subscriber) -> None:
-    """A will that waits is not said if the device is back before; the older session says nothing any more."""
+    """A delayed will is not sent if the device is back before; the older session sends nothing more."""
     config = write_config(tmp_path, broker_port)
     with running_agent(config) as process:
         first = subscriber.until_state("ready")

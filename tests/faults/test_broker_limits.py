@@ -1,4 +1,4 @@
-"""Brokers that can do less than others, brokers that quarrel, and peers that are no brokers."""
+"""Brokers that can do less than others, brokers that misbehave, and peers that are not brokers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.scripted_broker import LOOPBACK, Publish, Session, polite, scripted_b
 
 @pytest.mark.parametrize("maximum", [1, 3])
 def test_no_more_than_the_receive_maximum_is_ever_unacknowledged(maximum: int) -> None:
-    """Of all kinds of messages together; one too many and this broker ends the connection, as it may."""
+    """Counts all kinds of messages together; at one too many, this broker ends the connection, as it may."""
     held: list[Publish] = []
 
     def script(session: Session) -> None:
@@ -39,7 +39,7 @@ def test_no_more_than_the_receive_maximum_is_ever_unacknowledged(maximum: int) -
         session.accept(ReceiveMaximum=maximum, ServerKeepAlive=1)
 
         def acknowledge() -> None:
-            # A client that pings has sent all that it wants to send.
+            # A client that pings has sent everything that it wants to send.
             for each in held:
                 session.acknowledge(each)
             held.clear()
@@ -131,7 +131,7 @@ def test_without_wildcards_there_are_no_commands_and_everything_else() -> None:
         device.until_acknowledged({device.append()})
         device.publisher.stop()
         assert broker.connects.qsize() == 1
-        # What needs no wildcard still works.
+        # Topics that need no wildcard still work.
         assert broker.subscriptions.get(timeout=PATIENCE_S) == device.topics.model_desired
         assert broker.subscriptions.empty()
 
@@ -188,7 +188,7 @@ def test_the_words_of_a_refused_connection_are_told() -> None:
 
 
 def test_two_devices_of_one_name_are_told_so_and_do_not_push_each_other_out_all_day(broker_port: int) -> None:
-    """mosquitto 2.0.11 ends the older connection without a word; the status that the other left behind tells."""
+    """mosquitto 2.0.11 ends the older connection silently; the status that the other left behind shows the cause."""
     with scope(broker_port, reconnect_max_s=600) as first:
         first.until_connected()
         with scope(broker_port, reconnect_max_s=600) as second:
@@ -197,7 +197,7 @@ def test_two_devices_of_one_name_are_told_so_and_do_not_push_each_other_out_all_
                 error = device.until(lambda state: isinstance(state.error, BrokerSessionTaken)).error
                 assert error is not None
                 assert "clinic/scope-1" in error.message
-            # The first, pushed out knowing why, waits for long now; the second is not disturbed.
+            # The first, knowing why it was pushed out, now waits for long; the second is not disturbed.
             first.until(lambda state: not state.connected)
             second.until_acknowledged({second.append()})
 
@@ -213,7 +213,7 @@ def test_a_device_that_loses_its_connection_takes_itself_for_nobody_else(broker_
 
 
 def test_an_old_status_of_this_device_itself_is_no_rival(info: Info, broker_port: int) -> None:
-    """As a broker has it that crashed and lost what came later."""
+    """A broker that crashed and lost later messages has such a status."""
     at = datetime.now(UTC) - timedelta(hours=1)
     status = Status(device="scope-1", session=info.session, state=StatusState.READY, code=None, at=at)
     with bad_proxy(broker_port) as proxy, scope(proxy.port) as device:
@@ -251,7 +251,7 @@ def test_a_broker_that_soon_ends_each_connection_is_asked_ever_more_rarely_and_i
 
     with scripted_broker(script) as broker, scope(broker.port) as device:
         device.until(lambda state: state.error is not None and state.error.code == "broker_dropped")
-        # One more failure with each connection, though the broker accepted them all.
+        # One more failure for each connection, although the broker accepted all of them.
         assert [failures.get(timeout=PATIENCE_S) for _ in range(4)] == [1, 2, 3, 4]
 
 

@@ -1,4 +1,4 @@
-"""One message, of whatever kind, that a broker does not take never holds up the rest."""
+"""A single message that a broker does not take, of whatever kind, never holds up the others."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_message_over_a_quota_is_delivered_later_and_the_others_meanwhile() ->
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
 @pytest.mark.parametrize("blamed", [False, True])
 def test_a_message_at_which_the_broker_hangs_up_is_found_and_quarantined(version: str, *, blamed: bool) -> None:
-    """A broker of 3.1.1 has no other way to refuse, and some of 5 do the same, with or without a reason."""
+    """A 3.1.1 broker has no other way to refuse, and some MQTT 5 brokers do the same, with or without a reason."""
 
     def script(session: Session) -> None:
         session.accept()
@@ -149,7 +149,7 @@ def test_a_message_at_which_the_broker_hangs_up_is_found_and_quarantined(version
 
 
 def test_an_acknowledgement_that_cannot_be_read_costs_its_message_alone() -> None:
-    """mosquitto answers a message above message_size_limit with a reason that a PUBACK must not have."""
+    """mosquitto answers a message above message_size_limit with a reason that is not allowed in a PUBACK."""
 
     def script(session: Session) -> None:
         session.accept()
@@ -176,7 +176,7 @@ def test_a_real_broker_that_takes_no_large_messages_gets_all_others(mosquitto: s
         device_.until_acknowledged(set(ids))
         message_id, code, reason = device_.next_quarantined()
         assert message_id == large
-        # In 3.1.1 the broker does not say how large a packet may be: it hangs up.
+        # In 3.1.1, the broker does not announce its limit on the size of a packet: it hangs up.
         assert code == ("message_too_large" if version == "5" else "broker_dropped")
         assert version == "3.1.1" or "1000" in reason
 

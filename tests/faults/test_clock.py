@@ -1,4 +1,4 @@
-"""A wall clock that jumps must neither lose, nor disorder, nor age a result."""
+"""A wall clock that jumps must not make the agent lose or reorder results, or report a wrong age."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.mqtt import PATIENCE_S, Subscriber
 
 def test_results_survive_a_clock_set_back_two_weeks_and_forward_an_hour(tmp_path: Path, mosquitto: str) -> None:
     port = free_port()
-    # The subscriber has to be there before the backlog comes.
+    # The subscriber has to be there before the backlog arrives.
     with bad_proxy(port) as proxy:
         proxy.stall()
         _jump(tmp_path, mosquitto, port, proxy)
@@ -27,7 +27,7 @@ def _jump(tmp_path: Path, mosquitto: str, port: int, proxy: BadProxy) -> None:
         proxy.port,
         state={"folder": str(tmp_path / "state")},
         trigger={"mode": "continuous", "interval_s": 0.02},
-        # Two weeks back and an hour forward are far more than that.
+        # Two weeks back and an hour forward are far more than this.
         spool={"max_age_days": 0.01},
     )
     read = threading.Semaphore(0)
@@ -35,7 +35,7 @@ def _jump(tmp_path: Path, mosquitto: str, port: int, proxy: BadProxy) -> None:
         for jump in (timedelta(), timedelta(days=-14), timedelta(hours=1)):
             with time_machine.travel(datetime.now(UTC) + jump, tick=True):
                 assert all(read.acquire(timeout=PATIENCE_S) for _ in range(10))
-        # What is not committed when the connection comes is no backlog.
+        # Messages that are not committed when the connection is made are no backlog.
         assert agent.spool.flush(PATIENCE_S)
         with run_mosquitto(mosquitto, port):
             watcher = Subscriber(port)
@@ -51,5 +51,5 @@ def _jump(tmp_path: Path, mosquitto: str, port: int, proxy: BadProxy) -> None:
         assert agent.spool.flush(PATIENCE_S)
         assert agent.spool.stats().dropped_count == 0
     assert numbers == list(range(30))
-    # Whatever the wall clock said, this one tells the order.
+    # This clock shows the order, whatever the wall clock says.
     assert clocks == sorted(clocks)

@@ -1,4 +1,4 @@
-"""Names that are never looked up, peers that say nothing, and threads that fail: nobody waits for them."""
+"""Names that are never looked up, peers that stay silent, and threads that fail: nobody waits for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.scripted_broker import Session, scripted_broker
 
 
 class Resolver:
-    """Looks nothing up until it is let."""
+    """Looks nothing up until it is allowed to."""
 
     def __init__(self) -> None:
         self.asked = threading.Semaphore(0)
@@ -48,7 +48,7 @@ def test_a_stop_does_not_wait_for_a_name_to_be_looked_up(resolver: Resolver) -> 
         device.append()
         stopping = threading.Thread(target=device.publisher.stop)
         stopping.start()
-        # The resolver is let go only after this test.
+        # The resolver is released only after this test.
         stopping.join(PATIENCE_S)
         assert not stopping.is_alive()
         assert not resolver.let.is_set()

@@ -1,4 +1,4 @@
-"""An agent whose spool is damaged goes on, and reports it."""
+"""An agent whose spool is damaged continues, and reports the damage."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_an_agent_whose_state_folder_is_deleted_goes_on_and_reports_it(
     folder = tmp_path / "state"
     with running(configuration(broker_port, state={"folder": str(folder)})):
         subscriber.next("result")
-        # At once: the agent writes meanwhile.
+        # Immediately, because the agent writes meanwhile.
         folder.rename(tmp_path / "trash")
         told = iter(lambda: subscriber.next("event").body(), None)
         event = next(each for each in told if each.kind == EventKind.SPOOL_SET_ASIDE)

@@ -1,4 +1,4 @@
-"""A full disk is a state: what was accepted stays, what cannot be kept is refused and counted, and it goes on."""
+"""With a full disk, accepted messages stay, refused ones are counted, and the agent goes on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 class Watched:
-    """A spool on a small disk, whose changes can be waited for."""
+    """A spool on a small disk, with a way to wait for its changes."""
 
     def __init__(self, folder: Path) -> None:
         self._changes: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -46,7 +46,7 @@ class Watched:
         return message.id
 
     def next(self) -> UUID:
-        """The next message, as soon as one is on the disk."""
+        """The next message, as soon as there is one on the disk."""
         while (message := self.spool.take(live=True)) is None:
             self._changes.get(timeout=PATIENCE_S)
         return message.id
@@ -60,7 +60,7 @@ class Watched:
 
 
 def fill_with_messages(watched: Watched) -> list[UUID]:
-    """Append until the spool says no."""
+    """Append until the spool refuses."""
     appended = []
     while True:
         try:
@@ -68,7 +68,7 @@ def fill_with_messages(watched: Watched) -> list[UUID]:
         except DiskFull:
             return appended
         if len(appended) % 100 == 0:
-            # Not to outrun a disk that could still take them.
+            # Do not outrun a disk that still has space.
             watched.spool.flush(0.05)
 
 
@@ -77,7 +77,7 @@ def test_a_disk_that_the_spool_filled_empties_as_messages_are_delivered(disk: Pa
     appended = fill_with_messages(watched)
     watched.until(full=True)
     delivered: list[UUID] = []
-    # Room is made by what was delivered, until all that waits in memory is on the disk and delivered too.
+    # Delivered messages make room until everything that waits in memory is on the disk and delivered, too.
     while len(delivered) < len(appended):
         for each in watched.take_all() or [watched.next()]:
             watched.spool.acknowledge(each)
@@ -126,7 +126,7 @@ def test_a_disk_that_others_filled_is_told_and_nothing_is_lost_when_there_is_roo
         config = configuration(
             broker_port, state={"folder": str(folder)}, trigger={"mode": "continuous", "interval_s": 0.05}
         )
-        # Enough for the files, not for the reserve without which nothing is accepted.
+        # Enough for the files, but not for the reserve, without which nothing is accepted.
         others = fill_up(folder, but_kib=600)
         with running(config) as agent:
             while subscriber.until_state("degraded").code != "disk_full":
@@ -144,7 +144,7 @@ def test_the_audit_log_goes_on_after_a_full_disk_without_half_a_line(disk: Path)
     log = AuditLog(disk / "audit.log")
     log.append({"first": 1})
     others = fill_up(disk)
-    # The page that is begun still takes a line or two.
+    # The current page still has room for a line or two.
     for _ in range(5):
         with suppress(AuditUnwritable):
             log.append({"page": "x" * 1000})

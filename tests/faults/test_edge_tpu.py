@@ -1,4 +1,4 @@
-"""The short form of the stalls; ``make faults`` runs the long one, and says how long the way back takes."""
+"""The short form of the stalls; ``make faults`` runs the long form, and measures the time of recovery."""
 
 from __future__ import annotations
 

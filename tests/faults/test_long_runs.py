@@ -16,6 +16,6 @@ def test_wrong_payloads_are_answered_and_change_nothing(broker_port: int) -> Non
 
 def test_neither_memory_nor_files_grow(tmp_path: Path, mosquitto: str) -> None:
     report = soak(tmp_path, 1500)
-    # A short run is noisy: a leak of a frame or a result each would show even so.
+    # A short run is noisy, but a leak of one frame or result each would still show.
     assert report.growth_low_kb_per_1000 < 1000, report
     assert report.files_last_count <= report.files_first_count, report

@@ -14,9 +14,9 @@ from tests.faults.rollout_kills import roll_out_and_kill
 @pytest.mark.parametrize(
     ("points", "end"),
     [
-        # Wherever it was killed, the same end; only later.
+        # The end is the same wherever the agent was killed, only later.
         (["waiting", "in the middle of the download", "before it appears", "when it is activated"], ("active", "site")),
-        # A crash of the model on trial cannot be told from a power cut: back to the one before.
+        # A crash of the model on trial cannot be told from a power cut: the previous model returns.
         (["when it is installed", "active"], ("rolled_back", "demo")),
     ],
     ids=["on the way", "on trial"],

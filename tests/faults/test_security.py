@@ -1,4 +1,4 @@
-"""Who may speak with whom. The broker runs on the configuration that ships."""
+"""Who may talk to whom. The broker runs with the shipped configuration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MINE, OTHERS = Topics("clinic", "scope-1"), Topics("clinic", "scope-2")
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the script that ships makes."""
+    """The output of the shipped script."""
     folder = tmp_path_factory.mktemp("trial") / "certificates"
     script = Path(__file__).parents[2] / "deploy" / "mosquitto" / "make-trial-certificates"
     names = ("clinic/scope-1", "clinic/scope-2", "dashboard", "homeassistant")
@@ -39,7 +39,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def shipped_broker(mosquitto: str, folder: Path, certificates: Path, deploy: Path) -> Iterator[int]:
-    """mosquitto by ``deploy/mosquitto``, only with other paths, port and address."""
+    """mosquitto with ``deploy/mosquitto``, except for paths, port and address."""
     place = folder / "etc"
     shutil.copytree(certificates, place)
     shutil.copy(deploy / "acl", place)
@@ -136,7 +136,7 @@ def test_a_device_reads_its_own_commands_alone(broker: int, certificates: Path) 
         assert ready.wait(PATIENCE_S)
         for who in (OTHERS, MINE):
             board.publish(f"{who.prefix}/command/pause", b"{}", qos=1).wait_for_publish(PATIENCE_S)
-        # One sender's messages keep their order: the other device's would have come first.
+        # Messages of one sender keep their order: those of the other device would have arrived first.
         assert heard.get(timeout=PATIENCE_S) == f"{MINE.prefix}/command/pause"
 
 
@@ -205,7 +205,7 @@ def test_a_broker_of_another_authority_gets_nothing(broker: int, tmp_path: Path)
 
 @pytest.fixture
 def presents(mosquitto: str, tmp_path: Path) -> Iterator[Callable[[trustme.LeafCert], int]]:
-    """A broker with a certificate of the test's choosing."""
+    """A broker with a certificate that the test chooses."""
     with ExitStack() as stack:
 
         def run(certificate: trustme.LeafCert) -> int:

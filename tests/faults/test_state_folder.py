@@ -1,4 +1,4 @@
-"""Whatever lies in the state folder from another version or a power cut, the agent starts and takes commands."""
+"""The agent starts and takes commands whatever another version or a power cut has left in the state folder."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_agent_starts_whatever_lies_in_the_audit_logs_place(
         # Commands are recorded there as well.
         for _ in range(2):
             assert requester.ask("get-config").state is AnswerState.DONE
-        # The health is retained; what came with it before was passed over.
+        # The health is retained; messages that came before it were skipped.
         late = Subscriber(broker_port)
         (check,) = [check for check in late.next("health").body().checks if check.name == "audit"]
         assert check.code == "audit_broken"

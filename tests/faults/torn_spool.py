@@ -1,8 +1,8 @@
-"""The spool's own writes and syncs, watched by strace, and what a power cut at any moment between them leaves of it.
+"""Records the spool's own writes and syncs with strace, and checks what a power cut between any two of them leaves.
 
-What a file was given before its last sync is there after the cut. What came later may be there, gone or torn, page by
-page, in any order: the kernel writes pages when it likes, and a medium its cache. A file's name, once synced with its
-folder, lasts.
+The content of a file at its last sync is there after the cut. Later writes may be there, gone or torn, page by page, in
+any order: the kernel writes pages when it likes, and so does a medium's cache. A file's name lasts once it has been
+synced with its folder.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ class Call:
 
     name: str
     file: str
-    """Last part of its path."""
+    """Last part of the file's path."""
     content: bytes
     offset: int
-    """Of a write; the new size where it is truncated."""
+    """Offset of a write, or the new size of a truncated file."""
 
 
 @dataclass
 class TornReport:
-    """What a number of cuts found."""
+    """The findings of a number of cuts."""
 
     cuts_count: int = 0
     kept_count: int = 0
-    """Writes of a page that were not yet synced at a cut, and lasted; likewise those below."""
+    """Unsynced page writes at a cut that lasted; the next two count those that were forgotten and torn."""
     forgotten_count: int = 0
     torn_count: int = 0
     messages_count: int = 0
     """Committed, undelivered messages at the cuts, added up."""
     lost_count: int = 0
-    """Of these."""
+    """How many of these messages were lost."""
     unlike_any_commit_count: int = 0
-    """Cuts after which the spool was neither as last committed nor as the transaction under way would have made it."""
+    """Cuts after which the spool matched neither the last commit nor the result of the transaction under way."""
     damaged_count: int = 0
     """Cuts after which the spool could not be opened."""
 
@@ -67,7 +67,7 @@ class TornReport:
 
 
 class CutFile:
-    """A file in its page cache, and what of it is on the disk."""
+    """A file in its page cache, and the part of it that is on the disk."""
 
     def __init__(self) -> None:
         self._synced = b""
@@ -75,7 +75,7 @@ class CutFile:
         self._pages: list[tuple[int, bytes]] = []
 
     def take(self, call: Call) -> None:
-        """As the kernel does."""
+        """Apply a call as the kernel does."""
         match call.name:
             case "pwrite64":
                 end = call.offset + len(call.content)
@@ -91,7 +91,7 @@ class CutFile:
                 self._pages.clear()
 
     def after_cut(self, rng: random.Random, report: TornReport) -> bytes:
-        """What is found when the power is back."""
+        """The content that is found when the power is back."""
         found = bytearray(self._synced)
         for offset, page in self._pages:
             fate, lasting = decide(page, rng)
@@ -107,7 +107,7 @@ class CutFile:
 
 
 def record(folder: Path) -> list[Call]:
-    """Let a spool in this folder be written, and tell what it asked of the kernel. Raises ``CalledProcessError``."""
+    """Let a spool be written in this folder, and return its system calls. Raises ``CalledProcessError``."""
     log = folder / "calls"
     subprocess.run(
         [
@@ -138,7 +138,7 @@ def _unescape(text: str) -> bytes:
 
 
 def cut_everywhere(calls: list[Call], folder: Path, cuts_count: int, seed: int) -> TornReport:
-    """Cut at so many moments and open what is left, in this folder."""
+    """Cut at ``cuts_count`` moments, and open what is left in ``folder``."""
     rng = random.Random(seed)
     told = [number for number, call in enumerate(calls) if call.file == "told"]
     moments = Counter(rng.randrange(told[0] + 1, told[-1] + 1) for _ in range(cuts_count))
@@ -174,7 +174,7 @@ def _cut(
     if found is None:
         report.damaged_count += 1
         found = frozenset()
-    # The transaction under way may have deleted what was delivered.
+    # The transaction under way may have deleted delivered messages.
     report.lost_count += len((before & after) - found)
     report.unlike_any_commit_count += found not in {before, after}
 
@@ -189,7 +189,7 @@ def _read(path: Path) -> frozenset[UUID] | None:
     after = 0
     while (row := file.next(after)) is not None:
         after = row.number
-        # A damaged row has no message.
+        # A damaged row contains no message.
         if (message := getattr(row, "message", None)) is not None:
             found.add(message.id)
     file.close()

@@ -1,1 +1,1 @@
-"""Brokers of a fleet, on this machine: one mosquitto, and a cluster of RabbitMQ in network namespaces of its own."""
+"""Brokers of a fleet on this machine: one mosquitto, and a cluster of RabbitMQ in its own network namespaces."""

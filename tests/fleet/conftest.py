@@ -27,6 +27,6 @@ def _running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clust
 
 @pytest.fixture
 def rabbitmq(_running_cluster: Cluster) -> Iterator[Cluster]:
-    """Three nodes; the test, and what it starts, is a client in their network."""
+    """Three nodes; the test, and what it starts, are clients in their network."""
     with entered(_running_cluster.network.hub):
         yield _running_cluster

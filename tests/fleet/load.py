@@ -1,4 +1,4 @@
-"""A fleet at work while its brokers fail: what was accepted, what was delivered, and what it cost."""
+"""Runs a fleet while its brokers fail: accepted messages, delivered messages, and costs."""
 
 from __future__ import annotations
 
@@ -24,32 +24,33 @@ AGENTS = "edge_agent.testing.simulated_device"
 RECEIVER = "tests.fleet.receiver"
 
 WARM_UP_S = 10.0
-"""Devices connect one after the other."""
+"""Time for the devices to connect one after the other."""
 SETTLE_S = 45.0
 PATIENCE_S = 60.0
 
 Wrap = Callable[[int, Sequence[str]], list[str]]
-"""Makes the command line of the agents' process with this number, or of the receiver with -1, one for the broker's
-network."""
+"""Makes a command line for the broker's network.
+
+Takes the number of the agents' process, or -1 for the receiver, and its own command line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """How many devices of which kind, and where they connect to."""
+    """The number and kind of the devices, and the broker to which they connect."""
 
     devices_count: int
     processes_count: int
     rate_hz: float
     results_count: int
-    """Of each device."""
+    """Results of each device."""
     state: Path | None
     """Folder of the durable spools; None for spools in memory."""
     broker: str
     """HOST:PORT for the agents."""
     mqtt: Mapping[str, object]
-    """Settings of [mqtt]."""
+    """Settings of ``[mqtt]``."""
     receiver: Sequence[str]
-    """For ``tests.fleet.receiver``: port, topic filter, seconds without a message at the end, addresses."""
+    """Arguments of ``tests.fleet.receiver``: port, topic filter, seconds without a message at the end, addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,41 +59,41 @@ class Fault:
 
     name: str
     after_s: float
-    """Since the agents were started."""
+    """Seconds since the agents were started."""
     lasts_s: float
     begin: Callable[[], None]
     end: Callable[[], None]
     after_results: int = 0
-    """It begins no sooner than so many results, in hundreds, have been received."""
+    """The fault begins no sooner than this many results, in hundreds, have been received."""
     collector_away_s: float = 0.0
-    """From the begin until so long after the end the receiver does nothing: the devices are back before it."""
+    """The receiver is stopped from the start of the fault until this long after its end: the devices are back first."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run gave. Latency is from the moment at which a reading was taken to its receipt, by one clock."""
+    """The figures of a run. Latency is from the time at which a reading was taken to its receipt, by one clock."""
 
     results_count: int = 0
     accepted_count: int = 0
     delivered_count: int = 0
     lost_count: int = 0
     left_count: int = 0
-    """Accepted and still in a spool at the end."""
+    """Results that were accepted and are still in a spool at the end."""
     refused_count: int = 0
     duplicates_count: int = 0
     receiver_connections_count: int = 0
     duration_s: float = 0.0
-    """From the first reading to the last."""
+    """Time from the first reading to the last."""
     drained_s: float = 0.0
-    """From the last reading to its receipt."""
+    """Time from the last reading to the last receipt."""
     reached_hz: float = 0.0
-    """Readings a second, of the whole fleet."""
+    """Readings per second of the whole fleet."""
     latency_steady_ms: dict[str, float] = field(default_factory=dict)
-    """Of readings before the first fault and well after the last."""
+    """Latency of readings before the first fault and well after the last."""
     latency_all_ms: dict[str, float] = field(default_factory=dict)
     broker_cpu_s: float = 0.0
     broker_peak_mib: float = 0.0
-    """Resident memory of all its processes together."""
+    """Resident memory of all the broker's processes together."""
     agents_cpu_s: float = 0.0
     receiver_cpu_s: float = 0.0
     faults: list[dict[str, Any]] = field(default_factory=list)
@@ -111,7 +112,7 @@ class Costs:
 
     @property
     def cpu_s(self) -> float:
-        """Processor time so far, without the last fifth of a second of one that was killed."""
+        """Processor time so far, without the last fifth of a second of a killed process."""
         return sum(self._seen_s.values())
 
     def __enter__(self) -> Self:
@@ -185,7 +186,7 @@ def run(
 def judge(
     summaries: Sequence[Mapping[str, Any]], received: Mapping[str, Any], windows: Sequence[Mapping[str, Any]]
 ) -> Outcome:
-    """Hold what was received against what the devices say that they published, number by number."""
+    """Compare the received results with those that the devices report as published, number by number."""
     outcome = Outcome(
         duplicates_count=received["duplicates_count"],
         receiver_connections_count=received["connections_count"],
@@ -208,7 +209,7 @@ def judge(
         outcome.duration_s = round(last_s - first_s, 1)
         outcome.drained_s = round(max(taken_s + latency_s for taken_s, latency_s in times) - last_s, 1)
         outcome.reached_hz = round(outcome.results_count / max(last_s - first_s, 1e-9), 1)
-        # A device that was disconnected is done with its backlog half a minute later.
+        # A device that was disconnected has sent its backlog half a minute later.
         calm = [
             latency_s
             for taken_s, latency_s in times
@@ -230,7 +231,7 @@ def judge(
 
 
 def percentiles(latencies_s: Sequence[float]) -> dict[str, float]:
-    """Median and 99th percentile in milliseconds; empty of no latencies."""
+    """Median and 99th percentile in milliseconds; empty if there are no latencies."""
     ordered = sorted(latencies_s)
     return {f"p{share}": round(1e3 * ordered[(len(ordered) - 1) * share // 100], 1) for share in (50, 99) if ordered}
 
@@ -290,7 +291,7 @@ def _python(module: str, *arguments: str) -> list[str]:
 @contextlib.contextmanager
 def _process(command: Sequence[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
     with output.open("wb") as file, output.with_suffix(".err").open("wb") as errors:
-        # It ends with this process, however that ends.
+        # The process ends with this one, however that ends.
         guarded = ["setpriv", "--pdeathsig", "KILL", *command]
         process = subprocess.Popen(guarded, stdout=file, stderr=errors)
         try:

@@ -1,4 +1,4 @@
-"""One mosquitto that keeps what it has accepted, as deploy/mosquitto configures it, and that can be killed."""
+"""A mosquitto that keeps accepted messages, as deploy/mosquitto configures it, and that can be killed."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _KEPT = (
     "max_queued_messages",
     "max_keepalive",
 )
-"""Settings that are taken from what ships. The rest is about certificates and rights."""
+"""Settings that are taken from the shipped configuration. The rest is about certificates and rights."""
 
 
 class Mosquitto:
     """A broker on the loopback address, whose folder outlasts it."""
 
     def __init__(self, program: str, folder: Path, extra: str = "") -> None:
-        """``extra`` are lines for its configuration, which stand before those that ship."""
+        """``extra`` are lines for its configuration, placed before the shipped ones."""
         self.port = free_port()
         self._program = program
         self._configuration = folder / "mosquitto.conf"
@@ -43,17 +43,17 @@ class Mosquitto:
             if line.split(" ")[0] in _KEPT and line.split(" ")[0] not in taken
         ]
         lines = [*shipped, extra, f"persistence_location {folder}/", "allow_anonymous true"]
-        # As root it would become another user, who may not write here.
+        # As root, mosquitto would change to another user, who may not write here.
         self._configuration.write_text("\n".join(["user root", *lines, f"listener {self.port} {LOOPBACK}", ""]))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pids(self) -> list[int]:
-        """Of the running process, if it runs."""
+        """Process ids, if the broker runs."""
         return [] if self._process is None else [self._process.pid]
 
     def start(self) -> None:
-        """Start it, and wait until it listens. Raises ``TimeoutError``."""
+        """Start the broker, and wait until it listens. Raises ``TimeoutError``."""
         self._process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", self._program, "-c", str(self._configuration)],
             stdout=subprocess.DEVNULL,
@@ -71,18 +71,18 @@ class Mosquitto:
         raise TimeoutError(f"mosquitto does not answer on port {self.port}")
 
     def kill(self) -> None:
-        """End it at once, as a power cut does."""
+        """End the broker at once, as a power cut does."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def freeze(self) -> None:
-        """Let it hang with all its connections."""
+        """Let the broker hang with all its connections."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let the broker continue."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -92,7 +92,7 @@ class Mosquitto:
 
 @contextmanager
 def mosquitto_that_keeps(program: str, folder: Path, extra: str = "") -> Iterator[Mosquitto]:
-    """A broker that runs."""
+    """A running broker."""
     broker = Mosquitto(program, folder, extra)
     broker.start()
     try:

@@ -1,4 +1,4 @@
-"""A network of its own: a hub, and hosts that can be cut off from it. Nothing of it is seen outside of it."""
+"""A network of its own: a hub, and hosts that can be cut off from it. It is not visible from outside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUBNET = "10.119.7"
-"""Only inside of the namespaces that are made here."""
+"""Used only inside the namespaces that are made here."""
 _HUB_ADDRESS = f"{SUBNET}.1"
 _CLONE_NEWNET = 0x40000000
 _numbers = itertools.count()
@@ -29,7 +29,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The hub is where the clients run."""
+    """A network with a hub, in which the clients run."""
 
     hub: str
     hosts: tuple[Host, ...]
@@ -39,7 +39,7 @@ class Network:
         _ip("-n", self.hub, "link", "set", host.name, "nomaster")
 
     def heal(self, host: Host) -> None:
-        """Connect it again."""
+        """Connect the host again."""
         _ip("-n", self.hub, "link", "set", host.name, "master", "bridge")
 
 
@@ -50,7 +50,7 @@ def inside(namespace: str, command: Sequence[str]) -> list[str]:
 
 @contextmanager
 def entered(namespace: str) -> Iterator[None]:
-    """Sockets that this thread makes meanwhile are in the namespace, and so are those of the threads that it starts."""
+    """Put sockets that this thread makes meanwhile into the namespace, and those of the threads that it starts."""
     with Path("/proc/thread-self/ns/net").open() as before, Path("/run/netns", namespace).open() as wanted:
         _set_namespace(wanted.fileno())
         try:
@@ -61,7 +61,7 @@ def entered(namespace: str) -> Iterator[None]:
 
 @contextmanager
 def network(names: Sequence[str]) -> Iterator[Network]:
-    """Hosts of these names, with a bridge between them. Needs root; raises ``CalledProcessError``."""
+    """Hosts of these names, with a bridge between them. Needs root. Raises ``CalledProcessError``."""
     prefix = f"leuko-{os.getpid()}-{next(_numbers)}"
     hub = f"{prefix}-hub"
     with ExitStack() as closing:

@@ -1,4 +1,4 @@
-"""A cluster of RabbitMQ nodes, each in a namespace of its own, with the configuration that ships."""
+"""A cluster of RabbitMQ nodes, each in its own namespace, with the shipped configuration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STOP_DEADLINE_S = 30.0
 _LOOK_S = 0.2
 
 _PLACES = {"etc": "/etc/rabbitmq", "data": "/var/lib/rabbitmq", "log": "/var/log/rabbitmq"}
-"""Where a node finds the folders of its own."""
+"""The paths at which a node finds its own folders."""
 
 TRIAL = """
 mqtt.listeners.tcp.default = 1883
@@ -34,42 +34,42 @@ anonymous_login_pass = fleet
 default_user = fleet
 default_pass = fleet
 """
-"""Beside what ships, for clients without a certificate. Nobody else is in this network."""
+"""Added to the shipped settings, for clients without a certificate. Nobody else is in this network."""
 
 _COOKIE = "only-for-this-test"
 
 
 @dataclass(slots=True)
 class Node:
-    """One node, which may be killed and started again with what is on its disk."""
+    """One node, which may be killed and started again with the contents of its disk."""
 
     host: Host
     root: Path
     folder: Path
-    """Its configuration, data and log."""
+    """The node's configuration, data and log."""
     peers: Sequence[Host]
     _closing: ExitStack = field(default_factory=ExitStack)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
-        """Of its Erlang machine."""
+        """Process id of its Erlang machine."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start it; ``wait`` waits until it serves."""
+        """Start the node; ``wait`` waits until it serves."""
         self._run(["epmd"])
         self._process = self._run(["/usr/lib/rabbitmq/bin/rabbitmq-server"])
 
     def kill(self) -> None:
-        """End it at once, as a power cut does."""
+        """End the node at once, as a power cut does."""
         if self._process is not None:
             self._process.kill()
         self._closing.close()
         self._process = None
 
     def stop(self) -> None:
-        """End it in order, as far as it lets itself."""
+        """End the node in order if possible, else kill it."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
@@ -77,7 +77,7 @@ class Node:
         self.kill()
 
     def ctl(self, *arguments: str, timeout_s: float = START_DEADLINE_S) -> str:
-        """What ``rabbitmqctl`` prints. Raises ``CalledProcessError``."""
+        """The output of ``rabbitmqctl``. Raises ``CalledProcessError``."""
         command = self._command(["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", *arguments])
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=timeout_s).stdout
 
@@ -87,12 +87,12 @@ class Node:
         subprocess.run(command, input=script.read_bytes(), check=True, capture_output=True, timeout=START_DEADLINE_S)
 
     def log(self) -> str:
-        """What it has said."""
+        """The node's logs."""
         return "".join(path.read_text(errors="replace") for path in sorted((self.folder / "log").glob("*.log")))
 
     def _run(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         output = self._closing.enter_context((self.folder / "output.log").open("ab"))
-        # It ends with this process, however that ends.
+        # The node ends with this process, however that ends.
         guarded = ["setpriv", "--pdeathsig", "KILL", *self._command(command)]
         process = subprocess.Popen(
             guarded, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
@@ -102,14 +102,14 @@ class Node:
         return process
 
     def _command(self, command: Sequence[str]) -> list[str]:
-        """As the same process, in the node's network, with its own folder in the common root folder."""
+        """The command line that runs ``command`` as the same process in the node's network, root folder and folders."""
         environment = {
             "HOME": "/var/lib/rabbitmq",
             "PATH": "/usr/lib/rabbitmq/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
             "ERL_EPMD_ADDRESS": self.host.address,
             "RABBITMQ_NODENAME": f"rabbit@{self.host.name}",
-            # It runs in the foreground, as this process, and without a shell of its own.
+            # Keeps it in the foreground, as this process, and without a shell of its own.
             "NOTIFY_SOCKET": "/nowhere",
         }
         places = [f'mount --bind "$1/{name}" "$2{place}"' for name, place in _PLACES.items()]
@@ -130,7 +130,7 @@ class Cluster:
     nodes: tuple[Node, ...]
 
     def wait(self, nodes: Sequence[Node] | None = None) -> None:
-        """Until these nodes serve MQTT and see all that run. Raises ``TimeoutError``."""
+        """Wait until these nodes serve MQTT and see all running nodes. Raises ``TimeoutError``."""
         until = time.monotonic() + START_DEADLINE_S
         for node in self.nodes if nodes is None else nodes:
             while not self.answers(node):
@@ -146,7 +146,7 @@ class Cluster:
 
 @contextmanager
 def cluster(root: Path, folder: Path, *, extra: str = TRIAL, count: int = 3) -> Iterator[Cluster]:
-    """A cluster that runs. ``extra`` are lines for ``rabbitmq.conf``."""
+    """A running cluster. ``extra`` are lines for ``rabbitmq.conf``."""
     names = [f"mq{number}" for number in range(1, count + 1)]
     with network(names) as net, ExitStack() as closing:
         nodes = []
@@ -173,7 +173,7 @@ def _furnish(place: Path, hosts: Sequence[Host], extra: str, certificates: Path)
     for name in ("rabbitmq.conf", "enabled_plugins", "advanced.config"):
         shutil.copy(SHIPPED / name, etc)
     if "listeners.tcp.default" in extra:
-        # 'none' cannot be taken back in another file.
+        # 'none' cannot be undone in another file.
         shipped = (SHIPPED / "rabbitmq.conf").read_text()
         (etc / "rabbitmq.conf").write_text(shipped.replace("\nmqtt.listeners.tcp = none\n", "\n"))
     shutil.copytree(certificates, etc / "leukoscope")
@@ -190,7 +190,7 @@ def _furnish(place: Path, hosts: Sequence[Host], extra: str, certificates: Path)
 
 
 def _make_certificates(folder: Path) -> Path:
-    """Those of a broker of this name, and of three clients."""
+    """Make the certificates of a broker of this name and of three clients."""
     script = SHIPPED.parent / "mosquitto" / "make-trial-certificates"
     command = [str(script), str(folder), BROKER_NAME, *CLIENTS]
     subprocess.run(command, check=True, capture_output=True)

@@ -1,6 +1,6 @@
-"""A collector that only counts: a persistent session that acknowledges what it has noted.
+"""A collector that only counts: a persistent session that acknowledges what it has recorded.
 
-Run as a process of its own. It ends at SIGTERM, once nothing has come for a while, and prints what it got as JSON.
+It runs as its own process. It ends at SIGTERM, once nothing has arrived for a while, and prints its counts as JSON.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from pydantic_core import from_json
 RECEIVE_MAXIMUM = 500
 SESSION_EXPIRY_S = 3600
 REPORTED = 100
-"""After so many results it says that there are more."""
+"""It reports progress each time that it has received this many results."""
 CLIENT_ID = "fleet-receiver"
 
 
 class Receiver:
-    """Knows the results by session and number. A broker's addresses are tried in turn."""
+    """Knows the received results by session and number. A broker's addresses are tried in turn."""
 
     def __init__(self, addresses: list[str], port: int, topic: str, idle_s: float) -> None:
-        """``idle_s``: nothing more is expected after so long without a message."""
+        """``idle_s``: nothing more is expected after this long without a message."""
         self._idle_s = idle_s
         self._addresses = addresses
         self._port = port
@@ -46,7 +46,7 @@ class Receiver:
         self._subscribed = threading.Event()
 
     def run(self) -> dict[str, Any]:
-        """Receive until told to stop; what came."""
+        """Receive until told to stop; returns what arrived."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop())
         attempt = 0
@@ -77,7 +77,7 @@ class Receiver:
         }
 
     def _stop(self) -> None:
-        # Silence until now may be a fault's: what the broker keeps is still to come.
+        # Silence so far may be due to a fault: messages that the broker keeps are still to come.
         self._last_s = time.monotonic()
         self._stopping.set()
 
@@ -132,7 +132,7 @@ class Receiver:
 
 
 def main(port: str, topic: str, idle_s: str, *addresses: str) -> None:
-    """Receive, and print what came."""
+    """Receive, and print what arrived."""
     found = Receiver(list(addresses), int(port), topic, float(idle_s)).run()
     sys.stdout.write(json.dumps(found) + "\n")
 

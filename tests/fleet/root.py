@@ -1,6 +1,6 @@
-"""A small Debian with RabbitMQ, to change the root folder into. Made once and kept in the user's cache.
+"""A small Debian with RabbitMQ, to use as a root folder. It is made once and kept in the user's cache.
 
-Debian bookworm's own RabbitMQ is too old for MQTT 5.
+RabbitMQ in Debian bookworm itself is too old for MQTT 5.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def why_not() -> str | None:
 
 
 def rabbitmq_root() -> Path:
-    """The root folder from the cache, else a new one, which takes half a minute. Raises ``OSError``."""
+    """The root folder from the cache, or a new one, which takes half a minute. Raises ``OSError``."""
     folder = _folder()
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".build-", dir=folder.parent) as work:
-            # All at once: a build that was broken off leaves nothing that looks finished.
+            # Moved in one step: an interrupted build leaves nothing that looks finished.
             _build(Path(work) / "root").rename(folder)
     return folder
 
@@ -81,6 +81,6 @@ def _build(root: Path) -> Path:
     )
     if done.returncode:
         raise OSError(f"mmdebstrap ended with {done.returncode}: {done.stderr[-2000:]}")
-    # The archive's address is of no use inside, and not for keeping.
+    # The archive's address is useless inside, and should not be kept.
     (root / "etc/apt/sources.list").unlink(missing_ok=True)
     return root

@@ -1,4 +1,4 @@
-"""What a run of the fleet says of itself, and that docs/scaling.md says the same."""
+"""A fleet's run reports its figures, and docs/scaling.md agrees with them."""
 
 from __future__ import annotations
 

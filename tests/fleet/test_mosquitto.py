@@ -43,20 +43,20 @@ def test_twenty_devices_lose_nothing_when_their_broker_is_killed(mosquitto: str,
         found = run(fleet, lambda _number, command: list(command), lambda: broker.pids, [killed], patience_s=120)
     assert found.accepted_count == found.delivered_count == 900
     assert (found.lost_count, found.left_count, found.refused_count) == (0, 0, 0)
-    # The receiver was disconnected: the fault was real.
+    # The receiver was disconnected, so the fault was real.
     assert found.receiver_connections_count > 1
 
 
 def test_a_device_goes_to_the_next_address_of_its_brokers_name(
     broker_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How a device finds another node of a cluster, without a proxy."""
+    """This is how a device finds another node of a cluster, without a proxy."""
     look_up = socket.getaddrinfo
 
     def two_nodes(host: str, *more: Any, **options: Any) -> Any:
         if host != "broker.example.org":
             return look_up(host, *more, **options)
-        # Nobody listens at the first.
+        # Nobody listens at the first address.
         return [found for address in ("127.0.0.2", LOOPBACK) for found in look_up(address, *more, **options)]
 
     monkeypatch.setattr(socket, "getaddrinfo", two_nodes)

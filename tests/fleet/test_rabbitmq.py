@@ -1,4 +1,4 @@
-"""What the agent promises holds at RabbitMQ, too, and what RabbitMQ does differently is as docs/scaling.md says."""
+"""The agent's promises hold with RabbitMQ, too, and its differences are as described in docs/scaling.md."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.mqtt import PATIENCE_S, Requester, Subscriber
 
 @pytest.fixture
 def topics(request: pytest.FixtureRequest) -> Topics:
-    """Another device for each test: what is retained stays."""
+    """Another device for each test, because retained messages stay."""
     return Topics("clinic", request.node.name.replace("_", "-").lower()[:60].strip("-"))
 
 
@@ -47,7 +47,7 @@ def settings(node: Node, **values: Any) -> MqttSettings:
 
 @contextmanager
 def agent(node: Node, topics: Topics, tmp_path: Path) -> Iterator[Agent]:
-    """A whole agent, with a drawn camera."""
+    """A whole agent with a drawn camera."""
     config = configuration(
         PORT,
         device={"site": topics.site, "id": topics.device},
@@ -100,7 +100,7 @@ def test_commands_reach_a_device_at_another_node(rabbitmq: Cluster, topics: Topi
 
 
 def lost(node: Node, topics: Topics, **values: Any) -> SimulatedDevice:
-    """A device that is gone without a word."""
+    """A device that has vanished silently."""
     device = SimulatedDevice(topics, settings(node, heartbeat_s=1, **values))
     device.start()
     with closing(Subscriber(PORT, host=node.host.address, topic=topics.status)) as watcher:
@@ -143,7 +143,7 @@ def test_difference_a_will_may_follow_a_quick_restart_and_then_is_of_the_old_ses
 
 
 def retained(node: Node, topic: str) -> list[tuple[str, bytes]]:
-    """What a new subscriber gets at once: then comes a message of its own."""
+    """The messages that a new subscriber gets at once, before a message of its own."""
     found: queue.SimpleQueue[mqtt.MQTTMessage] = queue.SimpleQueue()
     ready = threading.Event()
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
@@ -218,7 +218,7 @@ def test_difference_shared_subscriptions_are_refused(node: Node) -> None:
 
 
 def test_difference_a_message_that_nobody_subscribes_to_is_acknowledged_and_gone(node: Node, topics: Topics) -> None:
-    """As at mosquitto, but RabbitMQ says so; the agent takes it for delivered."""
+    """The same as with mosquitto, but RabbitMQ says so; the agent takes the message as delivered."""
     spool = MemorySpool(2**20)
     states: queue.SimpleQueue[BrokerState] = queue.SimpleQueue()
     publisher = Publisher(settings(node), topics, spool, uuid7(), on_state=states.put)
@@ -231,7 +231,7 @@ def test_difference_a_message_that_nobody_subscribes_to_is_acknowledged_and_gone
 
 
 def test_a_collectors_session_outlasts_its_node(rabbitmq: Cluster, topics: Topics) -> None:
-    """What was accepted while the collector was away is delivered by another node, after the first was killed."""
+    """Messages accepted while the collector was away are delivered by another node, after the first was killed."""
     first, second, third = rabbitmq.nodes
     group = f"collector-{topics.device}"
 

@@ -1,4 +1,4 @@
-"""The shipped bundle on real smears that it was not trained on, by the command that a user types."""
+"""The shipped bundle on real smears that it was not trained on, run by the command that a user types."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_no_twin_of_a_test_image_was_trained_on(split: list[dict[str, str]], col
 
 
 def test_classify_is_right_on_98_percent_of_unseen_images(shared_data: Path, split: list[dict[str, str]]) -> None:
-    """Abstentions and rejections are not excused."""
+    """Abstentions and rejections count as wrong."""
     images = shared_data / "all4" / "images"
     truth = {str(images / row["path"]): row["label"] for row in split if row["split"] == "test"}
     done = agent("classify", *truth)

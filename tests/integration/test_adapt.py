@@ -1,4 +1,4 @@
-"""From labelled pictures in a stain that the bundle refuses to answers by a head of one's own."""
+"""From labelled pictures in a stain that the bundle refuses to answers by a head for that stain."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ heavy = ("tensorflow", "keras", "matplotlib")
 atexit.register(lambda: print([name for name in heavy if name in sys.modules], file=sys.stderr))
 main(sys.argv[1:])
 """
-"""The command, which says at its end what it should not have imported."""
+"""The command, which reports at its end any import that it should not have made."""
 
 
 def adapt(site: Path, out: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -39,13 +39,13 @@ def pixels_frame(array: Array) -> Frame:
 
 
 def frames(smear: Array, count: int) -> list[Frame]:
-    """Frames of one field, each with noise of its own as a sensor gives it."""
+    """Frames of one field, each with its own noise, as from a sensor."""
     rng = np.random.default_rng(1)
     return [pixels_frame(np.clip(smear + rng.normal(0, 2, smear.shape), 0, 255).astype(np.uint8)) for _ in range(count)]
 
 
 def scripted(steps: Iterable[Frame | BaseException]) -> ScriptedCamera:
-    """A camera slow enough that no frame is superseded by the next."""
+    """A camera so slow that no frame is superseded by the next."""
     return ScriptedCamera(steps, frame_interval_s=0.2)
 
 
@@ -56,7 +56,7 @@ def result(subscriber: Subscriber) -> Result:
 
 
 def retained(port: int, kinds: set[str]) -> dict[str, Received]:
-    """What somebody who comes now sees at once, by kind: these kinds, and those that come before them."""
+    """The messages that a new subscriber gets at once, by kind: these kinds, and those that come before them."""
     late = Subscriber(port)
     found: dict[str, Received] = {}
     try:
@@ -174,7 +174,7 @@ def test_a_capture_is_of_a_frame_that_was_exposed_after_it_was_asked_for(
     monkeypatch.setattr(Analyzer, "complete", hold)
     config = configuration(broker_port, camera={"kind": "synthetic", "frame_rate_hz": 50})
     with running(config) as agent, ThreadPoolExecutor(1) as pool:
-        # A reading is under way when the request comes: it must not be the answer.
+        # A reading is under way when the request arrives: it must not be the answer.
         assert under_way.wait(PATIENCE_S)
         asked_ns = time.monotonic_ns()
         captured = pool.submit(agent.reading.capture)
@@ -213,7 +213,7 @@ def test_settled_reads_each_field_of_a_stage_once(broker_port: int, subscriber: 
         seen = [result(subscriber) for _ in range(3)]
     assert all(each.reason is not Reason.MOVING for each in seen)
     gaps = np.diff([each.clock.monotonic_ns for each in seen])
-    # One reading a field: they are about as far apart as fields are, not as frames are.
+    # One reading per field: they are about as far apart as fields are, not as frames are.
     assert (gaps > 5 * 1e9 / 60).all()
 
 
@@ -233,7 +233,7 @@ def test_the_agent_works_before_the_broker_and_delivers_when_it_is_there(
         assert agent.wait(PATIENCE_S)
         assert agent.spool.flush(PATIENCE_S)
         waiting = agent.spool.stats().waiting_count
-        # Its beginning is told, too.
+        # The start of the agent is reported, too.
         assert waiting >= 6
         with run_mosquitto(mosquitto, port):
             assert all(acknowledged.acquire(timeout=PATIENCE_S) for _ in range(waiting))
@@ -243,7 +243,7 @@ def test_the_agent_works_before_the_broker_and_delivers_when_it_is_there(
 def test_results_that_the_spool_refuses_are_counted_and_told(storage: str, mosquitto: str) -> None:
     port = free_port()
     with bad_proxy(port) as proxy, ExitStack() as life:
-        # The subscriber has to be there before anything comes.
+        # The subscriber has to be there before any message arrives.
         proxy.stall()
         config = configuration(proxy.port, spool={"max_mib": 0.016, "storage": storage})
         agent = life.enter_context(running(config, max_readings=6))
@@ -256,7 +256,7 @@ def test_results_that_the_spool_refuses_are_counted_and_told(storage: str, mosqu
             watcher = Subscriber(port)
             proxy.flow()
             assert watcher.until_state("degraded").code is not None
-            # It is told at once when it begins, and the rest at the end.
+            # The first refusal is reported at once, and the rest at the end.
             life.close()
             told = 0
             while told < refused:
@@ -287,7 +287,7 @@ def test_the_newest_result_and_the_open_slide_are_there_for_who_comes_later(
         assert agent.wait(PATIENCE_S)
     kept = retained(broker_port, {"health", "info", "last", "specimen"})
     newest, slide = kept["last"].body(), kept["specimen"].body()
-    # Each run ends with its last result, however soon that came after the one before.
+    # Each run ends with its last result, however soon it came after the one before.
     assert newest.seq == 19
     assert slide.readings_count == newest.specimen.field
 

@@ -1,4 +1,4 @@
-"""A real agent that chooses its bundle and threads itself. What is fast depends on the machine: no test asserts it."""
+"""A real agent that chooses its bundle and threads itself. Speed depends on the machine, so no test asserts it."""
 
 from __future__ import annotations
 

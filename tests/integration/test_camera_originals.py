@@ -1,4 +1,4 @@
-"""What the agent makes of a camera's picture against the training image that was made of the same picture."""
+"""The agent's result for a camera's picture, against the training image that was made of the same picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BUNDLES = ("accurate", "fast")
 MAX_MEAN_LEVELS = 2.0
 MAX_EACH_LEVELS = 2.5
 MAX_SCORE_DIFFERENCE = 1.0
-"""Of the familiarity score, of which the limits are 16.9 and 9.5 or so. The centre square differed by up to 2.2."""
+"""In the familiarity score, whose limits are about 16.9 and 9.5. The centre square differed by up to 2.2."""
 
 
 @dataclass(frozen=True)
@@ -101,5 +101,5 @@ def test_an_area_is_in_pixels_of_the_original(originals: Path) -> None:
         assert twin.nuclei.median_area_px is not None
         height_px = 1920 if pair.name in {"benign-00.jpg", "pro-06.jpg"} else 768
         ratios.append(original.nuclei.median_area_px / twin.nuclei.median_area_px / (height_px / 224) ** 2)
-    # Where few nuclei are of very different sizes, one that is found in one picture only changes the median a lot.
+    # If there are few nuclei of very different sizes, one that is found in one picture only changes the median a lot.
     assert np.median(ratios) == pytest.approx(1.0, rel=0.05)

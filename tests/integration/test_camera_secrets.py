@@ -1,4 +1,4 @@
-"""Where a camera's password could turn up: all that an agent says, writes and sends."""
+"""The places where a camera's password could appear: everything that an agent prints, writes and sends."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_cameras_password_is_in_nothing_that_the_agent_says_writes_or_sends(
         try:
             everything.until("result")
             config = requester.ask("get-config").data["config"]
-            # The camera goes, so that its failure is told as well.
+            # The camera goes, so that its failure is reported as well.
             camera.stopping.set()
             camera.shutdown()
             camera.server_close()
@@ -87,7 +87,7 @@ def test_a_cameras_password_is_in_nothing_that_the_agent_says_writes_or_sends(
             serving.join()
     assert f"'url': 'http://{camera.address}'" in str(config)
     files = {path.name: path.read_bytes().decode("latin-1") for path in state.rglob("*") if path.is_file()}
-    # The configuration itself, to start with when the new one is broken: not for everybody to read.
+    # The configuration itself, kept for starting when a new one is broken: not everybody may read it.
     del files["last-good-agent.toml"]
     assert (state / "last-good-agent.toml").stat().st_mode & 0o007 == 0
     said = {"log": log, "doctor": diagnosis.stdout + diagnosis.stderr, "messages": "\n".join(everything.said), **files}

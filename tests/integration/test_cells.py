@@ -1,4 +1,4 @@
-"""A device on which a cells bundle judges, alone or beside another one."""
+"""A device on which a cells bundle judges, alone or beside another bundle."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_both_judge_until_a_reload_leaves_one_out(
         assert (result.model, result.provisional) == (info.model, False)
         assert result.differential is not None
         assert (result.differential.model, result.differential.judged_count > 0) == (info.cells_model, True)
-        # A bundle that judges cells itself cannot take the place of the other one, and nothing changes.
+        # A bundle that judges cells itself cannot replace the other one, and nothing changes.
         with pytest.raises(BundleWrongKind):
             agent.reload(reading(broker_port, pictures, bundle=str(cells), cells_bundle=str(cells)))
         assert agent.model.name == "demo"
@@ -90,7 +90,7 @@ def test_an_installed_cells_bundle_takes_the_place_of_the_other_only_where_none_
         with pytest.raises(BundleWrongKind):
             agent.models.select("test-cells")
         assert agent.model.name == "demo"
-        # A candidate is compared by its labels, and has nothing beside it.
+        # A candidate is compared by its labels, and has no cells bundle beside it.
         candidate = agent.models.candidate("test-cells")
         assert (candidate.model.name, candidate.cells_beside) == ("test-cells", None)
         agent.reload(reading(broker_port, pictures, bundle="demo"))

@@ -104,7 +104,7 @@ def test_classify_as_a_table_says_what_it_is_for(pictures: Path) -> None:
 
 
 def test_classify_takes_files_of_any_name_from_anywhere(pictures: Path, tmp_path: Path) -> None:
-    """Names that are not UTF-8, look like markup or options, or move the terminal; given as they may be given."""
+    """Names that are not UTF-8, look like markup or options, or move the terminal, in every form that may be given."""
     names = (b"slide-\xff.png", b"slide[red].png", b"-x.png", b"red\x1b[31m.png", "日本.png".encode())
     for name in names:
         shutil.copy(pictures / "0.png", tmp_path / os.fsdecode(name))
@@ -195,7 +195,7 @@ def test_doctor_finds_nothing_wrong_with_a_device_that_works(tmp_path: Path, bro
         ],
         "ok",
     )
-    # As this machine is.
+    # These depend on this machine.
     assert clock in {"ok", "clock_unset"}
     assert machine in {"ok", "machine_hot", "machine_throttled", "memory_short"}
 
@@ -292,7 +292,7 @@ def test_the_broken_bundle_keeps_the_agent_from_judging(tmp_path: Path, demo_bun
 
 
 def test_the_demonstration_publishes_every_reading_to_a_real_subscriber(mosquitto: str, pictures: Path) -> None:
-    """What the README promises: mosquitto_sub sees as many results as were asked for."""
+    """As the README promises, mosquitto_sub sees as many results as were requested."""
     port = free_port()
     with local_broker(port):
         watcher = subprocess.Popen(

@@ -30,7 +30,7 @@ Arguments = list[str | bytes]
 
 @pytest.fixture
 def workplace(tmp_path: Path, smear: NDArray[np.uint8]) -> Path:
-    """A folder with all that commands need: a configuration, a picture."""
+    """A folder with everything that commands need: a configuration and a picture."""
     Image.fromarray(smear).save(tmp_path / "field.png")
     (tmp_path / "agent.toml").write_text(
         f'[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "folder"\npath = "{tmp_path}/field.png"\n'
@@ -65,11 +65,11 @@ COMMANDS: dict[str, Callable[[Path], Arguments]] = {
 }  # fmt: skip
 
 SILENT = {"run", "demo", "setup", "misspelt", "nothing", "spool status", "spool export", "spool purge", "audit verify"}
-"""They say nothing on standard output here, or fail for another reason as well."""
+"""These write nothing to standard output here, or fail for another reason as well."""
 
 
 def judge(status: int, said: str, *, output: str = "") -> None:
-    """What holds for every command in every situation."""
+    """Check what holds for every command in every situation."""
     for unwanted in ("Traceback", "Exception ignored", "INFO:", "Warning:", "lost sys.std"):
         assert unwanted not in said + output, said + output
     assert status in STATUSES, said
@@ -77,7 +77,7 @@ def judge(status: int, said: str, *, output: str = "") -> None:
 
 
 def through_shell(arguments: Arguments, redirection: str, *, typed: str = "\n" * 40) -> tuple[int, str, str]:
-    """Run with streams as a shell opens or closes them. What goes to them is caught in files where it can be."""
+    """Run with streams as a shell opens or closes them. Their output is caught in files if possible."""
     done = subprocess.run(
         ["bash", "-c", f'"$@" {redirection}', "bash", *AGENT, *arguments],
         input=typed,
@@ -149,9 +149,9 @@ def test_a_home_that_cannot_be_used_is_no_traceback(workplace: Path, command: st
 
 
 def as_nobody(arguments: Arguments, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run as a user without any rights; by somebody who is not root, as themselves.
+    """Run as a user without any rights, or as the current user unless that is root.
 
-    Everything is imported before: the interpreter may lie where nobody may look.
+    Everything is imported before, because that user may not be able to read the interpreter.
     """
     prelude = (
         "import contextlib, importlib, io, os, pkgutil, edge_agent.cli.app, edge_agent.inference\n"

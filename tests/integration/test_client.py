@@ -60,7 +60,7 @@ async def take(items: AsyncIterator[Item], count: int) -> list[Item]:
 
 
 async def until(client: Client, holds: Callable[[], bool]) -> None:
-    """Wait for messages until it holds."""
+    """Wait for messages until ``holds`` is true."""
     messages = client.messages()
     async with asyncio.timeout(PATIENCE_S):
         while not holds():
@@ -68,8 +68,8 @@ async def until(client: Client, holds: Callable[[], bool]) -> None:
 
 
 def persistent_broker(mosquitto: str, port: int, folder: Path) -> Callable[[], AbstractContextManager[int]]:
-    """A broker that remembers its sessions in ``folder`` when it is started again."""
-    # Without "user" mosquitto gives root's rights up, and could not write there.
+    """A broker that keeps its sessions in ``folder`` across restarts."""
+    # Without "user", mosquitto gives up root's rights, and could not write there.
     lines = (
         f"allow_anonymous true\nuser {getpass.getuser()}\npersistence true\npersistence_location {folder}/\n"
         "autosave_interval 1\nautosave_on_changes true"
@@ -151,7 +151,7 @@ def test_what_is_no_message_of_a_device_is_counted_and_stops_nothing(broker_port
 
 
 def test_a_named_client_gets_again_what_it_had_not_finished_and_nothing_else(mosquitto: str, tmp_path: Path) -> None:
-    """Across the end of the program and of the broker."""
+    """This holds when the program ends, and when the broker does."""
     port = free_port()
     broker = persistent_broker(mosquitto, port, tmp_path)
 
@@ -161,7 +161,7 @@ def test_a_named_client_gets_again_what_it_had_not_finished_and_nothing_else(mos
             with device(port) as found:
                 for _ in range(6):
                     found.read()
-                # The third is being worked on when the program ends.
+                # The third is still being handled when the program ends.
                 return [each.seq for each in await take(results, 3)]
 
     async def second() -> list[int]:
@@ -182,7 +182,7 @@ def test_a_loop_that_was_left_goes_on_with_what_it_had_not_finished(broker_port:
             with device(broker_port) as found:
                 for _ in range(5):
                     found.read()
-                # The third is not finished: its loop did not ask for the next.
+                # The third is not finished: its loop did not ask for the next one.
                 results = client.results()
                 assert [each.seq for each in await take(results, 3)] == [0, 1, 2]
                 await results.aclose()  # type: ignore[attr-defined]  # a generator
@@ -321,7 +321,7 @@ def test_the_ten_lines_of_the_readme_do_what_they_say(broker_port: int, reposito
         try:
             line = ""
             while not line:
-                # Results before the program has subscribed are not for it.
+                # Results from before the program's subscription are not for it.
                 found.read()
                 with suppress(TimeoutError):
                     line = read_line(program)

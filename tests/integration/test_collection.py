@@ -26,7 +26,7 @@ def keeping(folder: Path, **settings: object) -> Config:
 
 
 def read(config: Config, count: int) -> list[Result]:
-    """So many readings of an agent that is then stopped."""
+    """``count`` readings of an agent that is then stopped."""
     results: list[Result] = []
     enough = Event()
 

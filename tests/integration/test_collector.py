@@ -62,7 +62,7 @@ def url(tmp_path: Path) -> str:
 
 
 class Sender:
-    """Publishes, and waits until the broker has it."""
+    """Publishes, and waits until the broker has the message."""
 
     def __init__(self, port: int) -> None:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
@@ -90,7 +90,7 @@ def sender(port: int) -> Iterator[Sender]:
 
 
 class Running:
-    """A collector in a thread of its own."""
+    """A collector in its own thread."""
 
     def __init__(self, port: int, url: str, instance: str, **broker: Any) -> None:
         self._loop = asyncio.new_event_loop()
@@ -145,7 +145,7 @@ class Running:
                 if is_so():
                     return
             except SQLAlchemyError:
-                # Tables or a server that are not there yet.
+                # The tables or the server do not exist yet.
                 time.sleep(0.02)
             assert time.monotonic() < deadline, self.collector.figures
             time.sleep(0.02)
@@ -193,7 +193,7 @@ def test_what_was_retained_before_a_collector_came_goes_into_devices(port: int, 
             running.until(lambda: self_of(running) == ("ready", "ok"))  # noqa: B023 - called at once
         sender.send(TOPICS.status, make_status(StatusState.LOST).to_json(), retain=True)
         one.until(lambda: self_of(one) == ("lost", "ok"))
-        # A cleared topic says nothing.
+        # A cleared topic contains no message.
         sender.send(TOPICS.status, b"", retain=True)
         for running in (one, other):
             received_count = running.collector.figures.received_count
@@ -228,7 +228,7 @@ def test_bad_messages_are_kept_and_counted_and_hold_up_none(port: int, url: str,
         kinds = {row.kind: row for row in running.rows(select(unreadable))}
         assert kinds["too_large"].size_bytes == 1_000_000
         assert len(kinds["too_large"].payload) < 10_000
-    # None of them comes again.
+    # None of them arrives again.
     with collecting(port, url) as running:
         send_results(sender, 1)
         running.until_stored("results", len(bad) + 1)
@@ -269,7 +269,7 @@ def test_a_full_disk_stops_acknowledging_and_nothing_is_lost(port: int, url: str
         running.until(lambda: figures.database_error is not None and figures.retries_count > 1)
         assert figures.database_error is not None
         assert figures.database_error.code == "database_full"
-        # What is not stored is with the broker, except for what it may send before anything is acknowledged.
+        # Messages that are not stored are at the broker, except for those that it may send before an acknowledgement.
         assert figures.received_count["result"] == 51
         assert figures.waiting_count <= 50
         limit[0] = 1_000_000
@@ -278,7 +278,7 @@ def test_a_full_disk_stops_acknowledging_and_nothing_is_lost(port: int, url: str
 
 
 def test_what_a_lost_connection_leaves_is_not_there_twice(port: int, url: str) -> None:
-    """The broker sends it again: kept, it would fill the memory while the database is gone."""
+    """The broker sends them again: if kept, they would fill the memory while the database is gone."""
     collector = Collector(CollectorConfig(mqtt=BrokerSettings(port=port), database=DatabaseSettings(url=url)))
     payload = make_result().to_json()
     delivery = Delivery(TOPICS.result("camera0"), payload, 1, False, datetime.now(UTC), None, None, lambda: None)

@@ -178,7 +178,7 @@ def test_what_may_tell_who_a_patient_is_is_refused_and_not_repeated(
 
 
 def test_a_retained_command_is_ignored_and_told(broker_port: int, requester: Requester, subscriber: Subscriber) -> None:
-    """One that lies there already, and one that comes while the device listens."""
+    """A command that is already there, and one that arrives while the device listens."""
     requester.send("pause", retain=True)
     with serving(configuration(broker_port, trigger=STILL), requester):
         subscriber.until_state("ready")
@@ -221,7 +221,7 @@ def test_retained_commands_are_told_once_however_often_the_device_connects(
     requester.send("pause", retain=True)
     config = configuration(broker_port, trigger=STILL)
     with serving(config, requester) as agent:
-        # A reload makes a new connection, over which the retained command comes again.
+        # A reload makes a new connection, over which the retained command arrives again.
         for _ in range(2):
             agent.reload(config)
         assert requester.ask("finish-specimen").command == "finish-specimen"

@@ -1,4 +1,4 @@
-"""``deploy/compose.yaml``: whole, safe by default, and its configurations run by the programs themselves.
+"""``deploy/compose.yaml`` is complete and safe by default, and the programs themselves run its configurations.
 
 There is no Docker in tests. Mosquitto, PostgreSQL and the collector run natively with the files that compose mounts;
 only hosts, ports and folders are replaced.
@@ -66,7 +66,7 @@ def test_secrets_are_files_and_what_is_mounted_exists() -> None:
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
             if source.startswith("./secrets/") or source == "./dashboard":
-                # Made by make-secrets, and the dashboard's own page.
+                # These are made by make-secrets, or are the dashboard's own page.
                 continue
             assert (DEPLOY / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
 
@@ -74,15 +74,15 @@ def test_secrets_are_files_and_what_is_mounted_exists() -> None:
 def test_compose_s_own_schema_accepts_it() -> None:
     compose_spec = pytest.importorskip("compose_spec", reason="compose-spec is not installed")
     text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
-    # It reads what compose makes of the variables.
+    # The collector reads what compose makes of the variables.
     read = compose_spec.PyCompose.from_yaml(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text))
-    # Raises if a service names a secret, volume or network that there is not.
+    # Raises if a service names a secret, volume or network that does not exist.
     read.validate()
     assert set(read.service_names()) == set(SERVICES)
 
 
 def test_telegraf_s_configuration_is_toml_that_reads_the_contract_s_topics() -> None:
-    """Telegraf itself could not be had, so this holds no more than the syntax and the topics."""
+    """Telegraf itself was not available, so this checks only the syntax and the topics."""
     content = tomllib.loads((DEPLOY / "telegraf/telegraf.conf").read_text(encoding="utf-8"))
     for source in content["inputs"]["mqtt_consumer"]:
         [parsing] = source["topic_parsing"]
@@ -103,7 +103,7 @@ def test_the_dockerfile_is_clean_and_copies_what_exists() -> None:
 
 
 def until(is_so: Callable[[], object]) -> None:
-    """Other programs tell nobody when they are ready, so they are asked again and again."""
+    """Other programs do not report when they are ready, so ask again and again."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -131,7 +131,7 @@ def test_the_configurations_work_together(tmp_path: Path) -> None:
     deploy = tmp_path / "deploy"
     shutil.copytree(DEPLOY / "compose", deploy / "compose")
     for _ in range(2):
-        # The second time it keeps what is there.
+        # The second time, existing files are kept.
         subprocess.run([deploy / "compose/make-secrets"], check=True, capture_output=True, timeout=60)
     secrets = deploy / "secrets"
     accounts = secrets / "broker/passwords"
@@ -205,7 +205,7 @@ def test_the_configurations_work_together(tmp_path: Path) -> None:
 
 
 def _publish_a_status(port: int) -> None:
-    """As a device with an account of its own."""
+    """Publish as a device with its own account."""
     client = mqtt_client.Client(CallbackAPIVersion.VERSION2)
     client.username_pw_set("north-clinic/scope-1", "of-the-test")
     until(lambda: client.connect("127.0.0.1", port) == 0)

@@ -1,4 +1,4 @@
-"""A lamp that grows darker under a real agent: said in health while the fields are still answered."""
+"""A lamp that grows darker under a real agent: reported in health while the fields are still answered."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Dimmed(SyntheticCamera):
 
 
 def model_check(subscriber: Subscriber, found: Callable[[Check], bool]) -> Check:
-    """The check of the model once health says so."""
+    """The check of the model, once it is as wanted in health."""
     while True:
         health = subscriber.next("health").body()
         assert isinstance(health, Health)
@@ -71,6 +71,6 @@ def test_it_is_said_before_fields_are_refused(
         assert check.code == "model_drift"
         assert check.message is not None
         assert "The background is darker than in the training images." in check.message
-        # What was read meanwhile has gone by; these are dim, and still answered unless the stage was moving.
+        # Earlier readings have gone by; these are dim, and still answered unless the stage was moving.
         judged = [each for each in (result(subscriber).outcome for _ in range(3 * WINDOW_COUNT)) if each in JUDGED]
         assert judged.count(Outcome.CLASSIFIED) > 0.8 * len(judged)

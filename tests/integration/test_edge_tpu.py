@@ -1,4 +1,4 @@
-"""A real agent whose Edge TPU stalls and is unplugged: what the broker sees of it."""
+"""A real agent whose Edge TPU stalls and is unplugged, as seen at the broker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.mqtt import PATIENCE_S, Subscriber
 
 @dataclass(slots=True)
 class Seen:
-    """What an agent said, which must leave out no reading."""
+    """The messages of an agent, which must not omit any reading."""
 
     subscriber: Subscriber
     results: list[Result] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Seen:
                 self.info = body
 
     def until(self, *, accelerator: str | None, code: str | None, event: str) -> None:
-        """Until a result is judged so, the last health has that code and the last event of the Edge TPU is this."""
+        """Wait for a result from ``accelerator``, health with ``code``, and ``event`` as the Edge TPU's last event."""
         while not (
             self.results
             and self.results[-1].accelerator == accelerator

@@ -1,4 +1,4 @@
-"""Exported Bundles against HL7's own definitions of R4, as programs of others read them."""
+"""Exported Bundles against HL7's own definitions of R4, read by other people's programs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_bundles_are_valid_r4_with_its_invariants(node_tools: NodeTools, exporte
 
 
 def test_the_validator_finds_what_is_wrong(node_tools: NodeTools, exported: list[Path], tmp_path: Path) -> None:
-    """Without this, a validator that looks at nothing would pass."""
+    """Without this, a validator that checks nothing would pass."""
     bundle = json.loads(next(path for path in exported if "S-0001-A" in path.name).read_bytes())
     [observation] = [entry["resource"] for entry in bundle["entry"] if "valueCodeableConcept" in entry["resource"]][:1]
     observation |= {"dataAbsentReason": {"text": "both"}, "patient": {"display": "nobody"}, "issued": "yesterday"}
@@ -80,7 +80,7 @@ def test_every_resource_follows_hl7s_json_schema(definitions: Path, exported: li
             resource = entry.pop("resource")
             kinds.add(resource["resourceType"])
             validator(resource["resourceType"]).validate(resource)
-        # The entries' resources have been looked at; 146 alternatives for each would take minutes.
+        # The entries' resources have been checked; 146 alternatives for each would take minutes.
         validator("Bundle").validate(bundle)
     assert kinds == {"CodeSystem", "Device", "DiagnosticReport", "Observation", "Specimen"}
     with pytest.raises(Exception, match="nonsense"):

@@ -1,4 +1,4 @@
-"""What the device's process loads and how much of the memory it holds."""
+"""The modules that the device's process loads, and the memory that it uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.integration.test_cli import running_agent, write_config
 from tests.mqtt import Subscriber
 
 MAX_RESIDENT_MB = {False: 153, True: 172}
-"""With the synthetic camera, of which ten are the drawing of its fields; without the page and with it."""
+"""With the synthetic camera, whose drawing of fields takes ten of them; without the page, and with it."""
 
 MAX_PEAK_MB = {False: 160, True: 185}
 UNIT = Path(__file__).parents[2] / "deploy/systemd/leukoscope.service"
@@ -40,7 +40,7 @@ def test_nothing_in_the_agent_loads_scikit_learn_or_tensorflow() -> None:
 
 
 def service_environment() -> dict[str, str]:
-    """What systemd puts into the agent's environment: how much it holds depends on the allocator's settings."""
+    """The environment that systemd gives the agent: its memory depends on the allocator's settings."""
     lines = re.findall(r"^Environment=(.*)$", UNIT.read_text(), re.MULTILINE)
     return dict(setting.split("=", 1) for line in lines for setting in line.split())
 

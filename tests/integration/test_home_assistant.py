@@ -1,4 +1,4 @@
-"""What the agent says to Home Assistant over a real broker, and when it takes it back."""
+"""The agent's messages to Home Assistant over a real broker, and when it removes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PREFIX = "homeassistant/device/clinic"
 
 
 class Home:
-    """Sees what Home Assistant would, and speaks as it does."""
+    """Sees what Home Assistant would, and publishes as it does."""
 
     def __init__(self, port: int) -> None:
         self._messages: queue.SimpleQueue[mqtt.MQTTMessage] = queue.SimpleQueue()
@@ -75,7 +75,7 @@ def test_a_device_announces_itself_again_when_home_assistant_starts_and_goes_whe
         assert home.next() == (f"{PREFIX}/scope-2/config", False)
     late = Home(broker_port)
     with running(announcing(broker_port, "scope-3")):
-        # Nothing is retained of those before.
+        # Nothing is retained of the devices before.
         assert late.next() == (f"{PREFIX}/scope-3/config", True)
     late.close()
 

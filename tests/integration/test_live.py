@@ -44,7 +44,7 @@ def agent(broker_port: int, page: MicroscopePage) -> Iterator[Agent]:
 
 
 def look(page: MicroscopePage, origin: str | None = None) -> Connection:
-    """As a browser that shows the page."""
+    """Connect as a browser that shows the page."""
     return connect(
         page.address.replace("http://", "ws://") + "live",
         origin=Origin(origin or page.address.rstrip("/")),
@@ -58,7 +58,7 @@ def ask(viewer: Connection, **view: object) -> None:
 
 
 def until(viewer: Connection, wanted: Callable[[str | bytes], bool]) -> str | bytes:
-    """The first message that is wanted; a picture is answered by asking for the next one."""
+    """The first message that is wanted; each picture is answered with a request for the next one."""
     while not wanted(message := viewer.recv(timeout=PATIENCE_S)):
         if isinstance(message, bytes):
             ask(viewer)

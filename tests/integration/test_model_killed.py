@@ -1,4 +1,4 @@
-"""A process is killed at each step of an installation and of an activation, as a power cut would."""
+"""A process is killed at each step of an installation and of an activation, as by a power cut."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_kill_at_any_step_leaves_the_model_before_or_the_new_one(tmp_path: Pat
     shutil.copytree(shipped_bundles()["demo"], source)
     manifest = source / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": "9.0.0"}))
-    # In memory where that is possible: it waits for the disk a thousand times, and a kill is the same anywhere.
+    # In memory if possible: it waits for the disk a thousand times, and a kill is the same anywhere.
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as folder:
         done = subprocess.run(
@@ -154,7 +154,7 @@ def test_a_kill_at_any_step_leaves_the_model_before_or_the_new_one(tmp_path: Pat
 
 
 def test_an_installation_goes_on_where_a_killed_one_left_its_files(tmp_path: Path) -> None:
-    """Also before the agent has started again and cleaned up."""
+    """Even before the agent has started again and cleaned up."""
     store = ModelStore(tmp_path / "models", ModelSettings())
     (tmp_path / "models" / ".incoming-dead" / "source").mkdir(parents=True)
     source = tmp_path / "source"

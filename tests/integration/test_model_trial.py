@@ -1,4 +1,4 @@
-"""A running agent, and what becomes of a model that was activated on it."""
+"""A running agent, and the fate of a model that was activated on it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Results:
 
 @pytest.fixture
 def results(monkeypatch: pytest.MonkeyPatch) -> Results:
-    # An agent looks for changes every few seconds, which is too long for a test.
+    # An agent looks for changes every few seconds, which is too slow for a test.
     monkeypatch.setattr("edge_agent.monitoring.monitor.TICK_S", 0.05)
     return Results()
 

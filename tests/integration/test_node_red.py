@@ -1,4 +1,4 @@
-"""The flow that ships, in the real Node-RED, beside a device that is simulated."""
+"""The shipped flow in the real Node-RED, with a simulated device."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HOUR_MS = 3_600_000
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Node-RED does not say when it has written a file."""
+    """Wait by polling: Node-RED does not report when it has written a file."""
     give_up_s = time.monotonic() + PATIENCE_S
     while not true():
         assert time.monotonic() < give_up_s
@@ -49,7 +49,7 @@ def until(true: Callable[[], bool]) -> None:
 
 @dataclass
 class NodeRed:
-    """A Node-RED that runs the flow, and what its debug nodes show."""
+    """A Node-RED that runs the flow, and the output of its debug nodes."""
 
     port: int
     folder: Path
@@ -57,13 +57,13 @@ class NodeRed:
     heard: list[Any] = field(default_factory=list)
 
     def next(self, name: str) -> Any:
-        """What the debug node of that name shows next. Fails at once if something failed in the flow."""
+        """The next output of the debug node of that name. Fails at once if something failed in the flow."""
         data = self._next(lambda each: each["topic"] == "debug" and each["data"].get("name") in {name, "failed"})
         assert data["name"] == name, data
         return json.loads(data["msg"]) if data["format"] == "Object" else data["msg"]
 
     def until_status(self, node: str, text: str) -> None:
-        """Wait until the text below a node begins like this."""
+        """Wait until the text below a node begins with ``text``."""
         self._next(lambda each: each["topic"] == f"status/{node}" and each["data"].get("text", "").startswith(text))
 
     def _next(self, wanted: Callable[[Any], bool]) -> Any:
@@ -79,13 +79,13 @@ class NodeRed:
             self.heard += [each for each in (frame if isinstance(frame, list) else [frame]) if "topic" in each]
 
     def next_alarm(self, state: str) -> Any:
-        """The next alarm. A slow machine lets a device fall silent at any time, so that is passed over."""
+        """The next alarm with this state. Others are skipped: a slow machine lets a device fall silent at any time."""
         while (alarm := self.next("ALARM"))["state"] != state:
             assert alarm["state"] in {"silent", "ready"}, alarm
         return alarm
 
     def totals(self) -> Any:
-        """What it writes each minute, asked for now."""
+        """The totals that it writes each minute, requested now."""
         file = self.folder / "now.json"
         file.unlink(missing_ok=True)
         asked = httpx2.post(f"http://{LOOPBACK}:{self.port}/inject/leukoscope-minute", timeout=PATIENCE_S)
@@ -114,7 +114,7 @@ def node_red(node_tools: NodeTools, broker_port: int, garbage: None, tmp_path: P
     settings = {
         "uiHost": LOOPBACK,
         "uiPort": port,
-        # A copy, as after an import: credentials are kept beside it.
+        # A copy, as after an import: credentials are stored beside the flow.
         "flowFile": "flow.json",
         "telemetry": {"enabled": False},
     }
@@ -142,7 +142,7 @@ def node_red(node_tools: NodeTools, broker_port: int, garbage: None, tmp_path: P
             for topic in ("debug", "status/#"):
                 comms.send(json.dumps({"subscribe": topic}))
             found = NodeRed(port, folder, comms)
-            # It reads both topics now.
+            # Now the flow reads both topics.
             found.until_status("leukoscope-read", "2 messages could not be read")
             yield found
         assert "[error]" not in log.read_text()
@@ -180,7 +180,7 @@ def publish(broker_port: int) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def garbage(publish: Callable[..., None]) -> None:
-    """Retained, so that it shows when Node-RED has subscribed to each of its topics."""
+    """Publish retained messages, which show when Node-RED has subscribed to each of its topics."""
     publish("leukoscope/v1/a/b/status", b"\xff not JSON", retain=True)
     publish("leukoscope/v1/a/b/result/camera0", b'{"schema": "leukoscope/result/v2", "device": "b"}', retain=True)
 
@@ -219,7 +219,7 @@ def test_the_flow_counts_each_result_once_keeps_a_log_and_raises_alarms(
     assert totals["counts"] == {"north-clinic/scope-1": outcomes}
     assert totals["unreadable_count"] == 7
     until(lambda: len(node_red.rows("results")) == len(results))
-    # The spool sends what is newest first.
+    # The spool sends the newest first.
     rows = sorted(node_red.rows("results"), key=lambda row: int(row["seq"]))
     assert [row["id"] for row in rows] == [str(result.id) for result in results]
     for row, result in zip(rows, results, strict=True):
@@ -228,7 +228,7 @@ def test_the_flow_counts_each_result_once_keeps_a_log_and_raises_alarms(
         assert row["label"] == (result.label or "")
         assert datetime.fromisoformat(row["captured_at"]) == json_time(result.to_json())
 
-    # No status comes for longer than is allowed here.
+    # No status arrives for longer than is allowed here.
     alarm = node_red.next("ALARM")
     assert (alarm["device"], alarm["state"], alarm["before"]) == ("north-clinic/scope-1", "silent", "ready")
     device.publisher.set_status(StatusState.DEGRADED, "camera_lost")

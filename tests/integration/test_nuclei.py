@@ -1,4 +1,4 @@
-"""Nuclei on real smears against what people drew; the limits were chosen on other fields of the first set."""
+"""Nuclei on real smears against hand-drawn truth; the limits were chosen on other fields of the first set."""
 
 from __future__ import annotations
 

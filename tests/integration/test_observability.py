@@ -1,4 +1,4 @@
-"""The dashboards, alerts and configurations that ship, read by the programs that they are for."""
+"""The shipped dashboards, alerts and configurations, read by the programs that they are for."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ MACROS: dict[str, str] = {
     r"\$__timeGroup\((?P<a>[^(),]+),\s*'1d'\)": r"floor(extract(epoch from \g<a>)/86400)*86400",
     r"\$(site|device)\b": "'north-clinic','scope-1'",
 }
-"""What Grafana's documentation says that its PostgreSQL data source makes of them; a variable with several values
-becomes a quoted list."""
+"""The expansions of its PostgreSQL data source according to Grafana's documentation.
+
+A variable with several values becomes a quoted list."""
 
 
 def panels(path: Path) -> list[dict[str, Any]]:
@@ -123,7 +124,7 @@ def test_every_alert_is_tested_and_documented() -> None:
 
 
 class RealPrometheus:
-    """Debian's Prometheus with the files that ship; only its targets are the test's own."""
+    """Debian's Prometheus with the shipped files; only its targets belong to the test."""
 
     def __init__(self, folder: Path, target: str) -> None:
         program = shutil.which("prometheus")
@@ -147,14 +148,14 @@ class RealPrometheus:
         )
 
     def ask(self, expression: str) -> list[dict[str, Any]]:
-        """Fails the test on what Prometheus does not understand."""
+        """Query Prometheus; fails the test if Prometheus does not understand the expression."""
         with urlopen(f"{self.address}/api/v1/query?{urlencode({'query': expression})}", timeout=10) as answer:  # noqa: S310 - the test's own server
             content = json.loads(answer.read())
         assert content["status"] == "success"
         return list(content["data"]["result"])
 
     def until(self, is_so: Callable[[], object]) -> None:
-        """Prometheus tells nobody when it has scraped, so it is asked again and again."""
+        """Prometheus does not report its scrapes, so ask it again and again."""
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -171,7 +172,7 @@ class RealPrometheus:
 
 
 def busy_fleet() -> tuple[Fleet, Figures]:
-    """One that has something to say in every family."""
+    """A fleet with values in every family."""
     fleet, figures = Fleet(), Figures()
     machine = metrics().machine.model_copy(update={"cpu_temperature_c": 48.5})
     for body in (status(), INFO, metrics(machine=machine), health(*CHECKS)):
@@ -197,7 +198,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPrometh
 
 
 def expand(expression: str) -> str:
-    """Grafana's own variables, as it fills them in."""
+    """Replace Grafana's own variables as it does."""
     for variable, value in (("$__rate_interval", "1m"), ("$__interval", "15s"), ("$site", ".+"), ("$device", ".+")):
         expression = expression.replace(variable, value)
     return expression
@@ -216,7 +217,7 @@ def test_no_panel_or_rule_names_a_metric_that_does_not_exist(prometheus: RealPro
     for expression in (*written, *shown):
         prometheus.ask(expression)
     names = {result["metric"]["__name__"] for result in prometheus.ask('{__name__=~"leukoscope.*|up"}')}
-    # Recorded ones need an hour of readings.
+    # Recorded series need an hour of readings.
     assert listed - names - {"leukoscope:refused:ratio1h", "leukoscope:readings:rate5m"} == set()
 
 

@@ -1,4 +1,4 @@
-"""A real agent on a board whose firmware says that it is too hot, and later that it is not."""
+"""A real agent on a board whose firmware reports that it is too hot, and later that it is not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Board = Callable[[str], None]
 
 @pytest.fixture
 def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Board:
-    """Sets the firmware's word. This machine's own figures do not count, and the agent looks often."""
+    """Sets the firmware's answer. This machine's own figures are ignored, and the agent looks often."""
     word = tmp_path / "sys/devices/platform/soc/soc:firmware/get_throttled"
     word.parent.mkdir(parents=True)
     for module in (host, throttling):
@@ -44,7 +44,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Board:
 
 
 def until(subscriber: Subscriber, **wanted: Callable[[Any], bool]) -> dict[str, Any]:
-    """Wait for one message of each kind that fits. They come in any order: each kind has a way of its own."""
+    """Wait for one matching message of each kind. They arrive in any order, because each kind is sent independently."""
     found: dict[str, Any] = {}
     while missing := wanted.keys() - found.keys():
         message = subscriber.next_of(set(missing))
@@ -84,7 +84,7 @@ def test_a_hot_board_is_read_less_often_until_it_has_cooled_down(
         assert check.remedy
         limit = "soft_temperature_limit"
         assert seen["metrics"].machine.throttling == (limit, f"{limit}_occurred")
-        # It still reads, and at once where somebody asks.
+        # The agent still reads, and at once if asked.
         subscriber.next("result")
         assert agent.reading.capture().id
         assert agent.stuck == ()

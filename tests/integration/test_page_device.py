@@ -75,7 +75,7 @@ def test_a_chosen_bundle_is_used_at_once_and_after_a_restart(broker_port: int, s
         assert next(each for each in iter(lambda: result(subscriber), None) if each.model.name == "fast")
     with running(config) as agent:
         assert bundle_of(agent) == "fast"
-        # The configuration's own name takes the choice back.
+        # The name in the configuration undoes the choice.
         assert order(PageDevice(agent), "select-model", model="demo")["state"] == "done"
     with running(config) as agent:
         assert bundle_of(agent) == "demo"
@@ -111,7 +111,7 @@ def test_only_installed_bundles_can_be_chosen(broker_port: int, model: str) -> N
 def test_a_bundle_that_is_damaged_cannot_be_chosen_and_the_one_in_use_stays(
     broker_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subscriber: Subscriber
 ) -> None:
-    """Also if it is damaged after it was chosen."""
+    """Even if it is damaged after it was chosen."""
     from edge_agent.inference import bundle as bundles  # noqa: PLC0415 - only its list of bundles is replaced
 
     copy = tmp_path / "fast"

@@ -63,7 +63,7 @@ def running(info: Info, port: int, **settings: object) -> Iterator[Rig]:
 
 @pytest.fixture
 def subscriber(broker_port: int) -> Iterator[Subscriber]:
-    """These tests send less than whole results."""
+    """A raw subscriber, because these tests send less than whole results."""
     found = Subscriber(broker_port, raw=True)
     yield found
     found.close()
@@ -75,7 +75,7 @@ def results(subscriber: Subscriber, count: int) -> list[int]:
 
 def test_results_arrive_in_order_and_are_acknowledged(info: Info, broker_port: int, subscriber: Subscriber) -> None:
     with running(info, broker_port) as rig:
-        # What is there before the connection is backlog, and comes behind what is new.
+        # Messages from before the connection are backlog, and come after the new ones.
         rig.until(lambda state: state.connected)
         for number in range(100):
             rig.append(number)
@@ -102,7 +102,7 @@ def test_info_and_status_are_retained_and_a_clean_stop_says_so(info: Info, broke
 
 
 class TalkativeSpool(MemorySpool):
-    """Lets somebody want a status at the last moment: when the publisher has looked whether it may end."""
+    """Requests a status at the last moment: when the publisher has checked whether it may end."""
 
     publisher: Publisher | None = None
 
@@ -186,7 +186,7 @@ def amqtt_port() -> Iterator[int]:
     port = free_port()
     with run_amqtt(port):
         yield port
-    # amqtt never closes the connection of a client that it does not understand: collected here, where that is known.
+    # amqtt never closes the connection of a client that it does not understand: collect it here, where that is known.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -230,11 +230,11 @@ def test_the_last_will_speaks_when_the_agent_is_gone(info: Info, broker_port: in
     with bad_proxy(broker_port) as proxy, running(info, proxy.port, will_delay_s=0) as rig:
         rig.until(lambda state: state.connected)
         began = subscriber.until_state("init")
-        # The connection dies as it would with the process.
+        # The connection ends as it would with the process.
         proxy.cut()
         status = subscriber.until_state("lost")
         assert status.session == info.session
-        # The will was made as the connection began.
+        # The will was made when the connection began.
         assert status.at is not None
         assert began.at is not None
         assert status.at <= began.at

@@ -1,4 +1,4 @@
-"""The red-cell ruler against boxes that people drew around red cells, on the fields kept aside from tuning."""
+"""The red-cell ruler against hand-drawn boxes around red cells, on the fields kept aside from tuning."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def test_the_ruler_is_right_within_ten_percent_and_its_interval_holds_the_truth(
     for row in rows:
         assert row["median_error_pct"] <= 10
         assert row["covered_pct"] >= 90
-        # An interval that holds everything, or a ruler that never answers, would be no use.
+        # An interval that contains everything, or a ruler that never answers, would be useless.
         assert row["interval_width_pct"] <= 40
         assert row["unanswered_pct"] <= 30

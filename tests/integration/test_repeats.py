@@ -1,4 +1,4 @@
-"""How surely a field is found again, on real smears that the threshold was not chosen on.
+"""How reliably a field is found again, on real smears on which the threshold was not chosen.
 
 Run it with ``--log-cli-level=INFO`` to see the figures of ``docs/slides.md``.
 """
@@ -34,15 +34,15 @@ class Images:
 
     pattern: str
     step: int = 2
-    """Every so many images of the sorted names. The first one of each step was used to choose the threshold."""
+    """Take one of this many images, by sorted names. The first image of each step was used to choose the threshold."""
     is_field: bool = True
-    """Whether each shows a whole field. A close-up of one cell resembles every other one."""
+    """Whether each image shows a whole field. A close-up of one cell resembles every other close-up."""
 
 
 SETS = {
     "camera frames, malaria": Images("frames-1280x960/*.JPG"),
     "camera frames, leukemia": Images("camera-originals/*.jpg"),
-    # Of neighbouring numbers some show the same field.
+    # Some images with neighbouring numbers show the same field.
     "fields, leukemia": Images("all4/images/*/*.jpg", step=7),
     "fields, healthy blood": Images("boxes/*.jpg"),
     "fields of 256 px": Images("other-smears/fields256/*.png"),
@@ -77,7 +77,7 @@ def visits(image: Array, rng: np.random.Generator) -> tuple[Picture | None, Pict
 
 
 def expose(part: Array, rng: np.random.Generator) -> Array:
-    """A field with another lamp, white balance, focus, noise and compression."""
+    """A field under another lamp, with other white balance, focus, noise and compression."""
     field = part * rng.uniform(0.85, 1.1) * rng.uniform(0.96, 1.04, 3) + rng.uniform(-8, 8)
     blurred = cv2.GaussianBlur(field, (0, 0), max(0.01, rng.uniform(0, 1.2) * part.shape[1] / 640))
     noisy = np.clip(blurred + rng.normal(0, rng.uniform(1, 5), field.shape), 0, 255).astype(np.uint8)
@@ -119,5 +119,5 @@ def test_a_field_is_found_again_and_another_one_is_not_taken_for_it(shared_data:
     )
     assert hits.mean() >= 0.99
     if chosen.is_field:
-        # Those that are left were looked at: every one shows the same cells, photographed twice.
+        # The remaining pairs were inspected: all of them show the same cells, photographed twice.
         assert false.mean() <= 0.003

@@ -59,7 +59,7 @@ def test_no_frame_is_missed_while_a_model_is_rolled_out(
     archive = make_archive(tmp_path)
     server.serve(archive.read_bytes())
     wanted = asks_for(archive, source=server.address())
-    # It waits at the broker for the device.
+    # The message waits at the broker for the device.
     publish_desired(broker_port, wanted)
     results: queue.SimpleQueue[Result] = queue.SimpleQueue()
     with running(
@@ -76,7 +76,7 @@ def test_no_frame_is_missed_while_a_model_is_rolled_out(
     swap = names.index("site")
     assert set(names[:swap]) == {"demo"}
     assert set(names[swap:]) == {"site"}
-    # Every frame of the camera, one after another, and every number.
+    # All frames of the camera in order, and all numbers.
     assert [each.seq for each in seen] == list(range(len(seen)))
     assert [each.source for each in seen] == [f"{number % FRAMES_COUNT}.png" for number in range(len(seen))]
     while (event := subscriber.next("event").body()).kind is not EventKind.MODEL_ACTIVATED:
@@ -104,7 +104,7 @@ def test_what_is_refused_leaves_the_model_in_use_and_answering(
             reported = next_reported(subscriber, lambda each, code=code: code in codes(each))  # type: ignore[misc]  # a lambda's default
             assert reported.model.name == "demo"
             assert requester.ask("capture").state is AnswerState.DONE
-    # The last word stays at the broker.
+    # The last report is retained at the broker.
     late = Subscriber(broker_port)
     try:
         assert next_reported(late, lambda _each: True).error is not None
@@ -134,7 +134,7 @@ def test_a_model_is_judged_in_the_shadow_before_it_is_used(
     with running(config_for(broker_port, frames, server)):
         shadowed = next_reported(subscriber, lambda each: each.state is RolloutState.SHADOW)
         assert shadowed.model.name == "demo"
-        # The same network under another name: it agrees.
+        # The same network under another name agrees.
         next_reported(subscriber, lambda each: each.state is RolloutState.ACTIVE and each.model.name == "site")
 
 

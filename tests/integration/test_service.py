@@ -1,4 +1,4 @@
-"""The agent as systemd starts it: told when it is ready, watched, reachable with a broken configuration."""
+"""The agent as systemd starts it: it reports readiness, is watched, and is reachable with a broken configuration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def notify(text):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
         speaker.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
 """
-"""Stands in for systemd-python, which needs systemd's headers to be built: the same call, the same datagram."""
+"""Stands in for systemd-python, which needs systemd's headers to build: the same call, the same datagram."""
 
 STUCK_ANALYSIS = """
 import edge_agent.analysis.analyzer, edge_agent.acquisition.pipeline, threading
@@ -160,7 +160,7 @@ def test_a_part_that_is_stuck_starves_the_watchdog(tmp_path: Path, broker_port: 
     with service(config, systemd, watchdog_s=0.3, prelude=STUCK_ANALYSIS):
         systemd.until("READY")
         assert systemd.until("STATUS", "no progress")["STATUS"] == "no progress in inference"
-        # Once it is stuck nothing but the status comes, which is told every few seconds.
+        # Once the analysis is stuck, only the status arrives, every few seconds.
         assert "WATCHDOG" not in systemd.next()
 
 

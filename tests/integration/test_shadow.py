@@ -26,7 +26,7 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until(agent: Agent, found: Callable[[ShadowState], bool]) -> ShadowState:
-    """The page's state of the candidate once it is so."""
+    """The candidate's state on the page, once ``found`` is true for it."""
     while (shadow := PageDevice(agent).state().shadow) is None or not found(shadow):
         assert not agent.wait(0.01), "the agent ended"
     return shadow
@@ -53,7 +53,7 @@ def test_it_is_counted_and_never_published(broker_port: int, subscriber: Subscri
             if body.shadow is not None and body.shadow.compared_count >= 3
         )
         assert said.shadow.latency_ms is not None
-        # The drawn smears of the demonstration are nothing that the real bundle knows.
+        # The real bundle does not know the demonstration's drawn smears.
         assert said.shadow.candidate_refusals_count["unfamiliar"] > 0
         assert {result(subscriber).model.name for _ in range(5)} == {"demo"}
 

@@ -1,4 +1,4 @@
-"""A simulated device is a device to everybody behind the broker, and loses nothing that it has accepted."""
+"""A simulated device looks like a device to everybody behind the broker, and loses nothing that it has accepted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def device(port: int, folder: Path | None = None, **options: Any) -> SimulatedDe
 def test_its_messages_are_those_of_the_contract(broker_port: int, subscriber: Subscriber, tmp_path: Path) -> None:
     simulated = device(broker_port, tmp_path / "spool")
     simulated.start()
-    # The subscriber holds each against its schema.
+    # The subscriber checks each against its schema.
     for kind in ("info", "model-reported", "health", "specimen"):
         subscriber.next(kind)
     simulated.set_specimen(Specimen(id="S-7K3F-92QX", slide=2), 3)

@@ -29,14 +29,14 @@ def config(tmp_path: Path, broker_port: int) -> Path:
     """An agent that reads a picture of its folder on each request, the first one again after the last."""
     frames = tmp_path / "frames"
     frames.mkdir()
-    # The third visit shows the first field again, a little beside.
+    # The third visit shows the first field again, slightly shifted.
     for number, (seed, down) in enumerate([(1, 0), (2, 0), (1, 40), (3, 0)]):
         Image.fromarray(look_at(draw_slide(seed), down, seed=number)).save(frames / f"{number}.png")
     file = tmp_path / "agent.toml"
     file.write_text(
         f'[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "folder"\npath = "{frames}"\nloop = true\n'
         f'[trigger]\nmode = "triggered"\n[analysis]\nbundle = "demo"\n[mqtt]\nport = {broker_port}\n'
-        # Pictures of a folder follow each other at once, as if the stage were moving.
+        # Pictures of a folder follow each other immediately, as if the stage were moving.
         "[quality]\nmax_motion_pct = 100\n"
     )
     return file
@@ -44,10 +44,10 @@ def config(tmp_path: Path, broker_port: int) -> Path:
 
 @contextmanager
 def killed_at_the_end(config: Path, subscriber: Subscriber, *, after: UUID | None = None) -> Iterator[UUID]:
-    """The agent as a process, from when it is ready until SIGKILL; its session, which is not ``after``."""
+    """Run the agent as a process, from when it is ready until SIGKILL; yields its session, which is not ``after``."""
     process = subprocess.Popen([sys.executable, "-m", "edge_agent", "run", "--config", str(config)])
     try:
-        # The one before may have said 'ready' more than once.
+        # The process before may have reported 'ready' more than once.
         while (status := subscriber.next("status").body()).state is not StatusState.READY or status.session == after:
             pass
         yield status.session
@@ -63,7 +63,7 @@ def ask(requester: Requester, command: str, **values: object) -> Answer:
 
 
 def read(requester: Requester, subscriber: Subscriber) -> Result:
-    """Read a field. What the broker has is on the device's disk too, whenever the power fails."""
+    """Read a field. Whatever the broker has is also on the device's disk, whenever the power fails."""
     asked = ask(requester, "capture").data["result"]
     while True:
         result = subscriber.next("result").body()
@@ -101,7 +101,7 @@ def test_a_slide_that_was_killed_in_the_middle_is_finished_with_all_its_fields(
     assert sum(report.outcomes_count.values()) == len(counted) == 3
     assert sum(share.fields_count for share in report.labels) == sum(each.label is not None for each in counted)
 
-    # The report that was sent is the one that is kept, and the slide is closed, though the process was killed again.
+    # The kept report is the one that was sent, and the slide is closed, although the process was killed again.
     entries = read_entries(state_folder / FILE)
     assert [key for key in entries if key.startswith((PREFIX, FIELD_PREFIX, STATE_KEY))] == [f"{PREFIX}{report.id}"]
     assert Report.model_validate_json(entries[f"{PREFIX}{report.id}"]) == report.model_copy(update={"replayed": False})

@@ -180,7 +180,7 @@ def with_thumbnail(data: bytes) -> bytes:
     ids=["half", "no end", "padded", "thumbnail whole", "second half", "piece missing", "half of two", "no picture"],
 )
 def test_a_torn_frame_is_never_judged(tear: Callable[[bytes], bytes], demo_analyzer: Analyzer) -> None:
-    """FFmpeg's decoder fills what is missing with the picture before, and reports nothing."""
+    """FFmpeg's decoder fills missing parts from the picture before, and reports nothing."""
     with serving(lambda number: tear(jpeg(160)) if number % 2 else jpeg(80)) as server:
         stream = camera(server)
         stream.open()
@@ -208,7 +208,7 @@ def test_a_stream_that_changes_its_size_is_read_in_the_new_one(server: NetworkCa
 def test_what_identifies_to_the_camera_reaches_it_and_nobody_else(
     server: NetworkCamera, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where somebody asks OpenCV and FFmpeg to be talkative."""
+    """This holds even if somebody makes OpenCV and FFmpeg verbose."""
     query = "/live?user=nurse&password=sw0rd%2Ffish&token=hush"
     stream = camera(server, query)
     stream.open()
@@ -227,7 +227,7 @@ def test_what_identifies_to_the_camera_reaches_it_and_nobody_else(
 
 
 def test_talkative_libraries_are_silenced_before_they_are_loaded() -> None:
-    """They would print a stream's address, with its password, to standard error."""
+    """Otherwise, they would print a stream's address, with its password, to standard error."""
     code = (
         "import edge_agent, cv2; from edge_agent.cameras.settings import StreamSettings; "
         "from edge_agent.cameras.stream import StreamCamera; from edge_agent.errors import CameraError\n"

@@ -1,4 +1,4 @@
-"""Heads are fitted by command, beside the readings; how it ends is an event."""
+"""Heads are fitted by command, beside the readings; the end of a fit is an event."""
 
 from __future__ import annotations
 

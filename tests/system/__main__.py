@@ -41,7 +41,7 @@ def main(
         reason = "there is no package (make deb, or say where it is with LEUKOSCOPE_DEB=FILE)"
     if reason is not None:
         sys.stdout.write(f"system test not run: {reason}\n")
-        # Where only the short form is asked for, a machine that cannot boot others is none the worse.
+        # If only the short form is requested, being unable to boot other machines is no failure.
         raise typer.Exit(0 if length is Length.SHORT else 2)
     os.environ[RUN_VARIABLE] = length
     if out is not None:

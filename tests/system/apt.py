@@ -1,4 +1,4 @@
-"""Where this machine gets its Debian packages from, so that the box gets its own from there too."""
+"""Finds the source of this machine's Debian packages, so that the box uses it too."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<address>\S+)\
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """An archive of Debian, and the keys that its releases are signed with."""
+    """An archive of Debian, and the keys with which its releases are signed."""
 
     address: str
     signed_by: str | None
 
     def line(self, suite: str) -> str:
-        """For another suite of the same archive, in the one-line form."""
+        """The one-line form for another suite of the same archive."""
         options = f"[signed-by={self.signed_by}] " if self.signed_by else ""
         return f"deb {options}{self.address} {suite} main"
 
@@ -43,7 +43,7 @@ def find_mirror(folder: Path = APT) -> Mirror | None:
 
 
 def transport_options() -> dict[str, str]:
-    """What apt is told here of proxies and of the archive's dates."""
+    """This machine's apt options for proxies and for the archive's dates."""
     found = {}
     for name in _TRANSPORT:
         shown = subprocess.run(
@@ -72,10 +72,10 @@ def _deb822(text: str, release: str) -> Iterator[Mirror]:
                 fields[name.strip().lower()] = value.strip()
         if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() != "no":
             signed_by = fields.get("signed-by", "")
-            # Neither updates nor security, which are archives of their own, nor what others publish.
+            # Neither updates nor security, which are separate archives, nor other publishers' archives.
             if release in fields.get("suites", "").split() and "main" in fields.get("components", "").split():
                 for address in fields.get("uris", "").split():
-                    # A key written into the stanza itself cannot stand in a line.
+                    # A key written into the stanza itself does not fit into a line.
                     yield Mirror(address, signed_by if signed_by.startswith("/") else None)
 
 

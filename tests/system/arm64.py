@@ -1,7 +1,7 @@
 """An arm64 Debian in a folder, run by QEMU's emulation of single programs: far lighter than a whole machine.
 
-It shows that the package installs there and that its libraries judge alike. It has no kernel of its own, so neither
-systemd nor a camera runs in it.
+It shows that the package installs there and that its libraries give the same results. It has no kernel of its own, so
+neither systemd nor a camera runs in it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PATIENCE_S = 1800
 
 _BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 
-# Of a Raspberry Pi 4. LiteRT asks there what the processor can do, and ends where that is of another architecture.
+# Of a Raspberry Pi 4. LiteRT reads the processor's features there, and aborts if they are of another architecture.
 _CPUINFO = "".join(
     f"processor\t: {number}\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU implementer\t: 0x41\n"
     "CPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0xd08\nCPU revision\t: 3\n\n"
@@ -51,7 +51,7 @@ def why_not() -> str | None:
 
 
 def build_root(tell: Tell) -> Path:
-    """A tar of the system, from the cache, else a new one. Raises ``CalledProcessError``."""
+    """A tar archive of the system, from the cache or made anew. Raises ``CalledProcessError``."""
     cached = _cached()
     if not cached.exists():
         mirror = find_mirror()
@@ -91,7 +91,7 @@ class Root:
         subprocess.run(["tar", "-xf", str(tar), "-C", str(self.folder)], check=True)
 
     def run(self, *command: str) -> str:
-        """What a command prints in there. Raises ``AssertionError`` with what it said where it fails."""
+        """The output of a command in this system. Raises ``AssertionError`` with its output if it fails."""
         done = subprocess.run(
             ["unshare", "--mount", "--fork", "--kill-child", "sh", "-c", _RUN, "sh", *command],
             env={
@@ -110,5 +110,5 @@ class Root:
 
 
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """For a ``Root``."""
+    """A temporary folder for a ``Root``."""
     return tempfile.TemporaryDirectory(prefix="arm64-")

@@ -1,7 +1,7 @@
-"""A whole device in QEMU: boots, is told things over ssh, loses its power.
+"""A whole device in QEMU: it boots, takes commands over ssh, and loses its power.
 
-Without hardware virtualisation by default: it may be there and yet not work inside another virtual machine.
-``LEUKOSCOPE_QEMU_ACCEL=kvm`` takes it.
+By default it runs without hardware virtualisation, which may be present and yet not work inside another virtual
+machine. ``LEUKOSCOPE_QEMU_ACCEL=kvm`` uses it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ MAX_PANICS = 3
 KERNEL_OPTIONS = " ".join(
     (
         *("root=/dev/vda", "rw", "console=ttyS0", "panic=5"),
-        # Each character on the console stops the emulated processor, and so does what guards a real one's secrets.
+        # Each character on the console stops the emulated processor, and so do the guards of a real processor's
+        # secrets.
         *("loglevel=4", "systemd.show_status=no", "mitigations=off", "no5lvl"),
-        # Waits for LVM, which there is none of.
+        # Waits for LVM, which does not exist here.
         "systemd.mask=e2scrub_reap.service",
     )
 )
@@ -39,15 +40,16 @@ _SSH_FAILED = 255
 
 
 class BoxError(AssertionError):
-    """The box does not do what a test needs of it; says what stood on its console last."""
+    """The box does not do what a test needs; the message contains its last console output."""
 
 
 class Box:
-    """One machine with a disk of its own, over a base that is never written to. For one thread."""
+    """One machine with its own disk, over a base that is never written to. Use it from one thread."""
 
     def __init__(self, image: Image, folder: Path, *, base: Path | None = None, drive: str | None = None) -> None:
-        """``base``: a qcow2 disk to begin from, instead of the image's own. ``drive``: what QEMU calls a disk that is
-        not the box's own; it is used as it is.
+        """``base``: a qcow2 disk to start from, instead of the image's own.
+
+        ``drive``: QEMU's name for a disk that is not the box's own; it is used as it is.
         """
         self._image = image
         self.disk = folder / "disk.qcow2"
@@ -74,7 +76,7 @@ class Box:
         self._control_folder.cleanup()
 
     def switch_on(self, *, clock: datetime | None = None) -> None:
-        """Give it power and return at once. ``clock``: what its clock chip says, else the time here."""
+        """Turn the power on and return at once. ``clock``: the time of its clock chip, by default the time here."""
         acceleration = os.environ.get(ACCELERATION_VARIABLE, _SOFTWARE)
         network = f"user,id=net,restrict=on,hostfwd=tcp:{LOOPBACK}:{self._ssh_port}-:22"
         network += f",hostfwd=tcp:{LOOPBACK}:{self.broker_port}-:1883"
@@ -100,16 +102,16 @@ class Box:
         self.screen.follow(self._machine)
 
     def wait_until_up(self) -> None:
-        """Until its services are up and it lets us in. Raises ``BoxError``."""
+        """Wait until its services are up and ssh works. Raises ``BoxError``."""
         if not self.screen.wait_for(READY, BOOT_PATIENCE_S):
             raise BoxError(f"the box does not come up:\n{self.screen.tail()}")
         self._dial()
 
     def boot(self, *, clock: datetime | None = None) -> float:
-        """Switch on and wait; the seconds that the boot took.
+        """Switch on and wait; returns the seconds that the boot took.
 
-        The emulated processor now and then trips over code that another one is just changing, as a kernel does while
-        it starts. That is no fault of what is under test: the box is switched on again, and the panic counted.
+        The emulated processor now and then trips over code that another one is just changing, as a kernel does while it
+        starts. That is no fault of the device under test: the box is switched on again, and the panic counted.
         """
         while True:
             began_s = time.monotonic()
@@ -125,7 +127,7 @@ class Box:
                 return time.monotonic() - began_s
 
     def _dial(self) -> None:
-        """One connection for all commands: each handshake of its own would take the emulated processor seconds."""
+        """Open one connection for all commands: a handshake for each would take the emulated processor seconds."""
         deadline_s = time.monotonic() + BOOT_PATIENCE_S
         while time.monotonic() < deadline_s:
             self._hang_up()
@@ -137,7 +139,7 @@ class Box:
             while self._line.poll() is None and time.monotonic() < deadline_s:
                 if self._control.exists():
                     return
-                # The master tells that it is there by this file alone.
+                # Only this file shows that the master is running.
                 time.sleep(0.05)
         raise BoxError(f"the box answers no ssh:\n{self.screen.tail()}")
 
@@ -173,7 +175,7 @@ class Box:
     def ssh(
         self, command: str, *, check: bool = True, patience_s: float = COMMAND_PATIENCE_S, typed: str | None = None
     ) -> str:
-        """What a shell's line prints in the box. Raises ``BoxError`` where it fails and ``check`` holds."""
+        """What a shell command prints in the box. Raises ``BoxError`` if it fails and ``check`` is set."""
         done = subprocess.run(
             [*self._ssh_command(), "-o", "ControlMaster=no", *self._destination(), command],
             input=typed or "",
@@ -188,11 +190,11 @@ class Box:
         return done.stdout
 
     def python(self, program: str, *arguments: str) -> Any:
-        """What a program for the box's own Python prints, read as JSON."""
+        """The output of a program for the box's own Python, read as JSON."""
         return json.loads(self.ssh(" ".join(["python3", "-", *arguments]), typed=program))
 
     def follow(self, program: str) -> subprocess.Popen[str]:
-        """A program for the box's own Python, of which the caller reads the output; ends with the box's power."""
+        """Start a program for the box's own Python. The caller reads its output; it ends when the box loses power."""
         path = self.copy_text(program, "followed.py")
         return subprocess.Popen(
             [*self._ssh_command(), "-o", "ControlMaster=no", *self._destination(), f"python3 {path}"],
@@ -203,26 +205,26 @@ class Box:
         )
 
     def lend_port(self, port: int, lent: int) -> None:
-        """Let programs in the box reach a port of this machine as if it were theirs, until the power is cut."""
+        """Let programs in the box reach a port of this machine as their own, until the power is cut."""
         _run(*self._ssh_command(), "-O", "forward", "-R", f"{LOOPBACK}:{port}:{LOOPBACK}:{lent}", *self._destination())
 
     def copy(self, path: Path, name: str | None = None) -> str:
-        """Lay a file where the box can read it; its path there."""
+        """Put a file where the box can read it; returns its path there."""
         name = name or path.name
         shutil.copyfile(path, self.share / name)
         return f"/host/{name}"
 
     def copy_text(self, text: str, name: str) -> str:
-        """As ``copy``, from a string."""
+        """Like ``copy``, from a string."""
         (self.share / name).write_text(text)
         return f"/host/{name}"
 
     def journal(self, unit: str, lines: int = 60) -> str:
-        """The end of what a unit said."""
+        """The last lines of a unit's journal."""
         return self.ssh(f"journalctl --no-pager -o short-monotonic -n {lines} -u {unit}", check=False)
 
     def cut_power(self) -> None:
-        """From one moment to the next: what had not reached the disk is gone. Also ends what belongs to the box."""
+        """Cut the power at once: what had not reached the disk is lost. Also ends the box's helpers."""
         if self._machine is not None:
             self._machine.kill()
             self._machine.wait()
@@ -231,7 +233,7 @@ class Box:
         self.screen.wait_until_dark()
 
     def shut_down(self) -> None:
-        """Orderly. Raises ``BoxError`` if it does not end."""
+        """Shut down in order. Raises ``BoxError`` if the box does not stop."""
         if self._machine is None:
             return
         self.ssh("systemctl poweroff --no-block")

@@ -1,4 +1,4 @@
-"""What the agent commits, told by the box itself while it happens."""
+"""The messages that the agent commits, reported by the box itself while it runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from tests.system.box import Box
 
-# In write-ahead mode another connection sees a transaction only once the file's sync has returned.
+# In write-ahead mode, another connection sees a transaction only once the file's sync has returned.
 _PROGRAM = """\
 import sqlite3, time, uuid
 newest = 0
@@ -26,9 +26,10 @@ while True:
 
 
 class CommittedMessages:
-    """Ids of messages that another program in the box could read from the spool, and that the host heard of.
+    """Ids of messages that another program in the box could read from the spool, and that reached the host.
 
-    One that is delivered and deleted within 50 ms may be missed, as may the last ones before a cut, on their way out.
+    A message that is delivered and deleted within 50 ms may be missed, as may the last ones before a cut, on their way
+    out.
     """
 
     def __init__(self, box: Box) -> None:
@@ -50,19 +51,19 @@ class CommittedMessages:
         assert self._program.stdout is not None
         with self._program.stdout as lines:
             for line in lines:
-                # The last one may have been cut off too.
+                # The last line may have been cut off too.
                 if line.endswith("\n"):
                     with self._changed:
                         self._ids.add(UUID(line.strip()))
                         self._changed.notify_all()
 
     def wait(self, wanted: Callable[[frozenset[UUID]], bool], timeout_s: float) -> None:
-        """Until the ids are as wanted. Raises ``AssertionError`` with their count if they never are."""
+        """Wait until the ids are as wanted. Raises ``AssertionError`` with their count if they never are."""
         with self._changed:
             done = self._changed.wait_for(lambda: wanted(frozenset(self._ids)), timeout_s)
             assert done, f"{len(self._ids)} messages were committed within {timeout_s:g} s"
 
     def ids(self) -> frozenset[UUID]:
-        """Heard of so far."""
+        """The ids that have reached the host so far."""
         with self._changed:
             return frozenset(self._ids)

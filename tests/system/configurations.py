@@ -1,4 +1,4 @@
-"""What ``/etc/leukoscope/agent.toml`` holds in the boxes."""
+"""The contents of ``/etc/leukoscope/agent.toml`` in the boxes."""
 
 CONFIGURATION = """\
 [device]
@@ -34,7 +34,7 @@ PATIENT_CONFIGURATION = f"""\
 reopen_initial_s = 600
 reopen_max_s = 600
 """
-"""The agent looks for a lost camera again as late as it may."""
+"""With this, the agent looks for a lost camera again as late as it may."""
 
 _USB_CAMERA = 'kind = "v4l2"\ndevice = "auto"\n'
 _PI_CAMERA = 'kind = "picamera"\nwait_timeout_s = 20\n\n[capture]\ndeadline_s = 30\n'

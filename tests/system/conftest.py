@@ -1,4 +1,4 @@
-"""The boxes that the cases are tried in, and the table of what they took."""
+"""The boxes for the cases, and the table of their times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.system.watch import Watch
 
 @pytest.fixture(scope="session")
 def tell(pytestconfig: pytest.Config) -> Tell:
-    """Says on the terminal what takes long, also while pytest holds all output back."""
+    """A function that reports slow steps on the terminal, even while pytest captures all output."""
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
 
@@ -58,7 +58,7 @@ def device_disk(image: Image, package: Path, tell: Tell) -> Path:
 
 @pytest.fixture
 def box_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """Where a box has its disk and its console's log. Gone afterwards, unless asked for: a disk is large."""
+    """The folder for a box's disk and console log. Removed afterwards, unless kept on request: a disk is large."""
     kept = os.environ.get(BOXES_VARIABLE)
     if kept:
         yield Path(kept) / request.node.name
@@ -75,13 +75,13 @@ def cuts_count() -> int:
 
 @pytest.fixture
 def clock(request: pytest.FixtureRequest) -> Clock:
-    """Takes the times that the table shows."""
+    """The clock for the times in the table."""
     return Clock(request.node.name.removeprefix("test_").replace("_", " "))
 
 
 @pytest.fixture
 def device(image: Image, device_disk: Path, box_folder: Path, clock: Clock) -> Iterator[Device]:
-    """A device that is switched off, and a subscriber that waits for it."""
+    """A device that is switched off, with a subscriber that waits for it."""
     with Box(image, box_folder, base=device_disk) as box, Watch(box.broker_port) as watch:
         yield Device(box, watch)
         if box.panics_count:
@@ -90,7 +90,7 @@ def device(image: Image, device_disk: Path, box_folder: Path, clock: Clock) -> I
 
 @pytest.fixture
 def running(device: Device) -> Device:
-    """A device whose results come in."""
+    """A device whose results are arriving."""
     began_s = time.monotonic()
     device.box.boot()
     device.watch.results(5, since_s=began_s)
@@ -99,7 +99,7 @@ def running(device: Device) -> Device:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Where a case fails, what its box said last stands beside the failure."""
+    """Show the last output of a box beside the failure of its case."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     fixtures = getattr(item, "funcargs", {})
@@ -115,7 +115,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table, also as a file where one is named."""
+    """Print the table, and write it to a file if one is named."""
     rows = TABLE.rows()
     if not rows:
         return

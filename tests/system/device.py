@@ -50,7 +50,7 @@ print(json.dumps({
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """What the agent's spool has committed."""
+    """The committed contents of the agent's spool."""
 
     waiting: frozenset[UUID]
     accepted_count: int
@@ -59,7 +59,7 @@ class Spool:
 
 
 def find_package(architecture: str = "amd64") -> Path | None:
-    """The package under test: what the environment says, else the newest that was built here."""
+    """The package under test: the one that the environment names, or the newest that was built here."""
     named = os.environ.get(PACKAGE_VARIABLE)
     if named and architecture == "amd64":
         return Path(named)
@@ -82,7 +82,7 @@ def draw_pictures(folder: Path) -> list[Path]:
 
 
 def install_camera(box: Box) -> None:
-    """Lay the simulated camera into the box; it is plugged in at every boot from now on."""
+    """Install the simulated camera in the box; from now on it is plugged in at every boot."""
     box.copy(Path(__file__).with_name("uvc.py"))
     for path in draw_pictures(box.share):
         box.ssh(f"install -D /host/{path.name} /opt/camera/{path.name}")
@@ -92,7 +92,7 @@ def install_camera(box: Box) -> None:
 
 
 class Device:
-    """A box, a subscriber on the host, and what a test wants to know of the agent."""
+    """A box, a subscriber on the host, and the facts about the agent that tests need."""
 
     def __init__(self, box: Box, watch: Watch) -> None:
         self.box = box
@@ -104,11 +104,11 @@ class Device:
         return dict(line.partition("=")[::2] for line in shown.splitlines())
 
     def main_pid(self) -> int:
-        """Of the agent."""
+        """Process id of the agent."""
         return int(self.unit("MainPID")["MainPID"])
 
     def spool(self) -> Spool:
-        """Read from the file, while the agent may go on writing it."""
+        """The spool read from its file, while the agent may continue to write it."""
         found: dict[str, Any] = self.box.python(_SPOOL)
         counters = {name: int(value) for name, value in found["counters"].items()}
         return Spool(
@@ -119,12 +119,12 @@ class Device:
         )
 
     def configure(self, text: str) -> None:
-        """Replace the agent's configuration; it is for the test to have it read."""
+        """Replace the agent's configuration; the test must make the agent read it."""
         path = self.box.copy_text(text, "agent.toml")
         self.box.ssh(f"cat {path} > {CONFIGURATION_FILE}")
 
     def health(self, *, since_s: float, timeout_s: float = PATIENCE_S, **well: bool) -> dict[str, dict[str, Any]]:
-        """Wait until one ``health`` says of each named check whether it is well; the checks by name."""
+        """Wait until one ``health`` says of each named check whether it is well; returns the checks by name."""
 
         def checks(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
             return {check["name"]: check for check in body["checks"]}
@@ -139,17 +139,17 @@ class Device:
         return checks(seen.body)
 
     def settle(self) -> Spool:
-        """Stop the agent, so that it hands over all it can, and read its spool."""
+        """Stop the agent, so that it delivers all it can, and read its spool."""
         self.box.ssh("systemctl stop leukoscope")
         spool = self.spool()
         deadline_s = time.monotonic() + 120
-        # What the broker has taken may still be on its way through the emulated network.
+        # Messages that the broker has taken may still be on their way through the emulated network.
         while len(self.watch.ids()) < spool.accepted_count - len(spool.waiting) and time.monotonic() < deadline_s:
             time.sleep(0.1)
         return spool
 
     def assert_nothing_lost(self) -> Spool:
-        """Stop the agent and hold what it accepted against what came. Raises ``AssertionError``."""
+        """Stop the agent and compare what it accepted with what arrived. Raises ``AssertionError``."""
         spool = self.settle()
         delivered = len(self.watch.ids() - spool.waiting)
         assert self.watch.forgotten_count == 0, "the broker forgot the subscriber, so nothing can be said of messages"
@@ -163,7 +163,7 @@ class Device:
 def prepare_disk(image: Image, package: Path, tell: Tell) -> Path:
     """A disk with the package installed on a running system, from the cache or made anew.
 
-    The subscriber's session is known to its broker, so that not even the first message of a boot passes it by.
+    The broker knows the subscriber's session, so that not even the first message of a boot is missed.
     """
     recipe = hashlib.sha256(image.folder.name.encode())
     for path in (package, Path(__file__), Path(__file__).with_name("uvc.py")):
@@ -181,9 +181,9 @@ def prepare_disk(image: Image, package: Path, tell: Tell) -> Path:
         box.copy_text(CONFIGURATION, "agent.toml")
         box.ssh(f"systemctl stop leukoscope; cat /host/agent.toml > {CONFIGURATION_FILE}")
         box.ssh(f"find {STATE_FOLDER} -mindepth 1 -delete; systemctl enable leukoscope")
-        # Retained messages of this run would be taken for those of the next.
+        # Retained messages of this run would be mistaken for those of the next.
         box.ssh("mosquitto_sub -t 'leukoscope/#' --remove-retained --retained-only -W 3", check=False)
-        # Last, so that nothing of this run is kept for the subscriber.
+        # This comes last, so that nothing of this run is kept for the subscriber.
         with Watch(box.broker_port) as watch:
             assert watch.connected.wait(PATIENCE_S), "the broker in the box is not reachable from here"
         box.shut_down()
@@ -194,6 +194,6 @@ def prepare_disk(image: Image, package: Path, tell: Tell) -> Path:
 
 
 def install_package(box: Box, package: Path) -> None:
-    """As somebody at the device would, without a question. Raises ``BoxError`` where dpkg does not take it."""
+    """Install as somebody at the device would, without questions. Raises ``BoxError`` if dpkg refuses the package."""
     path = box.copy(package)
     box.ssh(f"DEBIAN_FRONTEND=noninteractive dpkg --force-confold -i {path}", patience_s=INSTALL_PATIENCE_S)

@@ -26,13 +26,13 @@ def why_not() -> str | None:
 
 
 class ForgetfulDisk:
-    """A disk that loses at each power cut what was not flushed; served for as long as the block lasts."""
+    """A disk that loses at each power cut what was not flushed; it is served inside the context."""
 
     def __init__(self, base: Path, folder: Path, seed: int) -> None:
-        """``base``: a qcow2 disk, of which a copy is made in ``folder``."""
+        """``base``: a qcow2 disk, which is copied into ``folder``."""
         folder.mkdir(parents=True)
         self.file = folder / "disk.raw"
-        """Raw, with what was flushed and what survived the cuts."""
+        """The raw disk, with what was flushed and what survived the cuts."""
         self._report = folder / "cuts.jsonl"
         self._report.touch()
         self._fuse = folder / "fuse"
@@ -44,7 +44,7 @@ class ForgetfulDisk:
 
     @property
     def drive(self) -> str:
-        """For QEMU."""
+        """The drive option for QEMU."""
         return f"file=nbd+unix:///?socket={self._socket},format=raw"
 
     def __enter__(self) -> Self:
@@ -58,7 +58,7 @@ class ForgetfulDisk:
             stdin=subprocess.DEVNULL,
         )
         deadline_s = time.monotonic() + START_PATIENCE_S
-        # nbdkit tells that it serves by this file alone.
+        # Only this file shows that nbdkit serves.
         while not ready.exists():
             if self._server.poll() is not None or time.monotonic() > deadline_s:
                 raise AssertionError("nbdkit does not serve the disk")
@@ -72,7 +72,7 @@ class ForgetfulDisk:
 
     @contextmanager
     def fuse(self) -> Iterator[None]:
-        """Let the disk cut the power at one of its next writes or flushes, and say nothing more until the end."""
+        """Let the disk cut the power at one of its next writes or flushes, and stay silent until the context ends."""
         before = len(self.cuts(0))
         self._fuse.touch()
         try:
@@ -82,7 +82,7 @@ class ForgetfulDisk:
             self._fuse.unlink()
 
     def cuts(self, count: int) -> list[dict[str, int]]:
-        """What each cut did, as soon as there were so many; see ``Cache.cut``. Raises ``AssertionError``."""
+        """The report of each cut, as soon as there are ``count``; see ``Cache.cut``. Raises ``AssertionError``."""
         deadline_s = time.monotonic() + CUT_PATIENCE_S
         while True:
             done = [json.loads(line) for line in self._report.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""A real Home Assistant on the loopback address, in a Debian of its own, whose Python is new enough for it."""
+"""A real Home Assistant on the loopback address, in its own Debian, whose Python is new enough for it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERSION = "2026.2.3"
 """The last release for Debian trixie's Python 3.13: those from 2026.3 on need 3.14."""
 
 DEBIAN = ("python3-venv", "python3-dev", "gcc", "libc6-dev", "libffi-dev", "ca-certificates")
-# What Home Assistant would fetch by itself when it first starts; it says itself in which versions.
+# Home Assistant would fetch these by itself at its first start; it names the versions itself.
 PACKAGES = ("home-assistant-frontend", "paho-mqtt", "pyotp", "PyQRCode")
 MAX_BUILD_S = 1800
 PATIENCE_S = 90.0
@@ -62,7 +62,7 @@ def _folder() -> Path:
 
 
 def build_root(tell: Tell) -> Path:
-    """The system from the cache, else a new one. Raises ``CalledProcessError``, ``OSError``."""
+    """The system from the cache, or a new one. Raises ``CalledProcessError`` or ``OSError``."""
     folder = _folder()
     if folder.exists():
         return folder
@@ -92,13 +92,13 @@ def build_root(tell: Tell) -> Path:
 
 
 def _run(*command: str) -> None:
-    # Files that pip shall look at on this machine are not in there.
+    # Files that pip should read on this machine are not in that system.
     environment = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
     subprocess.run(command, check=True, env=environment, timeout=MAX_BUILD_S)
 
 
 def ask_terms(root: Path, *arguments: str, message: bytes = b"") -> str:
-    """What ``home_assistant_terms`` prints in there. Raises ``CalledProcessError``."""
+    """The output of ``home_assistant_terms`` in that system. Raises ``CalledProcessError``."""
     with tempfile.TemporaryDirectory(dir=root / "tmp") as folder:
         program = f"/{Path(folder).relative_to(root)}/{_TERMS.name}"
         shutil.copy(_TERMS, folder)
@@ -113,10 +113,10 @@ def ask_terms(root: Path, *arguments: str, message: bytes = b"") -> str:
 
 
 class HomeAssistant:
-    """Set up as a person would: an account, and the MQTT integration with a broker's address."""
+    """A Home Assistant set up as a person would: an account, and the MQTT integration with a broker's address."""
 
     def __init__(self, root: Path, folder: Path) -> None:
-        """``folder`` is inside of ``root`` and keeps the configuration from one start to the next."""
+        """``folder`` is inside ``root`` and keeps the configuration from one start to the next."""
         self._root = root
         self._folder = folder
         self.port = free_port()
@@ -129,7 +129,7 @@ class HomeAssistant:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """From its start to its end."""
+        """Run Home Assistant inside the context."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -151,7 +151,7 @@ class HomeAssistant:
                 self._process.wait(PATIENCE_S)
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Close the connection for questions."""
         self._client.close()
 
     def connect_to(self, broker_port: int) -> None:
@@ -166,8 +166,8 @@ class HomeAssistant:
         self._post("/api/services/button/press", {"entity_id": entity_id})
 
     def entities(self) -> dict[str, dict[str, Any]]:
-        """Each entity that came over MQTT by its unique id, with what it shows now."""
-        # In this order: an event that the first question passes over is in the answer to the second.
+        """Each entity that came over MQTT, by its unique id, with its current state."""
+        # In this order, an event that is skipped during the first question is in the answer to the second.
         registered = self._ask({"type": "config/entity_registry/list"})
         states = {each["entity_id"]: each for each in self._get("/api/states")}
         return {
@@ -177,13 +177,13 @@ class HomeAssistant:
         }
 
     def devices(self) -> list[dict[str, Any]]:
-        """All devices that are known."""
+        """All known devices."""
         found = self._ask({"type": "config/device_registry/list"})
         assert isinstance(found, list)
         return found
 
     def until(self, true: Callable[[dict[str, dict[str, Any]]], bool]) -> dict[str, dict[str, Any]]:
-        """Wait until something is true of the entities. Whatever happens in there is a reason to look again."""
+        """Wait until ``true`` holds for the entities. Every event in Home Assistant is a reason to look again."""
         give_up_s = time.monotonic() + PATIENCE_S
         while not true(entities := self.entities()):
             shown = {key: entity["state"] for key, entity in entities.items()}
@@ -193,7 +193,7 @@ class HomeAssistant:
         return entities
 
     def complaints(self) -> list[str]:
-        """What it logged about MQTT, templates and entities as warning or error."""
+        """Its logged warnings and errors about MQTT, templates and entities."""
         lines = self.log.read_text(errors="replace").splitlines()
         ours = (
             "components.mqtt",
@@ -211,7 +211,7 @@ class HomeAssistant:
             assert self._process.poll() is None, self.log.read_text(errors="replace")
             assert time.monotonic() < give_up_s, self.log.read_text(errors="replace")
             try:
-                # What it answers last: the flows of the configuration, and so MQTT, can be used from then on.
+                # This is answered last: from then on, the configuration's flows, and so MQTT, can be used.
                 if self._client.get("/api/config/config_entries/flow_handlers").status_code in {200, 401}:
                     return
             except httpx2.TransportError:
@@ -242,7 +242,7 @@ class HomeAssistant:
         self._ask({"type": "subscribe_events"})
 
     def _ask(self, question: dict[str, Any]) -> Any:
-        """Over the socket, which events come over as well."""
+        """Ask over the socket, on which events arrive as well."""
         assert self._socket is not None
         self._numbers += 1
         self._socket.send(json.dumps({**question, "id": self._numbers}))

@@ -1,7 +1,7 @@
-"""Runs inside Home Assistant's own Python: what its MQTT integration knows, and what it thinks of a message.
+"""Runs inside Home Assistant's own Python: lists the terms of its MQTT integration, and checks a message against it.
 
-Without arguments it prints the options, device classes and units as JSON; with ``check`` it holds the discovery message
-on its standard input against the schemas and prints what is wrong with it, one line each.
+Without arguments, it prints the options, device classes and units as JSON; with ``check``, it checks the discovery
+message on its standard input against the schemas and prints its problems, one line each.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLATFORMS = ("binary_sensor", "button", "sensor")
 
 
 def terms() -> dict[str, Any]:
-    """What may stand in a message."""
+    """The terms that may appear in a message."""
     return {
         "source": f"homeassistant {__version__}",
         "message": _keys(schemas.DEVICE_DISCOVERY_SCHEMA),
@@ -52,8 +52,8 @@ def terms() -> dict[str, Any]:
 
 
 async def problems(message: dict[str, Any]) -> list[str]:
-    """What the schemas refuse of the message as a whole, and of each entity."""
-    # Templates are only parsed where there is an instance, and that only in an event loop.
+    """The schemas' objections to the message as a whole and to each entity."""
+    # Templates are only parsed if there is an instance, and an instance needs an event loop.
     with tempfile.TemporaryDirectory() as folder:
         instance = HomeAssistant(folder)
         try:

@@ -1,7 +1,7 @@
 """The disk of the box under test: Debian in an ext4 file, with its kernel and initrd beside it.
 
-Made once and kept in the user's cache, under a name that tells the packages and this recipe. It needs root, for a
-tree with other owners, but neither a loop device nor a mount.
+It is made once and kept in the user's cache, under a name that depends on the packages and this recipe. Making it needs
+root, for a tree with other owners, but neither a loop device nor a mount.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PACKAGES = (
     "linux-image-amd64",
     "systemd",
     "systemd-sysv",
-    # Finds no server here; the agent goes by it to tell that nobody has set the clock.
+    # Finds no server here; from it, the agent can tell that nobody has set the clock.
     "systemd-timesyncd",
     "udev",
     "dbus",
@@ -45,20 +45,20 @@ DISK_SIZE = "4G"
 MAX_BUILD_S = 1800
 
 SHARE_TAG = "host"
-"""Of the folder of the host that the box mounts at ``/host``, read-only."""
+"""Tag of the host's folder that the box mounts at ``/host``, read-only."""
 
 READY = "the box is ready"
-"""What the box writes on its console once its services are up."""
+"""Written by the box to its console once its services are up."""
 
 _FILES = {
     "etc/hostname": "box\n",
     "etc/resolv.conf": "",
     "etc/fstab": f"{SHARE_TAG} /host 9p trans=virtio,version=9p2000.L,ro,nofail 0 0\n",
-    # QEMU's own network always has this address; asking for it would only take time.
+    # QEMU's own network always has this address; requesting it would only take time.
     "etc/systemd/network/box.network": "[Match]\nName=en*\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n"
     "IPv6AcceptRA=no\n",
     "etc/ssh/sshd_config.d/box.conf": "PermitRootLogin prohibit-password\nUsePAM no\nUseDNS no\nMaxSessions 50\n",
-    # As deploy/mosquitto has it: what the broker has acknowledged is on its disk.
+    # As in deploy/mosquitto: what the broker has acknowledged is on its disk.
     "etc/mosquitto/conf.d/box.conf": "listener 1883\nallow_anonymous true\nautosave_interval 1\n"
     "autosave_on_changes true\nmax_queued_messages 0\n",
     "etc/systemd/journald.conf.d/box.conf": "[Journal]\nStorage=persistent\nSystemMaxUse=64M\n",
@@ -90,27 +90,27 @@ class Image:
 
     @property
     def kernel(self) -> Path:
-        """To be given to QEMU along with ``initrd``."""
+        """The kernel, for QEMU along with ``initrd``."""
         return self.folder / "vmlinuz"
 
     @property
     def initrd(self) -> Path:
-        """Belongs to ``kernel``."""
+        """The initrd of ``kernel``."""
         return self.folder / "initrd.img"
 
     @property
     def key(self) -> Path:
-        """Private key by which root of the box lets in."""
+        """Private key with which root can log in to the box."""
         return self.folder / "key"
 
 
 def cache_folder() -> Path:
-    """Where images outlast the runs."""
+    """The folder that keeps images from run to run."""
     return platformdirs.user_cache_path("leukoscope") / "system-test"
 
 
 def why_not() -> str | None:
-    """What is missing to build and to boot an image, in one line."""
+    """What is missing to build and boot an image, in one line."""
     tools = {
         "qemu-system-x86_64": "qemu-system-x86",
         "qemu-img": "qemu-utils",
@@ -139,7 +139,7 @@ def _folder() -> Path:
 
 
 def build_image(tell: Tell) -> Image:
-    """The image from the cache, else a new one, which takes minutes. Raises ``CalledProcessError``, ``OSError``."""
+    """The image from the cache, or a new one, which takes minutes. Raises ``CalledProcessError`` or ``OSError``."""
     folder = _folder()
     if not folder.exists():
         mirror = find_mirror()
@@ -148,7 +148,7 @@ def build_image(tell: Tell) -> Image:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".build-", dir=folder.parent) as work:
             _build(Path(work), mirror, tell)
-            # All at once: a build that was broken off leaves nothing that looks finished.
+            # Moved in one step: an interrupted build leaves nothing that looks finished.
             (Path(work) / "image").rename(folder)
     return Image(folder)
 
@@ -176,7 +176,7 @@ def _build(work: Path, mirror: Mirror, tell: Tell) -> None:
     for name in ("vmlinuz", "initrd.img"):
         shutil.copyfile(next((tree / "boot").glob(f"{name}-*")), image / name)
     tell("making its disk")
-    # No blocks kept for root: a full disk is full for everybody.
+    # No blocks are reserved for root: a full disk is full for everybody.
     _run("mke2fs", "-q", "-t", "ext4", "-m", "0", "-d", str(tree), str(image / "root.ext4"), DISK_SIZE)
 
 
@@ -188,7 +188,7 @@ def _furnish(tree: Path, public_key: str) -> None:
         path = tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    # One that has its identity does not take this for the first boot, and presets nothing.
+    # With an identity, systemd does not take this for the first boot, and presets nothing.
     (etc / "machine-id").write_text(f"{uuid.uuid4().hex}\n")
     for path, target in _links(etc / "systemd" / "system"):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""What the box needs beyond its image to drive its camera through libcamera and picamera2.
+"""The parts that the box needs besides its image to drive its camera through libcamera and picamera2.
 
-Gathered once into the user's cache: libcamera and its libraries from Debian; picamera2 and what Debian lacks of what it
-imports from PyPI; and a kernel module that stands in for the firmware of a real USB host (``fwnode.c``). The box itself
-has no network, and compiling in it would take long.
+They are gathered once into the user's cache: libcamera and its libraries from Debian; picamera2, and those of its
+imports that Debian lacks, from PyPI; and a kernel module that stands in for the firmware of a real USB host
+(``fwnode.c``). The box itself has no network, and compiling in it would take long.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ WHEELS = ("picamera2==0.3.38", "piexif==1.1.3", "simplejpeg==1.9.0", "videodev2=
 PYTHON = "3.13"
 PLATFORMS = ("any", "manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64")
 DIST_PACKAGES = "/usr/lib/python3/dist-packages"
-"""Where the distribution's own python3-picamera2 lies on a Pi."""
+"""The folder of the distribution's own python3-picamera2 on a Pi."""
 
 MODULE = "fwnode"
 
-# picamera2 imports these, and then needs them for nothing but a preview on a screen and files with raw pictures.
+# picamera2 imports these, but needs them only for a preview on a screen and for files with raw pictures.
 STUBS = {
     "pykms.py": 'class _Names(type):\n    """Each pixel format is its own name."""\n\n'
     "    def __getattr__(cls, name):\n        return name\n\n\nclass PixelFormat(metaclass=_Names):\n    pass\n",
@@ -49,33 +49,33 @@ _KERNEL = re.compile(r"^Package: linux-image-(\d\S+)$", re.MULTILINE)
 
 
 class NotToBeHad(Exception):
-    """Something cannot be fetched or built here; says what, in one line."""
+    """Something cannot be fetched or built here; the message says what, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A folder with all of it."""
+    """A folder with all parts."""
 
     folder: Path
 
     @property
     def packages(self) -> Path:
-        """Folder of Debian packages that install without any other."""
+        """Folder of Debian packages that install without any others."""
         return self.folder / "debs"
 
     @property
     def python(self) -> Path:
-        """Tar for ``DIST_PACKAGES``."""
+        """Tar archive for ``DIST_PACKAGES``."""
         return self.folder / "python.tar"
 
     @property
     def module(self) -> Path:
-        """For the kernel of the image that it was made for."""
+        """The kernel module, for the kernel of the image that it was made for."""
         return self.folder / f"{MODULE}.ko"
 
 
 def gather(image: Image, tell: Tell) -> Parts:
-    """Everything, from the cache or anew. Raises ``NotToBeHad``."""
+    """All parts, from the cache or made anew. Raises ``NotToBeHad``."""
     recipe = hashlib.sha256(image.folder.name.encode())
     for path in (Path(__file__), _SOURCE):
         recipe.update(path.read_bytes())
@@ -99,20 +99,20 @@ def gather(image: Image, tell: Tell) -> Parts:
 
 
 def install(box: Box, parts: Parts) -> None:
-    """Lay everything into a box that runs, for all of its Pythons, and give its camera the firmware node.
+    """Install all parts in a running box, for all of its Pythons, and give its camera the firmware node.
 
-    The node and the buffers' names are gone with the next boot.
+    The node and the buffers' names are gone after the next boot.
     """
     shutil.copytree(parts.packages, box.share / "debs")
     box.ssh("DEBIAN_FRONTEND=noninteractive dpkg -i /host/debs/*.deb", patience_s=INSTALL_PATIENCE_S)
     box.ssh(f"tar -C {DIST_PACKAGES} -xf {box.copy(parts.python)}")
     box.ssh(f"modprobe vhci-hcd && insmod {box.copy(parts.module)}")
-    # As Raspberry Pi OS has it: picamera2 takes its buffers from here, and may as a member of the group video.
+    # As in Raspberry Pi OS: picamera2 takes its buffers from here, and may do so as a member of the group video.
     box.ssh("ln -sfn system /dev/dma_heap/linux,cma && chgrp video /dev/dma_heap/* && chmod 660 /dev/dma_heap/*")
 
 
 def _packages_of(image: Image, work: Path) -> Path:
-    """The image's own list of what is installed, from its disk that is not mounted."""
+    """The image's own list of installed packages, read from its unmounted disk."""
     status = work / "status"
     _run("debugfs", "-R", f"dump /var/lib/dpkg/status {status}", str(image.disk))
     if not status.exists():
@@ -121,7 +121,7 @@ def _packages_of(image: Image, work: Path) -> Path:
 
 
 def _fetch_packages(parts: Parts, status: Path, source: str, apt: Path) -> None:
-    """Let this machine's apt fetch what it would for a machine with that list of packages."""
+    """Let this machine's apt fetch what it would fetch for a machine with that list of packages."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (apt / folder).mkdir(parents=True)
     (apt / "sources.list").write_text(f"{source}\n")
@@ -133,7 +133,7 @@ def _fetch_packages(parts: Parts, status: Path, source: str, apt: Path) -> None:
         "Dir::Cache": apt / "cache",
         "APT::Architecture": "amd64",
         "APT::Install-Recommends": "false",
-        # Its own user could not read in here.
+        # apt's own user could not read in this folder.
         "APT::Sandbox::User": "root",
     }
     get = ("apt-get", "-q", "-y", *(f"-o{name}={value}" for name, value in options.items()))
@@ -160,7 +160,7 @@ def _fetch_python(parts: Parts, work: Path) -> None:
 
 
 def _build_module(parts: Parts, status: Path, source: str, work: Path) -> None:
-    """In a tree of the image's own Debian: the tools that come with its kernel's headers run on no older one."""
+    """Build the module in the image's own Debian: the tools of its kernel's headers do not run on an older one."""
     found = _KERNEL.search(status.read_text())
     if found is None:
         raise NotToBeHad("the image has no kernel")

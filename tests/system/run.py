@@ -1,4 +1,4 @@
-"""How a run of the whole machines is asked for: by the environment, so that pytest alone never starts one."""
+"""Whole machines run only if the environment asks for them, so that pytest alone never starts one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ RUN_VARIABLE, OUT_VARIABLE, BOXES_VARIABLE, SEED_VARIABLE = (
 
 
 def skip_unless_asked() -> None:
-    """For the top of a module of cases: one line in the summary instead of one per case."""
+    """Skip a module of cases at its top: one line in the summary instead of one per case."""
     if RUN_VARIABLE not in os.environ:
         pytest.skip("boots whole machines: make system-test", allow_module_level=True)

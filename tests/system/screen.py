@@ -1,4 +1,4 @@
-"""A serial console: kept in a file, and watched for words."""
+"""A serial console, kept in a file and watched for words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Screen:
-    """What a machine writes on its console, from all its boots."""
+    """The console output of a machine, from all its boots."""
 
     def __init__(self, log: Path) -> None:
         self.log = log
@@ -17,7 +17,7 @@ class Screen:
         self._reader: threading.Thread | None = None
 
     def follow(self, machine: subprocess.Popen[str]) -> None:
-        """Read a machine's standard output to its end; what the one before wrote no longer counts."""
+        """Read a machine's standard output to its end; the output of the machine before no longer counts."""
         with self._changed:
             self._lines.clear()
         self._reader = threading.Thread(target=self._read, args=(machine,), name="screen", daemon=True)
@@ -37,7 +37,7 @@ class Screen:
             self._changed.notify_all()
 
     def wait_for(self, words: str, timeout_s: float) -> bool:
-        """Whether the words appear in time; ends early where the machine does."""
+        """Whether the words appear in time; returns early if the machine ends."""
 
         with self._changed:
             self._changed.wait_for(lambda: self._has(words) or self._reader is None, timeout_s)
@@ -52,7 +52,7 @@ class Screen:
         return any(words in line for line in self._lines)
 
     def wait_until_dark(self) -> None:
-        """Until all that an ended machine wrote has been read."""
+        """Wait until all output of an ended machine has been read."""
         with self._changed:
             self._changed.wait_for(lambda: self._reader is None, 10)
 

@@ -1,4 +1,4 @@
-"""The package on the architecture that it is for: installs, and judges as it does here."""
+"""The package on its target architecture: it installs, and judges as it does here."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _compare(there: list[dict[str, Any]], here: list[dict[str, Any]]) -> None:
         decision = other["decision"]
         nearness = abs(decision["unfamiliarity_score"] / decision["max_unfamiliarity_score"] - 1)
         if nearness < GOLDEN_UNFAMILIARITY_RATIO:
-            # Which side of the threshold it falls on is a matter of rounding.
+            # It falls on either side of the threshold, depending on rounding.
             continue
         assert (one["outcome"], one["reason"], one["label"]) == (other["outcome"], other["reason"], other["label"])
         if other["probabilities"] is not None:

@@ -1,4 +1,4 @@
-"""The harness itself, without the package: a system that boots, a broker, and a camera that the kernel believes in."""
+"""The harness itself, without the package: a system that boots, a broker, and a camera that the kernel accepts."""
 
 from __future__ import annotations
 

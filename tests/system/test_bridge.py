@@ -30,7 +30,7 @@ NOT_OURS = "leukoscope/v1/other-clinic/scope-1/result/camera0"
 
 @dataclass
 class Client:
-    """Sees what a broker delivers below ``leukoscope/``."""
+    """Collects the messages that a broker delivers below ``leukoscope/``."""
 
     port: int
     tls: ssl.SSLContext | None = None
@@ -108,7 +108,7 @@ def test_results_go_up_and_commands_come_down_once_with_what_an_answer_needs(end
     assert command.topic == COMMAND
     got: Any = command.properties
     assert (got.ResponseTopic, got.CorrelationData) == (ANSWER, b"1")
-    # The command is below leukoscope/ too, and must not be passed on to where it came from.
+    # The command is also below leukoscope/, and must not be passed back to its source.
     clinic.publish(RESULT, "another")
     assert [central.next().topic, central.next().topic] == [COMMAND, RESULT]
 

@@ -1,4 +1,4 @@
-"""That the agent takes what the boxes configure: a box that waits for a result says so only after minutes."""
+"""The agent accepts the configurations of the boxes: a box that waits for a result would notice only after minutes."""
 
 from __future__ import annotations
 

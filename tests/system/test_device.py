@@ -1,6 +1,6 @@
-"""The device as it is delivered: the package on a Debian, a camera on its USB, and everything that befalls it.
+"""The device as it is delivered: the package on a Debian, a camera on its USB, and the faults that it must survive.
 
-Each case has a machine of its own that begins switched off. Times are seconds of the host, with the machine's
+Each case has its own machine, which is switched off at the beginning. Times are seconds of the host, with the machine's
 processor emulated: a device is faster.
 """
 
@@ -48,7 +48,7 @@ def test_camera_unplugged_and_plugged_in(running: Device, clock: Clock) -> None:
 
 
 def test_plugged_camera_wakes_the_agent(running: Device, clock: Clock) -> None:
-    """The agent would look for its camera again after ten minutes: only the signal makes it look before."""
+    """The agent would look for its camera again after ten minutes: only the signal makes it look earlier."""
     session = _session(running)
     began_s = time.monotonic()
     running.configure(PATIENT_CONFIGURATION)
@@ -60,7 +60,7 @@ def test_plugged_camera_wakes_the_agent(running: Device, clock: Clock) -> None:
     with clock.time("from the plug to a result") as began_s:
         running.box.ssh("systemctl reset-failed camera; systemctl start camera")
         running.watch.result(since_s=began_s, timeout_s=300)
-    # Also where the signal fails, its unit does not.
+    # Its unit does not fail even if the signal does.
     assert running.box.ssh("systemctl show leukoscope-wake -P Result -P ExecMainStatus").split() == ["success", "0"]
     running.assert_nothing_lost()
 
@@ -93,7 +93,7 @@ def test_broker_restarted(running: Device, clock: Clock) -> None:
 
 
 def test_power_cut(running: Device, clock: Clock, cuts_count: int) -> None:
-    """Half of the cuts come while the broker is away, so that much of what was committed still waits."""
+    """Half of the cuts come while the broker is away, so that many committed messages still wait."""
     rng = random.Random(SEED)
     times_s = []
     kept_count = 0
@@ -115,7 +115,7 @@ def test_power_cut(running: Device, clock: Clock, cuts_count: int) -> None:
         times_s.append(time.monotonic() - began_s)
         _wait_for(running, committed)
     spool = running.assert_nothing_lost()
-    # A damaged spool would have been set aside under such a name.
+    # A damaged spool would have been set aside under a name like this.
     assert not running.box.ssh(f"find {STATE_FOLDER} -name '*.corrupt-*'")
     clock.note("cuts", cuts_count)
     clock.note("to the next result s", max(times_s))
@@ -127,7 +127,7 @@ def test_power_cut(running: Device, clock: Clock, cuts_count: int) -> None:
 def test_disk_full(running: Device, clock: Clock) -> None:
     session = _session(running)
     with clock.time("until it is told") as began_s:
-        # Set aside first, which writes nothing; then to the last byte.
+        # First set space aside, which writes nothing, then write to the last byte.
         running.box.ssh("fallocate -l $(df --output=avail -B1 /var/lib | tail -n 1) /var/lib/filler", check=False)
         running.box.ssh("cat /dev/zero >> /var/lib/filler; sync", check=False)
         checks = running.health(since_s=began_s, disk=False)
@@ -165,7 +165,7 @@ def test_upgrade(running: Device, package: Path, clock: Clock) -> None:
 
 
 def test_broken_configuration(running: Device, clock: Clock) -> None:
-    """Safe mode: the agent says what is wrong and waits to be mended, instead of being restarted over and over."""
+    """Safe mode: the agent reports what is wrong and waits for a repair, instead of being restarted over and over."""
     running.configure(CONFIGURATION.replace("interval_s = 0.5", 'intervall_s = "half a second"'))
     with clock.time("until it is told") as began_s:
         running.box.ssh("systemctl restart --no-block leukoscope")
@@ -182,7 +182,7 @@ def test_broken_configuration(running: Device, clock: Clock) -> None:
 
 
 def test_setup(running: Device, clock: Clock) -> None:
-    """As whoever sets the device up does: a wrong answer, then right ones; nothing else has to be done."""
+    """Set up as a user would: a wrong answer, then right ones; nothing else has to be done."""
     names = ("North Clinic", "north-clinic", "scope-7", "no")
     broker_and_camera = ("",) * 6
     answers = (*names, *broker_and_camera, "", "continuous", "0.5", "no")
@@ -203,12 +203,12 @@ def test_setup(running: Device, clock: Clock) -> None:
 
 
 def _session(device: Device) -> UUID:
-    """Of the run of the agent whose results come in now."""
+    """The session of the agent whose results are arriving now."""
     return UUID(device.watch.last_result().body["session"])
 
 
 def _wait_for(device: Device, ids: set[UUID]) -> None:
-    """Until all of these have come. Raises ``AssertionError`` with those that did not."""
+    """Wait until all of these have arrived. Raises ``AssertionError`` with those that did not."""
     deadline_s = time.monotonic() + PATIENCE_S
     while (missing := ids - device.watch.ids()) and time.monotonic() < deadline_s:
         time.sleep(0.2)

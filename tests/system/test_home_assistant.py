@@ -65,7 +65,7 @@ def home(root: Path) -> Iterator[HomeAssistant]:
 
 @dataclass
 class Scope:
-    """An agent in a process of its own, with drawn smears instead of a camera."""
+    """An agent in its own process, with drawn smears instead of a camera."""
 
     folder: Path
     port: int
@@ -97,7 +97,7 @@ class Scope:
 
 
 class Witness:
-    """Sees what passes the broker on some topics."""
+    """Collects the messages that pass the broker on some topics."""
 
     def __init__(self, port: int, *filters: str) -> None:
         self.messages: queue.SimpleQueue[mqtt.MQTTMessage] = queue.SimpleQueue()
@@ -179,7 +179,7 @@ def test_home_assistant_shows_the_device_as_it_is(
                     assert (answer["command"], answer["state"]) == (command, "done")
                     ids.add(answer["id"])
                     home.until(partial(shows, of(TOPICS, "state"), state))
-                # The same button twice is two commands.
+                # Pressing the same button twice sends two commands.
                 assert len(ids) == 4
 
                 agent.send_signal(signal.SIGKILL)
@@ -187,10 +187,10 @@ def test_home_assistant_shows_the_device_as_it_is(
                 assert gone[of(TOPICS, "connected")]["state"] == "off"
                 away = home.until(lambda now: now[of(TOPICS, "readings")]["state"] == "unavailable")
                 assert away[of(TOPICS, "button_pause")]["state"] == "unavailable"
-                # What was said of the last reading, with its time, stays true.
+                # What was reported about the last reading, with its time, stays true.
                 assert away[of(TOPICS, "last_result")]["state"] != "unavailable"
         with home.running(), scope.running(buttons=False):
-            # Started anew, Home Assistant says so, and the device announces itself again.
+            # After a restart, Home Assistant says so, and the device announces itself again.
             while (message := witness.next()).topic != "homeassistant/status" or message.payload != b"online":
                 pass
             home.until(

@@ -1,4 +1,4 @@
-"""The Debian package: built, unpacked and examined; it is not installed here."""
+"""The Debian package: built, unpacked and examined, but not installed here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def package(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         capture_output=True,
         text=True,
         check=False,
-        # What is packed is the same; packing it well takes a minute.
+        # The content is the same; compressing it well would take a minute.
         env={**os.environ, "DEB_FOLDER": str(folder), "DPKG_DEB_COMPRESSOR_LEVEL": "0"},
     )
     if done.returncode != 0 and NO_NETWORK.search(done.stderr):
@@ -137,7 +137,7 @@ def test_purging_keeps_what_waits_unless_told_otherwise(unpacked: Path) -> None:
 
 @pytest.fixture
 def units(repository: Path, tmp_path: Path) -> Path:
-    """The units, as the systemd of this machine can judge them."""
+    """The units, in a form that this machine's systemd can check."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
     folder = tmp_path / "units"
@@ -160,7 +160,7 @@ def test_systemd_finds_no_fault_with_the_units(units: Path) -> None:
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *sorted(units.iterdir())], capture_output=True, text=True, check=False
     )
-    # Other units of this machine are none of ours.
+    # Other units of this machine do not matter.
     assert "leukoscope" not in done.stderr
     assert done.returncode == 0
 
@@ -198,7 +198,7 @@ def test_the_wake_unit_signals_the_process_that_the_service_wrote_down(repositor
         while not ready.exists():
             assert agent.poll() is None
         for name, key in (("leukoscope", "ExecStartPost"), ("leukoscope-wake", "ExecStart")):
-            # Another folder for the file; everything else as systemd would run it.
+            # Only the file's folder differs; everything else is as systemd would run it.
             command = shlex.split(read_unit(repository / f"deploy/systemd/{name}.service")["Service"][key].lstrip("-"))
             command = [word.replace("/run/leukoscope", str(tmp_path)) for word in command]
             subprocess.run(command, check=True, env={"MAINPID": str(agent.pid)})

@@ -1,7 +1,7 @@
-"""The package with picamera2 as it is, over libcamera as it is, inside the unit's sandbox.
+"""The package with the real picamera2 over the real libcamera, inside the unit's sandbox.
 
-The camera is the one on the USB, which libcamera drives with its own ``uvcvideo`` handler: what only a Pi's sensor and
-ISP do (exposure, gain, colour gains, scaling) is not tried here.
+The camera is the one on the USB, which libcamera drives with its own ``uvcvideo`` handler: functions that only a Pi's
+sensor and ISP have (exposure, gain, colour gains, scaling) are not tested here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RESULTS_COUNT = 10
 
 @pytest.fixture
 def parts(image: Image, tell: Tell) -> Parts:
-    """Of picamera2, for the box."""
+    """The parts of picamera2 for the box."""
     try:
         return gather(image, tell)
     except NotToBeHad as error:
@@ -40,7 +40,7 @@ def test_picamera(parts: Parts, device: Device, clock: Clock) -> None:
     device.configure(PICAMERA_CONFIGURATION)
     with clock.time("from the start to a result") as began_s:
         device.box.ssh("systemctl start leukoscope")
-        # By the name that libcamera has for the camera's format: V4L2 calls it otherwise.
+        # This is libcamera's name for the camera's format; V4L2's name differs.
         result = device.watch.wait(
             "result through picamera2",
             lambda seen: seen.kind == "result" and seen.body["capture"]["pixel_format"] == "MJPEG",

@@ -1,8 +1,8 @@
-"""Power cuts on a disk that forgets and tears what was not flushed, and what the agent had committed before them.
+"""Power cuts on a disk that forgets and tears unflushed writes: what the agent had committed before them must last.
 
-Committed is a message that another program in the box has read from the spool, and told the host of. The broker is on
-the host and loses nothing: what it has acknowledged is delivered. The guest's own timing differs from run to run, so a
-seed repeats the waits and what becomes of the first, second, third write in a cache, and not the very same cut.
+A message counts as committed once another program in the box has read it from the spool and told the host. The broker
+is on the host and loses nothing: what it has acknowledged is delivered. The guest's own timing differs from run to run,
+so a seed repeats the waits and the fates of the first, second, third write in a cache, but not the very same cut.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(4 * 3600)]
 
 MQTT_PORT = 1883
 COMMITTED_AT_LEAST = 5
-"""Of each run between two cuts."""
+"""Messages committed in each run between two cuts, at least."""
 MAX_WAIT_S = 5.0
 
 SPOOL_CODE = "/opt/leukoscope/lib/python3.13/site-packages/edge_agent/spool/file.py"
 
-# Overwrites a file in place, past the kernel's own cache, so that what is lost is lost by the disk.
+# Overwrites a file in place, past the kernel's own cache, so that only the disk can lose it.
 _OVERWRITE = """\
 import mmap, os, sys
 path, letter, sync = sys.argv[1:]
@@ -57,7 +57,7 @@ print('"' + chr(block[0]) + '"')
 SECTOR_BYTES = 512
 FILE_SECTORS_COUNT = 64 * 16384 // SECTOR_BYTES
 
-# One letter for each sector: its content, if it is all of one letter.
+# One letter for each sector: its content, if all of it is the same letter.
 _SECTORS = """\
 import json, sys
 content = open(sys.argv[1], "rb").read()
@@ -75,10 +75,10 @@ class Bench:
     broker_port: int
     committed: set[UUID] = field(default_factory=set)
     recoveries_count: int = 0
-    """Boots at which the file system was mended from its journal."""
+    """Boots at which the file system was repaired from its journal."""
 
     def boot(self, *, broker: bool) -> None:
-        """``broker``: whether the agent reaches one."""
+        """``broker``: whether the agent reaches a broker."""
         box = self.device.box
         box.boot()
         said = box.ssh("dmesg")
@@ -88,14 +88,14 @@ class Bench:
             box.lend_port(MQTT_PORT, self.broker_port)
 
     def prepare(self, command: str) -> None:
-        """Boot, leave the box without a broker of its own, run a command, and have all that on the disk."""
+        """Boot, leave the box without a broker of its own, run a command, and sync everything to the disk."""
         self.boot(broker=False)
         self.device.box.ssh(f"systemctl disable --now mosquitto; {command}; sync")
 
     def cut_after(self, wait_s: float, *, at_a_write: bool) -> Counter[str]:
-        """Let the agent commit some messages, wait so much longer, and cut; what the disk lost.
+        """Let the agent commit some messages, wait ``wait_s`` longer, and cut. Returns what the disk lost.
 
-        ``at_a_write``: at a moment when something is not yet flushed.
+        ``at_a_write``: whether to cut at a moment when something is not yet flushed.
         """
         before = frozenset(self.committed)
         with CommittedMessages(self.device.box) as heard:
@@ -108,16 +108,16 @@ class Bench:
                 with self.disk.fuse():
                     lost = Counter(self.disk.cuts(0)[-1])
                     self.device.box.cut_power()
-        # What is heard of after the cut was told before it.
+        # Messages that are heard of after the cut were told before it.
         self.committed |= heard.ids()
         return lost
 
     def cut(self) -> Counter[str]:
-        """What the disk lost."""
+        """Cut the power. Returns what the disk lost."""
         return self._end(self.device.box.cut_power)
 
     def shut_down(self) -> Counter[str]:
-        """In good order; what the disk lost."""
+        """Shut down in order. Returns what the disk lost."""
         return self._end(self.device.box.shut_down)
 
     def _end(self, end: Callable[[], None]) -> Counter[str]:
@@ -126,14 +126,14 @@ class Bench:
         return Counter(self.disk.cuts(before + 1)[-1])
 
     def lost(self) -> set[UUID]:
-        """Committed, and neither delivered nor waiting. Stops the agent."""
+        """Messages that were committed and are neither delivered nor waiting. Stops the agent."""
         waiting = self.device.settle().waiting
         return self.committed - self.device.watch.ids() - waiting
 
 
 @pytest.fixture
 def seed(tell: Tell) -> int:
-    """Of the waits and of what the disk loses; told, so that it can be asked for again."""
+    """The seed of the waits and of the disk's losses; it is printed, so that a run can be repeated."""
     chosen = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(10**6))
     tell(f"seed {chosen} (repeat with {SEED_VARIABLE}={chosen})")
     return chosen
@@ -147,7 +147,7 @@ def torn_cuts_count() -> int:
 
 @pytest.fixture
 def bench(image: Image, device_disk: Path, mosquitto: str, box_folder: Path, seed: int) -> Iterator[Bench]:
-    """Switched off."""
+    """A bench that is switched off."""
     reason = why_not()
     if reason is not None:
         pytest.skip(f"no disk that forgets: {reason}")
@@ -160,20 +160,20 @@ def bench(image: Image, device_disk: Path, mosquitto: str, box_folder: Path, see
         box = stack.enter_context(Box(image, box_folder / "box", drive=disk.drive))
         watch = stack.enter_context(Watch(port))
         assert watch.connected.wait(PATIENCE_S)
-        # A new broker knows nobody.
+        # A new broker does not know the subscriber yet.
         watch.forgotten_count = 0
         yield Bench(Device(box, watch), disk, port)
 
 
 def test_control_the_disk_forgets_what_was_not_flushed(bench: Bench, clock: Clock) -> None:
     box = bench.device.box
-    # Whoever syncs anything flushes the whole disk, and the file system would every five seconds.
+    # Any sync flushes the whole disk, and the file system would sync every five seconds.
     bench.prepare("systemctl stop leukoscope camera; mount -o remount,commit=300 /")
     for path in ("/root/flushed", "/root/unflushed"):
         assert box.python(_OVERWRITE, path, "a", "sync") == "a"
     box.ssh("sync")
     assert box.python(_OVERWRITE, "/root/flushed", "b", "sync") == "b"
-    # The running disk gives back what was written, flushed or not.
+    # The running disk returns what was written, flushed or not.
     assert box.python(_OVERWRITE, "/root/unflushed", "b", "no") == "b"
     lost = bench.cut()
     bench.boot(broker=False)
@@ -203,7 +203,7 @@ def test_control_a_spool_without_sync_is_found_out(bench: Bench, clock: Clock) -
 def test_torn_writes_lose_nothing_committed(bench: Bench, torn_cuts_count: int, seed: int, clock: Clock) -> None:
     """Each cut comes while the disk has something in its cache.
 
-    At half of them the broker is there, and messages are on their way and being deleted; else they pile up.
+    At half of them the broker is there, and messages are being delivered and deleted; at the others they pile up.
     """
     rng = random.Random(seed)
     bench.prepare("systemctl restart leukoscope")
@@ -232,7 +232,7 @@ def test_torn_writes_lose_nothing_committed(bench: Bench, torn_cuts_count: int, 
     assert not missing
     bench.device.assert_nothing_lost()
     assert lost["forgotten"]
-    # A damaged spool would have been set aside under such a name.
+    # A damaged spool would have been set aside under a name like this.
     assert not bench.device.box.ssh(f"find {STATE_FOLDER} -name '*.corrupt-*'")
     assert not bench.shut_down()["unflushed"]
     checked = subprocess.run(["e2fsck", "-f", "-n", str(bench.disk.file)], capture_output=True, text=True, check=False)

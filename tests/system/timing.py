@@ -1,4 +1,4 @@
-"""What each case measured, for the table at the end."""
+"""The measurements of each case, for the table at the end."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Table:
-    """Cases in the order in which they ran, each with its outcome and what it measured."""
+    """Cases in the order in which they ran, each with its outcome and its measurements."""
 
     _outcomes: dict[str, str] = field(default_factory=dict)
     _figures: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def outcome(self, case: str, outcome: str) -> None:
-        """Whether it held."""
+        """Record the outcome of a case."""
         self._outcomes[case] = outcome
 
     def figure(self, case: str, what: str, value: float) -> None:
-        """One thing that was measured; its unit is the end of its name."""
+        """Record one measurement; its unit is the end of its name."""
         self._figures.setdefault(case, {})[what] = round(value, 1)
 
     def rows(self) -> list[dict[str, object]]:
-        """For a file."""
+        """The rows for a file."""
         return [
             {"case": case, "outcome": outcome, "figures": self._figures.get(case, {})}
             for case, outcome in self._outcomes.items()
         ]
 
     def lines(self) -> Iterator[str]:
-        """For a terminal."""
+        """The lines for a terminal."""
         width = max(map(len, self._outcomes), default=0)
         for case, outcome in self._outcomes.items():
             figures = ", ".join(f"{what} {value:g}" for what, value in self._figures.get(case, {}).items())
@@ -42,18 +42,18 @@ TABLE = Table()
 
 
 class Clock:
-    """Notes the figures of one case."""
+    """Records the figures of one case."""
 
     def __init__(self, case: str) -> None:
         self._case = case
 
     def note(self, what: str, value: float) -> None:
-        """A figure; its unit is the end of its name."""
+        """Record a figure; its unit is the end of its name."""
         TABLE.figure(self._case, what, value)
 
     @contextmanager
     def time(self, what: str) -> Iterator[float]:
-        """The seconds that a block takes; gives the moment at which it begins."""
+        """Record the seconds that a block takes; yields the time at which it begins."""
         began_s = time.monotonic()
         yield began_s
         self.note(f"{what} s", time.monotonic() - began_s)

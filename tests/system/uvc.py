@@ -1,11 +1,11 @@
 """A USB microscope camera that exists in software only, for the kernel's own UVC driver to find.
 
-It speaks USB/IP with ``vhci-hcd`` over a pair of sockets, so that neither network nor hardware is needed: the kernel
-sees a new device on a port of a USB host, loads ``uvcvideo``, and udev makes ``/dev/video0`` and its name in
-``/dev/v4l/by-id``. Pictures go out as MJPEG over a bulk endpoint. Starting this program plugs the camera in; ending
-it, in whatever way, pulls the plug.
+It speaks USB/IP with ``vhci-hcd`` over a pair of sockets, so neither network nor hardware is needed: the kernel sees a
+new device on a port of a USB host, loads ``uvcvideo``, and udev makes ``/dev/video0`` and its name in
+``/dev/v4l/by-id``. Pictures are sent as MJPEG over a bulk endpoint. Starting this program plugs the camera in; when it
+ends, for whatever reason, the camera is unplugged.
 
-It runs inside the box under test, on the distribution's Python: nothing but the standard library.
+It runs inside the box under test, on the distribution's Python, with only the standard library.
 
     uvc.py PICTURE.jpg [PICTURE.jpg ...]
 
@@ -33,14 +33,14 @@ VHCI = Path("/sys/devices/platform/vhci_hcd.0")
 VENDOR_ID, PRODUCT_ID = 0x1D6B, 0x0102
 SPEED_HIGH = 3
 PORT_FREE = 4
-"""In the column ``sta`` of vhci's table."""
+"""Value in the column ``sta`` of vhci's table."""
 
 MAX_PAYLOAD_BYTES = 16384
 BULK_ENDPOINT = 0x81
 STREAMING_INTERFACE = 1
 
 TYPE_MASK, TYPE_STANDARD = 0x60, 0x00
-"""Bits of bmRequestType."""
+"""Bits of ``bmRequestType``."""
 DEVICE_TO_HOST = 0x80
 CLASS_REQUESTS_TO_INTERFACE = {0x21, 0xA1}
 PROBE_AND_COMMIT = {1, 2}
@@ -58,7 +58,7 @@ DEVICE_ID = 0x10002
 
 
 class Standard(IntEnum):
-    """bRequest of chapter 9."""
+    """Values of ``bRequest`` from chapter 9."""
 
     GET_STATUS = 0
     CLEAR_FEATURE = 1
@@ -68,7 +68,7 @@ class Standard(IntEnum):
 
 
 class Kind(IntEnum):
-    """bDescriptorType."""
+    """Values of ``bDescriptorType``."""
 
     DEVICE = 1
     CONFIGURATION = 2
@@ -81,7 +81,7 @@ class Kind(IntEnum):
 
 
 class Video(IntEnum):
-    """bRequest of a video streaming interface."""
+    """Values of ``bRequest`` for a video streaming interface."""
 
     SET_CUR = 0x01
     GET_CUR = 0x81
@@ -114,7 +114,7 @@ class Mode:
 
     @property
     def interval(self) -> int:
-        """Time from frame to frame, in the 100 ns that UVC counts in."""
+        """Time from frame to frame, in UVC's unit of 100 ns."""
         return round(1e7 / self.rate_hz)
 
 
@@ -131,7 +131,7 @@ def jpeg_size(picture: bytes) -> tuple[int, int]:
 
 
 def numbered(picture: bytes, number: int) -> bytes:
-    """The same picture with its number in a comment: no two frames of a live camera are equal to the byte."""
+    """The same picture with its number in a comment: no two frames of a live camera have the same bytes."""
     text = f"frame {number}".encode()
     return JPEG_START + JPEG_COMMENT + struct.pack(">H", 2 + len(text)) + text + picture[len(JPEG_START) :]
 
@@ -151,7 +151,7 @@ def device_descriptor() -> bytes:
 
 
 def qualifier_descriptor() -> bytes:
-    """What the device would be at the other speed: the same."""
+    """The device at the other speed: the same."""
     return _descriptor(Kind.QUALIFIER, struct.pack("<HBBBBBB", 0x0200, 0xEF, 2, 1, 64, 1, 0))
 
 
@@ -208,12 +208,12 @@ class Stream:
     _due_s: float = 0.0
 
     def restart(self) -> None:
-        """Begin with a whole frame, at once: the host has set the stream up anew."""
+        """Start with a whole frame at once: the host has set the stream up anew."""
         self._rest = b""
         self._due_s = time.monotonic()
 
     def wait_s(self) -> float:
-        """How long until there is something to send. A frame that has begun goes out without a pause."""
+        """Time until there is something to send. A frame that has begun is sent without a pause."""
         return 0.0 if self._rest else max(0.0, self._due_s - time.monotonic())
 
     def payload(self, most_bytes: int) -> bytes:
@@ -227,7 +227,7 @@ class Stream:
         if ends:
             self._toggle ^= 1
             self._number += 1
-            # Where the host was slow the pace is kept from now on, not caught up with in a burst.
+            # If the host was slow, keep the pace from now on instead of catching up in a burst.
             now_s = time.monotonic()
             self._due_s = max(self._due_s + 1 / self.rate_hz, now_s)
         return header + piece
@@ -235,15 +235,15 @@ class Stream:
 
 @dataclass(slots=True)
 class Camera:
-    """Answers control requests; what it streams is in ``stream``."""
+    """Answers control requests; the pictures are sent by ``stream``."""
 
     mode: Mode
     stream: Stream
 
     def control(self, setup: bytes) -> bytes | None:
-        """The answer to a request on endpoint 0, empty for one that only sets; None stalls the endpoint.
+        """The answer to a request on endpoint 0, empty for a request that only sets; None stalls the endpoint.
 
-        What the host sends along is never needed: there is one mode.
+        The host's data are never needed, because there is only one mode.
         """
         kind, request, value, index, length = SETUP.unpack(setup)
         if kind in CLASS_REQUESTS_TO_INTERFACE:
@@ -258,7 +258,7 @@ class Camera:
         if request == Standard.GET_DESCRIPTOR and kind & DEVICE_TO_HOST:
             return self._describe(value >> 8, value & 0xFF)
         if request == Standard.CLEAR_FEATURE:
-            # Of the endpoint's halt: how the host stops a bulk stream.
+            # Clearing the endpoint's halt is how the host stops a bulk stream.
             self.stream.restart()
         answers: dict[int, bytes] = {
             Standard.GET_STATUS: b"\0\0",
@@ -280,7 +280,7 @@ class Camera:
         return None
 
     def _streaming(self, request: int, selector: int) -> bytes | None:
-        """Probe and commit: whatever the host proposes ends with the one mode."""
+        """Probe and commit: whatever the host proposes, the result is the one mode."""
         if selector not in PROBE_AND_COMMIT:
             return None
         match request:
@@ -298,7 +298,7 @@ class Camera:
 
 
 class Cable:
-    """Serves a camera over a socket to a USB/IP host, until the host lets go."""
+    """Serves a camera over a socket to a USB/IP host, until the host disconnects."""
 
     def __init__(self, camera: Camera, end: socket.socket) -> None:
         self._camera = camera
@@ -307,7 +307,7 @@ class Cable:
         """Sequence number and size of the bulk transfers that wait for a picture."""
 
     def serve(self) -> None:
-        """Raises ``EOFError`` when the other end is closed."""
+        """Serve requests. Raises ``EOFError`` when the other end is closed."""
         while True:
             timeout_s = self._camera.stream.wait_s() if self._waiting else None
             readable, _, _ = select.select([self._end], [], [], timeout_s)
@@ -360,7 +360,7 @@ class Cable:
 
 
 def plug_in(end: socket.socket) -> int:
-    """Give the kernel one end of the cable; the number of the port that the camera is on. Needs root."""
+    """Give the kernel one end of the cable; returns the number of the camera's port. Needs root."""
     subprocess.run(["modprobe", "vhci-hcd"], check=True)
     for line in (VHCI / "status").read_text().splitlines()[1:]:
         hub, port, state, *_ = line.split()
@@ -375,12 +375,12 @@ def plug_in(end: socket.socket) -> int:
 
 
 def camera_of(pictures: Sequence[bytes], rate_hz: float) -> Camera:
-    """A camera that shows pictures in turn. Raises ``ValueError`` unless all are JPEGs of one size."""
+    """A camera that shows the pictures in turn. Raises ``ValueError`` unless all are JPEGs of one size."""
     sizes = {jpeg_size(picture) for picture in pictures}
     if len(sizes) != 1:
         raise ValueError(f"pictures of one size are needed, not of {sorted(sizes)}")
     width, height = sizes.pop()
-    # The comment with the number takes some bytes more.
+    # The comment with the number takes a few more bytes.
     most = max(width * height * 2, *(len(picture) + 64 for picture in pictures))
     return Camera(Mode(width, height, rate_hz, most), Stream(pictures, rate_hz))
 
@@ -394,7 +394,7 @@ def main() -> None:
     camera = camera_of([path.read_bytes() for path in arguments.pictures], arguments.rate_hz)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     port = plug_in(theirs)
-    # The kernel has its own hold on it now; with ours closed the end of this process is the end of the cable.
+    # The kernel keeps its own hold on the socket; with ours closed, the end of this process unplugs the cable.
     theirs.close()
     sys.stderr.write(f"plugged into port {port}: {camera.mode}\n")
     try:

@@ -1,4 +1,4 @@
-"""A subscriber on the host that the box's broker never forgets, with the moment at which each message came."""
+"""A subscriber on the host that the box's broker never forgets. It keeps each message with the time of its arrival."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ CLIENT_ID = "system-test"
 SPOOLED = frozenset({"result", "event", "report"})
 NEVER_EXPIRES_S = 0xFFFFFFFF
 PATIENCE_S = 900.0
-"""For something that must come: as long as the slowest machine takes for it, and no measure of anything."""
+"""For something that must arrive: as long as the slowest machine may take, and not a measurement of anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A message as it came."""
+    """A message as it arrived."""
 
     kind: str
     body: dict[str, Any]
     at_s: float
-    """Monotonic time of the host."""
+    """Monotonic time of the host at its arrival."""
     retained: bool
 
     @property
     def id(self) -> UUID:
-        """Of a spooled message: the same on every delivery."""
+        """The id of a spooled message: the same on every delivery."""
         return UUID(self.body["id"])
 
 
@@ -49,11 +49,11 @@ class Watch:
         self._changed = threading.Condition()
         self.connected = threading.Event()
         self.forgotten_count = 0
-        """How often the broker no longer knew this subscriber, and may have given away what was meant for it."""
+        """How often the broker had forgotten this subscriber, and may have dropped its messages."""
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=CLIENT_ID, protocol=MQTTProtocolVersion.MQTTv5
         )
-        # The port is open as long as QEMU is; behind it a connection may hang until the box is up.
+        # The port is open as long as QEMU is running; a connection to it may hang until the box is up.
         self._client.connect_timeout = 5
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = self._connected
@@ -78,7 +78,7 @@ class Watch:
 
     def _take(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         if not message.payload:
-            # How a retained message is taken back.
+            # This is how a retained message is removed.
             return
         seen = Seen(message.topic.split("/")[4], json.loads(message.payload), time.monotonic(), message.retain)
         with self._changed:
@@ -86,7 +86,7 @@ class Watch:
             self._changed.notify_all()
 
     def wait(self, what: str, wanted: Callable[[Seen], bool], *, since_s: float, timeout_s: float = PATIENCE_S) -> Seen:
-        """The first message since a moment that is wanted. Raises ``AssertionError`` if none comes."""
+        """The first wanted message since ``since_s``. Raises ``AssertionError`` if none arrives."""
         checked = 0
         found: Seen | None = None
 
@@ -107,7 +107,7 @@ class Watch:
         return found
 
     def result(self, *, since_s: float, other_than: UUID | None = None, timeout_s: float = PATIENCE_S) -> Seen:
-        """The first result of a frame that could be judged; ``other_than``: of another session than that."""
+        """The first result of a frame that could be judged, of a session other than ``other_than``."""
 
         def wanted(seen: Seen) -> bool:
             judged = seen.kind == "result" and seen.body["outcome"] != "failed"
@@ -116,7 +116,7 @@ class Watch:
         return self.wait("result", wanted, since_s=since_s, timeout_s=timeout_s)
 
     def results(self, count: int, *, since_s: float, timeout_s: float = PATIENCE_S) -> None:
-        """Wait until so many more results have come. Raises ``AssertionError`` if they do not."""
+        """Wait until ``count`` more results have arrived. Raises ``AssertionError`` if they do not."""
         ids: set[UUID] = set()
 
         def enough(seen: Seen) -> bool:
@@ -127,32 +127,32 @@ class Watch:
         self.wait(f"{count} results", enough, since_s=since_s, timeout_s=timeout_s)
 
     def last_result(self) -> Seen:
-        """The newest. Raises ``StopIteration`` where there is none yet."""
+        """The newest result. Raises ``StopIteration`` if there is none yet."""
         with self._changed:
             return next(
                 seen for seen in reversed(self._messages) if seen.kind == "result" and not seen.body["replayed"]
             )
 
     def results_of(self, session: UUID) -> list[dict[str, Any]]:
-        """The results of one run of the agent as they came, repeats too."""
+        """The results of one run of the agent in the order of arrival, including repeats."""
         with self._changed:
             return [
                 seen.body for seen in self._messages if seen.kind == "result" and UUID(seen.body["session"]) == session
             ]
 
     def ids(self) -> set[UUID]:
-        """Of all spooled messages, each once."""
+        """The ids of all spooled messages, each once."""
         with self._changed:
             return {seen.id for seen in self._messages if seen.kind in SPOOLED}
 
     def repeats_count(self) -> int:
-        """Deliveries beyond the first."""
+        """The number of deliveries beyond the first."""
         with self._changed:
             delivered = Counter(seen.id for seen in self._messages if seen.kind in SPOOLED)
         return delivered.total() - len(delivered)
 
     def holes(self) -> dict[UUID, list[int]]:
-        """Sequence numbers that are missing below each session's highest, where there are any."""
+        """Sequence numbers that are missing below each session's highest, if any are."""
         sessions: dict[UUID, set[int]] = defaultdict(set)
         with self._changed:
             for seen in self._messages:

@@ -1,4 +1,4 @@
-"""The documentation builds, and what would send a reader nowhere stops it."""
+"""The documentation builds, and a link that leads nowhere stops the build."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def build(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
-    # Not -q, with which MkDocs would not count its warnings.
+    # Not -q, because MkDocs would then not count its warnings.
     command = [
         sys.executable,
         "-m",
@@ -27,7 +27,7 @@ def build(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A copy of what the site is made of."""
+    """A copy of the files from which the site is made."""
     root = tmp_path / "repository"
     for name in ["docs", "deploy"]:
         shutil.copytree(ROOT / name, root / name)

@@ -1,4 +1,4 @@
-"""The public face: what others may import, and that it does not change by accident."""
+"""The public interface: what others may import, and that it does not change by accident."""
 
 from __future__ import annotations
 

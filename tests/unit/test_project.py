@@ -1,4 +1,4 @@
-"""What the project says of itself agrees: version, change log, licence."""
+"""The project's statements about itself agree: version, change log, licence."""
 
 import re
 import tomllib

@@ -1,8 +1,8 @@
-"""Varies training fields by what must not matter: orientation, scale, light, stain, focus, camera, and burnt-in bars.
+"""Varies training fields in what must not matter: orientation, scale, light, stain, focus, camera, and burnt-in bars.
 
-The all4 images carry a scale bar in the bottom-right corner whose kind alone predicts the class (87 %).
-So the corner is first covered by its mirror image and then, in half of the cases, a corner is overwritten
-at random: over the training set the corner carries nothing.
+The all4 images carry a scale bar in the bottom-right corner, and its kind alone predicts the class (87 %). So this
+corner is first covered by its mirror image. Then, in half of the cases, a corner is overwritten at random: over the
+training set the corner carries no information.
 """
 
 from __future__ import annotations
@@ -48,6 +48,6 @@ def augment(field: Field, rng: np.random.Generator) -> Field:
 
 
 def turn(field: Field, rng: np.random.Generator) -> Field:
-    """One of the eight orientations of a square: a smear has no upright orientation."""
+    """Turn a square field to one of its eight orientations: a smear has no upright orientation."""
     turned = np.rot90(field, int(rng.integers(4)))
     return np.ascontiguousarray(turned[:, ::-1] if rng.random() < 0.5 else turned)

@@ -15,12 +15,12 @@ _CAPTIONS = ("100 px", "200 pi", "500 pixels", "10 um", "20 um", "50")
 
 
 def overwrite_corner(field: Field, rng: np.random.Generator) -> Field:
-    """A scale bar, or else a flat patch of black, white or any colour, in one of the corners."""
+    """Put a scale bar, or a flat patch of black, white or any colour, into one of the corners."""
     return draw_scale_bar(field, rng) if rng.random() < 0.67 else draw_patch(field, rng)
 
 
 def draw_scale_bar(field: Field, rng: np.random.Generator) -> Field:
-    """A bar with a caption in one of the corners, with or without a white box."""
+    """Draw a bar with a caption into one of the corners, with or without a white box."""
     drawn = field.copy()
     left, top, right, bottom = _corner_box(field, rng)
     ink = _BAR_COLOURS[rng.integers(len(_BAR_COLOURS))]
@@ -35,7 +35,7 @@ def draw_scale_bar(field: Field, rng: np.random.Generator) -> Field:
 
 
 def draw_patch(field: Field, rng: np.random.Generator) -> Field:
-    """One of the corners in one colour: black, white or any."""
+    """Paint one of the corners in one colour: black, white or any other."""
     drawn = field.copy()
     left, top, right, bottom = _corner_box(field, rng)
     kind = rng.integers(3)

@@ -15,7 +15,7 @@ from trainer.augmentation.optics import (
 
 
 def shift_moderately(field: Field, rng: np.random.Generator) -> Field:
-    """All changes that the model has to withstand, at once, on a uint8 RGB field (h, w, 3).
+    """Apply all changes that the model has to withstand to a uint8 RGB field (h, w, 3) at once.
 
     Any rotation, zoom 0.85 to 1.15, brightness x0.8 to 1.2, white balance +-10 % per channel, Gaussian blur of
     sigma 1 and JPEG of quality 50.

@@ -20,7 +20,7 @@ from trainer.augmentation.optics import (
 
 
 def vary_plausibly(field: Field, rng: np.random.Generator) -> Field:
-    """One plausible variant of a uint8 RGB field (h, w, 3): another lamp, camera, focus, scale, batch of stain.
+    """One plausible variant of a uint8 RGB field (h, w, 3): another lamp, camera, focus, scale and batch of stain.
 
     All changes of light and colour and of scale share one strength, from none to full, so that nearly
     unchanged fields stay the most common: with strong changes alone, clean fields would be outliers.

@@ -87,7 +87,7 @@ def adapt(
     from trainer.site.terminal import show_report
 
     cv2.setNumThreads(threads)
-    # It comes with scikit-learn. numpy's own variable is read when numpy is loaded, which it is by now.
+    # The module comes with scikit-learn. numpy's own variable is read when numpy is loaded, which it is by now.
     threadpool_limits(threads)
     fine_tuned = out.with_name(f"{out.name}-fine-tuned")
     found = fit(

@@ -123,6 +123,6 @@ def _inaccessible(error: OSError) -> EdgeAgentError:
 
 
 def _discard(stream: IO[str]) -> None:
-    """Discard what is left in the buffer: Python would write it when it ends, and fail."""
+    """Discard the rest of the buffer: Python would try to write it when it exits, and fail."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -30,7 +30,7 @@ def each_one_of(choices: Iterable[object]) -> Callable[[list[str] | None], list[
 
 
 def parse_pairs(values: Iterable[str], option: str, names: Iterable[object]) -> dict[str, str]:
-    """NAME=VALUE, the name being one of ``names`` and given once, as a dictionary."""
+    """Parse NAME=VALUE into a dictionary; each name must be one of ``names`` and given once."""
     allowed = [str(name) for name in names]
     pairs: dict[str, str] = {}
     for value in values:

@@ -44,7 +44,7 @@ def sign(
 
 
 def ask_for_key(path: Path) -> Ed25519PrivateKey:
-    """The private key in a file; the passphrase is asked for if there is one. Raises ``KeyUnusable``."""
+    """The private key in a file. Asks for the passphrase if the key has one. Raises ``KeyUnusable``."""
     from trainer.errors import PassphraseNeeded
     from trainer.export.signing import load_key
 
@@ -55,7 +55,7 @@ def ask_for_key(path: Path) -> Ed25519PrivateKey:
 
 
 def sign_with(folder: Path, key: Ed25519PrivateKey, *, say: bool = True) -> None:
-    """Sign ``folder`` and, unless a program reads along, say so."""
+    """Sign ``folder`` and say so, unless a program reads the output."""
     from trainer.export.signing import sign_folder
 
     public = sign_folder(folder, key)

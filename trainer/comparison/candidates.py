@@ -41,7 +41,7 @@ class MeasuredPart:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A classifier to fit and measure: its row's name, what it ``sees``, and how it is made."""
+    """A classifier to fit and measure: the name of its row, what it ``sees``, and how it is made."""
 
     name: str
     sees: str
@@ -51,7 +51,7 @@ class Candidate:
 
 
 def varied(training: LabelledFields, plan: Plan) -> LabelledFields:
-    """Training fields as they are and in as many variants as the networks get."""
+    """Training fields as they are, and in as many variants as the networks get."""
     variants = [vary_all(training.fields, augment, (plan.seed, 1, number)) for number in range(plan.variants)]
     return LabelledFields(np.concatenate([training.fields, *variants]), np.tile(training.labels, 1 + plan.variants))
 

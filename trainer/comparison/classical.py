@@ -37,13 +37,13 @@ class DescriptorClassifier:
     def scores(self, fields: Fields) -> Scores:
         """See ``ComparedClassifier``."""
         values = np.stack([self._describe(field) for field in fields])
-        # A support vector machine has no probabilities, but distances that compare as well.
+        # A support vector machine has no probabilities; its distances can be compared as well.
         how = getattr(self._model, "predict_proba", None) or self._model.decision_function
         return np.asarray(how(values))
 
 
 def colour_histogram(training: LabelledFields, seed: int) -> ComparedClassifier:
-    """Extra trees on the colour histogram: all colours and no shape."""
+    """Extra trees on the colour histogram: all colours, but no shape."""
     trees = ExtraTreesClassifier(_TREES, min_samples_leaf=2, class_weight="balanced", random_state=seed, n_jobs=-1)
     return DescriptorClassifier(histogram, trees, training)
 

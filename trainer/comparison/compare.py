@@ -1,8 +1,8 @@
 """'trainer compare': networks, preprocessings and baselines on one split, in one table.
 
 All are fitted on the same varied training images and measured on the same test images, as they are and moderately
-shifted. Our own networks are trained by the whole recipe, but shorter, converted, and measured as int8 files.
-Which one ships is decided by the validation columns; the test columns say how good it is.
+shifted. Our own networks are trained by the whole recipe, but for a shorter time, converted, and measured as int8
+files. The validation columns decide which network is shipped; the test columns say how good it is.
 """
 
 from __future__ import annotations

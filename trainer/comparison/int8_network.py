@@ -16,7 +16,7 @@ from trainer.networks.int8 import preprocess_for
 
 
 class Int8Network:
-    """An int8 file, by the device's own classifier."""
+    """An int8 file, run by the device's own classifier."""
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
@@ -24,13 +24,13 @@ class Int8Network:
 
     @classmethod
     def from_run(cls, run: Path) -> Self:
-        """Of a quantized run. Raises ``TrainerError``."""
+        """The int8 file of a quantized run. Raises ``TrainerError``."""
         with tempfile.TemporaryDirectory() as folder:
             return cls(uncalibrated_classifier(run, Path(folder)))
 
     @classmethod
     def from_bundle(cls, name: str) -> Self:
-        """Of a shipped bundle's name, or of a folder. Raises ``BundleError``."""
+        """The int8 file of a shipped bundle, by its name, or of a bundle's folder. Raises ``BundleError``."""
         return cls(Classifier(load_bundle(name)))
 
     def scores(self, fields: Fields) -> Scores:

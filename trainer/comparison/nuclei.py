@@ -1,6 +1,6 @@
 """Measures nuclei as was common before neural networks: shape, size, colour, texture and number.
 
-They feed the classical classifiers that a network is compared with. The measures are those in common use for blasts
+These measures feed the classical classifiers that a network is compared with. They are those in common use for blasts
 (area, roundness, solidity, eccentricity, stain, chromatin's coarseness), by the device's own segmentation.
 """
 
@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 def describe_nuclei(field: NDArray[np.uint8]) -> Floats:
     """float32 (32,) of a uint8 RGB field (h, w, 3): mean, spread and largest of each nucleus value, then the field's.
 
-    All zeros where there is no nucleus.
+    All are zero if there is no nucleus.
     """
     denoised = DENOISERS[_DENOISE](field)
     lab = to_lab(denoised)

@@ -45,7 +45,7 @@ def check_keras_weights(path: Path) -> None:
 
 
 class TransferClassifier:
-    """Frozen, pooled features of another network with a linear head, as training starts here, too."""
+    """Frozen, pooled features of another network with a linear head, which is also how training starts here."""
 
     def __init__(self, name: str, weights: str, training: LabelledFields, validation: LabelledFields) -> None:
         """``weights`` is a Keras weights file without the top, or "imagenet" to download. Raises ``WeightsError``."""

@@ -1,1 +1,1 @@
-"""A recipe trained several times, so that every image is judged once by a model that never saw its like."""
+"""Trains a recipe several times, so that every image is judged once by a model that never saw its like."""

@@ -1,8 +1,8 @@
-"""'trainer cross-validate': a recipe trained once per fold; every image judged by the model that never saw its like.
+"""'trainer cross-validate': trains a recipe once per fold and judges every image by the model that never saw its like.
 
-The figures of one split rest on its few hundred test images, so that their interval is wider than what recipes differ
-by. Here all images count. What is judged is the recipe, not one of the models: each is trained on fewer images than
-one that ships.
+The figures of one split rest on its few hundred test images, so their interval is wider than the differences between
+recipes. Here all images count. The recipe is judged, not one of the models: each is trained on fewer images than a
+shipped one.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def cross_validate(data: Path, description: str | None, split: Path, out: Path, 
     """Train and judge every fold, one after the other, and pool them.
 
     Finished folds, trainings and epochs are kept in ``out``, so that a killed cross-validation can be resumed. The
-    images and what is alike among them are those of ``split``, whose parts do not count. Everything given is checked
-    before anything is computed. Raises ``TrainerError`` or ``BundleError``.
+    images, and which of them are alike, come from ``split``, whose parts are ignored. All arguments are checked before
+    anything is computed. Raises ``TrainerError`` or ``BundleError``.
     """
     check_output_folder(out)
     described = load_description(description, data)
@@ -82,7 +82,7 @@ def _result(
 
 
 def _check_complete(data: Path, described: Description, split: Path, assignments: Sequence[Assignment]) -> None:
-    """Raise ``DataError`` if there is an image that the split lacks; files that are no images do not count."""
+    """Raise ``DataError`` if there is an image that the split lacks; files that are not images do not count."""
     known = {each.file.path for each in assignments}
     for listed in list_images(data, described):
         if listed.path not in known:

@@ -1,4 +1,4 @@
-"""Puts the folds together: every image once, judged by the model that never saw its like."""
+"""Combines the folds: every image once, judged by the model that never saw its like."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def pool_folds(
 ) -> CrossValidated:
     """Figures of all images together and of each fold.
 
-    Intervals are by groups of images that are alike. They say how far other images of this kind could be, not how far
-    another training could: the models of the folds share most of their images.
+    Intervals are by groups of images that are alike. They say how much the figures could differ with other images of
+    this kind, not with another training: the models of the folds share most of their images.
     """
     images = [image for result in results for image in result.images]
     group_of = dict(zip([each.file.path for each in assignments], groups_of(assignments).tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Divides all images into folds, near-duplicates and groups in one, and makes a split for each fold."""
+"""Divides all images into folds, keeping near-duplicates and groups together, and makes a split for each fold."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from trainer.errors import DataError
 from trainer.site.folds import divide, folds_count
 
 VALIDATION_SHARE = 0.1
-"""Of all images, as of the shipped bundles: they choose the epoch, the temperature and the thresholds of a fold."""
+"""Share of all images, as for the shipped bundles, that choose the epoch, temperature and thresholds of a fold."""
 
 
 def groups_of(assignments: Sequence[Assignment]) -> NDArray[np.int64]:
-    """One number, int64 (n,), for all images that are alike or of one group."""
+    """One number, int64 (n,), for all images that are alike or in one group."""
     return merge_groups([each.duplicate_group for each in assignments], [each.file.group for each in assignments])
 
 
 def fold_splits(assignments: Sequence[Assignment], folds: int, seed: int) -> list[list[Assignment]]:
-    """The split of each fold: its own images are the test; every image is in the test of one fold.
+    """The split of each fold: its own images are the test part; every image is in the test part of one fold.
 
-    The parts of ``assignments`` do not count, only what is alike. Raises ``DataError`` where a class has too few
-    groups to be in every part.
+    The parts of ``assignments`` are ignored, only which images are alike counts. Raises ``DataError`` if a class has
+    too few groups to be in every part.
     """
     labels = np.unique([each.file.label for each in assignments], return_inverse=True)[1].astype(np.int64)
     groups = groups_of(assignments)

@@ -1,4 +1,4 @@
-"""Judges the images that a fold held out, by its int8 file and the agent's analyzer."""
+"""Judges the images that a fold held out, through its int8 file and the agent's analyzer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cross-validation trains, and on what."""
+"""The plan of a cross-validation: what it trains, and on what."""
 
 from __future__ import annotations
 

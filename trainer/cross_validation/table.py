@@ -14,7 +14,7 @@ HEADINGS = ("fold", "images", "accuracy", "accuracy, shifted", "refused")
 
 
 def rows(found: CrossValidated) -> list[tuple[str, ...]]:
-    """One row per fold with Wilson's interval, and one of all images with intervals by bootstrap over groups."""
+    """One row per fold with Wilson's interval, and one for all images with intervals by bootstrap over groups."""
     figures = found.figures
     by_groups = (figures.intervals or {}).get("accuracy_ratio", figures.accuracy_interval_ratio)
     return [
@@ -44,7 +44,7 @@ def to_markdown(found: CrossValidated) -> str:
 
 
 def show_cross_validation(found: CrossValidated, stdout: Console) -> None:
-    """What was done, the table, and what the answers of the agent were worth."""
+    """Print what was done, the table, and how good the answers of the agent were."""
     recipe, figures = found.recipe, found.figures
     stdout.print(
         f"{found.dataset}: {found.images_count} images in {found.groups_count} groups of images that are alike; "

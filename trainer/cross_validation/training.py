@@ -27,16 +27,17 @@ class _Training:
 
 
 def trainings_count(plan: Plan) -> int:
-    """Trainings of one fold."""
+    """The number of trainings for one fold."""
     return plan.recipe.teachers + 1
 
 
 def train_fold(
     folder: Path, data: Path, description: str | None, split: Path, plan: Plan, announce: Callable[[int, str], None]
 ) -> Path:
-    """Train teachers and model into ``folder``, convert the model, and return its run; what is finished is kept.
+    """Train teachers and model into ``folder``, convert the model, and return its run; finished trainings are kept.
 
-    ``announce`` is told the number of each training that begins, from 1, and what it is of. Raises ``TrainerError``.
+    ``announce`` is called with the number of each training that begins, from 1, and what it trains. Raises
+    ``TrainerError``.
     """
     for number, each in enumerate(_trainings(folder, plan.recipe, plan.seed), start=1):
         if not (each.run / WEIGHTS).exists():
@@ -59,7 +60,7 @@ def train_fold(
                     split=split.as_posix(),
                 )
             )
-            # Keras would otherwise keep what it built for every training until the process ends.
+            # Otherwise, Keras would keep what it built for every training until the process ends.
             keras.utils.clear_session()
     model = folder / "model"
     if not (model / MODEL).exists():
@@ -68,7 +69,7 @@ def train_fold(
 
 
 def _trainings(folder: Path, recipe: Recipe, seed: int) -> list[_Training]:
-    """Of one fold in their order: the teachers, then the model."""
+    """The trainings of one fold in their order: the teachers, then the model."""
     teachers = [
         _Training(
             f"teacher {number} of {recipe.teachers}",

@@ -25,8 +25,8 @@ def assign_parts(
 ) -> list[Part]:
     """A part for each image; every group in one part, every class in every part.
 
-    Shares are of all images and are met as nearly as groups allow. Raises ``DataError`` where a class has
-    too few groups to be in all three parts.
+    Shares are of all images, and are met as nearly as groups allow. Raises ``DataError`` if a class has too few groups
+    to be in all three parts.
     """
     classes = np.asarray(labels)
     for label in sorted(set(labels)):
@@ -64,7 +64,7 @@ def _one_fold(labels: NDArray[np.str_], groups: NDArray[np.int64], share: float,
 
 
 def split_dataset(dataset: Dataset, *, test_share: float, validation_share: float, seed: int) -> list[Assignment]:
-    """Find near-duplicates and assign every image; they, and groups where they are known, stay in one part.
+    """Find near-duplicates and assign every image; near-duplicates and known groups stay in one part.
 
     Raises ``DataError``.
     """
@@ -85,7 +85,7 @@ def assign_files(
     validation_share: float,
     seed: int,
 ) -> list[Assignment]:
-    """Assign every image; neither ``duplicates``, int64 (n,), nor ``groups`` cross parts. Raises ``DataError``."""
+    """Assign every image; ``duplicates``, int64 (n,), and ``groups`` never cross parts. Raises ``DataError``."""
     labels = [file.label for file in dataset.files]
     units = merge_groups(duplicates.tolist(), groups)
     parts = assign_parts(labels, units, test_share=test_share, validation_share=validation_share, seed=seed)

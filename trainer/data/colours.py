@@ -21,7 +21,7 @@ def background(field: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def stain(field: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Mean and spread of the stained pixels' optical density, float32 (6,); zeros where nothing is stained."""
+    """Mean and spread of the stained pixels' optical density, float32 (6,); zeros if nothing is stained."""
     density = -np.log10((field.reshape(-1, 3).astype(np.float32) + 1) / 256)
     stained = density[(density > _STAINED_DENSITY).all(axis=1)]
     return _mean_and_spread(stained) if len(stained) else np.zeros(6, np.float32)

@@ -27,7 +27,7 @@ class ImageFile:
     label: str
     sha256: str
     group: str | None = field(default=None, compare=False)
-    """Who or what the image shows, such as a subject; None if unknown. Does not count when files are compared."""
+    """The person or thing that the image shows, such as a subject; None if unknown. Ignored when files are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,10 @@ def hash_of_hashes(hashes: Iterable[str]) -> str:
 
 
 def read_dataset(folder: Path, description: Description, table: Path | None = None) -> Dataset:
-    """Read every image that ``list_images`` lists. What is not an image is recorded in ``unreadable``, not fatal.
+    """Read every image that ``list_images`` lists. Files that are not images are recorded in ``unreadable``, not fatal.
 
-    Raises ``DataError`` for a missing, undescribed or empty class, or a table that names a file that does not exist.
+    Raises ``DataError`` for a missing, undescribed or empty class, or for a table that names a file that does not
+    exist.
     """
     files: list[ImageFile] = []
     fields: list[NDArray[np.uint8]] = []
@@ -94,7 +95,7 @@ def _check_name(path: str) -> None:
 
 
 def read_bytes(folder: Path, file: ImageFile) -> bytes:
-    """The content of a known file. Raises ``DataError`` if it cannot be read, or has changed."""
+    """The content of a known file. Raises ``DataError`` if the file cannot be read or has changed."""
     try:
         data = (folder / file.path).read_bytes()
     except OSError as error:

@@ -75,7 +75,7 @@ class Description(Settings):
 
     @property
     def geometry(self) -> Geometry:
-        """How the field of an image is cut that is not of the input's size."""
+        """How a field is cut from an image that does not have the input's size."""
         return field_geometry(self.field, INPUT_SIZE_PX)
 
     @property
@@ -85,9 +85,9 @@ class Description(Settings):
 
 
 def load_description(name_or_path: str | None, data: Path) -> Description:
-    """A shipped description (such as "all4"), the one at that path, or ``dataset.toml`` in the data folder.
+    """Load a shipped description (such as "all4"), the one at that path, or ``dataset.toml`` in the data folder.
 
-    Raises ``DataError`` that lists every error with its line.
+    Raises a ``DataError`` that lists every error with its line.
     """
     if name_or_path is None:
         if not data.is_dir():
@@ -124,9 +124,9 @@ Location = tuple[str | int, ...]
 
 
 def _problems(error: ValidationError, content: dict[str, Any]) -> Iterator[tuple[Location, str]]:
-    """Where each error is, and what it is: all of them, not only those that pydantic finds in its first pass."""
+    """The place and the text of each error: all of them, not only those that pydantic finds in its first pass."""
     for each in error.errors(include_url=False):
-        # What the validator of the whole finds is reported below, with its places.
+        # What the validator of the whole description finds is reported below, with its places.
         if each["loc"]:
             yield each["loc"], _explain(each)
     classes = content.get("classes")

@@ -24,7 +24,7 @@ class ListedFile:
     captured_at: datetime | None = None
     """UTC, from the table."""
     device: str | None = None
-    """What took the picture, from the table."""
+    """The camera or other device that took the picture, from the table."""
 
 
 def list_images(folder: Path, description: Description, table: Path | None = None) -> list[ListedFile]:
@@ -106,7 +106,7 @@ def _list_table(table: Path, folder: Path, description: Description) -> list[Lis
 
 
 def _time_of(text: str | None) -> datetime | None:
-    """The time that a cell names; None if it names none: spreadsheets write times in too many ways to insist."""
+    """The time in a cell; None if it is not one: spreadsheets write times in too many ways to insist on one."""
     try:
         time = datetime.fromisoformat(text or "")
     except ValueError:
@@ -120,7 +120,7 @@ def _time_of(text: str | None) -> datetime | None:
 def _problem(
     given: str | None, path: str, label: str | None, folder: Path, codes: dict[str, str], files: dict[str, ListedFile]
 ) -> str | None:
-    """What is wrong with a row of which ``path`` is the path below ``folder``; None if nothing is."""
+    """The problem with a row whose ``path`` below ``folder`` is given; None if there is none."""
     if not given:
         return "has no path."
     if label not in codes:

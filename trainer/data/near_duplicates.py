@@ -1,8 +1,8 @@
 """Finds images that show the same part of a slide, so that a split can keep them together.
 
-The same field may come twice: as the same file, saved again, or shifted by part of a field. The displacement
-between two images is where their phase correlation peaks (Kuglin and Hines, 1975), and they are near-duplicates
-if what they then share correlates.
+The same field may appear twice: as the same file, saved again, or shifted by part of a field. The displacement between
+two images is at the peak of their phase correlation (Kuglin and Hines, 1975). They are near-duplicates if the parts
+that they share correlate.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from trainer.progress import track
 
 THUMBNAIL_PX = 56
 MIN_PEAK = 0.13
-"""Pairs of a lower phase correlation are not examined further. On the all4 set, real ones had 0.16 or more."""
+"""Pairs with a lower phase correlation are not examined further. On the all4 set, real pairs had 0.16 or more."""
 MIN_CORRELATION = 0.6
 """Pearson correlation of the shared part; hardly any pair of that set lies between 0.5 and 0.8."""
 MAX_CANDIDATES = 16
-"""Partners looked at per image, those of the highest peaks."""
+"""The number of partners examined per image: those with the highest peaks."""
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePair:
-    """A pair of images by their indices, and the correlation of what they share."""
+    """A pair of images by their indices, and the correlation of the part that they share."""
 
     first: int
     second: int
@@ -40,13 +40,13 @@ class DuplicatePair:
 def find_near_duplicates(fields: NDArray[np.uint8], hashes: Sequence[str], *, workers: int = -1) -> list[DuplicatePair]:
     """All pairs among fields, uint8 (n, h, w, 3), that share a file's hash or a quarter of the scene or more.
 
-    ``workers`` is the number of threads, -1 for one per core. Takes time by the square of n: about a minute for 3,000
-    images.
+    ``workers`` is the number of threads, -1 for one per core. The time grows with the square of n: about a minute for
+    3,000 images.
     """
     thumbnails = np.stack([_thumbnail(field) for field in fields])
     spectra = fft.rfft2(thumbnails)
     magnitudes = np.abs(spectra)
-    # Frequencies that are hardly there would otherwise be amplified noise.
+    # Otherwise, frequencies that hardly occur would be amplified noise.
     spectra /= magnitudes + 1e-6 * magnitudes.max(axis=(1, 2), keepdims=True) + 1e-12
     first_with: dict[str, int] = {}
     pairs = []
@@ -85,7 +85,7 @@ def _thumbnail(field: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _shared_correlation(first: NDArray[np.float32], second: NDArray[np.float32], peak: int) -> float:
-    """Correlation of two thumbnails where they overlap, ``second`` moved by the peak's displacement."""
+    """Correlation of two thumbnails where they overlap, with ``second`` moved by the displacement of ``peak``."""
     down, right = divmod(peak, THUMBNAIL_PX)
     down -= THUMBNAIL_PX if down > THUMBNAIL_PX // 2 else 0
     right -= THUMBNAIL_PX if right > THUMBNAIL_PX // 2 else 0

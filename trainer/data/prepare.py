@@ -1,4 +1,4 @@
-"""'trainer prepare': a split made once and kept, so that every run and every figure uses the same images."""
+"""'trainer prepare': makes a split once and keeps it, so that every run and every figure uses the same images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainer.files import check_output_folder, make_folder
 
 @dataclass(frozen=True, slots=True)
 class NewSplit:
-    """A split and what was left out of it."""
+    """A split, and the images left out of it."""
 
     assignments: tuple[Assignment, ...]
     unreadable: tuple[Unreadable, ...]
@@ -40,7 +40,7 @@ def prepare(
 ) -> NewSplit:
     """Read the images, find near-duplicates, split, and write the CSV file ``out``.
 
-    Without ``disjoint``, groups are kept apart if the data have any, and near-duplicates alone if not. Raises
+    Without ``disjoint``, groups are kept apart if the data have any; if not, only near-duplicates are. Raises
     ``DataError`` or ``OutputUnwritable``.
     """
     if out.exists():

@@ -53,10 +53,10 @@ def write_split(path: Path, assignments: Sequence[Assignment]) -> None:
 
 
 def read_split(path: Path, data: Path | None = None) -> list[Assignment]:
-    """Read what ``write_split`` wrote; the column group may be left out.
+    """Read a file that ``write_split`` wrote; it may lack the column group.
 
-    Raises ``DataError`` for a file that is damaged or lists no image, that has a group, near-duplicates or one file's
-    content in more than one part or, if ``data`` is given, that names an image which is not in that folder.
+    Raises ``DataError`` if the file is damaged or lists no image, if a group, near-duplicates or one file's content are
+    in more than one part, or if ``data`` is given and an image is not in that folder.
     """
     assignments = parse_split(path)
     check_split(assignments)
@@ -75,7 +75,7 @@ def hash_of_split(path: Path) -> str:
 
 
 def parse_split(path: Path) -> list[Assignment]:
-    """Read what ``write_split`` wrote without checking what crosses its parts. Raises ``DataError`` if damaged."""
+    """Read a file that ``write_split`` wrote, without checking what crosses parts. Raises ``DataError`` if damaged."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -118,7 +118,7 @@ def check_split(assignments: Sequence[Assignment]) -> None:
 
 
 def near_duplicates_count(assignments: Sequence[Assignment]) -> int:
-    """How many images have a near-duplicate."""
+    """The number of images that have a near-duplicate."""
     sizes = Counter(each.duplicate_group for each in assignments)
     return sum(size for size in sizes.values() if size > 1)
 
@@ -129,5 +129,5 @@ def in_part(assignments: Sequence[Assignment], part: Part) -> list[ImageFile]:
 
 
 def held_out(assignments: Sequence[Assignment]) -> list[ImageFile]:
-    """The files that had no part in training: of validation, by which thresholds are chosen, and of the test."""
+    """The files that had no part in training: validation, by which thresholds are chosen, and test."""
     return [each.file for each in assignments if each.part is not Part.TRAIN]

@@ -1,4 +1,4 @@
-"""What a split must keep on one side, and how large its parts are."""
+"""Which images a split must keep in one part, and how large its parts are."""
 
 from __future__ import annotations
 

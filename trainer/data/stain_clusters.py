@@ -1,4 +1,4 @@
-"""Clusters of images by stain and light, as a substitute for slides."""
+"""Clusters images by stain and light, as a substitute for slides."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from trainer.data.dataset import Dataset
 
 
 def stain_clusters(dataset: Dataset, duplicates: NDArray[np.int64], per_class: int, seed: int) -> list[str]:
-    """For each image the cluster of its background's and stain's colours, by k-means within its class.
+    """The cluster of each image, by the colours of its background and stain: k-means within its class.
 
-    Where no groups are known, this is the closest substitute for slides: a part then holds stains that the other
-    parts of the same class do not have. Clusters are formed within classes: where the stain nearly gives the class
-    away, clusters over all images would leave parts without some class. Near-duplicates count once and stay together.
+    If no groups are known, this is the closest substitute for slides: a part then holds stains that the other parts of
+    the same class do not have. Clusters are formed within classes: where the stain nearly gives the class away,
+    clusters over all images would leave parts without some class. Near-duplicates count once and stay together.
     """
     colours = StandardScaler().fit_transform(describe(dataset.fields))
     labels = np.array([file.label for file in dataset.files])

@@ -21,8 +21,8 @@ DESCRIPTION = "synthetic"
 def synthesise(out: Path, per_class: int, seed: int) -> Description:
     """Draw ``per_class`` PNG images of 224x224 px per class into class folders, with a ``dataset.toml``.
 
-    Focus, noise, scale and the burnt-in scale bar vary from image to image, alike in all classes. The same seed
-    draws the same images. Raises ``DataError`` if ``out`` is not empty, or ``OutputUnwritable``.
+    Focus, noise, scale and the burnt-in scale bar vary from image to image, equally in all classes. The same seed draws
+    the same images. Raises ``DataError`` if ``out`` is not empty, or ``OutputUnwritable``.
     """
     if holds_files(out):
         raise DataError(f"{out} is not empty.", remedy="Name a new folder.")

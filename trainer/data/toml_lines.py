@@ -12,9 +12,9 @@ _ASSIGNMENT = re.compile(r"\s*[\"']?([\w\-]+)[\"']?\s*=")
 
 
 def line_of(text: str, location: Sequence[str | int]) -> int | None:
-    """The line, from 1, of the key at ``location`` such as ``("classes", 2, "code")``.
+    """The line, from 1, of the key at ``location``, such as ``("classes", 2, "code")``.
 
-    That of its table if the key itself is not there; None if neither is.
+    If the key itself is not there, the line of its table; None if neither is there.
     """
     wanted = tuple(location)
     nearest = None

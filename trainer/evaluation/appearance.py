@@ -1,4 +1,4 @@
-"""How a bundle's training images look: the ranges that the agent compares an unfamiliar field with."""
+"""The ranges in which a bundle's training images lie: the agent compares an unfamiliar field with them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from trainer.evaluation.bundle_analyzer import BundleAnalyzer
 from trainer.progress import track
 
 MIN_SHARE_RATIO = 0.5
-"""A measure that fewer of the training images have says nothing of all."""
+"""A measure that a smaller share of the training images has says nothing about all of them."""
 
 
 def measure_training_appearance(analyzer: BundleAnalyzer, data: Path, files: Sequence[ImageFile]) -> TrainingAppearance:
-    """Measure training images as the agent measures frames. Those that it would reject are left out.
+    """Measure training images as the agent measures frames. Those that the agent would reject are left out.
 
     Raises ``DataError`` if a file has changed, or if none is fit to be judged.
     """
@@ -34,7 +34,7 @@ def measure_training_appearance(analyzer: BundleAnalyzer, data: Path, files: Seq
 def summarise(appearances: Sequence[Appearance]) -> TrainingAppearance:
     """The 1st, 50th and 99th percentile of each measure that most of the images have and that varies.
 
-    A measure that is compared as a ratio is left out where the lowest are 0, as the noise of a smoothed image is.
+    A measure that is compared as a ratio is left out if its lowest values are 0, as is the noise of a smoothed image.
 
     Raises ``DataError`` if there is no image.
     """
@@ -54,6 +54,6 @@ def summarise(appearances: Sequence[Appearance]) -> TrainingAppearance:
 
 
 def percentile_range(values: Sequence[float] | NDArray[np.float64]) -> MeasureRange | None:
-    """The 1st, 50th and 99th percentile of one value or more, to four decimals; None if the outer two are the same."""
+    """The 1st, 50th and 99th percentile of one or more values, to four decimals; None if the outer two are the same."""
     low, median, high = (round(float(each), 4) for each in np.percentile(values, (1, 50, 99)))
     return None if low == high else MeasureRange(low=low, median=median, high=high, images_count=len(values))

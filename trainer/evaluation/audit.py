@@ -1,4 +1,4 @@
-"""'trainer audit': how well the label can be predicted without a cell, and what crosses a split."""
+"""'trainer audit': how well the label can be predicted without a cell, and which images leak across a split."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def audit(
 
     Groups and near-duplicates stay within one fold.
 
-    Raises ``DataError`` where a class has too few groups for the folds, or the split is of other images.
+    Raises ``DataError`` if a class has too few groups for the folds, or if the split is of other images.
     """
     files = dataset.files
     pairs = find_near_duplicates(dataset.fields, [file.sha256 for file in files])
@@ -142,13 +142,13 @@ def _measure_shortcut(
         values_count=values.shape[1],
         accuracy_ratio=float(right.mean()),
         accuracy_interval_ratio=interval,
-        # Bonferroni: several shortcuts are tried, and one may look good by chance.
+        # Bonferroni: with several shortcuts tried, one may look good by chance.
         reveals_label=bool((drawn <= chance).mean() <= _FALSE_ALARMS / tried),
     )
 
 
 def read_audit(path: Path) -> Audit:
-    """What 'trainer audit --out' wrote. Raises ``DataError``."""
+    """Read the file that 'trainer audit --out' wrote. Raises ``DataError``."""
     remedy = "Name the audit.json that 'trainer audit --out' wrote."
     try:
         return Audit.model_validate_json(path.read_bytes())

@@ -28,14 +28,14 @@ from trainer.progress import track
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """What the whole agent answers for n fields."""
+    """The whole agent's answers for n fields."""
 
     probabilities: NDArray[np.float64]
-    """(n, c): the network's, also of fields that the agent refused before or after asking it."""
+    """(n, c): the network's probabilities, also of fields that the agent refused before or after asking it."""
     answered: NDArray[np.bool_]
     """(n,): where the agent gave a label."""
     reasons: tuple[str | None, ...]
-    """Why it did not, or None where it did."""
+    """Why the agent gave no label, or None where it gave one."""
     latency_ms: dict[str, NDArray[np.float64]]
     """Per stage, of the fields that went through it."""
 
@@ -51,7 +51,7 @@ class Predictions:
 
     @property
     def refusals(self) -> dict[str, int]:
-        """How many were refused, by reason, the commonest first."""
+        """The number of refusals by reason, the commonest first."""
         return dict(Counter(reason for reason in self.reasons if reason is not None).most_common())
 
 
@@ -59,28 +59,28 @@ class BundleAnalyzer:
     """The agent's analyzer of one bundle, with the default quality limits."""
 
     def __init__(self, classifier: Classifier, *, as_cell: bool = False) -> None:
-        """``as_cell`` reads each picture as of one cell, with a cells bundle. Raises ``BundleWrongKind``."""
+        """With ``as_cell``, read each picture as a single cell, by a cells bundle. Raises ``BundleWrongKind``."""
         self.classifier = classifier
         self._analyzer = Analyzer(classifier, QualityLimits(), proof=None)
         self._cell_analyzer = CellAnalyzer(classifier, proof=None) if as_cell else None
 
     @classmethod
     def load(cls, bundle: str) -> Self:
-        """The analyzer of a shipped bundle's name, or of a folder. Raises ``BundleError``."""
+        """The analyzer of a shipped bundle, by its name, or of a bundle's folder. Raises ``BundleError``."""
         return cls(Classifier(load_bundle(bundle)))
 
     @property
     def manifest(self) -> Manifest:
-        """Of the bundle in use."""
+        """The manifest of the bundle in use."""
         return self.classifier.manifest
 
     def find_scale(self, images: Iterable[Pixels | Encoded]) -> None:
-        """Measure the scale of the pictures of single cells that are read next, by these of them; nothing of fields."""
+        """Measure in ``images`` the scale of the single cells that are read next; nothing is measured of fields."""
         if self._cell_analyzer is not None:
             self._cell_analyzer.scale = measure_scale(images)
 
     def read(self, image: Pixels | Encoded) -> Reading:
-        """The agent's reading of one picture, as of a frame from a camera."""
+        """The agent's reading of one picture, as if it were a camera's frame."""
         analyzer = self._analyzer if self._cell_analyzer is None else self._cell_analyzer
         return analyzer.analyse(Frame("evaluation", datetime.now(UTC), monotonic_ns(), image))
 

@@ -1,4 +1,4 @@
-"""Measures how far answers depend on the bottom-right corner, where scale bars are burnt in."""
+"""Measures how much answers depend on the bottom-right corner, where scale bars are burnt in."""
 
 from __future__ import annotations
 

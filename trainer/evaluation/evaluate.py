@@ -96,7 +96,7 @@ def evaluate(
     truth = class_indices(files, [label.code for label in manifest.labels])
     groups = merge_groups([each.duplicate_group for each in chosen], [file.group for file in files])
     run = split.parent
-    # Loaded before the images are measured, so that what is missing is noticed at once.
+    # Loaded before the images are measured, so that missing files are noticed at once.
     network = _float_network(run, len(manifest.labels)) if (run / WEIGHTS).exists() else None
     fields = read_files(data, files, field_geometry(manifest.field, manifest.input.height_px))
     predictions = analyzer.predict([Encoded((data / file.path).read_bytes()) for file in files])
@@ -125,7 +125,7 @@ def evaluate(
 
 
 def class_indices(files: Sequence[ImageFile], codes: Sequence[str]) -> NDArray[np.int64]:
-    """Index of each file's class among ``codes``. Raises ``DataError`` for a class that is not there."""
+    """Index of each file's class among ``codes``. Raises ``DataError`` for a class that is not among them."""
     if not files:
         raise DataError("the split has no image in this part.", remedy="Name another --split or --part.")
     if unknown := sorted({file.label for file in files} - set(codes)):

@@ -18,8 +18,8 @@ def measure_evidence(
 ) -> Evidence:
     """The record of answers on the test part of a split.
 
-    ``top`` is the index of the likeliest class of each test image, whether the agent would have refused it or not, and
-    ``truth`` that of its own class, both int64 (n,) in the order of ``assignments``.
+    ``top`` is the index of the likeliest class of each test image, whether or not the agent would have refused it, and
+    ``truth`` the index of its true class, both int64 (n,) in the order of ``assignments``.
     """
     return Evidence(
         held_out=f"{len(truth)} test images of the split",

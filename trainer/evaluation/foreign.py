@@ -1,4 +1,4 @@
-"""How a bundle handles images that it was not made for: it must refuse them."""
+"""Measures how a bundle handles images that it was not made for: it must refuse them."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class ForeignFigures(Settings):
 
 
 def measure_foreign(analyzer: BundleAnalyzer, folders: Sequence[Path]) -> tuple[ForeignFigures, ...]:
-    """One row for each of ``folders``, or of the folders below it, that has images. Raises ``DataError``."""
+    """One row for each of ``folders``, or of the folders below it, that contains images. Raises ``DataError``."""
     return tuple(_measure(analyzer, name, paths) for folder in folders for name, paths in list_foreign(folder).items())
 
 
 def list_foreign(folder: Path) -> dict[str, list[Path]]:
-    """The images below ``folder`` by the folder that they are in. Raises ``DataError`` if there are none."""
+    """The images below ``folder``, by the folder that contains them. Raises ``DataError`` if there are none."""
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}.", remedy="Check --foreign.")
     found: dict[str, list[Path]] = {}

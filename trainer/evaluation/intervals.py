@@ -25,8 +25,8 @@ def resample(
 ) -> NDArray[np.float64]:
     """The bootstrap distribution (resamples, k) of a statistic (Efron, 1979; by groups: Field and Welsh, 2007).
 
-    ``statistic`` takes how often each image, int64 (n,), is in the resample and gives k values, NaN where
-    a value is not defined without the images left out. ``groups`` is int64 (n,).
+    ``statistic`` takes how often each image, int64 (n,), is in the resample, and gives k values; a value is NaN if it
+    is not defined without the images left out. ``groups`` is int64 (n,).
     """
     _, group_of = np.unique(groups, return_inverse=True)
     count = int(group_of.max()) + 1

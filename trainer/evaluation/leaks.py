@@ -22,8 +22,8 @@ class Leak(Settings):
 def find_leaks(dataset: Dataset, pairs: Sequence[DuplicatePair], split: Sequence[Assignment]) -> tuple[Leak, ...]:
     """Near-duplicates, equal files and groups in more than one part.
 
-    ``pairs`` are those found in the images themselves, whatever the split says. Raises ``DataError`` if the split and
-    the data set do not have the same images.
+    ``pairs`` are the near-duplicates found in the images themselves, whatever the split says. Raises ``DataError`` if
+    the split and the data set do not have the same images.
     """
     given = {each.file.path: each for each in split}
     if odd := sorted({file.path for file in dataset.files} ^ set(given)):

@@ -1,8 +1,9 @@
-"""How well a classifier does, as figures that can be published.
+"""Measures how well a classifier does, as figures that can be published.
 
-An image's *top class* is the likeliest one, whether or not the agent then refuses; its *answered label* is what the
-agent answers if it does not. Everything is computed from counts and ranks, not by scikit-learn, which spends more
-time on checking its arguments than on computing: a bootstrap would take 17 s instead of one. Tests compare the two.
+An image's *top class* is the likeliest one, whether or not the agent then refuses the image; its *answered label* is
+the agent's answer if the agent does not refuse. Everything is computed from counts and ranks. scikit-learn spends more
+time on checking its arguments than on computing: with it, a bootstrap would take 17 s instead of one. Tests compare the
+two.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def measure_answers(
     groups: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> Figures:
-    """Figures of probabilities (n, c) against truth (n,), n at least 1, ``answered`` (n,) where not refused.
+    """Figures of probabilities (n, c) against truth (n,), n at least 1. ``answered`` (n,) is true where not refused.
 
     With ``groups``, int64 (n,), every figure gets a bootstrap interval.
     """
@@ -63,7 +64,7 @@ def measure_answers(
 
 
 def auroc(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> float | None:
-    """Area under the ROC curve of scores (n,); None where all or none is positive.
+    """Area under the ROC curve of scores (n,); None if all or none are positive.
 
     It is Mann and Whitney's U over its maximum (Bamber, 1975).
     """
@@ -82,7 +83,7 @@ def _confusion(probabilities: NDArray[np.floating], truth: NDArray[np.int64]) ->
 
 
 def _by_class(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
-    """Precision, recall and F1 (c,) each; 0 for a class that has no image or is never named."""
+    """Precision, recall and F1, (c,) each; 0 for a class that has no image or is never named."""
     hits, images, named = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     return (
         hits / np.maximum(named, 1),
@@ -94,7 +95,7 @@ def _by_class(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
 def _figures(
     probabilities: NDArray[np.floating], truth: NDArray[np.int64], labels: Sequence[Label], answered: NDArray[np.bool_]
 ) -> dict[str, float | None]:
-    """The figures that are one number each, None where not defined. Means leave out classes without images."""
+    """The figures that are one number each, None if not defined. Means leave out classes without images."""
     top = probabilities.argmax(axis=1)
     right = top == truth
     present = np.unique(truth)

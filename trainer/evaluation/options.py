@@ -1,4 +1,4 @@
-"""What 'trainer evaluate' measures beside the figures on images as they are."""
+"""The measurements of 'trainer evaluate' besides the figures on images as they are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DRAWS = 3
-"""How often each image is shifted at random where a shift is a range."""
+"""Draws for each image, if a shift is drawn from a range."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """'trainer probe': how well frozen features classify subjects never seen in training, against a random split.
 
-A random split shows the classifier other cells of the same subjects, and so flatters it. To know by how much,
-cells of two subjects, one malignant and one not, are ranked against each other: once by a classifier that saw
-neither subject, once by one that saw other cells of both. Ranking within pairs needs no scores of
-different classifiers to be comparable, as pooling scores over subjects would.
+A random split shows the classifier other cells of the same subjects, and so flatters it. To measure by how much, cells
+of two subjects, one malignant and one not, are ranked against each other: once by a classifier that saw neither
+subject, once by one that saw other cells of both. Ranking within pairs does not need the scores of different
+classifiers to be comparable; pooling scores over subjects would.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ class Probe(Settings):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """AUROC of the cells of each malignant subject against those of each other one, and how many pairs of cells."""
+    """AUROC of each malignant subject's cells against each other subject's, and the numbers of pairs of cells."""
 
     areas: NDArray[np.float64]
     """(malignant subjects, other subjects)."""
     weights: NDArray[np.float64]
-    """As ``areas``."""
+    """The number of pairs of cells, in the shape of ``areas``."""
 
     def ranking(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> float:
         """AUROC over all the cells of the subjects drawn."""

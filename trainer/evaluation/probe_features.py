@@ -16,7 +16,7 @@ from trainer.networks.frozen_features import Variants, cache_outputs, read_outpu
 
 
 def check_weights(weights: str, alpha: float, out: Path) -> None:
-    """Raise ``WeightsError`` for unusable weights, unless ``out`` holds features, which may do without them."""
+    """Raise ``WeightsError`` for unusable weights, unless ``out`` holds features, so that none may be needed."""
     if not any(out.glob("features-*.npy")):
         load_backbone(alpha, weights)
 

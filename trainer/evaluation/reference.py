@@ -1,4 +1,4 @@
-"""What a bundle says of images that had no part in training: what the agent compares its last fields with."""
+"""A bundle's scores for images that had no part in training: the agent compares its last fields with them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from trainer.progress import track
 
 
 def measure_reference(analyzer: BundleAnalyzer, data: Path, files: Sequence[ImageFile]) -> Reference:
-    """Judge images as the agent judges frames. Those that it would reject are left out.
+    """Judge images as the agent judges frames. Those that the agent would reject are left out.
 
-    Raises ``DataError`` if a file has changed, or if no two that differ are fit to be judged.
+    Raises ``DataError`` if a file has changed, or if no two different images are fit to be judged.
     """
     images = track(files, "Judging images that had no part in training")
     readings = (analyzer.read(Encoded(read_bytes(data, file))) for file in images)
@@ -37,7 +37,7 @@ def measure_reference(analyzer: BundleAnalyzer, data: Path, files: Sequence[Imag
 def summarise(scores: Sequence[float], confidences: Sequence[float]) -> Reference | None:
     """The 1st, 50th and 99th percentile of unfamiliarity, and of the confidence of familiar images.
 
-    None if there are no two images that differ.
+    None if no two images differ.
     """
     unfamiliarity = percentile_range(scores) if scores else None
     if unfamiliarity is None:

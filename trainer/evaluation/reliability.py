@@ -1,4 +1,4 @@
-"""How well confidence and accuracy agree."""
+"""Measures how well confidence and accuracy agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a bundle does when light, colour, focus, compression, scale and orientation differ from the training's."""
+"""Measures a bundle when light, colour, focus, compression, scale and orientation differ from the training's."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Shift:
     strength: str
     apply: Callable[[Pixels, Rng], Pixels]
     random: bool = False
-    """Whether it is drawn from a range, so that it is worth drawing several times."""
+    """Whether the change is drawn from a range, so that several draws are worthwhile."""
 
 
 class ShiftFigures(Settings):
@@ -47,7 +47,7 @@ class ShiftFigures(Settings):
 
 
 def all_shifts() -> tuple[Shift, ...]:
-    """Each kind alone at several strengths, then all moderate ones at once."""
+    """Each kind of change alone at several strengths, then all moderate changes at once."""
     alone = [
         Shift("none", "", _fixed(lambda field: field)),
         *(Shift("brightness", f"x{by:g}", _fixed(optics.brighten, by)) for by in (0.6, 0.8, 0.9, 1.1, 1.2, 1.4)),
@@ -98,7 +98,7 @@ def measure_shifts(
     seed: int = 0,
     shifts: Sequence[Shift] | None = None,
 ) -> tuple[ShiftFigures, ...]:
-    """One row per shift, of fields uint8 RGB (n, 224, 224, 3). The same seed draws the same shifts."""
+    """One row per shift, for fields uint8 RGB (n, 224, 224, 3). The same seed draws the same shifts."""
     return tuple(
         _measure(analyzer, shift, fields, truth, groups, draws if shift.random else 1, seed)
         for shift in (all_shifts() if shifts is None else shifts)

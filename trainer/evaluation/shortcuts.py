@@ -16,7 +16,7 @@ from trainer.data.colours import background
 from trainer.data.dataset import ImageFile
 
 CORNER_PX = (24, 44)
-"""Height and width of the bottom-right corner that the scale bars of the all4 images lie in."""
+"""Height and width of the bottom-right corner that contains the scale bars of the all4 images."""
 BORDER_PX = 8
 _CELLS_ALONG = 28
 _BINS = (8, 16, 16)
@@ -32,7 +32,7 @@ def corner(field: Field) -> NDArray[np.float32]:
 
 
 def border(field: Field) -> NDArray[np.float32]:
-    """The outermost pixels but for the corners, averaged along each side over 28 stretches: float32 (336,)."""
+    """The outermost pixels except the corners, averaged along each side over 28 stretches: float32 (336,)."""
     lab = cv2.cvtColor(field, cv2.COLOR_RGB2LAB)
     height, width = CORNER_PX
     strips = (
@@ -48,7 +48,7 @@ def border(field: Field) -> NDArray[np.float32]:
 
 
 def histogram(field: Field) -> NDArray[np.float32]:
-    """Joint CIE LAB histogram, float32 (2048,): all colours and no shape."""
+    """Joint CIE LAB histogram, float32 (2048,): all colours, but no shape."""
     lab = cv2.cvtColor(field, cv2.COLOR_RGB2LAB)
     # The a* and b* of a smear fill the middle half of their range.
     counts = cv2.calcHist([lab], [0, 1, 2], None, list(_BINS), [0, 256, 64, 192, 64, 192])
@@ -67,7 +67,7 @@ FILE_SIZE = "file size"
 def shortcut_values(
     data: Path, files: Sequence[ImageFile], fields: NDArray[np.uint8]
 ) -> dict[str, NDArray[np.float32]]:
-    """Each shortcut by its name: float32 (n, ...), of files below ``data`` and their fields uint8 RGB (n, h, w, 3)."""
+    """Each shortcut by its name, float32 (n, ...), for files below ``data`` and their fields uint8 RGB (n, h, w, 3)."""
     sizes = np.array([[(data / file.path).stat().st_size] for file in files], np.float32)
     return {
         **{name: np.stack([measure(field) for field in fields]) for name, measure in BY_FIELD.items()},

@@ -48,13 +48,13 @@ def bundle(
 ) -> tuple[Figures, tuple[str, ...]]:
     """Calibrate a quantized run, measure it, and write the bundle to ``out``.
 
-    Returns the figures on the test images, and what the record lacks for the agent to use the bundle: nothing, unless
-    ``provisional`` lets such a bundle be written.
+    Returns the figures on the test images, and what the record lacks for the agent to use the bundle. Nothing may be
+    lacking, unless ``provisional`` allows such a bundle.
 
     Familiarity, temperature and thresholds are found through the int8 file, not the float network, because they are
-    used with the file: familiarity is fitted on training images, all else is chosen on validation images. ``audit``
-    is of the same images, for the cards; ``foreign`` are folders of images that must be refused, measured for the
-    card alone. Everything given is checked before anything is computed. Raises ``TrainerError``, among them
+    used with the file: familiarity is fitted on training images, everything else is chosen on validation images.
+    ``audit`` is an audit of the same images, for the cards; ``foreign`` are folders of images that must be refused,
+    measured only for the card. All arguments are checked before anything is computed. Raises ``TrainerError``, such as
     ``BundleUnproven``, or ``BundleError``.
     """
     if holds_files(out):

@@ -39,7 +39,7 @@ SPLIT_DESCRIPTION = (
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Temperature and thresholds. The defaults are of an unfinished bundle: nothing is refused."""
+    """Temperature and thresholds. The defaults are for an unfinished bundle: nothing is refused."""
 
     temperature: float = 1.0
     min_confidence_ratio: float = 0.0
@@ -47,7 +47,7 @@ class Calibration:
 
     @property
     def thresholds(self) -> Thresholds:
-        """As the manifest has them."""
+        """The thresholds as the manifest has them."""
         return Thresholds(
             max_unfamiliarity_score=self.max_unfamiliarity_score, min_confidence_ratio=self.min_confidence_ratio
         )
@@ -55,16 +55,16 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """What the agent compares fields with."""
+    """The figures that the agent compares fields with."""
 
     appearance: TrainingAppearance
     reference: Reference
 
 
 def uncalibrated_classifier(run: Path, folder: Path) -> Classifier:
-    """A quantized run as a classifier of which only the logits are meaningful.
+    """A quantized run as a classifier; only its logits are meaningful.
 
-    ``folder`` is for its unfinished bundle. Raises ``TrainerError`` or ``BundleError``.
+    Its unfinished bundle is written to ``folder``. Raises ``TrainerError`` or ``BundleError``.
     """
     return load_draft(
         folder, BundleIdentity("draft", "0.0.0"), read_config(run), uncalibrated_contents(read_model(run))
@@ -74,11 +74,11 @@ def uncalibrated_classifier(run: Path, folder: Path) -> Classifier:
 OUTPUTS = OutputTensors(
     logits=LOGITS, class_activation_map=CLASS_ACTIVATION_MAP, features=FEATURES, middle_map=MIDDLE_MAP
 )
-"""Names of what every bundle's model gives."""
+"""Names of the outputs of every bundle's model."""
 
 
 def describe_input(model: bytes, side_px: int) -> InputTensor:
-    """What the int8 file takes. Raises ``RunError`` if it is damaged."""
+    """The input of the int8 file. Raises ``RunError`` if it is damaged."""
     scale, zero_point = input_quantization(model)
     return InputTensor(
         height_px=side_px, width_px=side_px, colour_order="RGB", dtype="int8", scale=scale, zero_point=zero_point
@@ -91,7 +91,7 @@ def hash_files(contents: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def uncalibrated_contents(model: bytes) -> dict[str, bytes]:
-    """A bundle's files by name around ``model``, with placeholders for what is computed later."""
+    """A bundle's files by name around ``model``, with placeholders for those that are computed later."""
     return {
         MODEL: model,
         OOD: to_npz(placeholder_familiarity(description_size(middle_channels(model)))),
@@ -155,7 +155,7 @@ def build_manifest(
 
 
 def write_bundle(folder: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
-    """Write the files and the manifest, which comes last, so that an incomplete folder is no bundle.
+    """Write the files, then the manifest, so that an incomplete folder is no bundle.
 
     Raises ``OutputUnwritable``.
     """

@@ -17,7 +17,7 @@ from trainer.training.temperature import fit_temperature
 from trainer.training.thresholds import choose_threshold, choose_unfamiliarity_limit
 
 SHIFTED_COUNT = 4
-"""Random moderate shifts of each validation image by which the thresholds are chosen."""
+"""Random moderate shifts of each validation image for choosing the thresholds."""
 
 
 def fit_bundle_familiarity(classifier: Classifier, fields: NDArray[np.uint8], seed: int) -> Familiarity:
@@ -38,10 +38,10 @@ def fit_bundle_familiarity(classifier: Classifier, fields: NDArray[np.uint8], se
 def calibrate(
     classifier: Classifier, familiarity: Familiarity, fields: NDArray[np.uint8], truth: NDArray[np.int64]
 ) -> Calibration:
-    """Temperature and thresholds by validation fields, uint8 RGB (n, 224, 224, 3), and their classes (n,).
+    """Temperature and thresholds from validation fields, uint8 RGB (n, 224, 224, 3), and their classes (n,).
 
-    The temperature is fitted to clean and shifted images in equal numbers: where nearly all clean ones are right,
-    they alone would give probabilities that are too high for shifted ones.
+    The temperature is fitted to clean and shifted images in equal numbers: if nearly all clean ones are right, they
+    alone would give probabilities that are too high for shifted ones.
     """
     clean = run_int8(classifier, fields, "Validation images")
     shifted = [

@@ -1,4 +1,4 @@
-"""An unfinished bundle that refuses and answers as the finished one will."""
+"""An unfinished bundle that refuses and answers as the finished bundle will."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainer.training.run import RunConfig
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibratedDraft:
-    """An unfinished bundle in ``folder``, whose ``contents`` by file name lack golden vectors and cards."""
+    """An unfinished bundle in ``folder``. Its ``contents`` by file name lack golden vectors and cards."""
 
     folder: Path
     contents: dict[str, bytes]
@@ -36,9 +36,10 @@ def calibrate_draft(
     data: Path,
     assignments: Sequence[Assignment],
 ) -> CalibratedDraft:
-    """Fit familiarity to the training images, choose temperature and thresholds by the validation images.
+    """Fit familiarity to the training images; choose temperature and thresholds on the validation images.
 
-    Through the int8 file in ``contents``, because they are used with it. Raises ``TrainerError`` or ``BundleError``.
+    This uses the int8 file in ``contents``, because the results are used with it. Raises ``TrainerError`` or
+    ``BundleError``.
     """
     uncalibrated = load_draft(folder / "uncalibrated", identity, config, contents)
     geometry = config.dataset.geometry

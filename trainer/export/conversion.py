@@ -1,7 +1,7 @@
 """Full-integer conversion of a network to TFLite, and the checks that a file must pass to ship.
 
-The only module that needs TensorFlow itself. Per-channel int8 weights, int8 in and out, static shapes:
-what LiteRT, tflite-runtime and the frozen Edge TPU compiler all support.
+The only module that needs TensorFlow itself. It uses per-channel int8 weights, int8 in and out, and static shapes: what
+LiteRT, tflite-runtime and the frozen Edge TPU compiler all support.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_NAME, LOGITS, MID
 def convert_to_int8(network: keras.Model, representative: NDArray[np.uint8]) -> bytes:
     """The network as a full-integer TFLite file.
 
-    ``representative`` are preprocessed training images of the input's shape, uint8 (n, h, w, 3); the ranges of all
-    activations are taken from them. A black and a white image join them, so that the input's range is
-    that of the pixels whatever the images hold. Raises ``ConversionError``.
+    ``representative`` are preprocessed training images of the input's shape, uint8 (n, h, w, 3), from which the ranges
+    of all activations are taken. A black and a white image are added, so that the input's range is that of the pixels
+    whatever the images hold. Raises ``ConversionError``.
     """
     shape = network.input_shape[1:]
     extremes = np.stack([np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8)])
@@ -54,7 +54,7 @@ def convert_to_int8(network: keras.Model, representative: NDArray[np.uint8]) -> 
     converter.inference_output_type = tf.int8
     try:
         with warnings.catch_warnings():
-            # The converter calibrates by TensorFlow's own interpreter, which warns its callers that it is deprecated.
+            # The converter calibrates with TensorFlow's own interpreter, which warns its callers that it is deprecated.
             warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
             model: bytes = converter.convert()
     except (ConverterError, RuntimeError, ValueError) as error:
@@ -66,10 +66,10 @@ def convert_to_int8(network: keras.Model, representative: NDArray[np.uint8]) -> 
 
 
 def check_int8(model: bytes) -> None:
-    """Check that a file is what a bundle promises. Raises ``ConversionError``.
+    """Check that a file keeps a bundle's promises. Raises ``ConversionError``.
 
-    Integers only, no op or version of one outside the few that the network needs (so no float fallback, Flex or
-    custom op), static shapes, and the agreed names in the signature.
+    It must have integers only, no op or version of an op outside the few that the network needs (so no float fallback,
+    Flex or custom op), static shapes, and the agreed names in the signature.
     """
     interpreter = Interpreter(
         model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES

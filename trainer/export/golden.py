@@ -1,4 +1,4 @@
-"""Golden vectors: the outputs that a bundle must give on drawn smears, wherever it runs."""
+"""Golden vectors: the outputs that a bundle must give for drawn smears, wherever it runs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from trainer.spec import INPUT_SIZE_PX
 
 
 def golden_vectors(folder: Path, classifier: Classifier) -> bytes:
-    """``golden.npz``: one drawn smear of each kind, as drawn, as preprocessed, its logits and its score here."""
-    # Without noise and a little soft, for a small file.
+    """``golden.npz``: one drawn smear of each kind, as drawn and as preprocessed, with its logits and score here."""
+    # Without noise and slightly blurred, for a small file.
     fields = np.stack(
         [
             draw_smear(
@@ -33,11 +33,11 @@ def golden_vectors(folder: Path, classifier: Classifier) -> bytes:
 
 
 def vectors_of(folder: Path, classifier: Classifier, drawn: NDArray[np.uint8]) -> bytes:
-    """``golden.npz`` of pictures uint8 RGB (n, h, w, 3) of the input's shape: as drawn, but of 32 levels, and the rest.
+    """Build ``golden.npz`` from pictures uint8 RGB (n, h, w, 3) of the input's shape, which it keeps at 32 levels.
 
-    ``folder`` is for the file.
+    The file is written to ``folder``.
     """
-    # A third of the size.
+    # This makes the file a third of the size.
     fields = drawn & np.uint8(0xF8)
     images = np.stack([preprocess_for(field, classifier) for field in fields])
     outputs = [classifier.classify(image) for image in images]

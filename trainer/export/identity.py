@@ -25,7 +25,7 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class BundleIdentity:
-    """What a bundle or head is called. Raises ``DataError`` for what a manifest does not allow."""
+    """The name and version of a bundle or head. Raises ``DataError`` for values that a manifest does not allow."""
 
     name: str
     version: str

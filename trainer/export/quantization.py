@@ -38,7 +38,7 @@ class Quantization(Settings):
 def quantize(run: Path, data: Path, *, edgetpu: bool = False) -> Quantization:
     """Convert a finished run, calibrated on its training images only, and write ``model.tflite`` into its folder.
 
-    With ``edgetpu`` it is compiled for an Edge TPU as well, beside it. Raises ``TrainerError``, such as
+    With ``edgetpu``, a model compiled for an Edge TPU is written beside it. Raises ``TrainerError``, such as
     ``CompilerMissing`` before anything is computed.
     """
     if edgetpu:
@@ -88,7 +88,10 @@ def read_model(run: Path) -> bytes:
 
 
 def read_compiled(run: Path) -> dict[str, bytes]:
-    """What 'trainer quantize --edgetpu' wrote beside the int8 file, by name; empty if it did not. As ``read_model``."""
+    """The files that 'trainer quantize --edgetpu' wrote beside the int8 file, by name; empty if there are none.
+
+    Raises ``RunError``, as ``read_model`` does.
+    """
     try:
         expected = Quantization.model_validate_json((run / QUANTIZATION).read_bytes()).edge_tpu
         if expected is None or expected.sha256 is None:

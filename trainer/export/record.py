@@ -1,4 +1,4 @@
-"""'trainer evidence' and 'trainer appearance': what a bundle that was made before lacks in its manifest."""
+"""'trainer evidence' and 'trainer appearance': add to an older bundle's manifest what it lacks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainer.files import replacing
 
 
 def record_evidence(bundle: str, data: Path, split: Path, *, seed: int = 0) -> Manifest:
-    """Measure ``bundle`` on the test part of ``split``, and write the record into its manifest, which is returned.
+    """Measure ``bundle`` on the test part of ``split``, write the record into its manifest, and return the manifest.
 
     Raises ``BundleError`` or ``TrainerError``.
     """
@@ -31,10 +31,10 @@ def record_evidence(bundle: str, data: Path, split: Path, *, seed: int = 0) -> M
 
 
 def record_appearance(bundle: str, data: Path, split: Path) -> Manifest:
-    """Measure how the training images of ``split`` look and what the bundle says of the others, and write it down.
+    """Measure how the training images of ``split`` look and how ``bundle`` judges the held-out ones.
 
-    Both go into the manifest of ``bundle``: ranges that the agent compares fields with.
-    Returns the manifest. Raises ``BundleError`` or ``TrainerError``.
+    Both go into the manifest of ``bundle``, as ranges that the agent compares fields with. Returns the manifest. Raises
+    ``BundleError`` or ``TrainerError``.
     """
     analyzer = BundleAnalyzer.load(bundle)
     assignments = read_split(split, data)
@@ -47,7 +47,7 @@ def record_appearance(bundle: str, data: Path, split: Path) -> Manifest:
 
 def _write(bundle: Bundle, **sections: Evidence | TrainingAppearance | Reference) -> Manifest:
     manifest = bundle.manifest.model_copy(update=sections)
-    # It would not be that of the new manifest.
+    # The old signature would not be that of the new manifest.
     (bundle.folder / SIGNATURE).unlink(missing_ok=True)
     with replacing(bundle.folder / MANIFEST) as file:
         file.write(f"{manifest.model_dump_json(indent=2)}\n".encode())

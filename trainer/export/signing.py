@@ -1,4 +1,4 @@
-"""Keys, and the signature of a bundle or head: what ``edge_agent.inference.signature`` verifies on the device."""
+"""Keys, and the signature of a bundle or head, which ``edge_agent.inference.signature`` verifies on the device."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PublicKey:
 def make_keys(folder: Path, passphrase: str | None = None) -> PublicKey:
     """Write a new pair of Ed25519 keys: ``private-key.pem`` (PKCS #8, readable by its owner) and ``public-key.txt``.
 
-    Raises ``KeyUnusable`` if there is one already, ``OutputUnwritable``.
+    Raises ``KeyUnusable`` if there is one already, or ``OutputUnwritable``.
     """
     key = Ed25519PrivateKey.generate()
     encryption: form.KeySerializationEncryption = form.NoEncryption()
@@ -61,7 +61,7 @@ def make_keys(folder: Path, passphrase: str | None = None) -> PublicKey:
 
 
 def load_key(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
-    """A private key that ``make_keys`` wrote. Raises ``PassphraseNeeded``, ``KeyUnusable``."""
+    """Load a private key that ``make_keys`` wrote. Raises ``PassphraseNeeded`` or ``KeyUnusable``."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         content = path.read_bytes()
@@ -76,7 +76,7 @@ def load_key(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
             raise PassphraseNeeded(f"{path} is encrypted.") from error
         return load_key(path)
     except Exception as error:
-        # cryptography raises ValueError, UnsupportedAlgorithm and others; for a wrong passphrase, too.
+        # cryptography raises ValueError, UnsupportedAlgorithm and others, also for a wrong passphrase.
         if passphrase:
             raise PassphraseNeeded(f"{path} cannot be read with this passphrase.") from error
         raise KeyUnusable(f"{path} is not a private key.") from error
@@ -86,9 +86,9 @@ def load_key(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
 
 
 def sign_folder(folder: Path, key: Ed25519PrivateKey) -> PublicKey:
-    """Verify the bundle or head in ``folder``, and sign it. An earlier signature is replaced.
+    """Verify and sign the bundle or head in ``folder``. An earlier signature is replaced.
 
-    Raises ``BundleError``, ``RunError`` if there is neither, ``OutputUnwritable``.
+    Raises ``BundleError``, ``RunError`` if the folder contains neither, or ``OutputUnwritable``.
     """
     if (folder / MANIFEST).exists():
         name, sha256 = MANIFEST, load_bundle(folder).sha256

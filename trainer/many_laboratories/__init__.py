@@ -1,1 +1,1 @@
-"""How a cells bundle does in laboratories that it was never trained on: judging, figures, and the page's tables."""
+"""Measures a cells bundle in laboratories that it was never trained on: judging, figures, and the page's tables."""

@@ -1,6 +1,6 @@
 """The linear baseline: logistic regression on frozen ImageNet features, with the same laboratories left out.
 
-It says how much of a figure is the network's work: whoever has an hour and no ideas gets this far.
+It shows how much of a figure is due to the network: anyone with an hour and no ideas gets this far.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from trainer.many_laboratories.measures import MATURE, area, macro_f1
 from trainer.progress import track
 
 INVERSE_REGULARISATIONS = (1e-4, 1e-3, 1e-2)
-"""Of which validation chooses, for blasts and for types apart."""
+"""The strengths from which validation chooses, separately for blasts and for types."""
 
 _ITERATIONS, _TOLERANCE = 1000, 1e-3
 
@@ -45,7 +45,7 @@ class Baseline(Settings):
 @dataclass(frozen=True, slots=True, eq=False)
 class _Said:
     blast_ratio: NDArray[np.float64]
-    """(n,), of all cells."""
+    """(n,), for all cells."""
     types_ratio: NDArray[np.float64]
     """(n, 9): how likely each type is, whatever ``blast_ratio`` says."""
 
@@ -57,10 +57,10 @@ def judge_by_baseline(
     scales: Mapping[str, tuple[str, float]],
     paths: Sequence[str],
 ) -> Baseline:
-    """Fit with each laboratory left out, and with none, on ``features`` (n, d) of ``cells``, n of all laboratories.
+    """Fit with each laboratory left out, and with none, on ``features`` (n, d) of the n ``cells`` of all laboratories.
 
-    Validation halves of the laboratories left out choose the regularisation, one for all of them. ``scales`` says of
-    each laboratory what the agent found and how much a picture shows; ``paths`` are those below the data folder.
+    Validation halves of the laboratories left out choose one regularisation for all of them. ``scales`` has for each
+    laboratory the agent's finding and how much a picture shows; ``paths`` are those below the data folder.
     """
     folds = list(leave_one_out(cells, sources))
     for_training = {each.code for each in sources.laboratories if each.use is Use.TRAINING}
@@ -98,7 +98,7 @@ def _classifier(inverse_regularisation: float) -> Pipeline:
 def _fit_blasts(
     cells: Sequence[ListedCell], features: Floats, training: NDArray[np.int64], regularisation: float
 ) -> NDArray[np.float64]:
-    """How likely each of all cells is a blast, (n,)."""
+    """The probability of each of all cells that it is a blast, (n,)."""
     blast = np.array([each.is_blast is True for each in cells])
     classifier = _classifier(regularisation)
     classifier.fit(features[training], blast[training], logisticregression__sample_weight=_often(cells, training))
@@ -108,7 +108,7 @@ def _fit_blasts(
 def _fit_types(
     cells: Sequence[ListedCell], features: Floats, training: NDArray[np.int64], regularisation: float
 ) -> NDArray[np.float64]:
-    """How likely each of all cells is of each type, (n, 9)."""
+    """The probability of each type for each of all cells, (n, 9)."""
     types = np.array([TYPES.index(each.type) if each.type is not None else -1 for each in cells])
     own = training[types[training] >= 0]
     classifier = _classifier(regularisation)
@@ -119,7 +119,7 @@ def _fit_types(
 
 
 def _often(cells: Sequence[ListedCell], training: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Types and laboratories count as they are drawn in the training of the network."""
+    """Weights: types and laboratories count as they are drawn in the training of the network."""
     return sampling_weights([cells[at] for at in training]) * len(training)
 
 
@@ -147,7 +147,7 @@ def _validate_types(cells: Sequence[ListedCell], folds: Sequence[Fold], said: Se
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Of those that are defined; 0 if none is, so that any choice is as good."""
+    """The mean of the values that are defined; 0 if none is, so that any choice is as good."""
     defined = [each for each in values if np.isfinite(each)]
     return float(np.mean(defined)) if defined else 0.0
 
@@ -159,7 +159,7 @@ def _judged(
     said: _Said,
     scales: Mapping[str, tuple[str, float]],
 ) -> Judged:
-    """As a bundle's: a blast by the one classifier, and among the other types by the other. It refuses nothing."""
+    """The answers as a bundle's that refuses nothing: one classifier for blasts, the other among the other types."""
     laboratory = cells[own[0]].laboratory
     probabilities = said.types_ratio[own].copy()
     blast = TYPES.index(Meaning.BLAST)

@@ -25,10 +25,10 @@ _PARTS = {JudgedPart.VALIDATION: Part.VALIDATION, JudgedPart.TEST: Part.TEST}
 
 
 def choose_cells(cells: Sequence[ListedCell], part: JudgedPart, split: Path | None = None) -> list[ListedCell]:
-    """The ``part`` of all the ``cells`` of a laboratory: of its halves, or as a training's ``cells.csv`` has it.
+    """The ``part`` of all the ``cells`` of a laboratory: by its halves, or by a training's ``cells.csv``.
 
-    What is no cell has no part in a training, but the limits of a bundle may have been fitted to the validation half of
-    it: so it is divided into halves in either case. Raises ``DataError`` if no cell is left, and as ``read_parts``
+    Pictures of no cell have no part in a training, but the limits of a bundle may have been fitted to their validation
+    half, so they are divided into halves in either case. Raises ``DataError`` if no cell is left, and as ``read_parts``
     does.
     """
     nucleated = [each for each in cells if each.is_nucleated]
@@ -47,6 +47,6 @@ def choose_cells(cells: Sequence[ListedCell], part: JudgedPart, split: Path | No
 
 
 def in_part(cells: Sequence[ListedCell], part: Part, split: Path) -> list[ListedCell]:
-    """The nucleated ones of ``cells`` that are in that part of a training. Raises as ``read_parts`` does."""
+    """The nucleated cells among ``cells`` that are in that part of a training. Raises as ``read_parts`` does."""
     nucleated = [each for each in cells if each.is_nucleated]
     return [each for each, found in zip(nucleated, read_parts(split, nucleated), strict=True) if found is part]

@@ -22,7 +22,7 @@ _ROWS = 100
 """Resamples that are measured at a time: more would only take memory."""
 
 COMPLETE_RATIO = 0.995
-"""Of the resamples: where a figure is defined in fewer, the reader is told."""
+"""Share of the resamples: if a figure is defined in fewer, the reader is told."""
 
 
 class Estimate(Settings):
@@ -65,11 +65,11 @@ class LaboratoryFigures(Settings):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """Figures, and what their intervals were made from."""
+    """Figures, and the resamples from which their intervals were made."""
 
     figures: LaboratoryFigures
     drawn: Mapping[str, NDArray[np.float64]]
-    """Of all cells: each figure by its name, (resamples,)."""
+    """Figures of all cells by name, (resamples,) each."""
 
 
 def measure_laboratory(judged: Judged, *, seed: int = 0, resamples: int = RESAMPLES) -> Measured:
@@ -107,7 +107,7 @@ def measure_laboratory(judged: Judged, *, seed: int = 0, resamples: int = RESAMP
 
 
 def mean_estimate(measured: Iterable[Measured], name: str) -> Estimate | None:
-    """A figure of all cells, averaged over laboratories, each drawn by itself; None where one does not define it."""
+    """The mean of a figure of all cells over laboratories, each resampled by itself; None unless all define it."""
     chosen = list(measured)
     values = [each.figures.all_cells.estimates.get(name) for each in chosen]
     if not values or None in values:
@@ -167,7 +167,7 @@ def _population(count: int, measured: Mapping[str, NDArray[np.float64]]) -> Popu
 
 
 def _refused(refused: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Estimate:
-    """A share, with Wilson's interval where cells count each by itself: a bootstrap of none or all has no width."""
+    """A share, with Wilson's interval if cells count independently: a bootstrap of none or all has no width."""
     ratio = float(refused.mean())
     if weights is None:
         return Estimate(value=ratio, interval=wilson_interval(int(refused.sum()), len(refused)))

@@ -1,4 +1,4 @@
-"""What a bundle said of a laboratory's cells, one by one, as 'trainer judge-cells' writes it."""
+"""A bundle's answers for a laboratory's cells, one by one, as 'trainer judge-cells' writes them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Judged(Settings):
 
 
 def read_judged(path: Path) -> Judged:
-    """What 'trainer judge-cells' wrote. Raises ``DataError``."""
+    """Read a file that 'trainer judge-cells' wrote. Raises ``DataError``."""
     try:
         return Judged.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:

@@ -1,7 +1,7 @@
 """'trainer judge-cells': reads pictures of single cells with a bundle exactly as 'edge-agent classify --as-cell' does.
 
-The figures are of what the agent says, so it is asked: its ``CellAnalyzer``, its procedure for the scale of a run, its
-limits. Only what the network said before a cell was refused is listened to on the way: the same run gives the figures
+The figures are about the agent's answers, so the agent is asked: its ``CellAnalyzer``, its procedure for the scale of a
+run, its limits. In addition, the network's output for cells that are then refused is kept: one run gives the figures
 over all cells and those over the cells that are not refused.
 """
 
@@ -32,12 +32,12 @@ from trainer.many_laboratories.judged import Judged, JudgedCell, JudgedWith
 from trainer.processes import in_processes
 
 _CHUNK = 256
-"""A process loads the bundle once for so many cells."""
+"""Cells for which a process loads the bundle once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judging:
-    """What was said of cells, and the features that it was said by."""
+    """The answers for cells, and the features from which they were computed."""
 
     judged: Judged
     features: NDArray[np.float16]
@@ -47,15 +47,15 @@ class Judging:
 def judge_cells(
     bundle: str, laboratory: Sequence[ListedCell], chosen: Sequence[ListedCell], data: Path, part: str, processes: int
 ) -> Judging:
-    """Judge the ``chosen`` cells with the bundle of that name or folder; ``laboratory`` is all that it has.
+    """Judge the ``chosen`` cells with the bundle of that name or folder; ``laboratory`` has all of its cells.
 
     Scale and blast offset are measured once for all pictures of the laboratory, as the agent does for a run of them. A
-    bundle's record is not asked for: one that leaves a laboratory out is made for this table alone. Raises
+    bundle's record is not checked: a bundle that leaves a laboratory out is made for this table alone. Raises
     ``BundleError``, ``BundleWrongKind`` and ``OutOfMemory``.
     """
     loaded = load_bundle(bundle)
     classifier = Classifier(loaded)
-    # First, as it refuses a bundle of the wrong kind.
+    # This comes first, because it refuses a bundle of the wrong kind.
     analyzer = CellAnalyzer(classifier, proof=None)
     scale = analyzer.scale = find_scale(laboratory)
     analyzer.find_blast_offset(_frame_of(each) for each in spread(laboratory))
@@ -88,12 +88,12 @@ def judge_cells(
 
 
 def find_scale(laboratory: Sequence[ListedCell]) -> CellScale:
-    """What the agent finds the scale of a laboratory's pictures to be, by some that are spread over all of them."""
+    """The agent's scale of a laboratory's pictures, measured on some that are spread over all of them."""
     return measure_scale(Encoded(each.path.read_bytes()) for each in spread(laboratory))
 
 
 def side_um(scale: CellScale, laboratory: Sequence[ListedCell]) -> float:
-    """What the shorter side of the laboratory's first picture that can be read shows at that scale."""
+    """The length shown by the shorter side of the laboratory's first readable picture at that scale."""
     for cell in laboratory:
         with suppress(ImageError):
             header = read_header(cell.path.read_bytes())
@@ -103,7 +103,7 @@ def side_um(scale: CellScale, laboratory: Sequence[ListedCell]) -> float:
 
 
 class _OverheardClassifier(Classifier):
-    """Keeps what the network said last, also where the agent then refuses to say it."""
+    """Keeps the network's last output, even if the agent then refuses to give it."""
 
     last: Classification | None = None
 

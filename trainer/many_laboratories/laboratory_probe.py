@@ -1,8 +1,8 @@
-"""How well a linear classifier tells from the features of a cell which laboratory it is from.
+"""Measures how well a linear classifier recognises a cell's laboratory from the features of the cell.
 
-Features that give the laboratory away let a network learn the laboratory in place of the cell. Within one type nothing
-but the laboratory, and who its patients are, can tell them apart; over all types the type alone already tells
-something, as laboratories have other mixes of them: that is the control.
+Features that give the laboratory away let a network learn the laboratory in place of the cell. Within one type, only
+the laboratory, and who its patients are, can distinguish cells. Over all types, the type alone already says something,
+as laboratories have different mixes of types: that is the control.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from trainer.progress import track
 
 FOLDS = 5
 MIN_CELLS = 40
-"""Of a type that a laboratory must have to count."""
+"""Cells of a type that a laboratory must have to count."""
 MAX_CELLS = 300
-"""Of a type and a laboratory that are taken: more would only take time."""
+"""Most cells that are taken of a type and a laboratory: more would only take time."""
 
 _INVERSE_REGULARISATION = 1e-2
 _ITERATIONS, _TOLERANCE = 1000, 1e-3
@@ -48,7 +48,7 @@ class ProbeRow(Settings):
 
 
 def probe_laboratories(cells: Sequence[ListedCell], raw: Floats, bundle: Floats, *, seed: int = 0) -> list[ProbeRow]:
-    """A row for each type that two laboratories have, and one over all of these; none where there is no such type.
+    """A row for each type that two laboratories have, and one over all of these types; none if there is no such type.
 
     ``raw`` and ``bundle`` (n, ...) are the features of ``cells``. Folds keep a patient's cells, and equal pictures,
     together.
@@ -106,7 +106,8 @@ def _balanced_accuracy(features: Floats, laboratories: NDArray[np.str_], units: 
         ),
     )
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    # Matrix kernels may raise the flag for what they read beyond a row. scikit-learn has checked that all is finite.
+    # Matrix kernels may raise the flag because of what they read beyond a row. scikit-learn has checked that all is
+    # finite.
     with np.errstate(invalid="ignore"):
         named = cross_val_predict(classifier, features.astype(np.float64), laboratories, groups=units, cv=folds)
     return float(balanced_accuracy_score(laboratories, named))

@@ -1,6 +1,6 @@
 """'trainer many-laboratories': judges every laboratory with the bundles that were not trained on it.
 
-What is there already is kept: cells that the same bundle has judged, and the features of the baseline.
+Earlier results are kept: cells that the same bundle has judged, and the features of the baseline.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BUNDLE = "bundle"
 ALL, PATIENTS, RANDOM = "all", "patients", "random"
 _BASELINE = "baseline"
 _LINEAR_THREADS = 1
-"""Of a linear fit: with more, small matrices are mostly waited for, and where other programs run, for minutes."""
+"""Threads of a linear fit: with more, they mostly wait on small matrices, and for minutes if other programs run."""
 _BLAST_AUROC = "blast_auroc_ratio"
 
 
@@ -52,7 +52,7 @@ def run_without(laboratory: str) -> str:
 
 @dataclass(slots=True)
 class Table:
-    """What is measured with: folders, cells and bundles."""
+    """The folders, cells and bundles to measure with."""
 
     runs: Path
     """A folder for each run, with its bundle and, for ``patients`` and ``random``, the parts of its cells."""
@@ -62,9 +62,9 @@ class Table:
     seed: int = 0
     resamples: int = RESAMPLES
     models: dict[str, JudgedWith] = field(default_factory=dict)
-    """Of the runs that were used."""
+    """The models of the runs that were used."""
     cells: dict[str, tuple[ListedCell, ...]] = field(default_factory=dict)
-    """By laboratory."""
+    """The cells by laboratory."""
 
     def has(self, run: str) -> bool:
         """Whether there is a bundle of that run."""
@@ -77,7 +77,7 @@ class Table:
         return self.cells[code]
 
     def judge(self, run: str, code: str, part: JudgedPart, split: Path | None = None) -> Judged:
-        """As ``judge_cells``, unless the same bundle has judged the same cells before."""
+        """Call ``judge_cells``, unless the same bundle has judged the same cells before."""
         bundle = self.runs / run / BUNDLE
         chosen = choose_cells(self.laboratory(code), part, split)
         path = self.runs / "judged" / f"{run}-{code}-{part}.json"
@@ -93,7 +93,7 @@ class Table:
             make_folder(path.parent)
             with replacing(path.with_suffix(".npy")) as file:
                 np.save(file, judging.features)
-            # Last: without it the features count for nothing.
+            # Written last: the features do not count without it.
             write_json(path, judging.judged)
             found = judging.judged
         if found.model is not None:
@@ -101,7 +101,7 @@ class Table:
         return found
 
     def features(self, run: str, code: str, part: JudgedPart) -> NDArray[np.float32]:
-        """The features by which ``judge`` judged, float32 (n, channels)."""
+        """The features from which ``judge`` judged, float32 (n, channels)."""
         return np.asarray(np.load(self.runs / "judged" / f"{run}-{code}-{part}.npy", allow_pickle=False), np.float32)
 
     def measure(self, judged: Judged) -> Measured:
@@ -110,7 +110,7 @@ class Table:
 
 
 def measure_all(table: Table, weights: str, out: Path) -> ManyLaboratories:
-    """Measure what there is, and write it into the folder ``out``. Raises ``TrainerError`` or ``BundleError``."""
+    """Measure what is available, and write it into the folder ``out``. Raises ``TrainerError`` or ``BundleError``."""
     check_output_folder(out)
     check_output_folder(table.runs)
     training = [each.code for each in table.sources.laboratories if each.use is Use.TRAINING]
@@ -124,7 +124,7 @@ def measure_all(table: Table, weights: str, out: Path) -> ManyLaboratories:
         )
     for each in missing:
         console.print(f"There is no bundle in {table.runs / each}: its figures are left out.")
-    # What may be wrong with what was given shows before anything is judged.
+    # Problems with the arguments show before anything is judged.
     for run in (PATIENTS, RANDOM):
         if table.has(run):
             read_parts(table.runs / run / PARTS, [])
@@ -159,7 +159,7 @@ def _with_blasts(measured: Iterable[Measured]) -> list[Measured]:
 
 
 def _split_figures(table: Table, run: str, laboratories: Sequence[str]) -> tuple[LaboratoryFigures, ...]:
-    """Of the laboratories that the run has test cells of."""
+    """Figures of the laboratories of which the run has test cells."""
     if not table.has(run):
         return ()
     split = table.runs / run / PARTS
@@ -174,7 +174,7 @@ def _raw(table: Table, weights: str, code: str) -> tuple[CellScale, NDArray[np.f
 
 
 def _judge_by_baseline(table: Table, weights: str, laboratories: Sequence[str]) -> Baseline:
-    """As ``judge_by_baseline``, unless that was done before."""
+    """Call ``judge_by_baseline``, unless that was done before."""
     cells: list[ListedCell] = []
     features: list[NDArray[np.float32]] = []
     scales: dict[str, tuple[str, float]] = {}
@@ -212,7 +212,7 @@ def _baseline(table: Table, weights: str, laboratories: Sequence[str]) -> Baseli
 
 
 def _probe(table: Table, weights: str, laboratories: Sequence[str]) -> tuple[ProbeRow, ...]:
-    """Of all cells of the laboratories for training, with the bundle that was trained on them."""
+    """Probe all cells of the laboratories for training, with the bundle that was trained on them."""
     if not table.has(ALL):
         return ()
     cells: list[ListedCell] = []

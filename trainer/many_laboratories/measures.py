@@ -1,7 +1,7 @@
-"""Figures of cells that are weighted: a resample is how often each cell is in it, and a thousand are one array.
+"""Computes figures of weighted cells: a resample is how often each cell is in it, and a thousand are one array.
 
-Computed by ranks and counts: scikit-learn's functions would have to be called once for each resample. Tests compare
-the two.
+The figures are computed from ranks and counts: scikit-learn's functions would have to be called once for each resample.
+Tests compare the two.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _FEWEST_TYPES = 2
 def measure_cells(scores: Scores, weights: Floats) -> Mapping[str, Floats]:
     """Each figure by its name, (r,), of the cells weighted by each row of ``weights`` (r, n).
 
-    NaN where a resample does not define it: without a blast, or without anything else. A figure that the cells
-    themselves do not define is left out.
+    A figure is NaN for a resample that does not define it: one without a blast, or without anything else. A figure that
+    the cells themselves do not define is left out.
     """
     blast = scores.are(Meaning.BLAST)
     lymphocyte = scores.are(Meaning.LYMPHOCYTE)
@@ -47,21 +47,21 @@ def measure_cells(scores: Scores, weights: Floats) -> Mapping[str, Floats]:
 
 
 def mean(values: NDArray[np.floating] | NDArray[np.bool_], weights: Floats) -> Floats:
-    """Weighted mean (r,) of ``values`` (n,) for each row of ``weights`` (r, n); NaN where all weights are 0."""
+    """Weighted mean (r,) of ``values`` (n,) for each row of ``weights`` (r, n); NaN if all weights are 0."""
     return _share(weights @ values.astype(np.float64), weights.sum(axis=1))
 
 
 def area(score: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
-    """Area under the ROC curve (r,) of a score (n,): Mann and Whitney's U, where half of each tie counts."""
+    """Area under the ROC curve (r,) of a score (n,): Mann and Whitney's U, in which ties count half."""
     ours, others = _by_score(score, positive, weights)
     below = others.cumsum(axis=1) - others / 2
     return _share((ours * below).sum(axis=1), ours.sum(axis=1) * others.sum(axis=1))
 
 
 def sensitivity(score: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
-    """Share (r,) of the positive above the lowest threshold at which 95 % of the others stay below it."""
+    """Share (r,) of the positives above the lowest threshold below which 95 % of the others stay."""
     ours, others = _by_score(score, positive, weights)
-    # From the highest score down: what each threshold lets pass.
+    # From the highest score down: the weights that each threshold lets pass.
     hits, false_alarms = ours[:, ::-1].cumsum(axis=1), others[:, ::-1].cumsum(axis=1)
     total = others.sum(axis=1, keepdims=True)
     allowed = false_alarms <= (1 - SPECIFICITY) * total + 1e-9
@@ -101,7 +101,7 @@ def _among(scores: Scores, chosen: NDArray[np.bool_], weights: Floats) -> Floats
 
 
 def _types(scores: Scores, weights: Floats) -> dict[str, Floats]:
-    """Of the cells of the five mature types: named one of these five, or any of all types."""
+    """Figures of the cells of the five mature types: named as one of these five, or as any of all types."""
     columns = [TYPES.index(each) for each in MATURE]
     chosen = np.isin(scores.truth, columns)
     own = scores.among(chosen)
@@ -109,7 +109,7 @@ def _types(scores: Scores, weights: Floats) -> dict[str, Floats]:
         return {}
     truth = np.array([columns.index(each) for each in own.truth])
     among_five = own.probabilities[:, columns].argmax(axis=1)
-    # A type that is none of the five is a position beyond them.
+    # Any other type gets a position beyond the five.
     position = np.array([columns.index(each) if each in columns else len(columns) for each in range(len(TYPES))])
     among_all = position[own.probabilities.argmax(axis=1)]
     return {

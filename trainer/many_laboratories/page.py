@@ -1,4 +1,4 @@
-"""Puts the rendered tables between their markers in a page, and leaves all else as it is.
+"""Puts the rendered tables between their markers in a page, and leaves everything else as it is.
 
 A block begins with ``<!-- table: NAME -->`` and ends with ``<!-- end of table -->``, each on a line of its own.
 """
@@ -19,7 +19,7 @@ _BLOCK = re.compile(
 
 
 def fill_in(text: str, blocks: Mapping[str, str], page: str) -> str:
-    """``text`` with each of its blocks as in ``blocks``. Raises ``DataError`` for one that is not among them."""
+    """``text`` with its blocks replaced from ``blocks``. Raises ``DataError`` for a block that is not among them."""
 
     def replace(found: re.Match[str]) -> str:
         name = found["name"]

@@ -1,4 +1,4 @@
-"""What an ImageNet network sees in the raw windows of cells."""
+"""Features of an ImageNet network for the raw windows of cells."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from trainer.spec import IMAGENET
 ALPHA = 0.35
 
 _VERSION = 1
-"""Of how they are computed."""
+"""Version of how the features are computed."""
 
 _BATCH = 128
 
 
 def feature_file(cells: Sequence[ListedCell], scale: CellScale, weights: str, cache: Path) -> Path:
-    """Where the features of a laboratory's cells are kept: the name changes with what they depend on."""
+    """The file in which the features of a laboratory's cells are kept: its name changes with what they depend on."""
     content = weights if weights == IMAGENET else hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     lines = [str(_VERSION), repr(scale), content, *(each.sha256 for each in cells)]
     key = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
@@ -43,8 +43,8 @@ def raw_features(
 ) -> NDArray[np.float32]:
     """float32 (n, 1280): MobileNetV2's last map, averaged, of the window of each cell of one laboratory.
 
-    NaN for a picture that cannot be read. Kept in ``feature_file``. Raises ``WeightsError``, ``OutputUnwritable`` and
-    ``OutOfMemory``.
+    NaN for a picture that cannot be read. The features are kept in ``feature_file``. Raises ``WeightsError``,
+    ``OutputUnwritable`` and ``OutOfMemory``.
     """
     path = feature_file(cells, scale, weights, cache)
     with suppress(OSError, ValueError, EOFError):

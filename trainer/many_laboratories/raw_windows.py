@@ -1,4 +1,4 @@
-"""Cuts the windows of cells as their laboratory shows them: neither stain nor surround is evened out."""
+"""Cuts the windows of cells as their laboratory shows them: stain and surround are not evened out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that the page says in figures: 'docs/figures/many-laboratories/results.json'."""
+"""All figures on the page: 'docs/figures/many-laboratories/results.json'."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ManyLaboratories(Settings):
 
 
 def read_results(folder: Path) -> ManyLaboratories | None:
-    """What was written into ``folder``; None if nothing was. Raises ``DataError``."""
+    """Read the results in ``folder``; None if there are none. Raises ``DataError``."""
     path = folder / RESULTS
     try:
         return ManyLaboratories.model_validate_json(path.read_bytes())

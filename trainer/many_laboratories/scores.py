@@ -1,4 +1,4 @@
-"""What was said of a laboratory's cells as arrays, in the terms that laboratories share."""
+"""The answers for a laboratory's cells as arrays, in the terms that laboratories share."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _UNKNOWN = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """Of n nucleated cells that the network saw."""
+    """The answers for n nucleated cells that the network saw."""
 
     blast_ratio: NDArray[np.float64]
     """(n,)."""
     probabilities: NDArray[np.float64]
     """(n, 9), in the order of ``TYPES``; 0 where the bundle does not know the type."""
     truth: NDArray[np.int64]
-    """(n,): the position in ``TYPES``; -1 where no more is known than that it is not a blast."""
+    """(n,): the position in ``TYPES``; -1 if it is only known that the cell is not a blast."""
 
     @classmethod
     def of(cls, judged: Judged) -> Self:
-        """Of those of ``judged`` that have a nucleus and probabilities, in their order."""
+        """The scores of the cells of ``judged`` that have a nucleus and probabilities, in their order."""
         cells = [
             each for each in judged.cells if each.probabilities is not None and each.meaning is not Meaning.NOT_A_CELL
         ]
@@ -43,9 +43,9 @@ class Scores:
         )
 
     def among(self, chosen: NDArray[np.bool_]) -> Self:
-        """Of the ``chosen`` (n,) ones."""
+        """The scores of the ``chosen`` (n,) cells."""
         return type(self)(self.blast_ratio[chosen], self.probabilities[chosen], self.truth[chosen])
 
     def are(self, meaning: Meaning) -> NDArray[np.bool_]:
-        """(n,): which of them are known to be of that type."""
+        """(n,): whether the cell is known to be of that type."""
         return np.asarray(self.truth == TYPES.index(meaning))

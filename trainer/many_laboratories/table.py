@@ -1,4 +1,4 @@
-"""The tables of the page, of the README and of a bundle's card, from what was measured."""
+"""Renders the results as tables for the page, the README and a bundle's card."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Figures = Sequence[LaboratoryFigures]
 
 
 def render_table(found: ManyLaboratories | None) -> str:
-    """The short form, for the README and for the card of a bundle."""
+    """The short table, for the README and for the card of a bundle."""
     if found is None:
         return NOT_MEASURED
     rows = [
@@ -227,7 +227,7 @@ _BLOCKS: dict[str, Callable[[ManyLaboratories], str]] = {
 
 
 def render_blocks(found: ManyLaboratories | None) -> dict[str, str]:
-    """Each table as Markdown by its name; where nothing was measured they say so."""
+    """Each table as Markdown, by its name; tables without measurements say so."""
     return {
         "short": render_table(found),
         **{name: NOT_MEASURED if found is None else render(found) for name, render in _BLOCKS.items()},

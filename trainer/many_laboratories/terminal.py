@@ -1,4 +1,4 @@
-"""One laboratory's figures in the terminal."""
+"""Prints one laboratory's figures in the terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trainer.many_laboratories.figures import COMPLETE_RATIO, Estimate, Laborato
 
 
 def show_laboratory(found: LaboratoryFigures, stdout: Console) -> None:
-    """What was judged, and each figure over all cells and over those that were not refused."""
+    """Print what was judged, and each figure over all cells and over those that were not refused."""
     patients = "patients unknown" if found.patients_count is None else f"{found.patients_count} patients"
     stdout.print(
         f"{found.laboratory}, {found.part}: {found.cells_count} cells, {found.blasts_count} of them blasts; {patients}",

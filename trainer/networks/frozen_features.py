@@ -24,8 +24,8 @@ _BATCH = 32
 class Variants:
     """One variant of each field (uint8 RGB, (n, 224, 224, 3)), preprocessed.
 
-    ``vary`` is applied before the preprocessing, with one generator per field made from ``seed``, so that a
-    result does not depend on the order of the work.
+    ``vary`` is applied before the preprocessing. Each field has its own generator, made from ``seed``, so that results
+    do not depend on the order of the work.
     """
 
     fields: NDArray[np.uint8]
@@ -50,9 +50,9 @@ class Variants:
 
 
 def cache_outputs(outputs: Mapping[Path, keras.Model], variants: Variants, what: str) -> None:
-    """Write each model's output for the variants to its ``.npy`` file as float16 (n, ...), unless all exist.
+    """Write each model's output for the variants to its ``.npy`` file as float16 (n, ...), unless all files exist.
 
-    A file appears once it is complete: a kill or a full disk leaves no partial one. Raises ``OutputUnwritable``.
+    A file appears once it is complete: a kill or a full disk leaves no partial file. Raises ``OutputUnwritable``.
     """
     if all(path.exists() for path in outputs):
         return
@@ -66,7 +66,7 @@ def cache_outputs(outputs: Mapping[Path, keras.Model], variants: Variants, what:
 
 
 def read_outputs(path: Path, *, mapped: bool = False) -> NDArray[np.float16]:
-    """What ``cache_outputs`` wrote, float16 (n, ...); with ``mapped``, from the disk as needed. Raises ``RunError``."""
+    """Read a file of ``cache_outputs``, float16 (n, ...); with ``mapped``, only as needed. Raises ``RunError``."""
     try:
         return np.asarray(np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False))
     except (OSError, EOFError, ValueError) as error:

@@ -49,9 +49,9 @@ def run_int8(
     change: Vary | None = None,
     seed: int = 0,
 ) -> Int8Outputs:
-    """Classify and describe n fields uint8 RGB, which ``change`` gives the input's shape if they do not have it.
+    """Classify and describe n fields uint8 RGB; ``change`` gives them the input's shape if they do not have it.
 
-    There is one generator per field, made from ``seed``. Raises ``InferenceError``.
+    ``change`` gets one generator per field, made from ``seed``. Raises ``InferenceError``.
     """
     generators = [np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(len(fields))]
     logits, descriptions = [], []

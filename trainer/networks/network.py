@@ -39,7 +39,7 @@ def build_network(backbone: keras.Model, classes_count: int, middle: str) -> ker
 
 
 def set_head(network: keras.Model, coefficients: NDArray[np.float32], intercept: NDArray[np.float32]) -> None:
-    """Make a linear classifier on pooled features, (c, d) and (c,), the 1x1 convolution."""
+    """Set the 1x1 convolution to a linear classifier on pooled features, with weights (c, d) and (c,)."""
     network.get_layer(CLASS_ACTIVATION_MAP).set_weights([coefficients.T[None, None], intercept])
 
 

@@ -14,12 +14,12 @@ from importlib import import_module
 def import_keras() -> None:
     """Import Keras with its backend; later imports of either find it loaded. Raises ``ImportError``.
 
-    TensorFlow prints notes on the processor before any setting of its log level counts.
+    TensorFlow prints notes on the processor before any setting of its log level takes effect.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _native_stderr_kept_back():
         import_module("keras")
-    # Advice on "tf.function retracing", from the second training of a process on: each has a network of its own.
+    # Hides advice on "tf.function retracing", given from a process's second training on: each has its own network.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
@@ -31,7 +31,7 @@ def _native_stderr_kept_back() -> Iterator[None]:
     try:
         saved = os.dup(2)
     except OSError:
-        # There is no standard error at all.
+        # There is no standard error.
         yield
         return
     with tempfile.TemporaryFile() as kept:

@@ -1,9 +1,9 @@
 """Reads the tensors of a file that PyTorch before 1.6 wrote, without PyTorch.
 
 Such a file is a row of pickles (a magic number, the version of the format, the writer's machine, the tensors by name
-with references to their storages, the storages' keys), followed by the content of each storage. PyTorch itself would be
-the reader, but its package takes gigabytes with what it requires. Python's documentation of pickle says how to restrict
-what a pickle may call ("Restricting Globals"): here, nothing but what makes such a dictionary of tensors.
+with references to their storages, the storages' keys), followed by the content of each storage. PyTorch could read it,
+but with its dependencies it takes gigabytes. Python's documentation of pickle says how to restrict what a pickle may
+call ("Restricting Globals"): here, only what makes such a dictionary of tensors.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Reference:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Unpickles dictionaries of tensors and plain values; refuses whatever else a pickle may ask for."""
+    """Unpickles dictionaries of tensors and plain values; refuses everything else that a pickle may ask for."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file)
@@ -79,7 +79,7 @@ def _read(file: IO[bytes]) -> dict[str, NDArray[np.generic]]:
 
 
 def _tensor(storage: NDArray[np.generic], reference: _Reference) -> NDArray[np.generic]:
-    # The constructor refuses what reaches beyond the buffer, which as_strided would hand out.
+    # The constructor refuses a tensor that reaches beyond the buffer; as_strided would hand it out.
     strides = tuple(steps * storage.itemsize for steps in reference.stride)
     return np.ndarray(reference.size, storage.dtype, storage, reference.offset * storage.itemsize, strides)
 

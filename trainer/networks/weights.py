@@ -38,7 +38,7 @@ def write_weights(path: Path, weights: Weights) -> None:
 
 
 def named_weights(model: keras.Model) -> dict[str, NDArray[np.float32]]:
-    """Every variable of a model under ``layer/variable``: what ``set_weights`` takes."""
+    """Every variable of a model under ``layer/variable``, as ``set_weights`` takes them."""
     return {
         f"{layer.name}/{variable.name}": np.asarray(variable.numpy(), dtype=np.float32)
         for layer in model.layers
@@ -49,8 +49,8 @@ def named_weights(model: keras.Model) -> dict[str, NDArray[np.float32]]:
 def set_weights(model: keras.Model, weights: Weights) -> None:
     """Give every variable of ``model`` its value. Raises ``WeightsError`` if one is missing, left over or misshapen.
 
-    Where BatchNorm is folded into the convolutions (``Conv1/bias``), BatchNorm becomes the identity plus
-    that bias; to fine-tune it, it has to be re-parametrised with measured mean and variance first.
+    Where BatchNorm is folded into the convolutions (``Conv1/bias``), BatchNorm becomes the identity plus that bias.
+    Before it can be fine-tuned, it has to be re-parametrised with measured mean and variance.
     """
     wanted = unfold(weights) if _is_folded(weights) else dict(weights)
     variables = {f"{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.weights}

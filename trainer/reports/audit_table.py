@@ -10,7 +10,7 @@ from trainer.reports.formatting import interval_cell, percent
 
 
 def show_audit(found: Audit, stdout: Console) -> None:
-    """What an audit found, in a table and in words."""
+    """Print the findings of an audit, in a table and in words."""
     groups = "no groups known" if found.groups_count is None else f"{found.groups_count} groups"
     stdout.print(
         f"{found.dataset}: {found.images_count} images ({found.unreadable_count} unreadable), {groups}, "

@@ -236,7 +236,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _opening(manifest: Manifest) -> str:
-    # A card that is written before the record says nothing of it.
+    # A card that is written before the record does not mention it.
     lacking = () if manifest.evidence is None else unproven_reasons(manifest.labels, manifest.evidence, DEFAULT_PROOF)
     if lacking:
         return f"**Provisional.** The agent gives no label with this bundle. {' '.join(lacking)}\n\n{_kind(manifest)}"

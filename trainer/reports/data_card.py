@@ -1,4 +1,4 @@
-"""The bundle's ``data.md``: what the training images are, how they were split, and which shortcuts they have."""
+"""The bundle's ``data.md``: the training images, how they were split, and which shortcuts they have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainer.training.run import RunConfig
 
 
 def check_audit(audit: Audit | None, config: RunConfig) -> None:
-    """Raise ``DataError`` for an audit of other images than the run's."""
+    """Raise ``DataError`` if the audit is not of the run's images."""
     if audit is not None and audit.dataset_sha256 != config.dataset_sha256:
         raise DataError(
             "the audit was made from other images than the run.",
@@ -23,7 +23,7 @@ def check_audit(audit: Audit | None, config: RunConfig) -> None:
 
 
 def describe_field(field: TrainingField | None) -> str:
-    """What the images show of a camera's picture, in words."""
+    """Describe in words which part of a camera's picture the images show."""
     if field is None:
         return "the centre square of the picture"
     aspect = f"{field.aspect_width}:{field.aspect_height}"
@@ -95,7 +95,7 @@ def _groups(count: int) -> str:
 
 
 def describe_audit(audit: Audit | None) -> str:
-    """What was measured of shortcuts, as Markdown."""
+    """The measurements of shortcuts, as Markdown."""
     if audit is None:
         return "This was not measured."
     shortcuts = table(

@@ -32,7 +32,7 @@ _OVERALL = {
 
 
 def show_evaluation(evaluation: Evaluation, stdout: Console) -> None:
-    """Every table of an evaluation."""
+    """Print every table of an evaluation."""
     figures = evaluation.figures
     size_mb = evaluation.model_bytes / 1e6
     stdout.print(

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 
 def percent(ratio: float | None) -> str:
-    """To a hundredth of a percent; "-" where not defined."""
+    """Percent to two decimals; "-" if not defined."""
     return "-" if ratio is None else f"{100 * ratio:.2f} %"
 
 
 def interval_cell(interval: tuple[float, float] | None) -> str:
-    """An interval of ratios in percent; "-" where there is none."""
+    """An interval of ratios in percent; "-" if there is none."""
     return "-" if interval is None else f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}"
 
 
 def counts_cell(counts: Mapping[str, int]) -> str:
-    """Names with their counts; "-" where there are none."""
+    """Names with their counts; "-" if there are none."""
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "-"

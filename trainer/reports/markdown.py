@@ -10,7 +10,7 @@ def table(*rows: tuple[str, ...]) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """To a hundredth of a percent; "not defined" for None."""
+    """Percent to two decimals; "not defined" for None."""
     return "not defined" if ratio is None else f"{100 * ratio:.2f} %"
 
 

@@ -24,14 +24,14 @@ def save(figures: Mapping[str, Figure], out: Path) -> list[Path]:
     paths = []
     for name, figure in figures.items():
         path = out / f"{name}.png"
-        # Without its software's name and version, so that the same figures make the same file.
+        # Without its software's name and version, the same figures make the same file.
         figure.savefig(path, dpi=_DPI, metadata={"Software": None})
         paths.append(path)
     return paths
 
 
 def evaluation_plots(evaluation: Evaluation) -> dict[str, Figure]:
-    """Every plot of an evaluation by its file's name."""
+    """Every plot of an evaluation, by the name of its file."""
     figures = evaluation.figures
     drawn = {
         "confusion": confusion(figures),
@@ -44,7 +44,7 @@ def evaluation_plots(evaluation: Evaluation) -> dict[str, Figure]:
 
 
 def confusion(figures: Figures) -> Figure:
-    """Truth against top class, counts written in, shades by share of the truth."""
+    """Truth against top class, with the counts written in, shaded by share of the truth."""
     codes = [each.code for each in figures.classes]
     counts = np.array(figures.confusion)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -75,7 +75,7 @@ def reliability(figures: Figures) -> Figure:
 
 
 def risk_coverage(figures: Figures) -> Figure:
-    """Error among the most confident images against their share, and the bundle's own point."""
+    """Error among the most confident images against their share, with the bundle's own point."""
     figure = Figure(figsize=(5.2, 4.2), layout="constrained")
     axes = figure.subplots()
     coverage = [point.coverage_ratio for point in figures.risk_coverage]

@@ -9,7 +9,7 @@ from trainer.evaluation.probe import Probe, Ranking
 
 
 def show_probe(found: Probe, stdout: Console) -> None:
-    """Both rankings and the gap."""
+    """Print both rankings and the gap."""
     stdout.print(
         f"{found.dataset}: {found.images_count} images of {found.malignant_subjects_count} malignant and "
         f"{found.other_subjects_count} other subjects",

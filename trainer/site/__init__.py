@@ -1,1 +1,1 @@
-"""'trainer adapt': fits a head at a site, and measures what it is worth. Needs scikit-learn, never TensorFlow."""
+"""'trainer adapt': fits a head at a site, and measures how good it is. Needs scikit-learn, never TensorFlow."""

@@ -65,7 +65,7 @@ FEATURES_KIND = "field-description@2"
 
 @dataclass(frozen=True, slots=True)
 class AdaptOptions:
-    """What is to be fitted, to what, and where it goes."""
+    """What to fit, to which pictures, and where to write it."""
 
     bundle: str
     """Name of a shipped bundle, or a bundle's folder."""
@@ -85,21 +85,21 @@ class AdaptOptions:
     cache: Path | None = None
     """Folder that keeps features by picture and bundle."""
     fine_tune: FineTuneOptions | None = None
-    """How upper layers are trained for comparison; None for not at all. Needs TensorFlow."""
+    """How upper layers are trained for comparison; None if they are not. Needs TensorFlow."""
     as_cell: bool = False
     """Whether each picture shows one cell, for a head on a bundle of the kind 'cells'."""
     um_per_pixel: float | None = None
-    """Of pictures of single cells, if known."""
+    """The scale of pictures of single cells, if known."""
     quick: bool = False
-    """Only the head and its accuracy: without the record, so that it is provisional."""
+    """Whether to compute only the head and its accuracy: without the record, the head is provisional."""
     seed: int = 0
     command: str = "trainer adapt"
-    """Goes into the head's manifest."""
+    """The command, for the head's manifest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adaptation:
-    """A head that was fitted, and everything its figures were measured from."""
+    """A fitted head, and everything from which its figures were measured."""
 
     examples: Examples
     features: SiteFeatures
@@ -107,11 +107,11 @@ class Adaptation:
     manifest: HeadManifest
     report: AdaptReport
     cell_scale: CellScale | None
-    """Of pictures of single cells; None of fields."""
+    """The scale of pictures of single cells; None for fields."""
 
 
 def adapt(options: AdaptOptions, *, progress: Progress = silent) -> Adaptation:
-    """Read, measure, cross-validate, fit, write and verify. What can be wrong is found before anything is computed.
+    """Read, measure, cross-validate, fit, write and verify. Errors are found before anything is computed.
 
     Raises ``TrainerError`` or ``BundleError``.
     """
@@ -165,7 +165,7 @@ def _check_kind(manifest: Manifest, *, as_cell: bool) -> None:
 
 
 class _Fit:
-    """The steps after reading, which share the pictures."""
+    """The steps after reading. They share the pictures."""
 
     def __init__(
         self,
@@ -208,7 +208,7 @@ class _Fit:
         )
 
     def finish(self) -> Adaptation:
-        """Measure, and write the head and its report."""
+        """Measure the head, and write it with its report."""
         options, examples = self._options, self._examples
         evidence = None if options.quick else self._measure_evidence()
         contents = {
@@ -339,13 +339,13 @@ class _Fit:
 
 
 def _appearance(features: SiteFeatures) -> TrainingAppearance | None:
-    """None if no picture is fit to be judged, so that none could be measured."""
+    """The appearance of the pictures; None if no picture is fit to be judged, so that none could be measured."""
     measured = [each for each in features.appearances if each is not None]
     return summarise_appearance(measured) if measured else None
 
 
 def _reference(features: SiteFeatures, validation: CrossValidation) -> Reference | None:
-    """What the heads of the folds say of the pictures that each did not see; None if there are too few."""
+    """The folds' judgement of the pictures that each did not see; None if there are too few."""
     fit = np.array([each is not None for each in features.appearances])
     familiar = fit & (validation.unfamiliarity <= validation.max_unfamiliarity_score)
     return summarise_reference(

@@ -1,4 +1,4 @@
-"""What something that is not a cell says of the same held-out pictures."""
+"""Classifies the same held-out pictures by properties other than the cell."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _TREES = 50
 
 
 def baseline_values(examples: Examples, features: SiteFeatures) -> Mapping[str, NDArray[np.float64]]:
-    """Numbers (n, k) per picture by what they are of: background colour, image size, camera.
+    """Numbers (n, k) for the pictures by the property that they describe: background colour, image size, camera.
 
-    Image size and camera are left out where they never vary.
+    Image size and camera are left out if they never vary.
     """
     values: dict[str, NDArray[np.float64]] = {"background colour": features.backgrounds.astype(np.float64)}
     if len(np.unique(examples.sizes_px, axis=0)) > 1:
@@ -33,9 +33,9 @@ def forest_answers(
 ) -> NDArray[np.int64]:
     """Index (n,) of the class that ``values`` (n, k) alone name, each held out in its fold of ``folds`` (n,).
 
-    The classifier is a small random forest: it is not to be better than the head, but to find what is easy to find.
+    The classifier is a small random forest: it should not be better than the head, only find what is easy to find.
     """
-    # It takes half a second to import.
+    # The import takes half a second.
     from sklearn.ensemble import ExtraTreesClassifier  # noqa: PLC0415 - slow to load
 
     named = np.zeros(len(labels), np.int64)
@@ -62,6 +62,6 @@ def baseline_answers(
 def baseline_counts(
     examples: Examples, features: SiteFeatures, folds: NDArray[np.int64], *, seed: int = 0
 ) -> dict[str, int]:
-    """How many held-out pictures each baseline names rightly."""
+    """The number of held-out pictures that each baseline names rightly."""
     answers = baseline_answers(examples, features, folds, seed=seed)
     return {name: int((named == examples.labels).sum()) for name, named in answers.items()}

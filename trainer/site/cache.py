@@ -1,4 +1,4 @@
-"""Keeps what was measured of a picture, so that a second fit need not run the network again."""
+"""Keeps the measurements of a picture, so that a second fit need not run the network again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ARRAYS = ("features", "varied", "background", "thumbnail")
 
 
 class PictureCache:
-    """A folder with one file for each picture, by the picture's hash and by what measured it."""
+    """A folder with one file for each picture, by the picture's hash and by the names of what measured it."""
 
     def __init__(self, folder: Path | None, *measured_by: str) -> None:
         """Keep files in ``folder``, or nothing if it is None. ``measured_by`` names all that changes the outcome.
@@ -34,7 +34,7 @@ class PictureCache:
             make_folder(self._folder)
 
     def find(self, sha256: str) -> MeasuredPicture | None:
-        """What is kept of a picture; None if nothing is, or if the file is damaged."""
+        """The kept measurements of a picture; None if there are none, or if the file is damaged."""
         if self._folder is None:
             return None
         try:
@@ -53,7 +53,7 @@ class PictureCache:
             return None
 
     def keep(self, sha256: str, picture: MeasuredPicture) -> None:
-        """Keep a picture. A full disk only costs time at the next fit."""
+        """Keep a picture's measurements. A full disk only costs time at the next fit."""
         if self._folder is None:
             return
         rest = {

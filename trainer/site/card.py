@@ -9,7 +9,7 @@ from trainer.site.wording import counted, fine_tuned, interval, joined, percent,
 
 
 def head_card(report: AdaptReport, *, limits: str, demonstration: bool) -> str:
-    """The card as Markdown. ``limits`` is what the data set's own description says of it."""
+    """The card as Markdown. ``limits`` is the data set's own description of its limits."""
     pictures = report.pictures
     return f"""\
 # {report.name} {report.version}
@@ -98,7 +98,7 @@ def _cell(text: str) -> str:
 
 
 def _as_items(limits: str) -> str:
-    """As items of a list; many descriptions have written them as such."""
+    """Format limits as items of a list; many descriptions have them as a list already."""
     return limits if limits.startswith("* ") else f"* {limits}"
 
 

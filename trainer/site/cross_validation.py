@@ -1,4 +1,4 @@
-"""Every picture judged once by a head that was fitted without it and its group."""
+"""Every picture, judged once by a head that was fitted without it and its group."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_agent.inference.familiarity import Familiarity
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldHead:
-    """The head that one fold was judged by."""
+    """The head by which one fold was judged."""
 
     weights: NDArray[np.float64]
     """(c, f)."""
@@ -23,7 +23,7 @@ class FoldHead:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CrossValidation:
-    """Of n pictures and c classes, in the order of ``Examples.files``.
+    """Held-out results for n pictures and c classes, in the order of ``Examples.files``.
 
     Regularisation is chosen anew inside each fold, by cross-validation within its training side.
     """
@@ -31,7 +31,7 @@ class CrossValidation:
     logits: NDArray[np.float64]
     """(n, c): held out, before the temperature."""
     temperature: float
-    """By which the logits are divided."""
+    """The divisor of the logits."""
     probabilities: NDArray[np.float64]
     """(n, c): held out, after the temperature."""
     folds: NDArray[np.int64]
@@ -41,11 +41,11 @@ class CrossValidation:
     unfamiliarity: NDArray[np.float64]
     """(n,): distance from the pictures that each fold was fitted to."""
     max_unfamiliarity_score: float
-    """Above it a picture is unfamiliar."""
+    """A picture with a higher score is unfamiliar."""
     min_confidence_ratio: float
-    """Below it, the largest probability is too low for an answer."""
+    """A largest probability below this is too low for an answer."""
     heads: tuple[FoldHead, ...] = ()
-    """Of each fold, for pictures that are to be judged by the head that did not see them."""
+    """The head of each fold, for pictures that are to be judged by the head that did not see them."""
 
     @property
     def top(self) -> NDArray[np.int64]:

@@ -23,9 +23,9 @@ class Examples:
     """n labelled pictures that can be read, in the order of the listing."""
 
     folder: Path
-    """What the files' paths are relative to."""
+    """The folder to which the files' paths are relative."""
     description: Description
-    """Its classes are the head's labels, in this order."""
+    """The description; its classes are the head's labels, in this order."""
     files: tuple[ImageFile, ...]
     """(n,)."""
     labels: NDArray[np.int64]
@@ -33,15 +33,15 @@ class Examples:
     groups: NDArray[np.int64]
     """(n,): pictures with the same number stay on one side of every division."""
     grouping: Grouping
-    """What makes a group: specimens if every picture names one."""
+    """What makes a group: a specimen, if every picture names one."""
     captured_at: tuple[datetime | None, ...]
-    """(n,): from the table or the picture's own EXIF; None where neither says. The time of a file is not used."""
+    """(n,): from the table or the picture's own EXIF; None if neither says. The time of a file is not used."""
     cameras: tuple[str | None, ...]
-    """(n,): the device of the table, or the make and model of the picture's EXIF; None where neither says."""
+    """(n,): the device of the table, or the make and model of the picture's EXIF; None if neither says."""
     sizes_px: NDArray[np.int64]
     """(n, 2): width and height of the picture as it was stored."""
     enlarged: NDArray[np.bool_]
-    """(n,): pictures smaller than a field, which were enlarged to one. The device itself refuses such frames."""
+    """(n,): pictures smaller than a field, which were enlarged to a field. The device itself refuses such frames."""
     unreadable: tuple[Unreadable, ...]
     """Files that were skipped."""
 
@@ -57,7 +57,7 @@ class Examples:
 
     @property
     def class_counts(self) -> NDArray[np.int64]:
-        """(c,): pictures of each class."""
+        """(c,): the number of pictures of each class."""
         return np.bincount(self.labels, minlength=len(self.codes))
 
     @property
@@ -76,7 +76,7 @@ class Examples:
         return hash_of_hashes(file.sha256 for file in self.files)
 
     def take(self, indices: NDArray[np.intp] | NDArray[np.int64]) -> Examples:
-        """The pictures with these indices, int (m,), alone; classes and ``unreadable`` stay as they are."""
+        """Only the pictures with these indices, int (m,); classes and ``unreadable`` stay as they are."""
         chosen = indices.tolist()
         return replace(
             self,

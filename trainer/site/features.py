@@ -1,4 +1,4 @@
-"""What the bundle's network gives for the pictures of a site."""
+"""The outputs of the bundle's network for the pictures of a site."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ THUMBNAIL_PX = 112
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteFeatures:
-    """Of n pictures, in the order of ``Examples.files``."""
+    """The features of n pictures, in the order of ``Examples.files``."""
 
     kind: str
     """Name of the features, as in ``head.json``."""
     features: NDArray[np.float32]
-    """(n, f): of the pictures as they are."""
+    """(n, f): the features of the pictures as they are."""
     varied: NDArray[np.float32]
     """(n, v, f): of v plausible variants of each: another lamp, focus, scale or batch of stain."""
     reasons: tuple[str | None, ...]
@@ -33,7 +33,7 @@ class SiteFeatures:
     """(n, THUMBNAIL_PX, THUMBNAIL_PX, 3): the fields, RGB."""
 
     def take(self, indices: NDArray[np.intp] | NDArray[np.int64]) -> SiteFeatures:
-        """Those of the pictures with these indices, int (m,)."""
+        """The features of the pictures with these indices, int (m,)."""
         chosen = indices.tolist()
         return SiteFeatures(
             self.kind,

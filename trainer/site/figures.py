@@ -20,7 +20,7 @@ from trainer.site.folds import MIN_GROUPS
 from trainer.site.permutation import PERMUTATIONS, permutation_ratio
 
 _RESAMPLES = 300
-"""Of figures that are ranked anew for each resample."""
+"""Resamples for figures that are ranked anew in each resample."""
 
 
 def measure_figures(examples: Examples, validation: CrossValidation, *, seed: int = 0) -> HeadFigures:
@@ -30,7 +30,7 @@ def measure_figures(examples: Examples, validation: CrossValidation, *, seed: in
     probabilities = validation.probabilities
     confidence = probabilities.max(axis=1)
     low, high = accuracy_interval(right, groups, seed=seed)
-    # Of a class that is never in both parts of a division, nothing can be ranked.
+    # Nothing can be ranked for a class that is never in both parts of a division.
     ranked = [index for index in range(len(examples.codes)) if len(np.unique(groups[labels == index])) >= MIN_GROUPS]
     areas, gaps = [], []
     for times in draw_groups(groups, seed=seed, resamples=_RESAMPLES):
@@ -67,7 +67,7 @@ def measure_evidence(
     seed: int = 0,
     permutations: int = PERMUTATIONS,
 ) -> Evidence:
-    """The record of the held-out answers. ``baselines`` are right answers by what each baseline looks at."""
+    """The record of the held-out answers. ``baselines`` are right answers by the property that each baseline uses."""
     labels, top = examples.labels, validation.top
     right = top == labels
     named = examples.grouping == "specimen"
@@ -92,7 +92,7 @@ def measure_evidence(
 
 
 def mean_auroc(probabilities: NDArray[np.floating], labels: NDArray[np.int64], classes: Sequence[int]) -> float | None:
-    """Mean over ``classes`` of the AUROC of each against the rest; None where one has no picture, or all."""
+    """Mean over ``classes`` of the AUROC of each against the rest; None if one has no picture, or all pictures."""
     areas = [auroc(probabilities[:, index], labels == index) for index in classes]
     defined = [area for area in areas if area is not None]
     return float(np.mean(defined)) if len(defined) == len(areas) else None

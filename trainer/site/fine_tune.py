@@ -22,9 +22,9 @@ from trainer.site.cross_validation import CrossValidation
 from trainer.site.examples import Examples
 
 FOLDS = 3
-"""Each is a training of its own."""
+"""The number of folds; each is a training of its own."""
 VALIDATION_SHARE = 0.2
-"""Of the pictures that a fold does not hold out: they choose the epoch, the temperature and the thresholds."""
+"""Share of the pictures that a fold does not hold out: they choose the epoch, the temperature and the thresholds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class FineTuneOptions:
     weights: str
     """ImageNet weights as for 'trainer train': an .npz file, or 'imagenet'."""
     alpha: float
-    """Width of the network that the weights are of."""
+    """Width of the network to which the weights belong."""
     out: Path
-    """New folder for the bundle, and beside it, in ``NAME-runs``, for the runs behind it."""
+    """New folder for the bundle. The runs behind it are in ``NAME-runs`` beside it."""
     variants: int = 8
     epochs: int = 12
 
@@ -62,7 +62,7 @@ def fine_tune(
 ) -> FineTuneComparison:
     """Train once for each of a few folds, compare with ``head``, and write the bundle of the first fold.
 
-    The bundle's own record is of the pictures that the first fold holds out. Raises ``TrainerError`` or
+    The bundle's own record is about the pictures that the first fold holds out. Raises ``TrainerError`` or
     ``BundleError``.
     """
     runs = options.out.with_name(f"{options.out.name}-runs")
@@ -86,7 +86,7 @@ def compare(
     *,
     seed: int = 0,
 ) -> FineTuneComparison:
-    """Compare what each named rightly (n,), by ``groups`` int64 (n,)."""
+    """Compare the pictures that each names rightly, (n,), by ``groups`` int64 (n,)."""
     gains = fine_tuned_right.astype(np.float64) - head_right
     drawn = resample(lambda times: np.array([(gains * times).sum() / times.sum()]), groups, seed=seed)
     interval = percentile_interval(drawn[:, 0])
@@ -104,7 +104,7 @@ def compare(
 
 def _folds(examples: Examples, seed: int) -> Iterator[list[Assignment]]:
     """A split for each fold; every picture is a test picture of one of them."""
-    # It takes half a second to import.
+    # The import takes half a second.
     from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415 - slow to load
 
     labels = np.array([file.label for file in examples.files])
@@ -117,7 +117,7 @@ def _folds(examples: Examples, seed: int) -> Iterator[list[Assignment]]:
     splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     for training, _ in splitter.split(np.zeros(len(labels)), labels, examples.groups):
         parts = [Part.TEST] * len(labels)
-        # What would be its test part is trained on, too.
+        # The pictures for its test part are trained on, too.
         chosen = assign_parts(
             labels[training].tolist(),
             examples.groups[training],

@@ -12,24 +12,27 @@ from sklearn.linear_model import LogisticRegression
 from trainer.site.folds import divide, folds_count
 
 REGULARISATIONS = (0.01, 0.03, 0.1, 0.3, 1.0)
-"""C of the logistic regression, from which the inner cross-validation chooses. 'python -m benchmarks site-models' says
-how little hangs on it from 0.1 on."""
+"""C of the logistic regression, from which the inner cross-validation chooses.
+
+From 0.1 on, it makes little difference ('python -m benchmarks site-models')."""
 
 INNER_FOLDS = 4
 CLEAN_WEIGHT = 0.5
-"""Of a picture as it is, beside its plausible variants. With them, a head is right on 96 % of such variants of pictures
-never seen instead of 86 %, and no worse on the pictures themselves ('python -m benchmarks site-models')."""
+"""Weight of a picture as it is, the rest being that of its plausible variants.
+
+With these, a head is right on 96 % of such variants of pictures never seen instead of 86 %, and no worse on the
+pictures themselves ('python -m benchmarks site-models')."""
 
 _ITERATIONS, _TOLERANCE = 500, 1e-3
 _ABSENT_LOGIT = -30.0
-"""Of a class that a fold has no picture of."""
+"""Logit of a class of which a fold has no picture."""
 _LEAST_SCALE = 1e-3
-"""Of a feature that hardly varies: dividing by less would make much of rounding."""
+"""Scale of a feature that hardly varies: dividing by less would amplify rounding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Linear:
-    """A linear classifier of features as they are: the scaling is part of its weights."""
+    """A linear classifier of unscaled features: the scaling is part of its weights."""
 
     weights: NDArray[np.float64]
     """(c, f)."""
@@ -50,9 +53,9 @@ def fit_linear(
 ) -> Linear:
     """Multinomial logistic regression on features (n, f) and their variants (n, v, f), with labels (n,).
 
-    Each feature is scaled to unit variance. A picture weighs as much as all its variants together, and both as much as
-    one picture. ``regularisation`` is C: the smaller, the smaller the weights. Two classes or more must have an
-    example.
+    Each feature is scaled to unit variance. A picture has the same weight as all its variants together, and both
+    together that of one picture. ``regularisation`` is C: the smaller it is, the smaller the weights. At least two
+    classes must have an example.
     """
     variants = varied.shape[1]
     rows = np.concatenate([features, varied.reshape(-1, features.shape[1])])
@@ -67,7 +70,7 @@ def fit_linear(
     model.fit((rows - mean) / scale, named, sample_weight=shares)
     coefficients, intercepts = model.coef_, model.intercept_
     if len(model.classes_) == 2:
-        # scikit-learn gives the difference of two classes; half of it to each gives the same probabilities.
+        # scikit-learn gives the difference of two classes; giving half of it to each yields the same probabilities.
         coefficients = np.concatenate([-coefficients, coefficients]) / 2
         intercepts = np.concatenate([-intercepts, intercepts]) / 2
     weights = np.zeros((classes_count, features.shape[1]))
@@ -87,7 +90,7 @@ def choose_regularisation(
 ) -> float:
     """The C with the lowest log loss in cross-validation by groups (n,); the middle one if that is not possible.
 
-    The rest is as for ``fit_linear``.
+    The other arguments are as for ``fit_linear``.
     """
     folds = min(INNER_FOLDS, folds_count(labels, groups))
     if folds < 2:

@@ -1,7 +1,7 @@
-"""What gives the label away without a cell: size of the image, camera, background colour, time, how it was stored.
+"""Finds what gives the label away without a cell: image size, camera, background colour, time, how it was stored.
 
-Each alone is given to a small forest, in the same folds as the head. Where it names the classes better than chance, the
-pictures of each class were made differently, and a model may have learned that.
+Each of these alone is given to a small forest, in the same folds as the head. If it names the classes better than
+chance, the pictures of each class were made differently, and a model may have learned that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from trainer.site.features import SiteFeatures
 
 TIME, FILE_FORMAT = "time of capture", "file format"
 MIN_MARGIN_RATIO = 0.05
-"""Above chance by less than this, something is of no use to a model, however certain it is."""
+"""Less than this above chance, a give-away is of no use to a model, however certain it is."""
 _FALSE_ALARMS = 0.025
 _SECONDS_PER_HOUR = 3600
 
@@ -76,7 +76,7 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
 def find_give_aways(
     examples: Examples, features: SiteFeatures, folds: NDArray[np.int64], *, seed: int = 0
 ) -> tuple[GiveAway, ...]:
-    """One row for each thing that is known and differs between pictures, held out in ``folds`` int64 (n,)."""
+    """One row for each thing that is known and differs between pictures, held out in ``folds``, int64 (n,)."""
     values = dict(baseline_values(examples, features))
     values |= {name: found for name, found in _more_values(examples) if found is not None}
     return tuple(
@@ -103,7 +103,7 @@ def _times(examples: Examples) -> NDArray[np.float64] | None:
 
 
 def _formats(examples: Examples) -> NDArray[np.float64] | None:
-    """Which of the ways of storing each file has: (n, ways); None if there is one way only."""
+    """The way in which each file is stored, among all ways: (n, ways); None if there is only one way."""
     stored = [_how_stored(examples.folder / file.path) for file in examples.files]
     ways = sorted(set(stored))
     if len(ways) < 2:
@@ -133,7 +133,7 @@ def _measure(name: str, named: NDArray[np.int64], examples: Examples, tried: int
 
     drawn = resample(statistic, examples.groups, seed=seed, what="Looking for give-aways")
     accuracy, chance = float(right.mean()), float(commonest.mean())
-    # Bonferroni: several things are tried, and one may look good by chance.
+    # Bonferroni: with several things tried, one may look good by chance.
     certain = bool((drawn[:, 0] <= drawn[:, 1]).mean() <= _FALSE_ALARMS / tried)
     gives_away = certain and accuracy >= chance + MIN_MARGIN_RATIO
     return GiveAway(

@@ -1,4 +1,4 @@
-"""Which pictures belong together, so that no head is tested on what it was fitted to."""
+"""Groups the pictures that belong together, so that no head is tested on what it was fitted to."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from trainer.data.near_duplicates import DuplicatePair, find_near_duplicates, ne
 from trainer.site.examples import Grouping
 
 PAUSE = timedelta(minutes=2)
-"""Pictures taken within it of each other may show the same slide."""
+"""Pictures taken within this time of each other may show the same slide."""
 MOST_IN_BLOCK_RATIO = 0.05
 """A block of time ends after this share of the pictures, so that a session without a pause can be divided at all."""
 
 MOST_ALIKE_RATIO = 0.1
 _SMALL_GROUP = 4
 _LEAST_CORRELATIONS = (0.0, 0.7, 0.8, 0.85, 0.9, 0.95)
-"""From the last on, two pictures are of the same field, however many there are."""
+"""At the last value and above, two pictures are of the same field, however many there are."""
 
 
 def group_pictures(
@@ -29,8 +29,8 @@ def group_pictures(
 ) -> tuple[NDArray[np.int64], Grouping]:
     """The group of each of n pictures, int64 (n,), and what makes a group.
 
-    Specimens, if every picture names one. If not, overlapping pictures are one group, and so are pictures taken
-    together, and those of one specimen where it is named. ``thumbnails`` is uint8 RGB (n, h, w, 3).
+    Groups are specimens, if every picture names one. If not, overlapping pictures are one group, and so are pictures
+    taken together, and those of one specimen if it is named. ``thumbnails`` is uint8 RGB (n, h, w, 3).
     """
     specimens = [file.group for file in files]
     if None not in specimens:
@@ -42,10 +42,10 @@ def group_pictures(
 
 
 def _alike(count: int, pairs: Sequence[DuplicatePair]) -> NDArray[np.int64]:
-    """Group of each of ``count`` pictures by what they share.
+    """Group of each of ``count`` pictures, by the content that they share.
 
-    Pictures of single cells all resemble each other: a cell in the middle of glass. Links between them, the weakest
-    first, are not believed as long as they make one group of much of the set.
+    Pictures of single cells all resemble each other: a cell in the middle of glass. While links between pictures join
+    much of the set into one group, the weakest links are ignored.
     """
     groups = np.arange(count)
     for least in _LEAST_CORRELATIONS:
@@ -56,7 +56,7 @@ def _alike(count: int, pairs: Sequence[DuplicatePair]) -> NDArray[np.int64]:
 
 
 def time_blocks(captured_at: Sequence[datetime | None]) -> list[int | None]:
-    """Number of the block of time of each picture; None where the time is not known."""
+    """The number of each picture's block of time; None if the time is not known."""
     known = sorted((time, index) for index, time in enumerate(captured_at) if time is not None)
     most = max(1, round(MOST_IN_BLOCK_RATIO * len(known)))
     blocks: list[int | None] = [None] * len(captured_at)

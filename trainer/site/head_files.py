@@ -33,7 +33,7 @@ CARD, EXAMPLES = "card.md", "examples.csv"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedHead:
-    """What a head computes with, as the agent loads it."""
+    """The arrays that a head computes with, as the agent loads them."""
 
     weights: NDArray[np.float32]
     """(c, f)."""
@@ -43,11 +43,11 @@ class FittedHead:
 
     @classmethod
     def of(cls, linear: Linear, familiarity: Familiarity) -> FittedHead:
-        """In the precision that the agent computes in."""
+        """Convert a fit to the precision in which the agent computes."""
         return cls(linear.weights.astype(np.float32), linear.bias.astype(np.float32), familiarity)
 
     def to_npz(self, classifier: Classifier, kind: str) -> bytes:
-        """``head.npz``, with what it says of the golden fields of the bundle of ``classifier``."""
+        """``head.npz``, with the head's outputs for the golden fields of the bundle of ``classifier``."""
         make = FEATURES[kind].make
         golden = load_golden(classifier.bundle)
         features = np.stack([make(image, classifier.run(image).middle_map) for image in golden.image])
@@ -66,9 +66,9 @@ class FittedHead:
 
 
 def examples_csv(examples: Examples, validation: CrossValidation) -> bytes:
-    """``examples.csv``: hash and label of each picture, and the probability that its label got while it was held out.
+    """``examples.csv``: hash and label of each picture, and the probability of its label while it was held out.
 
-    No path and no specimen: a head may leave the site.
+    It has no path and no specimen, because a head may leave the site.
     """
     text = io.StringIO(newline="")
     rows = csv.writer(text)
@@ -86,7 +86,7 @@ def hashes(contents: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def check_new(out: Path) -> None:
-    """Raise ``OutputUnwritable`` if there is something at ``out`` already, or if nothing can be written beside it."""
+    """Raise ``OutputUnwritable`` if ``out`` exists already, or if nothing can be written beside it."""
     if out.exists() or out.is_symlink():
         raise OutputUnwritable(
             f"{out} exists already.", remedy="Name a new folder with --out: heads are never changed."
@@ -121,14 +121,14 @@ def write_head(out: Path, manifest: HeadManifest, contents: Mapping[str, bytes],
 
 @contextmanager
 def draft_head(manifest: HeadManifest, contents: Mapping[str, bytes]) -> Iterator[Path]:
-    """A folder of these files for a while, to measure the head by before its card is written."""
+    """A temporary folder of these files, by which the head is measured before its card is written."""
     with tempfile.TemporaryDirectory() as folder:
         _write_files(Path(folder), manifest, contents)
         yield Path(folder)
 
 
 def _write_files(folder: Path, manifest: HeadManifest, contents: Mapping[str, bytes]) -> None:
-    # The manifest comes last, so that an incomplete folder is no head.
+    # The manifest is written last, so that an incomplete folder is no head.
     for name, content in {**contents, HEAD_MANIFEST: f"{manifest.model_dump_json(indent=2)}\n".encode()}.items():
         with replacing(folder / name) as file:
             file.write(content)

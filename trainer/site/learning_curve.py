@@ -1,9 +1,9 @@
-"""How accuracy grows with the number of labels, and what more of them would bring.
+"""Measures how accuracy grows with the number of labels, and what more labels would achieve.
 
-Learning curves of classifiers fall roughly as an inverse power law (Cortes, Jackel, Solla, Vapnik and Denker, 1993;
-for planning how many images to label: Figueroa, Zeng-Treitler, Kandula and Ngo, 2012). A handful of labels cannot tell
-its three parameters apart, so the exponent is drawn from the range that such curves have, instead of being fitted: what
-is not known then widens the interval.
+Learning curves of classifiers fall roughly as an inverse power law (Cortes, Jackel, Solla, Vapnik and Denker, 1993; for
+planning how many images to label: Figueroa, Zeng-Treitler, Kandula and Ngo, 2012). A handful of labels cannot determine
+its three parameters, so the exponent is drawn from the range that such curves have instead of being fitted: this
+uncertainty then widens the interval.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from pydantic import Field
 from edge_agent.settings import Settings
 
 MORE_COUNT = 20
-"""How many more labels of a class the advice is about."""
+"""The number of additional labels of a class that the advice is about."""
 FRACTIONS = (0.4, 0.65)
-"""Of the examples of a class that are left when one looks back to fewer labels."""
+"""Shares of the examples of a class that are kept to look back to fewer labels."""
 MIN_CLASS_IMAGES = 10
 MIN_GROUPS = 6
 MAX_WIDTH_RATIO = 0.12
-"""An interval that is wider than this is no advice."""
+"""A wider interval is no advice."""
 LITTLE_RATIO = 0.005
-"""A gain below this is not worth the work."""
+"""A smaller gain is not worth the work."""
 _EXPONENTS = (0.3, 1.2)
 _RESAMPLES = 1000
 _TAILS = (0.025, 0.5, 0.975)
 _MANY, _VERY_MANY = 240, 800
 
 Refit = Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float64]]
-"""Fits to the examples of the first indices, and gives logits or probabilities (n, c) of those of the second."""
+"""Fits to the examples at the first indices, and gives logits or probabilities (n, c) of those at the second."""
 Folds = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
-"""Indices of the examples to fit to and of those held out, of each fold; each example is held out once."""
+"""For each fold, the indices of the examples to fit to and of those held out; each example is held out once."""
 
 
 class CurvePoint(Settings):
@@ -75,7 +75,7 @@ def measure_learning_curve(
 ) -> LearningCurve:
     """Refit to parts of the labels int64 (n,), which are indices of ``codes``, within the same ``folds``.
 
-    ``groups`` is int64 (n,). It fits 10 (classes + 1) times per fold, less often where there are many examples.
+    ``groups`` is int64 (n,). This fits 10 (classes + 1) times per fold, less often if there are many examples.
     """
     look = _LookBack(labels, groups, folds, refit, seed)
     full = look.right_with(None, 1.0)
@@ -95,13 +95,13 @@ def measure_learning_curve(
         _advise(None if which is None else codes[which], more_count, look.gains(which, right, more_count), right[-1])
         for which, right in by_class.items()
     ]
-    # What nothing is known of comes last.
+    # Classes without a known gain come last.
     advice.sort(key=lambda each: -np.inf if each.gain_ratio is None else each.gain_ratio, reverse=True)
     return LearningCurve(points=points, advice=tuple(advice))
 
 
 class _LookBack:
-    """Held-out answers as they would have been with fewer labels, and where that leads."""
+    """Held-out answers as they would have been with fewer labels, and their extrapolation."""
 
     def __init__(
         self, labels: NDArray[np.int64], groups: NDArray[np.int64], folds: Folds, refit: Refit, seed: int
@@ -111,7 +111,7 @@ class _LookBack:
         self._refit = refit
         self._seed = seed
         self._rng = np.random.default_rng(seed)
-        # One draw of a few labels says little; of many it says enough.
+        # One draw of a few labels says little; one of many says enough.
         self._repeats = 5 if len(labels) <= _MANY else 2 if len(labels) <= _VERY_MANY else 1
         _, group_of = np.unique(groups, return_inverse=True)
         self._groups_count = int(group_of.max()) + 1
@@ -123,16 +123,16 @@ class _LookBack:
 
     @property
     def trained_ratio(self) -> float:
-        """Share of the examples that a fold is fitted to."""
+        """Share of the examples to which a fold is fitted."""
         return sum(len(train) for train, _ in self._folds) / (len(self._folds) * len(self._labels))
 
     def interval(self, right: NDArray[np.float64]) -> tuple[float, float]:
-        """Of the mean of ``right`` (n,)."""
+        """The interval of the mean of ``right`` (n,)."""
         low, high = np.quantile(self._means(right), (_TAILS[0], _TAILS[-1]))
         return float(low), float(high)
 
     def right_with(self, which: int | None, fraction: float) -> NDArray[np.float64]:
-        """How often each example (n,) is right with ``fraction`` of the labels of class ``which``, None for all."""
+        """How often each example (n,) is right with ``fraction`` of the labels of class ``which``; of all if None."""
         right = np.zeros(len(self._labels))
         repeats = 1 if fraction == 1 else self._repeats
         for _ in range(repeats):
@@ -142,9 +142,9 @@ class _LookBack:
         return right / repeats
 
     def gains(self, which: int | None, right: NDArray[np.float64], more_count: int) -> NDArray[np.float64] | None:
-        """Gain of accuracy (resamples,) by more labels of a class; None if there are too few to look back from.
+        """Gain of accuracy (resamples,) from more labels of a class; None if there are too few to look back from.
 
-        ``right`` (k, n) is what ``right_with`` gave for each of ``FRACTIONS`` and for all.
+        ``right`` (k, n) has the results of ``right_with`` for each of ``FRACTIONS`` and for all labels.
         """
         counts = np.bincount(self._labels)
         fewest, now = (counts.min(), counts.mean()) if which is None else (counts[which], float(counts[which]))
@@ -153,7 +153,7 @@ class _LookBack:
         errors = 1 - self._means(right)
         sizes = np.array([*FRACTIONS, 1.0]) * now * self.trained_ratio
         gains = _extrapolate(errors, sizes, now, now + more_count, len(self._labels), self._seed)
-        # No more than all can be right.
+        # The gain cannot exceed the step to all answers being right.
         return np.asarray(np.minimum(gains, 1 - right[-1].mean()))
 
     def _means(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -186,7 +186,7 @@ def _advise(code: str | None, more_count: int, gains: NDArray[np.float64] | None
 def _extrapolate(
     errors: NDArray[np.float64], sizes: NDArray[np.float64], now: float, then: float, count: int, seed: int
 ) -> NDArray[np.float64]:
-    """Gain of accuracy (resamples,) from ``now`` labels to ``then``, by errors (resamples, k) at ``sizes`` (k,).
+    """Gain of accuracy (resamples,) from ``now`` labels to ``then``, given errors (resamples, k) at ``sizes`` (k,).
 
     ``count`` is the number of examples that the errors are shares of.
     """
@@ -197,10 +197,10 @@ def _extrapolate(
     # Least squares of error = rest + slope · labels^-exponent, in each resample.
     slope = (centred * errors).sum(axis=1) / np.square(centred).sum(axis=1)
     gain = slope * (now**-exponents - then**-exponents)
-    # Nor does a curve fall faster than one that ends at no errors at all. One more error than was seen allows for luck.
+    # A curve falls no faster than one that ends without any errors. One more error than was seen allows for luck.
     steepest = (errors[:, -1] + 1 / count) * (1 - (now / then) ** exponents)
     gain = np.minimum(gain, steepest)
-    # Which labels the next ones are is luck, too, and where few answers change, resampling them has hardly any spread:
+    # It is also luck which labels come next, and resampling has hardly any spread where few answers change: add noise
     # as if one more answer went either way.
     return np.asarray(gain + rng.normal(0, 1 / count, len(errors)))
 

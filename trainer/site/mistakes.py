@@ -1,4 +1,4 @@
-"""The pictures that cross-validation gets wrong, to look at again: some of them have a wrong label."""
+"""Lists the pictures that cross-validation gets wrong, to look at again: some have a wrong label."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trainer.site.cross_validation import CrossValidation
 from trainer.site.examples import Examples
 
 MAX_SHOWN = 60
-"""Pictures of a contact sheet; nobody looks at more in one go."""
+"""Pictures of a contact sheet; nobody looks at more at once."""
 _COLUMNS = 4
 _PICTURE_PX, _GAP_PX, _CAPTION_PX, _TOP_PX = 224, 16, 78, 78
 _PAPER, _INK, _SOFT, _WRONG = "#ffffff", "#1d2733", "#5b6b7c", "#a3341c"
@@ -40,7 +40,7 @@ class Mistake(Settings):
 
 
 def find_mistakes(examples: Examples, validation: CrossValidation) -> tuple[Mistake, ...]:
-    """All of them, those first whose label is doubted most (self-confidence of Northcutt, Jiang and Chuang, 2021)."""
+    """All mistakes, the most doubtful labels first (self-confidence of Northcutt, Jiang and Chuang, 2021)."""
     given = validation.probabilities[np.arange(len(examples.labels)), examples.labels]
     wrong = np.flatnonzero(validation.top != examples.labels)
     return tuple(
@@ -60,7 +60,7 @@ def find_mistakes(examples: Examples, validation: CrossValidation) -> tuple[Mist
 def write_contact_sheet(
     path: Path, mistakes: Sequence[Mistake], examples: Examples, thumbnails: NDArray[np.uint8]
 ) -> None:
-    """Write the first ``MAX_SHOWN`` of at least one mistake as one PNG. Raises ``OutputUnwritable``.
+    """Write the first ``MAX_SHOWN`` mistakes, at least one, as one PNG. Raises ``OutputUnwritable``.
 
     ``thumbnails``, uint8 RGB (n, h, w, 3), stand in for pictures that can no longer be read.
     """

@@ -1,4 +1,4 @@
-"""Whether held-out answers fit the labels better than they would fit labels given at random."""
+"""Tests whether held-out answers fit the labels better than they would fit random labels."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def permutation_ratio(
 
     Labels change places within a group, and groups keep theirs together: the labels of the pictures, group after group
     in random order, are given to the pictures in another random order of groups. So five specimens with one label each
-    count as five, however many pictures there are of each. The ratio is never 0 (B. Phipson and G. K. Smyth,
-    "Permutation p-values should never be zero", 2010).
+    count as five, however many pictures each has. The ratio is never 0 (B. Phipson and G. K. Smyth, "Permutation
+    p-values should never be zero", 2010).
     """
     rng = np.random.default_rng(seed)
     _, of = np.unique(groups, return_inverse=True)

@@ -1,4 +1,4 @@
-"""One picture of a site as the agent sees it, and what the bundle's network gives for it."""
+"""One picture of a site as the agent sees it, with the outputs of the bundle's network for it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from trainer.networks.int8 import preprocess_for
 from trainer.site.features import THUMBNAIL_PX
 
 VARIANTS_COUNT = 6
-"""Plausible variants of each picture. A site has few pictures, so each has one more than a bundle's have."""
+"""Plausible variants of each picture. A site has few pictures, so each has one more variant than a bundle's have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasuredPicture:
-    """What is known of one picture, all but its label."""
+    """Everything known of one picture except its label."""
 
     features: NDArray[np.float32]
     """(f,)."""
@@ -53,7 +53,7 @@ class MeasuredPicture:
     height_px: int
     enlarged: bool
     reason: str | None
-    """For which the device would reject the picture."""
+    """Why the device would reject the picture; None if it would not."""
     appearance: Appearance | None
 
 
@@ -74,7 +74,7 @@ class PictureMeter:
     def measure(self, data: bytes, seed: int, *, variants: int = VARIANTS_COUNT) -> MeasuredPicture:
         """Measure an image file. The same ``seed`` varies it in the same way.
 
-        Raises ``ImageError`` if it cannot be read, or ``InferenceError``.
+        Raises ``ImageError`` if the file cannot be read, or ``InferenceError``.
         """
         header = read_header(data)
         reason: str | None = None
@@ -105,26 +105,26 @@ class PictureMeter:
         )
 
     def field(self, data: bytes) -> NDArray[np.uint8]:
-        """The field of an image file, uint8 RGB (size, size, 3), enlarged if it must be; or its cell's window.
+        """The field of an image file, uint8 RGB (size, size, 3), enlarged if necessary; or its cell's window.
 
         Raises ``ImageError``.
         """
         return self._see(data)[0].rgb if self._cell_scale is None else self._see_cell(data, self._cell_scale)[0]
 
     def describe(self, field: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features (f,) of a field, whether the device would reject it or not. Raises ``InferenceError``."""
+        """Features (f,) of a field, whether or not the device would reject it. Raises ``InferenceError``."""
         image = preprocess_for(field, self._classifier)
         return self._features.make(image, self._classifier.run(image).middle_map)
 
     def describe_and_check(self, field: NDArray[np.uint8]) -> tuple[NDArray[np.float32], bool]:
-        """The same, and whether the device would reject the field before it asks the network. It never does a cell."""
+        """``describe``, and whether the device would reject the field before asking the network; never for a cell."""
         if self._cell_scale is not None:
             return self.describe(field), False
         prepared = self._analyzer.prepare(self._extract(Pixels(field, ColourOrder.RGB)))
         return self.describe(field), not isinstance(prepared, PendingReading)
 
     def _see_cell(self, data: bytes, scale: CellScale) -> tuple[NDArray[np.uint8], bool]:
-        """The window of one cell, and whether the device would reject the image file as of the wrong size for it."""
+        """The window of one cell, and whether the device would reject the image file because of its size."""
         rgb = decode_image(data)
         height, width = rgb.shape[:2]
         um_per_pixel = scale.um_per_pixel_of(height, width)
@@ -134,7 +134,7 @@ class PictureMeter:
         return cut_cell(rgb, um_per_pixel, self._window_um, self._side_px).window, False
 
     def _see(self, data: bytes) -> tuple[ExtractedField, bool]:
-        """What the device sees of an image file, and whether it had to be enlarged for that. Raises ``ImageError``."""
+        """The field that the device sees in a file, and whether the file had to be enlarged. Raises ``ImageError``."""
         extraction = self._extract(Encoded(data))
         small = isinstance(extraction, RejectedFrame)
         if small:
@@ -149,7 +149,7 @@ class PictureMeter:
 
 
 def _enlarge(rgb: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
-    """The picture, uint8 RGB (h, w, 3), just large enough that a field need not be enlarged."""
+    """Enlarge the picture, uint8 RGB (h, w, 3), just enough that its field need not be enlarged."""
     height, width = rgb.shape[:2]
     shape = geometry.aspect_width / geometry.aspect_height
     shape = 1 / shape if height > width else shape

@@ -1,4 +1,4 @@
-"""How far a fit is, for whoever waits for it."""
+"""Reports the progress of a fit to whoever waits for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 Progress = Callable[[str, float], None]
-"""Takes the stage, as one word, and how much of the whole is done, from 0 to 1."""
+"""Takes the stage, as one word, and the part of the whole that is done, from 0 to 1."""
 
 _LEAST_STEP = 0.01
 
@@ -20,13 +20,13 @@ def silent(_stage: str, _done: float) -> None:
 
 
 class JsonLines:
-    """Progress as one JSON object a line on stderr, at most a hundred of them per stage."""
+    """Writes progress to stderr, one JSON object per line, at most a hundred lines per stage."""
 
     def __init__(self) -> None:
         self._last = ("", -1.0)
 
     def __call__(self, stage: str, done: float) -> None:
-        """As ``Progress``."""
+        """Report progress, as ``Progress`` does."""
         if stage == self._last[0] and done - self._last[1] < _LEAST_STEP and done < 1:
             return
         self._last = (stage, done)
@@ -34,7 +34,7 @@ class JsonLines:
 
 
 def each_of(items: Sequence[T], progress: Progress, stage: str, start: float, end: float) -> Iterator[T]:
-    """The items, reporting after each how much is done: from ``start`` to ``end`` of the whole."""
+    """Iterate over the items, reporting progress after each, from ``start`` to ``end`` of the whole."""
     for number, item in enumerate(items, 1):
         yield item
         progress(stage, start + (end - start) * number / len(items))

@@ -31,7 +31,7 @@ from trainer.site.progress import Progress, each_of, silent
 
 MAX_FILE_BYTES = 64 * 2**20
 READING_RATIO = 0.7
-"""Of the whole fit, as far as a progress bar is concerned."""
+"""Share of the whole fit, for the progress bar."""
 
 
 def read_site(  # noqa: PLR0913 - the choices of a fit, each by its name
@@ -46,9 +46,9 @@ def read_site(  # noqa: PLR0913 - the choices of a fit, each by its name
     variants: int = VARIANTS_COUNT,
     progress: Progress = silent,
 ) -> tuple[Examples, SiteFeatures]:
-    """Every picture that ``list_images`` lists, and its features of ``kind``. What is not an image is skipped.
+    """Every picture that ``list_images`` lists, and its features of ``kind``. Files that are not images are skipped.
 
-    ``cell_scale`` as of ``PictureMeter``. Raises ``DataError`` if a class has no picture or the listing is wrong,
+    ``cell_scale`` is as for ``PictureMeter``. Raises ``DataError`` if a class has no picture or the listing is wrong,
     ``OutputUnwritable`` for the ``cache``, or ``InferenceError``.
     """
     listing = list_images(folder, description, table)
@@ -134,9 +134,9 @@ def _check_classes(description: Description, files: list[ImageFile], unreadable:
 
 
 def _exif(data: bytes) -> tuple[datetime | None, str | None]:
-    """When and with what a camera says that it took a picture; None where it does not say, or not in a usable form."""
+    """The time and the camera in a picture's EXIF data; None if they are missing or not in a usable form."""
     when, camera = None, None
-    # What Pillow raises for damaged metadata is not documented, and no picture is worth less for want of it.
+    # Pillow does not document what it raises for damaged metadata, and a picture without metadata is as good.
     with suppress(Exception):
         with Image.open(io.BytesIO(data), formats=("JPEG", "TIFF", "PNG", "WEBP")) as image:
             exif = image.getexif()

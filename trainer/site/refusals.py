@@ -1,4 +1,4 @@
-"""How many frames the device would refuse with the head: the site's own that were held out, and those of others."""
+"""Counts the frames that the device would refuse with the head: the site's own held-out ones, and those of others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Refusals(Settings):
 
 
 def own_refusals(examples: Examples, features: SiteFeatures, validation: CrossValidation) -> Refusals:
-    """Of the site's own pictures, each judged by the fold that was fitted without it, in the agent's order of tests."""
+    """Refusals of the site's own pictures, each by the fold fitted without it, in the agent's order of tests."""
     reasons: list[str | None] = []
     confident = validation.probabilities.max(axis=1) >= validation.min_confidence_ratio
     for rejected, unfamiliar, sure in zip(features.reasons, validation.unfamiliar, confident, strict=True):
@@ -45,7 +45,7 @@ def own_refusals(examples: Examples, features: SiteFeatures, validation: CrossVa
 
 
 def foreign_refusals(measured: Sequence[ForeignFigures]) -> tuple[Refusals, ...]:
-    """Of sets that must be refused, as the agent's own analyzer refused them."""
+    """Refusals of sets that must be refused, as the agent's own analyzer refused them."""
     return tuple(
         _count(
             each.folder,

@@ -1,4 +1,4 @@
-"""How a head does on the site's own held-out pictures when light, colour, focus or scale differ a little."""
+"""Measures a head on the site's own held-out pictures when light, colour, focus or scale differ a little."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainer.site.cross_validation import CrossValidation
 from trainer.site.examples import Examples
 
 MAX_IMAGES = 32
-"""Pictures that are shifted, drawn evenly from the classes: each shift of each is a run of the network."""
+"""Pictures that are shifted, drawn evenly from the classes: each shift of each picture is a run of the network."""
 UNSHIFTED = "as they are"
 
 Pixels = NDArray[np.uint8]
@@ -45,7 +45,7 @@ class SiteShift(Settings):
 
 
 def site_shifts() -> tuple[Shift, ...]:
-    """What changes at a site from day to day: each alone, then all at once."""
+    """The changes at a site from day to day: each alone, then all at once."""
     return (
         Shift(UNSHIFTED, "", lambda field, _: field),
         Shift("darker", "x0.8", lambda field, _: optics.brighten(field, 0.8)),
@@ -101,7 +101,7 @@ def measure_site_shifts(
 
 
 def choose_evenly(labels: NDArray[np.int64], max_count: int, seed: int) -> list[int]:
-    """Indices of at most ``max_count`` examples, as evenly from the classes of ``labels`` (n,) as there are some."""
+    """Indices of at most ``max_count`` examples, drawn as evenly from the classes of ``labels`` (n,) as possible."""
     rng = np.random.default_rng(seed)
     # The first of each class, then the second of each, and so on.
     ranks = np.empty(len(labels), np.int64)

@@ -1,4 +1,4 @@
-"""Everything that ``trainer adapt`` found out, as ``report.json`` has it."""
+"""Everything that ``trainer adapt`` found out, as in ``report.json``."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Findings(Settings):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What gives the label away, as sentences."""
+        """What gives the label away, in sentences."""
         return tuple(each.warning for each in self.give_aways or () if each.warning is not None)
 
 
@@ -97,7 +97,7 @@ class AdaptReport(Settings):
 
 
 def describe_pictures(examples: Examples) -> Pictures:
-    """What a head was fitted to."""
+    """The pictures to which a head was fitted."""
     _, sizes = np.unique(examples.groups, return_counts=True)
     counts = examples.class_counts.tolist()
     return Pictures(
@@ -121,7 +121,7 @@ def describe_pictures(examples: Examples) -> Pictures:
 def summarise(
     manifest: HeadManifest, examples: Examples, findings: Findings, lacking: tuple[str, ...], *, quick: bool = False
 ) -> AdaptReport:
-    """The report of a head that was fitted to ``examples``. ``lacking`` is what its record lacks, as sentences."""
+    """The report of a head that was fitted to ``examples``. ``lacking`` lists in sentences what its record lacks."""
     pictures = describe_pictures(examples)
     return AdaptReport(
         name=manifest.name,
@@ -143,7 +143,7 @@ def summarise(
 
 
 def _beaten_by(evidence: Evidence | None) -> int:
-    """How many things that are not cells name as many pictures rightly; more labels do not help against them."""
+    """The number of baselines that name at least as many pictures rightly; more labels do not help against them."""
     if evidence is None:
         return 0
     right, _ = counts(evidence)
@@ -175,7 +175,7 @@ def _next_steps(pictures: Pictures, findings: Findings, *, needs_more: bool, qui
             "frames."
         )
     own = findings.own_refusals
-    # Those that are too small have their own step.
+    # Pictures that are too small have their own step.
     refused = 0 if own is None else own.refused_count - own.reasons.get(Reason.FIELD_TOO_SMALL.value, 0)
     if refused > MANY_REFUSED_RATIO * pictures.images_count:
         steps.append(

@@ -1,4 +1,4 @@
-"""A report in the terminal: what it is, how good, what is missing, what to do next."""
+"""Prints a report: what the head is, how good it is, what is missing, and what to do next."""
 
 from __future__ import annotations
 

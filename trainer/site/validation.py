@@ -20,12 +20,13 @@ from trainer.training.thresholds import choose_threshold
 
 FOLDS = 5
 MIN_PICTURES = 4
-"""Of a class that figures can be found for. Others are fitted to all the same, and keep the head provisional."""
+"""Fewest pictures of a class for its figures. Other classes are fitted to as well, and keep the head provisional."""
 OWN_REFUSED_RATIO = 0.04
-"""At most this share of the held-out pictures is unfamiliar: a little over half of what is allowed on pictures never
-seen, 7 %."""
+"""Largest share of the held-out pictures that is unfamiliar.
+
+It is a little over half of what is allowed on pictures never seen, 7 %."""
 VALIDATION_STARTS, VALIDATION_ENDS = 0.7, 0.8
-"""As far as a progress bar is concerned."""
+"""Start and end of this stage on the progress bar."""
 
 
 def check_enough(labels: NDArray[np.int64], groups: NDArray[np.int64], codes: tuple[str, ...]) -> None:
@@ -39,7 +40,7 @@ def check_enough(labels: NDArray[np.int64], groups: NDArray[np.int64], codes: tu
 
 
 def _lacking(own: NDArray[np.bool_], groups: NDArray[np.int64], code: str) -> str:
-    """What the pictures ``own`` (n,) of a class lack, as a sentence; empty if nothing."""
+    """What the pictures ``own`` (n,) of a class lack, as a sentence; empty if nothing is lacking."""
     if own.sum() < MIN_PICTURES:
         return f"Class {code} has {own.sum()} pictures; at least {MIN_PICTURES} are needed."
     if len(np.unique(groups[own])) < MIN_GROUPS:
@@ -63,7 +64,7 @@ def cross_validate(
 ) -> CrossValidation:
     """Cross-validate heads on features (n, f), their variants (n, v, f), labels and groups (n,) each.
 
-    ``whole_field_ratio`` is that of the kind of features.
+    ``whole_field_ratio`` is the ratio of the kind of features.
     Raises ``DataError`` as ``check_enough`` does.
     """
     check_enough(labels, groups, codes)
@@ -88,7 +89,7 @@ def cross_validate(
         unfamiliarity[held_out] = familiarity.distances(features[held_out])
         regularisations.append(regularisation)
         heads.append(FoldHead(linear.weights, linear.bias, familiarity))
-    # What a fold could not know says nothing of how sure it may be; it counts as wrong in every figure.
+    # Pictures of a class that a fold could not know say nothing of its confidence; they count as wrong in all figures.
     temperature = fit_temperature(logits[known], labels[known])
     probabilities = softmax(logits, temperature)
     shifted = softmax(varied_logits, temperature).max(axis=-1).reshape(-1)
@@ -109,10 +110,10 @@ def cross_validate(
 def fit_site_familiarity(
     features: NDArray[np.float32], varied: NDArray[np.float32], whole_field_ratio: float
 ) -> Familiarity:
-    """The Gaussian of those features (n, f), and of their variants (n, v, f), that describe the field as a whole.
+    """The Gaussian of the features (n, f), and their variants (n, v, f), that describe the field as a whole.
 
-    The others have no weight in the distance. With them, fields of another laboratory are refused less often: that
-    their cells look alike makes up for all else.
+    The other features have no weight in the distance. With them, fields of another laboratory would be refused less
+    often: their cells' similarity would outweigh everything else.
     """
     size = features.shape[1]
     count = round(whole_field_ratio * size)

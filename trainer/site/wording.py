@@ -1,4 +1,4 @@
-"""Figures in plain words, as the report and the card say them."""
+"""Puts figures into plain words, for the report and the card."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ _REASONS = {"unfamiliar": "unlike the site's pictures", "low_confidence": "not s
 
 
 def percent(ratio: float | None) -> str:
-    """To a tenth of a percent; a dash where not defined."""
+    """Percent to one decimal; a dash if not defined."""
     return "-" if ratio is None else f"{100 * ratio:.1f} %"
 
 
 def interval(ratios: tuple[float, float] | None) -> str:
-    """A 95 % interval of ratios; a dash where there is none."""
+    """A 95 % interval of ratios; a dash if there is none."""
     return "-" if ratios is None else f"{100 * ratios[0]:.1f} to {100 * ratios[1]:.1f} %"
 
 
 def counted(count: int, what: str) -> str:
-    """A count with its noun, which takes an s in the plural."""
+    """A count with its noun, which gets an s in the plural."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def joined(parts: Mapping[str, int]) -> str:
-    """Counts with their names in a row; "none" where there are none."""
+    """Counts with their names in a row; "none" if there are none."""
     return ", ".join(f"{count:,} {name}" for name, count in parts.items()) or "none"
 
 
 def fine_tuned(found: FineTuneComparison) -> str:
-    """What training the upper layers instead would bring."""
+    """What training the upper layers instead would achieve."""
     low, high = found.gain_interval_ratio
     if found.fine_tuned_is_better:
         verdict = "That is certainly better, so use the bundle that was written beside the head."
@@ -48,5 +48,5 @@ def fine_tuned(found: FineTuneComparison) -> str:
 
 
 def reasons(found: Refusals) -> str:
-    """Why pictures were refused, in words."""
+    """The reasons why pictures were refused, in words."""
     return joined({_REASONS.get(reason, reason.replace("_", " ")): count for reason, count in found.reasons.items()})

@@ -1,1 +1,1 @@
-"""All that is fitted: head, last layers, temperature, thresholds and familiarity; and the run folder."""
+"""Fits the head, the last layers, temperature, thresholds and familiarity, and keeps the run folder."""

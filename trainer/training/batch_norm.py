@@ -10,9 +10,9 @@ from trainer.training.tail import BATCH, build_tail
 
 
 def measure_batch_norms(network: keras.Model, middle: str, maps: NDArray[np.floating]) -> None:
-    """Give each BatchNorm behind ``middle`` the mean and variance that ``maps`` (n, h, w, m) have there.
+    """Give each BatchNorm behind ``middle`` the mean and variance of its input for ``maps`` (n, h, w, m).
 
-    Scale and shift make up for it: the network computes what it did.
+    Its scale and shift are adjusted so that the network computes the same as before.
     """
     tail = build_tail(network, middle)
     norms = [layer for layer in tail.layers if isinstance(layer, keras.layers.BatchNormalization)]

@@ -24,8 +24,8 @@ Arrays = list[NDArray[np.float32]]
 class Epoch:
     """One epoch's figures. Losses are mean cross-entropies in nats.
 
-    The validation is of the averaged weights, its losses are at the temperature that suits them. Epoch 0 is the
-    start, the linear head on layers that were not trained yet, and has no training loss.
+    Validation figures are those of the averaged weights, and the losses are at the temperature that suits them. Epoch 0
+    is the start, the linear head on layers that were not trained yet, and has no training loss.
     """
 
     epoch: int
@@ -39,13 +39,13 @@ class Epoch:
 
     @property
     def validation_loss(self) -> float:
-        """What early stopping uses: clean and shifted images weigh the same."""
+        """The loss that early stopping uses: clean and shifted images have the same weight."""
         return (self.clean_loss + self.shifted_loss) / 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """State after an epoch: weights as trained, their moving average, the best such average, and the optimizer's."""
+    """State after an epoch: trained weights, their moving average, the best such average, and the optimizer's state."""
 
     history: tuple[Epoch, ...]
     weights: Arrays
@@ -63,7 +63,7 @@ _GROUPS = ("weights", "average", "best", "optimizer")
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Replace the last checkpoint in one step. Raises ``OutputUnwritable``, and then the last one stays."""
+    """Replace the last checkpoint in one step. Raises ``OutputUnwritable``, in which case the last one stays."""
     arrays: dict[str, Any] = {
         f"{group}/{index:04d}": array for group in _GROUPS for index, array in enumerate(getattr(checkpoint, group))
     }

@@ -1,8 +1,8 @@
 """Fits what a bundle is familiar with: one Gaussian of its training fields and their plausible variants.
 
-Fitted on unchanged fields, it would refuse the same smear under another lamp, so it is fitted on varied ones. What
-varies, and how far, states on which images the model may be used. Training varies more: there, a variation only has
-to leave the label as it is; here, it must also have been tested.
+Fitted on unchanged fields, it would refuse the same smear under another lamp, so it is fitted on varied fields. The
+variations and their strengths define on which images the model may be used. Training varies more: there, a variation
+only has to leave the label as it is; here, it must also have been tested.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VARIANTS_COUNT = 5
 def fit_familiarity(descriptions: NDArray[np.float32]) -> Familiarity:
     """The Gaussian of descriptions (n, d), its covariance shrunk as by Ledoit and Wolf (2004).
 
-    Values that never vary get a little variance, so that there is a distance whatever the fields.
+    Values that never vary get a little variance, so that every field has a distance.
     """
     scale = descriptions.std(axis=0, dtype=np.float64) + 1e-6
     gaussian = LedoitWolf().fit(descriptions / scale)

@@ -1,8 +1,8 @@
 """Fine-tunes the layers behind the frozen ones, on the frozen layers' cached outputs.
 
-BatchNorm keeps its statistics while its scale and shift are trained: the network that is trained is then the one
-that is converted, and a few dozen images give a worse mean than thousands. Training is only well conditioned if the
-statistics are those of the training images, so they are measured first, without changing what the network computes.
+BatchNorm keeps its statistics while its scale and shift are trained: the network that is trained is then the one that
+is converted, and a few dozen images estimate a mean worse than thousands do. Training is only well conditioned with the
+statistics of the training images, so they are measured first, without changing what the network computes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from trainer.training.temperature import fit_temperature
 
 LEARNING_RATE = 1e-3
 PATIENCE_EPOCHS = 8
-"""Epochs without a smaller validation loss that end the training."""
+"""Training ends after this many epochs without a smaller validation loss."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,7 @@ class TrainingMaps:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValidationMaps:
-    """Validation data: ``.npy`` files of middle maps as they are and shifted; labels int64 (n,) of each."""
+    """Validation data: ``.npy`` files of middle maps as they are and shifted, and labels int64 (n,) for each file."""
 
     clean: Path
     shifted: Sequence[Path]
@@ -56,12 +56,12 @@ class ValidationMaps:
 def finetune(
     tail: keras.Model, training: TrainingMaps, validation: ValidationMaps, checkpoint: Path, *, epochs: int, seed: int
 ) -> tuple[Epoch, ...]:
-    """Train ``tail`` and leave it with the averaged weights of the lowest validation loss, the start included.
+    """Train ``tail`` and leave it with the averaged weights of the lowest validation loss, including the start's.
 
-    Returns the curves, of which the first row is the start.
+    Returns the curves; their first row is the start.
 
-    Resumes from ``checkpoint`` where there is one, and writes it after each epoch; the same seed gives the
-    same order of images whether or not the training was interrupted. Raises ``RunError`` or ``OutputUnwritable``.
+    Resumes from ``checkpoint`` if it exists, and writes it after each epoch; the same seed gives the same order of
+    images whether or not the training was interrupted. Raises ``RunError`` or ``OutputUnwritable``.
     """
     student = Student(tail, _schedule(epochs, len(training.weights)))
     state = read_checkpoint(checkpoint)
@@ -127,8 +127,8 @@ def _batches(training: TrainingMaps, epoch: int, seed: int) -> Iterator[tuple[Fl
 def validate(tail: keras.Model, validation: ValidationMaps) -> tuple[float, float, float, float]:
     """Mean cross-entropy and accuracy of the images as they are, then of the shifted ones.
 
-    At the best temperature for them, as in a bundle: a network that mixup or a teacher has made less confident is
-    not worse for it.
+    Both are at the best temperature for these images, as in a bundle: a network that mixup or a teacher has made less
+    confident is not worse for it.
     """
     clean = _logits(tail, [validation.clean])
     shifted = _logits(tail, validation.shifted)

@@ -18,7 +18,7 @@ INVERSE_STRENGTHS = (0.003, 0.01, 0.03, 0.1)
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One regularisation strength and what it gave on the validation images."""
+    """One regularisation strength and its results on the validation images."""
 
     inverse_strength: float
     validation_log_loss: float
@@ -45,7 +45,7 @@ def fit_head(
 ) -> tuple[Head, list[Trial]]:
     """Fit one head per strength on (features, labels); keep the one with the lowest validation log loss.
 
-    Labels are int64 (n,), 0 to c - 1, each present in both sets. Classes weigh the same whatever their size.
+    Labels are int64 (n,), 0 to c - 1, each present in both sets. All classes have the same weight, whatever their size.
     """
     features, labels = train
     best: Head | None = None
@@ -69,7 +69,7 @@ def fit_head(
 
 
 def _symmetric(model: LogisticRegression) -> Head:
-    """One row per class, also for two classes, where scikit-learn has a single one for their difference."""
+    """Give two classes one row each, too: scikit-learn has a single row for their difference."""
     coefficients, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         coefficients = np.concatenate([-coefficients, coefficients]) / 2

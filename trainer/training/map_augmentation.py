@@ -7,11 +7,11 @@ import numpy as np
 from trainer.training.tail import Floats
 
 MIXING = 0.2
-"""Both parameters of the Beta distribution that the other image's share comes from: mostly little."""
+"""Both parameters of the Beta distribution from which the other image's share is drawn: it is mostly small."""
 
 
 def turn_maps(maps: Floats, rng: np.random.Generator) -> Floats:
-    """Each map (n, s, s, m) in one of its eight orientations: variety that is cheaper than another variant.
+    """Turn each map (n, s, s, m) into one of its eight orientations: cheaper variety than another variant.
 
     The map of a turned image is not quite the turned map, but the tail has to cope with both.
     """
@@ -25,9 +25,9 @@ def turn_maps(maps: Floats, rng: np.random.Generator) -> Floats:
 
 
 def mix(maps: Floats, targets: Floats, weights: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Each image with a share of another of the batch, and so its target (mixup, Zhang et al., 2018).
+    """Mix each image, and its target, with a share of another of the batch (mixup, Zhang et al., 2018).
 
-    The network then learns to be uncertain between classes, which keeps its probabilities from being too high.
+    The network learns to be uncertain between classes, which keeps its probabilities from being too high.
     """
     share = rng.beta(MIXING, MIXING, len(maps)).astype(np.float32)
     share = np.minimum(share, 1 - share)

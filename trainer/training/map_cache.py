@@ -46,7 +46,7 @@ class CachedMaps:
 def cache_maps(
     network: keras.Model, training: PartData, validation: PartData, options: TrainOptions, teacher: keras.Model | None
 ) -> CachedMaps:
-    """Compute the outputs of the frozen layers, and the teacher's logits, for all variants; what exists is kept."""
+    """Compute the frozen layers' outputs and the teacher's logits for all variants; files that exist are kept."""
     cache = Path(options.out) / CACHE
     kept = CachedMaps(
         [cache / f"train-{number:02d}.npy" for number in range(options.variants)],

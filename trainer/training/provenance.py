@@ -1,4 +1,4 @@
-"""Which source and which libraries a run was made with."""
+"""Finds the source and the libraries that a run was made with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LIBRARIES = ("keras", "numpy", "opencv-python-headless", "scikit-learn", "scipy
 def source_commit() -> str:
     """Commit of the source, with '+' where code has changes since; "unknown" outside a checkout.
 
-    Bundles are not code: 'make models' removes the old ones before it makes new ones.
+    Bundles do not count as code: 'make models' removes the old ones before it makes new ones.
     """
     here = Path(__file__).parents[1]
     try:

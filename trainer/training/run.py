@@ -1,4 +1,4 @@
-"""The folder of one training: how it was made, on what, what it measured, and the weights."""
+"""The folder of one training: its configuration, its data, its figures, and its weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trainer.training.provenance import library_versions, source_commit
 
 CONFIG = "config.json"
 CELLS_CONFIG = "cells.json"
-"""Of the run of a cells bundle, which is another kind of run."""
+"""Marks the run of a cells bundle, which is another kind of run."""
 SPLIT = "manifest.csv"
 METRICS = "metrics.json"
 CURVES = "curves.csv"
@@ -47,7 +47,7 @@ class RunConfig(Settings):
 
     @classmethod
     def now(cls, options: TrainOptions, dataset: Description, sha256: str, images_count: int) -> Self:
-        """The configuration of a run that starts now, here. Raises ``RunError`` for a teacher that is not a run."""
+        """The configuration of a run that starts now, here. Raises ``RunError`` if a teacher is not a run."""
         before = "".join(f"{read_config(Path(teacher)).command} && " for teacher in options.teacher)
         return cls(
             options=options,

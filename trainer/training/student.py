@@ -15,7 +15,7 @@ from trainer.training.tail import Floats
 
 WEIGHT_DECAY = 0.02
 AVERAGING = 0.99
-"""Share that the moving average of the weights keeps at each step: over about a hundred steps."""
+"""Share that the moving average of the weights keeps at each step: it spans about a hundred steps."""
 
 
 class _FixedStatistics(keras.Model):  # type: ignore[misc]  # Keras has no type hints.
@@ -36,7 +36,7 @@ class Student:
     def __init__(
         self, tail: keras.Model, schedule: keras.optimizers.schedules.LearningRateSchedule, logits: str = LOGITS
     ) -> None:
-        """``logits`` is the name of the output that learns."""
+        """``logits`` is the name of the output that is trained."""
         self._variables = tail.trainable_variables
         self._model = _FixedStatistics(tail, logits)
         self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, global_clipnorm=1.0)
@@ -47,14 +47,14 @@ class Student:
 
     @property
     def learning_rate(self) -> float:
-        """Of the next step."""
+        """The learning rate of the next step."""
         return float(self._optimizer.learning_rate)
 
     def learn(self, maps: Floats, targets: Floats, weights: Floats) -> float:
-        """Take one step; the loss before it."""
+        """Take one step; returns the loss before it."""
         self._model.reset_metrics()
         loss = self._model.train_on_batch(maps, targets, sample_weight=weights)
-        # Early on, an average over a hundred steps would give the start too much weight.
+        # Early on, an average over a hundred steps would give the initial weights too much weight.
         steps = int(self._optimizer.iterations)
         kept = min(AVERAGING, steps / (steps + 9))
         self.average = [
@@ -65,7 +65,7 @@ class Student:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """The tail with the averaged weights inside the context."""
+        """Give the tail the averaged weights inside the context."""
         trained = self._weights()
         self.assign(self.average)
         yield

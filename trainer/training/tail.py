@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 
 
 def build_tail(network: keras.Model, middle: str) -> keras.Model:
-    """The part of ``network`` behind ``middle``: from its map to ``logits`` and ``features``, layers shared."""
+    """The part of ``network`` behind ``middle``: from its map to ``logits`` and ``features``. Layers are shared."""
     outputs = {name: network.output[name] for name in (LOGITS, FEATURES)}
     return keras.Model(network.get_layer(middle).output, outputs, name="tail")
 

@@ -21,7 +21,7 @@ from trainer.training.run import (
 
 
 def check_teacher(run: Path, options: TrainOptions) -> None:
-    """Raise ``RunError`` unless ``run`` is a finished run that sees images as ``options`` want them."""
+    """Raise ``RunError`` unless ``run`` is finished and has the preprocessing and denoising of ``options``."""
     theirs = read_config(run).options
     if not (run / WEIGHTS).is_file():
         raise RunError(f"the teacher {run} is not finished.", remedy="Finish its training first.")
@@ -35,7 +35,7 @@ def check_teacher(run: Path, options: TrainOptions) -> None:
 def load_teacher(
     run: Path, options: TrainOptions, assignments: Sequence[Assignment], description: Description
 ) -> keras.Model:
-    """Image to logits of a finished run, if it may teach. Raises ``RunError`` or ``WeightsError``."""
+    """The model of a finished run, image to logits, if it may teach. Raises ``RunError`` or ``WeightsError``."""
     check_teacher(run, options)
     config = read_config(run)
     if config.dataset.codes != description.codes:
@@ -52,6 +52,6 @@ def load_teacher(
 
 
 def average_networks(networks: Sequence[keras.Model]) -> keras.Model:
-    """Image to the networks' mean logits, which are less overconfident than each alone."""
+    """A model from image to the networks' mean logits, which are less overconfident than each network's."""
     image = keras.Input(networks[0].input_shape[1:])
     return keras.Model(image, keras.ops.mean(keras.ops.stack([network(image) for network in networks]), axis=0))

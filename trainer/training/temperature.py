@@ -1,4 +1,4 @@
-"""Scales logits so that the probabilities match the accuracy. On validation data only."""
+"""Scales logits so that the probabilities match the accuracy. Uses validation data only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEMPERATURE_RANGE = (0.05, 20.0)
 def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
     """The temperature with the lowest log loss (Guo et al., 2017). Logits (n, c), labels (n,).
 
-    Searched in ``TEMPERATURE_RANGE``: where all predictions are right, there is no minimum.
+    Searched in ``TEMPERATURE_RANGE``, because there is no minimum if all predictions are right.
     """
 
     def log_loss(log_temperature: float) -> float:

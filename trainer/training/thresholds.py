@@ -1,4 +1,4 @@
-"""Chooses the thresholds below or above which the agent abstains. On validation data only."""
+"""Chooses the thresholds below or above which the agent abstains. Uses validation data only."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 
 CLEAN_UNSURE_SHARE = 0.004
 SHIFTED_UNSURE_SHARE = 0.025
-"""At most these shares of the validation images, as they are and moderately shifted, are refused for lack of
-confidence. Together with those refused as unfamiliar, that is 1 % of clean images, and less than the 5 % that are
-allowed for shifted ones."""
+"""Largest shares of the validation images, as they are and moderately shifted, that are refused for low confidence.
+
+Together with the images refused as unfamiliar, that is 1 % of clean images, and less than the 5 % that are allowed for
+shifted ones."""
 
 CLEAN_UNFAMILIAR_SHARE = 0.006
 SHIFTED_UNFAMILIAR_SHARE = 0.012
-"""At most these shares of the validation images, as they are and moderately shifted, are refused as unfamiliar: a
-little over half of what is allowed on images never seen, 1 % and 2 %."""
+"""Largest shares of the validation images, as they are and moderately shifted, that are refused as unfamiliar.
+
+That is a little over half of what is allowed on images never seen, 1 % and 2 %."""
 
 Floats = NDArray[np.floating]
 

@@ -1,4 +1,4 @@
-"""'trainer train': a linear head on frozen ImageNet features, then the last layers, and a record of how it was done."""
+"""'trainer train': fits a linear head on frozen ImageNet features, trains the last layers, and records how."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ from trainer.training.tail import build_tail, predict
 from trainer.training.teachers import average_networks, check_teacher, load_teacher
 
 HEAD_VARIANTS = 4
-"""Variants of each image that the head is fitted to: more hardly change a linear classifier."""
+"""Variants of each image for fitting the head: more hardly change a linear classifier."""
 MEASURED_COUNT = 256
-"""At most this many images serve to measure BatchNorm's statistics; each has 49 to 196 positions."""
+"""Largest number of images for measuring BatchNorm's statistics; each has 49 to 196 positions."""
 TEACHER_SHARE = 0.7
 """Weight of the teacher in the training target; the rest is the label."""
 TEACHER_TEMPERATURE = 2.0
@@ -63,7 +63,7 @@ TEACHER_TEMPERATURE = 2.0
 def train(options: TrainOptions) -> None:
     """Train and write the run folder, or resume an unfinished run there. Raises ``TrainerError``.
 
-    The test images are not used: they are for the file that ships.
+    The test images are not used: they are for the file that is shipped.
     """
     began = time.monotonic(), time.process_time()
     data, out = Path(options.data), Path(options.out)
@@ -185,7 +185,7 @@ def _fit_head(
 
 
 def _training_maps(kept: CachedMaps, labels: NDArray[np.int64], classes_count: int) -> TrainingMaps:
-    """Labels, softened by the teacher where there is one; classes weigh the same whatever their size."""
+    """Labels, softened by the teacher if there is one; all classes have the same weight, whatever their size."""
     wanted = np.eye(classes_count, dtype=np.float32)[labels]
     weights = (len(labels) / classes_count / np.bincount(labels, minlength=classes_count)[labels]).astype(np.float32)
     targets = [

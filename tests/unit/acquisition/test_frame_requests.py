@@ -1,4 +1,4 @@
-"""Onlookers see each frame once, at their own pace, and no frame from before they asked."""
+"""Viewers see each frame once, at their own pace, and no frame from before their request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fitting heads beside the readings: what comes out, and every way in which it can end."""
+"""Fitting heads beside the readings: its results, and every way in which it can end."""
 
 from __future__ import annotations
 

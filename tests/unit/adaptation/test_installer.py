@@ -1,4 +1,4 @@
-"""Installing a head apart from the agent: what is wrong with one reaches the agent in words."""
+"""Installing a head apart from the agent: its problems reach the agent as text."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.mqtt import PATIENCE_S
 
 
 class Recorder:
-    """Keeps what the agent's event recorder would write."""
+    """Keeps the records that the agent's event recorder would write."""
 
     def __init__(self) -> None:
         self.kinds: list[EventKind] = []
@@ -116,7 +116,7 @@ def test_its_beginning_and_its_end_are_events(
     assert check is not None
     assert check.state is CheckState.OK
     assert acceleration.name == "edge_tpu"
-    # Another bundle is in use now, which has no model for it.
+    # Now another bundle is in use, which has no model for the Edge TPU.
     acceleration.use(AnalysisSettings(edgetpu_library=str(library)), plain)
     assert acceleration.name is None
 

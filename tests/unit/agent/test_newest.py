@@ -1,4 +1,4 @@
-"""The newest value is told at once after a pause, and otherwise every few seconds."""
+"""The newest value is reported at once after a pause, and otherwise every few seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INTERVAL_S = 10.0
 
 
 class Told:
-    """Keeps what was published, with the time that the test's clock showed."""
+    """Keeps the published values, with the times of the test's clock."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0

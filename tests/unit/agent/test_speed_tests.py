@@ -25,7 +25,7 @@ P95_MS = {("accurate", 1): 30.0, ("accurate", 2): 20.0, ("fast", 1): 16.0, ("fas
 
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> list[Candidate]:
-    """Nothing is really timed: readings take what ``P95_MS`` says. Returns what was asked for, in order."""
+    """Replace timing: readings take the times in ``P95_MS``. Returns the requested candidates in order."""
     asked: list[Candidate] = []
 
     def time_readings(candidate: Candidate, read: Callable[[], float], target_ms: float) -> Timing:

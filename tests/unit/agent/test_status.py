@@ -27,7 +27,7 @@ LOST, LIMITS, FULL = CameraLost("unplugged."), BrokerLimits("no retain."), DiskL
         (LOST, CONNECTED, (FULL,), (StatusState.DEGRADED, "camera_lost")),
         (None, BrokerState(connected=True, error=LIMITS), (FULL,), (StatusState.DEGRADED, "broker_limits")),
         (None, CONNECTED, (FULL,), (StatusState.DEGRADED, "disk_low")),
-        # By the time anybody reads it there is a connection again.
+        # By the time anybody reads this, there is a connection again.
         (None, BrokerState(connected=False, error=BrokerUnreachable("gone.")), (), (StatusState.READY, None)),
     ],
 )

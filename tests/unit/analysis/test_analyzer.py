@@ -41,7 +41,7 @@ def png(array: Array) -> Frame:
 
 
 def result_of(reading: Reading) -> Result:
-    """The message, through JSON and back, so held against the contract."""
+    """The message, through JSON and back, and thus checked against the contract."""
     return Result.model_validate_json(ResultMaker("clinic-a", "scope-1", uuid7()).make(reading).to_json())
 
 
@@ -254,7 +254,7 @@ def test_a_picture_beyond_the_limit_is_refused_before_decoding(smear: Array) -> 
 
 def test_below_its_threshold_the_model_abstains_and_names_no_class(demo_bundle: object, smear: Array) -> None:
     bundle = load_bundle("demo")
-    # The demonstration is sure of its own drawings: at this temperature nothing is.
+    # The demonstration is certain of its own drawings; at this temperature it is certain of nothing.
     strict = bundle.manifest.model_copy(
         update={
             "temperature": 1000.0,

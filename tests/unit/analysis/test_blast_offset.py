@@ -1,4 +1,4 @@
-"""A run's own neutrophils say how much its laboratory makes every cell look like a blast."""
+"""A run's own neutrophils show how much its laboratory makes every cell look like a blast."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MODEL = ModelIdentity(name="test-cells", version="1.0.0", sha256="0" * 64, prepr
 
 
 def reading(blast: float, neutrophil: float | None = 0.9) -> Reading:
-    """Of a cell that is a neutrophil with that probability if it is no blast; None of one that has no type."""
+    """The reading of a cell that is a neutrophil with that probability if no blast; with None, it has no type."""
     typed = neutrophil is not None
     own = (1 - blast) * (neutrophil or 0)
     shares = {"blast": blast, "neutrophil": own, "lymphocyte": 1 - blast - own}

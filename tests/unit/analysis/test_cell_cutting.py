@@ -48,7 +48,7 @@ def analyzer(tmp_path_factory: pytest.TempPathFactory) -> Analyzer:
 
 @pytest.fixture(scope="module")
 def unscaled(analyzer: Analyzer) -> Analyzer:
-    """One that has to measure the scale."""
+    """An analyzer that has to measure the scale."""
     return Analyzer(analyzer._classifier, QualityLimits())
 
 
@@ -81,7 +81,7 @@ def windows_of(analyzer: Analyzer, frame: Frame) -> dict[tuple[int, int], Array]
 
 
 def square(picture: Array, centre: tuple[int, int]) -> Array:
-    """The same part of the frame by plain slicing and averaging, mirrored beyond its edge."""
+    """The same part of the frame by simple slicing and averaging, mirrored beyond its edge."""
     half = round(WINDOW_UM / UM_PER_PIXEL / 2)
     wide = np.pad(picture, ((half, half), (half, half), (0, 0)), mode="reflect")
     part = wide[centre[0] : centre[0] + 2 * half, centre[1] : centre[1] + 2 * half]
@@ -99,7 +99,7 @@ def test_a_window_is_the_part_of_the_frame_around_its_nucleus(analyzer: Analyzer
     for centre, window in found.items():
         assert window.shape == (SIDE_PX, SIDE_PX, 3)
         assert differ(window, square(picture, centre)) < 3
-        # The nucleus, which takes red light, lies in the middle, and the picture's edge around it is paler.
+        # The nucleus, which absorbs red light, lies in the middle, and the picture's edge around it is paler.
         assert window[40:56, 40:56, 0].mean() < window[..., 0].mean()
 
 
@@ -109,7 +109,7 @@ def test_the_windows_are_the_same_however_the_frame_arrives(analyzer: Analyzer, 
         frame = frame_now("camera0", Pixels(np.ascontiguousarray(picture[..., ::-1]), ColourOrder.BGR))
     else:
         frame = encoded(picture, kind)
-    # What a field was decoded from would not be fine enough: the frame has more pixels.
+    # The pixels from which a field was decoded would not be fine enough: the frame has more.
     found = windows_of(analyzer, frame)
     assert len(found) >= 5
     for centre, window in found.items():
@@ -134,7 +134,7 @@ def test_a_compressed_frame_is_decoded_again_only_if_its_windows_need_it(
         return decode_image(data, reduction=reduction, header=header)
 
     monkeypatch.setattr(cell_cutting, "decode_image", count)
-    # 0.1 µm per pixel and 24 µm on 96 px: half the resolution, which is what it was decoded at, is enough.
+    # 0.1 µm per pixel and 24 µm on 96 px: half the resolution, at which it was decoded, is enough.
     cut_cells(extracted, analysis, WINDOWS, SIDE_PX)
     assert decoded == []
     cut_cells(extracted, analysis, WINDOWS, 2 * SIDE_PX)

@@ -31,7 +31,7 @@ RED_CELLS = ((25, 25), (80, 22), (135, 28), (26, 132), (80, 138), (134, 134), (2
 
 
 def cell(side_px: int = 160, *, nucleus_ratio: float = 0.3, red_px: int = 0, reds: int = len(RED_CELLS)) -> Array:
-    """A nucleus of a diameter, with so many red cells of a diameter in pixels of 160 around it."""
+    """A nucleus of a given diameter, with ``reds`` red cells of a diameter in pixels of 160 around it."""
     factor = side_px / 160
     drawn = np.full((side_px, side_px, 3), (235, 228, 233), np.uint8)
     for x, y in RED_CELLS[: reds if red_px else 0]:
@@ -62,7 +62,7 @@ def test_the_colour_order_and_the_file_make_no_difference() -> None:
     png = Encoded(cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes())
     bgr = Pixels(np.ascontiguousarray(rgb[..., ::-1]), ColourOrder.BGR)
     assert measure_scale([png] * 5) == measure_scale([bgr] * 5) == measure_scale([pixels(rgb)] * 5)
-    # With red and blue exchanged this would be a nucleus.
+    # With red and blue exchanged, this would be a nucleus.
     pink = np.full((160, 160, 3), (235, 228, 233), np.uint8)
     cv2.circle(pink, (80, 80), 28, (130, 55, 92), -1, cv2.LINE_AA)
     assert measure_scale([Pixels(np.ascontiguousarray(pink[..., ::-1]), ColourOrder.BGR)]) == USUAL_SCALE

@@ -1,4 +1,4 @@
-"""What a cells bundle says of cells, and of a field by its cells, alone or beside a bundle for whole fields."""
+"""The results of a cells bundle for cells, and for a field by its cells, alone or beside a bundle for whole fields."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
 
 
 def result_of(reading: Reading) -> Result:
-    """The message, through JSON and back, so held against the contract."""
+    """The message, through JSON and back, and thus checked against the contract."""
     return Result.model_validate_json(ResultMaker("clinic-a", "scope-1", uuid7()).make(reading).to_json())
 
 
@@ -137,7 +137,7 @@ def test_a_field_whose_cells_are_all_refused_has_no_label(
     assert result.provisional is (reason is Reason.MODEL_UNPROVEN)
     assert {cell.refusal for cell in result.cells if not cell.cut} == {reason}
     assert {(cell.type, cell.type_ratio) for cell in result.cells} == {(None, None)}
-    # Of a familiar cell it is said how blast-like it is, sure or not.
+    # For a familiar cell, the blast ratio is given whether the type is certain or not.
     seen = [cell.blast_ratio for cell in result.cells if not cell.cut]
     assert (None in seen) is (reason is not Reason.LOW_CONFIDENCE)
     assert result.differential is not None
@@ -286,7 +286,7 @@ def test_a_run_whose_neutrophils_look_like_blasts_has_fewer_blasts(
     before = analyzer.analyse(run[0]).probabilities
     assert before is not None
     assert before[code] > 0.7 * (1 - before["benign"])
-    # Found twice, as it must not be measured with what was found before.
+    # Measured twice, because a measurement must not use the earlier result.
     for _ in range(2):
         analyzer.find_blast_offset(run)
         after = analyzer.analyse(run[0]).probabilities

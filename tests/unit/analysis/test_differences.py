@@ -1,4 +1,4 @@
-"""What an unfamiliar field says of how it differs: with the demonstration bundle and drawn smears."""
+"""How an unfamiliar field reports its differences: with the demonstration bundle and drawn smears."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def magnified(_field: Array) -> Array:
 
 
 def tinted(field: Array) -> Array:
-    """Bluer, as by a wrong white balance, and not enough for the field to be rejected."""
+    """Bluer, as by a wrong white balance, but not enough for the field to be rejected."""
     changed: Array = np.clip(field * np.array([0.7, 0.9, 1.05]), 0, 255).astype(np.uint8)
     return changed
 
@@ -94,7 +94,7 @@ def test_familiar_fields_are_measured_no_more_often_than_they_are_wanted(smear: 
     assert first.appearance == rarely.measure_appearance(frame(smear))
     assert "appearance" in first.latency_ms
     assert second.appearance is None
-    # Measured for what differs, and not chosen: a window of the refused alone would always have drifted.
+    # Measured to find its differences, but not chosen for the window: refused fields alone would always have drifted.
     assert (unlike.differs is not None, unlike.appearance) == (True, None)
     always = Analyzer(classifier, QualityLimits(), appearance_interval_s=0)
     assert all(always.analyse(frame(smear)).appearance is not None for _ in range(2))

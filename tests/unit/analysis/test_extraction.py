@@ -1,4 +1,4 @@
-"""What the analyzer extracts of a frame, by the geometry that the bundle's manifest states."""
+"""What the analyzer extracts from a frame, by the geometry in the bundle's manifest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMITS = QualityLimits(min_focus_score=0)
 
 
 def analyzer(field: TrainingField | None, *, um_per_pixel: float | None = None) -> Analyzer:
-    """Of the demonstration, as if its training images had been made like ``field``."""
+    """The analyzer of the demonstration, as if its training images had been made like ``field``."""
     bundle = load_bundle("demo")
     changed = bundle.manifest.model_copy(update={"field": field})
     return Analyzer(Classifier(replace(bundle, manifest=changed)), LIMITS, um_per_pixel=um_per_pixel)
@@ -57,7 +57,7 @@ def smear() -> Array:
 
 @pytest.fixture(scope="module")
 def wide(smear: Array) -> Array:
-    """A camera's picture of 640 x 480 px, of which the drawn field is the squeezed version."""
+    """A camera's picture of 640 x 480 px; the drawn field is its squeezed version."""
     return np.asarray(cv2.resize(smear, (640, 480), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
@@ -124,7 +124,7 @@ def test_areas_in_um2_are_those_of_the_cameras_scale(wide: Array, smear: Array) 
     found = nuclei(judge, rgb(wide))
     assert found.median_area_px is not None
     assert found.median_area_um2 == pytest.approx(found.median_area_px * camera_um_per_pixel**2, abs=1e-3)
-    # A field that was made of the same picture has the same cells, of the same size.
+    # A field that was made from the same picture has the same cells, of the same size.
     ready = nuclei(judge, rgb(smear))
     assert ready.median_area_um2 == pytest.approx(found.median_area_um2, rel=0.1)
     estimated = analyzer(STRETCHED).analyse(rgb(wide))

@@ -1,4 +1,4 @@
-"""With several threads the network runs beside segmentation and quality."""
+"""With several threads, the network runs beside segmentation and quality."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE_S = 60
 
 
 class Recorded(Classifier):
-    """Remembers in which thread it ran, and says when it has begun."""
+    """Remembers in which thread it ran, and reports when it has begun."""
 
     def __init__(self) -> None:
         super().__init__(load_bundle("demo"), threads=2)
@@ -54,7 +54,7 @@ def rgb(array: Array) -> Frame:
 
 
 def said(reading: Reading) -> dict[str, object]:
-    """All that does not depend on time, or on how a model runs."""
+    """Everything that does not depend on time, or on how a model runs."""
     left_out = {"frame", "latency_ms", "explanation", "appearance"}
     return {name: getattr(reading, name) for name in Reading.__slots__ if name not in left_out}
 

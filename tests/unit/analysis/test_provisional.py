@@ -1,4 +1,4 @@
-"""A bundle without a record: everything that people and programs see says that it is provisional."""
+"""A bundle without a record: everything that people and programs see says that the bundle is provisional."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Array = NDArray[np.uint8]
 
 @pytest.fixture
 def unrecorded(demo_bundle: Path) -> Path:
-    """The demonstration bundle as versions before the record wrote it."""
+    """The demonstration bundle as written by versions before the record."""
     path = demo_bundle / "manifest.json"
     content = json.loads(path.read_text())
     content.pop("evidence", None)
@@ -47,7 +47,7 @@ def test_a_good_field_gets_no_answer(provisional: Analyzer, smear: Array) -> Non
     assert (reading.label, reading.malignant, reading.probabilities, reading.malignant_ratio) == (None,) * 4
     assert reading.decision is not None
     assert reading.decision.confidence_ratio is None
-    # The heat map would show where the class is that is withheld.
+    # The heat map would show the location of the class that is withheld.
     assert reading.explanation is not None
     assert reading.explanation.class_activation_map is None
 

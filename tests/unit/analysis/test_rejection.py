@@ -65,7 +65,7 @@ FAULTS: list[tuple[Reason, dict[str, float | None]]] = [
     (Reason.NO_COLOUR, {"colourfulness_delta_e": 1.0}),
     (Reason.COLOUR_CAST, {"colour_cast_delta_e": 40.0}),
 ]
-"""In the order in which they are reported; they come before motion and what the field holds."""
+"""In the order in which they are reported; they come before motion and the content of the field."""
 
 
 @pytest.mark.parametrize("first", range(len(FAULTS)))

@@ -1,4 +1,4 @@
-"""What a reading says of the scale: where it is from, its interval, and whether it is contradicted."""
+"""The scale in a reading: its source, its interval, and whether it is contradicted."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_a_slow_candidate_takes_few_readings_and_one_interruption_is_forgiven() 
 
 
 class Clock:
-    """Moves on by what each measurement takes."""
+    """Advances by the time that each measurement takes."""
 
     def __init__(self, each_s: float) -> None:
         self.now_s = 0.0

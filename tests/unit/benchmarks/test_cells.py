@@ -1,4 +1,4 @@
-"""The benchmark of a cells bundle: that it runs, with one or without; what it measures is nobody's test."""
+"""The benchmark of a cells bundle runs with a bundle and without; its measurements are not tested."""
 
 from __future__ import annotations
 

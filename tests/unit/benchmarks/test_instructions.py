@@ -1,4 +1,4 @@
-"""The arithmetic of instruction counts, and that valgrind can be asked for them."""
+"""The arithmetic of instruction counts, and that valgrind can provide them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_twice_the_work_is_twice_the_instructions(tmp_path: Path) -> None:
     program = (
         "import hashlib, sys; from pathlib import Path; from benchmarks.callgrind import Counter\n"
         "counter, once, twice = Counter(Path(sys.argv[1])), bytes(100_000), bytes(200_000)\n"
-        # Work that allocates nothing: where Python's pool of small objects happens to be full, each integer costs more.
+        # Work that allocates nothing: if Python's pool of small objects happens to be full, each integer costs more.
         "print(*(counter.count(lambda: hashlib.sha256(data), times=2) for data in (once, twice)))"
     )
     done = subprocess.run(

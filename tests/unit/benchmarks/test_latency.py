@@ -1,4 +1,4 @@
-"""The benchmark's own arithmetic, and that it runs; what it measures is nobody's test."""
+"""The benchmark's own arithmetic, and that it runs; its measurements are not tested."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_bundle_that_is_not_there_gives_a_reason_instead_of_a_crash(monkeypatc
 def test_a_busy_machine_makes_figures_invalid() -> None:
     with observed(max_others_pct=0.0) as conditions:
         subprocess.run([sys.executable, "-c", "sum(range(10**6))"], check=True)
-        # What our own children take is ours.
+        # The time of our own children is ours.
         ours = conditions
     assert ours.others_pct < 100
     with observed(max_others_pct=-1.0) as conditions:

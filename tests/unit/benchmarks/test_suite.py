@@ -1,4 +1,4 @@
-"""The guard: when it speaks, when it is silent, and that every benchmark can be run by it."""
+"""The guard: when it reports, when it is silent, and that it can run every benchmark."""
 
 from __future__ import annotations
 

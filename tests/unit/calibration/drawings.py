@@ -1,4 +1,4 @@
-"""Drawn stage micrometers and backgrounds, whose measures are known."""
+"""Drawn stage micrometers and backgrounds with known measures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several frames say together, what is skipped, and what is said about it."""
+"""The result of several frames together, what is skipped, and what is reported about it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_one_colour_gets_a_reason_and_no_scale(method: CalibrationMethod, level:
     assert verdicts(found)["exposure"] is Verdict.ADJUST
     assert all(check.next_step for check in found.checks if check.verdict is not Verdict.OK)
     if level != 128:
-        # Too dark or clipped: what looks grey and even may be neither.
+        # Too dark or clipped: something that looks grey and even may be neither.
         assert verdicts(found)["white_balance"] is verdicts(found)["evenness"] is Verdict.UNCLEAR
 
 

@@ -1,4 +1,4 @@
-"""The distance of a micrometer's lines is right whatever their direction, and nothing else passes for one."""
+"""The distance of a micrometer's lines is right whatever their direction, and nothing else is taken for one."""
 
 from __future__ import annotations
 

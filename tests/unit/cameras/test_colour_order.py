@@ -25,7 +25,7 @@ from edge_agent.testing.colour_card import CARD_PATCHES_RGB, card_seen, colour_c
 from edge_agent.testing.picamera2 import FakePicamera2
 from edge_agent.testing.video_capture import FakeVideoCapture
 
-# Compression blurs colours, most of all in a video; a swap of red and blue is off by 190.
+# Compression blurs colours, most of all in a video; swapping red and blue shifts them by 190.
 TOLERANCE_LEVELS = 25
 
 BGR_CARD = colour_card(ColourOrder.BGR)

@@ -107,7 +107,7 @@ def test_a_file_without_permission_is_a_frame_with_an_error(tmp_path: Path, monk
     path.write_bytes(b"x")
     camera = opened(tmp_path)
 
-    # Root may read everything, so no mode of the file would do.
+    # Root may read everything, so no file mode would do.
     def refuse(path: Path, flags: int) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -301,7 +301,7 @@ def test_a_camera_opened_again_goes_on_after_the_last_image_handed_over(tmp_path
         (tmp_path / name).write_bytes(b"x")
     position = FolderPosition()
     first = opened(tmp_path, position)
-    # The third is read, but nobody took it: it comes again.
+    # The third is read, but nobody took it: it is returned again.
     assert [first.read().source for _ in range(3)] == ["a.png", "b.png", "c.png"]
     first.close()
     assert names(opened(tmp_path, position)) == ["c.png", "d.png"]
@@ -309,7 +309,7 @@ def test_a_camera_opened_again_goes_on_after_the_last_image_handed_over(tmp_path
 
 
 class SlowDisk:
-    """Hangs in the reading of one file until it is released."""
+    """Hangs while one file is read, until it is released."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         self.released = threading.Event()

@@ -24,14 +24,14 @@ SHOWN = "rtsp://scope.example:8554"
 SECRET = st.text(string.ascii_letters + string.digits + "/?#@:%[]&=+ ü", min_size=6, max_size=20).map(
     lambda text: f"Zq7{text}Xw9"
 )
-"""Never a part of anything that is shown by itself: it begins and ends with what no message of ours has."""
+"""Never part of anything else that is shown: it begins and ends with characters that none of our messages contains."""
 
 
 FEW = hypothesis_settings(max_examples=40)
 
 
 def parts_of(secret: str) -> set[str]:
-    """What of a secret may be nowhere: it and its form in an address, whole and cut at what would end a password."""
+    """Parts of a secret that must not appear: it and its form in an address, whole and cut where a password may end."""
     return {secret, quote(secret, safe=""), "Zq7", "Xw9"}
 
 
@@ -84,7 +84,7 @@ def test_a_password_that_is_not_escaped_is_refused_and_not_repeated(template: st
         said = f"{error}{error!r}{error.errors()}{error.json()}" + "".join(traceback.format_exception(error))
         assert "escape" in said or "write %40" in said
     else:
-        # A lone % with two hexadecimal digits behind it is an escape, whatever was meant.
+        # A lone % followed by two hexadecimal digits is an escape, whatever was meant.
         assert not set(secret) & set("/?#@[] ü")
         said = renderings(settings)
     assert not [part for part in parts_of(secret) if part in said]

@@ -44,7 +44,7 @@ def test_any_size_and_scale_is_drawn_with_its_nuclei_inside(
 def test_nuclei_lie_where_the_truth_says(label: str) -> None:
     image, truth = draw_smear(np.random.default_rng(3), label, size_px=(448, 448))
     assert truth.nuclei
-    # Every stain here lets the least green through, and glass and red cells let more.
+    # Every stain here transmits least green, and glass and red cells transmit more.
     background = np.median(image[..., 1])
     for nucleus in truth.nuclei:
         y, x = int(nucleus.y_px), int(nucleus.x_px)

@@ -24,7 +24,7 @@ POLICY: dict[str, Any] = {
 
 
 class RecordedStop(threading.Event):
-    """A stop whose waits are noted and cost no time."""
+    """A stop whose waits are recorded and take no time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class RecordedStop(threading.Event):
 
 
 class Watched:
-    """A supervisor on scripted cameras and all that it says."""
+    """A supervisor on scripted cameras, and all of its reports."""
 
     def __init__(self, make: Callable[[], Camera], **policy: Any) -> None:
         self.states: list[CameraState] = []
@@ -60,7 +60,7 @@ class Watched:
 
 
 class InlineWorker:
-    """Reads when asked and not before: what a live camera gives is then certain."""
+    """Reads only when asked, so that the frames of a live camera are certain."""
 
     live = True
     superseded_count = 0
@@ -107,7 +107,7 @@ def sources(*numbers: int) -> list[str]:
 
 
 def folder(*steps: Frame | BaseException | Hang) -> ScriptedCamera:
-    """Not live, so that every frame counts and the order is certain."""
+    """A camera that is not live, so that every frame counts and the order is certain."""
     return ScriptedCamera(steps, live=False)
 
 
@@ -141,7 +141,7 @@ def test_a_file_is_read_one_frame_ahead_at_most() -> None:
     worker = watched.supervisor._worker
     assert worker is not None
     assert worker.ready(20)
-    # The second frame waits: as long as nobody takes it, the third is left where it is.
+    # The second frame waits: until somebody takes it, the third is not read.
     assert not third_read.wait(0.1)
     watched.take(1)
     assert third_read.wait(20)

@@ -87,7 +87,7 @@ def test_a_camera_opened_again_goes_on_after_the_last_frame_handed_over(tmp_path
     write_video(path, 6, codec)
     position = VideoPosition()
     first = opened(path, position)
-    # The third is read, but nobody took it: it comes again.
+    # The third is read, but nobody took it: it is returned again.
     assert [first.read().source for _ in range(3)][-1] == f"{name}#frame=2"
     first.close()
     frames = rest(opened(path, position))
@@ -175,7 +175,7 @@ def test_a_file_cut_off_says_so_in_its_last_frame(tmp_path: Path, name: str) -> 
     assert 2 < len(frames) < 40
     images = [frame.image for frame in frames]
     if name == "v.ts":
-        # Nothing in a transport stream says how long it was to be.
+        # Nothing in a transport stream says how long it should be.
         return
     assert isinstance(images[-1], ImageError)
     assert "of the 40 that it declares" in images[-1].message

@@ -1,4 +1,4 @@
-"""What ``edge-agent audit verify`` says."""
+"""The output of ``edge-agent audit verify``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_it_says_what_is_no_longer_kept_and_what_was_set_aside(tmp_path: Path, m
     assert "in 3 files" in done.output
     assert "older entries were deleted to make room" in done.output
     assert "damaged, renamed to: audit.corrupt-" in done.output
-    # An older file can be looked at by itself.
+    # An older file can be checked by itself.
     assert verify(older_segments(path)[0].path).exit_code == 0
 
 

@@ -1,4 +1,4 @@
-"""What ``edge-agent bundle`` says and does."""
+"""The output and effects of ``edge-agent bundle``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``edge-agent calibrate``: what it prints, what it writes, and what it leaves alone."""
+"""``edge-agent calibrate``: what it prints, writes, and leaves alone."""
 
 from __future__ import annotations
 

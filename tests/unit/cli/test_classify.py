@@ -100,7 +100,7 @@ def test_each_kind_of_path_that_cannot_be_read_has_its_code(
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    # Root may list everything, so no mode of the folder would do.
+    # Root may list everything, so no folder mode would do.
     monkeypatch.setattr(os, "scandir", refuse)
     names = {
         "absent.png": "image_missing",
@@ -184,7 +184,7 @@ def test_each_reason_in_the_table_is_explained_once_below_it(pictures: Path, mon
     Image.fromarray(black[:50, :50]).save(pictures / "tiny.png")
     (pictures / "broken.png").write_bytes(b"broken")
     monkeypatch.setenv("COLUMNS", "300")
-    # The width is fixed where the variable was set when the console was made, as it is in each of several processes.
+    # The width is fixed to the variable's value when the console was made, as it is in each of several processes.
     monkeypatch.setattr(output, "_width", None)
     _, shown = run(pictures, "--format", "table")
     below, _, _ = shown.partition("diagnosis.")[2].partition("1 not read:")

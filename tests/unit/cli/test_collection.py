@@ -1,4 +1,4 @@
-"""What ``edge-agent collection`` says and does."""
+"""The output and effects of ``edge-agent collection``."""
 
 from __future__ import annotations
 

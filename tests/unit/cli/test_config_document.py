@@ -20,7 +20,7 @@ tables = st.recursive(
 
 @st.composite
 def layouts(draw: st.DrawFn) -> str:
-    """The same values in headers, inline tables and dotted keys, with comments between."""
+    """The same values in headers, inline tables and dotted keys, with comments in between."""
 
     def inline(value: object) -> str:
         if isinstance(value, dict):

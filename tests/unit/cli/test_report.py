@@ -1,4 +1,4 @@
-"""``edge-agent report``: what the device keeps, in a file or on the terminal."""
+"""``edge-agent report``: the reports that the device keeps, in a file or on the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conversation of 'leukoscope setup': every wrong answer gets its reason, and nothing is written before the end."""
+"""The dialogue of 'leukoscope setup': every wrong answer is explained, and nothing is written before the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Answers = list[tuple[str, str]]
 
 
 class Person:
-    """Answers by the question's words; the default to all others. A question without an answer left is an error."""
+    """Answers by the question's words, and all others by default. A question without an answer left is an error."""
 
     def __init__(self, answers: Answers) -> None:
         self.left = list(answers)
@@ -222,7 +222,7 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path, talk: Cal
     tls.context()
     assert tls.ca_file is not None
     assert tls.ca_file.read_bytes() == authority.cert_pem.bytes()
-    # Answering with what is there keeps it all.
+    # Answering with the existing values keeps everything.
     before = (tmp_path / "agent.toml").read_text()
     talk([])
     assert (tmp_path / "agent.toml").read_text() == before

@@ -1,4 +1,4 @@
-"""``edge-agent spool``: whatever the file, the folder and the output are, one clear error or all that can be read."""
+"""``edge-agent spool`` gives one clear error or everything readable, whatever the file, folder and output are."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def fill(folder: Path, *payloads: bytes) -> None:
 
 
 def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A line of bash in which ``agent`` is ``edge-agent spool``; its exit code is the agent's."""
+    """Run a line of bash in which ``agent`` is ``edge-agent spool``; its exit code is the agent's."""
     done = subprocess.run(
         ["bash", "-c", f'set -o pipefail; agent() {{ {AGENT} "$@"; }}; {line}'],
         capture_output=True,
@@ -62,7 +62,7 @@ class Done:
 
 @pytest.fixture
 def agent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    """``edge-agent spool`` in this process: many times as fast as a process for each."""
+    """Run ``edge-agent spool`` in this process: many times as fast as a process for each call."""
 
     def run(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "stdin", io.StringIO())

@@ -101,7 +101,7 @@ def test_the_address_is_printed_with_a_code_that_a_phone_reads_and_the_fingerpri
 
 
 def read_code(text: str) -> str:
-    """The QR code drawn with half blocks: light is printed, on a dark terminal."""
+    """Read the QR code drawn with half blocks: light modules are printed, on a dark terminal."""
     rows = [line for line in text.splitlines() if line and set(line) <= set("█▀▄ ")]
     upper = [[each in "█▀" for each in line] for line in rows]
     lower = [[each in "█▄" for each in line] for line in rows]

@@ -10,7 +10,7 @@ from tests.results import any_result
 
 
 def info(session: UUID) -> Info:
-    """Of ``scope-1`` in ``clinic-a``."""
+    """The info of ``scope-1`` in ``clinic-a``."""
     return Info(
         demonstration=True,
         site="clinic-a",

@@ -1,4 +1,4 @@
-"""What dashboards' programs may import, and that it needs nothing of a device."""
+"""What programs of dashboards may import, and that it needs nothing of a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the answers of people add up to."""
+"""The results of several people's answers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def answers(*labels: str) -> Answers:
         (["benign"], "pre-b", None),
         (["not_usable"], "pre-b", None),
         (["benign", "benign"], "pre-b", "benign"),
-        # The model has no vote.
+        # The model's answer does not count.
         (["benign", "pre-b"], "pre-b", None),
         (["benign", "pre-b", "pre-b"], None, "pre-b"),
         (["benign", "pre-b", "pro-b"], None, None),
@@ -79,7 +79,7 @@ def entries_of(history: list[tuple[UUID, str] | int]) -> list[LabelEntry]:
 
 
 def model_of(entries: list[LabelEntry]) -> dict[UUID, list[str]]:
-    """The opinions that count, found in the plainest way."""
+    """The opinions that count, found in the simplest way."""
     undone = {each.undoes for each in entries}
     return {
         item: [

@@ -148,7 +148,7 @@ def test_an_answer_that_is_sent_twice_counts_once(tmp_path: Path) -> None:
     collection, entry = make_collection(tmp_path), uuid4()
     made = [collection.label(frame, "classes", "benign", by="work", entry_id=entry) for _ in range(3)]
     assert made[0] == made[1] == made[2]
-    # Counted twice, they would have settled it.
+    # Counted twice, they would have decided the label.
     assert collection.next("classes", "second-look") is not None
 
 

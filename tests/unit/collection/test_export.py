@@ -1,4 +1,4 @@
-"""An export is what the trainer takes."""
+"""The trainer accepts an export."""
 
 from __future__ import annotations
 

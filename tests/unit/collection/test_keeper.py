@@ -20,7 +20,7 @@ from tests.kept import Readings, Recorded
 
 
 class Disk(FrameStore):
-    """A disk that hangs, is full, or works, as a test says."""
+    """A disk that hangs, is full, or works, as the test sets it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, StoreLimits(2**30, timedelta(days=1), 1000))
@@ -71,7 +71,7 @@ def test_a_disk_that_hangs_costs_frames_and_never_time(disk: Disk, recorded: Rec
     made = [readings.make() for _ in range(MAX_WAITING + 6)]
     first = keeper.offer(made[0][0], made[0][1].frame)
     disk.asked.get(timeout=60)
-    # All of these return while the disk does not answer.
+    # All of these return while the disk does not respond.
     futures = [keeper.offer(result, reading.frame) for result, reading in made[1:]]
     assert [future.done() for future in futures] == [False] * MAX_WAITING + [True] * 5
     assert all(isinstance(future.exception(0), CollectionBusy) for future in futures[MAX_WAITING:])

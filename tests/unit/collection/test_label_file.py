@@ -82,7 +82,7 @@ def test_a_line_that_was_cut_short_costs_only_itself(
     if repaired:
         after.repair()
     append(after, 3)
-    # Without its line end alone it is whole.
+    # It is complete even without its line end.
     expected = [1, 2, 3] if lost < 2 else [1, 3]
     assert numbers(after) == numbers(LabelFile(folder)) == expected
     assert after.unreadable_count == (0 if lost in {0, 1, length} else 1)

@@ -1,4 +1,4 @@
-"""Labels come back from somebody else, and nothing of them is lost silently."""
+"""Labels come back from somebody else, and none of them is lost silently."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_an_export_brings_all_answers_to_another_device(tmp_path: Path) -> None:
     collection.export("classes", tmp_path / "export.zip")
     other = make_collection(there)
     done = other.import_labels(tmp_path / "export.zip")
-    # Both answers of one role, and no third one made of the manifest's rows.
+    # Both answers of one role, and no third answer made from the manifest's rows.
     assert (done.added_count, done.known_count) == (3, 2)
     (state,) = other.state().sets
     assert (state.labelled_count, state.unlabelled_count, state.disputed_count) == (2, 1, 0)

@@ -1,4 +1,4 @@
-"""The kept frames on the disk: bounded, whole or gone, and without a name."""
+"""The kept frames on the disk: bounded, complete or gone, and without a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each test of the database runs on SQLite, and on PostgreSQL where that is installed."""
+"""Each test of the database runs on SQLite, and on PostgreSQL if it is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the collector's endpoint says of the fleet, and when."""
+"""The metrics of the fleet at the collector's endpoint, and when they appear."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class _Served(Collector):
 
 
 def scrape(fleet: Fleet, figures: Figures | None = None) -> str:
-    """What the endpoint answers, without the endpoint."""
+    """The endpoint's answer, without the endpoint."""
     registry = CollectorRegistry()
     registry.register(_Served(fleet, figures or Figures()))
     return generate_latest(registry).decode()
@@ -213,7 +213,7 @@ def test_what_describes_the_present_is_void_when_a_device_is_lost(fleet: Fleet) 
     gone = scrape(fleet)
     assert of_device(gone, "check_ok", check="camera", code="camera_lost") is None
     assert of_device(gone, "spool_waiting_messages") is None
-    # A counter that vanishes and comes back would be a gap in every rate.
+    # A counter that vanishes and returns would be a gap in every rate.
     assert of_device(gone, "readings_total", outcome="classified") == 3
 
 
@@ -238,7 +238,7 @@ def test_figures_are_in_the_units_of_prometheus(fleet: Fleet) -> None:
     assert of_device(text, "readings_total", outcome="rejected") == 2
     assert of_device(text, "refusals_total", reason="too_dark") == 2
     assert of_device(text, "labels_total", label="benign") == 3
-    # What a computer cannot measure is left out; 0 degrees would be a figure.
+    # Values that a computer cannot measure are left out; 0 degrees would be a figure.
     assert of_device(text, "machine_cpu_temperature_celsius") is None
 
 
@@ -255,7 +255,7 @@ def test_a_restart_does_not_hide_readings(fleet: Fleet) -> None:
     take(fleet, status(), metrics(5), metrics(7, session=NEW, uptime_s=30))
     text = scrape(fleet)
     assert of_device(text, "readings_total", outcome="classified") == 8
-    # The spool counts on.
+    # The spool continues to count.
     assert of_device(text, "spool_accepted_messages_total") == 100
 
 

@@ -20,7 +20,7 @@ HEAD = "0002"
 
 
 def upgrade_to(revision: str, engine: Engine) -> None:
-    """The tables as an older release left them."""
+    """Make the tables as an older release left them."""
     with engine.begin() as connection:
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(MIGRATIONS))

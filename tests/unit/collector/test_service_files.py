@@ -1,4 +1,4 @@
-"""What ships for systemd and as a configuration is what systemd and the collector take."""
+"""systemd and the collector accept the shipped unit and configuration."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     program.chmod(0o755)
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text().replace("/opt/leukoscope/bin/edge-agent-collector", str(program)))
-    # An older systemd does not know the growing pauses between restarts, and says so.
+    # An older systemd does not know the growing pauses between restarts, and reports that.
     said = [line for line in analyze("verify", "--man=no", str(unit)).stderr.splitlines() if "'Restart" not in line]
     assert said == []
 
@@ -40,7 +40,7 @@ def test_the_unit_leaves_little_open() -> None:
 
 def test_the_example_names_every_key_with_its_default(tmp_path: Path) -> None:
     assert load_config(EXAMPLE, {}) == CollectorConfig()
-    # What is commented out is valid, too.
+    # The commented-out settings are valid, too.
     text = re.sub(r"^# (?=\[|[a-z_]+ =)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     everything = tmp_path / "collector.toml"
     everything.write_text(text)

@@ -1,4 +1,4 @@
-"""The command dispatcher by itself, with a broker's part played by the test."""
+"""The command dispatcher alone, with the test in the role of the broker."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_command_that_was_begun_before_a_kill_is_not_carried_out_again(tmp_pat
     killed = threading.Event()
 
     def dies(_command: Command) -> Data:
-        # Nothing after this happens in the old life.
+        # Nothing after this happens in the previous run.
         killed.set()
         threading.Event().wait()
         return {}
@@ -164,7 +164,7 @@ def test_only_the_last_ids_are_kept(tmp_path: Path) -> None:
             assert found.ask(each).state is AnswerState.DONE
         assert len(spool.state_entries("command/")) == RECORDS_MAX
         events = len(told(spool))
-        # The last is known, the first is not.
+        # The last one is known, the first one is not.
         found.ask(asked[-1])
         assert len(told(spool)) == 0
         found.ask(asked[0])

@@ -1,4 +1,4 @@
-"""Handlers act on what they are given and on nothing else."""
+"""Handlers act only on what they are given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What 'check-config' finds without starting anything."""
+"""The findings of 'check-config', which starts nothing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_file_that_cannot_be_used_is_named_with_its_line(tmp_path: Path, key: 
         case "pipe":
             os.mkfifo(path)
         case "text":
-            # No certificate; as a password it has nothing on its first line.
+            # Not a certificate; as a password file, its first line is empty.
             path.write_text("\nhello\n")
             path.chmod(0o600)
     text = GOOD + section + f'{key} = "{path}"\n'

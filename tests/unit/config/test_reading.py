@@ -146,7 +146,7 @@ def test_a_lower_bound_above_its_upper_one_is_refused(tmp_path: Path, addition: 
 def test_two_servers_on_one_port_are_refused(tmp_path: Path, addition: str, line: int, key: str) -> None:
     message = problems(tmp_path, GOOD + addition + "[spool]\nmax_mib = 0\n")
     assert f"agent.toml:{line}: {key}: " in message
-    # Beside whatever else is wrong.
+    # In addition to any other problems.
     assert "spool.max_mib" in message
     assert "2 errors" in message
 

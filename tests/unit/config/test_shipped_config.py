@@ -1,4 +1,4 @@
-"""The ``agent.toml`` that the package lays down on a device."""
+"""The ``agent.toml`` that the package installs on a device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def shipped(repository: Path) -> Path:
 
 @pytest.fixture
 def uncommented(shipped: Path) -> dict[str, Any]:
-    """As if somebody had uncommented every setting."""
+    """The file with every setting uncommented."""
     return tomllib.loads(re.sub(r"^#(?=\S)", "", shipped.read_text(), flags=re.MULTILINE))
 
 

@@ -1,4 +1,4 @@
-"""The AsyncAPI document and the schemas beside it hold together."""
+"""The AsyncAPI document and the schemas beside it agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was released stays readable: see docs/contract.md for the rule."""
+"""Released messages stay readable: see docs/contract.md for the rule."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ RECORDED = [
     for number, message in enumerate(json.loads(path.read_text(encoding="utf-8")))
 ]
 SENT = [each for each in RECORDED if not str(each.values[0]).startswith("command")]
-"""By devices: those to a device are closed."""
+"""Messages by devices: those to a device are closed."""
 
 NARROWED = {
-    # A device reads only the form of a UUID that RFC 9562 writes; 0.2.0 took braces and 'urn:uuid:', too.
+    # A device reads only the form of a UUID in RFC 9562; 0.2.0 took braces and 'urn:uuid:', too.
     ("0.2.0", "command"),
     ("0.2.0", "command-set-specimen"),
 }
@@ -44,7 +44,7 @@ NARROWED = {
 def test_every_recorded_message_is_still_read(name: str, message: Any) -> None:
     Draft202012Validator(SCHEMAS[name]).validate(message)
     read = MESSAGES[name].model_validate_json(json.dumps(message))
-    # Nothing of it is lost.
+    # Nothing of the message is lost.
     written = json.loads(read.to_json())
     assert {key: written[key] for key in message if key in written}.keys() == message.keys()
 
@@ -76,11 +76,11 @@ NOT_OBJECTS = {
     "details",
     "data",
 }
-"""Fields whose keys are the sender's: labels, stages, reasons. What is added there is a value, not a field."""
+"""Fields whose keys are the sender's: labels, stages, reasons. An addition there is a value, not a field."""
 
 
 def with_more_fields(value: Any, addition: Any) -> Any:
-    """A message as a later release may send it: with a field more in every object."""
+    """A message as a later release may send it: with an additional field in every object."""
     if isinstance(value, list):
         return [with_more_fields(each, addition) for each in value]
     if not isinstance(value, dict):
@@ -118,7 +118,7 @@ def test_no_field_was_removed(release: str, name: str) -> None:
 
 
 def fields(schema: dict[str, Any]) -> set[str]:
-    """Paths of all fields; a name of a definition stands for no level of its own, since it may be renamed."""
+    """Paths of all fields; the name of a definition is not a level, because it may be renamed."""
     found: set[str] = set()
 
     def walk(part: dict[str, Any], path: str, depth: int) -> None:

@@ -1,4 +1,4 @@
-"""Every schema that ships has examples, and programs of others read schemas, examples and the AsyncAPI document."""
+"""Every shipped schema has examples, and other people's programs read schemas, examples and the AsyncAPI document."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_generator_makes_models_of_every_schema_that_read_the_examples(
         root = importlib.import_module(f"generated_contract.{module}").Root
         for example in schema["examples"]:
             read = root.model_validate_json(json.dumps(example))
-            # Every field was recognised: none is left over as an extra one.
+            # Every field was recognised: none is left over as an extra field.
             assert len(read.model_fields_set) == len(example)
             assert not read.model_extra
     for module in [name for name in sys.modules if name.startswith("generated_contract")]:

@@ -1,4 +1,4 @@
-"""What the published schema of a command refuses the agent refuses, and the other way round."""
+"""The agent refuses a command exactly if the published schema refuses it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ID = "0190b6a5-7d3c-7cc1-8f55-2d6d1a9ce0aa"
 
 
 def agree(model: type[Command], text: str) -> bool:
-    """Whether both accept, or both refuse; the verdict itself."""
+    """Check that both accept or both refuse; returns the verdict."""
     allowed = VALIDATORS[model].is_valid(json.loads(text))
     try:
         model.model_validate_json(text)

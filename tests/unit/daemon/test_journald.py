@@ -1,4 +1,4 @@
-"""Where the log goes, with a stand-in for systemd-python; the system test has the real one."""
+"""The log's destination, with a stand-in for systemd-python; the system test uses the real one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_journal_gets_the_message_alone(monkeypatch: pytest.MonkeyPatch, tmp
         monkeypatch.setattr(sys, "stderr", stream)
         found = os.fstat(stream.fileno())
         handler = make_log_handler({"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"})
-    # As 'edge-agent run' does: it gives a form to every handler that has none.
+    # 'edge-agent run' does the same: it sets a formatter for every handler that has none.
     if handler.formatter is None:
         handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
     error = CameraAbsent("No camera.", remedy="")

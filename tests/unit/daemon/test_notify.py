@@ -1,4 +1,4 @@
-"""What systemd is told, with a stand-in for systemd-python; the system test has the real one."""
+"""Notifications to systemd, with a stand-in for systemd-python; the system test uses the real one."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from edge_agent.errors import BundleMissing
 
 @pytest.fixture
 def signals() -> Iterator[SignalQueue]:
-    """The process gets its own handlers back."""
+    """A queue of signals; afterwards the process gets its own handlers back."""
     before = {number: signal.getsignal(number) for number in OBEYED}
     yield SignalQueue()
     for number, handler in before.items():

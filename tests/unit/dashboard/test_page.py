@@ -1,4 +1,4 @@
-"""What ships of the dashboard: made from its source, complete in both languages, its rules held by Node's tests."""
+"""The shipped dashboard: made from its source, complete in both languages, its rules checked by Node's tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit log's chain, its rotation, and whatever may lie in its place."""
+"""The audit log's chain, its rotation, and anything that may be in its place."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SMALL_BYTES = 300
 
 @pytest.fixture(autouse=True)
 def no_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here hangs on the medium, and thousands of syncs would take minutes on a busy disk."""
+    """Nothing here depends on the medium, and thousands of syncs would take minutes on a busy disk."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
 def written(path: Path, records: list[dict[str, object]] = RECORDS, **bounds: int) -> AuditPosition:
-    """Append each by a log of its own; the last position."""
+    """Append each record with its own log; returns the last position."""
     position = None
     for record in records:
         log = AuditLog(path, **bounds)
@@ -43,7 +43,7 @@ def written(path: Path, records: list[dict[str, object]] = RECORDS, **bounds: in
 
 
 def append(log: AuditLog, record: dict[str, object]) -> AuditPosition:
-    """As the recorder does it: with an entry that says what is deleted, before it is."""
+    """Append as the recorder does: with an entry that says what is deleted, before the deletion."""
     position = log.append(record)
     excess = log.excess()
     if excess:
@@ -260,7 +260,7 @@ def test_only_the_end_of_a_log_is_read_at_the_start(tmp_path: Path, monkeypatch:
 
 
 class AuditLogs:
-    """A log whose files are large enough for all of a test's lines."""
+    """A log whose files are large enough for all lines of a test."""
 
     def __init__(self, path: Path) -> None:
         self._log = AuditLog(path, segment_bytes=2**30)
@@ -273,7 +273,7 @@ class AuditLogs:
 
 
 def old_log(path: Path, count: int) -> None:
-    """As release 0.1 wrote it."""
+    """Write a log as release 0.1 did."""
     digest, lines = "0" * 64, []
     for number in range(count):
         record = json.dumps({"n": number}).encode()

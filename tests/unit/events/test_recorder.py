@@ -1,4 +1,4 @@
-"""Events, and what the recorder says of its audit log."""
+"""Events, and the recorder's reports on its audit log."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_log_that_cannot_be_written_keeps_no_event_from_the_broker(tmp_path: P
         assert events_of.error.code == "audit_unwritable"
         events_of.record(EventKind.STARTED, "Started.")
         assert [event.audit for event in events(spool)] == [None]
-        # Once it can be written the next event clears the error.
+        # Once the log can be written, the next event clears the error.
         (tmp_path / "state").unlink()
         events_of.record(EventKind.STOPPED, "Stopped.")
         assert [event.audit is not None for event in events(spool)] == [True]

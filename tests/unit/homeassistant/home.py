@@ -1,4 +1,4 @@
-"""Home Assistant as far as one message can be tried without it: its terms, and its way with templates."""
+"""The parts of Home Assistant that one message can be tested with: its terms, and its handling of templates."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from edge_agent.homeassistant.discovery import make_discovery
 from edge_agent.homeassistant.settings import HomeAssistantSettings
 
 TERMS: dict[str, Any] = json.loads(Path(__file__).with_name("terms.json").read_text())
-"""Printed by the release that it names; ``make home-assistant`` holds it against a real one."""
+"""Printed by the release that it names; ``make home-assistant`` compares it with a real one."""
 
 TOPICS = Topics("clinic", "scope-1")
 
-# Home Assistant only warns of what is not defined, and shows nothing.
+# Home Assistant only warns about undefined names, and shows nothing.
 _JINJA = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
 
 
 def discovered(topics: Topics = TOPICS, **settings: Any) -> dict[str, Any]:
-    """The message for a device."""
+    """The discovery message for a device."""
     wanted = HomeAssistantSettings(enabled=True, **settings)
     found: dict[str, Any] = json.loads(make_discovery(wanted, topics, status_expiry_s=180).payload)
     return found
 
 
 def render(template: str, body: Any = None) -> str:
-    """What a template makes of a message's content."""
+    """The result of a template for a message's content."""
     return _JINJA.from_string(template).render(value_json=body)
 
 
 def shown(topic: str, message: Contract, topics: Topics = TOPICS) -> dict[str, str]:
-    """What the entities of one topic show of a message, by key."""
+    """The values that the entities of one topic show for a message, by key."""
     body = json.loads(message.to_json())
     return {
         key: render(entity["value_template"], body)
@@ -55,7 +55,7 @@ def attributes(topic: str, message: Contract) -> dict[str, dict[str, Any]]:
 
 
 def available(message: Contract) -> bool:
-    """Whether a status makes those entities available that only a connected device has."""
+    """Whether a status makes the entities available that only a connected device has."""
     (template,) = {
         entity["availability_template"]
         for entity in discovered()["components"].values()

@@ -1,4 +1,4 @@
-"""The discovery message against what Home Assistant knows."""
+"""The discovery message checked against the terms of Home Assistant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_agent.homeassistant.settings import HomeAssistantSettings
 from tests.unit.homeassistant.home import TERMS, TOPICS, discovered, render
 
 MESSAGE_MAX_BYTES = 65_536
-"""As for every message of the contract."""
+"""The same as for every message of the contract."""
 
 
 def test_the_topic_names_site_and_device_as_an_access_list_with_user_names_needs_it() -> None:

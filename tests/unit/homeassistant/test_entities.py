@@ -1,4 +1,4 @@
-"""The templates on messages that the agent's own code makes."""
+"""The templates applied to messages that the agent's own code makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spoilt copies of the shipped demonstration bundle: the real file, the real runtime."""
+"""Corrupted copies of the shipped demonstration bundle: the real file, the real runtime."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_one_changed_byte_is_refused(demo_bundle: Path, name: str) -> None:
     ("changes", "words"),
     [
         ({"preprocessing__id": "hsv@9"}, "hsv@9"),
-        # It is for cells, and this is a bundle for fields.
+        # This preprocessing is for cells, and this is a bundle for fields.
         ({"preprocessing__id": "cell_stain@1"}, "cell_stain@1"),
         ({"preprocessing__denoise": "magic"}, "magic"),
         ({"min_agent_version": "99.0.0"}, "99.0.0"),

@@ -83,7 +83,7 @@ def test_it_abstains_exactly_from_the_unfamiliar_and_below_the_threshold(
     outcome, reason, decision = decide(
         classification, Thresholds(max_unfamiliarity_score=limit, min_confidence_ratio=threshold)
     )
-    # Familiarity comes first: an unfamiliar field is not reported as unsure, however unsure.
+    # Familiarity comes first: an unfamiliar field is not reported as unsure, whatever its confidence.
     if unfamiliarity > limit:
         assert (outcome, reason) == (Outcome.ABSTAINED, Reason.UNFAMILIAR)
         assert decision.confidence_ratio is None

@@ -1,4 +1,4 @@
-"""The distance from what a bundle knows, by itself and as every shipped bundle uses it."""
+"""The distance from what a bundle knows, alone and as every shipped bundle uses it."""
 
 from __future__ import annotations
 

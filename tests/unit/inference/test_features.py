@@ -38,7 +38,7 @@ def test_the_mean_of_the_activation_map_is_the_logits(
     shares = found.explain(weights, bias)
     logits = weights @ found.values + bias
     assert shares.shape == (rows, columns, classes)
-    # Squares of colours are up to 16,000, and float32 has seven digits.
+    # Squares of colours are as large as 16,000, and float32 has seven digits.
     assert np.allclose(shares.mean(axis=(0, 1)), logits, atol=0.02 + 1e-3 * np.abs(logits).max())
 
 
@@ -92,5 +92,5 @@ def test_what_a_released_name_means_stays() -> None:
         ),
     }
     for name, values in expected.items():
-        # Other processors round otherwise.
+        # Other processors round differently.
         assert np.allclose(FEATURES[name].make(image, middle_map), values, rtol=0.01, atol=0.01)

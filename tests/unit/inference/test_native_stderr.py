@@ -1,4 +1,4 @@
-"""The file descriptor itself is what counts, so each case runs in a process of its own."""
+"""The file descriptor itself matters, so each case runs in its own process."""
 
 from __future__ import annotations
 

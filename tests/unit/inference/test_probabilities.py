@@ -1,4 +1,4 @@
-"""Probabilities: distributions in the order of the logits, and a blast that is asked for first."""
+"""Probabilities: distributions in the order of the logits, with the blast decided first."""
 
 from __future__ import annotations
 

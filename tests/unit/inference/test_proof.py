@@ -1,4 +1,4 @@
-"""What a bundle's record has to show, judged from its counts."""
+"""What a bundle's record has to show, judged by its counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def of_class(
 
 
 def with_evidence(*classes: ClassEvidence, permutation_ratio: float = 0.0001) -> Manifest:
-    """The manifest with this record; classes that are not named have a good one."""
+    """The manifest with this record; classes that are not named have a good record."""
     named = {each.code: each for each in classes}
     evidence = Evidence(
         held_out="test images",

@@ -1,4 +1,4 @@
-"""Signed copies of the shipped demonstration bundle, and what is done to them."""
+"""Signed copies of the shipped demonstration bundle, and changes to them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NOTHING = Trust(unsigned_allowed=False)
 
 @pytest.fixture
 def trust(demo_bundle: Path) -> Trust:
-    """The signature of ``demo_bundle`` counts, and nothing unsigned does."""
+    """Trust the signature of ``demo_bundle``, and nothing unsigned."""
     return trusting(signed(demo_bundle))
 
 
@@ -107,7 +107,7 @@ def test_any_changed_byte_of_any_file_is_refused(
 def test_every_changed_byte_of_a_signature_is_refused(demo_bundle: Path, trust: Trust) -> None:
     content = (demo_bundle / SIGNATURE).read_bytes()
     for place in range(len(content)):
-        # Some of them are other white space, or other bits that base64 does not use.
+        # Some of them are other white space, or bits that base64 does not use.
         for other in (b"\t", b"R", bytes([content[place] ^ 1])):
             changed = content[:place] + other + content[place + 1 :]
             if changed != content:
@@ -224,7 +224,7 @@ def test_a_public_key_is_32_bytes_of_base64_or_an_error(text: str) -> None:
 
 
 def bomb(arrays: dict[str, int]) -> bytes:
-    """An .npz file whose arrays say to have so many bytes."""
+    """An .npz file whose arrays declare this many bytes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, size in arrays.items():
@@ -269,7 +269,7 @@ def test_a_model_whose_tensors_need_too_much_memory_is_refused_before_they_are_m
 
 
 def absurd_model(content: bytes, side: int) -> bytes:
-    """The model with the shape of its input, in every place of the file, changed to this."""
+    """The model with the shape of its input changed to this, in every place of the file."""
     shape = struct.pack("<4i", 1, 224, 224, 3)
     assert shape in content
     return content.replace(shape, struct.pack("<4i", 1, side, side, 3))

@@ -30,7 +30,7 @@ def machine(**changes: Any) -> MachineMetrics:
 
 @pytest.fixture
 def make_inputs() -> MakeInputs:
-    """Inputs of a device that is well, with changes by name: a part's error, the clock, or a figure of the machine."""
+    """Inputs of a healthy device, with changes by name: a part's error, the clock, or a figure of the machine."""
 
     def make(**changes: Any) -> HealthInputs:
         parts: dict[str, Any] = dict.fromkeys(("camera", "spool", "broker", "audit", "pace", "accelerator"))

@@ -1,4 +1,4 @@
-"""Certificates that end are told of a month before, with the file, the day, and what to do."""
+"""Certificates are reported a month before they end, with the file, the day, and the remedy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DAY = timedelta(days=1)
 
 
 def write(folder: Path, ends_at: datetime, name: str = "device.crt") -> CertificateFile:
-    """A certificate and, after it, the CA that issued it, as a file for a server or client has them."""
+    """A certificate followed by the CA that issued it, as a server's or client's file contains them."""
     path = folder / name
     issued = trustme.CA().issue_cert("scope-1.example.org", not_before=ends_at - 400 * DAY, not_after=ends_at)
     path.write_bytes(b"".join(each.bytes() for each in issued.cert_chain_pems))

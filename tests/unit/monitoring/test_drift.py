@@ -1,4 +1,4 @@
-"""A window of fields against what the model was proven on."""
+"""A window of fields against the fields on which the model was proven."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_a_field_that_rests_counts_once(drift: DriftMonitor, slide: Slide) -> No
 def test_another_model_begins_a_window_of_its_own(drift: DriftMonitor, slide: Slide) -> None:
     assert checked(drift, slide.readings(score=14.0)).code == "model_drift"
     drift.use(OTHER, KNOWN, REFERENCE)
-    # In hand when the model was chosen: it says nothing of the new one.
+    # In progress when the model was chosen, so it says nothing about the new model.
     assert checked(drift, slide.readings(score=14.0)).state is CheckState.UNKNOWN
     assert checked(drift, [slide.reading(model=OTHER) for _ in range(WINDOW_COUNT)]).state is CheckState.OK
 

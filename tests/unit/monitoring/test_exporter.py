@@ -1,4 +1,4 @@
-"""The Prometheus endpoint shows the figures of the last messages, in words that a person understands."""
+"""The Prometheus endpoint shows the figures of the last messages, in words that people understand."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def page(port: int) -> str:
 
 
 def samples(port: int) -> Samples:
-    """All samples, each without the labels that say which device it is of: every one has these."""
+    """All samples, without the labels that identify the device, which every sample has."""
     found: Samples = {}
     for family in text_string_to_metric_families(page(port)):
         for sample in family.samples:
@@ -158,7 +158,7 @@ def test_readings_are_counted_by_outcome_reason_and_label(exporter: Exporter, po
     exporter.set_metrics(METRICS)
     found = samples(port)
     readings = labelled(found, "leukoscope_readings_total")
-    # Those that never happened, too: a rate needs a beginning.
+    # Including those that never happened, because a rate needs a start.
     assert readings == {("classified",): 9, ("abstained",): 4, ("rejected",): 0, ("failed",): 2}
     assert labelled(found, "leukoscope_refusals_total") == {("unfamiliar",): 4, ("image_unreadable",): 2}
     assert labelled(found, "leukoscope_labels_total") == {("benign",): 9}
@@ -182,7 +182,7 @@ def numbers_of(model: type[Contract], prefix: str = "") -> Iterator[str]:
 
 
 def test_no_number_of_the_message_is_forgotten() -> None:
-    # The readings are there by outcome.
+    # The endpoint has the readings by outcome.
     assert sorted(numbers_of(Metrics)) == sorted(["readings_count", *(figure.path for figure in FIGURES)])
 
 

@@ -20,7 +20,7 @@ SESSION = uuid7()
 
 
 class Bench:
-    """Sources whose figures the test sets, and a clock that it moves."""
+    """Sources whose figures the test sets, with a clock that it moves."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -127,7 +127,7 @@ def test_every_reading_is_in_the_counts_once_by_outcome_and_by_what_explains_it(
         bench.readings = bench.readings.counting(plain.model_copy(update=changes))
     found = bench.collect()
     assert found.readings_count == sum(found.outcomes_count.values()) == len(readings)
-    # Counters that begin at none can be told from those that were not counted yet.
+    # Counters that start at 0 can be told from those that were not counted yet.
     assert set(found.outcomes_count) == set(Outcome)
     classified = found.outcomes_count[Outcome.CLASSIFIED]
     assert sum(found.labels_count.values()) == classified

@@ -1,4 +1,4 @@
-"""The monitor's thread: what it calls when, and how it ends."""
+"""The monitor's thread: its calls, their times, and its end."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_health_is_published_when_it_changes_and_when_it_is_asked_for_again(
         found.inputs = make_inputs(camera=CameraLost("unplugged."))
         found.monitor.do_round()
         assert found.healths.get_nowait().state is CheckState.DEGRADED
-        # Another figure in the same message is not news; what can no longer be measured is.
+        # Another figure in the same message is not news; a figure that can no longer be measured is.
         found.inputs = make_inputs(camera=CameraLost("unplugged once more."))
         found.monitor.do_round()
         assert found.healths.empty()

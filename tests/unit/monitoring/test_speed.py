@@ -17,7 +17,7 @@ TARGET_MS = 15.0
 
 @dataclass
 class Read:
-    """As much of a reading as counts here."""
+    """The parts of a reading that count here."""
 
     latency_ms: dict[str, float]
     outcome: Outcome = Outcome.CLASSIFIED

@@ -1,4 +1,4 @@
-"""Each message that is lost is reported once."""
+"""Each lost message is reported once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def waiting(spool: MemorySpool) -> list[Event]:
 
 
 def reported(spool: MemorySpool) -> list[object]:
-    """Refusals, by the events that wait."""
+    """The refusals that waiting events report."""
     return [event.details["refused_count"] for event in waiting(spool) if event.kind == EventKind.MESSAGES_DROPPED]
 
 

@@ -1,4 +1,4 @@
-"""Trees of sysfs and answers of vcgencmd as a Raspberry Pi 4 and 5 have them."""
+"""Trees of sysfs and answers of vcgencmd as on a Raspberry Pi 4 and 5."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from tests.mqtt import PATIENCE_S
 
 
 class Blocking:
-    """A function that returns only when it is let."""
+    """A function that returns only when it is allowed to."""
 
     def __init__(self, then: Callable[[], int] = lambda: 7) -> None:
         self.let, self.ended, self.discarded = threading.Event(), threading.Event(), queue.SimpleQueue[None]()

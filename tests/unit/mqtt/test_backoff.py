@@ -34,7 +34,7 @@ def test_a_taken_session_makes_long_pauses_that_grow_to_ten_minutes() -> None:
     first = backoff.next_taken_s()
     assert first >= 30.0
     for _ in range(10):
-        # Each time it holds for a while, until the other one is back.
+        # Each connection lasts for a while, until the other device is back.
         backoff.ended(LASTED_S, delivered=True)
         last = backoff.next_taken_s()
     assert TAKEN_MAX_S / 2 <= last <= TAKEN_MAX_S

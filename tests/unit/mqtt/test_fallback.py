@@ -9,7 +9,7 @@ from edge_agent.mqtt.fallback import UNANSWERED_MAX, Fallback, VersionChoice
 
 
 def attempts(choice: VersionChoice, broker: Callable[[bool], str], limit: int = 50) -> tuple[bool, int]:
-    """Connect as the publisher would; version in use at the end, and how many attempts it took."""
+    """Connect as the publisher would; returns the version in use at the end, and the number of attempts."""
     for number in range(1, limit):
         match broker(choice.is_5):
             case "silent":

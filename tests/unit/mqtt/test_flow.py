@@ -44,7 +44,7 @@ def test_live_messages_go_as_they_are_and_the_backlog_marked_and_at_its_rate() -
     assert take(flow, 1.0).key == live
     assert json.loads(take(flow, 1.0).payload)["replayed"] is True
     sent = 1
-    # What was missed of the last tenth of a second is made up for; then the rate holds.
+    # The missed part of the last tenth of a second is made up for; then the rate holds.
     for now, bound in ((1.0, 12), (1.1, 22)):
         while flow.next(now) is not None:
             sent += 1
@@ -100,7 +100,7 @@ def test_a_broker_that_takes_nothing_at_all_refuses_the_device_and_everything_wa
     assert flow.refused_entirely
     assert flow.next(0.0) is None
     assert spool.stats().quarantined_count == 0
-    # It is tried again later, in case the rights have been given in the meantime.
+    # It is tried again later, in case the rights have been granted meanwhile.
     due_at = flow.due_at()
     assert due_at is not None
     assert take(flow, due_at) is not None

@@ -96,7 +96,7 @@ def test_the_pdf_has_the_cells_by_type_with_their_intervals(with_cells: Report, 
         assert part in flat, part
     assert with_cells.differential is not None
     _, interval = share_words(with_cells.differential.blasts, texts)
-    # Of blasts and of malignant types together, in the statement and in the table.
+    # For blasts and for malignant types together, in the statement and in the table.
     assert flat.count(interval) == 4
     assert CELLS_MODEL.sha256 in "".join(flat.split())
     assert len(pdf.pages) <= 2
@@ -139,7 +139,7 @@ def test_the_fonts_are_part_of_the_document(report: Report) -> None:
     for page in read_pdf(report).pages:
         found: Any = page["/Resources"]
         fonts = [font.get_object() for font in found["/Font"].values()]
-        # Helvetica is declared on every page by reportlab, and not used.
+        # reportlab declares Helvetica on every page, but does not use it.
         embedded = {
             font["/BaseFont"]: "/FontFile2" in font["/FontDescriptor"] for font in fonts if "/ToUnicode" in font
         }
@@ -213,7 +213,7 @@ def test_the_csv_has_the_cells_by_type(with_cells: Report) -> None:
     assert values["refused_cells_count", ""] == "1"
     assert (values["type_cells_count", "blast"], values["type_ratio", "blast"]) == ("7", "0.777778")
     assert (values["type_malignant", "blast"], values["type_malignant", "smudge"]) == ("true", "false")
-    # As scipy.stats.binomtest(7, 9).proportion_ci(method="wilson") gives it.
+    # The result of scipy.stats.binomtest(7, 9).proportion_ci(method="wilson").
     assert float(values["blasts_high_ratio", ""]) == pytest.approx(0.93680, abs=1e-4)
     assert values["cells_model_sha256", "cells"] == CELLS_MODEL.sha256
     assert values["model_sha256", "accurate"] == MODEL.sha256

@@ -1,4 +1,4 @@
-"""Archives that are whole, and those that were made to do harm."""
+"""Archives that are intact, and archives that were made to do harm."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def zipped(files: dict[str, bytes], **changes: int) -> bytes:
 
 
 def opened(content: bytes, folder: Path) -> dict[str, bytes]:
-    """What an archive unpacks to."""
+    """The files that an archive unpacks to."""
     (folder / "model.zip").write_bytes(content)
     into = folder / "into"
     into.mkdir(exist_ok=True)
@@ -43,8 +43,8 @@ def opened(content: bytes, folder: Path) -> dict[str, bytes]:
 
 
 def refused(content: bytes, folder: Path, words: str) -> None:
-    """Refused, and nothing is anywhere but in the folder for it."""
-    # Deep enough for what climbs out of it to be seen, among nothing but what these tests write.
+    """Check that an archive is refused, and that no file exists outside its folder."""
+    # Deep enough to see files that climb out of it, with only these tests' files around.
     place = folder / "place"
     place.mkdir(exist_ok=True)
     with pytest.raises(ModelArchiveInvalid, match=words):
@@ -215,7 +215,7 @@ def test_a_damaged_archive_unpacks_to_what_it_held_or_is_one_error(tmp_path: Pat
     except EdgeAgentError:
         pass
     else:
-        # What a checksum covers is right; names are not covered.
+        # The content, which a checksum covers, is right; names are not covered.
         assert set(found.values()) <= set(FILES.values())
     assert {path.name for path in tmp_path.iterdir()} == {"model.zip", "into"}
 

@@ -1,4 +1,4 @@
-"""What is read from ``model/desired``, and what is not."""
+"""Which contents of ``model/desired`` are accepted, and which are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetches an archive from servers that lie, stall and cut, and from disks that are full."""
+"""Fetches an archive from servers that lie, stall and hang up, and to full disks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def fetch(server: FileServer, folder: Path, *, path: str = "/model.zip", sha256:
 
 
 def cut_after(size: int) -> Callable[[Visit], None]:
-    """Begin to send the file, and hang up."""
+    """Start sending the file, and hang up."""
 
     def reply(visit: Visit) -> None:
         visit.head("200 OK", Content_Length=len(CONTENT), ETag='"1"')
@@ -113,7 +113,7 @@ def test_another_file_at_the_address_is_fetched_from_its_beginning(server: FileS
     server.serve(CONTENT[::-1], etag='"2"')
     with pytest.raises(DownloadFailed):
         fetch(server, folder)
-    # The server answers 200 to the request for the rest, since its file has changed.
+    # The server answers 200 to the request for the rest, because its file has changed.
     assert fetch(server, folder, sha256=sha256(CONTENT[::-1])).read_bytes() == CONTENT[::-1]
 
 
@@ -252,7 +252,7 @@ def test_a_server_that_falls_silent_is_left_and_what_came_is_kept(server: FileSe
 
 
 def drip(prefix: bytes) -> Callable[[Visit], None]:
-    """After the prefix, a byte now and then: each keeps a time-out for silence from passing."""
+    """After the prefix, send a byte now and then, so that a time-out for silence never expires."""
 
     def reply(visit: Visit) -> None:
         visit.send(prefix)
@@ -422,12 +422,12 @@ def test_the_last_space_is_left_to_results_and_what_came_is_kept(server: FileSer
 def test_a_disk_that_is_full_in_the_middle_gets_its_space_back(server: FileServer, tmp_path: Path) -> None:
     server.serve(CONTENT)
     with small_disk(tmp_path / "disk", 128) as disk:
-        # Not seen coming: others write to the disk, too.
+        # This cannot be foreseen: other programs write to the disk, too.
         download = Download(disk / "download", limits(server), free_bytes_of=lambda _folder: 2**40)
         with pytest.raises(DiskFull):
             download.fetch(server.address(), SHA256)
         assert left(disk / "download") == b""
-    # With room it works.
+    # With enough space it works.
     assert fetch(server, tmp_path / "room").read_bytes() == CONTENT
 
 

@@ -1,4 +1,4 @@
-"""Follows ``model/desired`` on a device that is scripted, with a store, an activation and models that are real."""
+"""Follows ``model/desired`` on a scripted device, with a real store, activation and models."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FINAL = {RolloutState.ACTIVE, RolloutState.REFUSED, RolloutState.ROLLED_BACK}
 
 
 class ScriptedShadow:
-    """Ends when the test says so."""
+    """A shadow that ends when the test says so."""
 
     def __init__(self, on_end: Callable[[ShadowVerdict], None]) -> None:
         self.compared_count = 0
@@ -56,7 +56,7 @@ class ScriptedShadow:
 
 
 class Device:
-    """A device as far as a roll-out knows it; its state outlives each ``Rollout``."""
+    """The parts of a device that a roll-out uses; its state outlives each ``Rollout``."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Device:
 
     @contextmanager
     def running(self, *messages: bytes | ModelDesired) -> Iterator[Rollout]:
-        """A run of the agent."""
+        """Run the agent inside the context."""
         rollout = Rollout(
             self.folder,
             self.activation,
@@ -156,7 +156,7 @@ class Device:
         return self.until(lambda status: status.state is state and (desired is None or status.desired == desired))
 
     def follow(self, *messages: bytes | ModelDesired) -> RolloutStatus:
-        """A run of the agent until the last message was followed to its end."""
+        """Run the agent until the last message was followed to its end."""
         with self.running(*messages):
             last = messages[-1]
             return self.until(lambda status: status.state in FINAL and status.desired == last)
@@ -203,7 +203,7 @@ def test_a_model_is_fetched_verified_tested_and_used(device: Device, archive: Pa
     active = device.activation.read()
     assert active is not None
     assert active.trial is not None
-    # Nothing is left of the download.
+    # Nothing of the download is left.
     assert not (device.folder / "download").exists()
 
 
@@ -327,7 +327,7 @@ def test_any_changed_byte_of_an_archive_is_refused_by_its_hash_and_by_what_is_in
         if status.state is RolloutState.REFUSED:
             codes.add(code(status))
         else:
-            # A byte that no reader of zip files looks at, such as a time: everything in it is as it was.
+            # This byte, such as one of a time, is ignored by all readers of zip files: the content is unchanged.
             assert device.load(device.chosen).manifest.name == "site"
             device.activation.roll_back(CONFIGURED, RollBackReason.FAILED)
             shutil.rmtree(device.folder / "bundles")
@@ -343,7 +343,7 @@ def test_what_was_refused_is_not_fetched_again(device: Device, server: FileServe
         status = device.follow(wanted)
         assert (status.state, code(status)) == (RolloutState.REFUSED, "download_mismatch")
     assert len(server.visits) == 1
-    # A new decision is.
+    # A new decision is followed.
     status = device.follow(asks_for(archive, source=server.address(), issued_at=ISSUED_AT + timedelta(seconds=1)))
     assert status.state is RolloutState.ACTIVE
     assert len(server.visits) == 2
@@ -473,7 +473,7 @@ def test_a_model_that_is_fast_enough_may_be_much_slower_than_the_one_before(
 
 
 class Times:
-    """Seconds per field by the bundle's name."""
+    """Seconds per field, by the bundle's name."""
 
     def __init__(self, seconds: dict[str, float]) -> None:
         self._seconds = seconds
@@ -483,7 +483,7 @@ class Times:
 
 
 def shadowed(device: Device, archive: Path, *verdicts: ShadowVerdict) -> RolloutStatus:
-    """Follow a message with a shadow that comes to this."""
+    """Follow a message with a shadow that ends in these verdicts."""
     before = len(device.shadows)
     with device.running(asks_for(archive, shadow_readings_count=50)):
         device.until_state(RolloutState.SHADOW)
@@ -536,7 +536,7 @@ def test_a_model_that_was_given_up_at_a_start_is_reported(device: Device, archiv
     wanted = asks_for(archive)
     device.follow(wanted)
     device.activation.begin(CONFIGURED)
-    # The next start finds one that has not ended in order.
+    # The next start finds a shadow that has not ended in order.
     device.activation.begin(CONFIGURED)
     with device.running(wanted):
         device.until_state(RolloutState.ROLLED_BACK)
@@ -548,7 +548,7 @@ def test_a_model_that_ended_the_process_before_it_was_known_to_be_used_is_not_us
     wanted = asks_for(archive)
     device.follow(wanted)
     file = RecordFile(device.folder)
-    # Killed between the activation and the record of it; the next start gave the model up.
+    # Killed between the activation and its record; the next start gave the model up.
     file.write(file.read().model_copy(update={"state": RolloutState.WAITING}))
     device.activation.roll_back(CONFIGURED, RollBackReason.CRASHED)
     assert device.follow(wanted).state is RolloutState.ROLLED_BACK

@@ -1,4 +1,4 @@
-"""A store of real bundles: copies of the one that ships."""
+"""A store of real bundles: copies of the shipped one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def names(store: ModelStore) -> list[str]:
 
 
 def left(store: ModelStore) -> list[str]:
-    """What is in the store's folder beside what is installed."""
+    """The contents of the store's folder besides installed bundles."""
     return sorted(path.name for path in store.folder.iterdir() if path.name not in {"bundles", "heads"})
 
 

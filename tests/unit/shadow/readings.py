@@ -1,4 +1,4 @@
-"""Readings, and candidates whose judgement is the test's own."""
+"""Readings, and candidates whose judgement the test defines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def reading(
 
 
 class ScriptedAnalyzer(Analyzer):
-    """Judges by a function, and shows which frames it was given."""
+    """Judges by a function, and records the frames that it was given."""
 
     def __init__(self, judge: Judgement, model: ModelIdentity = CANDIDATE) -> None:
         self._judge_frame = judge

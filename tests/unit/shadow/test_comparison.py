@@ -22,11 +22,11 @@ OTHERS = tuple(Label(code=code, display_name=code, meaning=code, malignant=False
         (reading(), reading(label="pre-b"), False),
         (reading(), UNFAMILIAR, False),
         (UNFAMILIAR, reading(), False),
-        # Both give no label; why is counted, not compared.
+        # Both give no label; the reasons are counted, not compared.
         (UNFAMILIAR, UNSURE, True),
         (reading(), EMPTY, False),
         (EMPTY, reading(), False),
-        # Other labels cannot be compared, whether there is one can.
+        # Different labels cannot be compared, but whether there is a label can.
         (reading(), reading(label="a", labels=OTHERS), True),
         (EMPTY, EMPTY, None),
     ],

@@ -1,4 +1,4 @@
-"""A candidate in a thread of its own: it never holds up the readings, and nothing that it does ends them."""
+"""A candidate in its own thread never holds up the readings, and nothing that it does ends them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.shadow.readings import CANDIDATE, OTHER_ACTIVE, Judgement, Scrip
 
 @dataclass
 class Bench:
-    """A control, and what it said."""
+    """A control, and its reports."""
 
     started: queue.SimpleQueue[ModelIdentity] = field(default_factory=queue.SimpleQueue)
     ended: queue.SimpleQueue[ShadowSummary] = field(default_factory=queue.SimpleQueue)
@@ -45,7 +45,7 @@ def bench() -> Iterator[Bench]:
 
 @dataclass
 class Gate:
-    """A judgement that waits until the test lets it go."""
+    """A judgement that waits until the test releases it."""
 
     entered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -63,7 +63,7 @@ def test_the_newest_reading_waits_and_those_before_it_are_counted_as_passed_over
     bench.control.offer(readings[0])
     assert gate.entered.acquire(timeout=PATIENCE_S)
     for each in readings[1:]:
-        # Comes back while the candidate is busy.
+        # Returns while the candidate is busy.
         bench.control.offer(each)
     gate.go.release(2)
     figures = bench.summary().figures

@@ -52,7 +52,7 @@ def test_a_report_has_every_type_with_its_share_of_the_judged_cells_and_interval
         "lymphocyte": ("Lymphocyte", False, 2, 0.25),
         "smudge": ("Smudge or other", False, 0, 0.0),
     }
-    # As scipy.stats.binomtest(6, 8).proportion_ci(method="wilson") gives it.
+    # The result of scipy.stats.binomtest(6, 8).proportion_ci(method="wilson").
     assert (found.blasts.cells_count, found.blasts.ratio) == (6, 0.75)
     assert (found.blasts.low_ratio, found.blasts.high_ratio) == pytest.approx((0.40928, 0.92852), abs=1e-5)
     assert (found.models, found.models_count) == ((CELLS_MODEL,), 1)

@@ -1,4 +1,4 @@
-"""A report says what was counted, of how much, and how sure that is."""
+"""A report says what was counted, out of how much, and how certain that is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_distribution_has_every_label_with_share_and_interval() -> None:
     assert shares == {"benign": (2, 0.25, False), "pre-b": (6, 0.75, True), "pro-b": (0, 0.0, True)}
     assert report.labels[1].name == "Pre-B ALL"
     assert report.malignant is not None
-    # As scipy.stats.binomtest(6, 8).proportion_ci(method="wilson") gives it.
+    # The result of scipy.stats.binomtest(6, 8).proportion_ci(method="wilson").
     assert (report.malignant.fields_count, report.malignant.ratio) == (6, 0.75)
     assert (report.malignant.low_ratio, report.malignant.high_ratio) == pytest.approx((0.40928, 0.92852), abs=1e-5)
     assert report.judged_count == 9

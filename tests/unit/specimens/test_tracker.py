@@ -163,7 +163,7 @@ def test_a_field_that_was_refused_counts_once_it_is_fit_to_be_judged(tmp_path: P
     field = look_at(draw_slide(1))
     readings = [refused(field), failed(), judged(field), judged(field)]
     assert [count(slide, reading).repeats_field for reading in readings] == [None, None, None, 3]
-    # A blurred view of a counted field is a reading that was refused, not a field.
+    # A blurred view of a counted field is a refused reading, not a field.
     assert count(slide, refused(field)).repeats_field is None
     report = slide.finish()
     assert report.outcomes_count == {"rejected": 2, "failed": 1, "classified": 1}
@@ -180,7 +180,7 @@ def test_counted_fields_are_known_after_a_restart_and_forgotten_with_their_slide
     assert [count(again, judged(field)).repeats_field for field in fields] == [1, 2]
     assert len(spool.state_entries(FIELD_PREFIX)) == 2
     report = again.finish()
-    # The message and the kept copy are written at once, and nothing else is left of the slide.
+    # The message and the kept copy are written together, and nothing else of the slide is left.
     assert list(spool.state_entries()) == [f"{PREFIX}{report.id}"]
     again.set(SLIDE)
     assert count(again, judged(fields[0])).repeats_field is None
@@ -295,7 +295,7 @@ def test_a_report_its_copy_and_the_end_of_its_slide_are_durable_together_or_not_
     count(slide, judged(look_at(draw_slide(1))))
     assert spool.flush(10)
     spool.close()
-    # Nothing is committed within this time unless it is asked for.
+    # Nothing is committed within this time unless requested.
     spool, slide = start(3600)
     report = slide.finish()
     if durable:

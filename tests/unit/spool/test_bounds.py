@@ -1,4 +1,4 @@
-"""What happens at the spool's bounds in bytes and age."""
+"""The spool at its limits in bytes and age."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A spool's file that is damaged is set aside, what it still holds is taken over, and the agent goes on."""
+"""A damaged spool file is set aside, its readable messages are taken over, and the agent goes on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMITS = SpoolLimits(max_bytes=2**30, max_age_s=3600, commit_delay_s=0)
 
 
 def filled(folder: Path, count: int = 50) -> list[UUID]:
-    """A spool with so many messages in its file and none in its log."""
+    """A spool with ``count`` messages in its file and none in its log."""
     spool = SqliteSpool(folder, LIMITS)
     ids = []
     for _ in range(count):
@@ -36,7 +36,7 @@ def filled(folder: Path, count: int = 50) -> list[UUID]:
 
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    """Let SQLite find this wrong with the next transaction."""
+    """Let SQLite report this error with the next transaction."""
     write = SpoolFile.write
 
     def fail(_file: SpoolFile, _change: Change, _counters: Counters) -> Written:
@@ -99,7 +99,7 @@ def test_no_damage_stops_the_spool(data: st.DataObject, tmp_path_factory: pytest
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     spool = SqliteSpool(folder, LIMITS)
     kept = take_all(spool)
-    # Bits that were turned within an id or a payload nobody can tell; nothing comes twice.
+    # Flipped bits within an id or a payload cannot be detected; nothing appears twice.
     assert len(kept) == len(set(kept)) <= len(ids)
     new = Message(uuid7(), "leukoscope/v1/site/device/event", b"{}")
     spool.append(new)
@@ -140,7 +140,7 @@ def test_two_agents_cannot_have_the_same_spool(tmp_path: Path) -> None:
         SqliteSpool(tmp_path, LIMITS)
     with pytest.raises(SpoolBusy):
         purge(tmp_path)
-    # Not even from another process.
+    # Not even by another process.
     code = f"from tests.unit.spool.test_damage import *; SqliteSpool(Path({str(tmp_path)!r}), LIMITS)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "SpoolBusy" in done.stderr

@@ -1,4 +1,4 @@
-"""A folder or file that is deleted under a running spool is noticed at once, and nothing that it held is lost."""
+"""A folder or file that is deleted under a running spool is noticed at once, and nothing in it is lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIMITS = SpoolLimits(max_bytes=2**20, max_age_s=3600, commit_delay_s=0)
 
 
 class Watched:
-    """A spool whose changes can be waited for."""
+    """A spool with a way to wait for its changes."""
 
     def __init__(self, folder: Path) -> None:
         self._changes: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -42,7 +42,7 @@ class Watched:
             self._changes.get(timeout=PATIENCE_S)
 
     def append(self, count: int) -> list[UUID]:
-        """So many messages, durable."""
+        """Append ``count`` messages, and make them durable."""
         ids = []
         for _ in range(count):
             message = Message(uuid7(), "leukoscope/v1/site/device/result/camera", b"{}")
@@ -72,7 +72,7 @@ def watched(folder: Path) -> Iterator[Watched]:
 
 
 def delete_folder(folder: Path) -> None:
-    # At once: the spool may make it again meanwhile.
+    # Immediately, because the spool may make it again meanwhile.
     shutil.rmtree(folder.rename(folder.with_name("trash")))
 
 
@@ -118,7 +118,7 @@ def test_what_was_accepted_before_and_after_is_delivered_once(folder: Path, watc
     (found,) = watched.spool.pop_quarantined_files()
     assert (found.code, found.salvaged_count) == ("spool_missing", len(before) - 2)
     assert watched.spool.error is None
-    # What was on its way is not sent twice, and its acknowledgement counts.
+    # Messages that were under way are not sent twice, and their acknowledgements count.
     assert watched.take(live=False) == before[2:5]
     assert watched.take() == [each for each in before[5:] if each not in sent] + after
     for each in sent[2:]:
@@ -235,7 +235,7 @@ def test_a_disk_that_turned_read_only_is_no_full_disk(tmp_path: Path) -> None:
     if mounted.returncode != 0:
         pytest.skip(f"a disk cannot be mounted here: {mounted.stderr.strip()}")
     try:
-        # As an image that is read-only from the beginning has no byte to spare.
+        # Full like an image that has always been read-only, which has no free space.
         fill_up(tmp_path)
         assert has_no_room(tmp_path)
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)

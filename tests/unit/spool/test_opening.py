@@ -1,4 +1,4 @@
-"""Whatever lies in the state folder, the spool opens if it can, and says what it set aside."""
+"""The spool opens whatever is in the state folder, if possible, and reports what it set aside."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def append(spool: SqliteSpool) -> UUID:
 
 
 def assert_works(folder: Path) -> list[QuarantinedFile]:
-    """A spool opens, keeps a message over a restart, and says once what it set aside."""
+    """Check that a spool opens, keeps a message across a restart, and reports once what it set aside."""
     spool = SqliteSpool(folder, LIMITS)
     found = spool.pop_quarantined_files()
     kept = append(spool)
@@ -52,7 +52,7 @@ def assert_works(folder: Path) -> list[QuarantinedFile]:
 
 @contextmanager
 def without_privileges() -> Iterator[None]:
-    """As an ordinary user, for whom permissions hold."""
+    """Become an ordinary user, to whom permissions apply."""
     if os.geteuid() != 0:
         yield
         return
@@ -69,7 +69,7 @@ def of_another_program(path: Path) -> None:
 
 
 def foreign_socket(path: Path) -> None:
-    # A path of a socket may have about a hundred characters.
+    # The path of a socket may have about a hundred characters.
     here = Path.cwd()
     os.chdir(path.parent)
     try:
@@ -137,7 +137,7 @@ def test_a_link_to_a_spool_elsewhere_is_used(tmp_path: Path) -> None:
     assert folder.joinpath(FILE).is_symlink()
     spool = SqliteSpool(folder, LIMITS)
     append(spool)
-    # The log is found beside the file itself, so that it is copied into it in time.
+    # The log is beside the file itself, so it is copied into the file in time.
     for _ in range(600):
         spool.append(Message(uuid7(), "leukoscope/v1/site/device/event", b"x" * 1700))
     assert spool.flush(PATIENCE_S)
@@ -245,7 +245,7 @@ def test_counters_that_are_damaged_are_counted_again(tmp_path: Path) -> None:
 
 @pytest.fixture
 def shared_folder() -> Iterator[Path]:
-    """A folder that every account reaches, unlike pytest's own."""
+    """A folder that every account can reach, unlike pytest's own."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         yield Path(folder)

@@ -1,4 +1,4 @@
-"""What happens to a message while the transaction that drops it is under way is counted once."""
+"""Whatever happens to a message while a transaction is dropping it is counted once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def take_all(spool: SqliteSpool) -> list[UUID]:
 
 
 def during_the_next_write(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
-    """``act`` in the writing thread, after it has chosen what to drop and before it is durable."""
+    """Call ``act`` in the writing thread, after it has chosen what to drop and before the drop is durable."""
     write = SpoolFile.write
 
     def interrupted(file: SpoolFile, change: Change, counters: Counters) -> Written:

@@ -1,4 +1,4 @@
-"""A message that the broker refuses, or that is damaged, is kept and counted and never holds up the others."""
+"""A message that is damaged, or that the broker refuses, is kept and counted and never holds up the others."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_quarantine_is_bounded_and_what_leaves_it_counts_as_dropped(spool: S
         assert spool.flush(PATIENCE_S)
         assert_counts_add_up(spool.stats())
     stats = spool.stats()
-    # A tenth of the bound holds one of them.
+    # A tenth of the limit holds one of them.
     assert (stats.quarantined_count, stats.dropped_count, stats.stored_bytes) == (1, 4, 0)
 
 
@@ -107,7 +107,7 @@ def test_a_file_without_a_quarantine_opens_and_one_with_it_keeps_its_version(tmp
     (kept,) = append(spool, 1)
     spool.close()
     with closing(sqlite3.connect(tmp_path / FILE)) as connection:
-        # An older agent opens this version and no other.
+        # An older agent opens this version only.
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
         connection.executescript("DROP TABLE quarantine; DELETE FROM counters WHERE name = 'quarantined';")
     again = SqliteSpool(tmp_path, LIMITS)

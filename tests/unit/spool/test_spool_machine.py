@@ -1,4 +1,4 @@
-"""Both spools against one model of what a spool promises."""
+"""Both spools against one model of a spool's promises."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class MemorySpoolMachine(SpoolMachine):
 
     @rule()
     def kill(self) -> None:
-        """All is gone; that is what tells it from the other."""
+        """Lose everything, unlike the other spool."""
         self.__init__()  # type: ignore[misc]  # a new life
 
 
@@ -177,12 +177,12 @@ class SqliteSpoolMachine(SpoolMachine):
 
     @rule()
     def kill(self) -> None:
-        """The process ends between two instructions: what nobody called durable may be there or not, in order."""
+        """End the process between two instructions: messages not yet called durable may be there or not, in order."""
         spool = self.spool
         assert isinstance(spool, SqliteSpool)
         old = Path(self._folder.name, str(self._lives))
         spool.abandon()
-        # As the disk is now, with the log that nobody has copied into the file.
+        # The disk as it is now, with a log that nobody has copied into the file.
         self._lives += 1
         new = Path(self._folder.name, str(self._lives))
         shutil.copytree(old, new)

@@ -47,7 +47,7 @@ def test_writes_are_kept_forgotten_and_torn_and_the_report_counts_them(path: Pat
 
 
 def test_a_torn_write_keeps_some_of_its_units_and_loses_others(path: Path) -> None:
-    # Until one is torn: each write is alone in the cache.
+    # Repeat until one is torn: each write is alone in the cache.
     cache = Cache(path, 1)
     for _ in range(30):
         cache.write(OLD * 8192, 0)
@@ -161,7 +161,7 @@ def test_at_the_fuses_cut_nothing_is_answered_until_the_machine_is_off(
             refused_count += 1
     assert refused_count > 0
     assert not fuse.exists()
-    # Also what was still under way is refused, and the end of the connection is no second cut.
+    # Requests still under way are refused, too, and the end of the connection is no second cut.
     with pytest.raises(OSError, match="the power is cut"):
         forgetful.flush(handle, 0)
     forgetful.close(handle)

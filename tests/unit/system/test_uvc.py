@@ -41,7 +41,7 @@ class Host:
         self._end.sendall(header + uvc.UNLINK.pack(victim))
 
     def reply(self) -> tuple[int, int, bytes]:
-        """(sequence, status, data)."""
+        """Sequence number, status and data of the reply."""
         header = self._end.recv(48, socket.MSG_WAITALL)
         command, sequence, _, _, _, status, actual = struct.unpack_from(">IIIIIiI", header)
         data = self._end.recv(actual, socket.MSG_WAITALL) if command == uvc.REPLY_SUBMIT and actual else b""
@@ -69,7 +69,7 @@ def host() -> Iterator[Host]:
     ours, theirs = socket.socketpair()
 
     def serve() -> None:
-        # Pictures may still be on their way as the test ends.
+        # Pictures may still be on their way when the test ends.
         with contextlib.suppress(EOFError, ConnectionError):
             uvc.Cable(uvc.camera_of([picture(50), picture(200)], rate_hz=100), theirs).serve()
 
@@ -110,7 +110,7 @@ def test_a_transfer_that_waits_can_be_taken_back(host: Host) -> None:
     waiting = host.submit(1, uvc.MAX_PAYLOAD_BYTES)
     host.unlink(waiting)
     sequence, status, _ = host.reply()
-    # Taken back, unless the picture was quicker.
+    # Withdrawn, unless the picture was faster.
     assert (sequence, status) in {(waiting + 1, uvc.CONNECTION_RESET), (waiting, 0)}
 
 

@@ -1,4 +1,4 @@
-"""The public face of the trainer: what it exports exists, is complete, and costs nothing until it is used."""
+"""The trainer's public interface: its exports exist, are complete, and cost nothing until they are used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the cell of an image lies."""
+"""The position of the cell in an image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[np.uint8]
 
 
 def picture(height: int, width: int, *nuclei: tuple[int, int, int]) -> Array:
-    """Nuclei at x and y, with their radii."""
+    """A picture with nuclei at x and y, with their radii."""
     drawn = np.full((height, width, 3), (232, 226, 234), np.uint8)
     for x, y, radius in nuclei:
         cv2.circle(drawn, (x, y), radius, (92, 55, 130), -1, cv2.LINE_AA)

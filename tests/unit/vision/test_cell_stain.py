@@ -1,4 +1,4 @@
-"""The preprocessing of cells: any window gives an image; a cell stays, its surroundings and its laboratory go."""
+"""The preprocessing of cells: any window gives an image; the cell stays, its surroundings and its laboratory vanish."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OTHERS = ((12, 14), (85, 20), (80, 84), (12, 80))
 def window(
     *, nucleus: tuple[int, int, int] = NUCLEUS, light: tuple[float, float, float] = (1, 1, 1), others: bool = True
 ) -> Array:
-    """A lymphocyte, and red cells around it."""
+    """A lymphocyte with red cells around it."""
     picture = np.full((SIDE, SIDE, 3), BACKGROUND, np.uint8)
     for at in OTHERS if others else ():
         cv2.circle(picture, at, 14, RED_CELL, -1, cv2.LINE_AA)
@@ -158,7 +158,7 @@ def test_the_strength_of_a_stain_is_halved_but_not_lost() -> None:
     before = [density(window(nucleus=each)[48, 48]) for each in (pale, dark)]
     after = [density(standardise_cell(window(nucleus=each))[48, 48]) for each in (pale, dark)]
     assert (after[0] < after[1]).all()
-    # By the square root of what they differ in.
+    # By the square root of their difference.
     assert after[1] / after[0] == pytest.approx(np.sqrt(before[1] / before[0]), rel=0.12)
 
 
@@ -174,7 +174,7 @@ def test_a_cell_that_was_cut_out_on_black_is_put_on_white() -> None:
     image = standardise_cell(picture)
     assert (image[:20] == WHITE).all()
     assert (image[40:56, 40:56] < 150).all()
-    # No dark rim: beside the cell it is white at once.
+    # No dark rim: the image is white right beside the cell.
     assert (image[48, 48 + 23 :] == WHITE).all()
 
 

@@ -1,4 +1,4 @@
-"""A window cut out of a picture shows the same, whether the picture or only the window was scaled down first."""
+"""A window cut out of a picture is the same, whether the picture or only the window was scaled down first."""
 
 from __future__ import annotations
 

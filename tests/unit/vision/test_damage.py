@@ -1,4 +1,4 @@
-"""An image that is not whole is never judged, and nothing that is whole is refused."""
+"""An incomplete image is never judged, and no complete image is refused."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ KINDS = {
     "restart markers": jpeg(restart_marker_blocks=4),
 }
 SCAN = {name: data.index(b"\xff\xda") + 14 for name, data in KINDS.items()}
-"""Where each one's entropy-coded data has certainly begun."""
+"""Offset by which the entropy-coded data of each has certainly begun."""
 
 kinds = st.sampled_from(list(KINDS))
 reductions = st.sampled_from([1, 2, 4, 8])
@@ -62,7 +62,7 @@ def test_a_jpeg_cut_at_any_byte_is_refused(kind: str, reduction: int, data: st.D
 @given(st.sampled_from(["baseline", "no subsampling", "grey", "restart markers"]), reductions, st.data())
 def test_an_end_marker_does_not_make_a_cut_jpeg_whole(kind: str, reduction: int, data: st.DataObject) -> None:
     whole = KINDS[kind]
-    # What ends in the last few bytes may have all its blocks. A progressive JPEG may end after any of its scans.
+    # A file cut in the last few bytes may have all its blocks. A progressive JPEG may end after any of its scans.
     kept = data.draw(st.integers(SCAN[kind], len(whole) - 32))
     with pytest.raises(ImageError, match="damaged or cut short"):
         decode_image(whole[:kept] + END, reduction=reduction)
@@ -149,7 +149,7 @@ def test_the_upper_half_of_one_image_on_the_lower_half_of_another_is_refused() -
 
 
 def with_surplus_bytes(whole: bytes, surplus: bytes) -> bytes:
-    """As Logitech's C270 sends its frames: a few bytes too many before each restart marker."""
+    """A JPEG like the frames of Logitech's C270: a few bytes too many before each restart marker."""
     scan = whole.index(b"\xff\xda")
     borders = [0, *(scan + found.start() for found in re.finditer(rb"\xff[\xd0-\xd7]", whole[scan:])), len(whole) - 2]
     parts = [whole[begin:end] for begin, end in pairwise(borders)]
@@ -211,7 +211,7 @@ def test_a_whole_tiff_is_read_as_it_was_written(compression: str) -> None:
 
 
 def huge(megapixels: int) -> bytes:
-    """A PNG of a few kilobytes with so many pixels."""
+    """A PNG of a few kilobytes with this many pixels."""
     buffer = io.BytesIO()
     Image.new("1", (10_000, megapixels * 100)).save(buffer, "PNG")
     return buffer.getvalue()

@@ -38,7 +38,7 @@ def png_bomb(width: int, height: int) -> bytes:
 
 
 def jpeg_that_declares(width: int, height: int, smear: Array) -> bytes:
-    """A small JPEG whose frame header is rewritten to declare another size."""
+    """A small JPEG whose frame header is changed to declare another size."""
     data = bytearray(encode(smear, "JPEG"))
     at = data.index(b"\xff\xc0")
     data[at + 5 : at + 9] = struct.pack(">HH", height, width)

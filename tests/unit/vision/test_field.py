@@ -78,7 +78,7 @@ def test_a_window_is_inside_its_frame_in_the_middle_and_of_the_aspect(
     down, across = window.height_px, window.width_px
     if window.turned:
         down, across = across, down
-    # One side is as long as the frame lets it be; the other is rounded to a pixel.
+    # One side is as long as the frame allows; the other is rounded to a pixel.
     assert abs(across - down * geometry.pixel_aspect) <= max(0.5, 0.5 * geometry.pixel_aspect) + 1e-9
     assert window.height_px == height or window.width_px == width
     assert min(down, across) * 2 >= geometry.size_px
@@ -209,7 +209,7 @@ def test_half_chroma_blurs_colour_and_keeps_brightness(smear: Array) -> None:
     large = np.asarray(cv2.resize(smear, (640, 480), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
     full = cv2.cvtColor(cut_field(large, SQUEEZED), cv2.COLOR_RGB2YCrCb).astype(int)
     half = cv2.cvtColor(cut_field(large, Geometry(224, 4, 3, half_chroma=True)), cv2.COLOR_RGB2YCrCb).astype(int)
-    # Colours at the edge of what RGB can hold are clipped, which changes their brightness.
+    # Colours at the edge of RGB's range are clipped, which changes their brightness.
     assert np.abs(half - full)[..., 0].mean() < 0.6
     roughness = [np.abs(np.diff(image[..., 1:], axis=1)).mean() for image in (full, half)]
     assert roughness[1] < 0.8 * roughness[0]
@@ -229,7 +229,7 @@ def test_a_view_has_square_pixels_is_never_enlarged_and_bounded(height: int, wid
     if view.window.turned:
         down, across = across, down
     assert columns / rows == pytest.approx(across / down, abs=2 / rows)
-    # It is as large as it may be, but for what is rounded off at each halving.
+    # It is as large as allowed, except for the rounding at each halving.
     assert rows * columns >= min(0.97 * MAX_VIEW_PX, down * across, 224 * 224)
 
 

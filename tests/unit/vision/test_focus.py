@@ -1,4 +1,4 @@
-"""The score to focus by peaks at the sharpest frame of a field, whatever the field, its noise and its exposure."""
+"""The focus score peaks at the sharpest frame of a field, whatever the field, its noise and its exposure."""
 
 from __future__ import annotations
 

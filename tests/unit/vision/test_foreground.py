@@ -24,7 +24,7 @@ def as_plane(levels: NDArray[np.float64]) -> Plane:
 
 
 def with_discs(plane: Plane, radius: int, step: int, share: float) -> tuple[Plane, float]:
-    """Discs that take away this share of the light, and the share of the field that they cover, in percent."""
+    """The plane with discs that take away this share of the light, and the percentage of the field they cover."""
     mask = np.zeros(plane.shape, np.uint8)
     for y in range(step // 2, plane.shape[0], step):
         for x in range(step // 2, plane.shape[1], step):

@@ -1,4 +1,4 @@
-"""A picture leaves the device without what says who, where and with what it was taken."""
+"""A picture leaves the device without the metadata about who took it, where, and with what."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRETS = (b"Owner Ada", b"SN-4711", b"Patient Doe", b"thumbnail", b"a film afte
 
 
 def photograph(array: NDArray[np.uint8], **options: object) -> bytes:
-    """As a phone would save it."""
+    """Save an array as a phone would."""
     exif = Image.Exif()
     exif[Base.Artist] = "Owner Ada"
     exif.get_ifd(IFD.Exif)[Base.BodySerialNumber] = "SN-4711"

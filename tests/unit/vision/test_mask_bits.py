@@ -1,4 +1,4 @@
-"""Masks that share bytes are opened and closed as each is alone."""
+"""Opening and closing masks that share bytes gives the same as for each alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a nucleus and what is not, on drawn fields of which everything is known."""
+"""What is a nucleus and what is not, on drawn fields whose content is known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAPER: Colour = (240, 238, 235)
 RED_CELL: Colour = (225, 175, 180)
 NUCLEUS: Colour = (110, 60, 170)
 RADIUS = 10
-"""Of a red cell."""
+"""Radius of a red cell."""
 
 
 def smear(colour: Colour = RED_CELL, paper: Colour = PAPER) -> Array:

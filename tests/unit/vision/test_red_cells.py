@@ -1,4 +1,4 @@
-"""Red cells of known diameter are measured; whatever shows none has no diameter."""
+"""Red cells of known diameter are measured; a picture without red cells has no diameter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def discs(
     noise_levels: float = 0.0,
     seed: int = 0,
 ) -> Array:
-    """A uint8 RGB view with at most ``count`` discs that lie apart, on a grid from the middle."""
+    """A uint8 RGB view with at most ``count`` separate discs, on a grid from the middle."""
     step = int(diameter_px + 4)
     places = [(x, y) for y in range(step, HEIGHT_PX - step, step) for x in range(step, WIDTH_PX - step, step)][:count]
     view = np.full((HEIGHT_PX * _FINER, WIDTH_PX * _FINER, 3), BACKGROUND, np.uint8)

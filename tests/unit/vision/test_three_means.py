@@ -1,4 +1,4 @@
-"""Several histograms at once are clustered as each of them is alone."""
+"""Clustering several histograms at once gives the same as clustering each alone."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ RED_CELL_PX = 20.0
 
 
 def region(*discs: tuple[float, float, float], aspect: float = 1.0) -> Contour:
-    """The outline of discs, each centre x, centre y, radius; narrower by ``aspect``."""
+    """The outline of discs, each given as centre x, centre y, radius; narrower by ``aspect``."""
     mask = np.zeros((300, 300), np.uint8)
     for x, y, radius in discs:
         cv2.ellipse(mask, ((x / aspect, y), (2 * radius / aspect, 2 * radius), 0), 255, -1)

@@ -1,4 +1,4 @@
-"""What the page's server says of the collection, and to whom."""
+"""The page server's answers about the collection, and who gets them."""
 
 from __future__ import annotations
 

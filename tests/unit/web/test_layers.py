@@ -56,7 +56,7 @@ def test_where_there_is_no_evidence_the_field_is_left_as_it_is(evidence: NDArray
 def test_parts_without_evidence_have_no_tint(row: int, column: int) -> None:
     tinted = np.argwhere(tint_evidence(one_part(row, column), 2, SIZE)[..., 3])
     assert len(tinted)
-    # Interpolation reaches from the centre of the part to those of its neighbours, 64 px each in the enlarged picture.
+    # Interpolation reaches from the part's centre to its neighbours' centres, 64 px each in the enlarged picture.
     assert (tinted.min(axis=0) >= 64 * np.array([row, column]) - 32).all()
     assert (tinted.max(axis=0) < 64 * np.array([row, column]) + 96).all()
 

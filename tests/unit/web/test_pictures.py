@@ -47,7 +47,7 @@ def wide() -> Array:
 
 
 def red_box(rgb: Array) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of what is red, as shares of the picture."""
+    """Left, top, right and bottom of the red area, as shares of the picture."""
     rows, columns = np.nonzero((rgb[..., 0] > 200) & (rgb[..., 1] < 80) & (rgb[..., 2] < 80))
     height, width = rgb.shape[:2]
     return columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height

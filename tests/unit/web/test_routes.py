@@ -268,7 +268,7 @@ def test_the_state_is_told_when_it_changes_and_not_otherwise(device: FakeDevice,
 
 
 async def until_ended(happenings: AsyncIterator[Happening], broadcast: Broadcast) -> AsyncIterator[Happening]:
-    """The readings up to the end, which is brought about with the first."""
+    """The readings up to the end, which the first reading brings about."""
     async for happening in happenings:
         if happening.name == "reading":
             broadcast.end()

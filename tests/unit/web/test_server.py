@@ -31,7 +31,7 @@ def settings(host: str = "127.0.0.1", access_file: Path | None = None) -> WebSet
 
 
 def can_bind(port: int, host: str = "127.0.0.1") -> bool:
-    """Without SO_REUSEADDR, as strictly as it goes."""
+    """Without SO_REUSEADDR, as strict as possible."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as found:
         try:
             found.bind((host, port))
@@ -66,7 +66,7 @@ def test_the_page_answers_on_an_ipv6_address() -> None:
     with MicroscopePage(settings("::1")).serving(FakeDevice()) as page:
         port = page._settings.port
         assert page.address == f"http://[::1]:{port}/"
-        # What http.client and browsers send by themselves has the address in brackets, and the port.
+        # http.client and browsers themselves send the address in brackets, with the port.
         assert status("::1", port) == 200
         for host in (f"[::1]:{port}", "[::1]", f"localhost:{port}"):
             assert status("::1", port, host=host) == 200

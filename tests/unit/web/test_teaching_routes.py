@@ -1,4 +1,4 @@
-"""What the page's server says of teaching the microscope, and to whom."""
+"""The page server's answers about teaching the microscope, and who gets them."""
 
 from __future__ import annotations
 

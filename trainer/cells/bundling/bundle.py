@@ -47,16 +47,16 @@ REPRESENTATIVE_COUNT = 400
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChosenCells:
-    """Some of the cells, and a view of each one's canvas."""
+    """Some of the cells, with a view of each one's canvas."""
 
     positions: tuple[int, ...]
-    """Among all canvases."""
+    """Positions among all canvases."""
     cells: tuple[ListedCell, ...]
     canvases: tuple[NDArray[np.uint8], ...]
 
     @classmethod
     def at(cls, positions: Sequence[int], canvases: Canvases) -> Self:
-        """Those at ``positions``."""
+        """The cells at ``positions``."""
         return cls(
             tuple(positions), tuple(canvases.cells[at] for at in positions), tuple(canvases[at] for at in positions)
         )
@@ -75,11 +75,11 @@ def bundle_cells(
 ) -> tuple[HeldOut, tuple[str, ...]]:
     """Convert a finished run, calibrate and measure the file, and write the bundle to ``out``.
 
-    Returns what is said of the test cells, and what the record lacks for the agent to use the bundle: nothing, unless
-    ``provisional`` lets such a bundle be written. Familiarity is fitted on training cells, all else is chosen on
-    validation cells, through the int8 file. ``cache`` is a folder that keeps canvases, and ``sources`` describe the
-    laboratories, both by default as in the run; ``table`` is Markdown for the card, of what the bundle's recipe does on
-    laboratories that were left out. Raises ``TrainerError``, among them ``BundleUnproven``, or ``BundleError``.
+    Returns the answers for the test cells, and what the record lacks for the agent to use the bundle. Nothing may be
+    lacking, unless ``provisional`` allows such a bundle. Familiarity is fitted on training cells, everything else is
+    chosen on validation cells, through the int8 file. ``cache`` is a folder that keeps canvases, and ``sources``
+    describe the laboratories, both by default as in the run; ``table`` is Markdown for the card, about the bundle's
+    recipe on laboratories that were left out. Raises ``TrainerError``, such as ``BundleUnproven``, or ``BundleError``.
     """
     if holds_files(out):
         raise RunError(f"{out} is not empty.", remedy="Remove the old bundle, or name another --out.")
@@ -143,7 +143,7 @@ def _canvases(data: Path, sources: Sources, cache: Path) -> Canvases:
 
 
 def _divide(canvases: Canvases, run: Path, config: CellsRunConfig) -> dict[Part, ChosenCells]:
-    """The nucleated cells by the run's parts. Raises ``RunError``, ``DataError``."""
+    """The nucleated cells by the run's parts. Raises ``RunError`` or ``DataError``."""
     nucleated = [at for at, cell in enumerate(canvases.cells) if cell.is_nucleated]
     hashes = "\n".join(canvases.cells[at].sha256 for at in nucleated)
     if hashlib.sha256(hashes.encode()).hexdigest() != config.cells_sha256:
@@ -162,7 +162,7 @@ def _divide(canvases: Canvases, run: Path, config: CellsRunConfig) -> dict[Part,
 
 
 def _divide_objects(canvases: Canvases, config: CellsRunConfig) -> tuple[list[int], ChosenCells]:
-    """What is no cell: positions of those that familiarity may learn to refuse, and those that only measure it."""
+    """Pictures of no cell: positions of those that familiarity may learn to refuse, and those that only measure it."""
     objects = [at for at, cell in enumerate(canvases.cells) if not cell.is_nucleated]
     halves = assign_halves([canvases.cells[at] for at in objects])
     learnt = [

@@ -1,4 +1,4 @@
-"""Finds the temperature and the thresholds of a cells bundle through its int8 file. On validation cells only."""
+"""Finds the temperature and the thresholds of a cells bundle through its int8 file. Uses validation cells only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainer.training.temperature import TEMPERATURE_RANGE
 from trainer.training.thresholds import choose_threshold
 
 VARIED_COUNT = 2
-"""Varied windows of each validation cell, beside the one that the device cuts."""
+"""Varied windows of each validation cell, besides the one that the device cuts."""
 
 _LEAST_PROBABILITY = 1e-12
 
@@ -32,10 +32,10 @@ def calibrate_cells(
     *,
     max_unfamiliarity_score: float,
 ) -> Calibration:
-    """Temperature and confidence threshold by nucleated validation cells and their canvases, uint8 RGB (160, 160, 3).
+    """Temperature and confidence threshold from nucleated validation cells and their canvases, uint8 RGB (160, 160, 3).
 
     As with fields, windows as they are and varied ones count alike for the temperature. ``max_unfamiliarity_score`` is
-    taken over.
+    used as it is.
     """
     clean = run_int8(classifier, canvases, "Validation cells", change=cut_as_on_device)
     varied = [
@@ -51,7 +51,7 @@ def calibrate_cells(
 
 
 def possible_types(cell: ListedCell) -> NDArray[np.bool_]:
-    """(9,): which of ``TYPES`` a nucleated cell may be. Of some it is only known that they are no blasts."""
+    """(9,): which of ``TYPES`` a nucleated cell may be. Some cells are only known not to be blasts."""
     return np.array([each is cell.type if cell.type is not None else each not in _BLASTS for each in TYPES])
 
 
@@ -59,7 +59,7 @@ _BLASTS = TYPES[:1]
 
 
 def fit_cells_temperature(logits: NDArray[np.floating], possible: NDArray[np.bool_]) -> float:
-    """The temperature with the lowest log loss of what each cell may be. Both are (n, 9)."""
+    """The temperature with the lowest log loss of the types that each cell may be. Both arguments are (n, 9)."""
 
     def log_loss(log_temperature: float) -> float:
         probabilities = blast_first(logits, math.exp(log_temperature))

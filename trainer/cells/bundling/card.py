@@ -28,7 +28,7 @@ from trainer.spec import IMAGENET
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CardFigures:
-    """What was measured, through the int8 file."""
+    """The figures for the cards, measured through the int8 file."""
 
     test: HeldOut
     foreign: HeldOut | None
@@ -42,7 +42,7 @@ def render_cells_card(
     lacking: Sequence[str],
     left_out: str | None,
 ) -> str:
-    """``card.md``. ``left_out`` is Markdown of what the recipe does on laboratories that were left out of training."""
+    """``card.md``. ``left_out`` is Markdown about the recipe on laboratories that were left out of training."""
     training, windows = manifest.training, manifest.cells
     width = "unknown" if windows is None else f"{windows.window_um:g} µm"
     return f"""\
@@ -108,7 +108,7 @@ def render_cells_data(
 ) -> str:
     """``data.md``: laboratories with licence, scale and groups, and how their cells were divided.
 
-    ``objects`` are how many pictures of no cell familiarity learnt to refuse, and how many only measured it.
+    ``objects`` has the numbers of pictures of no cell that familiarity learnt to refuse, and that only measured it.
     """
     trained = [each for each in sources.laboratories if each.use is Use.TRAINING]
     described = table(

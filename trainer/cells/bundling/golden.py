@@ -1,4 +1,4 @@
-"""The golden vectors of a cells bundle: what it must say of drawn cells, wherever it runs."""
+"""The golden vectors of a cells bundle: the outputs that it must give for drawn cells, wherever it runs."""
 
 from __future__ import annotations
 

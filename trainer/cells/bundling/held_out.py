@@ -1,4 +1,4 @@
-"""What a cells bundle says of its run's test cells, through its int8 file, and the record that this makes."""
+"""Judges a run's test cells through the bundle's int8 file, and makes the record from the answers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from trainer.site.certainty import design_effect
 from trainer.site.permutation import PERMUTATIONS, permutation_ratio
 
 MAX_PATIENT_CELLS_COUNT = 20
-"""Cells of one patient that the record counts: else a few patients with hundreds would decide."""
+"""Most cells of one patient that the record counts: otherwise a few patients with hundreds would decide."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """Cells that had no part in training or in any choice, and what is said of them."""
+    """Cells that had no part in training or in any choice, and the answers for them."""
 
     cells: tuple[ListedCell, ...]
     probabilities: NDArray[np.float64]
@@ -36,19 +36,19 @@ class HeldOut:
 
     @property
     def familiar(self) -> NDArray[np.bool_]:
-        """(n,)."""
+        """(n,): whether the cell is familiar."""
         found: NDArray[np.bool_] = self.scores <= self.thresholds.max_unfamiliarity_score
         return found
 
     @property
     def answered(self) -> NDArray[np.bool_]:
-        """(n,): where the agent would give a type, once the record lets it."""
+        """(n,): where the agent would give a type, once the record allows it."""
         sure: NDArray[np.bool_] = self.probabilities.max(axis=1) >= self.thresholds.min_confidence_ratio
         return self.familiar & sure
 
     @property
     def typed(self) -> NDArray[np.bool_]:
-        """(n,): whose type is known."""
+        """(n,): whether the type is known."""
         return np.array([each.type is not None for each in self.cells], bool)
 
     @property
@@ -58,7 +58,7 @@ class HeldOut:
 
     @property
     def groups(self) -> NDArray[np.int64]:
-        """(n,): the same number for cells of one patient; a cell alone where patients are not known."""
+        """(n,): the same number for cells of one patient; each cell has its own number if patients are not known."""
         _, of = np.unique([each.group or each.sha256 for each in self.cells], return_inverse=True)
         return of.astype(np.int64)
 
@@ -81,10 +81,10 @@ def judge_held_out(
 
 
 def measure_cells_evidence(test: HeldOut, others: Sequence[ListedCell], apart: str, *, seed: int) -> Evidence | None:
-    """The record of the test cells whose type is known; None without any. ``others`` are all other cells of the run.
+    """The record of the test cells of known type; None if there are none. ``others`` are all other cells of the run.
 
-    Of each patient, at most ``MAX_PATIENT_CELLS_COUNT`` are drawn with ``seed``. ``apart`` says what is never both in
-    training and test.
+    At most ``MAX_PATIENT_CELLS_COUNT`` cells of each patient are drawn with ``seed``. ``apart`` says what is never both
+    in training and test.
     """
     typed = test.typed
     if not typed.any():
@@ -114,7 +114,7 @@ def measure_cells_evidence(test: HeldOut, others: Sequence[ListedCell], apart: s
 
 
 def _few_of_each(groups: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Positions of some cells, in rising order: of each group as many as it has, but for the limit."""
+    """Positions of some cells, in rising order: all of each group, up to the limit."""
     shuffled = rng.permutation(len(groups))
     ordered = shuffled[np.argsort(groups[shuffled], kind="stable")]
     _, starts, counts = np.unique(groups[ordered], return_index=True, return_counts=True)
@@ -123,6 +123,6 @@ def _few_of_each(groups: NDArray[np.int64], rng: np.random.Generator) -> NDArray
 
 
 def _patients_count(cells: Sequence[ListedCell]) -> int | None:
-    """None unless the patient of each is known."""
+    """The number of patients; None unless the patient of each cell is known."""
     groups = {each.group for each in cells}
     return None if not groups or None in groups else len(groups)

@@ -26,7 +26,7 @@ from trainer.export.bundle_files import OUTPUTS, Calibration, describe_input, ha
 from trainer.export.identity import BundleIdentity
 
 MAX_CELLS_COUNT = 16
-"""More of one field take too long; a slide has many fields."""
+"""More cells of one field take too long; a slide has many fields."""
 
 
 def build_cells_manifest(

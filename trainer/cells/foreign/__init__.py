@@ -1,1 +1,1 @@
-"""What is no nucleated cell: windows to fit familiarity with, and pictures to measure it on."""
+"""Things that are no nucleated cells: windows to fit familiarity with, and pictures to measure it on."""

@@ -1,7 +1,8 @@
-"""Windows to fit familiarity with: varied cells, and foreign ones that the laboratories' own pictures show beside them.
+"""Windows to fit familiarity with: varied cells, and foreign windows from beside the cells in the same pictures.
 
-Foreign are platelets and whatever else is listed as no cell, places beside the cells (red cells, glass, stain, parts of
-neighbours) and drawn nonsense. So what must be refused is known of every laboratory without anyone marking it.
+Foreign windows show platelets and whatever else is listed as no cell, places beside the cells (red cells, glass, stain,
+parts of neighbours) and drawn nonsense. So for every laboratory it is known what must be refused, without anyone
+marking it.
 """
 
 from __future__ import annotations
@@ -32,22 +33,22 @@ NOTHING = "nothing"
 """Kind of a window in which no nucleus is found: whatever it shows, the network sees plain white."""
 
 CUT_OUT_SHARE = 0.2
-"""Of the other laboratories' cells are cut out on black, as some laboratories' are: else these would be unfamiliar."""
+"""Share of the other cells that are cut out on black, as some laboratories' are: else those would be unfamiliar."""
 
 _MAX_CUT_OUT_MARGIN_UM = 2.5
-"""Of cytoplasm that is left around the nucleus."""
+"""Largest margin of cytoplasm that is left around the nucleus."""
 
 _SCALE_SIGMA = 0.1
-"""An unseen laboratory's scale is known less well than one's that is trained with."""
+"""The scale of an unseen laboratory is known less well than that of one that is trained with."""
 
 _BESIDE_UM = 4.5
-"""A window whose middle is farther than this from all nuclei shows something else there."""
+"""A window whose middle is farther than this from all nuclei shows something else in its middle."""
 
 _PLACES_COUNT = 6
-"""Places that are tried beside each cell: looking for the nuclei takes much longer than cutting windows out."""
+"""Places tried beside each cell: finding the nuclei takes much longer than cutting windows out."""
 
 _MAX_TRIES = 30
-"""Windows that are drawn for each that is wanted, and canvases in a row, until it is given up."""
+"""Windows drawn for each that is wanted, and canvases tried in a row, before giving up."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +63,7 @@ class ForeignWindow:
 def draw_cells(canvases: Canvases, positions: Sequence[int], count: int, rng: np.random.Generator) -> Iterator[Array]:
     """Varied windows, uint8 RGB (96, 96, 3), of ``count`` cells drawn from those at ``positions``.
 
-    All laboratories are drawn alike, and types somewhat.
+    All laboratories are drawn equally often, and types more evenly than they occur.
     """
     weights = sampling_weights([canvases.cells[at] for at in positions], laboratory_power=1.0)
     for at in rng.choice(np.asarray(positions), count, p=weights):
@@ -77,8 +78,8 @@ def draw_foreign(
 ) -> Iterator[ForeignWindow]:
     """Foreign windows, ``count`` of each kind, from the canvases at ``positions``, and one of ``NOTHING``.
 
-    Each of the others has something in its middle that looks like a nucleus. There are fewer of a kind that hardly
-    ever has.
+    Each of the others has something in its middle that looks like a nucleus. A kind that hardly ever has this may have
+    fewer windows.
     """
     cells: dict[str, list[int]] = {}
     others: dict[str, list[int]] = {}
@@ -90,7 +91,7 @@ def draw_foreign(
         kind = f"no cell of {laboratory}"
         yield from _with_nucleus(kind, (_varied(canvases, own, rng) for _ in itertools.count()), count)
     for laboratory, own in cells.items():
-        # Beside a cell on black there is nothing.
+        # There is nothing beside a cell on black.
         in_smears = [at for at in own if not is_cut_out(cut_canvas(canvases[at]))]
         if in_smears:
             beside = _beside(canvases, in_smears, rng)
@@ -104,7 +105,7 @@ def draw_foreign(
 
 
 def cut_out(window: Array, margin_um: float) -> Array:
-    """The cell in the middle of a uint8 RGB window, cut out on black with so much around the hull of its nucleus.
+    """Cut out the cell in the middle of a uint8 RGB window on black, with a margin around the hull of its nucleus.
 
     Where there is no nucleus, the window is returned as it is.
     """
@@ -122,7 +123,7 @@ def cut_out(window: Array, margin_um: float) -> Array:
 
 
 def _with_nucleus(kind: str, windows: Iterator[Array], count: int) -> Iterator[ForeignWindow]:
-    """The first ``count`` of the windows that do not become white."""
+    """The first ``count`` of the windows that the preprocessing does not turn white."""
     found = (each for each in itertools.islice(windows, _MAX_TRIES * count) if (standardise_cell(each) != WHITE).any())
     for window in itertools.islice(found, count):
         yield ForeignWindow(kind, window)
@@ -134,9 +135,9 @@ def _varied(canvases: Canvases, positions: Sequence[int], rng: np.random.Generat
 
 
 def _beside(canvases: Canvases, positions: Sequence[int], rng: np.random.Generator) -> Iterator[Array]:
-    """Windows anywhere on cells' canvases but near a nucleus. Beyond the canvas they are mirrored.
+    """Windows anywhere on cells' canvases except near a nucleus. Beyond the canvas, they are mirrored.
 
-    They end where one canvas after the other has no such place.
+    They end after too many canvases in a row without such a place.
     """
     near_px = 2 * round(_BESIDE_UM / UM_PER_PIXEL) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (near_px, near_px))

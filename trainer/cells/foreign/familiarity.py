@@ -1,8 +1,8 @@
-"""Fits what a cells bundle is familiar with: nucleated cells of any laboratory, and none of what lies beside them.
+"""Fits the familiarity of a cells bundle: nucleated cells of any laboratory are familiar, things beside them are not.
 
 A Gaussian of the cells' descriptions, as of fields, is wide here: cells of many types and laboratories differ more from
-each other than a platelet from a small lymphocyte. So its whitening is only where the fit begins. It is bent, as little
-as possible, until foreign windows lie farther out than cells: the distance, and the agent's part in it, stay the same.
+each other than a platelet from a small lymphocyte. So its whitening is only the start of the fit. It is bent, as little
+as possible, until foreign windows lie farther out than cells. The distance, and the agent's use of it, stay the same.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from trainer.training.familiarity import fit_familiarity
 
 MAX_CELLS_COUNT = 12_000
 VARIANTS_COUNT = 5
-"""Windows of cells that it is fitted with, at most: in all, and of each cell on average."""
+"""Most windows of cells that familiarity is fitted with: in all, and for each cell on average."""
 
 MAX_FOREIGN_COUNT = 300
-"""Windows of each foreign kind, at most; never more than there are cells."""
+"""Most windows of each foreign kind; never more than there are cells."""
 
 FOREIGN_WEIGHT = 8.0
-"""A foreign window that is taken for a cell counts as much as so many cells that are refused."""
+"""A foreign window that is taken for a cell counts as much as this many refused cells."""
 
 STIFFNESS = 3e-4
-"""What bending costs. Less is better at what was fitted, and worse at laboratories and foreign things never seen."""
+"""Cost of bending. Less is better for what was fitted, worse for laboratories and foreign things never seen."""
 
 _MAX_ITERATIONS = 100
 
@@ -44,21 +44,21 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellsFamiliarity:
-    """What goes into a cells bundle."""
+    """The familiarity and its limit, for a cells bundle."""
 
     familiarity: Familiarity
     max_unfamiliarity_score: float
-    """Where a cell and a foreign window are equally likely, by their weights; rounded up to what messages show."""
+    """Score at which a cell and a foreign window are equally likely, by weight; rounded up to what messages show."""
 
 
 def fit_cells_familiarity(
     classifier: Classifier, canvases: Canvases, positions: Sequence[int], *, seed: int = 0
 ) -> CellsFamiliarity:
-    """Fit it through a bundle's int8 file, to varied windows of the canvases at ``positions``.
+    """Fit familiarity through a bundle's int8 file, to varied windows of the canvases at ``positions``.
 
-    ``positions`` are those of the cells for training, and of what is listed as no cell: the latter must be refused. The
-    bundle's own familiarity and limit do not matter. Raises ``DataError`` if no nucleated cell is among them, and
-    ``InferenceError``.
+    ``positions`` are those of the cells for training, and of the pictures that are listed as no cell and must be
+    refused. The bundle's own familiarity and limit do not matter. Raises ``DataError`` if no nucleated cell is among
+    them, and ``InferenceError``.
     """
     nucleated = [at for at in positions if canvases.cells[at].is_nucleated]
     if not nucleated:
@@ -78,9 +78,9 @@ def fit_cells_familiarity(
 def bend(
     gaussian: Familiarity, cells: NDArray[np.float32], foreign: NDArray[np.float32], kinds: Sequence[str]
 ) -> CellsFamiliarity:
-    """Bend a Gaussian until ``foreign`` descriptions (m, d) lie farther out than ``cells`` (n, d), and say from where.
+    """Bend a Gaussian until ``foreign`` descriptions (m, d) lie farther out than ``cells`` (n, d), and find the limit.
 
-    All ``kinds`` of foreign ones, of which each of them has one, count alike. It is a logistic regression on the
+    ``kinds`` has the kind of each foreign description; all kinds count alike. This is a logistic regression on the
     distance, whose whitening and mean are drawn back to those of the Gaussian.
     """
     _, at, counts = np.unique(np.asarray(kinds), return_inverse=True, return_counts=True)
@@ -96,7 +96,7 @@ def bend(
 
 
 def _fit(points: Floats, weights: Floats, signs: Floats) -> tuple[Floats, Floats, float]:
-    """A matrix (d, d), a middle (d,) and a limit: points (n, d) with sign 1 lie beyond it, those with -1 within."""
+    """A matrix (d, d), a middle (d,) and a limit: points (n, d) of sign 1 lie beyond the limit, of sign -1 within."""
     size = points.shape[1]
     identity = np.eye(size)
 
@@ -106,7 +106,7 @@ def _fit(points: Floats, weights: Floats, signs: Floats) -> tuple[Floats, Floats
         shift, limit = parameters[-size - 1 : -1], parameters[-1]
         centred = points - shift
         bent = centred @ bending.T
-        # The small number keeps the root smooth where a point is the middle.
+        # The small number keeps the root smooth where a point coincides with the middle.
         distances = np.sqrt((bent**2).sum(axis=1) + 1e-9)
         margins = signs * (distances - limit)
         cost = float(weights @ np.logaddexp(0, -margins))

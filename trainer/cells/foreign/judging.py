@@ -1,4 +1,4 @@
-"""What a cells bundle says of things that are no nucleated cells: measured through the agent, as its user would."""
+"""Measures what a cells bundle says of things that are no nucleated cells, through the agent, as its user would."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ def judge_foreign_cells(
     fields: Sequence[Path],
     seed: int = 0,
 ) -> ForeignCells:
-    """Measure the bundle of that name or folder.
+    """Measure a bundle, given by its name or folder.
 
-    ``boxes`` is a table of ``read_boxes`` and ``fields`` folders of images, both relative to ``data``; ``cells`` are
-    the listed pictures of all laboratories: those of no cell are judged too, as far as familiarity is not fitted with
-    them, and nonsense is made of the others. Raises ``DataError``, ``BundleError`` and ``BundleWrongKind``.
+    ``boxes`` is a table for ``read_boxes`` and ``fields`` are folders of images, both relative to ``data``. ``cells``
+    are the listed pictures of all laboratories: those listed as no cell are judged, too, except those that familiarity
+    is fitted with, and nonsense is made of the others. Raises ``DataError``, ``BundleError`` and ``BundleWrongKind``.
     """
     classifier = Classifier(load_bundle(bundle))
     analyzer = CellAnalyzer(classifier, proof=None)
@@ -115,7 +115,7 @@ def judge_foreign_cells(
 
 
 def _listed(cells: Sequence[ListedCell], sources: Sources) -> Iterator[tuple[str, bool, Iterable[ForeignPicture]]]:
-    """Pictures that are listed as no cell, but for the half that familiarity may be fitted with."""
+    """Pictures that are listed as no cell, except the half that familiarity may be fitted with."""
     halves = assign_halves(cells)
     own: dict[str, list[ListedCell]] = {}
     for cell, half in zip(cells, halves, strict=True):

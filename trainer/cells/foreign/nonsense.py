@@ -1,4 +1,4 @@
-"""Draws windows that show nothing of a smear, or a cell that no lens would show so: all of them must be refused."""
+"""Draws windows that show nothing of a smear, or a cell as no lens would show it: all of them must be refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array: TypeAlias = NDArray[np.uint8]
 
 
 class Nonsense(StrEnum):
-    """What is drawn."""
+    """The kinds of nonsense that are drawn."""
 
     NOISE = "noise"
     FLAT = "flat"
@@ -25,16 +25,16 @@ class Nonsense(StrEnum):
     TEXTURE = "texture"
     DISC = "disc"
     NEGATIVE = "negative"
-    """The colours of a cell inverted."""
+    """A cell with its colours inverted."""
     BLURRED = "blurred"
-    """A cell so far out of focus that nothing of its nucleus is seen."""
+    """A cell so far out of focus that its nucleus cannot be seen."""
     TEXT = "text"
     SHAPES = "shapes"
     FACE = "face"
     TILES = "tiles"
-    """A cell's window cut into squares that change places."""
+    """A cell's window, cut into squares that change places."""
     HALVES = "halves"
-    """A cell's window whose halves are turned: it still shows nucleus and cytoplasm."""
+    """A cell's window with its halves turned: it still shows nucleus and cytoplasm."""
 
 
 FITTED = (
@@ -46,11 +46,11 @@ FITTED = (
     Nonsense.NEGATIVE,
     Nonsense.BLURRED,
 )
-"""What familiarity is fitted with. It has never seen the others."""
+"""The kinds that familiarity is fitted with. It has never seen the others."""
 
 
 def draw(kind: Nonsense, cell: Array, rng: np.random.Generator) -> Array:
-    """A window of that kind, uint8 RGB (96, 96, 3); of ``cell``, such a window, if it is made of a cell."""
+    """A window of that kind, uint8 RGB (96, 96, 3). If the kind is made of a cell, ``cell`` is that cell's window."""
     return _DRAWERS[kind](cell, rng)
 
 
@@ -162,7 +162,7 @@ _DRAWERS: Mapping[Nonsense, Callable[[Array, np.random.Generator], Array]] = Map
 
 
 def _levels(values: NDArray[np.float64]) -> Array:
-    """Rounded and clipped to a picture; fewer dimensions are repeated."""
+    """Round and clip values to a picture; missing dimensions are repeated."""
     picture = np.broadcast_to(values, (WINDOW_PX, WINDOW_PX, 3))
     return np.ascontiguousarray(np.clip(np.rint(picture), 0, 255).astype(np.uint8))
 

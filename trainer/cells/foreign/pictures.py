@@ -1,4 +1,4 @@
-"""Pictures of what is no nucleated cell, as a device would be shown them: nothing of them is used for fitting."""
+"""Pictures of things that are no nucleated cells, as a device would be shown them. They are never used for fitting."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ WHITE_CELL, RED_CELL, PLATELET = "wbc", "rbc", "platelet"
 BACKGROUND = "place without a nucleus"
 
 PICTURE_UM = 36.0
-"""Side of a picture, as in data sets of single cells: its window takes two thirds of it."""
+"""Side of a picture, as in data sets of single cells: the window takes two thirds of it."""
 
 RED_CELLS_COUNT = 4
 PLACES_COUNT = 12
-"""Of each field, at most."""
+"""Most red cells and places that are taken from one field."""
 
 _PICTURE_PX = 168
 _AWAY_UM = (PICTURE_UM + CELL_WINDOW_UM) / 4
-"""An object nearer to a white cell than this has it in the middle of its picture."""
+"""An object nearer than this to a white cell has that cell in the middle of its picture."""
 
 _CLEAR_UM = 4.0
 _TRIES = 200
@@ -63,11 +63,11 @@ class Box:
 
     @property
     def centre_px(self) -> tuple[float, float]:
-        """X and y."""
+        """X and y of the centre."""
         return (self.left_px + self.right_px) / 2, (self.top_px + self.bottom_px) / 2
 
     def holds(self, x_px: float, y_px: float) -> bool:
-        """Whether a point lies in it."""
+        """Whether a point lies in the box."""
         return self.left_px <= x_px <= self.right_px and self.top_px <= y_px <= self.bottom_px
 
 
@@ -93,14 +93,14 @@ def read_boxes(table: Path) -> dict[Path, tuple[Box, ...]]:
 
 
 def pictures_of_boxes(rgb: Array, boxes: Sequence[Box], rng: np.random.Generator) -> Iterator[ForeignPicture]:
-    """Of all platelets and some red cells of a uint8 RGB field (h, w, 3) that have no white cell near them.
+    """Pictures of all platelets and some red cells of a uint8 RGB field (h, w, 3) that have no white cell near them.
 
-    The scale is that of the red cells, so a field without any has none.
+    The scale is that of the red cells, so a field without red cells has no pictures.
     """
     of_kind = {kind: [each for each in boxes if each.kind == kind] for kind in (WHITE_CELL, RED_CELL, PLATELET)}
     if not of_kind[RED_CELL]:
         return
-    # A box is as long as what is in it, and red cells that overlap are shorter.
+    # A box is as long as its content, and the boxes of overlapping red cells are shorter.
     lengths = [max(each.right_px - each.left_px, each.bottom_px - each.top_px) for each in of_kind[RED_CELL]]
     um_per_pixel = DIAMETER_UM / float(np.median(lengths))
     some = [of_kind[RED_CELL][at] for at in rng.permutation(len(lengths))[:RED_CELLS_COUNT]]
@@ -111,9 +111,9 @@ def pictures_of_boxes(rgb: Array, boxes: Sequence[Box], rng: np.random.Generator
 
 
 def pictures_of_places(rgb: Array, rng: np.random.Generator) -> Iterator[ForeignPicture]:
-    """At random places of a uint8 RGB field (h, w, 3) that have no nucleus near them.
+    """Pictures of random places of a uint8 RGB field (h, w, 3) that have no nucleus near them.
 
-    A field whose red cells show no scale has none.
+    A field whose red cells show no scale has no pictures.
     """
     cells = find_cells(SEGMENTATION_DENOISER(rgb))
     diameter_px = cells.red_cells.diameter_px or cells.red_cells.guess_px

@@ -1,4 +1,4 @@
-"""What a cells bundle says of foreign things, as tables."""
+"""A bundle's answers for foreign things, as tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainer.reports.formatting import interval_cell, percent
 
 
 def show_foreign_cells(found: ForeignCells, stdout: Console) -> None:
-    """Each kind of picture, judged as a cell; then the fields."""
+    """Print each kind of picture, judged as a cell, then the fields."""
     table = Table(
         "source", "kind", "kind fitted", "pictures", "refused", "95 %", "types of the rest", title="Judged as cells"
     )

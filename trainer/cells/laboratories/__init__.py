@@ -1,1 +1,1 @@
-"""Which laboratories' cells there are, what their class names mean, and how cells are divided."""
+"""The laboratories whose cells are available, the meanings of their class names, and how cells are divided."""

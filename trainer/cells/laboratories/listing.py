@@ -1,4 +1,4 @@
-"""Lists the cells of laboratories: a picture each, with what is known of it."""
+"""Lists the cells of laboratories: one picture each, with what is known of it."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class ListedCell:
     laboratory: str
     meaning: Meaning
     group: str | None
-    """Its patient, distinct among all laboratories; None where patients are not known."""
+    """The cell's patient, distinct among all laboratories; None if patients are not known."""
     sha256: str
-    """Of the picture's file."""
+    """SHA-256 of the picture's file."""
 
     @property
     def type(self) -> Meaning | None:
-        """Its type, one of ``TYPES``; None if that is not known, or if it is no nucleated cell."""
+        """The cell's type, one of ``TYPES``; None if the type is not known, or if this is no nucleated cell."""
         return self.meaning if self.meaning in TYPES else None
 
     @property
     def is_nucleated(self) -> bool:
-        """Whether it is a cell at all. What is not must be refused, and is never trained with."""
+        """Whether this is a nucleated cell. Anything else must be refused, and is never trained with."""
         return self.meaning is not Meaning.NOT_A_CELL
 
     @property
     def is_blast(self) -> bool | None:
-        """Whether it is a blast; None if it is no nucleated cell."""
+        """Whether the cell is a blast; None if this is no nucleated cell."""
         return self.meaning is Meaning.BLAST if self.is_nucleated else None
 
 
@@ -68,8 +68,8 @@ class CellTable:
 def list_cells(data: Path, sources: Sources, laboratories: Iterable[str] | None = None) -> CellTable:
     """The cells of ``laboratories`` (by code, all if None) below the folder ``data``.
 
-    A row without a picture that can be read is skipped. Raises ``DataError`` for a manifest that cannot be read or has
-    no cell of the laboratory, and for a class name that the sources do not map: guessing would spoil every figure.
+    A row without a readable picture is skipped. Raises ``DataError`` for a manifest that cannot be read or has no cell
+    of the laboratory, and for a class name that the sources do not map: guessing would spoil every figure.
     """
     chosen = sources.laboratories if laboratories is None else tuple(sources.laboratory(code) for code in laboratories)
     cells: list[ListedCell] = []
@@ -100,7 +100,7 @@ def list_cells(data: Path, sources: Sources, laboratories: Iterable[str] | None 
 
 
 def count_types(cells: Sequence[ListedCell]) -> Counter[tuple[str, Meaning]]:
-    """How many cells there are by laboratory and meaning."""
+    """The number of cells by laboratory and meaning."""
     return Counter((each.laboratory, each.meaning) for each in cells)
 
 
@@ -114,7 +114,7 @@ class _Row:
 
 
 def _rows_of(laboratory: Laboratory, data: Path) -> list[_Row]:
-    """The rows of a manifest whose paths begin as the laboratory's do. Raises ``DataError``."""
+    """The rows of a manifest whose paths begin with the laboratory's prefix. Raises ``DataError``."""
     manifest = data / laboratory.manifest
     try:
         with manifest.open(encoding="utf-8-sig", newline="") as file:
@@ -143,7 +143,7 @@ def _read_rows(file: Iterable[str], manifest: Path, laboratory: Laboratory) -> I
         if ".." in PurePosixPath(path).parts or "\0" in path:
             problem = "is not a path inside the data folder"
         elif laboratory.groups is Groups.PATIENTS and not group:
-            # It could be of any patient, so it could be on both sides of a split.
+            # The cell could be of any patient, so it could be on both sides of a split.
             problem = "names no patient"
         yield _Row(reader.line_num, path, label, group, problem)
 

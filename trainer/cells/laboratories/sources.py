@@ -1,4 +1,4 @@
-"""Describes the laboratories whose cells there are, and what their class names mean, as ``sources.toml`` says."""
+"""Describes the laboratories whose cells are available and what their class names mean, as in ``sources.toml``."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Meaning(StrEnum):
     ERYTHROBLAST = "erythroblast"
     SMUDGE = "smudge"
     NOT_BLAST = "not-blast"
-    """Not a blast; which type it is, nobody said."""
+    """Not a blast; the type is unknown."""
     NOT_A_CELL = "not-a-cell"
-    """Nothing with a nucleus, such as a platelet: to be refused."""
+    """Nothing with a nucleus, such as a platelet: must be refused."""
     LEFT_OUT = "left-out"
 
 
@@ -99,7 +99,7 @@ class Sources(Settings):
         return self
 
     def laboratory(self, code: str) -> Laboratory:
-        """The laboratory of that code. Raises ``DataError`` if there is none."""
+        """The laboratory with that code. Raises ``DataError`` if there is none."""
         for each in self.laboratories:
             if each.code == code:
                 return each
@@ -108,7 +108,7 @@ class Sources(Settings):
 
 
 def load_sources(path: Path = SHIPPED) -> Sources:
-    """Read a ``sources.toml``. Raises ``DataError`` that lists every error with its line."""
+    """Read a ``sources.toml``. Raises a ``DataError`` that lists every error with its line."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text)

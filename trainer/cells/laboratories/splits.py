@@ -17,12 +17,12 @@ from trainer.errors import DataError
 
 
 class Half(StrEnum):
-    """What a cell of a laboratory that was not trained with is used for."""
+    """The use of a cell of a laboratory that was not trained with."""
 
     VALIDATION = "validation"
-    """Choices are made with it."""
+    """Used for making choices."""
     TEST = "test"
-    """The figures are made with it, once."""
+    """Used for the figures, once."""
 
 
 _HALVES = tuple(Half)
@@ -30,7 +30,7 @@ _HALVES = tuple(Half)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """A laboratory left out: positions in the list of cells, int64 (n,), in rising order."""
+    """A laboratory left out, with positions in the list of cells, int64 (n,), in rising order."""
 
     laboratory: str
     training: NDArray[np.int64]
@@ -40,11 +40,11 @@ class Fold:
 
 
 def assign_halves(cells: Sequence[ListedCell]) -> list[Half]:
-    """The half of each cell: a patient's cells in one, and pictures of the same content too.
+    """The half of each cell: a patient's cells are in one half, and so are pictures of the same content.
 
-    It depends on a patient's name or a picture's content alone, so cells that are added move no other. Where one half
-    of a laboratory would then have no blast, or nothing else, although there are patients enough, they take turns: so
-    give all cells of a laboratory, and choose among them afterwards.
+    The half depends only on a patient's name or a picture's content, so added cells move no others. If one half of a
+    laboratory would then have no blast, or nothing else, although there are enough patients, they alternate between the
+    halves: so give all cells of a laboratory, and choose among them afterwards.
     """
     units: defaultdict[str, defaultdict[str, set[bool]]] = defaultdict(lambda: defaultdict(set))
     for cell in cells:
@@ -54,7 +54,7 @@ def assign_halves(cells: Sequence[ListedCell]) -> list[Half]:
 
 
 def leave_one_out(cells: Sequence[ListedCell], sources: Sources) -> Iterator[Fold]:
-    """A fold for each laboratory for training that has cells: trained with the others, judged on its own halves.
+    """A fold for each laboratory for training that has cells: the others are trained with, its own halves are judged.
 
     Laboratories for testing are never trained with. Raises ``DataError`` if fewer than two are for training.
     """
@@ -83,8 +83,8 @@ def sampling_weights(
 ) -> NDArray[np.float64]:
     """How often each cell is drawn: float64 (n,), sum 1.
 
-    A type within a laboratory, and then a laboratory, is drawn as often as its size to the power of 1 minus the power:
-    0 draws all cells alike, 1 all types (laboratories) alike, and one half is between.
+    A type within a laboratory, and then a laboratory, is drawn as often as its size to the power of 1 minus its power:
+    0 draws all cells equally often, 1 all types (laboratories), and one half is between.
     """
     counts = Counter((cell.laboratory, cell.meaning) for cell in cells)
     weights = np.array([counts[cell.laboratory, cell.meaning] ** -type_power for cell in cells], np.float64)
@@ -96,12 +96,12 @@ def sampling_weights(
 
 
 def _unit(cell: ListedCell) -> str:
-    """What must not be on both sides."""
+    """The patient or the picture's content, which must not be on both sides."""
     return cell.group or cell.sha256
 
 
 def _halve(units: dict[str, set[bool]]) -> dict[str, Half]:
-    """The half of each unit; ``units`` has for each whether it has blasts, others, or both."""
+    """The half of each unit; ``units`` says for each whether it has blasts, others, or both."""
     digests = {unit: hashlib.sha1(unit.encode(), usedforsecurity=False).digest() for unit in units}
     by_name = {unit: _HALVES[digest[-1] % 2] for unit, digest in digests.items()}
     for kind in (True, False):

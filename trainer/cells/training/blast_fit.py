@@ -1,7 +1,7 @@
-"""Fits the blast's log-odds: linear in what the frozen maps look like, and held back strongly.
+"""Fits the blast's log-odds: linear in the appearance of the frozen maps, and strongly regularised.
 
-A linear model that may use its features freely tells blasts from other cells of the laboratories that it saw, by what
-is peculiar to them. Held back to what all of them share, it is worse there and better elsewhere.
+Without strong regularisation, a linear model tells blasts from other cells of the laboratories that it saw by what is
+peculiar to them. Restricted to what all of them share, it is worse there and better elsewhere.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 INVERSE_STRENGTH = 1e-4
-"""Of the regularisation. Chosen on the validation halves of laboratories that were left out."""
+"""Inverse strength of the regularisation, chosen on the validation halves of laboratories that were left out."""
 DARK_FACTOR = 3.5
-"""The dark area is held back so much less than the others."""
+"""The dark area is regularised less than the other features by this factor."""
 
 _SCALE_INVERSE_STRENGTH = 1e3
 _MIN_SPREAD = 1e-6
@@ -37,10 +37,11 @@ class BlastModel:
     def fit(
         cls, features: Floats, dark_area: Floats, is_blast: NDArray[np.bool_], weights: NDArray[np.float64]
     ) -> Self:
-        """Fit it to features (n, 144), dark areas (n, 1) and whether each cell is a blast, (n,).
+        """Fit the model to features (n, 144), dark areas (n, 1) and whether each cell is a blast, (n,).
 
-        ``weights`` (n,) say how much each counts. Its directions are those of a strongly regularised logistic
-        regression, whose log-odds are near zero; their scale is fitted afterwards, by two numbers (Platt, 1999).
+        ``weights`` (n,) say how much each cell counts. The directions of the model are those of a strongly regularised
+        logistic regression, whose log-odds are near zero; their scale is fitted afterwards, by two numbers (Platt,
+        1999).
         """
         both = np.concatenate([features, dark_area], axis=1).astype(np.float64)
         mean, spread = both.mean(axis=0), both.std(axis=0) + _MIN_SPREAD
@@ -57,5 +58,5 @@ class BlastModel:
         return cls(fitted[:-1].astype(np.float32), float(fitted[-1]), offset - float(mean @ fitted))
 
     def log_odds(self, features: Floats, dark_area: Floats) -> NDArray[np.float64]:
-        """(n,)."""
+        """The log-odds of a blast, (n,)."""
         return np.asarray(features @ self.weights + dark_area[:, 0] * self.dark_weight + self.bias, np.float64)

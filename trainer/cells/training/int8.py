@@ -18,8 +18,8 @@ from trainer.training.tail import BATCH
 def convert_cells(weights: CellsWeights, windows: NDArray[np.uint8]) -> bytes:
     """The network of ``weights`` as a full-integer file; ``windows`` are preprocessed, uint8 (n, 96, 96, 3).
 
-    The ranges of all activations are taken from the windows. Rounding moves all log-odds of a blast by about as much,
-    so the file is made twice: the second time with a bias that undoes it. Raises ``ConversionError``.
+    The ranges of all activations are taken from the windows. Rounding shifts all log-odds of a blast by about the same
+    amount, so the file is made twice: the second time with a bias that undoes the shift. Raises ``ConversionError``.
     """
     network = build_cells_network(weights)
     model = convert_to_int8(network, windows)
@@ -29,7 +29,7 @@ def convert_cells(weights: CellsWeights, windows: NDArray[np.uint8]) -> bytes:
 
 
 def _shift(model: bytes, network: keras.Model, windows: NDArray[np.uint8]) -> float:
-    """How much higher the file's log-odds of a blast are than the network's: the median over windows."""
+    """How far the file's log-odds of a blast are above the network's: the median over windows."""
     runtime = Runtime(model, threads=1)
     table = quantization_table(runtime.input)
     rounded = [runtime.run(table[window][None])[LOGITS][0, 0] for window in windows]

@@ -1,4 +1,4 @@
-"""What the frozen layers say of all cells' windows, as they are and varied: computed once for all trainings."""
+"""Outputs of the frozen layers for all cells' windows, as they are and varied: computed once for all trainings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trainer.networks.weights import Weights
 PREPROCESSING = "cell_stain@1"
 DENOISE = "none"
 _VERSION = 2
-"""Of how a window is varied. A change of that changes it, so that no old file is used."""
+"""Version of how a window is varied. Changing that changes the version, so that no old file is used."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +32,7 @@ class CachedCells:
     starts: NDArray[np.int64]
     """Position of each laboratory's first cell, int64 (laboratories + 1,)."""
     maps: list[list[NDArray[np.float16]]]
-    """For each variant, the first of which is the window as on the device, and each laboratory: (n, 12, 12, 16)."""
+    """(n, 12, 12, 16) for each variant and each laboratory. The first variant is the window as on the device."""
     dark_area: NDArray[np.float32]
     """(n, 1), of the windows as on the device; see ``build_dark_area``."""
 

@@ -1,7 +1,7 @@
-"""The network of a cells bundle: frozen layers that know a blast anywhere, and a trained branch that tells types apart.
+"""The network of a cells bundle: frozen layers that recognise a blast anywhere, and a trained branch for the types.
 
-Only ImageNet's own layers see a blast of an unseen laboratory as one, so the log-odds of a blast are linear in what
-frozen maps look like. The other types need training: a copy of the layers behind the shared ones is fine-tuned.
+Only ImageNet's own layers recognise a blast of an unseen laboratory, so the log-odds of a blast are linear in the
+appearance of frozen maps. The other types need training: a copy of the layers behind the shared ones is fine-tuned.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from trainer.spec import CLASS_ACTIVATION_MAP, FEATURES, INPUT_NAME, LOGITS, MID
 
 ALPHA = 0.35
 SHARED = "block_5_add"
-"""Ends the layers that both branches share."""
+"""The last layer that both branches share."""
 BLAST_MAPS = (SHARED, "block_9_add", "block_12_add")
-"""The frozen maps that the blast's log-odds are computed from, of 16, 24 and 32 channels."""
+"""The frozen maps from which the blast's log-odds are computed, of 16, 24 and 32 channels."""
 MIDDLE = BLAST_MAPS[-1]
-"""Ends the frozen layers."""
+"""The last frozen layer."""
 BLAST_FEATURES_COUNT = 144
-"""A mean and a mean square of each of these channels."""
+"""A mean and a mean square for each of these channels."""
 DARK_LEVEL = 150
 DARK_STEP_LEVELS = 10
-"""A pixel is dark as far as its red is below the one, in steps of the other and at most ``DARK_STEPS``: nuclei are."""
+"""A pixel's darkness is how many such steps its red is below ``DARK_LEVEL``, up to ``DARK_STEPS``: nuclei are dark."""
 DARK_STEPS = 6.0
 _BESIDE_PX = 24
 TYPES_COUNT = len(TYPES) - 1
-"""All but the blast."""
+"""All types but the blast."""
 
 TYPES_LOGITS = "types"
-"""Name of the tail's output beside ``FEATURES``, and of the layer that gives it."""
+"""Name of the tail's output besides ``FEATURES``, and of the layer that produces it."""
 
 _STAGE_BLOCKS = {"block_5_add": (3, 4, 5), "block_9_add": (6, 7, 8, 9), "block_12_add": (10, 11, 12)}
 _LAST_FROZEN_BLOCK = _STAGE_BLOCKS[MIDDLE][-1]
@@ -51,14 +51,14 @@ _SECTIONS = ("frozen", "blast", "tail")
 
 
 def read_imagenet(weights: str) -> Weights:
-    """ImageNet weights of the backbone: an ``.npz`` file's, or "imagenet" to download them. Raises ``WeightsError``."""
+    """ImageNet weights of the backbone: from an ``.npz``, or "imagenet" to download them. Raises ``WeightsError``."""
     return named_weights(load_backbone(ALPHA, weights, side_px=WINDOW_PX))
 
 
 def build_trunk(imagenet: Weights) -> keras.Model:
     """The layers that both branches share, frozen: float32 (n, 96, 96, 3) in [-1, 1] to (n, 12, 12, 16).
 
-    ``imagenet`` is what ``read_imagenet`` gives, or at least what of it these layers need.
+    ``imagenet`` is the result of ``read_imagenet``, or at least the part of it that these layers need.
     """
     backbone = _backbone()
     return _frozen(keras.Model(backbone.input, backbone.get_layer(SHARED).output, name="trunk"), imagenet)
@@ -67,7 +67,7 @@ def build_trunk(imagenet: Weights) -> keras.Model:
 def build_frozen_maps(imagenet: Weights) -> keras.Model:
     """The frozen layers behind the trunk: float32 (n, 12, 12, 16) to the other ``BLAST_MAPS``.
 
-    These are a list of two, (n, 6, 6, 24) and (n, 6, 6, 32).
+    The outputs are a list of two, (n, 6, 6, 24) and (n, 6, 6, 32).
     """
     backbone = _backbone()
     maps = [backbone.get_layer(name).output for name in BLAST_MAPS[1:]]
@@ -75,9 +75,9 @@ def build_frozen_maps(imagenet: Weights) -> keras.Model:
 
 
 def build_blast_features(imagenet: Weights) -> keras.Model:
-    """What the blast's log-odds are linear in: the trunk's map, float32 (n, 12, 12, 16), to (n, 144). Frozen.
+    """The features of the blast's log-odds: the trunk's map, float32 (n, 12, 12, 16), to (n, 144). Frozen.
 
-    For each map of ``BLAST_MAPS`` in turn, the mean over places of every channel, then the mean square.
+    For each map of ``BLAST_MAPS`` in turn, they are the mean over places of every channel, then the mean square.
     """
     frozen = build_frozen_maps(imagenet)
     shared = keras.Input(frozen.input_shape[1:])
@@ -90,19 +90,20 @@ def build_blast_features(imagenet: Weights) -> keras.Model:
 
 
 def build_dark_area() -> keras.Model:
-    """How dark a window is on average, float32 (n, 96, 96, 3) in [-1, 1] to (n, 1): about the area of its nucleus.
+    """Average darkness of a window, float32 (n, 96, 96, 3) in [-1, 1] to (n, 1): about the area of its nucleus.
 
-    Blasts have large nuclei, and their size is what the frozen maps tell worst.
+    Blasts have large nuclei, and the frozen maps are worst at showing their size.
     """
     inputs = keras.Input((WINDOW_PX, WINDOW_PX, 3))
     return keras.Model(inputs, keras.layers.Flatten()(_dark(inputs)), name="dark_area")
 
 
 def build_types_tail(imagenet: Weights, dropout: float = 0.0) -> keras.Model:
-    """The branch that tells the other types apart: the trunk's map, float32 (n, 12, 12, 16), to two outputs by name.
+    """The branch that distinguishes the other types: the trunk's map, float32 (n, 12, 12, 16), to two outputs by name.
 
     ``types`` (n, 8) are logits in the order of ``TYPES`` without the blast; ``features`` (n, 1280) the averaged last
-    map. The layers begin as ImageNet's, the last one at random; all are trainable, and ``dropout`` precedes the last.
+    map. The layers start with ImageNet's weights, the last one at random; all are trainable, and ``dropout`` precedes
+    the last.
     """
     tail = _build_tail(dropout)
     own = {key: value for key, value in named_weights(tail).items() if _layer_of(key) == TYPES_LOGITS}
@@ -115,17 +116,17 @@ class CellsWeights:
     """Everything that a cells network computes with, so that a run needs no other file."""
 
     frozen: Weights
-    """Of the layers up to ``MIDDLE``. More, such as all ImageNet weights, may be given."""
+    """Weights of the layers up to ``MIDDLE``. More, such as all ImageNet weights, may be given."""
     blast_weights: NDArray[np.float32]
     """(144,), in the order of ``build_blast_features``."""
     blast_bias: float
     tail: Weights
     """``named_weights`` of a trained ``build_types_tail``."""
     dark_weight: float = 0.0
-    """Of ``build_dark_area``."""
+    """The weight of ``build_dark_area``."""
 
     def save(self, path: Path) -> None:
-        """Write them to an ``.npz`` file, all or nothing. Raises ``OutputUnwritable``."""
+        """Write the weights to an ``.npz`` file, all or nothing. Raises ``OutputUnwritable``."""
         sections: Mapping[str, Weights] = {
             "frozen": {key: value for key, value in self.frozen.items() if _is_frozen(key)},
             "blast": {
@@ -141,7 +142,7 @@ class CellsWeights:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """What ``save`` wrote. Raises ``WeightsError`` if it is damaged or of another network."""
+        """Load a file that ``save`` wrote. Raises ``WeightsError`` if it is damaged or of another network."""
         sections: dict[str, dict[str, NDArray[np.float32]]] = {name: {} for name in _SECTIONS}
         for key, value in read_weights(path).items():
             section, _, name = key.partition("/")
@@ -161,8 +162,9 @@ def build_cells_network(weights: CellsWeights) -> keras.Model:
     """The whole network, float32 (n, 96, 96, 3) in [-1, 1] to four outputs by name, all float32.
 
     ``logits`` (n, 9) are the blast's log-odds and then the logits of the other types; ``class_activation_map``
-    (n, 1, 1, 9) the same numbers, as a cell is one place; ``features`` (n, 1280) the averaged last map of the types'
-    branch; ``middle_map`` (n, 6, 6, 32) the last frozen one. Raises ``WeightsError`` for weights of other layers.
+    (n, 1, 1, 9) are the same numbers, as a cell is one place; ``features`` (n, 1280) are the averaged last map of the
+    types' branch; ``middle_map`` (n, 6, 6, 32) is the last frozen map. Raises ``WeightsError`` for weights of other
+    layers.
     """
     inputs = keras.Input((WINDOW_PX, WINDOW_PX, 3), name=INPUT_NAME)
     shared = build_trunk(weights.frozen)(inputs)
@@ -193,11 +195,12 @@ def shift_log_odds(network: keras.Model, by: float) -> None:
 
 
 def _log_odds(image: keras.KerasTensor, maps: Sequence[keras.KerasTensor], weights: CellsWeights) -> keras.KerasTensor:
-    """The blast's log-odds (n, 1, 1, 1) of the window and the frozen maps, in an order that integers can follow.
+    """The blast's log-odds (n, 1, 1, 1) of the window and the frozen maps, computed in an order that suits integers.
 
-    A channel far from zero has a mean square of little else than its mean, and one that varies little would be lost
-    among the levels of one that varies much. So each is centred and scaled first, by what batch norm says of it, and
-    the weights are changed to suit. Channels are summed before places are averaged: that averages the rounding, too.
+    The mean square of a channel far from zero says little more than its mean, and a channel that varies little would be
+    lost among the levels of one that varies much. So each channel is centred and scaled first, by the statistics of its
+    batch norm, and the weights are changed to match. Channels are summed before places are averaged, because that
+    averages the rounding, too.
     """
     terms = []
     at_centre = weights.blast_bias
@@ -208,7 +211,7 @@ def _log_odds(image: keras.KerasTensor, maps: Sequence[keras.KerasTensor], weigh
         # The map is centre + spread * z.
         at_centre += float(means @ centre + squares @ centre**2)
         by_mean, by_square = (means + 2 * squares * centre) * spread, squares * spread**2
-        # What z squared is on average, so that the sum is near zero.
+        # The expected mean of z squared: subtracting it keeps the sum near zero.
         expected = float(by_square.sum())
         at_centre += expected
         z = _linear(keras.layers.DepthwiseConv2D(1, name=f"{name}_z"), of_map, 1 / spread, -centre / spread)
@@ -228,11 +231,11 @@ def _log_odds(image: keras.KerasTensor, maps: Sequence[keras.KerasTensor], weigh
 
 
 def _dark(image: keras.KerasTensor) -> keras.KerasTensor:
-    """(n, 1, 1, 1)."""
+    """The average darkness, (n, 1, 1, 1)."""
     slope = PIXEL_SCALE / DARK_STEP_LEVELS
     offset = (DARK_LEVEL - PIXEL_MEAN) / DARK_STEP_LEVELS
-    # A convolution to one channel leaves most of a processor's vectors unused. To as many as pixels lie side by side,
-    # it takes a quarter of the time: 7 % less for the whole network, and the int8 outputs are the same.
+    # A convolution to one channel leaves most of a processor's vectors unused. With one channel for each of several
+    # pixels side by side, it takes a quarter of the time: 7 % less for the whole network, with the same int8 outputs.
     beside = keras.layers.Reshape((WINDOW_PX, WINDOW_PX // _BESIDE_PX, 3 * _BESIDE_PX), name="dark_beside")(image)
     each_alone = np.kron(np.eye(_BESIDE_PX), np.array([[-slope], [0], [0]]))
     steps = _linear(keras.layers.Conv2D(_BESIDE_PX, 1, name="dark"), beside, each_alone, offset)
@@ -247,7 +250,7 @@ def _linear(
     factors: NDArray[np.floating],
     offset: NDArray[np.floating] | float = 0.0,
 ) -> keras.KerasTensor:
-    """A frozen convolution of 1x1 of ``of``, with these weights in the order of the channels."""
+    """A frozen 1x1 convolution of ``of``, with these factors in the order of the channels."""
     output = layer(of)
     kernel, bias = layer.get_weights()
     layer.set_weights([np.reshape(factors, kernel.shape), np.broadcast_to(offset, bias.shape)])
@@ -256,7 +259,7 @@ def _linear(
 
 
 def _typical(name: str, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each channel of one of ``BLAST_MAPS``, as batch norm made them on ImageNet.
+    """Mean and standard deviation of each channel of one of ``BLAST_MAPS``, as batch norm set them on ImageNet.
 
     The map is a sum over the blocks of its stage.
     """
@@ -286,13 +289,13 @@ def _frozen(model: keras.Model, weights: Weights) -> keras.Model:
 
 
 def _set_part(model: keras.Model, weights: Weights) -> None:
-    """Take from ``weights`` those of the model's layers, which may be few of them. Raises ``WeightsError``."""
+    """Set the model's variables from ``weights``, which may contain more than these. Raises ``WeightsError``."""
     layers = {layer.name for layer in model.layers}
     set_weights(model, {key: value for key, value in weights.items() if _layer_of(key) in layers})
 
 
 def _is_frozen(key: str) -> bool:
-    """Whether a variable of the backbone is of a layer up to ``MIDDLE``."""
+    """Whether a variable of the backbone belongs to a layer up to ``MIDDLE``."""
     block = re.match(r"block_(\d+)_", key)
     return not key.startswith("Conv_1") if block is None else int(block.group(1)) <= _LAST_FROZEN_BLOCK
 

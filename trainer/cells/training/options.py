@@ -11,7 +11,7 @@ from edge_agent.settings import Settings
 
 
 class Apart(StrEnum):
-    """What is never both in training and among the test cells."""
+    """What is never both among the training and the test cells."""
 
     PATIENTS = "patients"
     """A patient's cells, or pictures of the same content where patients are not known."""

@@ -22,8 +22,8 @@ Parts = list[Part]
 def assign_parts(cells: Sequence[ListedCell], options: CellsOptions) -> Parts:
     """The part of each cell.
 
-    Of a laboratory that is left out, all are for testing. Else it depends on the seed and the patient, or the picture's
-    content, alone, so that cells that are added move no other.
+    All cells of a laboratory that is left out are for testing. The part of any other cell depends only on the seed and
+    the patient, or the picture's content, so added cells move no others.
     """
     return [_part(each, options) for each in cells]
 
@@ -51,7 +51,7 @@ def write_parts(path: Path, cells: Sequence[ListedCell], parts: Parts) -> None:
 
 
 def read_parts(path: Path, cells: Sequence[ListedCell]) -> Parts:
-    """The part of each of ``cells``, as ``write_parts`` wrote it.
+    """The part of each of ``cells``, from a file that ``write_parts`` wrote.
 
     Raises ``RunError`` for a file that is missing or damaged, ``DataError`` if it lacks one of the cells.
     """

@@ -1,4 +1,4 @@
-"""The folder of one training of a cells bundle: how it was made, on which cells, and the weights."""
+"""The folder of one training of a cells bundle: its configuration, its cells, and the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""'trainer train-cells': the blast's log-odds on frozen layers, then the types' branch, and a record of it all."""
+"""'trainer train-cells': fits the blast's log-odds on frozen layers, trains the types' branch, and records both."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _TYPES = tuple(each for each in TYPES if each is not Meaning.BLAST)
 def train_cells(options: CellsOptions) -> None:
     """Train and write the run folder, or resume an unfinished run there. Raises ``TrainerError``.
 
-    The test cells are not used: they are for the file that ships.
+    The test cells are not used: they are for the file that is shipped.
     """
     began = time.monotonic(), time.process_time()
     out = Path(options.out)
@@ -136,7 +136,7 @@ def _start_or_resume(options: CellsOptions, cells: Sequence[ListedCell]) -> Part
 
 
 def _positions(cells: Sequence[ListedCell], parts: Parts, part: Part) -> NDArray[np.int64]:
-    """Of the cells of a part. Raises ``DataError`` if it lacks blasts or others, but for the test cells."""
+    """Positions of the cells of a part. Raises ``DataError`` if any but the test part lacks blasts or others."""
     found = np.array([position for position, each in enumerate(parts) if each is part], np.int64)
     kinds = {cells[position].is_blast for position in found}
     if part is not Part.TEST and kinds != {True, False}:
@@ -150,7 +150,7 @@ def _positions(cells: Sequence[ListedCell], parts: Parts, part: Part) -> NDArray
 def _fit_blast(
     cached: CachedCells, imagenet: Weights, cells: Sequence[ListedCell], in_part: dict[Part, NDArray[np.int64]]
 ) -> tuple[BlastModel, float]:
-    """The model, and its AUROC on the validation cells."""
+    """The model of the blast's log-odds, and its AUROC on the validation cells."""
     network = build_blast_features(imagenet)
     features, truth = {}, {}
     for part in (Part.TRAIN, Part.VALIDATION):
@@ -170,7 +170,7 @@ def _fit_blast(
 
 
 def _typed(cells: Sequence[ListedCell], positions: NDArray[np.int64]) -> TypedCells:
-    """Those whose type is known and is not the blast. Raises ``DataError`` if there is none."""
+    """The cells at ``positions`` of a known type other than the blast. Raises ``DataError`` if there is none."""
     kept = [int(position) for position in positions if cells[position].type in _TYPES]
     if not kept:
         raise DataError("no cell has a type other than the blast.", remedy="Give more cells.")

@@ -1,7 +1,7 @@
-"""Fine-tunes the branch that tells types apart, on the shared layers' cached maps.
+"""Fine-tunes the branch that distinguishes the types, on the shared layers' cached maps.
 
-Each window is drawn in one of its variants, and half of a batch takes its channels' means and spreads, in part, from
-another window: what these carry is mostly the laboratory (MixStyle; Zhou, Yang, Qiao and Xiang, 2021).
+Each window is drawn in one of its variants. Half of a batch takes its channels' means and spreads, in part, from
+another window: these mostly carry the laboratory (MixStyle; Zhou, Yang, Qiao and Xiang, 2021).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from trainer.training.tail import BATCH, Floats, predict
 
 LEARNING_RATE = 5e-4
 SMOOTHING = 0.1
-"""Share of the target that is spread over all types: labels are single readers'."""
+"""Share of the target that is spread over all types, because labels are those of single readers."""
 MIXED_RATIO = 0.5
-"""Windows of a batch whose statistics are mixed."""
+"""Share of a batch's windows whose statistics are mixed."""
 _MIXING = 0.3
-"""Both parameters of the Beta distribution that the own share comes from."""
+"""Both parameters of the Beta distribution from which a window's own share is drawn."""
 _LEAST_VARIANCE = 1e-6
 
 
@@ -56,11 +56,11 @@ def train_types(
     epochs: int,
     seed: int,
 ) -> tuple[Epoch, ...]:
-    """Train ``tail`` for ``epochs`` and leave it with the average of its last weights; the curves.
+    """Train ``tail`` for ``epochs`` and leave it with the average of its last weights; returns the curves.
 
-    Nothing is chosen by the validation cells: they only show how it goes. Resumes from ``checkpoint`` where there is
-    one, and writes it after each epoch; batches do not depend on whether the training was interrupted. Raises
-    ``RunError`` or ``OutputUnwritable``.
+    Nothing is chosen by the validation cells: they only show progress. Resumes from ``checkpoint`` if it exists, and
+    writes it after each epoch; batches do not depend on whether the training was interrupted. Raises ``RunError`` or
+    ``OutputUnwritable``.
     """
     steps = math.ceil(len(training.positions) / BATCH)
     student = Student(tail, _schedule(epochs * steps), TYPES_LOGITS)
@@ -99,11 +99,11 @@ def _schedule(steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
 def _batches(
     cached: CachedCells, cells: TypedCells, steps: int, epoch: int, rng: np.random.Generator
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Maps and targets, (BATCH, ...), of cells drawn by their weights."""
+    """Maps and targets, (BATCH, ...), of cells drawn according to their weights."""
     targets = (np.eye(TYPES_COUNT) * (1 - SMOOTHING) + SMOOTHING / TYPES_COUNT).astype(np.float32)
     for _ in track(range(steps), f"Epoch {epoch + 1}"):
         drawn = rng.choice(len(cells.positions), BATCH, p=cells.weights)
-        # The first is the window as it is: there are enough others.
+        # Variant 0 is the window as it is; the others suffice.
         variants = rng.integers(1, len(cached.maps), BATCH)
         maps = np.empty((BATCH, *cached.maps[0][0].shape[1:]), np.float32)
         for variant in np.unique(variants):
@@ -113,7 +113,7 @@ def _batches(
 
 
 def mix_styles(maps: Floats, rng: np.random.Generator) -> Floats:
-    """Maps (n, h, w, m), about half of them with means and spreads of each channel partly from another of the batch."""
+    """Mix into about half of the maps (n, h, w, m) the channels' means and spreads of another map of the batch."""
     mean = maps.mean(axis=(1, 2), keepdims=True)
     spread = np.sqrt(maps.var(axis=(1, 2), keepdims=True) + _LEAST_VARIANCE)
     mixed = rng.random(len(maps)) < MIXED_RATIO

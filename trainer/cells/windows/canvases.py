@@ -1,4 +1,4 @@
-"""Canvases: each cell at the bundle's scale, with room around its window to turn and shift it. Kept on disk."""
+"""Canvases: each cell at the bundle's scale, with room to turn and shift its window. They are kept on disk."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ CANVAS_PX = 160
 CANVAS_UM = CANVAS_PX * UM_PER_PIXEL
 
 _VERSION = 1
-"""Of how a canvas is made. A change of anything above or below changes it, so that no old canvas is used."""
+"""Version of how a canvas is made. Any change above or below changes the version, so that no old canvas is used."""
 
 _RED_CELL_UM = 7.5
 _MAX_OFF_CENTRE_RATIO = 0.25
-"""The cell that a picture is of is in its middle: a nucleus farther out, in sides, is a neighbour's."""
+"""A picture's cell is in its middle: a nucleus farther out than this, in sides, is a neighbour's."""
 
 _CHUNK = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Canvases:
-    """Pictures of cells: uint8 RGB (n, 160, 160, 3), one for each of ``cells``. They may be read-only."""
+    """Pictures of cells: uint8 RGB (n, 160, 160, 3), one for each of ``cells``. The arrays may be read-only."""
 
     cells: tuple[ListedCell, ...]
     parts: tuple[NDArray[np.uint8], ...]
-    """By laboratory, in the order of ``cells``: together they may be larger than the memory."""
+    """The canvases by laboratory, in the order of ``cells``: together they may be larger than the memory."""
     skipped: tuple[SkippedRow, ...]
-    """Files that are no pictures."""
+    """Files that are not pictures."""
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -57,7 +57,7 @@ class Canvases:
         return itertools.chain.from_iterable(self.parts)
 
     def __getitem__(self, position: int) -> NDArray[np.uint8]:
-        """The canvas of the cell at ``position``, from 0. Raises ``IndexError`` where there is none."""
+        """The canvas of the cell at ``position``, from 0. Raises ``IndexError`` if there is none."""
         if not 0 <= position < len(self):
             raise IndexError(f"there is no cell {position} of {len(self)}")
         for part in self.parts:
@@ -70,7 +70,7 @@ class Canvases:
 def make_canvas(rgb: NDArray[np.uint8], side_um: float) -> NDArray[np.uint8]:
     """The canvas of a uint8 RGB (h, w, 3) picture of one cell whose shorter side shows ``side_um``.
 
-    The middle of the nucleus is the middle of the canvas. Beyond the picture it is mirrored.
+    The middle of the nucleus is the middle of the canvas. Beyond the picture, the canvas is mirrored.
     """
     px_per_um = min(rgb.shape[:2]) / side_um
     size_px = CANVAS_UM * px_per_um
@@ -78,10 +78,10 @@ def make_canvas(rgb: NDArray[np.uint8], side_um: float) -> NDArray[np.uint8]:
 
 
 def make_canvases(cells: Sequence[ListedCell], sources: Sources, cache: Path, *, processes: int = 2) -> Canvases:
-    """The canvases of ``cells``, grouped by laboratory, each laboratory's in a file below ``cache`` from then on.
+    """The canvases of ``cells``, grouped by laboratory. Each laboratory's are then kept in a file below ``cache``.
 
-    What changes a canvas changes the file's name, so an old file is never taken for a new one. After a kill, finished
-    laboratories are kept. Raises ``OutputUnwritable``, and ``OutOfMemory`` if the system killed a process.
+    Anything that changes a canvas changes the file's name, so an old file is never taken for a new one. After a kill,
+    finished laboratories are kept. Raises ``OutputUnwritable``, and ``OutOfMemory`` if the system killed a process.
     """
     make_folder(cache)
     kept: list[ListedCell] = []
@@ -102,7 +102,7 @@ def make_canvases(cells: Sequence[ListedCell], sources: Sources, cache: Path, *,
 Made = NDArray[np.uint8] | str | OSError
 
 Found = tuple[dict[int, str], NDArray[np.uint8]]
-"""Why which cells have no canvas, and the canvases of all others."""
+"""The reasons why some cells have no canvas, by position, and the canvases of all others."""
 
 
 def _key(cells: Iterable[ListedCell], side_um: float) -> str:
@@ -111,7 +111,7 @@ def _key(cells: Iterable[ListedCell], side_um: float) -> str:
 
 
 def _find(path: Path, count: int) -> Found | None:
-    """What an earlier call kept; None if there is nothing, or if it is damaged."""
+    """The result that an earlier call kept; None if there is none, or if it is damaged."""
     try:
         reasons = {int(at): str(reason) for at, reason in json.loads(_reasons_path(path).read_bytes()).items()}
         pictures = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -139,13 +139,13 @@ def _make(path: Path, cells: Sequence[ListedCell], side_um: float, processes: in
             pictures[position - len(reasons)] = made
     found = reasons, pictures[: len(cells) - len(reasons)]
     if not lasting:
-        # Next time the file may be there again.
+        # The file may be there again next time.
         return found
-    # The pictures come last: without them, the reasons count for nothing.
+    # The pictures are written last: the reasons do not count without them.
     write_json(_reasons_path(path), {str(at): reason for at, reason in reasons.items()})
     with replacing(path) as file:
         np.save(file, found[1])
-    # From the disk they need no memory.
+    # Mapped from the disk, they need no memory.
     return _find(path, len(cells)) or found
 
 
@@ -158,7 +158,7 @@ def _read_chunk(read: partial[Made], paths: Sequence[Path]) -> list[Made]:
 
 
 def _read_canvas(path: Path, side_um: float) -> Made:
-    """The canvas of a picture's file, or why there is none: for now, if it is an ``OSError``."""
+    """The canvas of a picture's file, or why there is none: an ``OSError`` may be temporary."""
     try:
         return make_canvas(decode_image(path.read_bytes()), side_um)
     except ImageError as error:
@@ -168,7 +168,7 @@ def _read_canvas(path: Path, side_um: float) -> Made:
 
 
 def _centre_px(rgb: NDArray[np.uint8], red_cell_diameter_px: float) -> tuple[float, float]:
-    """Where the nucleus has its middle, as x and y; or a cell on black, or else the picture."""
+    """X and y of the middle of the nucleus; or of a cell on black, or else of the picture."""
     height, width = rgb.shape[:2]
     middle = width / 2, height / 2
     if is_cut_out(rgb):
@@ -181,6 +181,6 @@ def _centre_px(rgb: NDArray[np.uint8], red_cell_diameter_px: float) -> tuple[flo
     def off_centre(centre: tuple[float, float]) -> float:
         return float(np.hypot(centre[0] - middle[0], centre[1] - middle[1]))
 
-    # A large nucleus may have its middle farther out than a small one beside it has.
+    # The middle of a large nucleus may be farther out than that of a small one beside it.
     nearest = min(nuclei, key=lambda each: off_centre(each.centre_px) - np.sqrt(each.area_px / np.pi)).centre_px
     return nearest if off_centre(nearest) <= _MAX_OFF_CENTRE_RATIO * min(height, width) else middle

@@ -1,4 +1,4 @@
-"""Cuts the window that the network sees out of a canvas: as the device does, or turned, scaled and shifted."""
+"""Cuts the window for the network out of a canvas: as the device does, or turned, scaled and shifted."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from trainer.cells.windows.canvases import CANVAS_PX, UM_PER_PIXEL
 WINDOW_PX = round(CELL_WINDOW_UM / UM_PER_PIXEL)
 
 _SCALE_SIGMA = 0.06
-"""Scales are guessed from red cells, which differ by that much between patients."""
+"""Scales are estimated from red cells, which differ by this much between patients."""
 _SHIFT_SIGMA_PX = 1.5
-"""The middle of a nucleus is found to within that."""
+"""The middle of a nucleus is found to within this distance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How a window lies on its canvas. The default is how the device cuts it."""
+    """The position of a window on its canvas. The default is the device's."""
 
     degrees: float = 0.0
     """Anticlockwise."""
     scale: float = 1.0
-    """How much larger than it is the cell appears."""
+    """How much larger than its size the cell appears."""
     shift_px: tuple[float, float] = (0.0, 0.0)
     """How far the cell moves to the right and down, in pixels of the window."""
     mirrored: bool = False
-    """Left and right exchanged, after all else."""
+    """Whether left and right are exchanged, after all other changes."""
 
 
 AS_ON_DEVICE = Placement()
 
 
 def random_placement(rng: np.random.Generator) -> Placement:
-    """Any direction, mirrored or not, and scale and shift as uncertain as the device's own."""
+    """Any direction, mirrored or not, with scale and shift as uncertain as the device's own."""
     return Placement(
         degrees=float(rng.uniform(0, 360)),
         scale=float(np.exp(rng.normal(0, _SCALE_SIGMA))),

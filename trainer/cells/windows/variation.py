@@ -1,4 +1,4 @@
-"""Varies a window the way that other laboratories' stains, lamps and cameras would, before it is preprocessed."""
+"""Varies a window as other laboratories' stains, lamps and cameras would, before it is preprocessed."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from trainer.cells.windows.cut_out import cell_mask
 Array = NDArray[np.uint8]
 
 STRENGTH = 0.6
-"""What is trained with."""
+"""The strength used in training."""
 
 CUT_OUT_BACKGROUND = (232.0, 228.0, 235.0)
-"""What light is taken to have been around a cell that was cut out on black."""
+"""Assumed colour of the light around a cell that was cut out on black."""
 
 _MIN_CUT_OUT_LEVEL = np.uint8(MAX_BLACK_LEVEL + 4)
 """A cell on black that becomes very dark must not become part of the black; JPEG changes levels by a few."""
 
 _MIN_BACKGROUND = 60.0
-"""A window full of cells shows no background; what is measured then is too dark to be one."""
+"""A window full of cells shows no background: a measured background below this level is too dark to be one."""
 
 _MIX_SIGMA = 0.12
 _STAIN_SIGMA = 0.2
@@ -32,15 +32,15 @@ _CHANNEL_SIGMA = 0.22
 _GAMMA_SIGMA = 0.12
 _TINT_SIGMA = 0.05
 _GREY_CHANCE = 0.12
-"""All of these for a strength of 1."""
+"""The sigmas and the chance above are for a strength of 1."""
 
 
 def vary(window: Array, rng: np.random.Generator, strength: float = STRENGTH) -> Array:
     """One random variant of a uint8 RGB (h, w, 3) window; 0 changes nothing, and more than 1 is no longer plausible.
 
-    In the order of the light's way: stain (the optical density relative to the background, mixed between channels and
-    scaled), contrast, tint, focus, resolution, noise, JPEG. The surround of a cell on black stays black. Raises
-    ``ValueError`` for a negative strength.
+    The changes follow the path of the light: stain (the optical density relative to the background, mixed between
+    channels and scaled), contrast, tint, focus, resolution, noise, JPEG. The surround of a cell on black stays black.
+    Raises ``ValueError`` for a negative strength.
     """
     if strength < 0:
         raise ValueError(f"strength is {strength:g}; it must not be negative")
@@ -87,7 +87,7 @@ def _photograph(window: Array, rng: np.random.Generator, strength: float) -> Arr
 
 
 def _coarsen(window: Array, ratio: float) -> Array:
-    """As a camera with fewer pixels would have taken it."""
+    """Show the window as a camera with fewer pixels would have taken it."""
     coarse = cv2.resize(window, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(coarse, window.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 

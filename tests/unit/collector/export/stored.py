@@ -17,12 +17,12 @@ SEED = 3
 
 
 def store(engine: Engine, messages: Sequence[OpenContract]) -> None:
-    """As a collector does."""
+    """Store messages as a collector does."""
     Writer(engine, unreadable_count=10).write([make_entry(each) for each in messages])
 
 
 def readings(count: int, *, specimen: str | None = "S-7K3F-92QX", slide: int = 1, **changes: object) -> list[Result]:
-    """One per second, the same in every run; the first 16 have every outcome, and both reasons to abstain."""
+    """One reading per second, the same in every run; the first 16 have every outcome, and both reasons to abstain."""
     drawn = SimulatedReadings(SEED)
     return [
         make_result(

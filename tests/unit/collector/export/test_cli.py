@@ -17,7 +17,7 @@ from tests.unit.collector.export.stored import readings, store
 
 @pytest.fixture
 def config(sqlite_engine: Engine, tmp_path: Path) -> Path:
-    """Of a database with six readings of a slide and two without, one second apart."""
+    """The configuration of a database with six readings of a slide and two without, one second apart."""
     store(sqlite_engine, [*readings(6), *readings(2, specimen=None)])
     path = tmp_path / "collector.toml"
     path.write_text(f'[database]\nurl = "sqlite:///{sqlite_engine.url.database}"\n')

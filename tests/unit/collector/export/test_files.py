@@ -40,7 +40,7 @@ READERS: dict[Kind, Callable[[str], Any]] = {
 
 
 def from_cell(column: Column, cell: str) -> Any:
-    """What the dictionary says how to read it."""
+    """Read a cell as the dictionary describes."""
     return None if cell == "" else READERS.get(column.kind, json.loads)(cell)
 
 
@@ -106,7 +106,7 @@ def test_what_is_stored_meanwhile_is_in_the_next_export(engine: Engine, tmp_path
 
 
 FULL_WIDTH = "\uff1d\uff0b\uff0d\uff20"
-"""Spreadsheets take them for the others."""
+"""Spreadsheets treat these like the ordinary characters."""
 
 CELLS = st.text(max_size=20) | st.sampled_from(
     ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "'=1", '"', "a,b", f"{FULL_WIDTH[0]}1"]
@@ -206,7 +206,7 @@ def test_a_file_is_whole_or_not_there(sqlite_engine: Engine, tmp_path: Path) -> 
     target = tmp_path / "results.csv"
     target.write_text("the one before")
     with sqlite_engine.begin() as connection:
-        # What no collector writes: the last row cannot be read.
+        # No collector writes this: the last row cannot be read.
         connection.exec_driver_sql("UPDATE results SET probabilities = '{' WHERE seq = 2")
     with pytest.raises(json.JSONDecodeError):
         export(sqlite_engine, "results", target)

@@ -17,7 +17,7 @@ from tests.edge_tpu.stand_in import FakeUsb
 
 @dataclass(slots=True)
 class Rig:
-    """A classifier with a fake Edge TPU, whose rounds and clock are the test's."""
+    """A classifier with a fake Edge TPU, whose rounds and clock the test controls."""
 
     edge_tpu: EdgeTpu
     classifier: Classifier
@@ -29,11 +29,11 @@ class Rig:
     _alone: Classifier
 
     def command(self, word: str) -> None:
-        """What the fake does from the next picture on."""
+        """Set what the fake does from the next picture on."""
         self._command.write_text(word)
 
     def judge(self) -> str | None:
-        """Judge another picture, which must come out as on the processor; what ran the network."""
+        """Judge another picture, whose result must match the processor's; returns what ran the network."""
         picture = next(self.pictures)
         found, expected = self.classifier.classify(picture), self._alone.classify(picture)
         assert np.array_equal(found.logits, expected.logits)
@@ -47,7 +47,7 @@ class Rig:
 
     @property
     def problem(self) -> str | None:
-        """Code of why the Edge TPU does not judge."""
+        """The code of the reason why the Edge TPU does not judge."""
         return None if self.edge_tpu.problem is None else self.edge_tpu.problem.code
 
 

@@ -65,7 +65,7 @@ def test_answers_that_are_wrong_and_like_right_ones_are_noticed_by_a_golden_fiel
     rig = make_rig(check_interval_count=3)
     rig.edge_tpu.do_round()
     rig.command("noise")
-    # The first two are what the documentation says can happen: nothing about them shows that they are wrong.
+    # According to the documentation, the first two can happen: nothing shows that they are wrong.
     found = [rig.classifier.classify(next(rig.pictures)).accelerator for _ in range(2)]
     assert found == ["edge_tpu", "edge_tpu"]
     assert rig.judge() is None
@@ -113,7 +113,7 @@ def test_one_that_is_unplugged_is_given_up_before_a_picture_waits_for_it(make_ri
     assert rig.state() == (None, "edge_tpu_missing")
     rig.edge_tpu.do_round()
     assert rig.state() == (None, "edge_tpu_missing")
-    # At once when it is back, before its firmware is loaded, whatever the pause was.
+    # Immediately when it is back, before its firmware is loaded, whatever the pause was.
     rig.usb.plug_in("1a6e:089a")
     rig.edge_tpu.do_round()
     assert rig.state() == ("edge_tpu", None)
@@ -228,7 +228,7 @@ def test_its_thread_does_all_that_and_gives_up_a_start_that_is_under_way(make_ri
     rig = make_rig()
     rig.command("hang")
     rig.edge_tpu.start()
-    # It would be waited for for half a minute.
+    # Otherwise, closing would wait for the start for half a minute.
     rig.edge_tpu.close()
     assert rig.changes == []
 
@@ -242,7 +242,7 @@ def test_another_model_takes_its_place(make_rig: MakeRig, bundle_for_coral: Path
     rig.edge_tpu.do_round()
     assert other.classify(next(rig.pictures)).accelerator == "edge_tpu"
     assert rig.edge_tpu.process_id != first
-    # A frame that was in hand is not judged by a model that is not its own.
+    # A frame in progress is not judged by a model that is not its own.
     assert rig.judge() is None
 
 

@@ -1,4 +1,4 @@
-"""A model that Google compiled: what happens to it where there is no Edge TPU."""
+"""A model that Google compiled, on a machine without an Edge TPU."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def draw_cell(
     nucleus_um: float = 10.0,
     cut_out: bool = False,
 ) -> NDArray[np.uint8]:
-    """A uint8 RGB square: a round nucleus, and unless it is cut out on black, glass and red cells in the corners."""
+    """A uint8 RGB square: a round nucleus and, unless it is cut out on black, glass and red cells in the corners."""
     scale = side_px / side_um
     picture = np.full((side_px, side_px, 3), (0, 0, 0) if cut_out else GLASS, np.uint8)
     if not cut_out:
@@ -80,5 +80,5 @@ def make_sources(*codes: str, patients: Iterable[str] = (), testing: Iterable[st
 def listed(
     laboratory: str, meaning: Meaning, group: str | None = None, sha256: str = "0", path: Path = Path("x.png")
 ) -> ListedCell:
-    """A cell of which only what a test is about matters."""
+    """A cell in which only the properties matter that a test is about."""
     return ListedCell(path, laboratory, meaning, group, sha256)

@@ -1,4 +1,4 @@
-"""The blast's log-odds: they say what is true of cells, in natural units, and lean on no single feature."""
+"""The blast's log-odds: they predict blasts, in natural units, and rely on no single feature."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CELLS = 3000
 
 
 def drawn(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features (n, 144) of which many say a little, a dark area that says a little, and the truth."""
+    """Features (n, 144) of which many predict a little, a dark area that predicts a little, and the truth."""
     rng = np.random.default_rng(seed)
     is_blast = rng.random(CELLS) < 0.3
     features = rng.normal(0, 1, (CELLS, 144)) + is_blast[:, None] * rng.normal(0, 0.3, 144)
@@ -27,7 +27,7 @@ def test_blasts_are_found_whatever_the_units_of_the_features() -> None:
     model = BlastModel.fit(features[:half], dark[:half], is_blast[:half], np.ones(half))
     found = model.log_odds(features[half:], dark[half:])
     assert roc_auc_score(is_blast[half:], found) > 0.95
-    # They are log-odds: as sure as they are right.
+    # They are log-odds, so their confidence matches how often they are right.
     assert log_loss(is_blast[half:], 1 / (1 + np.exp(-found))) < 0.3
     assert model.dark_weight > 0
 

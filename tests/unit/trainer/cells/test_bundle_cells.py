@@ -76,7 +76,7 @@ class Bundled(NamedTuple):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """What 'trainer train-cells' would write, with a network at random."""
+    """A run as 'trainer train-cells' would write it, with a random network."""
     data, folder = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("run")
     sources = make_sources("north", "south", patients=["north"])
     rows = []
@@ -94,7 +94,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         writer = csv.DictWriter(file, ["path", "label", "group"])
         writer.writeheader()
         writer.writerows(rows)
-    # In this process: others would have to start first.
+    # In this process, because other processes would have to start first.
     canvases = make_canvases(list_cells(data, sources).cells, sources, folder / "cache/canvases", processes=1)
     cells = [each for each in canvases.cells if each.is_nucleated]
     options = CellsOptions(
@@ -179,7 +179,7 @@ def test_what_rounding_adds_to_all_log_odds_is_undone(
         return model
 
     monkeypatch.setattr(int8, "convert_to_int8", convert)
-    # As if rounding took one from each.
+    # As if rounding subtracted one from each.
     int8.convert_cells(replace(run.weights, blast_bias=run.weights.blast_bias + 1), windows)
     first, second = converted
     added = np.median(log_odds(bundled, windows) - first[:, 0])
@@ -196,7 +196,7 @@ def test_its_record_is_of_test_cells_whose_type_is_known(bundled: Bundled) -> No
     for each in TYPES:
         assert counts[each.value].held_out_images_count == test.count(each)
     assert counts["blast"].training_images_count + counts["blast"].held_out_images_count == 16
-    # One laboratory does not say whose the cells are.
+    # One laboratory does not say to which patients its cells belong.
     assert counts["blast"].specimens_count is None
     assert bundled.lacking == unproven_reasons(bundled.classifier.labels, evidence, ProofLimits())
     assert bundled.lacking

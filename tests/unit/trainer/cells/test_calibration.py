@@ -1,4 +1,4 @@
-"""The temperature of a cells bundle, by what each cell may be."""
+"""The temperature of a cells bundle, from the types that each cell may be."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_temperature_that_answers_were_drawn_with_is_found(temperature: floa
     logits = rng.normal(0, 2 * temperature, (4000, 9))
     drawn = [rng.choice(9, p=each) for each in blast_first(logits, temperature)]
     possible = np.eye(9, dtype=bool)[drawn]
-    # Of a third of the others it is only known that they are no blasts.
+    # A third of the others are only known not to be blasts.
     unknown = (possible[:, 0] == 0) & (rng.random(4000) < 0.3)
     possible[unknown] = [False] + [True] * 8
     assert fit_cells_temperature(logits, possible) == pytest.approx(temperature, rel=0.1)

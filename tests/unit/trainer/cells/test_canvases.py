@@ -1,4 +1,4 @@
-"""Canvases: one scale and one middle whatever the picture, made once, and never taken from an old file."""
+"""Canvases: one scale and one middle whatever the picture, made once, and never taken from an outdated file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trainer.errors import OutOfMemory, OutputUnwritable
 
 
 def _nucleus(canvas: NDArray[np.uint8]) -> tuple[float, float, float]:
-    """x, y and diameter, in pixels, of what is stained as the drawn nucleus is."""
+    """x, y and diameter, in pixels, of the area that is stained like the drawn nucleus."""
     rows, columns = np.nonzero((canvas[..., 1] < 110) & (canvas[..., 2] > 75))
     return float(columns.mean()), float(rows.mean()), 2 * float(np.sqrt(len(rows) / np.pi))
 

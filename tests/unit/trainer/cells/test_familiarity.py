@@ -1,4 +1,4 @@
-"""A Gaussian that is bent until foreign things lie outside: also those that lie within the cells' own spread."""
+"""A Gaussian is bent until foreign things lie outside, even those that lie within the cells' own spread."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cells(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def foreign(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """As some cells in all but the second value, by which they differ less than the two types do."""
+    """Like some cells in all but the second value, in which they differ less than the two types do."""
     found = cells(count, rng)
     found[:, 1] += 5
     return found

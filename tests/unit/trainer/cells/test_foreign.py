@@ -1,4 +1,4 @@
-"""Windows to fit familiarity with: cells of all laboratories, also cut out on black, and what lies beside them."""
+"""Windows to fit familiarity with: cells of all laboratories, some cut out on black, and things beside them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainer.cells.windows.canvases import CANVAS_PX, UM_PER_PIXEL, Canvases
 from trainer.cells.windows.cutting import WINDOW_PX, cut_canvas
 
 DENSE = (150, 130, 140)
-"""A red cell that is taken for a nucleus where there is no other."""
+"""The colour of a red cell that is taken for a nucleus if there is no other."""
 
 
 def canvas(nucleus_um: float = 10.0, *, beside: tuple[int, int, int] = RED_CELL) -> NDArray[np.uint8]:
@@ -59,7 +59,7 @@ def test_cells_are_drawn_from_each_laboratory_alike(smears: Canvases, monkeypatc
     windows = list(draw_cells(smears, range(12), 120, np.random.default_rng(0)))
     assert {each.shape for each in windows} == {(WINDOW_PX, WINDOW_PX, 3)}
     assert 40 < Counter(drawn)["north"] < 80
-    # Some as those laboratories have them that cut cells out on black.
+    # Some look like those of laboratories that cut cells out on black.
     assert 0.1 < np.mean([is_cut_out(each) for each in windows]) < 0.3
 
 

@@ -1,4 +1,4 @@
-"""The record of a cells bundle: no patient with hundreds of cells decides whether it may be used."""
+"""The record of a cells bundle: a patient with hundreds of cells does not decide whether it may be used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainer.cells.laboratories.sources import TYPES, Meaning
 
 
 def held_out(cells_of: dict[str | None, int], wrong_of: str | None) -> HeldOut:
-    """Neutrophils of some patients, all of them named rightly but for those of one."""
+    """Neutrophils of some patients, all of them named correctly except for those of one patient."""
     cells = [
         listed("north", Meaning.NEUTROPHIL, group, f"{group}-{number}")
         for group, count in cells_of.items()

@@ -1,4 +1,4 @@
-"""Foreign things, judged through the agent: each as a cell, and whole fields with what is marked in them."""
+"""Foreign things, judged through the agent: each as a cell, and whole fields with their marked objects."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PLATELET_AT, WHITE_AT = (80, 400), (480, 160)
 
 
 def field() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Red cells in rows, a platelet far from a white cell."""
+    """Red cells in rows, and a platelet far from a white cell."""
     picture = np.full((*FIELD, 3), GLASS, np.uint8)
     for x in range(40, 640, 60):
         for y in range(40, 480, 60):
@@ -115,7 +115,7 @@ def test_pictures_without_images_or_of_none_are_one_error(tmp_path: Path) -> Non
 
 def test_each_picture_has_its_object_in_the_middle_and_the_red_cells_scale() -> None:
     found = list(pictures_of_boxes(field(), boxes(), np.random.default_rng(0)))
-    # The red cell beside the white one is left out: its picture would show that.
+    # The red cell beside the white cell is left out: its picture would show the white cell.
     assert sorted(each.kind for each in found) == ["platelet", "rbc", "rbc", "rbc"]
     for each in found:
         assert each.um_per_pixel * each.rgb.shape[0] == pytest.approx(PICTURE_UM)

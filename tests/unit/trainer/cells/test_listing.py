@@ -38,7 +38,7 @@ def test_what_is_known_of_each_cell(tmp_path: Path) -> None:
         ("north", "2.png", None, False, True, "north-8"),
         ("north", "3.png", None, None, False, "north-7"),
         ("north", "4.png", Meaning.NEUTROPHIL, False, True, "north-7"),
-        # Nobody said that the groups of this one are patients.
+        # Nobody said that the groups of this laboratory are patients.
         ("south", "1.png", Meaning.BLAST, True, True, None),
     ]
     assert table.left_out_count == 1

@@ -1,4 +1,4 @@
-"""The network of a cells bundle: what its outputs are, and that its weights are kept."""
+"""The network of a cells bundle: its outputs are as described, and its weights are kept."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Made(NamedTuple):
 def made() -> Made:
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(1)
-    # Maps off zero and of different spreads, as ImageNet's are.
+    # Maps away from zero and with different spreads, like ImageNet's.
     imagenet = {
         name: rng.uniform(0.5, 2, value.shape).astype(np.float32) if name.endswith(("/beta", "/gamma")) else value
         for name, value in named_weights(build_backbone(ALPHA, side_px=WINDOW_PX)).items()
@@ -104,7 +104,7 @@ def test_weights_are_read_as_they_were_written(made: Made, tmp_path: Path) -> No
     assert np.array_equal(loaded.blast_weights, made.weights.blast_weights)
     assert (loaded.blast_bias, loaded.dark_weight) == pytest.approx((BIAS, DARK_WEIGHT))
     assert set(loaded.tail) == set(made.weights.tail)
-    # What is there is enough for the frozen layers, and none of the others'.
+    # The weights suffice for the frozen layers, and contain none of the others.
     assert np.allclose(build_trunk(loaded.frozen)(made.image), made.shared, atol=1e-5)
     assert np.allclose(build_frozen_maps(loaded.frozen)(made.shared)[-1], made.outputs[MIDDLE_MAP], atol=1e-4)
     assert not any(name.startswith(("block_13", "block_16", "Conv_1")) for name in loaded.frozen)

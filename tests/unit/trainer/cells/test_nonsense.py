@@ -1,4 +1,4 @@
-"""Drawn nonsense: every kind is a window, the same for the same seed, and shows nothing like the cell it is made of."""
+"""Every kind of drawn nonsense is a window, the same for the same seed, and not like the cell it is made of."""
 
 from __future__ import annotations
 

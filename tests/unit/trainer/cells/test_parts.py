@@ -1,4 +1,4 @@
-"""Parts: nobody's cells on both sides, the same parts whatever is added, and a file that says which is which."""
+"""Parts: no patient's cells on both sides, the same parts whatever is added, and a file that records them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sources.toml``: what the shipped one says, and that all errors of another are named with their lines."""
+"""``sources.toml``: the content of the shipped file, and that all errors of another are listed with their lines."""
 
 from __future__ import annotations
 

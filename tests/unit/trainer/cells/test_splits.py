@@ -1,4 +1,4 @@
-"""Splits: patients on one side, test laboratories never trained with, and small ones drawn more often."""
+"""Splits: patients stay on one side, test laboratories are never trained with, and small ones are drawn more often."""
 
 from __future__ import annotations
 

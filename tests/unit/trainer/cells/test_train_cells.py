@@ -61,7 +61,7 @@ NUCLEI_UM = {"blast": 13.0, "neutrophil": 9.0, "lymphocyte": 7.0}
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two laboratories, of each 24 drawn cells whose nuclei's size is their type."""
+    """Two laboratories with 24 drawn cells each, in which the size of the nucleus is the type."""
     folder = tmp_path_factory.mktemp("cells")
     rng = np.random.default_rng(1)
     rows = []
@@ -105,12 +105,12 @@ def options(data: Path, out: Path, **changes: object) -> CellsOptions:
 
 
 class Killed(Exception):
-    """In place of a signal."""
+    """Stands in for a signal."""
 
 
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training without the south that was killed after its last epoch and then went on."""
+    """A training without the south that was killed after its last epoch and then continued."""
     out = tmp_path_factory.mktemp("run") / "north"
     with pytest.MonkeyPatch.context() as patch:
 
@@ -158,7 +158,7 @@ def small_tail() -> keras.Model:
 
 
 def small_cells() -> tuple[CachedCells, TypedCells]:
-    """Forty cells of two laboratories whose map says their type."""
+    """Forty cells of two laboratories whose maps show their types."""
     rng = np.random.default_rng(0)
     types = np.arange(40) % 2
     maps = [rng.normal(types[:, None, None, None], 0.3, (40, 2, 2, 3)).astype(np.float16) for _ in range(3)]

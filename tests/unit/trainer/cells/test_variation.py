@@ -46,7 +46,7 @@ def test_strength_0_changes_nothing_and_gives_a_new_array() -> None:
 
 
 def _spread(strength: float) -> float:
-    """How much the nucleus' colour differs between variants, in levels."""
+    """How much the colour of the nucleus differs between variants, in levels."""
     colours = [varied[44:52, 44:52].mean(axis=(0, 1)) for varied in _variants(WINDOW, 60, strength)]
     return float(np.std(colours, axis=0).mean())
 

@@ -19,14 +19,14 @@ CANVAS = np.random.default_rng(0).integers(0, 256, (CANVAS_PX, CANVAS_PX, 3), np
 
 
 def _spot(x_px: float, y_px: float) -> NDArray[np.uint8]:
-    """A soft white spot so far from the middle of a canvas."""
+    """A soft white spot at this distance from the middle of a canvas."""
     y, x = np.mgrid[:CANVAS_PX, :CANVAS_PX] - (CANVAS_PX - 1) / 2
     light = 255 * np.exp(-((x - x_px) ** 2 + (y - y_px) ** 2) / 50)
     return np.repeat(light[..., None], 3, axis=2).astype(np.uint8)
 
 
 def _found(window: NDArray[np.uint8]) -> tuple[float, float]:
-    """Where the spot is, from the middle of a window."""
+    """The position of the spot, relative to the middle of a window."""
     light = window[..., 0].astype(float)
     y, x = np.mgrid[:WINDOW_PX, :WINDOW_PX] - (WINDOW_PX - 1) / 2
     return float((x * light).sum() / light.sum()), float((y * light).sum() / light.sum())

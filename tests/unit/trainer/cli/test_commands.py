@@ -1,4 +1,4 @@
-"""Every command of the trainer through what a user can do wrong: each ends in one error, before any image is read."""
+"""User errors with every command of the trainer: each ends in one error, before any image is read."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ BY_NAME = get_command(app).commands  # type: ignore[attr-defined]  # A group of 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All that the commands take: data, a table, a split, weights, a quantized run, and a foreign image."""
+    """Everything that the commands take: data, a table, a split, weights, a quantized run, and a foreign image."""
     folder = tmp_path_factory.mktemp("inputs")
     data, run = folder / "data", folder / "run"
     synthesise(data, per_class=3, seed=1)
@@ -104,7 +104,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _words(command: str, inputs: Path, new: Path, **changed: str | Path) -> list[str]:
-    """A command with the inputs that it needs; ``changed`` are other or further options."""
+    """A command with the inputs that it needs; ``changed`` are other or additional options."""
     data, split, weights = inputs / "data", inputs / "split.csv", inputs / "weights.npz"
     options: dict[str, dict[str, str | Path | float]] = {
         "synth": {"out": new},
@@ -270,14 +270,14 @@ def test_a_damaged_run_makes_no_bundle(
 def test_every_option_is_explained_in_full(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Wide enough for an option to be one line.
+    # Wide enough for each option to fit on one line.
     monkeypatch.setenv("COLUMNS", "400")
     assert _run([command, "--help"]) == 0
     shown = "".join(capsys.readouterr().out.replace("│", " ").split())
     for option in BY_NAME[command].params:
         help_text = option.help or ""
         assert help_text
-        # A part in square brackets, which Rich takes for markup, would be missing.
+        # Text in square brackets, which Rich treats as markup, would be missing.
         assert "".join(help_text.split()) in shown
 
 

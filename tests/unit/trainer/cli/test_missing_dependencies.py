@@ -1,4 +1,4 @@
-"""The trainer where only what the device needs is installed, as after 'make demo'."""
+"""The trainer with only the device's dependencies installed, as after 'make demo'."""
 
 from __future__ import annotations
 

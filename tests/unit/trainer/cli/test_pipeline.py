@@ -1,4 +1,4 @@
-"""From drawn smears to a bundle that the agent loads: the whole path of the trainer, small."""
+"""The whole path of the trainer on a small scale: from drawn smears to a bundle that the agent loads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _run(*words: str | float | Path) -> int:
 
 
 def _tint(data: Path) -> None:
-    """Make the classes differ so much that even random features are of use."""
+    """Make the classes differ so much that even random features are useful."""
     for channel, name in enumerate(("Early", "Pre", "Pro")):
         for path in (data / name).iterdir():
             image = cv2.imread(str(path))
@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _tint(data)
     keras.utils.set_random_seed(2)
     backbone = build_backbone(ALPHA)
-    # Random kernels alone would let the signal fade: BatchNorm takes its statistics from the data.
+    # Random kernels alone would let the signal fade, so BatchNorm takes its statistics from the data.
     fields = read_dataset(data, load_description(None, data)).fields[::6]
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -83,11 +83,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert _run("quantize", "--run", run, "--data", data) == 0
     audit = folder / "audit"
     with pytest.MonkeyPatch.context() as patch:
-        # Enough to see that the figures reach the cards.
+        # Enough to show that the figures reach the cards.
         patch.setattr("trainer.evaluation.audit._TREES", 20)
         assert _run("audit", "--data", data, "--split", run / "manifest.csv", "--out", audit) == 0
     making = ("bundle", "--run", run, "--data", data, "--out", bundle, "--audit", audit / "audit.json")
-    # Random features are right too seldom for a bundle that gives labels.
+    # Random features are right too rarely for a bundle that gives labels.
     assert _run(*making, "--name", "tiny", "--version", "0.0.1", "--provisional") == 0
     return folder
 
@@ -151,7 +151,7 @@ def test_quantizing_says_what_the_file_is(folder: Path) -> None:
     assert said["model_sha256"] == hashlib.sha256(model).hexdigest()
     assert said["model_bytes"] == len(model)
     assert said["operations"] == operations(model)
-    # Not more than the run trains on.
+    # Not more images than the run trains on.
     assert said["representative_count"] == 48
 
 
@@ -180,7 +180,7 @@ def test_a_run_without_an_int8_file_makes_no_bundle(
 )
 def test_a_network_with_another_op_is_refused(operation: Callable[[object], object], complaint: str) -> None:
     inputs = keras.Input((224, 224, 3))
-    # A single convolution in the backbone's place converts faster.
+    # A single convolution in place of the backbone converts faster.
     backbone = keras.Model(inputs, keras.layers.Conv2D(8, 32, strides=32, name="only")(inputs))
     network = build_network(backbone, 2, "only")
     outputs = network(inputs)
@@ -205,8 +205,8 @@ def test_evaluation_judges_the_test_images_by_the_int8_file(folder: Path, capsys
     evaluation = json.loads(capsys.readouterr().out)
     figures, parity = evaluation["figures"], evaluation["parity"]
     assert figures["images_count"] == sum(each.part == "test" for each in read_split(split)) == 24
-    # Chance is 0.25. Random features are poor ones, and close calls turn on a rounding; mixed-up labels, or an
-    # input that is scaled in another way than in training, would fall to chance.
+    # Chance is 0.25. Random features are poor, and close calls depend on rounding; mixed-up labels, or an input that is
+    # scaled differently than in training, would fall to chance.
     assert figures["accuracy_ratio"] > 0.4
     assert parity["agreement_ratio"] > 0.5
     assert f"{100 * figures['accuracy_ratio']:.2f} %" in (folder / "bundle" / "card.md").read_text()

@@ -1,4 +1,4 @@
-"""The comparison on a small drawn data set: what is fitted, what is skipped, what is kept."""
+"""The comparison on a small drawn data set: what is fitted, skipped and kept."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def test_efficientnet_lite0_is_trained_and_converted_as_mobilenet_v2_is(found: C
     row = next(row for row in found.rows if row.name.startswith("EfficientNet-Lite0"))
     run = read_config(folder / "out" / "efficientnet-lite0-1-rgb-1-1")
     assert run.options.network is Network.EFFICIENTNET_LITE0
-    # 3.4 million weights of a byte each, and what else the file has; 0.6 MB at alpha 0.35.
+    # 3.4 million weights of one byte each, and the rest of the file; 0.6 MB at alpha 0.35.
     assert 3.4e6 < (row.size_bytes or 0) < 4.5e6
 
 
 def test_what_knows_the_drawn_classes_is_found_to_know_them(found: Comparison) -> None:
     by_name = {row.name: row for row in found.rows}
-    # 12 test images, chance 0.25. The bundle is trained on such drawings; a forest sees nuclei that differ plainly.
+    # 12 test images, chance 0.25. The bundle is trained on such drawings; a forest sees clearly different nuclei.
     assert (by_name["demo, as shipped"].test_ratio or 0) >= 0.75
     assert (by_name["random forest"].test_ratio or 0) >= 0.5
     low, high = by_name["random forest"].test_interval_ratio or (0, 0)

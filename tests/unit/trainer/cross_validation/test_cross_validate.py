@@ -1,4 +1,4 @@
-"""The whole command with trainings that are made up; what a fold does with its model is real."""
+"""The whole command with made-up trainings; what a fold does with its model is real."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _run(*words: str | float | Path) -> int:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn images, a split of them, and weights."""
+    """Drawn images, their split, and weights."""
     folder = tmp_path_factory.mktemp("cross-validation")
     synthesise(folder / "data", per_class=PER_CLASS, seed=1)
     dataset = read_dataset(folder / "data", load_description(None, folder / "data"))
@@ -60,7 +60,7 @@ def _command(folder: Path, out: Path, *more: str | float | Path) -> tuple[str | 
 
 
 class MadeUpFolds:
-    """In place of training and judging: every image is right, and the folds are counted."""
+    """Stands in for training and judging: every image is right, and the folds are counted."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.judged: list[int] = []
@@ -161,7 +161,7 @@ def test_an_image_that_the_split_lacks_is_named_and_a_file_that_is_none_is_not(
 
 
 def _recorded(monkeypatch: pytest.MonkeyPatch) -> list[TrainOptions | Path]:
-    """In place of training and converting: what is asked for, in order, with the files that they leave."""
+    """Stand in for training and converting: records the requests in order, and makes the files."""
     asked: list[TrainOptions | Path] = []
 
     def train(options: TrainOptions) -> None:
@@ -195,7 +195,7 @@ def test_a_fold_is_trained_as_the_shipped_bundle_is(tmp_path: Path, monkeypatch:
     *trained, converted = asked
     assert converted == tmp_path / "fold-1" / "model"
     options = [each for each in trained if isinstance(each, TrainOptions)]
-    # As 'make accurate-bundle' says.
+    # The same as 'make accurate-bundle'.
     assert [(each.seed, each.variants, each.epochs) for each in options] == [(1, 16, 20), (2, 16, 20), (1, 10, 24)]
     assert [each.teacher for each in options] == [(), (), (options[0].out, options[1].out)]
     assert {each.alpha for each in options} == {1.0}

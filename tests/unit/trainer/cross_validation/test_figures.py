@@ -22,7 +22,7 @@ def described() -> Description:
 
 
 def _results(described: Description, wrong: dict[int, int], count: int = 20) -> list[FoldResult]:
-    """Folds of ``count`` images, all of the class that comes last, of which the first so many are taken for another."""
+    """Folds of ``count`` images, all of the last class; in each, the first ``wrong`` are taken for another class."""
     codes = described.codes
     return [
         FoldResult(
@@ -64,7 +64,7 @@ def test_every_image_counts_once_in_the_whole_and_in_its_fold(described: Descrip
     assert [fold.accuracy_ratio for fold in found.folds] == pytest.approx([18 / 20, 1, 19 / 20])
     assert [fold.refused_ratio for fold in found.folds] == pytest.approx([1 / 20] * 3)
     assert found.figures.refused_ratio == pytest.approx(3 / 60)
-    # The first image of two folds is wrong and refused, so that one wrong answer is left.
+    # The first image of two folds is wrong and refused, so one wrong answer is left.
     assert found.figures.answered_accuracy_ratio == pytest.approx(56 / 57)
     assert found.shifted_accuracy_ratio == pytest.approx(0.5)
     assert found.shifted_answered_ratio == pytest.approx(57 / 60)

@@ -74,7 +74,7 @@ def test_the_same_seed_divides_in_the_same_way() -> None:
 
 
 def test_a_class_with_fewer_groups_than_folds_is_named() -> None:
-    # Twenty images of pro-b, but of two fields only.
+    # Twenty images of pro-b, but from only two fields.
     images = _assignments(*(("benign", n, None) for n in range(20)), *(("pro-b", 50 + n % 2, None) for n in range(20)))
     with pytest.raises(DataError, match=r"class pro-b has 2 distinct .* too few for 3 folds"):
         fold_splits(images, FOLDS, 1)

@@ -148,7 +148,7 @@ def _table(data: Path, *rows: str) -> Path:
 
 
 def _rows(data: Path) -> list[str]:
-    """All images, with the last digit of their number for a group."""
+    """All images, with the last digit of their number as group."""
     return [f"{path.relative_to(data)},{path.parent.name},s{path.stem[-1]}" for path in sorted(data.rglob("*.png"))]
 
 
@@ -162,7 +162,7 @@ def test_a_table_gives_images_classes_and_groups(data: Path) -> None:
 
 def test_the_description_may_name_the_table(data: Path) -> None:
     _table(data, *_rows(data)[:-1])
-    # What the table does not list is no image of the data set, not even another folder.
+    # Files that the table does not list are not images of the data set, not even another folder's.
     (data / "unsorted").mkdir()
     described = load_description(None, data).model_copy(update={"table": "table.csv"})
     files = read_dataset(data, described).files

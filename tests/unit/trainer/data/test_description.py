@@ -1,4 +1,4 @@
-"""``dataset.toml``: all that is wrong with it is said at once, with its line."""
+"""``dataset.toml``: all of its errors are reported at once, with their lines."""
 
 from __future__ import annotations
 

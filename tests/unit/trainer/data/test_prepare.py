@@ -22,7 +22,7 @@ PER_CLASS = 12
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn smears, and a table that gives four subjects per class."""
+    """Drawn smears, and a table with four subjects per class."""
     folder = tmp_path_factory.mktemp("prepare") / "data"
     description = synthesise(folder, per_class=PER_CLASS, seed=8)
     rows = ["path,label,group"]

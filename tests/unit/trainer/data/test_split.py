@@ -107,7 +107,7 @@ def test_a_split_that_names_missing_files_says_which_and_how_many(tmp_path: Path
 def test_joined_groups_hold_whatever_either_grouping_holds(rows: list[tuple[int, str | None]]) -> None:
     duplicates, groups = [row[0] for row in rows], [row[1] for row in rows]
     together = merge_groups(duplicates, groups)
-    # Walk the links by hand: the same unit exactly where a chain of links leads.
+    # Follow the links by hand: images are in the same unit exactly if a chain of links connects them.
     unit = list(range(len(rows)))
     for _ in rows:
         for i in range(len(rows)):

@@ -1,4 +1,4 @@
-"""'trainer appearance': how the training images of a bundle look."""
+"""'trainer appearance': measures how the training images of a bundle look."""
 
 from __future__ import annotations
 

@@ -24,14 +24,14 @@ PER_CLASS = 24
 
 @pytest.fixture(autouse=True)
 def _few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Enough for such plain data, and five times as fast."""
+    """Enough trees for such simple data, and five times as fast."""
     monkeypatch.setattr("trainer.evaluation.audit._TREES", 60)
 
 
 def _data(
     folder: Path, mark: Callable[[np.ndarray, int, np.random.Generator], None], groups: Sequence[str] | None = None
 ) -> tuple[Path, Dataset]:
-    """Blotches of one kind in 224x224 px PNG files, all alike but for what ``mark`` does to the class's images."""
+    """Blotches of one kind in 224x224 px PNG files, all alike except for the effect of ``mark`` on a class's images."""
     files: list[ImageFile] = []
     fields: list[np.ndarray] = []
     rng = np.random.default_rng(11)
@@ -55,7 +55,7 @@ def _nothing(field: np.ndarray, index: int, rng: np.random.Generator) -> None:
 
 
 def _bar(field: np.ndarray, index: int, rng: np.random.Generator) -> None:
-    """One blotch of the corner is of one colour in all classes, at another place in each."""
+    """Give one blotch of the corner the same colour in all classes, at a different place in each."""
     field[-16:-8, -40 + 8 * index : -32 + 8 * index] = 120
 
 
@@ -107,7 +107,7 @@ def test_images_of_one_group_are_never_on_both_sides_of_a_fold(tmp_path: Path) -
         files.append(ImageFile(file.path, file.label, file.sha256, f"subject {index // 4}"))
     grouped = Dataset(tuple(files), fields, ())
     assert "scale-bar corner" not in _told(audit(data, grouped, "grouped"))
-    # The same images, nobody knowing the groups: now the corner seems to tell the class.
+    # The same images without known groups: now the corner seems to predict the class.
     assert "scale-bar corner" in _told(audit(data, Dataset(dataset.files, fields, ()), "ungrouped"))
 
 
@@ -140,7 +140,7 @@ def test_a_split_of_other_images_is_refused() -> None:
 
 @pytest.fixture
 def duplicated_data(tmp_path: Path) -> Path:
-    """Data in which one image is another one saved anew, and their description."""
+    """Data in which one image is another one saved again, and their description."""
     data, _ = _data(tmp_path / "data", _bar)
     image = cv2.imread(str(data / "Pre" / "0.png"))
     assert image is not None

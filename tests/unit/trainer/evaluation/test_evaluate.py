@@ -28,7 +28,7 @@ PER_CLASS = 6
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn smears in ``data``, all of them for the test in ``split.csv``, and pictures of nothing in ``foreign``."""
+    """Drawn smears in ``data``, all of them test images in ``split.csv``, and pictures of nothing in ``foreign``."""
     folder = tmp_path_factory.mktemp("evaluation")
     description = synthesise(folder / "data", per_class=PER_CLASS, seed=77)
     dataset = read_dataset(folder / "data", description)

@@ -21,7 +21,7 @@ LABELS = tuple(
 def _measure(
     probabilities: np.ndarray, truth: np.ndarray, labels: tuple[Label, ...], min_confidence_ratio: float = 0.5
 ) -> Figures:
-    """Where confidence alone decides."""
+    """Figures if only confidence decides about answering."""
     return measure_answers(probabilities, truth, labels, probabilities.max(axis=1) >= min_confidence_ratio)
 
 
@@ -33,7 +33,7 @@ def _sure(classes: list[int], confidence: float = 0.9) -> np.ndarray:
 
 @st.composite
 def judged(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and truth of 6 to 80 images in which every class occurs."""
+    """Probabilities and truth of 6 to 80 images, with every class among them."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     count = draw(st.integers(6, 80))
     truth = rng.permutation(np.arange(count) % 3)
@@ -86,7 +86,7 @@ def test_figures_of_a_known_confusion() -> None:
     assert figures.confusion == ((1, 1, 0), (0, 2, 1), (1, 0, 0))
     assert figures.classes[1].recall_ratio == pytest.approx(2 / 3)
     assert figures.classes[1].precision_ratio == pytest.approx(2 / 3)
-    # A pre-B called pro-B is still found malignant.
+    # A pre-B called pro-B still counts as found malignant.
     assert figures.malignant_recall_ratio == pytest.approx(3 / 4)
     assert figures.malignant_specificity_ratio == pytest.approx(1 / 2)
     low, high = figures.accuracy_interval_ratio
@@ -136,7 +136,7 @@ def test_reliability_shows_what_the_calibration_error_sums() -> None:
 def test_answering_only_the_surest_has_the_risk_of_those() -> None:
     confidence = np.linspace(0.4, 0.99, 100)
     probabilities = np.concatenate([_sure([0], each) for each in confidence])
-    # The least sure tenth is wrong.
+    # The tenth with the lowest confidence is wrong.
     truth = np.array([1] * 10 + [0] * 90)
     risk = {point.coverage_ratio: point for point in _measure(probabilities, truth, LABELS).risk_coverage}
     assert risk[0.9].error_ratio == 0
@@ -145,7 +145,7 @@ def test_answering_only_the_surest_has_the_risk_of_those() -> None:
 
 
 def _half_right(images_per_group: int, groups: int) -> Figures:
-    """Groups of which every other one is wrong throughout."""
+    """Groups of which every other one is entirely wrong."""
     truth = np.repeat(np.arange(groups) % 2, images_per_group)
     answered = np.ones(len(truth), bool)
     of_group = np.repeat(np.arange(groups), images_per_group)
@@ -160,7 +160,7 @@ def test_intervals_come_from_groups_not_from_images() -> None:
         return high - low
 
     assert _half_right(20, 16).groups_count == 16
-    # Twenty times the images of the same groups say nothing more; as many images in groups of their own do.
+    # Twenty times the images of the same groups add no information; as many images in their own groups do.
     assert width(_half_right(20, 16)) == pytest.approx(width(_half_right(1, 16)))
     assert width(_half_right(1, 320)) < 0.5 * width(_half_right(20, 16))
 

@@ -25,7 +25,7 @@ def description(tmp_path: Path) -> Description:
 
 
 def _cells(subjects: int, *, of_subject: float, of_class: float) -> tuple[np.ndarray, Dataset]:
-    """Features of so many malignant and other subjects: what is a subject's own, and what is the class's."""
+    """Features of ``subjects`` malignant and as many other subjects: a part of the subject and a part of the class."""
     rng = np.random.default_rng(5)
     features: list[np.ndarray] = []
     files: list[ImageFile] = []
@@ -103,7 +103,7 @@ def test_the_command_keeps_the_features_and_reports(tmp_path: Path, capsys: pyte
         with pytest.raises(SystemExit) as ended:
             main([str(word) for word in (*words, "--alpha", 0.35, "--out", out, "--json")])
         assert not ended.value.code
-        # The second time the kept features are enough.
+        # The second time, the kept features suffice.
         (tmp_path / "weights.npz").unlink(missing_ok=True)
         found = json.loads(capsys.readouterr().out)
         assert found["images_count"] == 24

@@ -1,4 +1,4 @@
-"""What a bundle says of images that had no part in training."""
+"""A bundle's scores for images that had no part in training."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_moderate_brightness_white_balance_and_scale_stay_in_their_ranges() -> N
     grey = np.full((64, 64, 3), 120, np.uint8)
     shift = _named(MODERATE)
     levels = np.stack([shift.apply(grey, np.random.default_rng(seed)).mean(axis=(0, 1)) for seed in range(300)])
-    # Rounding of two tables and of JPEG's chroma moves a level or two.
+    # Rounding in two tables and in JPEG's chroma shifts levels by one or two.
     assert levels.min() >= 120 * 0.8 * 0.9 - 3
     assert levels.max() <= 120 * 1.2 * 1.1 + 3
     assert levels.mean(axis=1).min() < 120 * 0.84
@@ -176,7 +176,7 @@ def test_changed_labels_and_new_refusals_are_counted_separately(
 ) -> None:
     fields, _ = drawn
     plain = analyzer.predict_fields(fields)
-    # As if everything had had another top class before, and the first half had been refused.
+    # As if every field had had another top class before, and the first half had been refused.
     before = replace(
         plain,
         probabilities=np.roll(plain.probabilities, 1, axis=1),

@@ -68,7 +68,7 @@ def test_an_unknown_op_or_version_is_refused(operations: dict[str, int], complai
 
 
 def _compiler(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Puts a program of the compiler's name in the way: the real one may not be passed on."""
+    """Put a program with the compiler's name first in the path: the real compiler may not be redistributed."""
     folder.mkdir(exist_ok=True)
     program = folder / "edgetpu_compiler"
     program.write_text(f"#!/bin/sh\n{script}")
@@ -78,7 +78,7 @@ def _compiler(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 MODEL = (shipped_bundles()["demo"] / "model.tflite").read_bytes()
 STAND_IN = f'exec "{sys.executable}" "{stand_in.__file__}" "$@"\n'
-"""Called as documented, or it fails: the compiled file and the log go to the folder of --out_dir."""
+"""Fails unless called as documented; the compiled file and the log are written to the folder of --out_dir."""
 
 
 def test_without_the_compiler_one_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The bundles that ship do here what they did where they were made, and what their cards say."""
+"""The shipped bundles give the same outputs here as where they were made, and their cards are true."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_shipped_model_is_integers_only(name: str) -> None:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_golden_fields_are_the_drawn_smears(name: str) -> None:
-    # Real images may not be passed on.
+    # Real images may not be redistributed.
     fields = load_golden(load_bundle(name)).field
     for seed, (label, field) in enumerate(zip(SMEAR_LABELS, fields, strict=True)):
         drawn, _ = draw_smear(np.random.default_rng(seed), label, focus_sigma_px=1.0, noise_sigma_levels=0.0)

@@ -1,4 +1,4 @@
-"""Bundles that their own held-out images do not support: from labelled images to the agent's answers, small."""
+"""Bundles that their own held-out images do not support: from labelled images to answers, on a small scale."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _run(*words: str | float | Path) -> int:
 
 
 def _describe(data: Path) -> None:
-    """Two classes, and no word of their being drawn: nothing but the record can tell that the bundle is useless."""
+    """Write two classes without saying that they are drawn: only the record can show that the bundle is useless."""
     classes = "".join(
         f'[[classes]]\nfolder = "{name}"\ncode = "{name}"\ndisplay_name = "{name}"\nmeaning = "{name}"\n'
         f"malignant = {'true' if name == 'tails' else 'false'}\n"
@@ -56,7 +56,7 @@ def _train(folder: Path) -> Path:
     data, run, weights = folder / "data", folder / "run", folder / "weights.npz"
     keras.utils.set_random_seed(2)
     backbone = build_backbone(ALPHA)
-    # Random kernels alone would let the signal fade: BatchNorm takes its statistics from the data.
+    # Random kernels alone would let the signal fade, so BatchNorm takes its statistics from the data.
     pictures = [np.asarray(cv2.imread(str(path)))[..., ::-1] for path in sorted(data.glob("*/*.png"))[:16]]
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -124,6 +124,6 @@ def test_a_provisional_bundle_never_classifies(coins: Path, tmp_path: Path, caps
     assert all(each.provisional for each in answers)
     assert Outcome.CLASSIFIED not in {each.outcome for each in answers}
     withheld = [each for each in answers if each.reason is Reason.MODEL_UNPROVEN]
-    # Else the test would show only that every picture is refused for something else.
+    # Otherwise the test would only show that every picture is refused for another reason.
     assert withheld
     assert all(each.label is None and each.malignant is None and each.probabilities is None for each in withheld)

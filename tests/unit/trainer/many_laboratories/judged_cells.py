@@ -1,4 +1,4 @@
-"""What a bundle said of cells, made up."""
+"""Made-up answers of a bundle for cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BLAST = TYPES.index(Meaning.BLAST)
 
 
 def said(meaning: Meaning, blast_ratio: float, *, group: str | None = None, refusal: str | None = None) -> JudgedCell:
-    """A cell that is a blast with this probability, else a lymphocyte."""
+    """A cell that is a blast with this probability, otherwise a lymphocyte."""
     probabilities = [0.0] * len(TYPES)
     probabilities[BLAST] = blast_ratio
     probabilities[TYPES.index(Meaning.LYMPHOCYTE)] = 1 - blast_ratio
@@ -30,7 +30,7 @@ def said(meaning: Meaning, blast_ratio: float, *, group: str | None = None, refu
 
 
 def judged(cells: Sequence[JudgedCell], laboratory: str = "north", part: str = "test") -> Judged:
-    """Of a laboratory."""
+    """The judged cells of a laboratory."""
     return Judged(
         laboratory=laboratory,
         part=part,

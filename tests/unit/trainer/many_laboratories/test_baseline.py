@@ -1,4 +1,4 @@
-"""The linear baseline never sees what it judges, and the probe knows a laboratory when it sees one."""
+"""The linear baseline never sees the cells that it judges, and the probe recognises laboratories."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_laboratory_left_out_teaches_the_baseline_nothing(monkeypatch: pytest.
 
 def test_the_probe_finds_the_laboratory_in_features_that_hold_it_and_in_the_mix_of_types() -> None:
     cells = [*_cells(("north", "south"), (NEUTROPHIL,), 50), *_cells(("north", "south"), (LYMPHOCYTE,), 50)]
-    # More neutrophils in the north.
+    # There are more neutrophils in the north.
     cells += [listed("north", NEUTROPHIL, f"north-{number}", f"more-{number}") for number in range(150)]
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 1, (len(cells), 4)).astype(np.float32)
@@ -71,7 +71,7 @@ def test_the_probe_finds_the_laboratory_in_features_that_hold_it_and_in_the_mix_
         assert row.raw_ratio > 0.95
         assert row.bundle_ratio == pytest.approx(0.5, abs=0.15)
     assert [each.type_alone_ratio for each in rows[:2]] == [0.5, 0.5]
-    # By the type: 200 of 250 neutrophils and 50 of 100 lymphocytes are of the north.
+    # From the type alone: 200 of 250 neutrophils and 50 of 100 lymphocytes are from the north.
     assert rows[2].type_alone_ratio == pytest.approx((200 / 250 + 50 / 100) / 2, abs=0.02)
 
 

@@ -1,4 +1,4 @@
-"""Figures and their intervals: patients are drawn where they are known, and what cannot be drawn is said."""
+"""Figures and their intervals: patients are resampled if they are known, and what cannot be resampled is stated."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_patients_are_drawn_whole_where_they_are_known() -> None:
 def test_resamples_without_a_kind_of_patient_are_counted_and_left_out() -> None:
     cells = [said(BLAST, 0.8, group=f"ill-{number}") for number in range(5)] + [said(LYMPHOCYTE, 0.3, group="well")]
     found = measure_laboratory(judged(cells)).figures.all_cells.estimates[AREA]
-    # The one healthy patient of six is not drawn in (5 / 6) ** 6 = 33 % of the resamples.
+    # The one healthy patient of six is missing from (5 / 6) ** 6 = 33 % of the resamples.
     assert found.defined_resamples_ratio == pytest.approx(0.665, abs=0.05)
     assert found.interval == (1, 1)
 

@@ -1,4 +1,4 @@
-"""Cells are judged as 'edge-agent classify --as-cell' judges them; what it refuses to say is recorded as well."""
+"""Cells are judged as 'edge-agent classify --as-cell' judges them; withheld answers are recorded as well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weighted figures: a weight is a number of copies, and scikit-learn says the same of the copies."""
+"""Weighted figures: a weight is a number of copies, and scikit-learn gives the same figures for the copies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trainer.many_laboratories.scores import Scores
 
 @st.composite
 def _resamples(draw: st.DrawFn) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Scores with ties, what is positive, and weights of three resamples, each with both kinds."""
+    """Scores with ties, whether each is positive, and weights of three resamples, each with both kinds."""
     count = draw(st.integers(4, 30))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     score = rng.integers(0, draw(st.integers(2, 40)), count) / 40

@@ -1,4 +1,4 @@
-"""The whole command on drawn cells and a bundle that means nothing; only the frozen features are made up."""
+"""The whole command on drawn cells and a meaningless bundle; only the frozen features are made up."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ use = "{use}"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data, sources, and a bundle of every run but the random one."""
+    """Data, sources, and a bundle for every run except the random one."""
     folder = tmp_path_factory.mktemp("many")
     rows, number = ["path,label"], 0
     for code in CODES:
@@ -70,7 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """How often bundles judged and the baseline was fitted; frozen features are made up, and limits suit few cells."""
+    """Counts of bundles' judgements and the baseline's fits; frozen features are made up, and limits suit few cells."""
     calls = {"judged": 0, "fitted": 0}
 
     def made_up(cells: Sequence[ListedCell], *_: object) -> NDArray[np.float32]:
@@ -118,7 +118,7 @@ def test_each_laboratory_is_judged_by_the_bundle_without_it_and_once(
     assert f"{runs / 'patients' / 'cells.csv'} cannot be read" in capsys.readouterr().err
     assert counted == {"judged": 0, "fitted": 0}
     cells = list_cells(folder / "data", load_sources(folder / "sources.toml"), CODES).cells
-    # All of the north, and three of the south.
+    # All cells of the north, and three of the south.
     tested = [each.laboratory == "north" or at in range(3 * EACH, 3 * EACH + 3) for at, each in enumerate(cells)]
     write_parts(runs / "patients/cells.csv", cells, [Part.TEST if each else Part.TRAIN for each in tested])
     assert _measure(folder, runs, out, "--page", page) == 0

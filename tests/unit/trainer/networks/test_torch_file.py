@@ -1,4 +1,4 @@
-"""Weights in PyTorch's old format: read as they were written, and nothing else is done."""
+"""Weights in PyTorch's old format are read as they were written, and nothing else happens."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_tensors_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 class Touches:
-    """Makes a file where it is unpickled."""
+    """Makes a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

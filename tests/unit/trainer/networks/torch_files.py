@@ -37,7 +37,7 @@ class _Pickler(pickle.Pickler):
 
 @contextmanager
 def _torch_by_name() -> Iterator[ModuleType]:
-    """Modules of PyTorch's names, since a pickle names classes and functions by where they are."""
+    """Modules with PyTorch's names, because a pickle names classes and functions by their modules."""
 
     def _rebuild_tensor_v2(*_: object) -> None: ...
 
@@ -69,7 +69,7 @@ def torch_file(
 ) -> bytes:
     """The file of these tensors, each in its own storage with its own strides.
 
-    ``offset`` is added to where each is said to begin; ``extra`` are values that are no tensors.
+    ``offset`` is added to each tensor's declared start; ``extra`` are values that are not tensors.
     """
     file = io.BytesIO()
     with _torch_by_name() as torch:

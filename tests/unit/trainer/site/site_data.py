@@ -1,4 +1,4 @@
-"""Made-up pictures of a site, as far as the parts of its report need them."""
+"""Made-up pictures of a site, with the properties that its report needs."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn pictures that stand for single cells; what they show does not matter."""
+    """Drawn pictures that stand for single cells; their content does not matter."""
     root = tmp_path_factory.mktemp("site")
     for at, label in enumerate(CLASSES):
         (root / label).mkdir()
@@ -133,7 +133,7 @@ def test_the_scale_of_a_site_is_measured_in_its_pictures(bundle: Path, site: Pat
     scale = site_scale(mixed, load_description(None, mixed), None)
     assert (scale.source, scale.measured_count) == (CellScaleSource.NUCLEI, 6)
     assert scale.side_um == pytest.approx(np.sqrt(32 * 10.5 / 0.35), rel=0.05)
-    # What was measured at one scale is not taken for what was measured at another.
+    # Measurements at one scale are not used at another.
     classifier = Classifier(load_bundle(bundle))
     for um_per_pixel in (0.15, 0.2):
         read_site(

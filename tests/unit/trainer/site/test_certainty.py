@@ -50,6 +50,6 @@ def test_answers_that_fit_are_beyond_chance_and_random_ones_are_not() -> None:
 def test_three_specimens_of_each_class_cannot_prove_much_however_many_pictures_they_have() -> None:
     labels = np.repeat([0, 0, 0, 1, 1, 1], 50)
     groups = np.repeat(np.arange(6), 50)
-    # 20 ways to give six specimens three labels each.
+    # There are 20 ways to give six specimens three labels each.
     assert permutation_ratio(labels, labels, groups, permutations=1999) == pytest.approx(1 / 20, rel=0.3)
     assert permutation_ratio(labels, labels, np.arange(300), permutations=1999) < 0.001

@@ -72,7 +72,7 @@ def test_a_group_is_in_one_fold_and_every_fold_has_every_class() -> None:
 
 
 def test_what_varies_from_day_to_day_is_not_relied_upon() -> None:
-    # The first feature gives the label away until the light changes; the second holds, if less well.
+    # The first feature gives the label away until the light changes; the second still works, if less well.
     rng = np.random.default_rng(0)
     labels = np.tile([0, 1], 100)
     features = (np.stack([labels * 6.0, labels * 3.0], axis=1) + rng.normal(size=(200, 2))).astype(np.float32)

@@ -19,7 +19,7 @@ def make_folds(count: int) -> Folds:
 def refit_that_errs(
     labels: NDArray[np.int64], error: Callable[[NDArray[np.int64]], NDArray[np.floating]]
 ) -> Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float64]]:
-    """A fit that is wrong on a share of each class that depends on how many labels of each class it gets."""
+    """A fit that is wrong on a share of each class that depends on its number of labels of each class."""
     luck = np.random.default_rng(5).random(len(labels))
 
     def refit(train: NDArray[np.intp], test: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -109,7 +109,7 @@ def test_an_interval_as_wide_as_a_guess_is_no_advice() -> None:
         labels, np.arange(36), CODES, make_folds(36), refit_that_errs(labels, lambda counts: 4.0 * counts**-1.0)
     )
     assert None in {each.gain_ratio for each in curve.advice}
-    # What is known comes before what is not.
+    # Known gains come before unknown ones.
     unknown = [each.gain_ratio is None for each in curve.advice]
     assert unknown == sorted(unknown)
 

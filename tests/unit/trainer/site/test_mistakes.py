@@ -33,7 +33,7 @@ def test_the_sheet_shows_each_picture_itself(tmp_path: Path) -> None:
     write_contact_sheet(tmp_path / "report" / "sheet.png", find_mistakes(examples, VALIDATION), examples, THUMBNAILS)
     with Image.open(tmp_path / "report" / "sheet.png") as sheet:
         pixels = np.asarray(sheet).astype(int)
-    # The blue one is doubted most, then the green one.
+    # The label of the blue picture is doubted most, then that of the green one.
     blue = (pixels[..., 2] > 200) & (pixels[..., :2].max(axis=-1) < 60)
     green = (pixels[..., 1] > 90) & (pixels[..., [0, 2]].max(axis=-1) < 60)
     assert blue.sum() >= 200 * 200

@@ -21,7 +21,7 @@ from .site_data import make_description
 KIND = "field-description@2"
 CODES = ("benign", "early")
 SIZES_PX = ((224, 224), (320, 240), (100, 75))
-"""The last is smaller than a field may be."""
+"""The last size is smaller than a field may be."""
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_what_was_measured_once_is_not_measured_again(
 
     monkeypatch.setattr(PictureMeter, "measure", counted)
     _, second = read(folder, demo, cache=tmp_path)
-    # The two that cannot be read, and the one whose file was damaged.
+    # The two files that cannot be read, and the one that was damaged.
     assert len(measured) == 3
     assert np.array_equal(first.varied, second.varied)
     assert first.appearances == second.appearances

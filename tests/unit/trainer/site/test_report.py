@@ -162,7 +162,7 @@ def test_the_report_is_read_back_as_it_was_written() -> None:
 def test_every_number_of_the_report_has_its_unit_in_its_name() -> None:
     units = ("_count", "_ratio", "_px")
     plain = {"number", "version", "schema"}
-    # What is keyed by reasons of refusals holds counts, as the description says.
+    # Objects keyed by reasons of refusals contain counts, as the description says.
     counted = {"reasons", "refusals"}
 
     def check(value: object, name: str) -> None:

@@ -28,7 +28,7 @@ def test_every_picture_is_judged_once_and_well_where_the_classes_differ() -> Non
 
 
 def test_what_only_the_group_gives_away_is_worth_nothing() -> None:
-    # Each group has a label at random and features of its own: known by heart they fit, held out they do not.
+    # Each group has a random label and its own features: memorised they fit, held out they do not.
     rng = np.random.default_rng(1)
     of_group = rng.permutation(np.tile([0, 1], 20))
     groups = np.repeat(np.arange(40), 3)
@@ -78,5 +78,5 @@ def test_a_class_with_a_single_picture_counts_as_wrong_and_stops_nothing() -> No
     alone = _validate(features[:60], labels[:60], np.arange(60))
     assert found.top[60] != 2
     assert (found.top[:60] == labels[:60]).mean() > 0.9
-    # What could not be known does not make everything else less sure.
+    # A class that could not be known does not lower the confidence of everything else.
     assert found.temperature < 3 * alone.temperature

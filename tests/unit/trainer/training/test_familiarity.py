@@ -22,7 +22,7 @@ def test_distances_of_what_it_was_fitted_on_are_those_of_a_gaussian() -> None:
     mixing = rng.normal(size=(12, 12)) * np.geomspace(0.01, 10, 12)
     known = fit_familiarity(correlated(rng, 5000, mixing))
     squares = known.distances(correlated(rng, 5000, mixing)) ** 2
-    # Chi-squared of 12 degrees of freedom has mean 12 and variance 24; shrinkage takes a little of both.
+    # Chi-squared with 12 degrees of freedom has mean 12 and variance 24; shrinkage reduces both a little.
     assert squares.mean() == pytest.approx(12, rel=0.1)
     assert squares.var() == pytest.approx(24, rel=0.25)
 
@@ -68,7 +68,7 @@ def test_variants_are_fields_that_their_seed_repeats() -> None:
     assert (vary_plausibly(field, np.random.default_rng(3)) == variants[3]).all()
     assert (field == before).all()
     differ = np.array([np.abs(variant.mean(axis=(0, 1)) - field.mean(axis=(0, 1))).max() for variant in variants])
-    # Some nearly as they are, some plainly under another light.
+    # Some nearly unchanged, some clearly under another light.
     assert differ.min() < 2
     assert differ.max() > 20
 

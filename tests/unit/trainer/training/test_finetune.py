@@ -30,7 +30,7 @@ def _network(seed: int = 0) -> keras.Model:
 
 
 def _maps(seed: int, labels: np.ndarray) -> np.ndarray:
-    """Middle maps whose classes differ by which two channels are large, of whatever sign: no linear head tells them."""
+    """Middle maps whose classes differ by which two channels are large, of either sign: no linear head works."""
     rng = np.random.default_rng(seed)
     signs = rng.choice((-2.0, 2.0), len(labels))
     maps = rng.normal(0, 0.3, (len(labels), 7, 7, 6))
@@ -161,7 +161,7 @@ def test_training_ends_when_validation_no_longer_gains(material: _Material, monk
 def test_the_weights_of_the_least_validation_loss_are_kept(
     material: _Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Of images as they are and shifted, at the start and after each epoch.
+    # For images as they are and shifted, at the start and after each epoch.
     losses = iter([(1.0, 0.9, 1.0, 0.9), (0.5, 0.9, 0.6, 0.9), (0.2, 0.9, 0.2, 0.9), (0.7, 0.9, 0.8, 0.9)])
     monkeypatch.setattr("trainer.training.finetune.validate", lambda *_: next(losses))
     tail = build_tail(_network(), MIDDLE)

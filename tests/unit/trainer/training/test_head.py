@@ -25,7 +25,7 @@ def test_separable_classes_are_separated(classes_count: int) -> None:
 
 
 def test_the_strength_of_the_least_validation_loss_is_kept() -> None:
-    # Pure noise: whatever is learnt is wrong, so the strongest regularisation must win.
+    # Pure noise: everything learnt is wrong, so the strongest regularisation must win.
     rng = np.random.default_rng(0)
     noise = [(rng.normal(size=(60, 40)).astype(np.float32), rng.integers(0, 2, 60)) for _ in range(2)]
     head, trials = fit_head(noise[0], noise[1], inverse_strengths=(10.0, 1e-4))

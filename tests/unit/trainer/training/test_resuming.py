@@ -1,4 +1,4 @@
-"""A training that is killed, and the same command given again."""
+"""A killed training is resumed by the same command."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_finished_run_keeps_its_curves_and_nothing_that_was_only_needed_on_the
 def test_the_layers_behind_familiarity_keep_their_imagenet_weights(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # From random weights nothing is gained, and then the start is kept: let it look as if there were a gain.
+    # Random weights gain nothing, so the start would be kept: make it look as if there were a gain.
     losses = (1 / (1 + number) for number in count())
     monkeypatch.setattr("trainer.training.finetune.validate", lambda *_: (loss := next(losses), 0.5, loss, 0.5))
     out = tmp_path / "run"

@@ -1,4 +1,4 @@
-"""Who is let in: passwords, tokens, sessions, requests of other pages, and what is too large."""
+"""Access control: passwords, tokens, sessions, requests of other pages, and oversized requests."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def live(websocket: WebSocket) -> None:
 
 
 class Page:
-    """A protected application, and what became known of it."""
+    """A protected application, its sessions, and its failed log-ins."""
 
     def __init__(self, *, with_passwords: bool = True, **options: object) -> None:
         self.now_s = 0.0
@@ -90,7 +90,7 @@ def page() -> Page:
 
 @pytest.fixture
 def visitor(page: Page) -> Iterator[TestClient]:
-    # Within one event loop, as a server's.
+    # Within one event loop, as in a server.
     with page.visitor() as found:
         yield found
 
@@ -154,7 +154,7 @@ def test_passwords_cannot_be_tried_for_ever() -> None:
         refused = one.post("/session", json={"password": PASSWORDS["work"]}, headers=OWN)
         assert (refused.status_code, refused.json()["code"]) == (429, "too_many_attempts")
         assert 1 <= int(refused.headers["retry-after"]) <= 60
-        # Another machine, until there were too many over all.
+        # Another machine, until there were too many in total.
         other = page.visitor("192.0.2.8")
         other.portal = one.portal
         assert [log_in(other, "wrong") for _ in range(3)] == [401, 401, 429]
@@ -332,7 +332,7 @@ def test_a_body_that_is_too_large_is_refused_and_never_reaches_a_route(visitor: 
 def call(
     limits: RequestLimits, receive: Callable[[], object], headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> list[dict[str, object]]:
-    """What a request is answered whose messages ``receive`` gives."""
+    """The answer to a request whose messages ``receive`` gives."""
     sent: list[dict[str, object]] = []
 
     async def send(message: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Many, slow and large: the server on real sockets stays within its bounds and answers the others."""
+"""Many, slow and large requests: the server on real sockets stays within its limits and answers the others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.page_device import FakeDevice
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_S = 60
-"""Only for what would otherwise hang."""
+"""Only for requests that would otherwise hang."""
 
 
 def wanted() -> WebSettings:
@@ -41,7 +41,7 @@ def wanted() -> WebSettings:
 
 
 def status(port: int) -> int:
-    """Of an ordinary request, tried again while the server closes what others have left."""
+    """The status of an ordinary request, tried again while the server closes what others have left open."""
     while True:
         connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PATIENCE_S)
         with contextlib.closing(connection), contextlib.suppress(ConnectionError):
@@ -80,7 +80,7 @@ def test_a_thousand_connections_at_once_are_bounded_while_readings_go_on(smear: 
         for _ in range(1000):
             flood.enter_context(socket.create_connection((LOOPBACK, settings.port), PATIENCE_S))
             most = max(most, listener.connections_count)
-        # Who looked before sees the next reading, and another machine's request is answered, while all are still open.
+        # Earlier viewers see the next reading, and another machine's request is answered, while all are still open.
         page.update(result, reading)
         assert "event: reading" in events
         with socket.create_connection((LOOPBACK, settings.port), PATIENCE_S, ("127.0.0.9", 0)) as other:
@@ -140,7 +140,7 @@ def test_a_body_of_100_mb_is_refused_and_not_read(*, announced: bool) -> None:
 
 @contextmanager
 def served(application: object, *, header_s: float = 60, unread_s: float = 60) -> Iterator[tuple[str, int]]:
-    """The address of a server with deadlines of its own."""
+    """The address of a server with these deadlines."""
     listener = BoundedListener(socket.create_server((LOOPBACK, 0)), encrypted=False, unread_s=unread_s)
     address = listener.getsockname()
     config = uvicorn.Config(

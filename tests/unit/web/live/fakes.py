@@ -1,4 +1,4 @@
-"""A device whose frames a test shows by hand."""
+"""A device whose frames are shown by the test."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class LiveDevice(FakeDevice):
         self.states: queue.Queue[None] = queue.Queue()
 
     def show(self, frame: Frame) -> None:
-        """As a live camera does."""
+        """Show a frame as a live camera does."""
         self.frames.offer(frame, live=True)
 
     def show_from(self, make: Callable[[], Frame]) -> FrameRequest:
-        """Wait until somebody looks, and show the frames that are skipped since they may be older."""
+        """Wait until somebody looks, and show the frames that are skipped because they may be older."""
         request = self.looked_on.get(timeout=PATIENCE_S)
         for _ in range(FRAMES_UNDER_WAY):
             self.show(make())
@@ -81,18 +81,18 @@ class LiveDevice(FakeDevice):
 
 
 def grey_frame(level: int, *, size: tuple[int, int] = (48, 64)) -> Frame:
-    """All pixels alike."""
+    """A frame whose pixels are all alike."""
     return frame_now("camera0", Pixels(np.full((*size, 3), level, np.uint8), ColourOrder.RGB))
 
 
 def jpeg_frame(array: Array) -> Frame:
-    """Of an RGB array. Not compressed in the way that the hub does, which tests count."""
+    """A frame made of an RGB array. It is not compressed in the hub's way, which tests count."""
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(array[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 95])
     return frame_now("camera0", Encoded(data.tobytes()))
 
 
 def parts(message: bytes) -> tuple[dict[str, Any], Array]:
-    """Header and picture."""
+    """Header and picture of a message."""
     length = int.from_bytes(message[:4], "big")
     return json.loads(message[4 : 4 + length]), simplejpeg.decode_jpeg(message[4 + length :])
 

@@ -1,4 +1,4 @@
-"""What viewers get of a frame: the part, size and colours that they asked for, and its meters."""
+"""The part of a frame, and its size and colours, as viewers asked for them, with its meters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RED, GREEN, BLUE, GREY = (200, 30, 30), (30, 200, 30), (30, 30, 200), (128, 128,
 
 
 def quarters(height: int = 480, width: int = 640) -> Array:
-    """Red, green / blue, grey."""
+    """Red and green above blue and grey."""
     array = np.empty((height, width, 3), np.uint8)
     array[: height // 2, : width // 2], array[: height // 2, width // 2 :] = RED, GREEN
     array[height // 2 :, : width // 2], array[height // 2 :, width // 2 :] = BLUE, GREY
@@ -67,7 +67,7 @@ def test_a_region_keeps_the_camera_s_own_pixels(make: object, wanted_before: Vie
     assert callable(make)
     stripes = np.full((960, 1280, 3), 128, np.uint8)
     stripes[:, ::2] = 160
-    # A quarter of the width at its native size: nothing was averaged away.
+    # A quarter of the width at its native size: nothing was averaged.
     _, near = shown(make(stripes), View((0.25, 0.25, 0.25, 0.25), 320), wanted_before=wanted_before)
     _, far = shown(make(stripes), View(max_width_px=320))
     assert near.shape == far.shape == (240, 320, 3)
@@ -128,7 +128,7 @@ def test_a_file_that_a_browser_might_show_otherwise_is_compressed_anew(kind: str
     data = frame.image.data
     match kind:
         case "without Huffman tables":
-            # As motion JPEG has it: the standard tables are understood.
+            # As in motion JPEG: the standard tables are understood.
             data = without_segments(data, 0xC4)
         case "with EXIF":
             # Orientation 6: a browser would turn it.

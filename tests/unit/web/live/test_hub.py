@@ -1,4 +1,4 @@
-"""Who looks sees the newest frame at their own pace; while nobody looks, nothing is done."""
+"""Viewers see the newest frame at their own pace; while nobody looks, nothing is done."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
 
 
 def looking(hub: LiveHub, view: View | None = None) -> tuple[Viewer, Box]:
-    """A viewer who has asked, and where their pictures arrive."""
+    """A viewer who has asked, and the box in which their pictures arrive."""
     box: Box = queue.Queue()
     viewer = hub.join(box.put)
     viewer.ask(view or View())
@@ -75,7 +75,7 @@ def test_nothing_is_asked_of_the_device_until_a_viewer_asks(device: LiveDevice, 
     box: Box = queue.Queue()
     viewer = hub.join(box.put)
     while not hub._changed._waiters and device.looked_on.empty():  # type: ignore[attr-defined]  # private
-        """Until the hub waits for a viewer to ask, which nothing else tells."""
+        """Wait until the hub waits for a viewer to ask, which nothing else shows."""
     assert device.looked_on.empty()
     device.show(grey_frame(10))
     viewer.ask(View())
@@ -83,7 +83,7 @@ def test_nothing_is_asked_of_the_device_until_a_viewer_asks(device: LiveDevice, 
     assert (counts.decoded, counts.compressed) == (0, 0)
     device.show(grey_frame(100))
     assert level(box) == 100
-    # What passes while the viewer draws is not even looked at.
+    # Frames that pass while the viewer draws are not even examined.
     for _ in range(5):
         device.show(grey_frame(50))
     viewer.leave()
@@ -98,7 +98,7 @@ def test_viewers_share_one_decoding_and_one_compression(device: LiveDevice, hub:
     device.show_from(lambda: grey_frame(10))
     device.show(jpeg_frame(np.full((960, 1280, 3), 90, np.uint8)))
     messages = [box.get(timeout=PATIENCE_S) for box in boxes]
-    # One object, of which there is one copy in memory.
+    # One object, so there is one copy in memory.
     assert len({id(message) for message in messages}) == 1
     assert parts(zoomed.get(timeout=PATIENCE_S))[0]["region"] == [0, 0, 0.5, 0.5]
     assert (counts.decoded, counts.compressed) == (1, 2)
@@ -183,10 +183,10 @@ def test_a_device_that_pauses_is_said_to_be_paused_and_shown_again_when_it_resum
         device.refusals.get(timeout=PATIENCE_S)
     assert (hub.absence.state, hub.absence.code) == ("paused", "agent_paused")
     _, late = looking(hub)
-    # The frame from before the pause is never shown as if it were living.
+    # A frame from before the pause is never shown as live.
     device.resume()
     device.show_from(lambda: grey_frame(10))
-    # Asked after some time without a frame.
+    # Requested after some time without a frame.
     device.states.get(timeout=PATIENCE_S)
     assert late.empty()
     device.show(grey_frame(30))
@@ -236,7 +236,7 @@ def test_when_the_last_viewer_leaves_the_device_is_left_alone(device: LiveDevice
     assert device.looked_away.get(timeout=PATIENCE_S) is request
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
-    # And whoever comes next sees frames again.
+    # The next viewer sees frames again.
     _, box = looking(hub)
     device.show_from(lambda: grey_frame(10))
     device.show(grey_frame(30))
@@ -287,7 +287,7 @@ def test_no_more_than_the_allowed_number_of_viewers_look(device: LiveDevice) -> 
 
 
 class ReadingOf:
-    """As much of a reading as the hub uses."""
+    """The parts of a reading that the hub uses."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame

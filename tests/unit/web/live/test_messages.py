@@ -1,4 +1,4 @@
-"""A viewer's message is a request, or one clear error."""
+"""A viewer's message is a request, or results in one clear error."""
 
 from __future__ import annotations
 

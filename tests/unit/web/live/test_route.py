@@ -127,7 +127,7 @@ def test_nobody_looks_without_a_role(hub: LiveHub) -> None:
 
 
 class WatchedHub(LiveHub):
-    """Says when a viewer has asked, and when a picture was handed over."""
+    """Reports when a viewer has asked, and when a picture was handed over."""
 
     def __init__(self, device: LiveDevice) -> None:
         super().__init__(device, interval_s=0)

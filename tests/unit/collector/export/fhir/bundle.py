@@ -22,20 +22,20 @@ BUNDLES = {
     "S-0002-A": {"demonstration": False, "provisional": True},
     "S-0003-A": {"demonstration": True},
 }
-"""Specimens: of a model that may give labels, of a provisional one, and of a demonstration."""
+"""Specimens of a model that may give labels, of a provisional one, and of a demonstration."""
 
 CELLS = CellTally().adding(differential(blast=3, lymphocyte=1, refused=2), TYPES).differential()
-"""Of each slide."""
+"""The cells of each slide."""
 
 SEEDED_COUNT = 16
-"""Enough that every outcome is among them."""
+"""Enough for every outcome to occur."""
 
 
 def store_every_kind(engine: Engine) -> None:
     for specimen, kind in BUNDLES.items():
         taken = readings(SEEDED_COUNT, specimen=specimen, **kind)
         if kind.get("provisional"):
-            # As the agent does: a model that proved nothing gives no label.
+            # As in the agent, a model without proof gives no label.
             taken = [
                 each.model_copy(
                     update={
@@ -60,7 +60,7 @@ def write(engine: Engine, folder: Path, **settings: Any) -> WrittenBundles:
 
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
-    """By the name of the file."""
+    """The Bundles by file name."""
     return {path.name: json.loads(path.read_bytes()) for path in sorted(folder.iterdir())}
 
 

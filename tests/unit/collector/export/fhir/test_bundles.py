@@ -289,7 +289,7 @@ def test_a_selection_holds_for_readings_and_reports(sqlite_engine: Engine, tmp_p
     chosen = Selection(since=NOW + timedelta(seconds=10), until=NOW + timedelta(seconds=12), specimen="S-0001-A")
     done = write(sqlite_engine, tmp_path / "out", selection=chosen)
     assert (done.readings_count, done.files_count) == (2, 1)
-    # The slide's report is of an earlier time.
+    # The slide's report is from an earlier time.
     assert len(resources(slides(tmp_path / "out")["S-0001-A"], "Observation")) == 2
 
 
