@@ -31,6 +31,7 @@ from edge_agent.errors import (
     WebPortTaken,
 )
 from edge_agent.spool.settings import default_state_folder
+from edge_agent.toml_file.regular_file import read_regular_file
 from edge_agent.watchdog import StallDetector
 
 if TYPE_CHECKING:
@@ -194,7 +195,8 @@ class Service:
 
     def _text(self) -> bytes | None:
         try:
-            return self.config.read_bytes()
+            # A pipe in its place would be waited for without end.
+            return read_regular_file(self.config)
         except OSError:
             return None
 
