@@ -27,7 +27,7 @@ from edge_agent.web.settings import WebSettings
 log = logging.getLogger(__name__)
 
 LAST_GOOD = "last-good-agent.toml"
-"""In the state folder: a copy of the last configuration that worked."""
+"""In the default state folder, whatever the configuration says: a copy of the last configuration that worked."""
 
 _SPOOL_BYTES = 2**20
 

@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -15,6 +17,7 @@ from edge_agent.daemon.safe_mode import LAST_GOOD, find_connection, find_page, k
 from edge_agent.daemon.service import Service
 from edge_agent.daemon.signals import OBEYED, SignalQueue
 from edge_agent.errors import BundleMissing
+from edge_agent.spool.settings import default_state_folder
 
 
 @pytest.fixture
@@ -81,6 +84,23 @@ def test_whatever_the_configuration_is_the_last_one_that_worked_names_the_broker
     assert (found.device.id, page.device.id) == ("scope-1", "scope-1")
     # Safe mode looks now and then whether the file has changed.
     Service(config, signals, NullNotifier(), lambda _level: None, has_safe_mode=True)._text()
+
+
+def test_safe_mode_finds_the_broker_of_an_agent_with_a_state_folder_of_its_own(
+    tmp_path: Path, signals: SignalQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        '[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "synthetic"\n'
+        f'[state]\nfolder = "{tmp_path}/elsewhere"\n'
+    )
+    monkeypatch.setattr("edge_agent.daemon.service.Agent", MagicMock())
+    with ExitStack() as stack:
+        Service(config, signals, NullNotifier(), lambda _level: None, has_safe_mode=True)._begin(stack)
+    config.write_text("[device\n")
+    found = find_connection(config, default_state_folder())
+    assert found is not None
+    assert found.device.id == "scope-1"
 
 
 def test_what_an_agent_has_loaded_is_left_out_of_full_collections(tmp_path: Path, signals: SignalQueue) -> None:
