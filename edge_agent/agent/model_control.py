@@ -79,6 +79,7 @@ class ModelControl:
         self._clean()
         self._adopt_old_choice(spool)
         self._active, self.analyzer = self._start()
+        self._failures_count = _failures_count(self._active)
         self._version = self._activation.version
 
     @property
@@ -330,7 +331,7 @@ class ModelControl:
             self._activation.started(active.id)
         self._active, self.analyzer = active, analyzer
         self._version = self._activation.version
-        self._failures_count = 0
+        self._failures_count = _failures_count(active)
         self._began_at_s = time.monotonic()
         self._use(analyzer)
 
@@ -413,6 +414,11 @@ _WHY = {
 def configured_choice(config: Config) -> Choice:
     """The bundle and head that the configuration names."""
     return Choice.of(config.analysis.bundle, config.analysis.head)
+
+
+def _failures_count(active: Active | None) -> int:
+    """On how many frames the model on trial failed in runs that have ended: the trial goes on over a restart."""
+    return 0 if active is None or active.trial is None else active.trial.failures_count
 
 
 def _describe(model: ModelIdentity) -> str:

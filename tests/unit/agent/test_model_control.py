@@ -1,0 +1,95 @@
+"""The model in use and its trial, with an activation that is real and models that are scripted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from edge_agent.agent.model_control import ModelControl
+from edge_agent.analysis.analyzer import Analyzer
+from edge_agent.analysis.reading import Reading
+from edge_agent.config import Config
+from edge_agent.contracts import EventKind, HeadIdentity, Outcome, Topics
+from edge_agent.errors import BundleMissing, InferenceError
+from edge_agent.events.recorder import EventRecorder
+from edge_agent.rollout import Activation, Choice
+from edge_agent.rollout.store import FOLDER
+from edge_agent.spool import MemorySpool
+
+DEMO = Choice(bundle="demo")
+
+
+class Device:
+    """Loads whatever is asked for but what is ``missing``."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.missing: set[str] = set()
+        self.spool = MemorySpool(2**24)
+        self.events = EventRecorder(folder, self.spool, Topics("clinic", "scope-1"), uuid7())
+        self.config = Config.model_validate(
+            {
+                "device": {"site": "clinic", "id": "scope-1"},
+                "camera": {"kind": "synthetic"},
+                "analysis": {"bundle": "demo"},
+                "models": {"max_failures_count": 2},
+                "state": {"folder": folder},
+            }
+        )
+        self.activation = Activation(folder / FOLDER)
+        monkeypatch.setattr("edge_agent.agent.model_control.make_analyzer", self.load)
+
+    def load(self, config: Config) -> Analyzer:
+        name = config.analysis.bundle
+        if name in self.missing:
+            raise BundleMissing(f"There is no bundle '{name}'.")
+        head: HeadIdentity | None = None
+        return cast("Analyzer", SimpleNamespace(model=SimpleNamespace(name=name, version="1", sha256="0", head=head)))
+
+    def start(self) -> ModelControl:
+        return ModelControl(
+            self.config,
+            self.events,
+            self.spool,
+            changing=nullcontext,
+            use=lambda _analyzer: None,
+            wake=lambda: None,
+        )
+
+    def told(self, kind: EventKind) -> int:
+        """How many such events were recorded since the last call."""
+        count = 0
+        while (message := self.spool.take(live=True)) is not None:
+            count += json.loads(message.payload)["kind"] == kind
+        return count
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
+    found = Device(tmp_path, monkeypatch)
+    yield found
+    found.events.close()
+
+
+def failed(models: ModelControl) -> Reading:
+    error = InferenceError("The model failed on a frame: it was told to.")
+    reading: Any = SimpleNamespace(outcome=Outcome.FAILED, error=error, model=models.analyzer.model)
+    return cast("Reading", reading)
+
+
+def test_frames_on_which_a_model_failed_count_over_a_restart(device: Device) -> None:
+    device.activation.activate(Choice(bundle="fast"), DEMO)
+    for _ in range(2):
+        models = device.start()
+        assert models.choice.bundle == "fast"
+        models.seen(failed(models))
+        models.do_round()
+        models.stop()
+    assert models.choice == DEMO
+    assert device.told(EventKind.MODEL_ROLLED_BACK) == 1
