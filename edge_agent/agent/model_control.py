@@ -307,7 +307,7 @@ class ModelControl:
             back = self._activation.roll_back(configured, RollBackReason.UNUSABLE, error)
             self._record_unusable(error)
             if back.chosen != in_use:
-                self._switch(*self._load(back))
+                self._switch_back(back)
             else:
                 self._active, self._version = back, self._activation.version
             return
@@ -317,7 +317,19 @@ class ModelControl:
     def _go_back(self, reason: RollBackReason, error: EdgeAgentError | None) -> None:
         active = self._activation.roll_back(configured_choice(self._config), reason, error)
         self._record_rolled_back(active)
-        self._switch(*self._load(active))
+        self._switch_back(active)
+
+    def _switch_back(self, back: Active) -> None:
+        """Read with what was used before. If that cannot be loaded, the model in use stays, and its trial is over."""
+        try:
+            loaded = self._load(back)
+        except EdgeAgentError:
+            # Otherwise the next round would go back once more, and each one after it.
+            if self._active is not None:
+                self._active = self._active.model_copy(update={"trial": None})
+            self._version = self._activation.version
+            raise
+        self._switch(*loaded)
 
     def _confirm(self, active: Active) -> None:
         self._activation.confirm(active.id)

@@ -93,3 +93,27 @@ def test_frames_on_which_a_model_failed_count_over_a_restart(device: Device) -> 
         models.stop()
     assert models.choice == DEMO
     assert device.told(EventKind.MODEL_ROLLED_BACK) == 1
+
+
+def test_a_model_that_fails_where_no_other_can_be_loaded_is_told_once_and_stays(device: Device) -> None:
+    device.activation.activate(Choice(bundle="fast"), DEMO)
+    models = device.start()
+    device.missing.add("demo")
+    for _ in range(2):
+        models.seen(failed(models))
+    for _ in range(3):
+        models.do_round()
+    assert models.choice.bundle == "fast"
+    assert device.told(EventKind.MODEL_ROLLED_BACK) == 1
+    models.stop()
+
+
+def test_a_roll_back_to_what_cannot_be_loaded_is_told_once_and_the_model_in_use_stays(device: Device) -> None:
+    device.activation.activate(Choice(bundle="fast"), DEMO)
+    models = device.start()
+    device.missing.add("demo")
+    device.activation.roll_back(DEMO)
+    for _ in range(3):
+        models.do_round()
+    assert models.choice.bundle == "fast"
+    assert device.told(EventKind.MODEL_ROLLED_BACK) == 1
