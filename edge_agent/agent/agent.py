@@ -403,6 +403,8 @@ class Agent:
                 self._events.record(EventKind.CONFIGURED, "The configuration was reloaded.")
             self._monitor.publish_health_again()
             self._publish_status()
+            # The model that was asked for over MQTT may not be the one in use any more, or be it now.
+            self._rollout.look_again()
 
     def calibrate(self, asked: Calibrate) -> Calibration:
         """Measure the next frames, while they are read as always, and keep what was found in the state folder.
