@@ -33,7 +33,9 @@ from edge_agent.errors import (
 )
 from edge_agent.inference import shipped_bundles
 from edge_agent.rollout import ModelKind, ModelSettings, ModelStore, Origin
+from edge_agent.rollout.activation import ACTIVE
 from edge_agent.rollout.archive import pack
+from edge_agent.rollout.record import RECORD
 from tests.heads import write_head
 from tests.signing import OTHER_KEY, signed
 
@@ -259,6 +261,15 @@ def test_leftovers_are_cleaned_but_not_what_another_process_installs_now(store: 
     finally:
         os.close(descriptor)
     assert store.clean() == 1
+
+
+@pytest.mark.parametrize("name", [ACTIVE, RECORD])
+def test_a_file_that_a_kill_left_half_written_is_cleaned(store: ModelStore, name: str) -> None:
+    store.folder.mkdir(parents=True)
+    (store.folder / name).write_text("{}")
+    (store.folder / f".{name}.0123abcd.new").write_text("{")
+    assert store.clean() == 1
+    assert left(store) == [name]
 
 
 def test_several_installations_of_one_bundle_at_once_are_one(store: ModelStore, tmp_path: Path) -> None:
