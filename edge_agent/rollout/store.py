@@ -174,7 +174,8 @@ class ModelStore:
         ``BundleError``, ``SigningMissing``, ``ModelConflict`` for other content of the same name and version,
         ``ModelStoreFull``, ``DiskLow``, ``DiskFull``, ``RuntimeMissing``.
         """
-        with self._incoming(source.resolve().name or "model") as folder:
+        # Not 'resolve', which has an error of its own for a link to itself.
+        with self._incoming(Path(os.path.realpath(source)).name or "model") as folder:
             if source.is_dir():
                 self._copy(source, folder)
             else:

@@ -291,6 +291,12 @@ def test_a_folder_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
         ModelStore(tmp_path / "models", ModelSettings()).install(make_bundle(tmp_path / "source"))
 
 
+def test_a_link_to_itself_is_one_error(store: ModelStore, tmp_path: Path) -> None:
+    (tmp_path / "loop.zip").symlink_to("loop.zip")
+    with pytest.raises(ModelArchiveInvalid, match="cannot be read"):
+        store.install(tmp_path / "loop.zip")
+
+
 def test_a_head_is_installed_beside_the_bundle_that_it_fits(store: ModelStore, tmp_path: Path) -> None:
     found = store.install(write_head(tmp_path / "head"))
     assert (found.kind, found.reference) == (ModelKind.HEAD, "north-clinic-1@1.0.0")
