@@ -394,8 +394,10 @@ class Agent:
                 self._results.rename(topics)
                 self._topics = self._events.topics = topics
                 # A new bundle or camera is part of the device's info, which is sent with a new connection.
-                self._publisher.stop()
+                former = self._publisher
+                former.stop()
                 self._publisher = publisher
+                publisher.take_over(former)
                 self._introduce()
                 self._last.publish_again()
                 self._slide.publish_again()
