@@ -80,6 +80,7 @@ class ModelControl:
         self._adopt_old_choice(spool)
         self._active, self.analyzer = self._start()
         self._failures_count = _failures_count(self._active)
+        self._forget_other()
         self._version = self._activation.version
 
     @property
@@ -126,6 +127,7 @@ class ModelControl:
         self._config = config
         self.store = ModelStore(config.state.folder / FOLDER, config.models)
         self._active, self.analyzer = prepared
+        self._forget_other()
 
     def select(self, bundle: str, head: str | None = None) -> ModelIdentity:
         """Read with another installed bundle and head, also after a restart, until the configuration names another.
@@ -230,6 +232,16 @@ class ModelControl:
             if active is not None and active.trial is not None:
                 self._activation.end(active.id, failures_count=0, ran_s=0)
             raise
+
+    def _forget_other(self) -> None:
+        """The configured model can be loaded, so the configuration is not a slip that is put right in a moment.
+
+        Otherwise a restart would use what was activated again once the configuration names what it did before.
+        """
+        try:
+            self._activation.forget_other(configured_choice(self._config))
+        except EdgeAgentError as error:
+            log.warning("what was activated for another configuration cannot be forgotten: %s", error)
 
     def _begin(self) -> Active | None:
         """What to load, its start counted."""

@@ -117,3 +117,39 @@ def test_a_roll_back_to_what_cannot_be_loaded_is_told_once_and_the_model_in_use_
         models.do_round()
     assert models.choice.bundle == "fast"
     assert device.told(EventKind.MODEL_ROLLED_BACK) == 1
+
+
+def test_a_choice_that_a_reload_has_ended_does_not_come_back_with_a_restart(device: Device) -> None:
+    models = device.start()
+    models.select("fast")
+    before = device.config
+    for config in (with_bundle(before, "accurate"), before):
+        models.take(config, models.prepare(config))
+        models.do_round()
+        assert models.choice.bundle == config.analysis.bundle
+    models.stop()
+    assert device.start().choice == DEMO
+
+
+def test_a_choice_that_a_restart_has_ended_does_not_come_back_with_the_next_one(device: Device) -> None:
+    models = device.start()
+    models.select("fast")
+    models.stop()
+    before = device.config
+    device.config = with_bundle(before, "absent")
+    device.missing.add("absent")
+    # A slip, which ends nothing.
+    with pytest.raises(BundleMissing):
+        device.start()
+    device.config = before
+    models = device.start()
+    assert models.choice.bundle == "fast"
+    models.stop()
+    device.config = with_bundle(before, "accurate")
+    assert device.start().choice.bundle == "accurate"
+    device.config = before
+    assert device.start().choice == DEMO
+
+
+def with_bundle(config: Config, bundle: str) -> Config:
+    return config.model_copy(update={"analysis": config.analysis.model_copy(update={"bundle": bundle})})
