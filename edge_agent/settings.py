@@ -14,7 +14,7 @@ class Settings(BaseModel):
 
     Every field of a subclass has a unit in its name, a description and, where one is safe, a default.
     Each package keeps the settings of what it owns; ``edge_agent.config`` only puts them together.
-    ``min_x`` may not be above ``max_x``, and no path may begin with ``~``.
+    ``min_x`` may not be above ``max_x``, and no path may begin with ``~`` or have a null character.
     """
 
     # The input may be a password in the wrong place, so errors never repeat it.
@@ -25,9 +25,12 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="after")
     @classmethod
-    def _refuse_home(cls, value: Any) -> Any:  # noqa: ANN401 - any field
+    def _check_path(cls, value: Any) -> Any:  # noqa: ANN401 - any field
         if isinstance(value, Path):
             refuse_home(value)
+            if "\0" in str(value):
+                # Whoever opens it would get an error that is none of the system's.
+                raise ValueError("has a null character, which the name of a file cannot have; correct the path")
         return value
 
     @model_validator(mode="after")

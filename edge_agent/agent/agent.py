@@ -394,8 +394,10 @@ class Agent:
                 self._results.rename(topics)
                 self._topics = self._events.topics = topics
                 # A new bundle or camera is part of the device's info, which is sent with a new connection.
-                self._publisher.stop()
+                former = self._publisher
+                former.stop()
                 self._publisher = publisher
+                publisher.take_over(former)
                 self._introduce()
                 self._last.publish_again()
                 self._slide.publish_again()
@@ -403,6 +405,8 @@ class Agent:
                 self._events.record(EventKind.CONFIGURED, "The configuration was reloaded.")
             self._monitor.publish_health_again()
             self._publish_status()
+            # The model that was asked for over MQTT may not be the one in use any more, or be it now.
+            self._rollout.look_again()
 
     def calibrate(self, asked: Calibrate) -> Calibration:
         """Measure the next frames, while they are read as always, and keep what was found in the state folder.

@@ -79,6 +79,8 @@ class ModelControl:
         self._clean()
         self._adopt_old_choice(spool)
         self._active, self.analyzer = self._start()
+        self._failures_count = _failures_count(self._active)
+        self._forget_other()
         self._version = self._activation.version
 
     @property
@@ -125,6 +127,7 @@ class ModelControl:
         self._config = config
         self.store = ModelStore(config.state.folder / FOLDER, config.models)
         self._active, self.analyzer = prepared
+        self._forget_other()
 
     def select(self, bundle: str, head: str | None = None) -> ModelIdentity:
         """Read with another installed bundle and head, also after a restart, until the configuration names another.
@@ -230,6 +233,16 @@ class ModelControl:
                 self._activation.end(active.id, failures_count=0, ran_s=0)
             raise
 
+    def _forget_other(self) -> None:
+        """The configured model can be loaded, so the configuration is not a slip that is put right in a moment.
+
+        Otherwise a restart would use what was activated again once the configuration names what it did before.
+        """
+        try:
+            self._activation.forget_other(configured_choice(self._config))
+        except EdgeAgentError as error:
+            log.warning("what was activated for another configuration cannot be forgotten: %s", error)
+
     def _begin(self) -> Active | None:
         """What to load, its start counted."""
         configured = configured_choice(self._config)
@@ -306,7 +319,7 @@ class ModelControl:
             back = self._activation.roll_back(configured, RollBackReason.UNUSABLE, error)
             self._record_unusable(error)
             if back.chosen != in_use:
-                self._switch(*self._load(back))
+                self._switch_back(back)
             else:
                 self._active, self._version = back, self._activation.version
             return
@@ -316,7 +329,19 @@ class ModelControl:
     def _go_back(self, reason: RollBackReason, error: EdgeAgentError | None) -> None:
         active = self._activation.roll_back(configured_choice(self._config), reason, error)
         self._record_rolled_back(active)
-        self._switch(*self._load(active))
+        self._switch_back(active)
+
+    def _switch_back(self, back: Active) -> None:
+        """Read with what was used before. If that cannot be loaded, the model in use stays, and its trial is over."""
+        try:
+            loaded = self._load(back)
+        except EdgeAgentError:
+            # Otherwise the next round would go back once more, and each one after it.
+            if self._active is not None:
+                self._active = self._active.model_copy(update={"trial": None})
+            self._version = self._activation.version
+            raise
+        self._switch(*loaded)
 
     def _confirm(self, active: Active) -> None:
         self._activation.confirm(active.id)
@@ -330,7 +355,7 @@ class ModelControl:
             self._activation.started(active.id)
         self._active, self.analyzer = active, analyzer
         self._version = self._activation.version
-        self._failures_count = 0
+        self._failures_count = _failures_count(active)
         self._began_at_s = time.monotonic()
         self._use(analyzer)
 
@@ -413,6 +438,11 @@ _WHY = {
 def configured_choice(config: Config) -> Choice:
     """The bundle and head that the configuration names."""
     return Choice.of(config.analysis.bundle, config.analysis.head)
+
+
+def _failures_count(active: Active | None) -> int:
+    """On how many frames the model on trial failed in runs that have ended: the trial goes on over a restart."""
+    return 0 if active is None or active.trial is None else active.trial.failures_count
 
 
 def _describe(model: ModelIdentity) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from functools import partial
@@ -65,7 +66,8 @@ def report(
         else:
             sys.stdout.write(text)
         return
-    if out.resolve().parent == folder.resolve():
+    # Not 'resolve', which has an error of its own for a link to itself.
+    if Path(os.path.realpath(out)).parent == Path(os.path.realpath(folder)):
         raise ConfigError(f"{out} is in the state folder.", remedy="Give another file.")
     replace_file(out, _content(chosen, kind, language))
     errors.print(f"Report {chosen.id} was written to {out}.", markup=False)

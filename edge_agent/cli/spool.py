@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -147,9 +148,10 @@ def _target(out: Path | None, spool_file: Path) -> Iterator[Callable[[str], None
     if out is None:
         yield write_json_line
         return
+    # Not 'resolve', which has an error of its own for a link to itself.
+    real, spool_real = Path(os.path.realpath(out)), Path(os.path.realpath(spool_file))
     try:
-        beside = out.resolve().parent == spool_file.resolve().parent
-        if beside and out.resolve().name.startswith(spool_file.resolve().name):
+        if real.parent == spool_real.parent and real.name.startswith(spool_real.name):
             raise ConfigError(f"{out} belongs to the spool.", remedy="Give another file.")
         with out.open("w", encoding="utf-8") as file:
             yield lambda line: print(line, file=file)

@@ -6,7 +6,6 @@ Otherwise a device with a mistake in its file would restart again and again, and
 from __future__ import annotations
 
 import logging
-import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
 from edge_agent.commands.parsing import printable, request_id
-from edge_agent.config import DeviceSettings
+from edge_agent.config import DeviceSettings, parse_config, read_config_text
 from edge_agent.contracts import Answer, AnswerState, Check, CheckState, ErrorReport, Health, StatusState, Topics
 from edge_agent.errors import AgentSafeMode, ConfigError, EdgeAgentError
 from edge_agent.mqtt import MqttSettings, Publisher, Request
@@ -28,7 +27,7 @@ from edge_agent.web.settings import WebSettings
 log = logging.getLogger(__name__)
 
 LAST_GOOD = "last-good-agent.toml"
-"""In the state folder: a copy of the last configuration that worked."""
+"""In the default state folder, whatever the configuration says: a copy of the last configuration that worked."""
 
 _SPOOL_BYTES = 2**20
 
@@ -79,12 +78,11 @@ Part = TypeVar("Part", bound=Settings)
 
 def _find_part(part: type[Part], config: Path, folder: Path) -> Part | None:
     for path in (config, folder / LAST_GOOD):
-        if not path.is_file():
-            continue
         try:
-            values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+            # As the agent itself reads it, so that whatever is wrong with it is one error here as well.
+            values: dict[str, Any] = parse_config(path, read_config_text(path))
             return part(**{name: values[name] for name in part.model_fields if name in values})
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
+        except (ConfigError, ValidationError, TypeError) as error:
             log.debug("%s does not have what is needed: %s", path, error)
     return None
 

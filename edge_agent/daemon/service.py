@@ -31,6 +31,7 @@ from edge_agent.errors import (
     WebPortTaken,
 )
 from edge_agent.spool.settings import default_state_folder
+from edge_agent.toml_file.regular_file import read_regular_file
 from edge_agent.watchdog import StallDetector
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Service:
         if page is not None:
             page.start(PageDevice(agent))
         agent.start()
-        keep_last_good(self.config, settings.state.folder)
+        self._keep_last_good(settings)
         return agent
 
     def _serve(self, agent: Agent) -> None:
@@ -162,7 +163,11 @@ class Service:
             log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - expected, not a traceback
             return
         self.set_level(settings.log.level)
-        keep_last_good(self.config, settings.state.folder)
+        self._keep_last_good(settings)
+
+    def _keep_last_good(self, settings: Config) -> None:
+        # Safe mode looks where no configuration has to be read to find it.
+        keep_last_good(self.config, default_state_folder() if self.has_safe_mode else settings.state.folder)
 
     def _wait_in_safe_mode(self, problem: EdgeAgentError) -> bool:
         """Report the problem until it may be solved. False if the process is to end instead."""
@@ -194,7 +199,8 @@ class Service:
 
     def _text(self) -> bytes | None:
         try:
-            return self.config.read_bytes()
+            # A pipe in its place would be waited for without end.
+            return read_regular_file(self.config)
         except OSError:
             return None
 

@@ -266,7 +266,9 @@ class AuditLog:
         target = set_aside(self._path, path)
         log.error("%s It was renamed to %s.", problem, target.name)
         self._incidents.append(SetAside(target, problem))
-        for old in self.set_aside_paths[:-SET_ASIDE_MAX]:
+        # By their names, which have the time: not this one, also where the clock was set back.
+        earlier = [each for each in self.set_aside_paths if each != target]
+        for old in earlier[: max(0, len(earlier) + 1 - SET_ASIDE_MAX)]:
             with contextlib.suppress(OSError):
                 old.unlink()
 

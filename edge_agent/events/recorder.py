@@ -34,6 +34,8 @@ class EventRecorder:
         self._lock = threading.Lock()
         self._audit = AuditLog(folder / FILE, segment_bytes=SEGMENT_BYTES, segments_max=SEGMENTS_MAX)
         self._unwritable: AuditUnwritable | None = None
+        self._trimmed_through: int | None = None
+        """Number of the last entry whose deletion was recorded."""
         with self._lock:
             try:
                 self._audit.open()
@@ -132,10 +134,11 @@ class EventRecorder:
     def _delete_oldest(self) -> None:
         """Keep the log within its bound.
 
-        The deletion is recorded first, so that the log explains its missing beginning.
+        The deletion is recorded first, so that the log explains its missing beginning. Where nothing can be written,
+        nothing is deleted; what cannot be deleted is tried again when the next file is full.
         """
-        excess = self._audit.excess()
-        if not excess:
+        excess = [] if self._unwritable is not None else self._audit.excess()
+        if not excess or excess[-1][0].last_seq == self._trimmed_through:
             return
         segment, position = excess[-1]
         self._record(
@@ -148,6 +151,7 @@ class EventRecorder:
             },
         )
         if self._unwritable is None:
+            self._trimmed_through = segment.last_seq
             for old, _ in excess:
                 self._audit.delete(old)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,17 @@ def read_arrays(content: bytes, names: Sequence[str], *, max_bytes: int = MAX_AR
         with ZipFile(file) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > max_bytes:
-            raise ValueError(f"it unpacks to {unpacked} bytes, more than {max_bytes}")
+            raise ValueError(f"it unpacks to {unpacked} bytes, more than {max_bytes}")  # noqa: TRY301
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
+            found = {name: arrays[name] for name in names}
     except KeyError as error:
         raise ValueError(str(error.args[0] if error.args else error)) from error
-    except (OSError, EOFError, TypeError, BadZipFile, NotImplementedError, RuntimeError, MemoryError) as error:
-        # NotImplementedError: a compression that Python does not know; RuntimeError: an encrypted file.
-        raise ValueError(str(error)) from error
+    except Exception as error:
+        # Whatever zip, zlib and the parser of numpy's headers stumble over: each has kinds of its own.
+        raise ValueError(str(error) or type(error).__name__) from error
+    for name, array in found.items():
+        # A file in the archive that is no array is given as its bytes.
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{name} is not an array")  # noqa: TRY004 - any problem of a file is a ValueError
+    return found

@@ -195,4 +195,7 @@ def load_golden(bundle: Bundle) -> Golden:
         or golden.image.dtype != np.uint8
     ):
         raise BundleError(f"Bundle '{bundle.manifest.name}': {GOLDEN} does not have the manifest's shapes.")
+    # Any output would agree with one that is not a number.
+    if not all(each.dtype.kind == "f" and np.isfinite(each).all() for each in (golden.logits, golden.unfamiliarity)):
+        raise BundleError(f"Bundle '{bundle.manifest.name}': {GOLDEN} has outputs that are not finite numbers.")
     return golden

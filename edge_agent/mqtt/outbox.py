@@ -81,6 +81,11 @@ class Outbox:
         if self._connected:
             self._put(self._answers[key])
 
+    def take_over_answers(self, former: Outbox) -> None:
+        """Answer what ``former`` has not, over the next connection."""
+        for item in former._answers.values():
+            self.put_answer(item.topic, item.payload, item.correlation)
+
     def put_answers(self) -> None:
         """Send the answers that were waiting for this connection."""
         for item in self._answers.values():

@@ -118,6 +118,14 @@ class Publisher:
         topic, correlation = request.answer_topic, request.correlation
         self._calls.put(lambda: self._delivery.outbox.put_answer(topic, payload, correlation))
 
+    def take_over(self, former: Publisher) -> None:
+        """Send the answers that ``former``, which has been stopped, could not, or that came then. Before ``start``.
+
+        Whoever asked waits for them; all else is published anew, or waits in the spool.
+        """
+        former._run_calls()
+        self._delivery.outbox.take_over_answers(former._delivery.outbox)
+
     def stop(self) -> None:
         """Wait up to ``drain_s`` for the broker to accept the rest, publish ``disconnected``, and disconnect.
 

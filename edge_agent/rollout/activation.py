@@ -21,7 +21,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, ValidationError
 from uuid_utils.compat import uuid7
 
-from edge_agent.atomic_file import own_as_folder, replace_file
+from edge_agent.atomic_file import own_as_folder, replace_file, sync_folder
 from edge_agent.contracts.base import Contract, UtcTime
 from edge_agent.errors import EdgeAgentError, ModelNoPrevious, StateEntryInvalid
 from edge_agent.rollout.problems import explain
@@ -191,6 +191,15 @@ class Activation:
             started = active.trial.model_copy(update={"starts_count": 1})
             return self._write(active.model_copy(update={"trial": started}))
 
+    def forget_other(self, configured: Choice) -> None:
+        """``configured`` is in force now, so what was activated for another counts no more, even if that returns."""
+        if self.version is None:
+            return
+        with self._changing():
+            active = self.read_or_none()
+            if active is not None and active.configured != configured:
+                self._delete()
+
     def started(self, activation: UUID) -> None:
         """A running agent has taken this activation into use, so its end counts."""
         self._change_trial(activation, {"starts_count": 1})
@@ -273,6 +282,13 @@ class Activation:
             raise explain(self._path, error) from error
         # Return it as it will be read: the file has times to the millisecond.
         return Active.model_validate_json(content)
+
+    def _delete(self) -> None:
+        try:
+            self._path.unlink(missing_ok=True)
+            sync_folder(self._folder)
+        except OSError as error:
+            raise explain(self._path, error) from error
 
     def _set_aside(self) -> None:
         try:

@@ -37,6 +37,7 @@ from edge_agent.inference.signature import SIGNATURE, Trust
 from edge_agent.rollout.activation import ACTIVE
 from edge_agent.rollout.archive import unpack
 from edge_agent.rollout.problems import explain
+from edge_agent.rollout.record import RECORD
 from edge_agent.rollout.settings import ModelSettings, Origin
 
 FOLDER = "models"
@@ -173,7 +174,8 @@ class ModelStore:
         ``BundleError``, ``SigningMissing``, ``ModelConflict`` for other content of the same name and version,
         ``ModelStoreFull``, ``DiskLow``, ``DiskFull``, ``RuntimeMissing``.
         """
-        with self._incoming(source.resolve().name or "model") as folder:
+        # Not 'resolve', which has an error of its own for a link to itself.
+        with self._incoming(Path(os.path.realpath(source)).name or "model") as folder:
             if source.is_dir():
                 self._copy(source, folder)
             else:
@@ -222,6 +224,10 @@ class ModelStore:
                     for path in self.folder.glob(f".{ACTIVE}.*.new"):
                         path.unlink()
                         count += 1
+                # Only the agent writes this one, which is about to start.
+                for path in self.folder.glob(f".{RECORD}.*.new"):
+                    path.unlink()
+                    count += 1
         except OSError as error:
             raise explain(self.folder, error) from error
         return count

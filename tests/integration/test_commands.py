@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event
 from uuid import uuid4
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from edge_agent.agent import Agent
 from edge_agent.calibration.record import last_calibration
-from edge_agent.contracts import Answer, AnswerState, Calibration, EventKind, Report, Topics
+from edge_agent.contracts import Answer, AnswerState, Calibration, Check, EventKind, Report, Topics
+from edge_agent.mqtt import Publisher, Request
 from tests.agents import configuration, serving
-from tests.mqtt import Requester, Subscriber
+from tests.mqtt import PATIENCE_S, Requester, Subscriber
 from tests.unit.calibration.drawings import draw_ruler
 
 TOPICS = Topics("clinic", "scope-1")
@@ -230,6 +233,37 @@ def test_retained_commands_are_told_once_however_often_the_device_connects(
             kinds.append(subscriber.next("event").body().kind)
         assert kinds.count("configured") == 2
         assert kinds.count("command_ignored") == 1
+
+
+def test_an_answer_that_is_ready_while_a_reload_changes_the_connection_is_sent_over_the_next_one(
+    broker_port: int, requester: Requester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gone, answered = Event(), Event(), Event()
+    stop, answer = Publisher.stop, Publisher.answer
+
+    def take_long(_agent: Agent) -> tuple[Check, ...]:
+        begun.set()
+        assert gone.wait(PATIENCE_S)
+        return ()
+
+    def stop_and_wait(publisher: Publisher) -> None:
+        stop(publisher)
+        gone.set()
+        assert answered.wait(PATIENCE_S)
+
+    def note(publisher: Publisher, asked: Request, payload: bytes) -> None:
+        answer(publisher, asked, payload)
+        answered.set()
+
+    monkeypatch.setattr(Agent, "self_test", take_long)
+    monkeypatch.setattr(Publisher, "stop", stop_and_wait)
+    monkeypatch.setattr(Publisher, "answer", note)
+    config = configuration(broker_port, trigger=STILL)
+    with serving(config, requester) as agent:
+        requester.send("self-test")
+        assert begun.wait(PATIENCE_S)
+        agent.reload(config)
+        assert requester.next()[1].command == "self-test"
 
 
 @pytest.mark.parametrize(

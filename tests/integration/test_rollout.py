@@ -14,6 +14,7 @@ from PIL import Image
 from edge_agent.cameras.smear import draw_smear
 from edge_agent.config import Config
 from edge_agent.contracts import AnswerState, EventKind, ModelDesired, ModelReported, Result, RolloutState
+from edge_agent.inference.bundle import load_bundle
 from tests.agents import configuration, running
 from tests.file_server import FileServer, file_server
 from tests.mqtt import PATIENCE_S, Requester, Subscriber
@@ -123,6 +124,21 @@ def test_an_empty_message_withdraws_what_was_asked_for(
         publish_desired(broker_port, b"")
         reported = next_reported(subscriber, lambda each: each.state is RolloutState.IDLE)
         assert reported.desired is None
+
+
+def test_a_reload_with_another_model_is_seen_by_the_roll_out(
+    tmp_path: Path, broker_port: int, subscriber: Subscriber
+) -> None:
+    demo = load_bundle("demo").manifest
+    asked = {"name": demo.name, "version": demo.version}
+    publish_desired(broker_port, asks_for(make_archive(tmp_path), source="/nowhere").model_copy(update=asked))
+    config = configuration(broker_port)
+    with running(config) as agent:
+        next_reported(subscriber, lambda each: each.state is RolloutState.ACTIVE)
+        agent.reload(configuration(broker_port, analysis={"bundle": "fast"}))
+        next_reported(subscriber, lambda each: each.state is RolloutState.IDLE and each.model.name == "fast")
+        agent.reload(config)
+        next_reported(subscriber, lambda each: each.state is RolloutState.ACTIVE and each.model.name == "demo")
 
 
 def test_a_model_is_judged_in_the_shadow_before_it_is_used(

@@ -108,7 +108,9 @@ def test_what_cannot_be_written_is_refused_before_anything_is(
 ) -> None:
     wanted = str(kept[0].id)
     before = (state_folder / "spool.db").read_bytes()
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
     for arguments in (
+        (wanted, "--out", str(tmp_path / "loop.csv")),
         (wanted, "--format", "pdf"),
         (wanted, "--out", str(state_folder / "spool.db")),
         (wanted, "--out", str(tmp_path)),

@@ -188,6 +188,7 @@ def test_whoever_reads_the_output_may_stop(state_folder: Path) -> None:
         ("export --out /dev/full", "config_invalid"),
         ("export --out /nowhere/at/all", "config_invalid"),
         ("export --out .", "config_invalid"),
+        ("export --out {folder}/loop", "config_invalid"),
         ("export --out {folder}/spool.db", "config_invalid"),
         ("export --out {folder}/spool.db-wal", "config_invalid"),
         ("status > /dev/full", "output_unwritable"),
@@ -199,6 +200,7 @@ def test_an_output_that_cannot_be_written_is_one_error(
     agent: Callable[..., Done], state_folder: Path, command: str, code: str
 ) -> None:
     fill(state_folder, b'{"a":1}')
+    (state_folder / "loop").symlink_to("loop")
     done = shell(f"agent {command.format(folder=shlex.quote(str(state_folder)))}")
     assert done.returncode == (2 if code == "config_invalid" else 1)
     assert done.stderr.count("error ") == 1

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.config import load_config
+from edge_agent.config.examination import examine_config
 from edge_agent.errors import ConfigError
 from edge_agent.mqtt.settings import PASSWORD_VARIABLE, MqttSettings
 
@@ -173,6 +174,23 @@ def test_a_path_below_somebodys_home_is_refused(tmp_path: Path, addition: str) -
     message = problems(tmp_path, GOOD + addition)
     assert "agent.toml:9: " in message
     assert "write the path in full" in message
+
+
+@pytest.mark.parametrize(
+    "addition",
+    [
+        '[state]\nfolder = "/state\\u0000"\n',
+        '[mqtt]\npassword_file = "/password\\u0000"\n',
+        '[mqtt.tls]\nca_file = "/ca\\u0000.crt"\n',
+        '[web]\naccess_file = "/\\u0000"\n',
+    ],
+)
+def test_a_path_that_no_file_can_have_is_one_error(tmp_path: Path, addition: str) -> None:
+    message = problems(tmp_path, GOOD + addition)
+    assert "agent.toml:9: " in message
+    assert "null character" in message
+    # 'check-config' looks at the files as well.
+    assert [each.is_warning for each in examine_config(tmp_path / "agent.toml")] == [False]
 
 
 def test_a_value_that_may_hold_a_password_is_not_shown(tmp_path: Path) -> None:

@@ -5,16 +5,19 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
 from edge_agent.cli.local_broker import LOOPBACK, free_port
 from edge_agent.daemon.notify import NullNotifier
-from edge_agent.daemon.safe_mode import LAST_GOOD, keep_last_good
+from edge_agent.daemon.safe_mode import LAST_GOOD, find_connection, find_page, keep_last_good
 from edge_agent.daemon.service import Service
 from edge_agent.daemon.signals import OBEYED, SignalQueue
 from edge_agent.errors import BundleMissing
+from edge_agent.spool.settings import default_state_folder
 
 
 @pytest.fixture
@@ -56,6 +59,48 @@ def test_a_configuration_is_kept_over_whatever_lies_there_or_that_is_logged(tmp_
             kept.symlink_to(tmp_path / "nowhere")
     keep_last_good(config, kept.parent)
     assert kind == "folder" or kept.read_bytes() == config.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["nested", "long number", "long name", "pipe"])
+def test_whatever_the_configuration_is_the_last_one_that_worked_names_the_broker(
+    tmp_path: Path, kind: str, signals: SignalQueue
+) -> None:
+    config, state = tmp_path / "agent.toml", tmp_path / "state"
+    config.write_text('[device]\nsite = "clinic"\nid = "scope-1"\n[web]\nenabled = true\n')
+    keep_last_good(config, state)
+    match kind:
+        case "nested":
+            config.write_text(f"a = {'[' * 50_000}")
+        case "long number":
+            config.write_text(f"a = {'9' * 5000}")
+        case "long name":
+            config = tmp_path / ("a" * 300)
+        case _:
+            config.unlink()
+            os.mkfifo(config)
+    found, page = find_connection(config, state), find_page(config, state)
+    assert found is not None
+    assert page is not None
+    assert (found.device.id, page.device.id) == ("scope-1", "scope-1")
+    # Safe mode looks now and then whether the file has changed.
+    Service(config, signals, NullNotifier(), lambda _level: None, has_safe_mode=True)._text()
+
+
+def test_safe_mode_finds_the_broker_of_an_agent_with_a_state_folder_of_its_own(
+    tmp_path: Path, signals: SignalQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        '[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "synthetic"\n'
+        f'[state]\nfolder = "{tmp_path}/elsewhere"\n'
+    )
+    monkeypatch.setattr("edge_agent.daemon.service.Agent", MagicMock())
+    with ExitStack() as stack:
+        Service(config, signals, NullNotifier(), lambda _level: None, has_safe_mode=True)._begin(stack)
+    config.write_text("[device\n")
+    found = find_connection(config, default_state_folder())
+    assert found is not None
+    assert found.device.id == "scope-1"
 
 
 def test_what_an_agent_has_loaded_is_left_out_of_full_collections(tmp_path: Path, signals: SignalQueue) -> None:

@@ -429,6 +429,18 @@ def test_damaged_files_do_not_fill_the_disk(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("audit.corrupt-*"))) == SET_ASIDE_MAX
 
 
+def test_the_file_that_was_just_found_damaged_stays_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    for number in range(SET_ASIDE_MAX):
+        (tmp_path / f"audit.corrupt-99990101T00000{number}000000Z-0.log").write_bytes(b"damaged later\n")
+    path = tmp_path / "audit.log"
+    path.write_bytes(b"damaged\n")
+    log = opened(path)
+    (found,) = log.pop_incidents()
+    log.close()
+    assert found.path.read_bytes() == b"damaged\n"
+    assert len(list(tmp_path.glob("audit.corrupt-*"))) == SET_ASIDE_MAX
+
+
 def test_a_log_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     log = AuditLog(tmp_path / "file" / "audit.log")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -84,6 +85,45 @@ def test_entries_that_are_deleted_to_make_room_are_recorded(tmp_path: Path, monk
     assert found.oldest is not None
     assert trimmed[-1].details["through_seq"] == found.oldest.seq - 1
     assert len(found.files) == 3
+
+
+def test_a_file_that_cannot_be_deleted_is_told_once_for_each_full_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.events.recorder.SEGMENT_BYTES", 20_000)
+    monkeypatch.setattr("edge_agent.events.recorder.SEGMENTS_MAX", 1)
+    spool = MemorySpool(2**24)
+    with recorder(tmp_path, spool) as events_of:
+        events_of.record(EventKind.STARTED, "Started.")
+        (tmp_path / "audit.0000000000.log").mkdir()
+        (tmp_path / "audit.0000000001.log").mkdir()
+        for _ in range(10):
+            events_of.record(EventKind.PAUSED, "Paused.")
+    kinds = [event.kind for event in events(spool)]
+    assert kinds.count(EventKind.AUDIT_TRIMMED) == 1
+    assert kinds.count(EventKind.PAUSED) == 10
+
+
+def test_nothing_is_said_to_be_deleted_while_the_log_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.events.recorder.SEGMENTS_MAX", 1)
+    old = [tmp_path / f"audit.000000000{number}.log" for number in range(2)]
+    for path in old:
+        path.write_bytes(b"")
+    (tmp_path / "audit.log").mkdir()
+    # Whatever is in its place is renamed, but not on a disk that refuses it.
+    monkeypatch.setattr("edge_agent.events.audit_log.set_aside", _refuse)
+    spool = MemorySpool(2**24)
+    with recorder(tmp_path, spool) as events_of:
+        for _ in range(3):
+            events_of.record(EventKind.PAUSED, "Paused.")
+    assert [event.kind for event in events(spool)] == [EventKind.PAUSED] * 3
+    assert all(path.exists() for path in old)
+
+
+def _refuse(*_: object) -> Path:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 def test_an_event_stands_in_the_log_as_it_was_sent(tmp_path: Path) -> None:

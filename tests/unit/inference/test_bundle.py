@@ -236,6 +236,14 @@ def test_golden_vectors_of_other_shapes_are_refused(demo_bundle: Path) -> None:
             Classifier(load_bundle(demo_bundle)).verify_golden()
 
 
+@pytest.mark.parametrize(("name", "value"), [("logits", np.float32("nan")), ("unfamiliarity", np.str_("1.0"))])
+def test_golden_outputs_that_are_not_numbers_agree_with_nothing(demo_bundle: Path, name: str, value: Any) -> None:
+    golden = load_golden(load_bundle(demo_bundle))
+    spoil_golden(demo_bundle, **{name: np.full_like(getattr(golden, name), value, dtype=value.dtype)})
+    with pytest.raises(BundleError, match="not finite numbers"):
+        load_golden(load_bundle(demo_bundle))
+
+
 def test_a_cells_bundle_may_have_the_preprocessing_of_cells(tmp_path: Path) -> None:
     preprocessing = {"id": "cell_stain@1", "denoise": "none"}
     bundle = load_bundle(make_cells_bundle(tmp_path / "cells", preprocessing=preprocessing))

@@ -252,6 +252,42 @@ def test_an_array_file_that_lies_about_its_size_is_refused() -> None:
         read_arrays(bytes(content), ("a",))
 
 
+def header(text: bytes) -> bytes:
+    """An array whose header is ``text``."""
+    return np.lib.format.magic(1, 0) + struct.pack("<H", len(text)) + text
+
+
+def damaged_stream() -> bytes:
+    packed = io.BytesIO()
+    np.savez_compressed(packed, a=np.zeros(1000, np.float32))
+    content = bytearray(packed.getvalue())
+    begin = 30 + sum(struct.unpack("<2H", content[26:30]))
+    content[begin : begin + 20] = b"\xff" * 20
+    return bytes(content)
+
+
+def with_array(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.npy", content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        damaged_stream(),
+        with_array(b"no array"),
+        with_array(header(b"{'descr': '<f4', 'shape': (")),
+        with_array(header(b"{'descr': [('a', ('b',))], 'fortran_order': False, 'shape': (1,)}\n")),
+    ],
+    ids=["damaged stream", "no array", "header without an end", "unknown type"],
+)
+def test_an_array_file_that_numpy_stumbles_over_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        read_arrays(content, ("a",))
+
+
 def test_a_pickle_is_refused() -> None:
     packed = io.BytesIO()
     np.savez(packed, a=np.array([{"code": "to run"}], dtype=object))

@@ -152,6 +152,14 @@ def test_another_configuration_is_a_newer_decision(activation: Activation) -> No
     assert activation.chosen(with_head) == with_head
 
 
+def test_what_was_activated_does_not_come_back_with_an_earlier_configuration(activation: Activation) -> None:
+    activation.activate(A, CONFIGURED)
+    activation.forget_other(CONFIGURED)
+    assert activation.chosen(CONFIGURED) == A
+    activation.forget_other(Choice(bundle="fast"))
+    assert activation.chosen(CONFIGURED) == CONFIGURED
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"null", b"[]", b"\xff", b'{"schema": "leukoscope/active/v2"}', b"[" * 60_000, b" " * 70_000],

@@ -33,7 +33,9 @@ from edge_agent.errors import (
 )
 from edge_agent.inference import shipped_bundles
 from edge_agent.rollout import ModelKind, ModelSettings, ModelStore, Origin
+from edge_agent.rollout.activation import ACTIVE
 from edge_agent.rollout.archive import pack
+from edge_agent.rollout.record import RECORD
 from tests.heads import write_head
 from tests.signing import OTHER_KEY, signed
 
@@ -261,6 +263,15 @@ def test_leftovers_are_cleaned_but_not_what_another_process_installs_now(store: 
     assert store.clean() == 1
 
 
+@pytest.mark.parametrize("name", [ACTIVE, RECORD])
+def test_a_file_that_a_kill_left_half_written_is_cleaned(store: ModelStore, name: str) -> None:
+    store.folder.mkdir(parents=True)
+    (store.folder / name).write_text("{}")
+    (store.folder / f".{name}.0123abcd.new").write_text("{")
+    assert store.clean() == 1
+    assert left(store) == [name]
+
+
 def test_several_installations_of_one_bundle_at_once_are_one(store: ModelStore, tmp_path: Path) -> None:
     source = make_bundle(tmp_path / "source")
     found: list[object] = []
@@ -278,6 +289,12 @@ def test_a_folder_that_cannot_be_used_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("not a folder")
     with pytest.raises(ModelStoreError):
         ModelStore(tmp_path / "models", ModelSettings()).install(make_bundle(tmp_path / "source"))
+
+
+def test_a_link_to_itself_is_one_error(store: ModelStore, tmp_path: Path) -> None:
+    (tmp_path / "loop.zip").symlink_to("loop.zip")
+    with pytest.raises(ModelArchiveInvalid, match="cannot be read"):
+        store.install(tmp_path / "loop.zip")
 
 
 def test_a_head_is_installed_beside_the_bundle_that_it_fits(store: ModelStore, tmp_path: Path) -> None:
