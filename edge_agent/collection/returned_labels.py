@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -66,7 +68,9 @@ def read_returned(path: Path, sets: Mapping[str, LabelSet], default_set: str | N
                 reader.read(path.name, file.read(MAX_FILE_BYTES + 1))
     except OSError as error:
         raise FileUnusable.from_os_error(error) from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError
+    ) as error:  # fmt: skip
         # What zipfile raises for damaged, encrypted and exotic files.
         raise FileUnusable(f"{path} cannot be read: {error}.", remedy=_FORMS) from error
     return reader.found

@@ -161,6 +161,19 @@ def test_a_zip_file_without_labels_or_a_file_that_is_not_there_is_one_clear_erro
         read_returned(tmp_path / "folder.csv", SETS, "classes")
 
 
+@pytest.mark.parametrize(("packing", "header_bytes"), [(zipfile.ZIP_DEFLATED, 0), (zipfile.ZIP_LZMA, 9)])
+def test_a_damaged_zip_file_is_one_clear_error(tmp_path: Path, packing: int, header_bytes: int) -> None:
+    path = tmp_path / "back.zip"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("manifest.csv", "item,label\n" + f"{UUID(int=1)},benign\n" * 100)
+    content = bytearray(path.read_bytes())
+    begin = content.index(b"manifest.csv") + len(b"manifest.csv") + header_bytes
+    content[begin : begin + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(FileUnusable, match="cannot be read"):
+        read_returned(path, SETS, "classes")
+
+
 def test_a_zip_file_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge_agent.collection.returned_labels.MAX_FILE_BYTES", 1000)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
