@@ -56,7 +56,8 @@ def read_returned(path: Path, sets: Mapping[str, LabelSet], default_set: str | N
     try:
         if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
-                names = [name for name in archive.namelist() if _kind(name) is not None]
+                # A Mac adds a hidden file beside each one, which has its name and is no table.
+                names = [name for name in archive.namelist() if _kind(name) is not None and not _is_hidden(name)]
                 # The original answers first: the rows of the manifest are made of them.
                 for name in sorted(names, key=lambda each: (_kind(each) != ".jsonl", each)):
                     with archive.open(name) as member:
@@ -102,6 +103,10 @@ _FORMS = "Give the manifest.csv or labels.jsonl of an export, or a zip file with
 def _kind(name: str) -> str | None:
     suffix = PurePosixPath(name).suffix.lower()
     return suffix if suffix in {".csv", ".jsonl"} else None
+
+
+def _is_hidden(name: str) -> bool:
+    return PurePosixPath(name).name.startswith(".")
 
 
 class _Reader:

@@ -161,6 +161,16 @@ def test_a_zip_file_without_labels_or_a_file_that_is_not_there_is_one_clear_erro
         read_returned(tmp_path / "folder.csv", SETS, "classes")
 
 
+def test_what_a_mac_adds_to_a_zip_file_is_passed_over(tmp_path: Path) -> None:
+    (frame,) = fill(tmp_path / "collection", 1)
+    path = tmp_path / "back.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("export/manifest.csv", f"item,label\n{frame},benign\n")
+        archive.writestr("__MACOSX/export/._manifest.csv", b"\0\5\x16\7\0\2\0\0Mac OS X        \xb0\xff")
+    done = make_collection(tmp_path / "collection").import_labels(path)
+    assert (done.added_count, done.bad_rows) == (1, ())
+
+
 @pytest.mark.parametrize(("packing", "header_bytes"), [(zipfile.ZIP_DEFLATED, 0), (zipfile.ZIP_LZMA, 9)])
 def test_a_damaged_zip_file_is_one_clear_error(tmp_path: Path, packing: int, header_bytes: int) -> None:
     path = tmp_path / "back.zip"
