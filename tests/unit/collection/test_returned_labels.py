@@ -66,19 +66,21 @@ def test_every_row_that_is_left_out_is_named(tmp_path: Path) -> None:
         f"{frame},benign,classes,Dr.Ada,\n"
         f"{frame},benign,classes,,yesterday\n"
         f"{frame},benign,classes,,2026-11-29T12:00:00\n"
+        f"{frame},benign,classes,,0001-01-01T00:00:00+14:00\n"
         f"{unknown},benign,classes,,\n"
         "\n"
         f"{frame},,classes,,\n",
     )
     done = make_collection(tmp_path / "collection").import_labels(path)
     assert (done.added_count, done.empty_count, done.unknown) == (1, 1, (unknown,))
-    assert [row.where for row in done.bad_rows] == [f"labels.csv:{line}" for line in range(3, 9)]
+    assert [row.where for row in done.bad_rows] == [f"labels.csv:{line}" for line in range(3, 10)]
     assert [row.why.split(":")[0] for row in done.bad_rows] == [
         "has the label 'healthy', which the set 'classes' does not have",
         "has no id of a frame, but 'field7'",
         "names the label set 'colours', which is not configured",
         "labelled_by is not as it must be",
         "labelled_at is not a time such as 2026-11-29T12",
+        "labelled_at is not as it must be",
         "labelled_at is not as it must be",
     ]
 
