@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -108,7 +108,7 @@ class FrameStore:
                     self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 elif not self.folder.is_dir():
                     return
-                names = {each.name: each.stat().st_size for each in os.scandir(self.folder) if each.is_file()}
+                names = dict(_files(self.folder))
             except OSError as error:
                 raise _unusable(self.folder, error) from error
             for name, size_bytes in names.items():
@@ -128,6 +128,9 @@ class FrameStore:
         path = self.folder / f"{frame_id}{_RECORD}"
         try:
             content = path.read_bytes() if record_bytes <= _MAX_RECORD_BYTES else b"{}"
+        except FileNotFoundError:
+            # Another process has deleted it meanwhile.
+            return
         except OSError as error:
             log.warning("%s cannot be read: %s", path.name, error.strerror)
             self.unreadable_count += 1
@@ -329,6 +332,19 @@ class FrameStore:
     def _unlink(self, name: str) -> None:
         with suppress(OSError):
             (self.folder / name).unlink(missing_ok=True)
+
+
+def _files(folder: Path) -> Iterator[tuple[str, int]]:
+    """Name and size of each file. Raises ``OSError``."""
+    with os.scandir(folder) as found:
+        for each in found:
+            try:
+                size_bytes = each.stat().st_size if each.is_file() else None
+            except FileNotFoundError:
+                # A running agent has deleted it meanwhile, or given it its final name.
+                continue
+            if size_bytes is not None:
+                yield each.name, size_bytes
 
 
 def _id_of(name: str) -> UUID | None:
