@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from edge_agent.adaptation.fit_process import FitCancelled
 from edge_agent.contracts import ErrorReport
 from edge_agent.errors import AdaptationError, EdgeAgentError
 from edge_agent.rollout import ModelSettings, ModelStore
@@ -19,7 +21,10 @@ DEADLINE_S = 120.0
 
 
 def install_apart(head: Path, models: Path, settings: ModelSettings) -> None:
-    """Install the head in the folder ``head`` in the store ``models``. Raises ``AdaptationError``."""
+    """Install the head in the folder ``head`` in the store ``models``.
+
+    Raises ``AdaptationError``, or ``FitCancelled`` if the process was ended, as by systemd with the whole service.
+    """
     command = [sys.executable, "-P", "-m", "edge_agent.adaptation.installer", str(head), str(models)]
     try:
         done = subprocess.run(
@@ -29,6 +34,8 @@ def install_apart(head: Path, models: Path, settings: ModelSettings) -> None:
         raise AdaptationError(f"The head cannot be installed: {error}.") from error
     if done.returncode == 0:
         return
+    if done.returncode == -signal.SIGTERM:
+        raise FitCancelled
     try:
         problem = ErrorReport.model_validate_json(done.stdout)
     except ValidationError as error:

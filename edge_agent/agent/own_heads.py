@@ -43,7 +43,7 @@ class OwnHeads:
         return f"{newest.major}.{newest.minor}.{newest.micro + 1}"
 
     def install_own(self, folder: Path) -> None:
-        """Install the head in ``folder``. Raises ``AdaptationError``."""
+        """Install the head in ``folder``. Raises ``AdaptationError`` or ``FitCancelled``."""
         install_apart(folder, self._store().folder, self._settings())
 
 

@@ -98,7 +98,7 @@ def parse(topic: str, payload: bytes) -> Message | Unreadable:
         else:
             try:
                 body = model.model_validate_json(payload, extra="ignore")
-            # A year that does not exist in UTC is an OverflowError, deep nesting a RecursionError.
+            # Deep nesting is a RecursionError.
             except (ValueError, OverflowError, RecursionError) as error:
                 fault, reason = _explain(model, payload, error)
             else:

@@ -33,6 +33,7 @@ from edge_agent.contracts import ErrorReport, EventKind, Outcome, Result, Topics
 from edge_agent.contracts.manifest import Label
 from edge_agent.errors import (
     CollectionBusy,
+    CollectionEmpty,
     CollectionError,
     EdgeAgentError,
     FileUnusable,
@@ -111,6 +112,7 @@ class Collection:
         self._held = HeldFrames()
         self._being_labelled = BeingLabelled()
         self._exporting = threading.Lock()
+        self._stopped = threading.Event()
         self._offered_count = 0
 
     def _needed(self) -> Callable[[UUID], bool]:
@@ -126,11 +128,13 @@ class Collection:
 
         If nothing is kept and nothing was kept before, nothing is started or written.
         """
+        self._stopped.clear()
         if self._settings.keep is not Keep.NOTHING or self.folder.is_dir():
             self._keeper.start()
 
     def stop(self) -> None:
-        """Write waiting frames, and stop."""
+        """Write waiting frames, and stop. An export for the page ends: a large one would delay the stop by minutes."""
+        self._stopped.set()
         self._keeper.stop()
 
     @property
@@ -284,19 +288,22 @@ class Collection:
         with export_target(out) as write:
             return self._export(label_set, write, unlabelled=unlabelled)
 
-    def export_linked(self, set_name: str, out: Path) -> ExportSummary:
+    def export_linked(
+        self, set_name: str, out: Path, *, before_each: Callable[[], None] = lambda: None
+    ) -> ExportSummary:
         """Write labelled frames to a new private folder for a program on this device, which removes it afterwards.
 
         Pictures are not copied if that can be avoided. It does not count as an export: nothing leaves the device.
-        Raises ``LabelInvalid``, ``CollectionEmpty``, ``FileUnusable``, or an error of the disk.
+        ``before_each`` is called before each file, and ends the export with what it raises. Raises ``LabelInvalid``,
+        ``CollectionEmpty``, ``FileUnusable``, or an error of the disk.
         """
         self._ready()
         label_set = self.find_set(set_name)
         try:
             out.mkdir(mode=0o700, parents=True)
             check_space(out, 0)
-            origin = self._origin()
-            return export_labelled(self._store, self._labels.read(), label_set, origin, linked_folder(out, self.folder))
+            write = _checked(linked_folder(out, self.folder), before_each)
+            return export_labelled(self._store, self._labels.read(), label_set, self._origin(), write)
         except OSError as error:
             raise FileUnusable.from_os_error(error) from error
 
@@ -307,6 +314,9 @@ class Collection:
         """
         self._ready()
         label_set = self.find_set(set_name)
+        if not self._store.frames():
+            # There may be no folder yet, and so no disk to look at.
+            raise CollectionEmpty("No frame is kept.", remedy="Keep and label fields first.")
         if not self._exporting.acquire(blocking=False):
             raise CollectionBusy("Another export is being made.", remedy="Wait for it, and try again.")
         # Not in the system's temporary folder, which is often in memory. A name that a restart cleans up.
@@ -315,7 +325,7 @@ class Collection:
             # Pictures hardly get smaller.
             check_space(self.folder, self._store.size_bytes)
             with zip_file(out) as write:
-                self._export(label_set, write, unlabelled=False)
+                self._export(label_set, _checked(write, self._require_running), unlabelled=False)
         except OSError as error:
             out.unlink(missing_ok=True)
             raise FileUnusable.from_os_error(error) from error
@@ -335,6 +345,10 @@ class Collection:
             None,
         )
         return summary
+
+    def _require_running(self) -> None:
+        if self._stopped.is_set():
+            raise CollectionBusy("The agent is stopping.", remedy="Export again when it has started.")
 
     def _origin(self) -> Origin:
         topics = self._topics()
@@ -372,15 +386,12 @@ class Collection:
         Raises an error of the disk.
         """
         self._ready()
-        frames = self._store.frames()
-        gone = [
-            each.id
-            for each in frames
-            if specimen is None or (each.result.specimen is not None and each.result.specimen.id == specimen)
-        ]
-        count = self._store.remove(gone)
         if specimen is None:
+            count = self._store.remove_all()
             self._labels.delete()
+        else:
+            of = {each.id: each.result.specimen for each in self._store.frames()}
+            count = self._store.remove([frame_id for frame_id, each in of.items() if each and each.id == specimen])
         if count:
             self._on_event(EventKind.COLLECTION_DELETED, f"{count} kept frames were deleted.", None)
         return count
@@ -398,3 +409,11 @@ class Collection:
             # Reading a missing collection must not create it.
             return
         self._keeper.prepare()
+
+
+def _checked(write: Write, check: Callable[[], None]) -> Write:
+    def checked(path: str, content: bytes) -> None:
+        check()
+        write(path, content)
+
+    return checked

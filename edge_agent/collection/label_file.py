@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge_agent.atomic_file import own_as_folder, sync_folder
 from edge_agent.collection.answers import AnswerBook
 from edge_agent.collection.label_entry import LabelEntry, parse_entry
 from edge_agent.errors import CollectionError, CollectionFull, DiskFull
@@ -101,7 +102,9 @@ class LabelFile:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             if is_new:
-                _sync_folder(self.path.parent)
+                # An import as root would lock the agent out for ever.
+                own_as_folder(self.path)
+                sync_folder(self.path.parent)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield descriptor
         finally:
@@ -154,14 +157,6 @@ class LabelFile:
 def _write_all(descriptor: int, content: bytes) -> None:
     while content:
         content = content[os.write(descriptor, content) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unusable(path: Path, error: OSError) -> CollectionError | DiskFull:

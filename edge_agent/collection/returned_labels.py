@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +23,12 @@ from edge_agent.errors import FileUnusable
 
 MAX_FILE_BYTES = 64 * 2**20
 DEFAULT_BY = "colleague"
+
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, NotImplementedError, RuntimeError, ValueError),
+)
+"""Exceptions that zipfile raises for damaged, encrypted and exotic files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,8 @@ def read_returned(path: Path, sets: Mapping[str, LabelSet], default_set: str | N
     try:
         if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
-                names = [name for name in archive.namelist() if _kind(name) is not None]
+                # A Mac adds a hidden file beside each one, which has its name and is no table.
+                names = [name for name in archive.namelist() if _kind(name) is not None and not _is_hidden(name)]
                 # The original answers first: the rows of the manifest are made of them.
                 for name in sorted(names, key=lambda each: (_kind(each) != ".jsonl", each)):
                     with archive.open(name) as member:
@@ -66,8 +75,7 @@ def read_returned(path: Path, sets: Mapping[str, LabelSet], default_set: str | N
                 reader.read(path.name, file.read(MAX_FILE_BYTES + 1))
     except OSError as error:
         raise FileUnusable.from_os_error(error) from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        # zipfile raises these for damaged, encrypted and exotic files.
+    except _DAMAGE as error:
         raise FileUnusable(f"{path} cannot be read: {error}.", remedy=_FORMS) from error
     return reader.found
 
@@ -98,6 +106,10 @@ _FORMS = "Give the manifest.csv or labels.jsonl of an export, or a zip file with
 def _kind(name: str) -> str | None:
     suffix = PurePosixPath(name).suffix.lower()
     return suffix if suffix in {".csv", ".jsonl"} else None
+
+
+def _is_hidden(name: str) -> bool:
+    return PurePosixPath(name).name.startswith(".")
 
 
 class _Reader:

@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -108,7 +108,7 @@ class FrameStore:
                     self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 elif not self.folder.is_dir():
                     return
-                names = {each.name: each.stat().st_size for each in os.scandir(self.folder) if each.is_file()}
+                names = dict(_files(self.folder))
             except OSError as error:
                 raise _unusable(self.folder, error) from error
             for name, size_bytes in names.items():
@@ -128,6 +128,9 @@ class FrameStore:
         path = self.folder / f"{frame_id}{_RECORD}"
         try:
             content = path.read_bytes() if record_bytes <= _MAX_RECORD_BYTES else b"{}"
+        except FileNotFoundError:
+            # Another process has deleted it meanwhile.
+            return
         except OSError as error:
             log.warning("%s cannot be read: %s", path.name, error.strerror)
             self.unreadable_count += 1
@@ -238,6 +241,27 @@ class FrameStore:
                         raise _unusable(self.folder, error) from error
         return count
 
+    def remove_all(self) -> int:
+        """Delete every frame, also those whose records cannot be understood; their number.
+
+        Raises ``CollectionError``.
+        """
+        with self._lock:
+            count = self.remove(tuple(self._frames))
+            try:
+                names = [name for name, _ in _files(self.folder) if _id_of(name) and name.endswith((_RECORD, _PICTURE))]
+                # A record first, as everywhere: without it there is no frame.
+                for name in sorted(names, key=lambda each: not each.endswith(_RECORD)):
+                    (self.folder / name).unlink(missing_ok=True)
+                    count += name.endswith(_RECORD)
+            except FileNotFoundError:
+                # There is no folder.
+                pass
+            except OSError as error:
+                raise _unusable(self.folder, error) from error
+            self._size_bytes = self.unreadable_count = 0
+        return count
+
     def picture(self, frame_id: UUID) -> bytes:
         """The JPEG. Raises ``FrameNotKept`` or ``CollectionError``."""
         return self._read(frame_id, _PICTURE)
@@ -329,6 +353,19 @@ class FrameStore:
     def _unlink(self, name: str) -> None:
         with suppress(OSError):
             (self.folder / name).unlink(missing_ok=True)
+
+
+def _files(folder: Path) -> Iterator[tuple[str, int]]:
+    """Name and size of each file. Raises ``OSError``."""
+    with os.scandir(folder) as found:
+        for each in found:
+            try:
+                size_bytes = each.stat().st_size if each.is_file() else None
+            except FileNotFoundError:
+                # A running agent has deleted it meanwhile, or given it its final name.
+                continue
+            if size_bytes is not None:
+                yield each.name, size_bytes
 
 
 def _id_of(name: str) -> UUID | None:

@@ -38,7 +38,11 @@ class OpenContract(Contract):
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("needs a time zone: RFC 3339, UTC")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        # The first hours of the year 1 east of Greenwich, say. Pydantic reports a ValueError only.
+        raise ValueError("is outside of the calendar in UTC") from error
 
 
 def _rfc3339(moment: datetime) -> str:

@@ -11,13 +11,16 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psutil
 import pytest
 
 from edge_agent.adaptation.state import FitState
+from edge_agent.collection.store import FrameStore
 from edge_agent.contracts import EventKind
 from edge_agent.errors import (
     AdaptationBusy,
@@ -87,6 +90,17 @@ def test_the_figure_follows_the_labels_and_is_measured_once_for_each_number_of_t
         assert not made.events, "only heads are worth an event"
 
 
+def test_another_bundle_is_measured_with_the_same_labels(tmp_path: Path) -> None:
+    with teaching(tmp_path) as made:
+        made.adaptation.measure(None)
+        [first] = made.until_ended().figures
+        made.bundle.append("accurate")
+        assert made.adaptation.measure(None).state is FitState.RUNNING
+        [second] = made.until_ended().figures
+        assert second.at >= first.at
+        assert second != first, "the figure of another bundle says nothing of this one"
+
+
 def test_the_process_has_the_lowest_priority_bounds_and_nothing_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -127,6 +141,27 @@ def test_only_one_head_is_fitted_at_a_time_and_it_can_be_cancelled(
         assert not leftovers(made)
 
 
+def test_a_fit_can_be_cancelled_while_its_pictures_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, go_on, read = threading.Event(), threading.Event(), []
+
+    def picture(store: FrameStore, frame_id: UUID) -> bytes:
+        read.append(frame_id)
+        reached.set()
+        assert go_on.wait(60)
+        return of_disk(store, frame_id)
+
+    of_disk = FrameStore.picture
+    monkeypatch.setattr(FrameStore, "picture", picture)
+    with teaching(tmp_path) as made:
+        made.adaptation.fit(None, "north-1")
+        assert reached.wait(60)
+        made.adaptation.cancel()
+        go_on.set()
+        assert made.until_ended().state is FitState.CANCELLED
+        assert len(read) == 1, "a stop of the agent would wait for all of them"
+        assert not leftovers(made)
+
+
 def test_a_measurement_gives_way_to_a_head(tmp_path: Path) -> None:
     with teaching(tmp_path, "hang") as made:
         made.adaptation.measure(None)
@@ -135,6 +170,20 @@ def test_a_measurement_gives_way_to_a_head(tmp_path: Path) -> None:
         made.adaptation.fit(None, "north-1")
         state = made.until_ended()
         assert (state.state, state.mode) == ("done", "head")
+        assert made.adaptation.measure(None).state is FitState.DONE, "the head's own figure is of the same labels"
+
+
+def test_a_measurement_that_gave_way_to_a_cancelled_head_is_made_up_for(tmp_path: Path) -> None:
+    with teaching(tmp_path, "hang") as made:
+        made.adaptation.measure(None)
+        made.until(lambda state: state.stage == "fitting")
+        made.adaptation.fit(None, "north-1")
+        made.until(lambda state: state.stage == "fitting")
+        made.adaptation.cancel()
+        made.until_ended()
+        made.adaptation._program = [sys.executable, str(FAKE_TRAINER), "good"]
+        assert made.adaptation.measure(None).state is FitState.RUNNING
+        assert len(made.until_ended().figures) == 1
 
 
 def test_what_stops_the_service_leaves_the_end_of_the_process_to_the_agent(tmp_path: Path) -> None:
@@ -203,6 +252,18 @@ def test_a_killed_process_is_a_clear_error_and_the_next_fit_works(
         made.adaptation._program = [sys.executable, str(FAKE_TRAINER), "good"]
         made.adaptation.fit(None, "north-1")
         assert made.until_ended().state is FitState.DONE
+
+
+def test_a_stop_of_the_whole_service_is_no_failure_of_the_fit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with teaching(tmp_path, "hang") as made:
+        made.adaptation.fit(None, "north-1")
+        made.until(lambda _state: any("pid" in each for each in caplog.messages))
+        # As systemd does, before the agent itself has begun to stop.
+        os.kill(child_of(caplog), signal.SIGTERM)
+        state = made.until_ended()
+        assert (state.state, state.error) == ("cancelled", None)
+        assert made.events[-1][0] is EventKind.ADAPTATION_CANCELLED
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,19 @@ def test_labels_come_back_after_a_restart_in_their_order(tmp_path: Path) -> None
     assert file.path.read_bytes().count(b"\n") == 3
 
 
+def test_a_file_that_root_begins_belongs_to_whom_the_folder_belongs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Path, int, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, user, group: given.append((path, user, group)))
+    file = LabelFile(tmp_path)
+    append(file, 1)
+    append(file, 2)
+    found = tmp_path.stat()
+    assert given == [(file.path, found.st_uid, found.st_gid)], "an agent must be able to add to it"
+
+
 def test_two_processes_see_each_others_labels(tmp_path: Path) -> None:
     one, other = LabelFile(tmp_path), LabelFile(tmp_path)
     for number in range(1, 7):

@@ -66,19 +66,21 @@ def test_every_row_that_is_left_out_is_named(tmp_path: Path) -> None:
         f"{frame},benign,classes,Dr.Ada,\n"
         f"{frame},benign,classes,,yesterday\n"
         f"{frame},benign,classes,,2026-11-29T12:00:00\n"
+        f"{frame},benign,classes,,0001-01-01T00:00:00+14:00\n"
         f"{unknown},benign,classes,,\n"
         "\n"
         f"{frame},,classes,,\n",
     )
     done = make_collection(tmp_path / "collection").import_labels(path)
     assert (done.added_count, done.empty_count, done.unknown) == (1, 1, (unknown,))
-    assert [row.where for row in done.bad_rows] == [f"labels.csv:{line}" for line in range(3, 9)]
+    assert [row.where for row in done.bad_rows] == [f"labels.csv:{line}" for line in range(3, 10)]
     assert [row.why.split(":")[0] for row in done.bad_rows] == [
         "has the label 'healthy', which the set 'classes' does not have",
         "has no id of a frame, but 'field7'",
         "names the label set 'colours', which is not configured",
         "labelled_by is not as it must be",
         "labelled_at is not a time such as 2026-11-29T12",
+        "labelled_at is not as it must be",
         "labelled_at is not as it must be",
     ]
 
@@ -159,6 +161,29 @@ def test_a_zip_file_without_labels_or_a_file_that_is_not_there_is_one_clear_erro
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(FileUnusable):
         read_returned(tmp_path / "folder.csv", SETS, "classes")
+
+
+def test_what_a_mac_adds_to_a_zip_file_is_passed_over(tmp_path: Path) -> None:
+    (frame,) = fill(tmp_path / "collection", 1)
+    path = tmp_path / "back.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("export/manifest.csv", f"item,label\n{frame},benign\n")
+        archive.writestr("__MACOSX/export/._manifest.csv", b"\0\5\x16\7\0\2\0\0Mac OS X        \xb0\xff")
+    done = make_collection(tmp_path / "collection").import_labels(path)
+    assert (done.added_count, done.bad_rows) == (1, ())
+
+
+@pytest.mark.parametrize(("packing", "header_bytes"), [(zipfile.ZIP_DEFLATED, 0), (zipfile.ZIP_LZMA, 9)])
+def test_a_damaged_zip_file_is_one_clear_error(tmp_path: Path, packing: int, header_bytes: int) -> None:
+    path = tmp_path / "back.zip"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("manifest.csv", "item,label\n" + f"{UUID(int=1)},benign\n" * 100)
+    content = bytearray(path.read_bytes())
+    begin = content.index(b"manifest.csv") + len(b"manifest.csv") + header_bytes
+    content[begin : begin + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(FileUnusable, match="cannot be read"):
+        read_returned(path, SETS, "classes")
 
 
 def test_a_zip_file_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

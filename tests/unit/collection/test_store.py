@@ -10,6 +10,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 from uuid import UUID
 
 import pytest
@@ -228,6 +229,33 @@ def test_reading_beside_an_agent_removes_nothing(tmp_path: Path) -> None:
     absent = FrameStore(tmp_path / "absent", WIDE)
     absent.open(make=False)
     assert not (tmp_path / "absent").exists()
+
+
+def test_what_an_agent_renames_or_deletes_while_it_is_read_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings, agent, scandir = Readings(), open_store(tmp_path), os.scandir
+    gone, stays = add(agent, readings), add(agent, readings)
+    unfinished = tmp_path / f".{stays}.jpg.new"
+    unfinished.touch()
+
+    class Scanned(list[os.DirEntry[str]]):
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_error: object) -> None:
+            agent.remove([gone])
+
+    def scan(folder: Path) -> Scanned:
+        found = Scanned(scandir(folder))
+        unfinished.unlink()
+        return found
+
+    monkeypatch.setattr("edge_agent.collection.store.os.scandir", scan)
+    store = FrameStore(tmp_path, WIDE)
+    store.open(make=False)
+    assert ids(store) == [stays]
+    assert store.unreadable_count == 0
 
 
 WRITER = """

@@ -67,6 +67,12 @@ def test_a_time_without_a_zone_is_refused() -> None:
         status(at=datetime(2026, 1, 1))  # noqa: DTZ001 - the point of the test
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_utc_does_not_have_is_refused_as_any_other_wrong_value(moment: str) -> None:
+    with pytest.raises(ValidationError, match="outside of the calendar"):
+        Status.model_validate_json(json.dumps({**json.loads(status().to_json()), "at": moment}))
+
+
 def test_a_reader_ignores_what_a_later_release_has_added() -> None:
     body = json.loads(status(at=datetime.now(UTC)).to_json())
     assert Status.model_validate({**body, "added_later": 1}) == Status.model_validate(body)
