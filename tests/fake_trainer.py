@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 import sys
 import time
 from pathlib import Path
@@ -151,9 +150,6 @@ def main() -> None:  # noqa: C901 - one case for each thing that a process may d
         case "bounds":
             fit(options, quick=quick)
             tell_bounds()
-        case "stopped":
-            os.kill(os.getpid(), signal.SIGTERM)
-            fit(options, quick=quick)
         case "hang":
             say("fitting", 0.5)
             sys.stderr.write(f"pid {os.getpid()}\n")

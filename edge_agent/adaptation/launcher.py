@@ -28,8 +28,6 @@ def main(arguments: list[str]) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(parent):
         os._exit(1)
-    # systemd sends it to every process of the service, but it is for the agent to say how a fit ends.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Limit private writable memory: mere address space, of which the runtimes reserve much, costs nothing.
     resource.setrlimit(resource.RLIMIT_DATA, (int(memory_bytes), int(memory_bytes)))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))

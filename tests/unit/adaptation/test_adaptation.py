@@ -186,14 +186,6 @@ def test_a_measurement_that_gave_way_to_a_cancelled_head_is_made_up_for(tmp_path
         assert len(made.until_ended().figures) == 1
 
 
-def test_what_stops_the_service_leaves_the_end_of_the_process_to_the_agent(tmp_path: Path) -> None:
-    with teaching(tmp_path, "stopped") as made:
-        made.adaptation.fit(None, "north-1")
-        state = made.until_ended()
-        # Otherwise it would be told that no head was fitted, because of a fault that there was not.
-        assert (state.state, state.error) == ("done", None)
-
-
 def test_the_process_ends_with_the_agent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with teaching(tmp_path, "hang") as made:
