@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Sequence
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -12,6 +13,14 @@ from numpy.typing import NDArray
 
 MAX_ARRAYS_BYTES = 16 * 2**20
 """The largest file of ours, of a bundle with 96 channels, unpacks to 0.2 MiB."""
+
+_DAMAGE = (
+    *(OSError, EOFError, TypeError, BadZipFile, MemoryError),
+    zlib.error,  # damage in what is compressed, which shows before the checksum does
+    NotImplementedError,  # a compression that Python does not know
+    RuntimeError,  # an encrypted file
+)
+"""What reading such a file raises."""
 
 
 def read_arrays(content: bytes, names: Sequence[str], *, max_bytes: int = MAX_ARRAYS_BYTES) -> dict[str, NDArray[Any]]:
@@ -28,9 +37,12 @@ def read_arrays(content: bytes, names: Sequence[str], *, max_bytes: int = MAX_AR
             raise ValueError(f"it unpacks to {unpacked} bytes, more than {max_bytes}")
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
+            found = {name: arrays[name] for name in names}
     except KeyError as error:
         raise ValueError(str(error.args[0] if error.args else error)) from error
-    except (OSError, EOFError, TypeError, BadZipFile, NotImplementedError, RuntimeError, MemoryError) as error:
-        # NotImplementedError: a compression that Python does not know; RuntimeError: an encrypted file.
+    except _DAMAGE as error:
         raise ValueError(str(error)) from error
+    # numpy gives the bytes of a member that is in another format.
+    if others := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
+        raise ValueError(f"{others[0]} is not an array")
+    return found
