@@ -184,3 +184,8 @@ def test_a_laboratory_is_judged_by_itself(folder: Path, tmp_path: Path, capsys: 
     assert not ended.value.code
     assert "south, all: 18 cells, 6 of them blasts; patients unknown" in capsys.readouterr().out
     assert out.is_file()
+    # A folder is refused before hours of work, not after them.
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in (*words[:-1], tmp_path, "--bundle", "none")])
+    assert ended.value.code == 2
+    assert f"{tmp_path} is a folder" in capsys.readouterr().err
