@@ -238,6 +238,13 @@ def test_a_wrong_value_is_refused_before_anything_is_computed(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("out", [".", "/"])
+def test_a_head_cannot_be_a_folder_without_a_name(out: str, inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["adapt", "--data", str(inputs / "data"), "--bundle", "demo", "--name", "north-1", "--out", out]
+    assert _run(words) == 2
+    assert f"{out} exists already" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("no_image_is_read")
 def test_a_network_of_one_width_has_no_other(inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(_words("train", inputs, tmp_path / "new", network="efficientnet-lite0")) == 2
