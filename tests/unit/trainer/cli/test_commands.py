@@ -218,6 +218,8 @@ def test_an_output_that_cannot_be_created_is_one_error(
         ("train", "variants", "0"),
         ("train", "test_share", "0.9"),
         ("train", "seed", "-1"),
+        ("train", "seed", "4294967296"),
+        ("prepare", "seed", "4294967296"),
         ("synth", "per_class", "1"),
         ("prepare", "disjoint", "nothing"),
         ("evaluate", "part", "practice"),
