@@ -25,6 +25,13 @@ def check_output_folder(folder: Path) -> None:
         raise OutputUnwritable(f"{nearest} is not writable.")
 
 
+def check_output_file(file: Path) -> None:
+    """Raise ``OutputUnwritable`` if ``file`` is a folder or as ``check_output_folder`` does. Creates nothing."""
+    check_output_folder(file.parent)
+    if file.is_dir():
+        raise OutputUnwritable(f"{file} is a folder.", remedy="Name a file with --out, such as one in that folder.")
+
+
 def holds_files(folder: Path) -> bool:
     """Whether ``folder`` exists and is not empty. Raises ``OutputUnwritable`` as ``check_output_folder`` does."""
     check_output_folder(folder)

@@ -16,8 +16,11 @@ from edge_agent.vision.jpeg import START_OF_IMAGE
 _FORMATS = ("TIFF", "PNG", "WEBP")
 _NEW_SUBFILE_TYPE = 254
 _REDUCED_RESOLUTION = 1
-_DAMAGE = (Image.DecompressionBombError, OSError, ValueError, SyntaxError, TypeError, KeyError, struct.error)
-"""Exceptions that Pillow raises for damaged files."""
+_DAMAGE = (
+    *(Image.DecompressionBombError, OSError, ValueError, SyntaxError, TypeError, KeyError, struct.error),
+    OverflowError,  # a tag that should be a whole number is infinite
+)
+"""Exceptions that Pillow raises, and its tags cause, for damaged files."""
 _PAGES_MAX = 1000
 """Counting stops here: a damaged or malicious file could declare millions of pages."""
 

@@ -184,7 +184,7 @@ def load_golden(bundle: Bundle) -> Golden:
     except ValueError as error:
         raise BundleError(f"Bundle '{bundle.manifest.name}': {GOLDEN} cannot be read: {error}.") from error
     size = (bundle.manifest.input.height_px, bundle.manifest.input.width_px, 3)
-    count = len(golden.logits)
+    count = golden.field.shape[0] if golden.field.ndim else 0
     if (
         count == 0
         or golden.field.shape != (count, *size)

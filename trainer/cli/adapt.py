@@ -89,7 +89,7 @@ def adapt(
     cv2.setNumThreads(threads)
     # The module comes with scikit-learn. numpy's own variable is read when numpy is loaded, which it is by now.
     threadpool_limits(threads)
-    fine_tuned = out.with_name(f"{out.name}-fine-tuned")
+    fine_tuned = out.parent / f"{out.name}-fine-tuned"
     found = fit(
         AdaptOptions(
             bundle=bundle,

@@ -32,13 +32,13 @@ def judge_cells(
     """Judge a laboratory's pictures of single cells as the agent does, each recorded, and say how well it went."""
     from trainer.cells.laboratories.listing import list_cells
     from trainer.cells.laboratories.sources import SHIPPED, load_sources
-    from trainer.files import check_output_folder, make_folder, write_json
+    from trainer.files import check_output_file, make_folder, write_json
     from trainer.many_laboratories.choosing import choose_cells
     from trainer.many_laboratories.figures import measure_laboratory
     from trainer.many_laboratories.judging import judge_cells as judge
     from trainer.many_laboratories.terminal import show_laboratory
 
-    check_output_folder(out.parent)
+    check_output_file(out)
     cells = list_cells(data, load_sources(sources or SHIPPED), [laboratory]).cells
     chosen = choose_cells(cells, JudgedPart(part), split)
     judged = judge(bundle, cells, chosen, data, part, processes).judged

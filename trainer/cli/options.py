@@ -45,6 +45,9 @@ def parse_pairs(values: Iterable[str], option: str, names: Iterable[object]) -> 
     return pairs
 
 
+MAX_SEED = 4_000_000_000
+"""What scikit-learn and Keras take ends at 2**32 - 1; some trainings use the seeds that follow."""
+
 DataOption = Annotated[Path, typer.Option("--data", help="Folder with one folder of images per class.")]
 DescriptionOption = Annotated[
     str | None,
@@ -55,7 +58,7 @@ TableOption = Annotated[
     typer.Option(help="CSV with path (relative to the CSV), label and, if known, group, instead of class folders."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same figures.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same figures.")]
 ForeignOption = Annotated[
     list[Path] | None, typer.Option(help="Folder of images that must be refused. May be given several times.")
 ]

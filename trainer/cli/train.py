@@ -9,6 +9,7 @@ import typer
 
 from edge_agent.vision.preprocessing import DENOISERS, PREPROCESSINGS
 from trainer.cli.options import (
+    MAX_SEED,
     AlphaOption,
     DataOption,
     DescriptionOption,
@@ -38,7 +39,7 @@ def train(
         str, typer.Option(callback=one_of(PREPROCESSINGS), help=f"{', '.join(PREPROCESSINGS)}.")
     ] = "rgb@1",
     denoise: Annotated[str, typer.Option(callback=one_of(DENOISERS), help=f"{', '.join(DENOISERS)}.")] = "median3",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of split, augmentation and training.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of split, augmentation and training.")] = 1,
     test_share: TestShareOption = 0.1,
     validation_share: ValidationShareOption = 0.1,
     variants: Annotated[int, typer.Option(min=1, help="Augmented variants of each training image.")] = 16,

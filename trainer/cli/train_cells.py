@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trainer.cli.options import WeightsOption
+from trainer.cli.options import MAX_SEED, WeightsOption
 from trainer.networks.quiet_import import import_keras
 
 
@@ -36,7 +36,7 @@ def train_cells(
     validation_share: Annotated[float, typer.Option(min=0.01, max=0.49, help="Share of the cells for choices.")] = 0.1,
     variants: Annotated[int, typer.Option(min=1, help="Varied windows of each cell.")] = 6,
     epochs: Annotated[int, typer.Option(min=1, help="Passes through the training cells.")] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of parts, variation and training.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of parts, variation and training.")] = 1,
 ) -> None:
     """Train the network of a cells bundle and write the run.
 

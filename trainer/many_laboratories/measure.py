@@ -77,17 +77,17 @@ class Table:
         return self.cells[code]
 
     def judge(self, run: str, code: str, part: JudgedPart, split: Path | None = None) -> Judged:
-        """Call ``judge_cells``, unless the same bundle has judged the same cells before."""
+        """Call ``judge_cells``, unless the same bundle has judged the same cells, with the same labels, before."""
         bundle = self.runs / run / BUNDLE
         chosen = choose_cells(self.laboratory(code), part, split)
         path = self.runs / "judged" / f"{run}-{code}-{part}.json"
         found = read_judged(path) if path.exists() else None
-        wanted = [each.path.relative_to(self.data).as_posix() for each in chosen]
+        wanted = [(each.path.relative_to(self.data).as_posix(), each.meaning, each.group) for each in chosen]
         if (
             found is None
             or found.model is None
             or found.model.manifest_sha256 != load_bundle(bundle).sha256
-            or [each.path for each in found.cells] != wanted
+            or [(each.path, each.meaning, each.group) for each in found.cells] != wanted
         ):
             judging = judge_cells(str(bundle), self.laboratory(code), chosen, self.data, part, self.processes)
             make_folder(path.parent)
@@ -186,7 +186,7 @@ def _judge_by_baseline(table: Table, weights: str, laboratories: Sequence[str]) 
         cells += [each for each, kept in zip(own, readable, strict=True) if kept]
         features.append(raw[readable])
         scales[code] = scale.describe(), side_um(scale, own)
-        names += [feature_file(own, scale, weights, table.runs).name, *(each.meaning for each in own)]
+        names += [feature_file(own, scale, weights, table.runs).name, *(f"{each.meaning} {each.group}" for each in own)]
     key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
     path = table.runs / _BASELINE / f"judged-{key}.json"
     with suppress(OSError, ValidationError):

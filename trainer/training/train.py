@@ -142,13 +142,18 @@ def _start_or_resume(options: TrainOptions, dataset: Dataset, description: Descr
     out = Path(options.out)
     if (out / CONFIG).exists():
         config = read_config(out)
-        if config.options != options or config.dataset_sha256 != dataset.sha256:
+        assignments = read_split(out / SPLIT)
+        # The hash is of the images alone: their classes, and what those mean, may have been corrected since.
+        same_images = config.dataset_sha256 == dataset.sha256 and {each.file for each in assignments} == set(
+            dataset.files
+        )
+        if config.options != options or config.dataset != description or not same_images:
             raise RunError(
                 f"{out} contains an unfinished run with other options or images.",
                 remedy="Give the same options to resume it, name another --out, or remove it.",
             )
         console.print(f"Resuming the unfinished run in {out}.")
-        return read_split(out / SPLIT)
+        return assignments
     assignments = _split(options, dataset)
     make_folder(out / CACHE)
     write_split(out / SPLIT, assignments)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin, TiffTags
 
 from edge_agent.cameras.factory import camera_maker
 from edge_agent.cameras.folder import FolderCamera, FolderPosition
@@ -265,6 +265,15 @@ def test_the_reduced_copies_in_a_tiff_are_no_pages(tmp_path: Path) -> None:
     small.encoderinfo = {"tiffinfo": {254: 1}}
     picture(10).save(tmp_path / "pyramid.tif", save_all=True, append_images=[small])
     assert len(rest(opened(tmp_path))) == 1
+
+
+def test_a_page_whose_kind_is_no_whole_number_does_not_end_the_folder(tmp_path: Path) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype[254] = TiffTags.FLOAT
+    tags[254] = float("inf")
+    picture(10).save(tmp_path / "a.tif", tiffinfo=tags)
+    picture(20).save(tmp_path / "b.png")
+    assert names(opened(tmp_path)) == ["a.tif", "b.png"]
 
 
 AWKWARD_NAMES = {

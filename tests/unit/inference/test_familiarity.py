@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import cv2
 import numpy as np
@@ -163,10 +165,32 @@ def test_what_does_not_fit_the_middle_map_is_refused(
         Classifier(load_bundle(demo_bundle))
 
 
+def packed(content: bytes) -> bytes:
+    """An archive whose members are called like arrays."""
+    buffer = io.BytesIO()
+    with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
+        for name in ("mean", "whitening"):
+            archive.writestr(f"{name}.npy", content)
+    return buffer.getvalue()
+
+
+def deflated(content: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return compressor.compress(content) + compressor.flush()
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no archive", b"PK\x03\x04 cut off", npz(mean=np.zeros(3, np.float32)), npz(mean=np.array([None]))],
-    ids=["empty", "no archive", "cut off", "an array missing", "objects"],
+    [
+        b"",
+        b"no archive",
+        b"PK\x03\x04 cut off",
+        npz(mean=np.zeros(3, np.float32)),
+        npz(mean=np.array([None])),
+        packed(b"no array"),
+        packed(b"no array").replace(deflated(b"no array"), b"\xff" * len(deflated(b"no array"))),
+    ],
+    ids=["empty", "no archive", "cut off", "an array missing", "objects", "other members", "damaged"],
 )
 def test_an_unreadable_file_is_refused(demo_bundle: Path, content: bytes) -> None:
     replace_file(demo_bundle, "ood.npz", content)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ _AWAY_UM = (PICTURE_UM + CELL_WINDOW_UM) / 4
 """An object nearer than this to a white cell has that cell in the middle of its picture."""
 
 _CLEAR_UM = 4.0
+_CORNERS = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 _TRIES = 200
 
 
@@ -80,8 +82,7 @@ def read_boxes(table: Path) -> dict[Path, tuple[Box, ...]]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             for row in csv.DictReader(file):
-                corners = (float(row[name]) for name in ("x_min_px", "y_min_px", "x_max_px", "y_max_px"))
-                found.setdefault(table.parent / row["path"], []).append(Box(row["kind"], *corners))
+                found.setdefault(table.parent / row["path"], []).append(_box(row))
     except OSError as error:
         raise DataError(f"{table} cannot be read ({error.strerror}).", remedy="Check --boxes.") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
@@ -92,11 +93,26 @@ def read_boxes(table: Path) -> dict[Path, tuple[Box, ...]]:
     return {path: tuple(boxes) for path, boxes in found.items()}
 
 
+def _box(row: Mapping[str, str]) -> Box:
+    left, top, right, bottom = (float(row[name]) for name in _CORNERS)
+    if not (-math.inf < left < right < math.inf and -math.inf < top < bottom < math.inf):
+        raise ValueError(f"a box of {row['path']} has no area")
+    return Box(row["kind"], left, top, right, bottom)
+
+
 def pictures_of_boxes(rgb: Array, boxes: Sequence[Box], rng: np.random.Generator) -> Iterator[ForeignPicture]:
     """Pictures of all platelets and some red cells of a uint8 RGB field (h, w, 3) that have no white cell near them.
 
-    The scale is that of the red cells, so a field without red cells has no pictures.
+    The scale is that of the red cells, so a field without red cells has no pictures. Raises ``DataError`` for a box
+    whose middle is outside the field.
     """
+    height, width = rgb.shape[:2]
+    for x_px, y_px in (each.centre_px for each in boxes):
+        if not (0 <= x_px < width and 0 <= y_px < height):
+            raise DataError(
+                f"a box has its middle at ({x_px:g}, {y_px:g}), outside its picture of {width} x {height} px.",
+                remedy="Give boxes in pixels of these very pictures.",
+            )
     of_kind = {kind: [each for each in boxes if each.kind == kind] for kind in (WHITE_CELL, RED_CELL, PLATELET)}
     if not of_kind[RED_CELL]:
         return

@@ -50,20 +50,23 @@ class CachedCells:
 def cache_cells(canvases: Canvases, imagenet: Weights, folder: Path, *, variants: int, seed: int) -> CachedCells:
     """Compute the outputs of each laboratory's cells and variants that ``folder`` lacks, and read them all.
 
+    What changes an output changes the file's name: the pictures and their scale, the seed, and the layers' weights.
     Raises ``OutputUnwritable``, and ``RunError`` for a file that is damaged.
     """
     make_folder(folder)
     trunk, dark = build_trunk(imagenet), build_dark_area()
+    layers = hashlib.sha256(b"".join(np.asarray(each).tobytes() for each in trunk.get_weights())).hexdigest()
     maps: list[list[NDArray[np.float16]]] = [[] for _ in range(variants + 1)]
     darks = []
     start = 0
-    for windows in canvases.parts:
+    for windows, made_from in zip(canvases.parts, canvases.keys, strict=True):
         code = canvases.cells[start].laboratory if len(windows) else ""
         own = canvases.cells[start : start + len(windows)]
         start += len(windows)
         if not len(windows):
             continue
-        key = hashlib.sha256("\n".join([str(_VERSION), str(seed), *(each.sha256 for each in own)]).encode())
+        lines = [str(_VERSION), str(seed), layers, made_from, *(each.sha256 for each in own)]
+        key = hashlib.sha256("\n".join(lines).encode())
         name = f"{code}-{key.hexdigest()[:16]}"
         for variant in range(variants + 1):
             path = folder / f"{name}-{variant:02d}.npy"

@@ -42,12 +42,17 @@ def _part(cell: ListedCell, options: CellsOptions) -> Part:
 
 def write_parts(path: Path, cells: Sequence[ListedCell], parts: Parts) -> None:
     """Write the part of each cell as CSV. Raises ``OutputUnwritable``."""
+    with replacing(path) as file:
+        file.write(parts_csv(cells, parts))
+
+
+def parts_csv(cells: Sequence[ListedCell], parts: Parts) -> bytes:
+    """What ``write_parts`` writes."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     writer.writerows((cell.laboratory, cell.sha256, part) for cell, part in zip(cells, parts, strict=True))
-    with replacing(path) as file:
-        file.write(text.getvalue().encode())
+    return text.getvalue().encode()
 
 
 def read_parts(path: Path, cells: Sequence[ListedCell]) -> Parts:
@@ -60,7 +65,7 @@ def read_parts(path: Path, cells: Sequence[ListedCell]) -> Parts:
         parts = {(row["laboratory"], row["sha256"]): Part(row["part"]) for row in rows}
     except OSError as error:
         raise RunError(f"{path} cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, csv.Error) as error:
         raise RunError(f"{path} is damaged: {error}.") from error
     missing = [cell for cell in cells if (cell.laboratory, cell.sha256) not in parts]
     if missing:

@@ -24,7 +24,7 @@ from trainer.cells.training.blast_fit import BlastModel
 from trainer.cells.training.map_cache import CachedCells, cache_cells
 from trainer.cells.training.network import CellsWeights, build_blast_features, build_types_tail, read_imagenet
 from trainer.cells.training.options import CellsOptions
-from trainer.cells.training.parts import Parts, assign_parts, write_parts
+from trainer.cells.training.parts import Parts, assign_parts, parts_csv, write_parts
 from trainer.cells.training.run import (
     CHECKPOINT,
     CONFIG,
@@ -65,19 +65,21 @@ def train_cells(options: CellsOptions) -> None:
     for each in canvases.skipped:
         console.print(f"Left out: {each.laboratory}, {each.path} {each.reason}.")
     cells = canvases.cells
-    parts = _start_or_resume(options, cells)
+    parts = assign_parts(cells, options)
+    in_part = {part: _positions(cells, parts, part) for part in Part}
+    typed = {part: _typed(cells, in_part[part]) for part in (Part.TRAIN, Part.VALIDATION)}
+    _start_or_resume(options, cells, parts)
 
     keras.utils.set_random_seed(options.seed)
     cached = cache_cells(canvases, imagenet, Path(options.cache) / "maps", variants=options.variants, seed=options.seed)
-    in_part = {part: _positions(cells, parts, part) for part in Part}
     blast, auroc = _fit_blast(cached, imagenet, cells, in_part)
     console.print(f"Blasts against the rest, validation cells: AUROC {auroc:.3f}.")
     tail = build_types_tail(imagenet)
     history = train_types(
         tail,
         cached,
-        _typed(cells, in_part[Part.TRAIN]),
-        _typed(cells, in_part[Part.VALIDATION]),
+        typed[Part.TRAIN],
+        typed[Part.VALIDATION],
         out / CHECKPOINT,
         epochs=options.epochs,
         seed=options.seed,
@@ -116,23 +118,23 @@ def _listed(options: CellsOptions, sources: Sources) -> Sequence[ListedCell]:
     return [each for each in list_cells(Path(options.data), sources, codes).cells if each.is_nucleated]
 
 
-def _start_or_resume(options: CellsOptions, cells: Sequence[ListedCell]) -> Parts:
+def _start_or_resume(options: CellsOptions, cells: Sequence[ListedCell], parts: Parts) -> None:
     out = Path(options.out)
     sha256 = hashlib.sha256("\n".join(each.sha256 for each in cells).encode()).hexdigest()
-    parts = assign_parts(cells, options)
     if (out / CONFIG).exists():
         config = read_cells_config(out)
-        if config.options != options or config.cells_sha256 != sha256:
+        # Patients whose names were corrected since may be in another part.
+        same_parts = (out / PARTS).read_bytes() == parts_csv(cells, parts)
+        if config.options != options or config.cells_sha256 != sha256 or not same_parts:
             raise RunError(
                 f"{out} contains an unfinished run with other options or cells.",
                 remedy="Give the same options to resume it, name another --out, or remove it.",
             )
         console.print(f"Resuming the unfinished run in {out}.")
-        return parts
+        return
     make_folder(out)
     write_parts(out / PARTS, cells, parts)
     write_json(out / CONFIG, CellsRunConfig.now(options, sha256, len(cells)))
-    return parts
 
 
 def _positions(cells: Sequence[ListedCell], parts: Parts, part: Part) -> NDArray[np.int64]:

@@ -48,6 +48,8 @@ class Canvases:
     """The canvases by laboratory, in the order of ``cells``: together they may be larger than the memory."""
     skipped: tuple[SkippedRow, ...]
     """Files that are not pictures."""
+    keys: tuple[str, ...]
+    """One for each of ``parts``, which changes with anything that its canvases depend on."""
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -87,16 +89,18 @@ def make_canvases(cells: Sequence[ListedCell], sources: Sources, cache: Path, *,
     kept: list[ListedCell] = []
     parts: list[NDArray[np.uint8]] = []
     skipped: list[SkippedRow] = []
+    keys: list[str] = []
     for code, group in itertools.groupby(sorted(cells, key=lambda each: each.laboratory), lambda each: each.laboratory):
         own = tuple(group)
         side_um = sources.laboratory(code).side_um
-        path = cache / f"{code}-{_key(own, side_um)}.npy"
+        keys.append(_key(own, side_um))
+        path = cache / f"{code}-{keys[-1]}.npy"
         found = _find(path, len(own)) or _make(path, own, side_um, processes)
         reasons, pictures = found
         kept += [each for position, each in enumerate(own) if position not in reasons]
         skipped += [SkippedRow(code, own[position].path.name, reason) for position, reason in reasons.items()]
         parts.append(pictures)
-    return Canvases(tuple(kept), tuple(parts), tuple(skipped))
+    return Canvases(tuple(kept), tuple(parts), tuple(skipped), tuple(keys))
 
 
 Made = NDArray[np.uint8] | str | OSError

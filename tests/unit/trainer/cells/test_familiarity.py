@@ -94,6 +94,6 @@ def test_the_gradient_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_without_a_cell_there_is_nothing_to_fit() -> None:
-    canvases = Canvases((listed("north", Meaning.NOT_A_CELL),), (np.zeros((1, 160, 160, 3), np.uint8),), ())
+    canvases = Canvases((listed("north", Meaning.NOT_A_CELL),), (np.zeros((1, 160, 160, 3), np.uint8),), (), ("",))
     with pytest.raises(DataError, match="no nucleated cell"):
         fit_cells_familiarity(None, canvases, [0])  # type: ignore[arg-type] # nothing is asked of it

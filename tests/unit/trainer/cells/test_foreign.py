@@ -33,7 +33,7 @@ def canvas(nucleus_um: float = 10.0, *, beside: tuple[int, int, int] = RED_CELL)
 
 def canvases(kinds: Sequence[tuple[str, Meaning, NDArray[np.uint8]]]) -> Canvases:
     cells = tuple(listed(code, meaning, sha256=str(at)) for at, (code, meaning, _) in enumerate(kinds))
-    return Canvases(cells, (np.stack([picture for _, _, picture in kinds]),), ())
+    return Canvases(cells, (np.stack([picture for _, _, picture in kinds]),), (), ("",))
 
 
 @pytest.fixture(scope="module")

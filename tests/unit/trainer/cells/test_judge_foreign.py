@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -97,7 +98,9 @@ def test_boxes_are_read_and_a_table_without_them_is_one_error(data: Path, tmp_pa
     ]
     with pytest.raises(DataError, match="cannot be read"):
         read_boxes(tmp_path / "none.csv")
-    for text in ("path,kind\na,b\n", "path,kind,x_min_px,y_min_px,x_max_px,y_max_px\na,rbc,1,2,3,x\n"):
+    columns = "path,kind,x_min_px,y_min_px,x_max_px,y_max_px\n"
+    wrong = ("1,2,3,x", "1,2,1,2", "3,2,1,4", "1,nan,3,4", "1,2,3,inf")
+    for text in ("path,kind\na,b\n", *(f"{columns}a,rbc,{corners}\n" for corners in wrong)):
         (tmp_path / "bad.csv").write_text(text)
         with pytest.raises(DataError, match="not a table of boxes"):
             read_boxes(tmp_path / "bad.csv")
@@ -129,6 +132,12 @@ def test_each_picture_has_its_object_in_the_middle_and_the_red_cells_scale() -> 
     assert not list(
         pictures_of_boxes(field(), [each for each in boxes() if each.kind != "rbc"], np.random.default_rng(0))
     )
+
+
+def test_boxes_of_a_larger_picture_are_one_error() -> None:
+    larger = [replace(each, left_px=9 * each.left_px, right_px=9 * each.right_px) for each in boxes()]
+    with pytest.raises(DataError, match="outside its picture"):
+        list(pictures_of_boxes(field(), larger, np.random.default_rng(0)))
 
 
 def test_places_are_far_from_every_nucleus() -> None:

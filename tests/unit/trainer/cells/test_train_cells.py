@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -193,6 +194,38 @@ def test_what_cannot_be_trained_is_said_before_anything_is_computed(data: Path, 
     with pytest.raises(DataError, match="no laboratory 'east'"):
         training.train_cells(options(data, tmp_path / "a", leave_out="east"))
     assert not (tmp_path / "a" / CONFIG).exists()
+
+
+def test_parts_without_blasts_or_others_are_refused_before_a_run_is_begun(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run.exists(), "which leaves the canvases in the cache"
+    monkeypatch.setattr(training, "cache_cells", computed)
+    with pytest.raises(DataError, match="for validation are not both blasts and others"):
+        training.train_cells(options(data, tmp_path / "run", validation_share=0.01))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_does_not_go_on_when_its_cells_are_divided_otherwise(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run.exists(), "which leaves the canvases in the cache"
+    monkeypatch.setattr(training, "cache_cells", computed)
+    manifest = (data / "cells/manifest.csv").read_text()
+    with pytest.raises(Killed):
+        training.train_cells(options(data, tmp_path / "run"))
+    with pytest.raises(Killed):
+        training.train_cells(options(data, tmp_path / "run"))
+    try:
+        (data / "cells/manifest.csv").write_text(re.sub(r",p(\d)\b", r",q\1", manifest))
+        with pytest.raises(RunError, match="other options or cells"):
+            training.train_cells(options(data, tmp_path / "run"))
+    finally:
+        (data / "cells/manifest.csv").write_text(manifest)
+
+
+def computed(*_: object, **__: object) -> None:
+    raise Killed
 
 
 def test_mixed_styles_change_means_and_spreads_but_no_shapes() -> None:

@@ -218,6 +218,8 @@ def test_an_output_that_cannot_be_created_is_one_error(
         ("train", "variants", "0"),
         ("train", "test_share", "0.9"),
         ("train", "seed", "-1"),
+        ("train", "seed", "4294967296"),
+        ("prepare", "seed", "4294967296"),
         ("synth", "per_class", "1"),
         ("prepare", "disjoint", "nothing"),
         ("evaluate", "part", "practice"),
@@ -236,6 +238,13 @@ def test_a_wrong_value_is_refused_before_anything_is_computed(
     assert _run(_words(command, inputs, tmp_path / "new", **{option: value})) == 2
     assert option.replace("_", "-") in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("out", [".", "/"])
+def test_a_head_cannot_be_a_folder_without_a_name(out: str, inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["adapt", "--data", str(inputs / "data"), "--bundle", "demo", "--name", "north-1", "--out", out]
+    assert _run(words) == 2
+    assert f"{out} exists already" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_image_is_read")

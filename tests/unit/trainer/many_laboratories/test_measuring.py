@@ -15,11 +15,12 @@ from edge_agent.contracts.manifest import Label
 from tests.cells import make_cells_bundle
 from tests.unit.trainer.cells.drawn_cells import draw_cell, write_picture
 from trainer.cells.laboratories.listing import ListedCell, list_cells
-from trainer.cells.laboratories.sources import load_sources
+from trainer.cells.laboratories.sources import Meaning, load_sources
 from trainer.cells.training.parts import write_parts
 from trainer.cli import main
 from trainer.data.split import Part
 from trainer.many_laboratories import baseline, laboratory_probe, measure
+from trainer.many_laboratories.choosing import JudgedPart
 from trainer.many_laboratories.results import TABLE, ManyLaboratories, read_results
 
 CODES = ("north", "south", "west")
@@ -155,6 +156,17 @@ def test_each_laboratory_is_judged_by_the_bundle_without_it_and_once(
     assert (counted["judged"], counted["fitted"]) == (done["judged"] + 3, done["fitted"])
 
 
+def test_cells_whose_class_was_corrected_are_judged_anew(folder: Path, tmp_path: Path, counted: dict[str, int]) -> None:
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    sources = load_sources(folder / "sources.toml")
+    corrected = sources.model_copy(update={"classes": {**sources.classes, "blast": Meaning.MONOCYTE}})
+    for described, blasts, judged in ((sources, EACH, 1), (sources, EACH, 1), (corrected, 0, 2)):
+        table = measure.Table(tmp_path / "runs", folder / "data", described, processes=1)
+        found = table.judge("all", "west", JudgedPart.ALL)
+        assert sum(each.meaning is Meaning.BLAST for each in found.cells) == blasts
+        assert counted["judged"] == judged
+
+
 def test_without_any_bundle_there_is_one_error(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,3 +184,8 @@ def test_a_laboratory_is_judged_by_itself(folder: Path, tmp_path: Path, capsys: 
     assert not ended.value.code
     assert "south, all: 18 cells, 6 of them blasts; patients unknown" in capsys.readouterr().out
     assert out.is_file()
+    # A folder is refused before hours of work, not after them.
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in (*words[:-1], tmp_path, "--bundle", "none")])
+    assert ended.value.code == 2
+    assert f"{tmp_path} is a folder" in capsys.readouterr().err

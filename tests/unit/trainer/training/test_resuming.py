@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -15,8 +16,12 @@ import numpy as np
 import pytest
 
 from trainer.cli import main
+from trainer.data.synthesis import synthesise
+from trainer.errors import RunError
 from trainer.networks.backbone import build_backbone
 from trainer.networks.weights import named_weights, write_weights
+from trainer.training import train as training
+from trainer.training.options import TrainOptions
 from trainer.training.run import CACHE, CHECKPOINT, CONFIG, CURVES, METRICS, WEIGHTS, read_config
 from trainer.training.teachers import average_networks
 
@@ -89,6 +94,52 @@ def test_a_killed_training_resumes_and_ends_where_an_unbroken_one_ends(
     with np.load(killed / WEIGHTS) as one, np.load(unbroken / WEIGHTS) as other:
         for key in one.files:
             np.testing.assert_allclose(one[key], other[key], rtol=1e-3, atol=1e-4, err_msg=key)
+
+
+def _move(data: Path) -> None:
+    moved = next((data / "Early").iterdir())
+    moved.rename(data / "Pre" / moved.name)
+
+
+def _describe_anew(data: Path) -> None:
+    described = data / "dataset.toml"
+    described.write_text(described.read_text().replace("malignant = true", "malignant = false"))
+
+
+@pytest.mark.parametrize("correct", [_move, _describe_anew], ids=["another class", "another meaning"])
+def test_a_killed_training_does_not_go_on_with_labels_that_were_corrected_since(
+    correct: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise InterruptedError("killed")
+
+    data = tmp_path / "data"
+    synthesise(data, per_class=4, seed=3)
+    for name in ("load_backbone", "build_network"):
+        monkeypatch.setattr(training, name, lambda *_: None)
+    monkeypatch.setattr(training, "cache_maps", killed)
+    options = TrainOptions(
+        data=str(data),
+        out=str(tmp_path / "run"),
+        description=None,
+        alpha=ALPHA,
+        weights="none.npz",
+        preprocessing="rgb@1",
+        denoise="median3",
+        seed=1,
+        test_share=0.25,
+        validation_share=0.25,
+        variants=1,
+        epochs=1,
+        teacher=(),
+        split=None,
+    )
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            training.train(options)
+    correct(data)
+    with pytest.raises(RunError, match="other options or images"):
+        training.train(options)
 
 
 def test_a_finished_run_keeps_its_curves_and_nothing_that_was_only_needed_on_the_way(
