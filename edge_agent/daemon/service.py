@@ -21,6 +21,7 @@ from edge_agent.daemon.safe_mode_page import SafeModeDevice
 from edge_agent.daemon.signals import SignalQueue
 from edge_agent.daemon.watchdog_feeder import WatchdogFeeder
 from edge_agent.errors import (
+    ConfigError,
     DiskFull,
     EdgeAgentError,
     PrometheusMissing,
@@ -167,11 +168,12 @@ class Service:
 
     def _keep_last_good(self, settings: Config) -> None:
         # Safe mode looks where no configuration has to be read to find it.
-        keep_last_good(self.config, default_state_folder() if self.has_safe_mode else settings.state.folder)
+        kept = settings.state.folder
+        keep_last_good(self.config, _default_folder(kept) if self.has_safe_mode else kept)
 
     def _wait_in_safe_mode(self, problem: EdgeAgentError) -> bool:
         """Report the problem until it may be solved. False if the process is to end instead."""
-        state = default_state_folder()
+        state = _default_folder(self.config.absolute().parent)
         text = self._text()
         failures: list[BaseException] = []
         safe_mode = SafeMode(problem, find_connection(self.config, state), on_failure=failures.append)
@@ -203,6 +205,14 @@ class Service:
             return read_regular_file(self.config)
         except OSError:
             return None
+
+
+def _default_folder(otherwise: Path) -> Path:
+    """The default state folder, or ``otherwise`` for a user who has none."""
+    try:
+        return default_state_folder()
+    except ConfigError:
+        return otherwise
 
 
 def _spare_what_stays() -> None:

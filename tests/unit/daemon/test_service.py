@@ -103,6 +103,25 @@ def test_safe_mode_finds_the_broker_of_an_agent_with_a_state_folder_of_its_own(
     assert found.device.id == "scope-1"
 
 
+def test_a_user_without_a_home_has_safe_mode_too(
+    tmp_path: Path, signals: SignalQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY")
+    monkeypatch.setattr("platformdirs.user_state_path", lambda _name: Path("~/leukoscope"))
+    monkeypatch.setattr("edge_agent.daemon.service.Agent", MagicMock())
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        '[device]\nsite = "clinic"\nid = "scope-1"\n[camera]\nkind = "synthetic"\n'
+        f'[state]\nfolder = "{tmp_path}/elsewhere"\n'
+    )
+    service = Service(config, signals, NullNotifier(), lambda _level: None, has_safe_mode=True)
+    with ExitStack() as stack:
+        service._begin(stack)
+    config.write_text("[device\n")
+    os.kill(os.getpid(), signal.SIGTERM)
+    service.run()
+
+
 def test_what_an_agent_has_loaded_is_left_out_of_full_collections(tmp_path: Path, signals: SignalQueue) -> None:
     config = tmp_path / "agent.toml"
     config.write_text(
