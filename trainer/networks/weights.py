@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def read_weights(path: Path) -> Weights:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return {key: arrays[key].astype(np.float32) for key in arrays.files}
-    except (OSError, EOFError, ValueError, BadZipFile, AttributeError, TypeError) as error:
+    except (OSError, EOFError, ValueError, BadZipFile, zlib.error, AttributeError, TypeError) as error:
         raise WeightsError(f"weights cannot be read from {path}: {error}.") from error
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from trainer.errors import WeightsError
 from trainer.networks.backbone import build_backbone, load_backbone
-from trainer.networks.weights import named_weights, set_weights, write_weights
+from trainer.networks.weights import named_weights, read_weights, set_weights, write_weights
 
 ALPHA = 0.35
 EPSILON = 1e-3
@@ -109,3 +109,15 @@ def test_unreadable_weights_are_one_clear_error(tmp_path: Path, content: bytes |
         path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"weights\.npz"):
         load_backbone(ALPHA, str(path))
+
+
+def test_damaged_weights_are_one_error(tmp_path: Path) -> None:
+    path = tmp_path / "weights.npz"
+    np.savez_compressed(path, kernel=np.zeros((50, 50), np.float32))
+    content = bytearray(path.read_bytes())
+    # Behind the name there are 20 bytes of extra field; what is compressed follows.
+    begin = content.index(b"kernel.npy") + len(b"kernel.npy") + 20
+    content[begin : begin + 10] = b"\xff" * 10
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        read_weights(path)
