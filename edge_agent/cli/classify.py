@@ -46,7 +46,7 @@ def classify(
     ] = None,
     style: Annotated[str, typer.Option("--format", help="json (one result message per line) or table.")] = "json",
     um_per_pixel: Annotated[
-        float | None, typer.Option(min=0.001, help="Size of the images' pixels in the specimen, if known.")
+        float | None, typer.Option(min=0.001, max=100, help="Size of the images' pixels in the specimen, if known.")
     ] = None,
     as_cell: Annotated[
         bool, typer.Option("--as-cell", help="Each image shows one cell; needs a bundle of the kind 'cells'.")
