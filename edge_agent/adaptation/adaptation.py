@@ -64,7 +64,10 @@ class HeadStore(Protocol):
         ...
 
     def install_own(self, folder: Path) -> None:
-        """Install the head in ``folder``, which this device has fitted. Raises ``EdgeAgentError``."""
+        """Install the head in ``folder``, which this device has fitted.
+
+        Raises ``EdgeAgentError``, or ``FitCancelled`` if it was ended before.
+        """
         ...
 
 

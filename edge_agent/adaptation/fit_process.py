@@ -38,7 +38,7 @@ OnProgress = Callable[[float, str], None]
 
 
 class FitCancelled(Exception):
-    """Somebody ended the run."""
+    """Somebody ended the run, or the whole service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,8 @@ class FitProcess:
                 process.stderr.close()
         if self._said_count > _MAX_LOGGED_COUNT:
             log.info("fit: %d more lines", self._said_count - _MAX_LOGGED_COUNT)
-        if self._cancelled:
+        # systemd sends SIGTERM to all processes of a service that stops, and this one may be the first to act on it.
+        if self._cancelled or code == -signal.SIGTERM:
             raise FitCancelled
         if code != 0:
             raise self._error(code)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +19,15 @@ from edge_agent.rollout import ModelSettings, ModelStore
 DEADLINE_S = 120.0
 
 
+class InstallEnded(Exception):
+    """The process was ended from outside, as by systemd with the whole service."""
+
+
 def install_apart(head: Path, models: Path, settings: ModelSettings) -> None:
-    """Install the head in the folder ``head`` in the store ``models``. Raises ``AdaptationError``."""
+    """Install the head in the folder ``head`` in the store ``models``.
+
+    Raises ``AdaptationError`` or ``InstallEnded``.
+    """
     command = [sys.executable, "-P", "-m", "edge_agent.adaptation.installer", str(head), str(models)]
     try:
         done = subprocess.run(
@@ -29,6 +37,8 @@ def install_apart(head: Path, models: Path, settings: ModelSettings) -> None:
         raise AdaptationError(f"The head cannot be installed: {error}.") from error
     if done.returncode == 0:
         return
+    if done.returncode == -signal.SIGTERM:
+        raise InstallEnded
     try:
         problem = ErrorReport.model_validate_json(done.stdout)
     except ValidationError as error:

@@ -8,7 +8,8 @@ from pathlib import Path
 from packaging.version import Version
 
 from edge_agent.adaptation.adaptation import FOLDER, Adaptation, Surroundings
-from edge_agent.adaptation.installer import install_apart
+from edge_agent.adaptation.fit_process import FitCancelled
+from edge_agent.adaptation.installer import InstallEnded, install_apart
 from edge_agent.agent.model_control import ModelControl
 from edge_agent.collection.collection import Collection
 from edge_agent.config import Config
@@ -43,8 +44,11 @@ class OwnHeads:
         return f"{newest.major}.{newest.minor}.{newest.micro + 1}"
 
     def install_own(self, folder: Path) -> None:
-        """Install the head in ``folder``. Raises ``AdaptationError``."""
-        install_apart(folder, self._store().folder, self._settings())
+        """Install the head in ``folder``. Raises ``AdaptationError`` or ``FitCancelled``."""
+        try:
+            install_apart(folder, self._store().folder, self._settings())
+        except InstallEnded as error:
+            raise FitCancelled from error
 
 
 def make_adaptation(

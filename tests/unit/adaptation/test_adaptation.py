@@ -197,6 +197,20 @@ def test_a_killed_process_is_a_clear_error_and_the_next_fit_works(
         assert made.until_ended().state is FitState.DONE
 
 
+def test_a_stop_of_the_whole_service_is_no_failure_of_the_fit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with teaching(tmp_path, "hang") as made:
+        made.adaptation.fit(None, "north-1")
+        made.until(lambda _state: any("pid" in each for each in caplog.messages))
+        # As systemd does, before the agent itself has begun to stop.
+        os.kill(child_of(caplog), signal.SIGTERM)
+        state = made.until_ended()
+        assert (state.state, state.error) == ("cancelled", None)
+        assert made.events[-1][0] is EventKind.ADAPTATION_CANCELLED
+
+
 @pytest.mark.parametrize(
     ("mode", "settings", "code", "words"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.adaptation.fit_process import FitCancelled
 from edge_agent.adaptation.installer import install_apart
 from edge_agent.agent.own_heads import OwnHeads
 from edge_agent.errors import AdaptationError, UnsignedRefused
@@ -30,6 +31,16 @@ def test_an_installer_that_breaks_is_an_error_with_its_last_words(
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(AdaptationError, match="code 1"):
         install_apart(tmp_path, tmp_path, ModelSettings())
+
+
+def test_an_installer_that_ends_with_the_service_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nkill -TERM $$\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(program))
+    settings = ModelSettings()
+    with pytest.raises(FitCancelled):
+        OwnHeads(lambda: ModelStore(tmp_path, settings), lambda: settings).install_own(tmp_path)
 
 
 def test_the_next_version_follows_the_newest_one(tmp_path: Path) -> None:
