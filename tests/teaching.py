@@ -60,6 +60,8 @@ class Teaching:
     heads: KnownHeads
     events: list[tuple[EventKind, str, str | None]]
     changed: threading.Condition
+    bundle: list[str]
+    """The name of the one in use is the last."""
 
     def until(self, reached: Callable[[AdaptationState], bool]) -> AdaptationState:
         """Wait for a state. Progress has no event of its own, so it is asked for again and again."""
@@ -86,7 +88,7 @@ def teaching(
     collection = make_collection(kept)
     for item, code in zip(items, labels, strict=True):
         collection.label(item, "classes", code, by="work")
-    heads, events, changed = KnownHeads(), [], threading.Condition()
+    heads, events, changed, bundle = KnownHeads(), [], threading.Condition(), ["demo"]
 
     def on_event(kind: EventKind, message: str, code: str | None) -> None:
         events.append((kind, message, code))
@@ -98,14 +100,18 @@ def teaching(
         folder / "adaptation",
         collection,
         Surroundings(
-            lambda: "demo", lambda: "demo", lambda: "demo", lambda: ProofLimits(min_images_count=10), lambda: "clinic"
+            bundle=lambda: bundle[-1],
+            bundle_name=lambda: bundle[-1],
+            reference=lambda: bundle[-1],
+            proof=lambda: ProofLimits(min_images_count=10),
+            site=lambda: "clinic",
         ),
         heads,
         on_event=on_event,
         program=[sys.executable, str(FAKE_TRAINER), mode],
     )
     adaptation.start()
-    found = Teaching(adaptation, collection, spare, folder / "adaptation", heads, events, changed)
+    found = Teaching(adaptation, collection, spare, folder / "adaptation", heads, events, changed, bundle)
     try:
         yield found
     finally:

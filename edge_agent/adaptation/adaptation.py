@@ -7,6 +7,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -85,11 +86,29 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
+class _Basis:
+    """What a figure is of: with other labels or another bundle it is another one."""
+
+    bundle: str
+    label_set: str
+    counts: tuple[int, ...]
+    """Labelled fields of each class."""
+
+    def can_follow(self, before: _Basis) -> bool:
+        """Whether figures of both say what more labels have brought."""
+        return (self.bundle, self.label_set) == (before.bundle, before.label_set)
+
+
+@dataclass(frozen=True, slots=True)
 class _Job:
     mode: FitMode
-    label_set: str
+    basis: _Basis
     name: str
     images_count: int
+
+    @property
+    def label_set(self) -> str:
+        return self.basis.label_set
 
 
 @dataclass(slots=True, eq=False)
@@ -138,7 +157,7 @@ class Adaptation:
         self._progress = 0.0
         self._error: ErrorReport | None = None
         self._figures: list[AccuracyFigure] = []
-        self._measured: tuple[str, tuple[int, ...]] | None = None
+        self._measured: _Basis | None = None
         self._head: FittedHead | None = None
         self._report: FitReport | None = None
         self._seen: frozenset[UUID] = frozenset()
@@ -176,7 +195,7 @@ class Adaptation:
         found = self._find(collection, label_set)
         self._require_possible(found)
         self._heads.require_allowed()
-        self._begin(_Job(FitMode.HEAD, found.name, name, found.labelled_count))
+        self._begin(_Job(FitMode.HEAD, self._basis(found), name, found.labelled_count))
         self._on_event(
             EventKind.ADAPTATION_STARTED,
             f"A head '{name}' is being fitted to {found.labelled_count} fields with the label set '{found.name}'.",
@@ -189,16 +208,13 @@ class Adaptation:
         collection = self._collection.state()
         found = self._find(collection, label_set)
         self._require_possible(found)
-        key = found.name, tuple(each.labelled_count for each in found.labels)
+        basis = self._basis(found)
         with self._lock:
-            wanted = self._run is None and self._measured != key
+            wanted = self._run is None and self._measured != basis
         if wanted:
-            try:
-                self._begin(_Job(FitMode.FIGURE, found.name, self._suggested_name(), found.labelled_count))
-            except AdaptationBusy:  # somebody else was faster
-                wanted = False
-        if wanted:
-            self._measured = key
+            # Somebody else may be faster.
+            with suppress(AdaptationBusy):
+                self._begin(_Job(FitMode.FIGURE, basis, self._suggested_name(), found.labelled_count))
         return self._describe(collection)
 
     def cancel(self) -> None:
@@ -227,6 +243,9 @@ class Adaptation:
         names = ", ".join(each.name for each in collection.sets)
         raise LabelInvalid(f"There is no label set '{label_set or ''}': there are {names}.")
 
+    def _basis(self, found: LabelSetState) -> _Basis:
+        return _Basis(self._surroundings.reference(), found.name, tuple(each.labelled_count for each in found.labels))
+
     def _require_possible(self, found: LabelSetState) -> None:
         if not self._settings.enabled:
             raise AdaptationOff("Heads are not fitted on this device.")
@@ -246,7 +265,9 @@ class Adaptation:
                 if before.job.mode is FitMode.HEAD or job.mode is FitMode.FIGURE:
                     raise AdaptationBusy(f"A head is being fitted to the label set '{before.job.label_set}'.")
                 before.cancel()
-            if self._last_job is not None and self._last_job.label_set != job.label_set:
+            # Not again if it fails, but again if it gives way to a head that is never finished.
+            self._measured = job.basis if job.mode is FitMode.FIGURE else None
+            if self._last_job is not None and not job.basis.can_follow(self._last_job.basis):
                 self._figures = []
             self._run = run = _Run(job)
             self._last_job = job
@@ -284,6 +305,7 @@ class Adaptation:
             self._error = None if problem is None else ErrorReport.from_error(problem)
             if outcome is not None:
                 self._progress = 1.0
+                self._measured = job.basis
                 if outcome.figure is not None:
                     self._figures = [*self._figures[1 - _MAX_FIGURES_COUNT :], outcome.figure]
                 if job.mode is FitMode.HEAD:

@@ -121,6 +121,8 @@ class AdaptationState(Contract):
     stage: str | None
     progress_ratio: float
     error: ErrorReport | None = Field(description="Why the last fit has no result.")
-    figures: tuple[AccuracyFigure, ...] = Field(description="Since the agent started, the newest last, of one set.")
+    figures: tuple[AccuracyFigure, ...] = Field(
+        description="Since the agent started, the newest last, of one set and one bundle."
+    )
     head: FittedHead | None = Field(description="The last head that was fitted since the agent started.")
     report: FitReport | None = Field(description="Of that head.")

@@ -87,6 +87,17 @@ def test_the_figure_follows_the_labels_and_is_measured_once_for_each_number_of_t
         assert not made.events, "only heads are worth an event"
 
 
+def test_another_bundle_is_measured_with_the_same_labels(tmp_path: Path) -> None:
+    with teaching(tmp_path) as made:
+        made.adaptation.measure(None)
+        [first] = made.until_ended().figures
+        made.bundle.append("accurate")
+        assert made.adaptation.measure(None).state is FitState.RUNNING
+        [second] = made.until_ended().figures
+        assert second.at >= first.at
+        assert second != first, "the figure of another bundle says nothing of this one"
+
+
 def test_the_process_has_the_lowest_priority_bounds_and_nothing_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -135,6 +146,20 @@ def test_a_measurement_gives_way_to_a_head(tmp_path: Path) -> None:
         made.adaptation.fit(None, "north-1")
         state = made.until_ended()
         assert (state.state, state.mode) == ("done", "head")
+        assert made.adaptation.measure(None).state is FitState.DONE, "the head's own figure is of the same labels"
+
+
+def test_a_measurement_that_gave_way_to_a_cancelled_head_is_made_up_for(tmp_path: Path) -> None:
+    with teaching(tmp_path, "hang") as made:
+        made.adaptation.measure(None)
+        made.until(lambda state: state.stage == "fitting")
+        made.adaptation.fit(None, "north-1")
+        made.until(lambda state: state.stage == "fitting")
+        made.adaptation.cancel()
+        made.until_ended()
+        made.adaptation._program = [sys.executable, str(FAKE_TRAINER), "good"]
+        assert made.adaptation.measure(None).state is FitState.RUNNING
+        assert len(made.until_ended().figures) == 1
 
 
 def test_the_process_ends_with_the_agent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -197,9 +222,7 @@ def test_a_killed_process_is_a_clear_error_and_the_next_fit_works(
         assert made.until_ended().state is FitState.DONE
 
 
-def test_a_stop_of_the_whole_service_is_no_failure_of_the_fit(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_stop_of_the_whole_service_is_no_failure_of_the_fit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with teaching(tmp_path, "hang") as made:
         made.adaptation.fit(None, "north-1")
