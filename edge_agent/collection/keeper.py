@@ -64,6 +64,8 @@ class FrameKeeper:
         self._tidy_s = tidy_s
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
         self._thread: threading.Thread | None = None
+        self._offering = threading.Lock()
+        self._stopped = False
         self._preparing = threading.Lock()
         self.prepared = False
         """Whether the store is open."""
@@ -77,6 +79,7 @@ class FrameKeeper:
 
     def start(self) -> None:
         """Start the thread."""
+        self._stopped = False
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="collection", daemon=True)
             self._thread.start()
@@ -84,6 +87,9 @@ class FrameKeeper:
     def stop(self) -> None:
         """Write what waits and end the thread. A disk that hangs is not waited for longer than ``STOP_S``."""
         thread, self._thread = self._thread, None
+        with self._offering:
+            # Nobody would answer who comes later.
+            self._stopped = True
         if thread is None:
             return
         try:
@@ -96,11 +102,18 @@ class FrameKeeper:
     def offer(self, result: Result, frame: Frame) -> Future[None]:
         """Keep this frame. Never waits; the future gets the error if it cannot be kept."""
         job = _Job(result, frame, Future())
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            self.dropped_count += 1
-            job.done.set_exception(CollectionBusy("Frames come faster than the disk can keep them."))
+        refusal: CollectionBusy | None = None
+        with self._offering:
+            if self._stopped:
+                refusal = CollectionBusy("The agent is stopping.", remedy="Try again when it has started.")
+            else:
+                try:
+                    self._jobs.put_nowait(job)
+                except queue.Full:
+                    self.dropped_count += 1
+                    refusal = CollectionBusy("Frames come faster than the disk can keep them.")
+        if refusal is not None:
+            job.done.set_exception(refusal)
         return job.done
 
     def prepare(self) -> None:

@@ -82,6 +82,17 @@ def test_a_disk_that_hangs_costs_frames_and_never_time(disk: Disk, recorded: Rec
     assert [each.id for each in disk.frames()] == [result.id for result, _ in made[: 1 + MAX_WAITING]]
 
 
+def test_a_frame_that_is_offered_after_the_end_is_refused_at_once(disk: Disk, recorded: Recorded) -> None:
+    keeper, (result, reading) = make_keeper(disk, recorded), Readings().make()
+    keeper.start()
+    keeper.stop()
+    refused = keeper.offer(result, reading.frame)
+    assert isinstance(refused.exception(0), CollectionBusy), "nobody would ever answer, and a stop waits for who asks"
+    keeper.start()
+    assert keeper.offer(result, reading.frame).exception(60) is None
+    keeper.stop()
+
+
 def test_a_full_disk_is_one_event_and_so_is_its_end(disk: Disk, recorded: Recorded) -> None:
     keeper, readings = make_keeper(disk, recorded), Readings()
     keeper.start()
