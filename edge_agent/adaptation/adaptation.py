@@ -120,6 +120,11 @@ class _Run:
     process: FitProcess | None = None
     cancelled: bool = False
 
+    def require_wanted(self) -> None:
+        """Raise ``FitCancelled`` once it is cancelled: to export thousands of frames takes a card minutes."""
+        if self.cancelled:
+            raise FitCancelled
+
     def cancel(self) -> None:
         self.cancelled = True
         if self.process is not None:
@@ -330,7 +335,7 @@ class Adaptation:
         shutil.rmtree(work, ignore_errors=True)
         self._progressed(run, 0.0, "exporting")
         data, head, report = work / "data", work / "head", work / "report"
-        self._collection.export_linked(job.label_set, data)
+        self._collection.export_linked(job.label_set, data, before_each=run.require_wanted)
         cache = self._folder / CACHE
         self._forget_what_is_gone(data, cache)
         cache.mkdir(mode=0o700, exist_ok=True)
@@ -349,8 +354,7 @@ class Adaptation:
             lambda ratio, stage: self._progressed(run, ratio, stage),
         )
         with self._lock:
-            if run.cancelled:
-                raise FitCancelled
+            run.require_wanted()
             run.process = process
         process.run()
         outcome = read_outcome(head, report, self._surroundings.proof(), reference)

@@ -111,6 +111,7 @@ class Collection:
         self._held = HeldFrames()
         self._being_labelled = BeingLabelled()
         self._exporting = threading.Lock()
+        self._stopped = threading.Event()
         self._offered_count = 0
 
     def _needed(self) -> Callable[[UUID], bool]:
@@ -126,11 +127,13 @@ class Collection:
 
         Where nothing is kept and nothing was kept before, nothing is started or written.
         """
+        self._stopped.clear()
         if self._settings.keep is not Keep.NOTHING or self.folder.is_dir():
             self._keeper.start()
 
     def stop(self) -> None:
-        """Write what waits, and stop."""
+        """Write what waits, and stop. An export for the page ends: a large one would hold up the stop for minutes."""
+        self._stopped.set()
         self._keeper.stop()
 
     @property
@@ -284,19 +287,22 @@ class Collection:
         with export_target(out) as write:
             return self._export(label_set, write, unlabelled=unlabelled)
 
-    def export_linked(self, set_name: str, out: Path) -> ExportSummary:
+    def export_linked(
+        self, set_name: str, out: Path, *, before_each: Callable[[], None] = lambda: None
+    ) -> ExportSummary:
         """Write labelled frames to a new private folder for a program on this device, which removes it afterwards.
 
         Pictures are not copied if that can be avoided. It does not count as an export: nothing leaves the device.
-        Raises ``LabelInvalid``, ``CollectionEmpty``, ``FileUnusable``, or what the disk says.
+        ``before_each`` is called before each file, and ends the export with what it raises. Raises ``LabelInvalid``,
+        ``CollectionEmpty``, ``FileUnusable``, or what the disk says.
         """
         self._ready()
         label_set = self.find_set(set_name)
         try:
             out.mkdir(mode=0o700, parents=True)
             check_space(out, 0)
-            origin = self._origin()
-            return export_labelled(self._store, self._labels.read(), label_set, origin, linked_folder(out, self.folder))
+            write = _checked(linked_folder(out, self.folder), before_each)
+            return export_labelled(self._store, self._labels.read(), label_set, self._origin(), write)
         except OSError as error:
             raise FileUnusable.from_os_error(error) from error
 
@@ -315,7 +321,7 @@ class Collection:
             # Pictures hardly get smaller.
             check_space(self.folder, self._store.size_bytes)
             with zip_file(out) as write:
-                self._export(label_set, write, unlabelled=False)
+                self._export(label_set, _checked(write, self._require_running), unlabelled=False)
         except OSError as error:
             out.unlink(missing_ok=True)
             raise FileUnusable.from_os_error(error) from error
@@ -335,6 +341,10 @@ class Collection:
             None,
         )
         return summary
+
+    def _require_running(self) -> None:
+        if self._stopped.is_set():
+            raise CollectionBusy("The agent is stopping.", remedy="Export again when it has started.")
 
     def _origin(self) -> Origin:
         topics = self._topics()
@@ -398,3 +408,11 @@ class Collection:
             # Reading what is not there must not create it.
             return
         self._keeper.prepare()
+
+
+def _checked(write: Write, check: Callable[[], None]) -> Write:
+    def checked(path: str, content: bytes) -> None:
+        check()
+        write(path, content)
+
+    return checked

@@ -11,13 +11,16 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psutil
 import pytest
 
 from edge_agent.adaptation.state import FitState
+from edge_agent.collection.store import FrameStore
 from edge_agent.contracts import EventKind
 from edge_agent.errors import (
     AdaptationBusy,
@@ -135,6 +138,27 @@ def test_only_one_head_is_fitted_at_a_time_and_it_can_be_cancelled(
         assert made.until_ended().state is FitState.CANCELLED
         assert not psutil.pid_exists(child_of(caplog))
         assert made.events[-1][0] is EventKind.ADAPTATION_CANCELLED
+        assert not leftovers(made)
+
+
+def test_a_fit_can_be_cancelled_while_its_pictures_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, go_on, read = threading.Event(), threading.Event(), []
+
+    def picture(store: FrameStore, frame_id: UUID) -> bytes:
+        read.append(frame_id)
+        reached.set()
+        assert go_on.wait(60)
+        return of_disk(store, frame_id)
+
+    of_disk = FrameStore.picture
+    monkeypatch.setattr(FrameStore, "picture", picture)
+    with teaching(tmp_path) as made:
+        made.adaptation.fit(None, "north-1")
+        assert reached.wait(60)
+        made.adaptation.cancel()
+        go_on.set()
+        assert made.until_ended().state is FitState.CANCELLED
+        assert len(read) == 1, "a stop of the agent would wait for all of them"
         assert not leftovers(made)
 
 

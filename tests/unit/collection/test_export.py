@@ -19,8 +19,9 @@ from PIL import Image
 from edge_agent.cameras.frame import ColourOrder, Encoded, Pixels
 from edge_agent.cameras.smear import draw_smear
 from edge_agent.collection.collection import Collection
+from edge_agent.collection.store import FrameStore
 from edge_agent.contracts import EventKind, SpecimenField
-from edge_agent.errors import CollectionEmpty, FileUnusable
+from edge_agent.errors import CollectionBusy, CollectionEmpty, FileUnusable
 from edge_agent.vision.decode import decode_image
 from tests.kept import CONSENT, LABELS, Readings, Recorded, fill, make_collection
 from trainer.cli import main as trainer
@@ -210,6 +211,27 @@ def test_nothing_is_left_of_an_export_that_fails(tmp_path: Path, name: str) -> N
         collection.export_zip("classes")
     assert list((tmp_path / "out").iterdir()) == []
     assert len(list((tmp_path / "collection").iterdir())) == 2
+
+
+def test_an_export_for_the_page_does_not_hold_up_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = fill(tmp_path, 3)
+    collection = make_collection(tmp_path)
+    for frame in frames:
+        collection.label(frame, "classes", "benign", by="work")
+    read: list[UUID] = []
+
+    def picture(store: FrameStore, frame_id: UUID) -> bytes:
+        read.append(frame_id)
+        if len(read) == 2:
+            collection.stop()
+        return of_disk(store, frame_id)
+
+    of_disk = FrameStore.picture
+    monkeypatch.setattr(FrameStore, "picture", picture)
+    with pytest.raises(CollectionBusy, match="stopping"):
+        collection.export_zip("classes")
+    assert len(read) == 2
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize("name", ["export", "export.zip"])
