@@ -33,6 +33,7 @@ from edge_agent.contracts import ErrorReport, EventKind, Outcome, Result, Topics
 from edge_agent.contracts.manifest import Label
 from edge_agent.errors import (
     CollectionBusy,
+    CollectionEmpty,
     CollectionError,
     EdgeAgentError,
     FileUnusable,
@@ -313,6 +314,9 @@ class Collection:
         """
         self._ready()
         label_set = self.find_set(set_name)
+        if not self._store.frames():
+            # There may be no folder yet, and so no disk to look at.
+            raise CollectionEmpty("No frame is kept.", remedy="Keep and label fields first.")
         if not self._exporting.acquire(blocking=False):
             raise CollectionBusy("Another export is being made.", remedy="Wait for it, and try again.")
         # Not in the system's temporary folder, which is often in memory. A name that a restart cleans up.

@@ -213,6 +213,12 @@ def test_nothing_is_left_of_an_export_that_fails(tmp_path: Path, name: str) -> N
     assert len(list((tmp_path / "collection").iterdir())) == 2
 
 
+def test_where_nothing_was_ever_kept_there_is_nothing_to_export(tmp_path: Path) -> None:
+    with pytest.raises(CollectionEmpty):
+        make_collection(tmp_path / "collection").export_zip("classes")
+    assert not (tmp_path / "collection").exists()
+
+
 def test_an_export_for_the_page_does_not_hold_up_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = fill(tmp_path, 3)
     collection = make_collection(tmp_path)
