@@ -54,6 +54,9 @@ _HEADING = ParagraphStyle(
 _NUMBERS = {"count", "fields", "cells", "share", "interval"}
 """Columns whose title stands above numbers."""
 
+_MAX_BARS = 36
+"""Of a chart, so that it fits on a page."""
+
 _GRID = TableStyle(
     [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
@@ -178,7 +181,7 @@ def _distribution(report: Report, texts: Catalogue) -> Iterable[Flowable]:
     )
     yield KeepTogether([heading, _table(rows, 0.46, 0.12, 0.16, 0.26)])
     shares = [(printable(_with_mark(label, texts)), label) for label in report.labels]
-    yield _chart(shares, texts, "report.chart", "report.interval_note")
+    yield from _charts(shares, texts, "report.chart", "report.interval_note")
 
 
 def _differential(found: SlideDifferential | None, texts: Catalogue) -> Iterable[Flowable]:
@@ -202,21 +205,23 @@ def _differential(found: SlideDifferential | None, texts: Catalogue) -> Iterable
     rows.append([together, _number(found.blasts.cells_count, _BOLD), _right(share, _BOLD), _right(interval, _BOLD)])
     yield KeepTogether([*head, Spacer(0, 1 * mm), _table(rows, 0.46, 0.12, 0.16, 0.26)])
     shares = [(printable(_with_mark(each, texts)), each) for each in found.types]
-    yield _chart(shares, texts, "report.cells_chart", "report.cells_interval_note")
+    yield from _charts(shares, texts, "report.cells_chart", "report.cells_interval_note")
 
 
-def _chart(
+def _charts(
     shares: Sequence[tuple[str, LabelShare | CellTypeShare]], texts: Catalogue, title: str, note: str
-) -> Flowable:
+) -> Iterable[Flowable]:
     marks = [texts.text("report.percent", value=percent) for percent in (0, 25, 50, 75, 100)]
-    return KeepTogether(
-        [
-            Spacer(0, 3 * mm),
-            _paragraph(texts.text(title), _SMALL),
-            share_chart(shares, _WIDTH, marks),
-            _paragraph(texts.text(note), _SMALL),
-        ]
-    )
+    # A chart cannot go on on the next page. Models that took turns on a slide may have many labels together.
+    for first in range(0, max(1, len(shares)), _MAX_BARS):
+        yield KeepTogether(
+            [
+                Spacer(0, 3 * mm),
+                _paragraph(texts.text(title), _SMALL),
+                share_chart(shares[first : first + _MAX_BARS], _WIDTH, marks),
+                _paragraph(texts.text(note), _SMALL),
+            ]
+        )
 
 
 def _with_mark(label: LabelShare | CellTypeShare, texts: Catalogue) -> str:

@@ -186,6 +186,16 @@ def test_a_report_of_nothing_and_one_of_an_older_release_can_be_written(report: 
         assert report_csv(each, catalogue()).startswith(b"report,")
 
 
+def test_more_labels_than_a_page_has_room_for_are_all_in_the_pdf(report: Report) -> None:
+    labels = tuple(
+        LabelShare(label=f"l-{n}", name=f"Label {n}.", malignant=None, fields_count=1, ratio=0.1, low_ratio=0.0,
+                   high_ratio=0.4)
+        for n in range(80)
+    )  # fmt: skip
+    text = text_of(read_pdf(report.model_copy(update={"labels": labels})))
+    assert min(text.count(f"Label {n}.") for n in range(80)) >= 2, "in the table and in a chart"
+
+
 def test_the_csv_has_one_row_per_measure_with_its_unit(report: Report) -> None:
     table = report_csv(report, catalogue()).decode()
     rows = list(csv.DictReader(io.StringIO(table)))
