@@ -12,7 +12,7 @@ const PLOT = { width: 480, height: 190, left: 42, right: 10, top: 10, bottom: 34
 let timer = null;
 let state = null;
 let chosen = null;
-/** The labels that a measurement was asked for last, so that a failed one is not asked for again. */
+/** The bundle and labels that a measurement was asked for last, so that a failed one is not asked for again. */
 let asked = "";
 
 const teachable = () => state.sets.find((each) => each.name === chosen) ?? state.sets[0];
@@ -220,7 +220,7 @@ function draw() {
 /** Ask for the accuracy with the labels so far, once for each number of them. */
 async function measure() {
   const found = teachable();
-  const labels = JSON.stringify([found.name, found.labels.map((each) => each.labelled_count)]);
+  const labels = JSON.stringify([state.bundle, found.name, found.labels.map((each) => each.labelled_count)]);
   if (!state.enabled || !state.installed || !state.keeps_frames || !store.may("work")) return;
   if (state.state === "running" || !possible() || labels === asked) return;
   asked = labels;
