@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from edge_agent.addresses import is_loopback
@@ -69,8 +69,8 @@ def _passwords(questions: Questions, credentials: Path) -> dict[Path, str]:
     return {path: content.decode()} if typed else {}
 
 
-def _ask_each(questions: Questions, before: Container[str]) -> dict[str, str]:
-    """New passwords by role; ``before`` are the roles that have one."""
+def _ask_each(questions: Questions, before: Mapping[str, str]) -> dict[str, str]:
+    """New passwords by role; ``before`` are the hashes of those that have one."""
     from edge_agent.web.access.passwords import new_password
 
     typed: dict[str, str] = {}
@@ -86,17 +86,20 @@ def _ask_each(questions: Questions, before: Container[str]) -> dict[str, str]:
                 typed[role] = new_password()
                 questions.show(f"  The password of '{role}': {typed[role]}    Write it down; it is not shown again.")
             case "type":
-                typed[role] = _type(questions, set(typed.values()))
+                others = {name: known for name, known in before.items() if name not in {*typed, role}}
+                typed[role] = _type(questions, typed.values(), others)
     return typed
 
 
-def _type(questions: Questions, taken: Container[str]) -> str:
-    from edge_agent.web.access.passwords import password_problem
+def _type(questions: Questions, taken: Collection[str], others: Mapping[str, str]) -> str:
+    """``taken`` are the passwords that were just given to other roles, ``others`` the hashes of those they have."""
+    from edge_agent.web.access.passwords import password_problem, role_of_password
 
     while True:
         typed = questions.ask("Password (it is not shown)", "", secret=True)
         found = password_problem(typed)
-        if found is None and typed in taken:
+        # The password alone decides the role, so whoever was to look only could then do anything.
+        if found is None and (typed in taken or role_of_password(typed, others) is not None):
             found = "Another role has this password already."
         if found is None and questions.ask("The same again", "", secret=True) != typed:
             found = "The two were not the same."

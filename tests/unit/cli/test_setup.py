@@ -15,6 +15,7 @@ from edge_agent.config import load_config
 from edge_agent.errors import ConfigError
 from edge_agent.web.access.access_file import read_access
 from edge_agent.web.access.passwords import role_of_password
+from tests.page_access import PASSWORDS, write_access
 
 Answers = list[tuple[str, str]]
 
@@ -329,6 +330,28 @@ def test_typed_passwords_are_asked_twice_and_refused_with_their_reason(
     known = read_access(tmp_path / "credentials" / "web-access.toml").passwords
     assert role_of_password("long enough", known) == "work"
     assert role_of_password("long enough too", known) == "administer"
+
+
+def test_no_role_gets_the_password_that_another_one_keeps(tmp_path: Path, talk: Callable[[Answers], Person]) -> None:
+    (tmp_path / "credentials").mkdir()
+    write_access(tmp_path / "credentials", ("administer",))
+    person = talk(
+        [
+            ("microscope page", "yes"),
+            ("Who can open it", "network"),
+            ("Password of 'look'", "type"),
+            ("Password (it is not shown)", PASSWORDS["administer"]),
+            ("Password (it is not shown)", "only to look"),
+            ("The same again", "only to lock"),
+            ("Password (it is not shown)", "only to look"),
+            ("The same again", "only to look"),
+            ("Password of 'work'", "none"),
+            ("Password of 'administer'", "keep"),
+        ]
+    )
+    assert any("Another role has this password" in line for line in person.heard)
+    known = read_access(tmp_path / "credentials" / "web-access.toml").passwords
+    assert role_of_password("only to look", known) == "look"
 
 
 HEAD = '# mine\n[device]\nsite = "a"\nid = "b"\n'
