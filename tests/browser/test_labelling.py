@@ -11,7 +11,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from edge_agent.cameras.frame import ColourOrder, Pixels
 from edge_agent.cameras.smear import draw_smear
@@ -82,3 +82,29 @@ def test_thirty_fields_are_labelled_by_keys_and_the_trainer_takes_the_export(
     parts = {group: {row["split"] for row in rows if row["group"] == group} for group in {row["group"] for row in rows}}
     assert len(parts) == 15
     assert {len(each) for each in parts.values()} == {1}
+
+
+def test_an_answer_that_was_lost_on_its_way_back_counts_once(page: Page, tmp_path: Path) -> None:
+    first, second = fill(tmp_path / "collection", 2)
+    device = ScriptedDevice()
+    device.collection = make_collection(tmp_path / "collection")
+    lost: list[APIResponse] = []
+
+    def lose_the_first(route: Route) -> None:
+        if lost:
+            route.continue_()
+        else:
+            lost.append(route.fetch())
+            route.abort()
+
+    with scene(DrawnReadings(), device=device) as found:
+        page.route("**/collection/labels", lose_the_first)
+        found.open(page, "label")
+        picture = page.locator("#label-picture")
+        expect(picture).to_have_attribute("data-item", str(first))
+        page.keyboard.press("1")
+        expect(page.locator("#label-message")).not_to_be_empty()
+        page.keyboard.press("1")
+        expect(picture).to_have_attribute("data-item", str(second))
+    lines = (tmp_path / "collection/labels.jsonl").read_bytes().splitlines()
+    assert len(lines) == 1, "two would be two people who agree"

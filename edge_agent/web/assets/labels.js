@@ -16,6 +16,8 @@ let item = null;
 let busy = false;
 /** Labels that this page gave, so that "undo" never undoes somebody else's. */
 let given = [];
+/** The answer to the frame that is shown, until the next one is: pressed again, it is sent again with the same id. */
+let answer = null;
 /** The pictures of the frame that is shown and of the next ones, by id. */
 let pictures = new Map();
 
@@ -83,10 +85,14 @@ async function once(act) {
 const give = (label) =>
   once(async () => {
     if (item === null) return;
-    const id = newId();
-    await send("POST", "/collection/labels", { id, item, set: chosen.name, label });
-    given.push({ id, set: chosen.name });
+    const [set, before] = [chosen.name, answer];
+    const isSame = before?.item === item && before.set === set && before.label === label;
+    answer = isSame ? before : { id: newId(), item, set, label };
+    const { id } = answer;
+    await send("POST", "/collection/labels", answer);
+    if (!given.some((each) => each.id === id)) given.push({ id, set });
     await advance();
+    answer = null;
   });
 
 const undo = () =>
@@ -95,6 +101,7 @@ const undo = () =>
     if (last === undefined) throw new Error(t("label.undo.nothing"));
     const undone = await send("POST", "/collection/undo", last);
     given = given.filter((each) => each !== last);
+    answer = null;
     const offered = await next();
     await showItem(undone.item, [offered.item, ...offered.then].filter((each) => each !== null && each !== undone.item));
     drawProgress().catch(() => {});
