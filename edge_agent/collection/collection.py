@@ -386,15 +386,12 @@ class Collection:
         Raises what the disk says.
         """
         self._ready()
-        frames = self._store.frames()
-        gone = [
-            each.id
-            for each in frames
-            if specimen is None or (each.result.specimen is not None and each.result.specimen.id == specimen)
-        ]
-        count = self._store.remove(gone)
         if specimen is None:
+            count = self._store.remove_all()
             self._labels.delete()
+        else:
+            of = {each.id: each.result.specimen for each in self._store.frames()}
+            count = self._store.remove([frame_id for frame_id, each in of.items() if each and each.id == specimen])
         if count:
             self._on_event(EventKind.COLLECTION_DELETED, f"{count} kept frames were deleted.", None)
         return count

@@ -241,6 +241,27 @@ class FrameStore:
                         raise _unusable(self.folder, error) from error
         return count
 
+    def remove_all(self) -> int:
+        """Delete every frame, also those whose records cannot be understood; their number.
+
+        Raises ``CollectionError``.
+        """
+        with self._lock:
+            count = self.remove(tuple(self._frames))
+            try:
+                names = [name for name, _ in _files(self.folder) if _id_of(name) and name.endswith((_RECORD, _PICTURE))]
+                # A record first, as everywhere: without it there is no frame.
+                for name in sorted(names, key=lambda each: not each.endswith(_RECORD)):
+                    (self.folder / name).unlink(missing_ok=True)
+                    count += name.endswith(_RECORD)
+            except FileNotFoundError:
+                # There is no folder.
+                pass
+            except OSError as error:
+                raise _unusable(self.folder, error) from error
+            self._size_bytes = self.unreadable_count = 0
+        return count
+
     def picture(self, frame_id: UUID) -> bytes:
         """The JPEG. Raises ``FrameNotKept`` or ``CollectionError``."""
         return self._read(frame_id, _PICTURE)

@@ -228,6 +228,22 @@ def test_what_is_being_labelled_is_bounded_in_number_and_time() -> None:
     assert [frame in held for frame in frames] == [True] + [False] * 39
 
 
+def test_to_delete_everything_leaves_no_picture_behind(tmp_path: Path) -> None:
+    first, _, third = fill(tmp_path, 3)
+    # Another release's, and one whose picture was damaged while it was labelled.
+    (tmp_path / f"{first}.json").write_text('{"schema": "leukoscope/kept-frame/v9"}')
+    collection = make_collection(tmp_path)
+    collection.label(third, "classes", "benign", by="work")
+    (tmp_path / f"{third}.jpg").write_bytes(b"")
+    (tmp_path / "notes.txt").touch()
+    command = make_collection(tmp_path, beside_agent=True)
+    assert (command.state().frames_count, command.state().unreadable_count) == (1, 2)
+    assert command.delete() == 3
+    assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+    assert (command.state().frames_count, command.state().size_bytes, command.state().unreadable_count) == (0, 0, 0)
+    assert make_collection(tmp_path / "none", beside_agent=True).delete() == 0
+
+
 def test_the_newest_come_first_and_damaged_records_are_left_out(tmp_path: Path) -> None:
     frames = fill(tmp_path, 4)
     collection = make_collection(tmp_path)
