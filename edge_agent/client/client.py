@@ -25,8 +25,8 @@ from edge_agent.client.reader import Reader
 from edge_agent.client.recording import Recorder
 from edge_agent.client.sequence import Gap, ResultSequence
 from edge_agent.client.settings import BrokerSettings
-from edge_agent.contracts import REQUESTS, Answer, CommandName, Result, Topics
-from edge_agent.errors import BrokerError, CommandInvalid, CommandUnanswered, CommandUnknown
+from edge_agent.contracts import REQUESTS, Answer, CommandName, Result, Topics, topic_segment
+from edge_agent.errors import BrokerError, CommandInvalid, CommandUnanswered, CommandUnknown, ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -102,8 +102,10 @@ class Client:
         ``site`` and ``device`` limit what is subscribed to. ``commands`` is needed for ``request``: the account at the
         broker must be allowed to read answers and write commands.
 
-        Raises ``ConfigError`` for a wrong address, or a file with a password or certificate that cannot be used.
+        Raises ``ConfigError`` for a wrong address, site or device, or a file with a password or certificate that cannot
+        be used.
         """
+        _check_names(site, device)
         settings = broker if isinstance(broker, BrokerSettings) else broker_settings(broker)
         self.devices = Devices(silent_after_s=silent_after_s)
         self.counts = Counts()
@@ -227,7 +229,10 @@ class Client:
             problems = error.errors(include_url=False, include_input=False, include_context=False)
             said = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems)
             raise CommandInvalid(f"'{command}' cannot be asked for so: {said}.") from error
-        topics = Topics(site, device)
+        try:
+            topics = Topics(site, device)
+        except ValueError as error:
+            raise CommandInvalid(f"There is no such device: {error}.", remedy=_NAMES) from error
         correlation = uuid7().bytes
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._requests[correlation] = answer
@@ -384,6 +389,19 @@ class Client:
                     self._pass_on(result)
             for silent in self.devices.check_silence(now_s):
                 self._tell(silent)
+
+
+_NAMES = "Write site and device as in the device's topics, such as north-clinic and scope-1."
+
+
+def _check_names(*names: str) -> None:
+    """The broker would close the connection for some wrong ones, and never deliver anything for the others."""
+    try:
+        for name in names:
+            if name != "+":
+                topic_segment(name)
+    except ValueError as error:
+        raise ConfigError(f"There is no such site or device: {error}.", remedy=f"{_NAMES} '+' is any.") from error
 
 
 async def _read(reader: Reader, at_end: Callable[[], None]) -> AsyncIterator:  # type: ignore[type-arg]
