@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from edge_agent.adaptation.fit_process import FitCancelled
 from edge_agent.contracts import ErrorReport
 from edge_agent.errors import AdaptationError, EdgeAgentError
 from edge_agent.rollout import ModelSettings, ModelStore
@@ -20,10 +19,14 @@ from edge_agent.rollout import ModelSettings, ModelStore
 DEADLINE_S = 120.0
 
 
+class InstallEnded(Exception):
+    """The process was ended from outside, as by systemd with the whole service."""
+
+
 def install_apart(head: Path, models: Path, settings: ModelSettings) -> None:
     """Install the head in the folder ``head`` in the store ``models``.
 
-    Raises ``AdaptationError``, or ``FitCancelled`` if the process was ended, as by systemd with the whole service.
+    Raises ``AdaptationError`` or ``InstallEnded``.
     """
     command = [sys.executable, "-P", "-m", "edge_agent.adaptation.installer", str(head), str(models)]
     try:
@@ -35,7 +38,7 @@ def install_apart(head: Path, models: Path, settings: ModelSettings) -> None:
     if done.returncode == 0:
         return
     if done.returncode == -signal.SIGTERM:
-        raise FitCancelled
+        raise InstallEnded
     try:
         problem = ErrorReport.model_validate_json(done.stdout)
     except ValidationError as error:

@@ -8,7 +8,8 @@ from pathlib import Path
 from packaging.version import Version
 
 from edge_agent.adaptation.adaptation import FOLDER, Adaptation, Surroundings
-from edge_agent.adaptation.installer import install_apart
+from edge_agent.adaptation.fit_process import FitCancelled
+from edge_agent.adaptation.installer import InstallEnded, install_apart
 from edge_agent.agent.model_control import ModelControl
 from edge_agent.collection.collection import Collection
 from edge_agent.config import Config
@@ -44,7 +45,10 @@ class OwnHeads:
 
     def install_own(self, folder: Path) -> None:
         """Install the head in ``folder``. Raises ``AdaptationError`` or ``FitCancelled``."""
-        install_apart(folder, self._store().folder, self._settings())
+        try:
+            install_apart(folder, self._store().folder, self._settings())
+        except InstallEnded as error:
+            raise FitCancelled from error
 
 
 def make_adaptation(

@@ -57,6 +57,9 @@ _NUMBERS = {"count", "fields", "cells", "share", "interval"}
 _MAX_BARS = 36
 """Of a chart, so that it fits on a page."""
 
+_MAX_BARS = 36
+"""Of a chart, so that it fits on a page."""
+
 _GRID = TableStyle(
     [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),

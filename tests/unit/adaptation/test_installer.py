@@ -38,8 +38,9 @@ def test_an_installer_that_ends_with_the_service_is_no_error(tmp_path: Path, mon
     program.write_text("#!/bin/sh\nkill -TERM $$\n")
     program.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(program))
+    settings = ModelSettings()
     with pytest.raises(FitCancelled):
-        install_apart(tmp_path, tmp_path, ModelSettings())
+        OwnHeads(lambda: ModelStore(tmp_path, settings), lambda: settings).install_own(tmp_path)
 
 
 def test_the_next_version_follows_the_newest_one(tmp_path: Path) -> None:
