@@ -25,10 +25,12 @@ MAX_FILE_BYTES = 64 * 2**20
 DEFAULT_BY = "colleague"
 
 _DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    *(EOFError, NotImplementedError, RuntimeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),  # damaged or cut off
+    NotImplementedError,  # a compression that Python does not know
+    RuntimeError,  # encrypted
+    ValueError,  # a time or a name in it that cannot be
 )
-"""Exceptions that zipfile raises for damaged, encrypted and exotic files."""
+"""Exceptions that reading a zip file raises."""
 
 
 @dataclass(frozen=True, slots=True)

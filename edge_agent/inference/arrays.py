@@ -21,21 +21,25 @@ def read_arrays(content: bytes, names: Sequence[str], *, max_bytes: int = MAX_AR
     the file cannot be read, is too large or lacks one of the arrays.
     """
     try:
-        file = io.BytesIO(content)
-        with ZipFile(file) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > max_bytes:
-            raise ValueError(f"it unpacks to {unpacked} bytes, more than {max_bytes}")  # noqa: TRY301
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in names}
+        return _read(content, names, max_bytes)
     except KeyError as error:
         raise ValueError(str(error.args[0] if error.args else error)) from error
     except Exception as error:
-        # Whatever zip, zlib and the parser of numpy's headers stumble over: each has kinds of its own.
+        # zipfile, zlib, lzma and numpy's parser of headers, which is Python's own, each fail in ways of their own, and
+        # a file from elsewhere must be one error in every case.
         raise ValueError(str(error) or type(error).__name__) from error
-    for name, array in found.items():
-        # A file in the archive that is no array is given as its bytes.
-        if not isinstance(array, np.ndarray):
-            raise ValueError(f"{name} is not an array")  # noqa: TRY004 - any problem of a file is a ValueError
+
+
+def _read(content: bytes, names: Sequence[str], max_bytes: int) -> dict[str, NDArray[Any]]:
+    file = io.BytesIO(content)
+    with ZipFile(file) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > max_bytes:
+        raise ValueError(f"it unpacks to {unpacked} bytes, more than {max_bytes}")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in names}
+    # numpy gives the bytes of a member that is not an array.
+    if others := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
+        raise ValueError(f"{others[0]} is not an array")
     return found
