@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from edge_agent.errors import (
     BrokerError,
@@ -15,6 +17,9 @@ from edge_agent.errors import (
     CertificateTime,
 )
 from edge_agent.mqtt.reasons import shown
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 FIRST_BYTES = 32
 """Number of bytes that are enough to recognise a protocol."""
@@ -43,6 +48,18 @@ class BrokerSocket(ssl.SSLSocket):
         except OSError as error:
             self.close()
             raise HandshakeError(str(error)) from error
+
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
+        """See the base."""
+        try:
+            return super().send(data, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            # The server may have said why it ended the connection, and this device not have read it yet.
+            with suppress(OSError):
+                self.recv()
+            raise
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """See the base."""

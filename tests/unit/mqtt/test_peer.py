@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import suppress
+from threading import Thread
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.mqtt.peer import HandshakeError, explain_failure, explain_foreign, recognise
+from edge_agent.mqtt.peer import BrokerSocket, HandshakeError, explain_failure, explain_foreign, recognise
 
 
 @pytest.mark.parametrize(
@@ -68,3 +71,34 @@ def test_every_way_to_fail_has_its_code_and_remedy(error: Exception, code: str) 
     assert found.code == code
     assert "broker:1883" in found.message
     assert found.remedy
+
+
+def test_the_reason_of_a_refusal_is_read_even_if_the_next_write_fails_first() -> None:
+    authority = trustme.CA()
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(server_context)
+    authority.configure_trust(server_context)
+    server_context.verify_mode = ssl.CERT_REQUIRED
+    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_context.sslsocket_class = BrokerSocket
+    authority.configure_trust(client_context)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def refuse() -> None:
+            accepted, _ = listening.accept()
+            with accepted, suppress(ssl.SSLError):
+                server_context.wrap_socket(accepted, server_side=True)
+
+        refusing = Thread(target=refuse)
+        refusing.start()
+        with (
+            socket.create_connection(listening.getsockname()) as plain,
+            client_context.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
+            refusing.join()
+            with pytest.raises(OSError, match=r"EOF|reset|pipe"):  # noqa: PT012 - the first write may still be taken
+                for _ in range(2):
+                    connection.send(b"CONNECT")
+            assert isinstance(connection, BrokerSocket)
+            assert connection.refusal == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
