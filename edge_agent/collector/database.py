@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,7 @@ from edge_agent.errors import (
 
 _BUSY_S = 30
 """SQLite waits this long for another process."""
+_BUSY_PAUSE_S = 0.02
 
 # A server that vanished without closing the connection is noticed within half a minute. A statement that waits for a
 # lock gives up, so that a reader that holds the lock cannot block the collector for ever.
@@ -76,9 +78,24 @@ def open_database(settings: DatabaseSettings) -> Engine:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    _keep_write_ahead_log(connection)
     # Messages acknowledged to the broker must survive a power cut, so each commit is synced.
-    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _keep_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Let readers and the writer work at the same time, whoever opens the file first."""
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # For this statement SQLite does not wait for another process, whatever the time-out.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
+        else:
+            return
 
 
 def shown_url(engine: Engine) -> str:

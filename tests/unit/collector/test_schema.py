@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -73,6 +76,18 @@ def test_several_collectors_may_migrate_at_the_same_moment(address: str) -> None
     for engine in engines:
         engine.dispose()
     assert sorted(before, key=str) == [HEAD, HEAD, HEAD, None]
+
+
+def test_a_file_that_another_process_has_just_begun_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "collected.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("edge_agent.collector.database.time.sleep", lambda _pause_s: other.commit())
+        engine = open_database(DatabaseSettings(url=f"sqlite:///{path}"))
+        assert migrate(engine) == (None, HEAD)
+        engine.dispose()
 
 
 def test_tables_of_a_later_release_are_left_alone(engine: Engine) -> None:
