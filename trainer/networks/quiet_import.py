@@ -17,8 +17,8 @@ def import_keras() -> None:
     TensorFlow prints notes on the processor before any setting of its log level takes effect.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # By itself, TensorFlow uses oneDNN only on processors with AVX512-VNNI or AMX. With AVX2, the frozen layers take half
-    # the time with it, and a step of training three quarters.
+    # By itself, TensorFlow uses oneDNN only on processors with AVX512-VNNI or AMX. With AVX2 it halves the time of the
+    # frozen layers, and a step of training takes three quarters.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with _native_stderr_kept_back():
         import_module("keras")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -23,7 +21,7 @@ from trainer.data.description import Description, load_description
 from trainer.data.listing import list_images
 from trainer.data.split import Assignment, Part, in_part, near_duplicates_count, read_split, write_split
 from trainer.errors import RunError
-from trainer.files import check_output_folder, make_folder, replacing, write_json
+from trainer.files import check_output_folder, make_folder, write_json
 from trainer.networks.backbone import load_backbone
 from trainer.networks.frozen_features import read_outputs
 from trainer.networks.network import build_network, set_head
@@ -31,7 +29,7 @@ from trainer.networks.weights import named_weights, write_weights
 from trainer.progress import console
 from trainer.spec import FEATURES, LOGITS
 from trainer.training.batch_norm import measure_batch_norms
-from trainer.training.checkpoint import Epoch
+from trainer.training.curves import write_curves
 from trainer.training.finetune import TrainingMaps, ValidationMaps, finetune
 from trainer.training.head import Trial, fit_head
 from trainer.training.map_cache import CachedMaps, PartData, cache_maps
@@ -96,7 +94,7 @@ def train(options: TrainOptions) -> None:
         epochs=options.epochs,
         seed=options.seed,
     )
-    _write_curves(out / CURVES, history)
+    write_curves(out / CURVES, history)
     clean, shifted = (_accuracy(tail, paths, validation.labels) for paths in ([kept.clean], kept.shifted))
     write_json(
         out / METRICS,
@@ -207,12 +205,3 @@ def _output(tail: keras.Model, path: Path, name: str) -> NDArray[np.float32]:
 
 def _accuracy(tail: keras.Model, paths: Sequence[Path], labels: NDArray[np.int64]) -> float:
     return float(np.mean([_output(tail, path, LOGITS).argmax(axis=1) == labels for path in paths]))
-
-
-def _write_curves(path: Path, history: Sequence[Epoch]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [each.name for each in fields(Epoch)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(each) for each in history)
-    with replacing(path) as file:
-        file.write(text.getvalue().encode())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -39,10 +37,10 @@ from trainer.cells.training.types_training import TypedCells, train_types
 from trainer.cells.windows.canvases import make_canvases
 from trainer.data.split import Part
 from trainer.errors import DataError, RunError
-from trainer.files import check_output_folder, make_folder, replacing, write_json
+from trainer.files import check_output_folder, make_folder, write_json
 from trainer.networks.weights import Weights, named_weights
 from trainer.progress import console
-from trainer.training.checkpoint import Epoch
+from trainer.training.curves import write_curves
 from trainer.training.run import Duration
 from trainer.training.tail import BATCH
 
@@ -84,7 +82,7 @@ def train_cells(options: CellsOptions) -> None:
         epochs=options.epochs,
         seed=options.seed,
     )
-    _write_curves(out / CURVES, history)
+    write_curves(out / CURVES, history)
     write_json(
         out / METRICS,
         {
@@ -179,12 +177,3 @@ def _typed(cells: Sequence[ListedCell], positions: NDArray[np.int64]) -> TypedCe
     types = [_TYPES.index(kind) for position in kept if (kind := cells[position].type) is not None]
     weights = sampling_weights([cells[position] for position in kept])
     return TypedCells(np.array(kept, np.int64), np.array(types, np.int64), weights)
-
-
-def _write_curves(path: Path, history: Sequence[Epoch]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [each.name for each in fields(Epoch)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(each) for each in history)
-    with replacing(path) as file:
-        file.write(text.getvalue().encode())

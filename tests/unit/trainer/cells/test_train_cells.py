@@ -118,7 +118,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         def killed(*_: object) -> None:
             raise Killed
 
-        patch.setattr(training, "_write_curves", killed)
+        patch.setattr(training, "write_curves", killed)
         with pytest.raises(Killed):
             training.train_cells(options(data, out))
     assert (out / CHECKPOINT).exists()
