@@ -20,7 +20,7 @@ from edge_agent.config import Config, load_config, system_config
 from edge_agent.contracts import BundleKind, HeadManifest
 from edge_agent.errors import ConfigError, ModelStoreError, StateEntryInvalid
 from edge_agent.inference import Classifier, load_bundle
-from edge_agent.inference.bundle import MANIFEST
+from edge_agent.inference.bundle import MANIFEST, require_kinds
 from edge_agent.inference.head import HEAD_MANIFEST
 from edge_agent.inference.proof import DEFAULT_PROOF, ProofLimits, unproven_reasons
 from edge_agent.inference.signature import SIGNATURE
@@ -52,6 +52,8 @@ class _Device:
     proof: ProofLimits
     configured: Choice | None
     """None without a configuration."""
+    cells_bundle: str | None
+    """The bundle that the configuration lets judge the cells, beside the chosen one."""
 
     @classmethod
     def open(cls, path: Path | None) -> _Device:
@@ -65,6 +67,7 @@ class _Device:
             settings,
             DEFAULT_PROOF if config is None else config.proof,
             None if config is None else Choice.of(config.analysis.bundle, config.analysis.head),
+            None if config is None else config.analysis.cells_bundle,
         )
 
     def require_configured(self) -> Choice:
@@ -217,7 +220,10 @@ def activate(
     trust = device.settings.trust()
     place = device.store.locate(ModelKind.BUNDLE, found.reference)
     head_folder = None if found_head is None else found_head.folder
-    Classifier(load_bundle(place, trust), head=head_folder, trust=trust).verify_golden()
+    deciding = load_bundle(place, trust)
+    if device.cells_bundle is not None:
+        require_kinds(deciding.manifest, load_bundle(device.cells_bundle, trust).manifest)
+    Classifier(deciding, head=head_folder, trust=trust).verify_golden()
     choice = Choice(bundle=found.reference, head=None if found_head is None else found_head.reference)
     active = device.activation.activate(choice, configured)
     output.print(f"Activated: {active.chosen}. A running agent uses it within {NOTICED_S} seconds.", markup=False)

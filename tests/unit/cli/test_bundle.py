@@ -12,7 +12,14 @@ from typer.testing import CliRunner, Result
 from edge_agent.cli.bundle import bundle
 from edge_agent.cli.doctor import examine
 from edge_agent.config import load_config
-from edge_agent.errors import ConfigError, ModelInUse, ModelNoPrevious, ModelUnknown, UnsignedRefused
+from edge_agent.errors import (
+    BundleWrongKind,
+    ConfigError,
+    ModelInUse,
+    ModelNoPrevious,
+    ModelUnknown,
+    UnsignedRefused,
+)
 from edge_agent.inference import shipped_bundles
 from tests.cells import make_cells_bundle
 from tests.heads import write_head
@@ -114,6 +121,18 @@ def test_what_is_not_installed_cannot_be_activated(config: Path) -> None:
             raise_from(run(config, *arguments))
     with pytest.raises(ConfigError, match="Nothing to activate"):
         raise_from(run(config, "activate"))
+
+
+def test_a_bundle_that_the_agent_could_not_use_beside_the_cells_bundle_is_not_activated(
+    config: Path, source: Path
+) -> None:
+    text = config.read_text()
+    config.write_text(text.replace('bundle = "demo"', 'bundle = "demo"\ncells_bundle = "cells"'))
+    with pytest.raises(BundleWrongKind, match="judges cells itself"):
+        raise_from(run(config, "activate", "cells"))
+    assert listed(config)["chosen"] == {"bundle": "demo", "head": None}
+    done(config, "install", source)
+    assert "Activated: demo@9.0.0" in done(config, "activate", "demo@9.0.0")
 
 
 def test_a_device_that_takes_only_what_is_signed_says_so(config: Path, source: Path) -> None:
