@@ -19,14 +19,13 @@ from edge_agent.adaptation.adaptation import Adaptation
 from edge_agent.agent.acceleration import Acceleration
 from edge_agent.agent.calibration_run import run_calibration
 from edge_agent.agent.certificates import certificate_files
-from edge_agent.agent.device_info import device_info, reported_model
 from edge_agent.agent.factory import make_analyzer, open_spool
 from edge_agent.agent.model_control import ModelControl
 from edge_agent.agent.model_rollout import make_rollout
-from edge_agent.agent.newest import Newest
 from edge_agent.agent.own_heads import make_adaptation
 from edge_agent.agent.reading_control import ReadingControl
 from edge_agent.agent.result_sink import OnResult, ResultSink
+from edge_agent.agent.retained import RetainedMessages, RetainedSources
 from edge_agent.agent.self_test import run_self_test
 from edge_agent.agent.shadowing import Shadowing
 from edge_agent.agent.status import DeviceStatus
@@ -54,14 +53,13 @@ from edge_agent.contracts import (
 )
 from edge_agent.errors import ConfigError, SpeedMissed
 from edge_agent.events.recorder import EventRecorder
-from edge_agent.homeassistant.discovery import BIRTH, make_discovery
 from edge_agent.monitoring.certificates import CertificateWatch
 from edge_agent.monitoring.drift import DriftMonitor
 from edge_agent.monitoring.health import ClockReading, HealthInputs
 from edge_agent.monitoring.host import read_machine
 from edge_agent.monitoring.latency import LatencyRecorder
 from edge_agent.monitoring.metrics import MetricsCollector, MetricsSources
-from edge_agent.monitoring.monitor import HEALTH_EXPIRY_S, LAST_INTERVAL_S, HealthMonitor, MonitorCallbacks
+from edge_agent.monitoring.monitor import HealthMonitor, MonitorCallbacks
 from edge_agent.monitoring.pace import Pace
 from edge_agent.monitoring.pace_events import PaceEvents
 from edge_agent.monitoring.scale_events import ScaleEvents
@@ -69,7 +67,6 @@ from edge_agent.monitoring.speed import SpeedMonitor
 from edge_agent.monitoring.spool_events import SpoolEvents
 from edge_agent.mqtt import Publisher, Request
 from edge_agent.specimens.archive import ReportArchive
-from edge_agent.specimens.open_slide import open_slide_message
 from edge_agent.specimens.tally import Tally
 from edge_agent.specimens.tracker import SpecimenTracker
 from edge_agent.spool import Spool, SqliteSpool
@@ -126,7 +123,6 @@ class Agent:
         self._process = psutil.Process()
         self._finished = threading.Event()
         self._failure: BaseException | None = None
-        self._reporting = threading.Lock()
         self._built = False
         with ExitStack() as stack:
             # Another attempt in this process after a failure must find the spool free.
@@ -164,15 +160,13 @@ class Agent:
         self._shadowing = Shadowing(self._models.candidate, lambda: self._models.analyzer.model, self._events)
         self._adaptation = make_adaptation(config, lambda: self._config, self._collection, self._models, self._events)
         closing.callback(self._adaptation.stop)
-        self._last: Newest[Result] = Newest(self._publish_last, LAST_INTERVAL_S)
-        self._slide: Newest[Tally | None] = Newest(self._publish_slide, LAST_INTERVAL_S)
         self._specimens = SpecimenTracker(
             self._spool,
             self._events,
             self.session,
             lambda: self._topics,
             lambda: self._models.analyzer.model,
-            on_change=self._slide_changed,
+            on_change=lambda tally: self._retained.put_slide(tally),  # noqa: PLW0108 - built below
         )
         self._dispatcher = CommandDispatcher(
             self._spool,
@@ -197,7 +191,13 @@ class Agent:
             self._answer,
             on_failure=self._fail,
         )
-        self._publisher = self._make_publisher(config)
+        self._retained = RetainedMessages(
+            self._make_publisher(config),
+            self._topics,
+            self.session,
+            self._started_at,
+            RetainedSources(lambda: self._config, self._models, self._acceleration, lambda: self._rollout.status),
+        )
         closing.callback(self._stop_publisher)
         closing.callback(self._flush)
         closing.callback(self._shadowing.close)
@@ -233,12 +233,12 @@ class Agent:
         self._reading = ReadingControl(self._make_pipeline, self._status, self._events, self._publish_status)
         closing.callback(self._reading.stop)
         self._rollout = make_rollout(
-            lambda: self._config, self._models, self._shadowing, self._events, changed=self._report_model
+            lambda: self._config, self._models, self._shadowing, self._events, changed=self._retained.report_model
         )
         closing.callback(self._rollout.stop)
-        self._introduce()
+        self._retained.introduce()
         # At the broker there may be one that was finished, or none, when this device was last connected.
-        self._slide.put(self._specimens.open_slide, at_once=True)
+        self._retained.put_slide(self._specimens.open_slide, at_once=True)
         self._built = True
 
     @property
@@ -314,7 +314,7 @@ class Agent:
     @property
     def publisher(self) -> Publisher:
         """The connection to the broker."""
-        return self._publisher
+        return self._retained.publisher
 
     @property
     def stuck(self) -> tuple[str, ...]:
@@ -324,7 +324,7 @@ class Agent:
     @property
     def summary(self) -> str:
         """One line for a person: camera, broker, and the number of readings and waiting messages."""
-        return self._status.summary(self._publisher.broker, self._spool.stats(), self._results.readings_count)
+        return self._status.summary(self.publisher.broker, self._spool.stats(), self._results.readings_count)
 
     def start(self) -> None:
         """Start all threads and return. Neither the camera nor the broker needs to be available."""
@@ -342,7 +342,7 @@ class Agent:
             cells_model_version=None if cells is None else cells.version,
             cells_model_sha256=None if cells is None else cells.sha256,
         )
-        self._publisher.start()
+        self.publisher.start()
         self._dispatcher.start()
         self._monitor.start()
         self._collection.start()
@@ -386,22 +386,10 @@ class Agent:
                 self._pace.use(config.pace, config.trigger.pace_interval_s)
                 self._watch_speed()
                 self._acceleration.use(config.analysis, self._models.analyzer)
-                topics = Topics(config.device.site, config.device.id)
-                self._last.flush()
-                if topics != self._topics:
-                    # It would be a result of another device there.
-                    self._last.forget()
-                self._results.rename(topics)
-                self._topics = self._events.topics = topics
-                # A new bundle or camera is part of the device's info, which is sent with a new connection.
-                former = self._publisher
-                former.stop()
-                self._publisher = publisher
-                publisher.take_over(former)
-                self._introduce()
-                self._last.publish_again()
-                self._slide.publish_again()
-                self._publisher.start()
+                self._topics = self._events.topics = Topics(config.device.site, config.device.id)
+                self._results.rename(self._topics)
+                self._retained.move(publisher, self._topics)
+                publisher.start()
                 self._events.record(EventKind.CONFIGURED, "The configuration was reloaded.")
             self._monitor.publish_health_again()
             self._publish_status()
@@ -444,14 +432,14 @@ class Agent:
 
     def _accelerator_changed(self) -> None:
         """Called in the Edge TPU's thread."""
-        self._publish_info()
+        self._retained.publish_info()
         self._monitor.wake()
 
     def _use(self, analyzer: Analyzer) -> None:
         self._acceleration.use(self._config.analysis, analyzer)
         self._reading.switch(analyzer)
         self._watch_speed()
-        self._introduce()
+        self._retained.introduce()
         self._rollout.look_again()
 
     def _end_trial(self) -> None:
@@ -464,7 +452,7 @@ class Agent:
             **self._reading.stall_detectors,
             "commands": self._dispatcher.stall_detector,
             "monitor": self._monitor.stall_detector,
-            "publisher": self._publisher.stall_detector,
+            "publisher": self.publisher.stall_detector,
         }
         if isinstance(self._spool, SqliteSpool):
             detectors["spool"] = self._spool.stall_detector
@@ -472,27 +460,16 @@ class Agent:
 
     def _result_accepted(self, result: Result) -> None:
         # Not a bound method of the publisher, because a reload replaces it; so below.
-        self._publisher.wake()
-        self._last.put(result)
-
-    def _publish_last(self, result: Result) -> None:
-        self._publisher.set_retained(self._topics.last, result.to_json())
-
-    def _slide_changed(self, tally: Tally | None) -> None:
-        self._slide.put(tally, at_once=tally is None or not tally.readings_count)
-
-    def _publish_slide(self, tally: Tally | None) -> None:
-        message = open_slide_message(tally, topics=self._topics, session=self.session)
-        self._publisher.set_retained(self._topics.specimen, message.to_json())
+        self.publisher.wake()
+        self._retained.put_last(result)
 
     def _do_round(self) -> None:
         """Called every few seconds."""
         self._models.do_round()
-        self._last.do_round()
-        self._slide.do_round()
+        self._retained.do_round()
 
     def _stop_publisher(self) -> None:
-        self._publisher.stop()
+        self.publisher.stop()
 
     def _make_pipeline(self) -> AnalysisPipeline:
         config = self._config
@@ -545,50 +522,17 @@ class Agent:
             on_state=lambda _state: self._monitor.wake(),
             on_request=self._dispatcher.submit,
             on_desired=lambda payload: self._rollout.submit(payload),  # noqa: PLW0108 - built after the publisher
-            listeners={config.homeassistant.birth_topic: self._home_assistant_said}
+            listeners={
+                # Built after the publisher.
+                config.homeassistant.birth_topic: lambda payload: self._retained.home_assistant_said(payload)  # noqa: PLW0108
+            }
             if config.homeassistant.enabled
             else {},
             on_failure=self._fail,
         )
 
-    def _introduce(self) -> None:
-        """Publish info and model, now and after each connect."""
-        self._publish_info()
-        self._report_model()
-        self._announce()
-
-    def _publish_info(self) -> None:
-        info = device_info(
-            self._config,
-            self._models.analyzer,
-            self.session,
-            self._started_at,
-            speed=self._models.speed,
-            accelerator=self._acceleration.name,
-        )
-        self._publisher.set_retained(self._topics.info, info.to_json())
-
-    def _announce(self) -> None:
-        """Let Home Assistant discover this device, now and after each connect."""
-        settings = self._config.homeassistant
-        if settings.enabled:
-            found = make_discovery(settings, self._topics, status_expiry_s=self._config.mqtt.status_expiry_s)
-            self._publisher.set_retained(found.topic, found.payload)
-
-    def _home_assistant_said(self, payload: bytes) -> None:
-        """Called in the publisher's thread."""
-        if payload == BIRTH:
-            self._announce()
-
-    def _report_model(self) -> None:
-        """Publish the model in use and how far its successor is. Called in any thread."""
-        # In this order for all threads: otherwise the last word could be an older one.
-        with self._reporting:
-            reported = reported_model(self._config, self._models.analyzer, self.session, self._rollout.status)
-            self._publisher.set_retained(self._topics.model_reported, reported.to_json())
-
     def _answer(self, request: Request, payload: bytes) -> None:
-        self._publisher.answer(request, payload)
+        self.publisher.answer(request, payload)
 
     def _camera_changed(self, state: CameraState) -> None:
         before = self._status.camera_error
@@ -602,7 +546,7 @@ class Agent:
         if not self._built:
             # The spool's thread starts before the parts that it notifies exist.
             return
-        self._publisher.wake()
+        self.publisher.wake()
         error = self._spool.error
         code, before = None if error is None else error.code, self._spool_code
         self._spool_code = code
@@ -614,7 +558,7 @@ class Agent:
         return HealthInputs(
             camera=self._status.camera_error,
             spool=self._spool.error,
-            broker=self._publisher.broker.error,
+            broker=self.publisher.broker.error,
             audit=self._events.error,
             certificates=self._certificates.check(),
             model=self._drift.check(),
@@ -634,20 +578,20 @@ class Agent:
         self._speed.use(choice.target_ms, problem)
 
     def _watch_certificates(self, config: Config) -> CertificateWatch:
-        return CertificateWatch(certificate_files(config), lambda: self._publisher.broker.certificate_end)
+        return CertificateWatch(certificate_files(config), lambda: self.publisher.broker.certificate_end)
 
     def _health_changed(self, health: Health) -> None:
-        self._publisher.set_retained(self._topics.health, health.to_json(), expiry_s=HEALTH_EXPIRY_S)
+        self._retained.put_health(health)
         self._status.checks = health.checks
         self._on_health(health)
         self._publish_status()
 
     def _metrics_made(self, metrics: Metrics) -> None:
-        self._publisher.send_metrics(metrics.to_json())
+        self.publisher.send_metrics(metrics.to_json())
         self._on_metrics(metrics)
 
     def _publish_status(self) -> None:
-        self._publisher.set_status(*self._status.current(self._publisher.broker))
+        self._retained.put_status(*self._status.current(self.publisher.broker))
 
     def _fail(self, failure: BaseException) -> None:
         """A thread ended that must not end: ``wait`` returns, and ``stop`` raises the failure."""
@@ -660,8 +604,7 @@ class Agent:
 
     def _flush(self) -> None:
         """Record the last event, and wait for the disk before the publisher stops."""
-        self._last.flush()
-        self._slide.flush()
+        self._retained.flush()
         self._events.record(EventKind.STOPPED, f"The agent stopped after {self._results.readings_count} readings.")
         if not self._spool.flush(DURABLE_S):
             log.error("not everything could be written to the spool: %s", self._spool.error)
