@@ -51,6 +51,8 @@ def test_picture_and_words_are_always_of_the_same_reading(page: Page, launch: La
             const section = document.getElementById("reading");
             new MutationObserver(() => {
                 const picture = section.querySelector(".field-picture");
+                // On a slow computer the device may have forgotten the picture before it was asked for.
+                if (picture === null) return;
                 const source = picture.querySelector("img").src;
                 pairs.push([section.dataset.reading, picture.dataset.reading, source.split("/").at(-2),
                     picture.querySelector("img").complete]);
