@@ -56,7 +56,7 @@ class BrokerSocket(ssl.SSLSocket):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except OSError:
-            # The server may have said why it ended the connection, and this device not have read it yet.
+            # The server may have said why it ended the connection, in bytes that have not been read yet.
             with suppress(OSError):
                 self.recv()
             raise
